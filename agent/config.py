@@ -1,0 +1,178 @@
+"""One validated configuration tree, read from a profile and overridden by single keys.
+
+A profile is a TOML file, bundled (`agent/profiles/NAME.toml`) or anywhere (`path/to/own.toml`). Unknown keys and
+values of the wrong kind are errors. The resolved tree is written into the run directory and is itself a profile.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from agent.editions import EDITIONS
+from agent.errors import ConfigError
+from agent.types import Edition
+
+PROFILES = Path(__file__).parent / "profiles"
+
+
+class Section(BaseModel):
+    """A table of the configuration: immutable, no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class EngineConfig(Section):
+    """Where tokens come from: `embedded` serves `model` on the CPU, `http` uses the server at `url`."""
+
+    kind: Literal["embedded", "http"] = "embedded"
+    url: str = ""
+    model: str = "qwen2.5-coder-1.5b"
+    port: int = Field(0, ge=0, le=65_535)  # of the embedded server; 0: any free one
+    context_tokens: int = Field(4_096, ge=256)  # of one lane
+    stall_seconds: float = Field(120.0, gt=0)  # a stream silent for so long is broken
+    start_seconds: float = Field(300.0, gt=0)  # a server not ready by then has failed
+    retries: int = Field(2, ge=0)  # restarts of one sample's stream after an engine error
+
+
+class SamplingConfig(Section):
+    """How one solution is drawn; the names are those of the OpenAI and vLLM protocols."""
+
+    temperature: float = Field(0.6, ge=0)
+    top_p: float = Field(0.95, gt=0, le=1)
+    top_k: int = Field(40, ge=0)
+    min_p: float = Field(0.0, ge=0, le=1)
+    presence_penalty: float = Field(0.0, ge=-2, le=2)
+
+
+class SampleConfig(Section):
+    """How many solutions are drawn, from which prompt, and what limits each of them."""
+
+    count: int = Field(8, ge=1, le=1_024)
+    family: Literal["qwen-coder", "qwq", "qwq-preview"] = "qwen-coder"
+    tools: bool = True
+    max_tokens: int = Field(1_024, ge=1)
+    max_rounds: int = Field(4, ge=0)  # tool runs
+    max_seconds: float = Field(3_600.0, gt=0)
+    answer_tokens: int = Field(24, ge=1)  # for a forced answer
+
+
+class VotingConfig(Section):
+    """The weight of a vote: 1 for a finished sample, plus or times what is set here."""
+
+    forced_weight: float = Field(0.5, gt=0, le=1)
+    code_bonus: float = Field(0.0, ge=0)  # added where the sample's last tool output is its answer
+
+
+class StoppingConfig(Section):
+    """When a problem is closed before all its samples have ended."""
+
+    margin: float = Field(3.0, gt=0)  # weight by which the leader must lead
+
+
+class BudgetConfig(Section):
+    """What the time bank grants: `spread` x time left / problems left, between `floor` and `ceiling` seconds.
+
+    `time_limit_seconds` of 0 stands for the edition's own limit. The last `answer_reserve_seconds` of an allowance
+    are kept for the forced answers of unfinished samples.
+    """
+
+    time_limit_seconds: float = Field(0.0, ge=0)
+    spread: float = Field(1.5, ge=1)
+    floor_seconds: float = Field(10.0, ge=0)
+    ceiling_seconds: float = Field(1_800.0, gt=0)
+    answer_reserve_seconds: float = Field(8.0, ge=0)
+
+
+class SandboxConfig(Section):
+    """Limits of one Python session."""
+
+    cell_seconds: float = Field(10.0, gt=0)
+    memory_mib: int = Field(2_048, ge=64)
+    output_chars: int = Field(2_000, ge=100)
+
+
+class Config(Section):
+    """Everything that decides what a run does."""
+
+    profile: str = "cpu"
+    edition: str = "aimo3"
+    seed: int = 0
+    engine: EngineConfig = EngineConfig()
+    sampling: SamplingConfig = SamplingConfig()
+    sample: SampleConfig = SampleConfig()
+    voting: VotingConfig = VotingConfig()
+    stopping: StoppingConfig = StoppingConfig()
+    budget: BudgetConfig = BudgetConfig()
+    sandbox: SandboxConfig = SandboxConfig()
+
+    @property
+    def rules(self) -> Edition:
+        """The edition's rules."""
+        return EDITIONS[self.edition]
+
+    @property
+    def time_limit_seconds(self) -> float:
+        """The limit of the whole run."""
+        return self.budget.time_limit_seconds or self.rules.time_limit_seconds
+
+
+def profile_names() -> list[str]:
+    """Names of the bundled profiles."""
+    return sorted(path.stem for path in PROFILES.glob("*.toml"))
+
+
+def load_config(profile: str, overrides: Mapping[str, Any] | None = None) -> Config:
+    """The configuration of a profile (a bundled name or the path of a TOML file) with dotted keys set anew.
+
+    >>> load_config("cpu", {"sample.count": 4}).sample.count
+    4
+
+    Raises ConfigError, naming the key, if anything in it is not valid.
+    """
+    tree = _read(profile)
+    for key, value in (overrides or {}).items():
+        *tables, last = key.split(".")
+        table = tree
+        for name in tables:
+            table = table.setdefault(name, {})
+        table[last] = value
+    tree.setdefault("profile", Path(profile).stem)
+    return _validate(tree, profile)
+
+
+def save_config(config: Config, path: Path) -> None:
+    """Write the resolved tree as TOML; `load_config` of that file gives an equal one."""
+    path.write_text(tomli_w.dumps(config.model_dump()), encoding="utf-8")
+
+
+def _read(profile: str) -> dict[str, Any]:
+    bundled = PROFILES / f"{profile}.toml"
+    path = bundled if profile in profile_names() else Path(profile)
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        names = ", ".join(profile_names())
+        raise ConfigError(f"no profile {profile!r}: give one of {names} or the path of a TOML file") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"profile {path} cannot be read: {error}") from error
+
+
+def _validate(tree: Mapping[str, Any], source: str) -> Config:
+    try:
+        config = Config.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        reason = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].lower()
+        raise ConfigError(f"configuration ({source}): {key}: {reason}") from None
+    if config.edition not in EDITIONS:
+        raise ConfigError(f"unknown edition {config.edition!r}: give one of {', '.join(EDITIONS)}")
+    if config.engine.kind == "http" and not config.engine.url:
+        raise ConfigError(f"configuration ({source}): engine.url is needed where engine.kind is 'http'")
+    return config

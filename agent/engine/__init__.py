@@ -1,0 +1,1 @@
+"""Engines: anything that continues a prompt as a stream of tokens."""

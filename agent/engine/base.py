@@ -1,0 +1,56 @@
+"""The interface between the agent and whatever generates tokens."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+Prompt = str | Sequence[int]
+"""A prompt as text or as token ids."""
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingParams:
+    """How to draw tokens; the names and meanings are those of the OpenAI and vLLM protocols."""
+
+    max_tokens: int
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0  # 0: no cut
+    min_p: float = 0.0
+    presence_penalty: float = 0.0
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of the stream. `finish` is set on the last one: "stop" or "length".
+
+    `tokens` counts the tokens of this piece; `token_ids` are theirs where the server sends them.
+    """
+
+    text: str
+    tokens: int
+    token_ids: tuple[int, ...] = ()
+    finish: str | None = None
+
+
+class Engine(Protocol):
+    """A source of tokens. All methods are called on one event loop."""
+
+    async def ready(self) -> None:
+        """Return once prompts can be served, restarting the server if it is ours and has died.
+
+        Raises EngineError if it cannot be reached or brought up.
+        """
+
+    def stream(self, prompt: Prompt, params: SamplingParams) -> AsyncGenerator[Chunk, None]:
+        """Continue the prompt. Closing the generator makes the server stop computing.
+
+        Raises EngineError, with the text received so far, if the stream breaks off.
+        """
+
+    async def close(self) -> None:
+        """Free what the engine holds and end its server if it is ours. May be called twice."""

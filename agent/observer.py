@@ -1,0 +1,59 @@
+"""What a run tells those who watch it: the journal, the live view, tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from agent.types import Problem, Sample, Solution, ToolRun
+
+
+class Observer(Protocol):
+    """Receives the events of a run in the order in which they happen. Methods return quickly."""
+
+    def problem_started(self, problem: Problem, prompt: str, allowance: float, lanes: int) -> None:
+        """`lanes` samples of a problem start, with `allowance` seconds granted."""
+
+    def tokens_received(self, problem_id: str, index: int, tokens: int) -> None:
+        """A running sample has generated `tokens` more tokens."""
+
+    def tool_ran(self, problem_id: str, index: int, tool_run: ToolRun) -> None:
+        """A running sample has run a code block."""
+
+    def sample_ended(self, sample: Sample) -> None:
+        """A sample has ended, for whatever reason."""
+
+    def problem_solved(self, solution: Solution) -> None:
+        """A problem is closed."""
+
+
+class Observers:
+    """Passes each event on to several observers, in order."""
+
+    def __init__(self, observers: Sequence[Observer]) -> None:
+        self._observers = tuple(observers)
+
+    def problem_started(self, problem: Problem, prompt: str, allowance: float, lanes: int) -> None:
+        """Pass on."""
+        for observer in self._observers:
+            observer.problem_started(problem, prompt, allowance, lanes)
+
+    def tokens_received(self, problem_id: str, index: int, tokens: int) -> None:
+        """Pass on."""
+        for observer in self._observers:
+            observer.tokens_received(problem_id, index, tokens)
+
+    def tool_ran(self, problem_id: str, index: int, tool_run: ToolRun) -> None:
+        """Pass on."""
+        for observer in self._observers:
+            observer.tool_ran(problem_id, index, tool_run)
+
+    def sample_ended(self, sample: Sample) -> None:
+        """Pass on."""
+        for observer in self._observers:
+            observer.sample_ended(sample)
+
+    def problem_solved(self, solution: Solution) -> None:
+        """Pass on."""
+        for observer in self._observers:
+            observer.problem_solved(solution)

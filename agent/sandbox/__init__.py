@@ -1,0 +1,1 @@
+"""Sandboxes: anything that runs a model's Python code in a session."""
