@@ -136,14 +136,13 @@ def load_config(profile: str, overrides: Mapping[str, Any] | None = None) -> Con
     Raises ConfigError, naming the key, if anything in it is not valid.
     """
     tree = _read(profile)
-    for key, value in (overrides or {}).items():
-        *tables, last = key.split(".")
-        table = tree
-        for name in tables:
-            table = table.setdefault(name, {})
-        table[last] = value
     tree.setdefault("profile", Path(profile).stem)
-    return _validate(tree, profile)
+    return _validate(_set(tree, overrides or {}), profile)
+
+
+def override_config(config: Config, overrides: Mapping[str, Any]) -> Config:
+    """The configuration with dotted keys set anew. Raises ConfigError if that is not valid."""
+    return _validate(_set(config.model_dump(), overrides), config.profile)
 
 
 def save_config(config: Config, path: Path) -> None:
@@ -161,6 +160,18 @@ def _read(profile: str) -> dict[str, Any]:
         raise ConfigError(f"no profile {profile!r}: give one of {names} or the path of a TOML file") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"profile {path} cannot be read: {error}") from error
+
+
+def _set(tree: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    for key, value in overrides.items():
+        *tables, last = key.split(".")
+        table: Any = tree
+        for name in tables:
+            table = table.setdefault(name, {})
+            if not isinstance(table, dict):
+                raise ConfigError(f"configuration: {key}: {name} is a value, not a table")
+        table[last] = value
+    return tree
 
 
 def _validate(tree: Mapping[str, Any], source: str) -> Config:

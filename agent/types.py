@@ -145,6 +145,17 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
+class Allowance:
+    """What the time bank grants one problem: all lanes end after `seconds`, and reason for `reasoning_seconds` of them.
+
+    The rest is for the forced answers of lanes that are unfinished then.
+    """
+
+    seconds: float
+    reasoning_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Solution:
     """The answer given for one problem (None where no sample voted), with its evidence and its cost.
 

@@ -26,14 +26,14 @@ class SamplingParams:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece of the stream. `finish` is set on the last one: "stop" or "length".
+    """A piece of the stream: its text and how many tokens it counts for.
 
-    `tokens` counts the tokens of this piece; `token_ids` are theirs where the server sends them.
+    `finish` is set once, when generation ended by itself: "stop" (the model's turn is over) or "length". A last
+    chunk without text may correct the count of tokens.
     """
 
     text: str
     tokens: int
-    token_ids: tuple[int, ...] = ()
     finish: str | None = None
 
 
@@ -45,6 +45,9 @@ class Engine(Protocol):
 
         Raises EngineError if it cannot be reached or brought up.
         """
+
+    async def warm(self, prompt: str) -> None:
+        """Prepare for many continuations of one prompt. Only saves time: does nothing where it cannot help."""
 
     def stream(self, prompt: Prompt, params: SamplingParams) -> AsyncGenerator[Chunk, None]:
         """Continue the prompt. Closing the generator makes the server stop computing.

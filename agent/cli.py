@@ -1,0 +1,107 @@
+"""The flags of the command line, and what of the configuration each of them sets."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from agent.errors import InputError
+
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+_EPILOG = """\
+examples:
+  python -m agent.solve                                   the bundled starter problems, with a small model on the CPU
+  python -m agent.solve "What is 2^100 modulo 1000?"      one problem
+  python -m agent.solve --problems reference.csv --profile qwq --url http://127.0.0.1:8000 --edition aimo2
+  python -m agent.solve --run-dir runs/first --resume     go on with an interrupted run
+
+exit status: 0 the run ended, 2 something has to be mended (one sentence says what), 130 interrupted
+"""
+
+
+def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
+    """The command line's values, None for each flag that was not given. Exits with status 2 on bad usage."""
+    parser = argparse.ArgumentParser(
+        prog="python -m agent.solve",
+        description="Solve competition mathematics by self-consistency with Python tools, under a time limit.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    what = parser.add_argument_group("what to solve")
+    what.add_argument("problem", nargs="?", help="the text of one problem (none: the bundled starter problems)")
+    what.add_argument("--problems", type=Path, metavar="FILE", help="CSV, JSONL or parquet: id, problem[, answer]")
+    what.add_argument("--edition", help="rules for the answer: aimo1, aimo2 or aimo3")
+    how = parser.add_argument_group("how to solve it")
+    how.add_argument("--profile", help="cpu (the default), qwq, or a TOML file")
+    how.add_argument("--samples", type=int, metavar="N", help="solutions drawn for each problem")
+    how.add_argument("--time-limit", metavar="T", help="of the whole run: seconds, or like 90m or 5h")
+    how.add_argument("--seed", type=int, help="seed of the run")
+    how.add_argument("--url", help="an engine that speaks the OpenAI completions protocol")
+    how.add_argument("--model", help="a known model's name or a GGUF file; with --url the name that the server knows")
+    how.add_argument("--set", action="append", metavar="KEY=VALUE", help="any key, as in sample.max_tokens=800")
+    record = parser.add_argument_group("where it is recorded")
+    record.add_argument("--run-dir", type=Path, metavar="DIR", help="directory of the run (default: runs/<date>)")
+    record.add_argument("--resume", action="store_true", help="go on with the run in --run-dir")
+    record.add_argument("--json", action="store_true", help="print the result as JSON on standard output")
+    return parser.parse_args(argv)
+
+
+def overrides(args: argparse.Namespace) -> dict[str, Any]:
+    """Dotted configuration keys set by the flags. Raises InputError for a value that cannot be read."""
+    keys: dict[str, Any] = {}
+    for pair in args.set or ():
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise InputError(f"--set {pair!r} cannot be read: write it as KEY=VALUE, like sample.max_tokens=800")
+        keys[key] = _toml_value(value)
+    given = {
+        "edition": args.edition,
+        "sample.count": args.samples,
+        "budget.time_limit_seconds": None if args.time_limit is None else seconds(args.time_limit),
+        "seed": args.seed,
+        "engine.url": args.url,
+        "engine.kind": None if args.url is None else "http",
+        "engine.model": "" if args.url is not None and args.model is None else args.model,
+    }
+    return keys | {key: value for key, value in given.items() if value is not None}
+
+
+def seconds(text: str) -> float:
+    """A time span in seconds: a number, with s, m or h behind it or nothing.
+
+    >>> seconds("90m")
+    5400.0
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", text.strip())
+    if match is None or not 0 < float(match[1]) < 1e9:
+        raise InputError(f"--time-limit {text!r} cannot be read: give seconds, or a number with m or h, like 90m")
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def check(args: argparse.Namespace) -> None:
+    """Raises InputError for flags that contradict each other."""
+    if args.problem is not None and args.problems is not None:
+        raise InputError("both a problem and --problems were given: give one of them")
+    if args.problem is not None and not args.problem.strip():
+        raise InputError("the problem is empty: give its text")
+    if not args.resume:
+        return
+    if args.run_dir is None:
+        raise InputError("--resume needs the directory of a run: add --run-dir DIR")
+    settings = ("problem", "problems", "edition", "profile", "samples", "seed", "model", "set")
+    given = [name for name in settings if getattr(args, name) is not None]
+    if given:
+        raise InputError(f"--resume goes on with what the run was started with: leave out {', '.join(given)}")
+
+
+def _toml_value(text: str) -> Any:
+    """The value as TOML has it; a bare word is a string."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

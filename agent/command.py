@@ -1,0 +1,80 @@
+"""Carries out a plan: opens engine and sandbox, shows and records the run, prints what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from contextlib import AsyncExitStack, closing
+from functools import partial
+
+from rich.console import Console
+
+from agent.budget import TimeBank
+from agent.engine.base import Engine
+from agent.errors import EngineError
+from agent.journal import Journal, read_run
+from agent.models import fetch_model
+from agent.observer import Observers
+from agent.plan import Plan
+from agent.progress import open_view
+from agent.prompts import FAMILIES, prompt_prefix
+from agent.run import run_problems
+from agent.setup import open_engine, open_sandbox
+from agent.summary import as_json as summary_json
+from agent.summary import render
+from agent.types import Solution, StopReason
+
+ENGINE_LOG = "engine.log"
+
+
+def execute(plan: Plan, *, as_json: bool) -> None:
+    """Run the plan to its end and print the result on standard output; all else goes to standard error.
+
+    Raises AgentError for what the user has to mend, also if the engine failed at some problems; what was solved is
+    recorded all the same.
+    """
+    console = Console(stderr=True)
+    if plan.before and plan.before.unreadable:
+        console.print(f"{plan.before.unreadable} unreadable journal lines skipped; their episodes are drawn again")
+    engine = open_engine(plan.config, partial(fetch_model, console=console), plan.directory / ENGINE_LOG)
+    solutions = asyncio.run(_run(plan, engine, console))
+    record = read_run(plan.directory)
+    if as_json:
+        print(json.dumps(summary_json(plan.problems, solutions, record.samples), indent=2))
+    else:
+        Console().print(render(plan.problems, solutions, record.samples))
+        console.print(f"recorded in {plan.directory}", soft_wrap=True, markup=False)
+    failed = sum(solution.stop is StopReason.ENGINE_ERROR for solution in solutions)
+    if failed:
+        raise EngineError(f"the engine failed at {failed} problems; mend it and go on with: {plan.resume_command}")
+
+
+async def _run(plan: Plan, engine: Engine, console: Console) -> list[Solution]:
+    task = asyncio.current_task()
+    loop = asyncio.get_running_loop()
+    if task is not None:
+        loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    bank = TimeBank(plan.config.time_limit_seconds, loop.time, spent=plan.before.spent if plan.before else 0.0)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(engine.close)
+        sandbox = open_sandbox(plan.config)
+        stack.push_async_callback(sandbox.close)
+        with console.status("starting the engine"):
+            await _start(plan, engine)
+        journal = stack.enter_context(
+            closing(Journal(plan.directory, tuple(plan.before.solved.values()) if plan.before else ()))
+        )
+        truths = {problem.id: problem.answer for problem in plan.problems}
+        view = stack.enter_context(
+            open_view(console, problems=len(plan.problems), clock=lambda: bank.spent, truths=truths)
+        )
+        return await run_problems(
+            plan.problems, plan.config, engine, sandbox, Observers([journal, view]), bank, before=plan.before
+        )
+
+
+async def _start(plan: Plan, engine: Engine) -> None:
+    sample = plan.config.sample
+    await engine.ready()
+    await engine.warm(prompt_prefix(FAMILIES[sample.family], plan.config.rules, tools=sample.tools))

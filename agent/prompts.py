@@ -1,0 +1,120 @@
+"""Prompts of each model family, and the texts that the agent writes into a running sample."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agent.types import Edition, Problem
+
+END_OF_TURN = "<|im_end|>"
+OUTPUT_HEAD = "\n```output\n"
+OUTPUT_TAIL = "\n```\n"
+BOX_OPEN = "\\boxed{"
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """How one family of models is spoken to; all here use ChatML.
+
+    `opening` is what the assistant's turn starts with, `think_close` the tag that ends its thinking ("" where the
+    model has none). `examples` are (question, worked answer) pairs that show how tools are used.
+    """
+
+    instructions: str
+    tool_instructions: str
+    opening: str = ""
+    think_close: str = ""
+    examples: tuple[tuple[str, str], ...] = ()
+
+
+_REASON = "Reason step by step and put the final answer in \\boxed{}."
+_MAY_RUN_PYTHON = (
+    "You may run Python while you reason: write a ```python block that prints what you need; it is run at once and "
+    "its output follows in an ```output block. Variables stay from block to block; sympy and numpy are installed."
+)
+
+_CODER_EXAMPLES = (
+    (
+        "How many integers $n$ with $1 \\le n \\le 500$ make $n^2+n+1$ divisible by $7$?",
+        "Check every n.\n```python\nprint(sum((n * n + n + 1) % 7 == 0 for n in range(1, 501)))\n```"
+        f"{OUTPUT_HEAD}143{OUTPUT_TAIL}The count is 143, so the answer is \\boxed{{143}}.",
+    ),
+    (
+        "Real numbers $x$ and $y$ satisfy $x+y=10$ and $x^2+y^2=60$. Find $x^3+y^3$.",
+        "Solve the system exactly.\n```python\nfrom sympy import *\nx, y = symbols('x y')\n"
+        "s = solve([x + y - 10, x**2 + y**2 - 60], [x, y])[0]\nprint(simplify(s[0]**3 + s[1]**3))\n```"
+        f"{OUTPUT_HEAD}400{OUTPUT_TAIL}So the answer is \\boxed{{400}}.",
+    ),
+)
+
+FAMILIES = {
+    "qwen-coder": Family(
+        instructions=f"You solve competition mathematics. {_REASON}",
+        tool_instructions=(
+            "You solve competition mathematics. Plan in a sentence or two, then write one short ```python block that "
+            "computes the answer and prints it. Its output follows in an ```output block. If the output is an error "
+            "or makes no sense, write a corrected block. Then put the final answer in \\boxed{}."
+        ),
+        examples=_CODER_EXAMPLES,
+    ),
+    "qwq": Family(
+        instructions=_REASON,
+        tool_instructions=f"{_REASON} {_MAY_RUN_PYTHON}",
+        opening="<think>\n",
+        think_close="</think>",
+    ),
+    "qwq-preview": Family(
+        instructions=f"You are a helpful assistant. You think step by step. {_REASON}",
+        tool_instructions=f"You are a helpful assistant. You think step by step. {_REASON} {_MAY_RUN_PYTHON}",
+    ),
+}
+
+
+def build_prompt(family: Family, problem: Problem, edition: Edition, *, tools: bool) -> str:
+    """The prompt of all samples of a problem, up to where the assistant's turn is continued."""
+    return prompt_prefix(family, edition, tools=tools) + _turn("user", _plain(problem.text)) + _assistant(family)
+
+
+def prompt_prefix(family: Family, edition: Edition, *, tools: bool) -> str:
+    """What the prompts of all problems begin with: the instructions and the examples."""
+    instructions = family.tool_instructions if tools else family.instructions
+    turns = [_turn("system", f"{instructions} {answer_rule(edition)}")]
+    if tools:
+        for question, worked in family.examples:
+            turns += [_turn("user", question), _turn("assistant", worked)]
+    return "".join(turns)
+
+
+def answer_rule(edition: Edition) -> str:
+    """The edition's rule for answers, in a sentence."""
+    if edition.modulus is not None:
+        return f"The answer is an integer; give it modulo {edition.modulus}, from 0 to {edition.max_answer}."
+    return f"The answer is an integer from 0 to {edition.max_answer}."
+
+
+def tool_output(output: str) -> str:
+    """What is written behind a closed code block: its output, in the format of the examples."""
+    return f"{OUTPUT_HEAD}{_plain(output.strip(chr(10)))}{OUTPUT_TAIL}"
+
+
+def answer_nudge(family: Family, text: str) -> str:
+    """What makes an unfinished sample with this text give its answer: close the thinking, open the box.
+
+    Budget forcing as in s1 (Muennighoff et al., 2025); the model then needs about 20 tokens.
+    """
+    close_fence = "\n```" if text.count("```") % 2 else ""
+    close_thinking = f"\n{family.think_close}" if family.think_close not in text else ""
+    return f"{close_fence}{close_thinking}\n\n**Final Answer**\n\n{BOX_OPEN}"
+
+
+def _assistant(family: Family) -> str:
+    return f"<|im_start|>assistant\n{family.opening}"
+
+
+def _turn(role: str, content: str) -> str:
+    return f"<|im_start|>{role}\n{content}{END_OF_TURN}\n"
+
+
+def _plain(text: str) -> str:
+    """The text with the template's control tokens defused, so that nobody's text can speak as another role."""
+    return text.replace("<|", "< |")

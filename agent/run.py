@@ -1,0 +1,40 @@
+"""Many problems: grants each its time, solves it, and goes on where an interrupted run stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from agent.budget import TimeBank, grant
+from agent.config import Config
+from agent.engine.base import Engine
+from agent.journal import RunRecord
+from agent.observer import Observer
+from agent.sample import Runtime
+from agent.sandbox.base import Sandbox
+from agent.solver import solve_problem
+from agent.types import Problem, Solution
+
+
+async def run_problems(
+    problems: Sequence[Problem],
+    config: Config,
+    engine: Engine,
+    sandbox: Sandbox,
+    observer: Observer,
+    bank: TimeBank,
+    *,
+    before: RunRecord | None = None,
+) -> list[Solution]:
+    """Solve the problems in their order within what the bank has left; a solution each, in the same order.
+
+    Problems that an interrupted run (`before`) solved are not solved again; of the one that it was at, the samples
+    that had ended are kept.
+    """
+    solved = before.solved if before else {}
+    runtime = Runtime(config, engine, sandbox, observer, lambda: bank.spent)
+    owed = [problem for problem in problems if problem.id not in solved]
+    for done, problem in enumerate(owed):
+        allowance = grant(bank.left, len(owed) - done, config.budget)
+        prior = before.samples_of(problem.id) if before else []
+        solved[problem.id] = await solve_problem(problem, runtime, allowance, prior)
+    return [solved[problem.id] for problem in problems]

@@ -1,0 +1,141 @@
+"""One problem: starts its samples, tallies them, stops when the vote is settled, forces answers at the deadline."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from agent.errors import EngineError
+from agent.prompts import build_prompt
+from agent.sample import Lane, Runtime
+from agent.stopping import stop_reason
+from agent.types import Allowance, Problem, Sample, SampleEnd, Solution, StopReason, Tally
+from agent.vote import largest_weight, tally
+
+
+async def solve_problem(
+    problem: Problem, runtime: Runtime, allowance: Allowance, prior: Sequence[Sample] = ()
+) -> Solution:
+    """Solve one problem within its allowance.
+
+    `prior` are samples of it that an interrupted run had finished: they vote, and are not drawn again. Never takes
+    longer than the allowance; an engine that fails is told in the solution, not raised.
+    """
+    return await _Attempt(problem, runtime, allowance, prior).solve()
+
+
+class _Attempt:
+    def __init__(self, problem: Problem, runtime: Runtime, allowance: Allowance, prior: Sequence[Sample]) -> None:
+        self._problem = problem
+        self._runtime = runtime
+        self._allowance = allowance
+        self._started = runtime.clock()
+        self._samples = list(prior)
+        config = runtime.config
+        self._prompt = build_prompt(runtime.family, problem, config.rules, tools=config.sample.tools)
+        done = {sample.index for sample in prior}
+        self._missing = [index for index in range(config.sample.count) if index not in done]
+        self._running: dict[asyncio.Task[Sample], Lane] = {}
+
+    async def solve(self) -> Solution:
+        self._runtime.observer.problem_started(self._problem, self._prompt, self._allowance.seconds, len(self._missing))
+        try:
+            stop = await self._sample_until_settled()
+            if stop is StopReason.DEADLINE:
+                await self._ask_unfinished()
+            else:
+                await self._cut_unfinished(SampleEnd.CANCELLED)
+        finally:
+            await self._halt()
+        solution = self._solution(stop)
+        self._runtime.observer.problem_solved(solution)
+        return solution
+
+    async def _sample_until_settled(self) -> StopReason:
+        if self._left(self._allowance.reasoning_seconds) <= 0:
+            return StopReason.OUT_OF_TIME
+        try:
+            async with asyncio.timeout(self._left(self._allowance.reasoning_seconds)):
+                return await self._sample()
+        except TimeoutError:
+            return StopReason.DEADLINE
+        except EngineError:
+            return StopReason.ENGINE_ERROR
+
+    async def _sample(self) -> StopReason:
+        if self._missing:
+            await self._runtime.engine.ready()
+            await self._runtime.engine.warm(self._prompt)
+        for index in self._missing:
+            lane = Lane(self._problem, self._prompt, index, self._runtime)
+            self._running[asyncio.create_task(lane.run())] = lane
+        while (stop := self._stop_reason()) is None:
+            done, _ = await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                del self._running[task]
+                self._end(task.result())
+        return stop
+
+    def _stop_reason(self) -> StopReason | None:
+        config = self._runtime.config
+        stop = stop_reason(
+            self._tally(),
+            len(self._running),
+            margin=config.stopping.margin,
+            largest_weight=largest_weight(config.voting),
+        )
+        if stop is StopReason.ALL_DONE and all(s.end is SampleEnd.ENGINE_ERROR for s in self._samples):
+            return StopReason.ENGINE_ERROR
+        return stop
+
+    async def _ask_unfinished(self) -> None:
+        """Ask every unfinished lane for its answer; those that do not give one in time are cut."""
+        for lane in await self._halt():
+            self._running[asyncio.create_task(lane.ask(SampleEnd.DEADLINE))] = lane
+        if self._running:
+            await asyncio.wait(self._running, timeout=max(0.0, self._left(self._allowance.seconds)))
+        await self._cut_unfinished(SampleEnd.DEADLINE)
+
+    async def _cut_unfinished(self, end: SampleEnd) -> None:
+        for lane in await self._halt():
+            self._end(lane.cut(end))
+
+    async def _halt(self) -> list[Lane]:
+        """Cancel what runs and wait until it has ended. What finished all the same counts; returns the other lanes."""
+        running, self._running = self._running, {}
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        unfinished = []
+        for task, lane in running.items():
+            if task.cancelled():
+                unfinished.append(lane)
+            else:
+                self._end(task.result())
+        return unfinished
+
+    def _end(self, sample: Sample) -> None:
+        self._samples.append(sample)
+        self._runtime.observer.sample_ended(sample)
+
+    def _tally(self) -> Tally:
+        return tally(self._samples, self._runtime.config.voting)
+
+    def _left(self, seconds: float) -> float:
+        return self._started + seconds - self._runtime.clock()
+
+    def _solution(self, stop: StopReason) -> Solution:
+        votes = self._tally()
+        return Solution(
+            problem_id=self._problem.id,
+            answer=votes.leader.answer if votes.leader else None,
+            tally=votes,
+            stop=stop,
+            samples_started=len(self._samples),
+            samples_finished=sum(s.end is not SampleEnd.CANCELLED for s in self._samples),
+            tokens=sum(s.tokens for s in self._samples),
+            tool_runs=sum(len(s.tool_runs) for s in self._samples),
+            seconds=self._runtime.clock() - self._started,
+            allowance=self._allowance.seconds,
+            at=self._runtime.clock(),
+        )

@@ -1,0 +1,54 @@
+"""Samples -> Tally: who voted for what, in an order that does not depend on the order of the samples."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from agent.config import VotingConfig
+from agent.types import Sample, Tally, Vote
+
+_LAST_INTEGER = re.compile(r"(?<![\d.])-?\d{1,18}(?!\d|\.\d)(?=\D*$)")
+
+
+def tally(samples: Iterable[Sample], voting: VotingConfig) -> Tally:
+    """Count the votes, the heaviest first.
+
+    Ties go to the answer with more samples, then to the one with the shortest sample (wrong samples are longer on
+    average), then to the smaller answer.
+    """
+    voters = sorted((s for s in samples if s.answer is not None), key=lambda s: s.answer or 0)
+    ranked = []
+    for answer, group in groupby(voters, key=lambda s: s.answer):
+        assert answer is not None
+        backers = list(group)
+        weight = sum(sample_weight(sample, voting) for sample in backers)
+        vote = Vote(answer, weight, len(backers))
+        ranked.append((-vote.weight, -vote.samples, min(s.tokens for s in backers), answer, vote))
+    return Tally(tuple(row[-1] for row in sorted(ranked, key=lambda row: row[:-1])))
+
+
+def sample_weight(sample: Sample, voting: VotingConfig) -> float:
+    """Weight of one sample's vote: 1, or `forced_weight` if it was asked for, plus `code_bonus` if its code agrees."""
+    weight = voting.forced_weight if sample.forced else 1.0
+    return weight + (voting.code_bonus if code_agrees(sample) else 0.0)
+
+
+def largest_weight(voting: VotingConfig) -> float:
+    """The most that one more sample can add to an answer."""
+    return max(1.0, voting.forced_weight) + voting.code_bonus
+
+
+def code_agrees(sample: Sample) -> bool:
+    """Whether the last integer that the sample's own last tool run printed is its answer."""
+    printed = last_integer([run.output for run in sample.tool_runs])
+    return printed is not None and printed == sample.answer
+
+
+def last_integer(outputs: Sequence[str]) -> int | None:
+    """The last integer in the last output, None where there is none."""
+    if not outputs:
+        return None
+    match = _LAST_INTEGER.search(outputs[-1][-200:])
+    return int(match.group()) if match else None
