@@ -8,7 +8,7 @@ from pathlib import Path
 from agent.config import Config
 from agent.engine.base import Engine
 from agent.engine.embedded import EmbeddedEngine
-from agent.engine.http import HttpEngine
+from agent.engine.http import HttpEngine, api_url
 from agent.sandbox.base import Limits, Sandbox
 from agent.sandbox.process import ProcessSandbox
 
@@ -37,13 +37,3 @@ def open_sandbox(config: Config) -> Sandbox:
     """The sandbox of the configuration."""
     limits = config.sandbox
     return ProcessSandbox(Limits(limits.cell_seconds, limits.memory_mib << 20, limits.output_chars))
-
-
-def api_url(url: str) -> str:
-    """The base of the completions protocol at a server's URL.
-
-    >>> api_url("http://127.0.0.1:8000/")
-    'http://127.0.0.1:8000/v1'
-    """
-    base = url.rstrip("/")
-    return base if base.endswith("/v1") else f"{base}/v1"

@@ -112,6 +112,16 @@ class HttpEngine:
         return f"the engine at {self._base_url} answered {response.status}: {text}"
 
 
+def api_url(url: str) -> str:
+    """The base of the completions protocol at a server's URL.
+
+    >>> api_url("http://127.0.0.1:8000/")
+    'http://127.0.0.1:8000/v1'
+    """
+    base = url.rstrip("/")
+    return base if base.endswith("/v1") else f"{base}/v1"
+
+
 async def _events(content: aiohttp.StreamReader) -> AsyncIterator[dict[str, Any]]:
     """The JSON objects of a stream of server-sent events. Raises ValueError on anything else."""
     async for line in content:

@@ -1,0 +1,34 @@
+# make solve: watch a small model solve the starter problems.  make test: run every check.
+# A Python of your own: make solve PYTHON=/path/to/python3.12.  Flags: make solve ARGS="--samples 4".
+
+PYTHON ?= $(shell for name in python3.12 python3.11 python3.13 python3.14 python3; do \
+	"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$name" && break; done)
+PIP = .venv/bin/python -m pip --disable-pip-version-check install --quiet -c tools/constraints.txt
+
+.PHONY: solve test check clean
+
+solve: .venv/.solve
+	.venv/bin/python -m agent.solve $(ARGS)
+
+test: check
+	.venv/bin/python -m pytest
+
+check: .venv/.test
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+
+clean:
+	rm -rf .venv
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed: make PYTHON=/path/to/python3" >&2; exit 2; }
+	$(PYTHON) tools/bootstrap.py
+
+.venv/.solve: .venv/bin/python pyproject.toml tools/constraints.txt
+	$(PIP) -e '.[embedded]'
+	@touch $@
+
+.venv/.test: .venv/bin/python pyproject.toml tools/constraints.txt
+	$(PIP) -e '.[embedded,dev]'
+	@touch $@ .venv/.solve

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from agent.config import Config, load_config, override_config, profile_names, save_config
+from agent.errors import ConfigError
+
+
+@pytest.mark.parametrize("name", profile_names())
+def test_every_bundled_profile_is_valid_and_survives_being_saved(name: str, tmp_path: Path) -> None:
+    config = load_config(name)
+    assert config.profile == name
+    save_config(config, tmp_path / "saved.toml")
+    assert load_config(str(tmp_path / "saved.toml")) == config
+
+
+def test_a_key_is_set_anew_and_the_rest_stays() -> None:
+    config = load_config("cpu", {"sample.count": 4, "seed": 9})
+    assert (config.sample.count, config.seed) == (4, 9)
+    assert override_config(config, {"sample.count": 8, "seed": 0}) == load_config("cpu")
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"sample.cuont": 4}, r"sample\.cuont: unknown key"),
+        ({"samples": 4}, r"samples: unknown key"),
+        ({"sample.count": 0}, r"sample\.count: input should be greater than or equal to 1"),
+        ({"sample.count": "many"}, r"sample\.count: input should be a valid integer"),
+        ({"sampling.temperature": float("nan")}, r"sampling\.temperature: input should be a finite number"),
+        ({"edition.x": 1}, r"edition\.x: edition is a value, not a table"),
+        ({"edition": "aimo9"}, r"unknown edition 'aimo9': give one of aimo1, aimo2, aimo3"),
+        ({"engine.kind": "http"}, r"engine\.url is needed"),
+        ({"sample.family": "gpt"}, r"sample\.family: input should be 'qwen-coder'"),
+    ],
+)
+def test_what_is_not_valid_is_named(keys: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_config("cpu", keys)
+
+
+def test_no_such_profile() -> None:
+    with pytest.raises(ConfigError, match=r"no profile 'nope': give one of cpu, qwq or the path of a TOML file"):
+        load_config("nope")
+
+
+@given(st.binary(max_size=60))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_file_is_a_configuration_or_a_clear_error(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "own.toml"
+    path.write_bytes(content)
+    try:
+        assert isinstance(load_config(str(path)), Config)
+    except ConfigError as error:
+        assert "own.toml" in str(error)
+
+
+def test_the_editions_limit_counts_where_none_is_given() -> None:
+    assert load_config("qwq", {"edition": "aimo1"}).time_limit_seconds == 9 * 3600
+    assert load_config("qwq", {"budget.time_limit_seconds": 60}).time_limit_seconds == 60

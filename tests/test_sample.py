@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from agent.engine.base import SamplingParams
+from agent.sample import Lane, sample_seed
+from agent.types import Sample, SampleEnd, ToolStatus
+from tests.doubles import BREAK, PROBLEM, Recorder, ScriptedEngine, ScriptedSandbox, config_with, runtime
+from tests.virtual_time import run_virtual
+
+CODE = "Let us compute.\n```python\nprint(6 * 7)\n```"
+
+
+def run_lane(
+    engine: ScriptedEngine,
+    *,
+    sandbox: ScriptedSandbox | None = None,
+    observer: Recorder | None = None,
+    **keys: object,
+) -> Sample:
+    async def main() -> Sample:
+        lane = Lane(PROBLEM, "PROMPT", 3, runtime(engine, config_with(**keys), sandbox=sandbox, observer=observer))
+        return await lane.run()
+
+    return run_virtual(main())
+
+
+def always(text: str) -> ScriptedEngine:
+    return ScriptedEngine(lambda prompt, params: text)
+
+
+def with_code(prompt: str, params: SamplingParams) -> str:
+    return "So it is \\boxed{42}." if "```output\n42\n```" in prompt else CODE + "output\nmade up 17\n```\n \\boxed{17}"
+
+
+def test_a_boxed_answer_ends_the_sample() -> None:
+    sample = run_lane(always("It is \\boxed{42}."))
+    assert (sample.answer, sample.end, sample.forced) == (42, SampleEnd.ANSWERED, False)
+
+
+def test_a_closed_code_block_is_run_and_its_output_shown_in_the_models_format() -> None:
+    sandbox = ScriptedSandbox()
+    engine = ScriptedEngine(with_code)
+    sample = run_lane(engine, sandbox=sandbox)
+    assert sandbox.cells == ["print(6 * 7)\n"]
+    assert engine.prompts[1] == f"PROMPT{CODE}\n```output\n42\n```\n"
+    assert sample.answer == 42
+
+
+def test_generation_stops_at_the_closing_fence_so_invented_output_is_never_read() -> None:
+    sample = run_lane(ScriptedEngine(with_code))
+    assert "made up" not in sample.text
+    assert sample.turns[0].text == CODE
+
+
+def test_the_tool_run_is_told_to_the_observer_and_kept_in_the_turn() -> None:
+    observer = Recorder()
+    sample = run_lane(ScriptedEngine(with_code), observer=observer)
+    assert [run.status for run in observer.tool_runs] == [ToolStatus.OK]
+    assert sample.turns[0].tool_run == observer.tool_runs[0]
+    assert observer.tokens == sample.tokens > 0
+
+
+def test_the_prompts_can_be_rebuilt_from_the_turns() -> None:
+    engine = ScriptedEngine(with_code)
+    sample = run_lane(engine)
+    rebuilt = "PROMPT"
+    for turn, prompt in zip(sample.turns, engine.prompts, strict=True):
+        assert prompt == rebuilt
+        rebuilt += turn.text + turn.inserted
+
+
+def test_the_session_is_closed_however_the_sample_ends() -> None:
+    for reply in (CODE, f"{CODE} {BREAK}"):
+        sandbox = ScriptedSandbox()
+        run_lane(always(reply), sandbox=sandbox)
+        assert sandbox.open_sessions == 0
+
+
+def test_without_tools_code_is_only_text() -> None:
+    sandbox = ScriptedSandbox()
+    sample = run_lane(always(f"{CODE} so \\boxed{{42}}"), sandbox=sandbox, sample__tools=False)
+    assert sandbox.cells == []
+    assert sample.answer == 42
+
+
+def asked_for(answer: str, before: str) -> ScriptedEngine:
+    return ScriptedEngine(lambda prompt, params: answer if prompt.endswith("\\boxed{") else before)
+
+
+@pytest.mark.parametrize(
+    ("before", "keys", "end"),
+    [
+        ("I do not know.", {}, SampleEnd.NO_ANSWER),
+        ("word " * 700, {"sample__max_tokens": 50}, SampleEnd.TOKEN_LIMIT),
+        (CODE, {"sample__max_rounds": 2}, SampleEnd.ROUND_LIMIT),
+        ("again and again " * 600, {}, SampleEnd.REPEATING),
+        ("word " * 100, {"sample__max_seconds": 30}, SampleEnd.DEADLINE),
+    ],
+)
+def test_a_sample_that_ends_without_an_answer_is_asked_for_it(
+    before: str, keys: dict[str, object], end: SampleEnd
+) -> None:
+    sample = run_lane(asked_for("7}", before), **keys)  # type: ignore[arg-type]
+    assert (sample.answer, sample.end, sample.forced) == (7, end, True)
+
+
+def test_a_forced_answer_that_is_none_is_no_answer() -> None:
+    sample = run_lane(asked_for("unclear}", "I do not know."))
+    assert (sample.answer, sample.end) == (None, SampleEnd.NO_ANSWER)
+
+
+def test_the_token_limit_holds_over_all_turns() -> None:
+    sample = run_lane(asked_for("7}", f"one two three {CODE}"), sample__max_tokens=30, sample__max_rounds=20)
+    assert sample.tokens <= 30 + 24
+    assert sample.end is SampleEnd.TOKEN_LIMIT
+
+
+def test_the_context_limit_counts_what_was_inserted() -> None:
+    sandbox = ScriptedSandbox(output="9" * 900)
+    sample = run_lane(asked_for("7}", CODE), sandbox=sandbox, engine__context_tokens=1000, sample__max_rounds=20)
+    assert sample.end is SampleEnd.TOKEN_LIMIT
+    assert len(sample.tool_runs) == 4
+
+
+def test_a_broken_stream_is_taken_up_from_the_text_that_had_come() -> None:
+    def reply(prompt: str, params: SamplingParams) -> str:
+        return " the end \\boxed{42}." if prompt.endswith("a start") else f"a start {BREAK}"
+
+    engine = ScriptedEngine(reply)
+    sample = run_lane(engine)
+    assert sample.answer == 42
+    assert engine.restarts == 1
+    assert sample.turns[0].text == "a start the end \\boxed{42}."
+
+
+def test_an_engine_that_keeps_failing_ends_the_sample_without_a_vote() -> None:
+    sample = run_lane(always(f"a {BREAK}"))
+    assert (sample.answer, sample.end) == (None, SampleEnd.ENGINE_ERROR)
+    assert sample.text.startswith("a")
+
+
+def test_a_cancelled_lane_can_still_be_asked() -> None:
+    async def main() -> Sample:
+        lane = Lane(PROBLEM, "PROMPT", 0, runtime(asked_for("42}", "thinking on " * 100)))
+        task = asyncio.create_task(lane.run())
+        await asyncio.sleep(5.5)
+        task.cancel()
+        await asyncio.wait([task])
+        return await lane.ask(SampleEnd.DEADLINE)
+
+    sample = run_virtual(main())
+    assert (sample.answer, sample.end, sample.forced) == (42, SampleEnd.DEADLINE, True)
+    assert sample.turns[0].text == "thinking on thinking on thinking"
+
+
+def test_cancelling_stops_the_engine() -> None:
+    engine = always("on " * 100)
+
+    async def main() -> None:
+        task = asyncio.create_task(Lane(PROBLEM, "PROMPT", 0, runtime(engine)).run())
+        await asyncio.sleep(2.5)
+        assert engine.running == 1
+        task.cancel()
+        await asyncio.wait([task])
+        assert engine.running == 0
+
+    run_virtual(main())
+
+
+def test_seeds_depend_on_run_problem_and_index_alone() -> None:
+    seeds = {sample_seed(run, id_, index) for run in (0, 1) for id_ in ("a", "b") for index in range(50)}
+    assert len(seeds) == 200
+    assert all(0 <= seed < 2**31 for seed in seeds)
+    assert sample_seed(7, "x", 3) == sample_seed(7, "x", 3)

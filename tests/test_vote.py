@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.config import VotingConfig
+from agent.types import Sample, ToolRun, ToolStatus, Turn
+from agent.vote import code_agrees, largest_weight, tally
+from tests.doubles import sample
+
+VOTING = VotingConfig()
+
+samples = st.lists(
+    st.builds(
+        lambda answer, tokens, forced: sample(answer, tokens=tokens, forced=forced),
+        st.none() | st.integers(0, 4),
+        st.integers(1, 5),
+        st.booleans(),
+    ),
+    max_size=12,
+)
+
+
+def printed(output: str, answer: int) -> Sample:
+    run = ToolRun("code", output, ToolStatus.OK, 1.0)
+    return sample(answer, turns=(Turn("text", 10, 1.0, "inserted", run),))
+
+
+def test_no_answer_is_not_a_vote_and_not_zero() -> None:
+    assert tally([sample(None), sample(None), sample(3)], VOTING).votes[0].answer == 3
+    assert tally([sample(None)], VOTING).leader is None
+
+
+def test_zero_is_an_answer() -> None:
+    leader = tally([sample(0), sample(0), sample(3)], VOTING).leader
+    assert leader is not None
+    assert (leader.answer, leader.samples) == (0, 2)
+
+
+def test_forced_votes_weigh_less() -> None:
+    leader = tally([sample(1, forced=True), sample(1, forced=True), sample(2)], VotingConfig(forced_weight=0.4)).leader
+    assert leader is not None
+    assert leader.answer == 2
+
+
+def test_ties_go_to_more_samples_then_to_the_shortest_sample_then_to_the_smaller_answer() -> None:
+    voting = VotingConfig(forced_weight=0.5)
+    more = [sample(5), sample(9, forced=True), sample(9, forced=True)]
+    assert [vote.answer for vote in tally(more, voting).votes] == [9, 5]
+    assert [vote.answer for vote in tally([sample(5, tokens=20), sample(9, tokens=10)], voting).votes] == [9, 5]
+    assert [vote.answer for vote in tally([sample(9), sample(5)], voting).votes] == [5, 9]
+
+
+@given(samples, st.randoms(use_true_random=False))
+def test_the_order_of_samples_does_not_matter(drawn: list[Sample], rng: random.Random) -> None:
+    shuffled = drawn[:]
+    rng.shuffle(shuffled)
+    assert tally(drawn, VOTING) == tally(shuffled, VOTING)
+
+
+@given(samples)
+def test_every_vote_is_counted_once(drawn: list[Sample]) -> None:
+    votes = tally(drawn, VOTING).votes
+    assert sum(vote.samples for vote in votes) == sum(s.answer is not None for s in drawn)
+    assert sum(vote.weight for vote in votes) == sum(0.5 if s.forced else 1.0 for s in drawn if s.answer is not None)
+    assert [vote.weight for vote in votes] == sorted((vote.weight for vote in votes), reverse=True)
+
+
+def test_a_box_that_repeats_the_codes_output_can_weigh_more_and_does_not_by_default() -> None:
+    drawn = [printed("so 12\n", 12), sample(5, tokens=1)]
+    assert [vote.answer for vote in tally(drawn, VOTING).votes] == [5, 12]
+    assert [vote.answer for vote in tally(drawn, VotingConfig(code_bonus=0.5)).votes] == [12, 5]
+    assert largest_weight(VotingConfig(code_bonus=0.5)) == 1.5
+
+
+def test_only_the_last_printed_integer_agrees() -> None:
+    assert code_agrees(printed("7\n42", 42))
+    assert code_agrees(printed("the answer is 42.", 42))
+    assert code_agrees(printed("-3", -3))
+    assert not code_agrees(printed("42\n7", 42))
+    assert not code_agrees(printed("1.42", 42))
+    assert not code_agrees(printed("42.5", 42))
+    assert not code_agrees(printed("", 42))
+    assert not code_agrees(sample(42))

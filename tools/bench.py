@@ -1,0 +1,31 @@
+"""Measurements of the agent's own speed, side by side with a yardstick in the same run: `python -m tools.bench NAME`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from agent.errors import AgentError
+from tools import bench_engine
+
+BENCHES = {"engine": bench_engine}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one of the benches; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tools.bench", description=__doc__)
+    commands = parser.add_subparsers(dest="bench", required=True)
+    for name, bench in BENCHES.items():
+        bench.add_flags(commands.add_parser(name, help=bench.SUMMARY, description=bench.SUMMARY))
+    args = parser.parse_args(argv)
+    try:
+        BENCHES[args.bench].run(args)
+    except AgentError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
