@@ -1,4 +1,4 @@
-"""Measurements of the agent's own speed, side by side with a yardstick in the same run: `python -m tools.bench NAME`."""
+"""Speed measurements, each beside a yardstick in the same run: `python -m tools.bench NAME`."""
 
 from __future__ import annotations
 
