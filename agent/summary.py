@@ -1,0 +1,252 @@
+"""What a run came to: its figures, told as numbers, as a table or as JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from statistics import fmean
+
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from agent.types import Problem, Sample, SampleEnd, Solution, StopReason
+
+_PROJECTED_PROBLEMS = 50  # of a scored run
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """A run in figures.
+
+    Of the `problems` of the set, `closed` have a solution; `attempted` those of them that were given time,
+    `answered` those with an answer, `known` those whose truth is known, `correct` those that match it.
+    Samples, tokens and tool runs are summed over the solutions. `seconds` is the wall time with at least one
+    problem in flight: problems solved side by side count once, pauses between problems not at all.
+
+    `pass_at_1` is the chance that one sample drawn at random is right: the mean, over the known problems with
+    a sample that counts, of the share of those samples that are right; None where there is no such problem.
+    A sample cancelled because the vote was settled does not count, as it was never finished. Every other
+    sample does: one without an answer as wrong, a forced answer as what it is.
+    """
+
+    problems: int
+    closed: int
+    attempted: int
+    answered: int
+    known: int
+    correct: int
+    samples: int
+    samples_finished: int
+    tokens: int
+    tool_runs: int
+    seconds: float
+    pass_at_1: float | None
+
+    @property
+    def majority(self) -> float | None:
+        """Share of the known problems whose answer is right; None where no truth is known."""
+        return self.correct / self.known if self.known else None
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Generated tokens by wall time; 0 where no time has passed."""
+        return self.tokens / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def projected_seconds(self) -> float | None:
+        """What 50 problems would take at the mean of the attempted ones; None where none was attempted."""
+        return self.seconds / self.attempted * _PROJECTED_PROBLEMS if self.attempted else None
+
+
+def totals(problems: Sequence[Problem], solutions: Sequence[Solution], samples: Sequence[Sample]) -> Totals:
+    """The figures of a run from what was recorded of it; `solutions` holds one for each closed problem."""
+    truths = _truths(problems)
+    verdicts = [is_right(solution.answer, truths.get(solution.problem_id)) for solution in solutions]
+    return Totals(
+        problems=len(problems),
+        closed=len(solutions),
+        attempted=sum(solution.stop is not StopReason.OUT_OF_TIME for solution in solutions),
+        answered=sum(solution.answer is not None for solution in solutions),
+        known=sum(verdict is not None for verdict in verdicts),
+        correct=verdicts.count(True),
+        samples=sum(solution.samples_started for solution in solutions),
+        samples_finished=sum(solution.samples_finished for solution in solutions),
+        tokens=sum(solution.tokens for solution in solutions),
+        tool_runs=sum(solution.tool_runs for solution in solutions),
+        seconds=_busy_seconds(solutions),
+        pass_at_1=_pass_at_1(truths, solutions, samples),
+    )
+
+
+def as_json(
+    problems: Sequence[Problem], solutions: Sequence[Solution], samples: Sequence[Sample]
+) -> dict[str, object]:
+    """The outcome as JSON values; `truth` and `correct` are null where no truth is known."""
+    truths = _truths(problems)
+    rows = []
+    for solution in solutions:
+        row = asdict(solution)
+        truth = truths.get(solution.problem_id)
+        votes = list(row.pop("tally")["votes"])
+        rows.append({**row, "votes": votes, "truth": truth, "correct": is_right(solution.answer, truth)})
+    sums = totals(problems, solutions, samples)
+    derived = {
+        "majority": sums.majority,
+        "tokens_per_second": sums.tokens_per_second,
+        "projected_seconds": sums.projected_seconds,
+    }
+    return {"solutions": rows, "totals": {**asdict(sums), **derived}}
+
+
+def render(
+    problems: Sequence[Problem], solutions: Sequence[Solution], samples: Sequence[Sample]
+) -> RenderableType:
+    """The outcome for a terminal: a row for each solution in the order given, the totals below."""
+    if not solutions:
+        return Text(f"0 of {len(problems)} problems closed")
+    sums = totals(problems, solutions, samples)
+    lines = Text("\n").join(Text(" · ").join(map(Text, parts)) for parts in _total_lines(sums))
+    return Group(SolutionTable(solutions, _truths(problems)), Text(), lines)
+
+
+def is_right(answer: int | None, truth: int | None) -> bool | None:
+    """Whether the answer is the truth; None where the truth is not known."""
+    return None if truth is None else answer == truth
+
+
+def short(text: str, cells: int) -> str:
+    """Text in one line of at most `cells` terminal cells, without anything a terminal would obey."""
+    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    return line if cell_len(line) <= cells else set_cell_size(line, max(0, cells - 1)).rstrip() + "…"
+
+
+def votes_text(solution: Solution) -> str:
+    """The leader's samples of all that voted, and the runner-up's: "5/8 · next 2"; empty without votes."""
+    counts = [vote.samples for vote in solution.tally.votes]
+    share = f"{counts[0]}/{sum(counts)}" if counts else ""
+    return f"{share} · next {counts[1]}" if counts[1:] else share
+
+
+class SolutionTable:
+    """A line for each solution below one of headings; a narrow terminal gets fewer columns."""
+
+    def __init__(self, solutions: Sequence[Solution], truths: Mapping[str, int | None]) -> None:
+        self._solutions = tuple(solutions)
+        self._truths = truths
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        """Draw the columns that have room."""
+        known = any(truth is not None for truth in self._truths.values())
+        columns = [
+            column
+            for column in _COLUMNS
+            if column.needs_width <= options.max_width and (known or column.heading != "truth")
+        ]
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+        for column in columns:
+            table.add_column(
+                column.heading,
+                justify="right" if column.right else "left",
+                min_width=column.min_width,
+                no_wrap=True,
+                overflow="ellipsis",
+            )
+        for solution in self._solutions:
+            truth = self._truths.get(solution.problem_id)
+            table.add_row(*(column.cell(solution, truth) for column in columns))
+        yield table
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A column of the table, shown from a terminal of `needs_width` cells on."""
+
+    heading: str
+    cell: Callable[[Solution, int | None], Text]
+    min_width: int  # so that columns keep their place while rows come in
+    right: bool = False
+    needs_width: int = 0
+
+
+def _answer_cell(solution: Solution, truth: int | None) -> Text:
+    return Text("none" if solution.answer is None else short(str(solution.answer), 12), "bold")
+
+
+def _truth_cell(solution: Solution, truth: int | None) -> Text:
+    if truth is None:
+        return Text()
+    right = is_right(solution.answer, truth)
+    return Text(f"{'✓' if right else '✗'} {short(str(truth), 12)}", "green" if right else "red")
+
+
+_COLUMNS = (
+    _Column("problem", lambda solution, _: Text(short(solution.problem_id, 12)), 7),
+    _Column("answer", _answer_cell, 6, right=True),
+    _Column("truth", _truth_cell, 7),
+    _Column("votes", lambda solution, _: Text(votes_text(solution)), 12, needs_width=46),
+    _Column(
+        "time",
+        lambda solution, _: Text(f"{solution.seconds:,.0f} / {solution.allowance:,.0f} s"),
+        11,
+        True,
+        60,
+    ),
+    _Column("tokens", lambda solution, _: Text(f"{solution.tokens:,}"), 7, True, 72),
+    _Column("closed by", lambda solution, _: Text(solution.stop), 11, needs_width=72),
+)
+
+
+def _truths(problems: Sequence[Problem]) -> dict[str, int | None]:
+    return {problem.id: problem.answer for problem in problems}
+
+
+def _busy_seconds(solutions: Sequence[Solution]) -> float:
+    total, covered = 0.0, -math.inf
+    for begin, end in sorted((solution.at - solution.seconds, solution.at) for solution in solutions):
+        total += max(0.0, end - max(begin, covered))
+        covered = max(covered, end)
+    return total
+
+
+def _pass_at_1(
+    truths: Mapping[str, int | None], solutions: Sequence[Solution], samples: Sequence[Sample]
+) -> float | None:
+    verdicts: dict[str, list[bool]] = {solution.problem_id: [] for solution in solutions}
+    for sample in samples:
+        right = is_right(sample.answer, truths.get(sample.problem_id))
+        if right is not None and sample.problem_id in verdicts and sample.end is not SampleEnd.CANCELLED:
+            verdicts[sample.problem_id].append(right)
+    shares = [fmean(rights) for rights in verdicts.values() if rights]
+    return fmean(shares) if shares else None
+
+
+def _total_lines(sums: Totals) -> Iterator[list[str]]:
+    verdict = [f"{sums.answered} of {sums.closed} answered"]
+    if sums.majority is not None:
+        verdict += [f"{sums.correct} of {sums.known} known correct", f"majority {sums.majority:.0%}"]
+    if sums.pass_at_1 is not None:
+        verdict.append(f"pass@1 {sums.pass_at_1:.0%}")
+    yield verdict
+    yield [
+        f"{sums.samples:,} samples, {sums.samples_finished:,} finished",
+        f"{sums.tool_runs:,} tool runs",
+        f"{sums.tokens:,} tokens",
+        f"{sums.tokens_per_second:,.0f} tokens/s",
+    ]
+    time = [f"{duration(sums.seconds)} for {sums.closed} of {sums.problems} problems"]
+    if sums.projected_seconds is not None:
+        time.append(f"{_PROJECTED_PROBLEMS} would take {duration(sums.projected_seconds)}")
+    yield time
+
+
+def duration(seconds: float) -> str:
+    """Whole seconds as H:MM:SS.
+
+    >>> duration(3725.9)
+    '1:02:05'
+    """
+    return str(timedelta(seconds=int(max(0.0, seconds))))
