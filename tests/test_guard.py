@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import pickle
+import time
+from collections.abc import Iterable
+from itertools import accumulate, cycle, pairwise, takewhile
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent.guard import MAX_PERIOD, STRIDE, WINDOW, RepetitionGuard
+
+
+def fires(pieces: Iterable[str]) -> bool:
+    guard = RepetitionGuard()
+    verdict = False
+    for piece in pieces:
+        verdict = guard.feed(piece)
+    return verdict
+
+
+def fires_after(text: str) -> int | None:
+    """How many characters are fed, one at a time, until the guard fires."""
+    guard = RepetitionGuard()
+    return next((count for count, char in enumerate(text, 1) if guard.feed(char)), None)
+
+
+def cut(text: str, sizes: list[int]) -> list[str]:
+    bounds = list(takewhile(lambda bound: bound < len(text), accumulate(cycle(sizes), initial=0)))
+    return [text[start:end] for start, end in pairwise([*bounds, len(text)])]
+
+
+def cycle_of(seed: str, period: int) -> str:
+    """A text of `period` characters that begins with the seed and is otherwise a count."""
+    return (seed + "".join(f" {number}" for number in range(period)))[:period]
+
+
+def looped(unit: str, length: int) -> str:
+    return (unit * (length // len(unit) + 1))[:length]
+
+
+prose = st.text(st.characters(codec="utf-8"), max_size=400)
+sizes = st.lists(st.integers(1, 40), min_size=1, max_size=10)
+# Any text up to 100 characters long, or a longer one with a known shape: random text of 600 draws is slow to make.
+cycles = st.one_of(
+    st.text(min_size=1, max_size=100), st.builds(cycle_of, st.text(max_size=9), st.integers(1, MAX_PERIOD))
+)
+
+
+@given(prose, cycles, sizes)
+def test_a_loop_is_reported_soon_after_it_starts(before: str, loop: str, chunks: list[int]) -> None:
+    text = before + looped(loop, WINDOW + STRIDE - 1)
+    assert fires(cut(text, chunks))
+    assert fires_after(text) is not None
+
+
+@pytest.mark.parametrize("period", [1, 2, 7, 100, 599, 600])
+def test_soon_means_within_1500_characters(period: int) -> None:
+    count = fires_after("\n" + looped(cycle_of("", period), 1_500))
+    assert count is not None
+    assert 1_000 < count <= 1_500
+
+
+@given(cycles, st.integers(0, 500))
+def test_a_loop_that_ends_in_time_is_forgiven(loop: str, offset: int) -> None:
+    # The angle brackets frame the loop with characters that do not prolong it.
+    inside = looped(loop.replace("<", "").replace(">", "") or "-", WINDOW - 1)
+    assert not fires(["." * offset, "<", inside, ">", "".join(str(number) for number in range(600))])
+
+
+# Nearly periodic texts over few letters: here a wrong rule for the period would show.
+mutations = st.lists(st.tuples(st.integers(0, 2_999), st.sampled_from("ab")), max_size=4)
+tricky = st.builds(
+    lambda unit, changes: "".join(
+        dict(changes).get(index, char) for index, char in enumerate(looped(unit, 3_000))
+    ),
+    st.one_of(
+        st.text("ab", min_size=1, max_size=30),
+        st.builds(lambda unit, last: looped(unit, 300) + last, st.text("ab", min_size=1, max_size=5), prose),
+        st.builds(
+            lambda unit, period: looped(unit, period) + "c",
+            st.text("ab", min_size=1),
+            st.integers(590, 605),
+        ),
+    ),
+    mutations,
+)
+
+
+@given(tricky, sizes)
+@settings(deadline=None)
+def test_it_fires_exactly_where_a_search_of_all_periods_does(text: str, chunks: list[int]) -> None:
+    windows = {end: text[end - WINDOW : end] for end in range(WINDOW, len(text) + 1, STRIDE)}
+    expected = next(
+        (
+            end
+            for end, window in windows.items()
+            if any(window[period:] == window[:-period] for period in range(1, MAX_PERIOD + 1))
+        ),
+        None,
+    )
+    assert fires_after(text) == expected
+    assert fires(cut(text, chunks)) == fires([text]) == (expected is not None)
+
+
+@given(tricky, prose)
+@settings(deadline=None)
+def test_a_verdict_stays(text: str, after: str) -> None:
+    guard = RepetitionGuard()
+    verdict = guard.feed(text)
+    assert guard.feed("") == verdict
+    if verdict:
+        assert guard.feed(after)
+
+
+@given(st.integers(1, MAX_PERIOD))
+def test_a_longer_cycle_than_the_longest_is_not_one(excess: int) -> None:
+    assert not fires([looped(cycle_of("", MAX_PERIOD + excess), 6_000)])
+    assert fires([looped(cycle_of("", MAX_PERIOD), 2_000)])
+
+
+numbers = st.integers(0, 10**6)
+
+
+def zero_matrix(size: int) -> str:
+    rows = " \\\\\n".join(" & ".join("0" * size) for _ in range(size))
+    return f"$$A = \\begin{{pmatrix}}\n{rows}\n\\end{{pmatrix}}$$\nIts rank is 0, so\n"
+
+
+LEGITIMATE = {
+    "enumeration": "".join(f"n={n}: the sum is {n * (n + 1) // 2}.\n" for n in range(1, 400)),
+    "cases": "".join(f"Case {n}: then a_{n} = 0, which is impossible.\n" for n in range(1, 200)),
+    "zero matrices": "".join(map(zero_matrix, range(2, 18))),
+    "zeros in a row": "[" + ", ".join(["0"] * 300) + "], and then 1, 0, 0, 1.",
+    "rules": "".join(f"{'-' * 200}\n| {n} | {n**2} |\n" for n in range(40)),
+    "table": "".join(f"| {n:4d} | {n % 2} | 0 | 0 | 0 |\n|------|---|---|---|---|\n" for n in range(300)),
+    "polynomial": " + ".join(f"x^{{{n}}}y^{{{200 - n}}}" for n in range(200)),
+    "expansion": " + ".join(["(x+1)(x-1)"] * 100) + " = 100(x^2 - 1)",
+    "powers": "\n".join(f"2^{n} mod 7 = {2**n % 7}" for n in range(300)),
+    "residues": ", ".join(str(n * n % 12) for n in range(200)),
+    "recurring decimal": "1/7 = 0." + "142857" * 200 + "...",
+    "digits of 2^4000": str(2**4_000),
+    "a sentence four times": "Wait, let me check that again, since the sign of the second term might be wrong. "
+    * 4,
+    "a program twice": "".join(f"total += f({n}) * g({n})\n" for n in range(60)) * 2,
+    "binary": "".join(f"{n:08b} " for n in range(256)),
+}
+
+
+@pytest.mark.parametrize("name", LEGITIMATE)
+def test_mathematics_is_no_loop(name: str) -> None:
+    assert fires_after(f"First.\n{LEGITIMATE[name]}\nSo we are done.") is None
+
+
+@given(st.lists(st.tuples(st.sampled_from(sorted(LEGITIMATE)), numbers), max_size=6))
+def test_a_chain_of_mathematics_is_no_loop(parts: list[tuple[str, int]]) -> None:
+    text = "".join(f"Step {index}, {n}: {LEGITIMATE[name]}\n" for index, (name, n) in enumerate(parts))
+    assert not fires([text])
+
+
+@given(st.text("0 ", min_size=1, max_size=6), st.lists(numbers, min_size=30, max_size=60))
+def test_lines_that_differ_are_no_loop(filler: str, values: list[int]) -> None:
+    lines = [f"{index}: {looped(filler, 150)} {value}\n" for index, value in enumerate(values)]
+    assert not fires(lines)
+
+
+def test_memory_is_bounded() -> None:
+    guard = RepetitionGuard()
+    guard.feed("".join(map(str, range(200_000))))
+    assert len(pickle.dumps(guard)) < 10_000
+    guard.feed("0" * 1_000_000)
+    assert len(pickle.dumps(guard)) < 10_000
+
+
+def processor_seconds(text: str) -> float:
+    pieces, seconds = cut(text, [4]), []
+    for _ in range(3):
+        start = time.process_time()
+        fires(pieces)
+        seconds.append(time.process_time() - start)
+    return min(seconds)
+
+
+@pytest.mark.parametrize("unit", ["0", "".join(map(str, range(300))), "0" * 1_300 + "1"])
+def test_time_grows_with_length_only(unit: str) -> None:
+    short = processor_seconds(looped(unit, 20_000))
+    long = processor_seconds(looped(unit, 160_000))
+    # Eight times the text: 8 where the cost is linear, 64 where it is quadratic.
+    assert long < 30 * max(short, 1e-3)
