@@ -62,13 +62,14 @@ async def _run(plan: Plan, engine: Engine, console: Console) -> list[Solution]:
         stack.push_async_callback(sandbox.close)
         with console.status("starting the engine"):
             await _start(plan, engine)
-        journal = stack.enter_context(
-            closing(Journal(plan.directory, tuple(plan.before.solved.values()) if plan.before else ()))
-        )
+        solved = tuple(plan.before.solved.values()) if plan.before else ()
+        journal = stack.enter_context(closing(Journal(plan.directory, solved)))
         truths = {problem.id: problem.answer for problem in plan.problems}
         view = stack.enter_context(
             open_view(console, problems=len(plan.problems), clock=lambda: bank.spent, truths=truths)
         )
+        for solution in solved:
+            view.problem_solved(solution)
         return await run_problems(
             plan.problems, plan.config, engine, sandbox, Observers([journal, view]), bank, before=plan.before
         )

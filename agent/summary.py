@@ -82,9 +82,7 @@ def totals(problems: Sequence[Problem], solutions: Sequence[Solution], samples: 
     )
 
 
-def as_json(
-    problems: Sequence[Problem], solutions: Sequence[Solution], samples: Sequence[Sample]
-) -> dict[str, object]:
+def as_json(problems: Sequence[Problem], solutions: Sequence[Solution], samples: Sequence[Sample]) -> dict[str, object]:
     """The outcome as JSON values; `truth` and `correct` are null where no truth is known."""
     truths = _truths(problems)
     rows = []
@@ -102,9 +100,7 @@ def as_json(
     return {"solutions": rows, "totals": {**asdict(sums), **derived}}
 
 
-def render(
-    problems: Sequence[Problem], solutions: Sequence[Solution], samples: Sequence[Sample]
-) -> RenderableType:
+def render(problems: Sequence[Problem], solutions: Sequence[Solution], samples: Sequence[Sample]) -> RenderableType:
     """The outcome for a terminal: a row for each solution in the order given, the totals below."""
     if not solutions:
         return Text(f"0 of {len(problems)} problems closed")

@@ -93,9 +93,7 @@ class Cells:
             os.dup2(self._output, descriptor)
         sys.stdin = os.fdopen(os.open(os.devnull, os.O_RDONLY), encoding="utf-8")
         # By line, so that a killed cell has shown what it printed; one object, so that the order is kept.
-        self._stdout = os.fdopen(
-            1, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False
-        )
+        self._stdout = os.fdopen(1, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
         sys.stdout = sys.stderr = self._stdout
 
     def _interrupt(self, signum: int, frame: FrameType | None) -> None:
