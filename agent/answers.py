@@ -17,6 +17,7 @@ _LIMIT = 10**MAX_DIGITS
 _BRACE = re.compile(r"\\{1,2}(?:boxed|fbox)\s*\{|\\.|[{}]", re.DOTALL)
 
 _UNIT = "<unit>"
+_NOT_UNITS = {"mod", "hundred", "thousand", "million", "billion", "trillion", "dozen"}
 _TOKEN = re.compile(
     r"""
     (?P<number> (?: [1-9]\d{0,2}  # thousands, always with the same separator
@@ -24,7 +25,8 @@ _TOKEN = re.compile(
                     \d{3} (?: (?P=separator) \d{3} )* (?!\d)
                   | \d+ )
                 (?: \. \d* )? )
-  | (?P<unit> \\(?: text(?:rm|bf|it)? | mathrm | mbox ) \s* \{ (?P<words> [^{}\d]* ) \}
+  | (?P<unit> (?: \\(?: text(?:rm|bf|it)? | mathrm | mbox ) \s* \{ (?P<words> [^{}\d]* ) \}
+                | (?: [ckm]m | kg | units? | degrees? | dollars? | cents? | inch(?:es)? | feet ) \b )
               (?: \s* \^ \s* (?: \d | \{\d\} ) )?
             | \^ \s* (?: \\circ | \\degree | \{\s*\\circ\s*\} ) )
   | (?: [<>!] | \\not\s* ) =
@@ -78,7 +80,8 @@ def parse_integer(latex: str) -> int | None:
     Read are: thousands separators, signs, leading zeros, whole decimals (`42.0`), styles and wrappers, units
     behind the number (`\text{ cm}`, `^\circ`, `\%`), the right-hand side of an equation (`x = 42`), and
     arithmetic with a whole result: + - * / ^ !, `\frac`, parentheses, and a modulus behind it all
-    (`-1 \pmod{7}` is 6). A letter outside `\text` is a variable, so `42x` is None. So is any expression with a
+    (`-1 \pmod{7}` is 6). A letter outside `\text` is a variable, so `42x` is None
+    (a few usual units such as `cm` excepted). So is any expression with a
     number of more than `MAX_DIGITS` digits on the way.
     """
     if len(latex) > MAX_CHARS:
@@ -117,7 +120,8 @@ def _tokens(latex: str) -> list[str]:
         if match["number"] is not None:
             token = re.sub(r"[^\d.]", "", token)
         elif match["unit"] is not None:
-            token = "mod" if (match["words"] or "").strip() == "mod" else _UNIT
+            words = (match["words"] or "").strip()
+            token = words if words in _NOT_UNITS else _UNIT
         tokens.append(_MEANING.get(token, token))
     return [token for token in tokens if token]
 

@@ -45,7 +45,17 @@ WRAPPERS = [
 ]
 PARENTHESES = ["#", "(#)", r"\left(#\right)", r"\bigl( # \bigr)", r"\$#"]
 UNITS = [
-    *["#", r"# \text{ cm}", r"#\text{ cm}^2", r"# \mathrm{~kg}", r"# \text{ apples and pears}", r"#\%"],
+    *[
+        "#",
+        r"# \text{ cm}",
+        r"#\text{ cm}^2",
+        "# cm",
+        "#cm^2",
+        "# units",
+        r"# \mathrm{~kg}",
+        r"# \text{ apples and pears}",
+        r"#\%",
+    ],
     *["#%", r"#^\circ", r"#^{\circ}", "#\u00b0", r"#\,"],
 ]
 EQUATIONS = [
@@ -74,9 +84,7 @@ any_text = st.one_of(st.text(st.characters()), latex_soup)
 
 
 @given(integers, spellings, st.data())
-def test_every_dress_of_an_integer_is_read(
-    value: int, spell: Callable[[int], str], data: st.DataObject
-) -> None:
+def test_every_dress_of_an_integer_is_read(value: int, spell: Callable[[int], str], data: st.DataObject) -> None:
     latex = spell(value)
     for templates in (WRAPPERS, PARENTHESES, WRAPPERS, UNITS, EQUATIONS, WRAPPERS, WRAPPERS):
         latex = data.draw(st.sampled_from(templates)).replace("#", latex)
@@ -125,6 +133,7 @@ def test_arithmetic(latex: str, value: int) -> None:
         *["(42", "42)", "{42", "42}", "{42)", "42^", "42+", r"\left(42", "((42)", "42 mod", "42 (7)"],
         *["10**5", "--", "9^{9^{9}}", "9^{9^{9^{9}}}", "10^{640}", "1000!", "9999999999!"],
         *["10^{400} * 10^{400}"],
+        *[r"42 \text{ million}", "42 million", "42 m"],
     ],
 )
 def test_what_is_no_integer_is_none(latex: str) -> None:
