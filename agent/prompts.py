@@ -33,17 +33,53 @@ _MAY_RUN_PYTHON = (
     "its output follows in an ```output block. Variables stay from block to block; sympy and numpy are installed."
 )
 
+
+def _worked(idea: str, code: str, output: str, conclusion: str) -> str:
+    return f"{idea}\n```python\n{code}\n```{OUTPUT_HEAD}{output}{OUTPUT_TAIL}{conclusion}"
+
+
+# Terse code without comments: on a CPU every token counts. Their outputs are real.
 _CODER_EXAMPLES = (
     (
         "How many integers $n$ with $1 \\le n \\le 500$ make $n^2+n+1$ divisible by $7$?",
-        "Check every n.\n```python\nprint(sum((n * n + n + 1) % 7 == 0 for n in range(1, 501)))\n```"
-        f"{OUTPUT_HEAD}143{OUTPUT_TAIL}The count is 143, so the answer is \\boxed{{143}}.",
+        _worked(
+            "Check every n.",
+            "print(sum((n * n + n + 1) % 7 == 0 for n in range(1, 501)))",
+            "143",
+            "So the answer is \\boxed{143}.",
+        ),
     ),
     (
-        "Real numbers $x$ and $y$ satisfy $x+y=10$ and $x^2+y^2=60$. Find $x^3+y^3$.",
-        "Solve the system exactly.\n```python\nfrom sympy import *\nx, y = symbols('x y')\n"
-        "s = solve([x + y - 10, x**2 + y**2 - 60], [x, y])[0]\nprint(simplify(s[0]**3 + s[1]**3))\n```"
-        f"{OUTPUT_HEAD}400{OUTPUT_TAIL}So the answer is \\boxed{{400}}.",
+        "Four couples sit down in a row of eight chairs. In how many ways can they do so if the two people of each "
+        "couple are not neighbours?",
+        _worked(
+            "Try all orders; people 2k and 2k+1 are a couple.",
+            "from itertools import permutations\nprint(sum(all(a // 2 != b // 2 for a, b in zip(p, p[1:])) "
+            "for p in permutations(range(8))))",
+            "13824",
+            "So the answer is \\boxed{13824}.",
+        ),
+    ),
+    (
+        "Let $a$ and $b$ be the roots of $x^2-6x+2=0$. Find $(a^3+1)(b^3+1)$.",
+        _worked(
+            "Solve exactly and simplify.",
+            "from sympy import *\nx = symbols('x')\na, b = solve(x**2 - 6*x + 2, x)\n"
+            "print(simplify(expand((a**3 + 1) * (b**3 + 1))))",
+            "189",
+            "So the answer is \\boxed{189}.",
+        ),
+    ),
+    (
+        "In triangle $ABC$ we have $AB=13$, $BC=14$ and $CA=15$. Find the square of the median from $A$.",
+        _worked(
+            "Place B at the origin and C on the x-axis, and compute with coordinates.",
+            "from sympy import *\nx, y = symbols('x y', positive=True)\n"
+            "A = solve([x**2 + y**2 - 13**2, (x - 14)**2 + y**2 - 15**2], [x, y])[0]\n"
+            "print((A[0] - 7)**2 + A[1]**2)",
+            "148",
+            "So the answer is \\boxed{148}.",
+        ),
     ),
 )
 
@@ -51,9 +87,10 @@ FAMILIES = {
     "qwen-coder": Family(
         instructions=f"You solve competition mathematics. {_REASON}",
         tool_instructions=(
-            "You solve competition mathematics. Plan in a sentence or two, then write one short ```python block that "
-            "computes the answer and prints it. Its output follows in an ```output block. If the output is an error "
-            "or makes no sense, write a corrected block. Then put the final answer in \\boxed{}."
+            "You solve competition mathematics with Python. Say the idea in one sentence, then write one short "
+            "```python block, without comments, that finds the answer by trying all cases or with sympy and prints it. "
+            "Its output follows in an ```output block. If it is an error or makes no sense, write a corrected block. "
+            "Then put the final answer in \\boxed{}."
         ),
         examples=_CODER_EXAMPLES,
     ),

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import contextlib
+import io
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.editions import EDITIONS
+from agent.fences import FenceScanner
 from agent.prompts import FAMILIES, answer_nudge, build_prompt, prompt_prefix, tool_output
 from agent.types import Edition, Problem
 
@@ -42,3 +46,18 @@ def test_the_nudge_closes_what_is_open() -> None:
     assert answer_nudge(qwq, "so</think> it is") == "\n\n**Final Answer**\n\n\\boxed{"
     assert answer_nudge(qwq, "```python\nx =") == "\n```\n</think>\n\n**Final Answer**\n\n\\boxed{"
     assert answer_nudge(FAMILIES["qwen-coder"], "so") == "\n\n**Final Answer**\n\n\\boxed{"
+
+
+EXAMPLES = [worked for family in FAMILIES.values() for _, worked in family.examples]
+
+
+@pytest.mark.parametrize("worked", EXAMPLES)
+def test_every_worked_example_is_true_and_in_the_format_that_the_agent_reads(worked: str) -> None:
+    block = FenceScanner().feed(worked)
+    assert block is not None
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(block.code, {})
+    output = tool_output(printed.getvalue())
+    assert worked[block.end :].startswith(output)
+    assert f"\\boxed{{{printed.getvalue().strip()}}}" in worked
