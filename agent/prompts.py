@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from agent.types import Edition, Problem
 
 END_OF_TURN = "<|im_end|>"
+CODE_OPEN = "```python\n"
 OUTPUT_HEAD = "\n```output\n"
 OUTPUT_TAIL = "\n```\n"
 BOX_OPEN = "\\boxed{"
@@ -16,13 +17,15 @@ BOX_OPEN = "\\boxed{"
 class Family:
     """How one family of models is spoken to; all here use ChatML.
 
-    `opening` is what the assistant's turn starts with, `think_close` the tag that ends its thinking ("" where the
-    model has none). `examples` are (question, worked answer) pairs that show how tools are used.
+    `opening` is what the assistant's turn starts with, with tools `tool_opening`; `think_close` is the tag that ends
+    its thinking ("" where the model has none). `examples` are (question, worked answer) pairs that show how tools are
+    used.
     """
 
     instructions: str
     tool_instructions: str
     opening: str = ""
+    tool_opening: str = ""
     think_close: str = ""
     examples: tuple[tuple[str, str], ...] = ()
 
@@ -34,8 +37,8 @@ _MAY_RUN_PYTHON = (
 )
 
 
-def _worked(idea: str, code: str, output: str, conclusion: str) -> str:
-    return f"{idea}\n```python\n{code}\n```{OUTPUT_HEAD}{output}{OUTPUT_TAIL}{conclusion}"
+def _worked(code: str, output: str) -> str:
+    return f"{CODE_OPEN}{code}\n```{OUTPUT_HEAD}{output}{OUTPUT_TAIL}So the answer is {BOX_OPEN}{output}}}."
 
 
 # Terse code without comments: on a CPU every token counts. Their outputs are real.
@@ -43,42 +46,34 @@ _CODER_EXAMPLES = (
     (
         "How many integers $n$ with $1 \\le n \\le 500$ make $n^2+n+1$ divisible by $7$?",
         _worked(
-            "Check every n.",
             "print(sum((n * n + n + 1) % 7 == 0 for n in range(1, 501)))",
             "143",
-            "So the answer is \\boxed{143}.",
         ),
     ),
     (
         "Four couples sit down in a row of eight chairs. In how many ways can they do so if the two people of each "
         "couple are not neighbours?",
         _worked(
-            "Try all orders; people 2k and 2k+1 are a couple.",
             "from itertools import permutations\nprint(sum(all(a // 2 != b // 2 for a, b in zip(p, p[1:])) "
             "for p in permutations(range(8))))",
             "13824",
-            "So the answer is \\boxed{13824}.",
         ),
     ),
     (
         "Let $a$ and $b$ be the roots of $x^2-6x+2=0$. Find $(a^3+1)(b^3+1)$.",
         _worked(
-            "Solve exactly and simplify.",
             "from sympy import *\nx = symbols('x')\na, b = solve(x**2 - 6*x + 2, x)\n"
             "print(simplify(expand((a**3 + 1) * (b**3 + 1))))",
             "189",
-            "So the answer is \\boxed{189}.",
         ),
     ),
     (
         "In triangle $ABC$ we have $AB=13$, $BC=14$ and $CA=15$. Find the square of the median from $A$.",
         _worked(
-            "Place B at the origin and C on the x-axis, and compute with coordinates.",
             "from sympy import *\nx, y = symbols('x y', positive=True)\n"
             "A = solve([x**2 + y**2 - 13**2, (x - 14)**2 + y**2 - 15**2], [x, y])[0]\n"
             "print((A[0] - 7)**2 + A[1]**2)",
             "148",
-            "So the answer is \\boxed{148}.",
         ),
     ),
 )
@@ -87,17 +82,19 @@ FAMILIES = {
     "qwen-coder": Family(
         instructions=f"You solve competition mathematics. {_REASON}",
         tool_instructions=(
-            "You solve competition mathematics with Python. Say the idea in one sentence, then write one short "
-            "```python block, without comments, that finds the answer by trying all cases or with sympy and prints it. "
-            "Its output follows in an ```output block. If it is an error or makes no sense, write a corrected block. "
-            "Then put the final answer in \\boxed{}."
+            "You solve competition mathematics with Python. Write one short ```python block, without comments, that "
+            "finds the answer and prints it; plain loops over all cases are better than solving equations. Its output "
+            "follows in an ```output block. If it is an error or makes no sense, write a corrected block. Then put the "
+            "final answer in \\boxed{}."
         ),
+        tool_opening=CODE_OPEN,  # a small model that starts with prose often never comes to its code
         examples=_CODER_EXAMPLES,
     ),
     "qwq": Family(
         instructions=_REASON,
         tool_instructions=f"{_REASON} {_MAY_RUN_PYTHON}",
         opening="<think>\n",
+        tool_opening="<think>\n",
         think_close="</think>",
     ),
     "qwq-preview": Family(
@@ -109,7 +106,15 @@ FAMILIES = {
 
 def build_prompt(family: Family, problem: Problem, edition: Edition, *, tools: bool) -> str:
     """The prompt of all samples of a problem, up to where the assistant's turn is continued."""
-    return prompt_prefix(family, edition, tools=tools) + _turn("user", _plain(problem.text)) + _assistant(family)
+    question = _turn("user", _plain(problem.text))
+    return (
+        f"{prompt_prefix(family, edition, tools=tools)}{question}<|im_start|>assistant\n{opening(family, tools=tools)}"
+    )
+
+
+def opening(family: Family, *, tools: bool) -> str:
+    """The start of the assistant's turn, which the model goes on from; the prompt ends with it."""
+    return family.tool_opening if tools else family.opening
 
 
 def prompt_prefix(family: Family, edition: Edition, *, tools: bool) -> str:
@@ -142,10 +147,6 @@ def answer_nudge(family: Family, text: str) -> str:
     close_fence = "\n```" if text.count("```") % 2 else ""
     close_thinking = f"\n{family.think_close}" if family.think_close not in text else ""
     return f"{close_fence}{close_thinking}\n\n**Final Answer**\n\n{BOX_OPEN}"
-
-
-def _assistant(family: Family) -> str:
-    return f"<|im_start|>assistant\n{family.opening}"
 
 
 def _turn(role: str, content: str) -> str:

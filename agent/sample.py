@@ -14,7 +14,7 @@ from agent.engine.base import Engine, SamplingParams
 from agent.errors import EngineError, SandboxError
 from agent.fences import CodeBlock
 from agent.observer import Observer
-from agent.prompts import BOX_OPEN, END_OF_TURN, FAMILIES, Family, answer_nudge, tool_output
+from agent.prompts import BOX_OPEN, END_OF_TURN, FAMILIES, Family, answer_nudge, opening, tool_output
 from agent.sandbox.base import Sandbox, Session
 from agent.turn import TurnWriter
 from agent.types import Problem, Sample, SampleEnd, ToolRun, ToolStatus, Turn
@@ -79,7 +79,8 @@ class Lane:
     async def ask(self, end: SampleEnd) -> Sample:
         """Force an answer out of the unfinished sample: close its thinking, open the box, read what is put in."""
         config = self._runtime.config
-        self._insert(answer_nudge(self._runtime.family, self._text))
+        written = opening(self._runtime.family, tools=config.sample.tools) + self._text
+        self._insert(answer_nudge(self._runtime.family, written))
         params = SamplingParams(
             max_tokens=config.sample.answer_tokens, temperature=0.0, seed=self._seed, stop=("\n", END_OF_TURN)
         )
@@ -112,7 +113,8 @@ class Lane:
 
         A stream that breaks is taken up again from the text that had come, as often as the configuration allows.
         """
-        writer = TurnWriter(tools=tools)
+        before = "" if self._turns else opening(self._runtime.family, tools=tools)
+        writer = TurnWriter(tools=tools, before=before)
         started = self._runtime.clock()
         try:
             while True:

@@ -114,8 +114,9 @@ class Recorder:
 
 
 def config_with(**keys: object) -> Config:
-    """The cpu profile with keys set; `sample__count=4` sets `sample.count`."""
-    return load_config("cpu", {key.replace("__", "."): value for key, value in keys.items()})
+    """The cpu profile for a model that starts with prose, with keys set; `sample__count=4` sets `sample.count`."""
+    plain = {"sample.family": "qwq-preview"}
+    return load_config("cpu", plain | {key.replace("__", "."): value for key, value in keys.items()})
 
 
 def runtime(

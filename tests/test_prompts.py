@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from agent.editions import EDITIONS
 from agent.fences import FenceScanner
-from agent.prompts import FAMILIES, answer_nudge, build_prompt, prompt_prefix, tool_output
+from agent.prompts import FAMILIES, answer_nudge, build_prompt, opening, prompt_prefix, tool_output
 from agent.types import Edition, Problem
 
 
@@ -21,7 +21,8 @@ def test_the_prompt_holds_the_problem_and_the_rule_and_ends_in_the_assistants_tu
 ) -> None:
     prompt = build_prompt(FAMILIES[family], Problem("a", "How many?"), edition, tools=tools)
     assert prompt.startswith(prompt_prefix(FAMILIES[family], edition, tools=tools))
-    assert prompt.endswith(f"<|im_start|>user\nHow many?<|im_end|>\n<|im_start|>assistant\n{FAMILIES[family].opening}")
+    begun = opening(FAMILIES[family], tools=tools)
+    assert prompt.endswith(f"<|im_start|>user\nHow many?<|im_end|>\n<|im_start|>assistant\n{begun}")
     assert str(edition.max_answer) in prompt
     assert ("modulo 1000" in prompt) == (edition.modulus == 1000)
     assert ("```python" in prompt) == tools

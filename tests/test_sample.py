@@ -63,6 +63,24 @@ def test_the_tool_run_is_told_to_the_observer_and_kept_in_the_turn() -> None:
     assert observer.tokens == sample.tokens > 0
 
 
+def test_a_family_whose_turn_opens_with_code_closes_it_and_goes_on_in_prose() -> None:
+    def reply(prompt: str, params: SamplingParams) -> str:
+        return (
+            "So \\boxed{42}." if prompt.endswith("```output\n42\n```\n") else "print(6 * 7)\n```\nmade up \\boxed{17}"
+        )
+
+    sandbox = ScriptedSandbox()
+    sample = run_lane(ScriptedEngine(reply), sandbox=sandbox, sample__family="qwen-coder")
+    assert sandbox.cells == ["print(6 * 7)\n"]
+    assert (sample.answer, sample.turns[0].text) == (42, "print(6 * 7)\n```")
+
+
+def test_an_unfinished_opening_block_is_closed_before_the_sample_is_asked() -> None:
+    engine = asked_for("7}", "x = 1\n" * 90)
+    run_lane(engine, sample__family="qwen-coder", sample__max_tokens=20)
+    assert engine.prompts[-1].endswith("x =\n```\n\n**Final Answer**\n\n\\boxed{")
+
+
 def test_the_prompts_can_be_rebuilt_from_the_turns() -> None:
     engine = ScriptedEngine(with_code)
     sample = run_lane(engine)
