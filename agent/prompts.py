@@ -60,11 +60,10 @@ _CODER_EXAMPLES = (
         ),
     ),
     (
-        "Let $a$ and $b$ be the roots of $x^2-6x+2=0$. Find $(a^3+1)(b^3+1)$.",
+        "Positive integers $x < y$ satisfy $x+y=37$ and $x^2+y^2=709$. Find $xy$.",
         _worked(
-            "from sympy import *\nx = symbols('x')\na, b = solve(x**2 - 6*x + 2, x)\n"
-            "print(simplify(expand((a**3 + 1) * (b**3 + 1))))",
-            "189",
+            "for x in range(1, 37):\n    y = 37 - x\n    if x < y and x * x + y * y == 709:\n        print(x * y)",
+            "330",
         ),
     ),
     (

@@ -72,9 +72,7 @@ def test_a_loop_that_ends_in_time_is_forgiven(loop: str, offset: int) -> None:
 # Nearly periodic texts over few letters: here a wrong rule for the period would show.
 mutations = st.lists(st.tuples(st.integers(0, 2_999), st.sampled_from("ab")), max_size=4)
 tricky = st.builds(
-    lambda unit, changes: "".join(
-        dict(changes).get(index, char) for index, char in enumerate(looped(unit, 3_000))
-    ),
+    lambda unit, changes: "".join(dict(changes).get(index, char) for index, char in enumerate(looped(unit, 3_000))),
     st.one_of(
         st.text("ab", min_size=1, max_size=30),
         st.builds(lambda unit, last: looped(unit, 300) + last, st.text("ab", min_size=1, max_size=5), prose),
@@ -141,8 +139,7 @@ LEGITIMATE = {
     "residues": ", ".join(str(n * n % 12) for n in range(200)),
     "recurring decimal": "1/7 = 0." + "142857" * 200 + "...",
     "digits of 2^4000": str(2**4_000),
-    "a sentence four times": "Wait, let me check that again, since the sign of the second term might be wrong. "
-    * 4,
+    "a sentence four times": "Wait, let me check that again, since the sign of the second term might be wrong. " * 4,
     "a program twice": "".join(f"total += f({n}) * g({n})\n" for n in range(60)) * 2,
     "binary": "".join(f"{n:08b} " for n in range(256)),
 }

@@ -250,9 +250,7 @@ class TestPlainView:
     def plain(self, console: Console, clock: Clock) -> PlainView:
         return PlainView(console, 10, clock, TRUTHS)
 
-    def test_a_line_at_the_start_and_one_at_the_end(
-        self, plain: PlainView, console: Console, clock: Clock
-    ) -> None:
+    def test_a_line_at_the_start_and_one_at_the_end(self, plain: PlainView, console: Console, clock: Clock) -> None:
         plain.problem_started(LATEX, "", 60.0, 8)
         plain.tokens_received("a", 0, 100)
         plain.sample_ended(sample(0, 42))
@@ -268,9 +266,7 @@ class TestPlainView:
             "[0:00:12] closed c · answer 3 · votes 1/1 · 41 / 60 s · 12,345 tokens · margin · 1 of 2 correct",
         ]
 
-    def test_a_heartbeat_at_most_every_thirty_seconds(
-        self, plain: PlainView, console: Console, clock: Clock
-    ) -> None:
+    def test_a_heartbeat_at_most_every_thirty_seconds(self, plain: PlainView, console: Console, clock: Clock) -> None:
         plain.problem_started(LATEX, "", 60.0, 8)
         plain.problem_started(Problem("b", ""), "", 60.0, 8)
         for index in range(3):
@@ -326,9 +322,7 @@ class TestOpenView:
         [
             Console(file=io.StringIO()),
             Console(file=io.StringIO(), force_terminal=True, _environ={"TERM": "dumb"}),
-            Console(
-                file=io.TextIOWrapper(io.BytesIO(), "ascii"), force_terminal=True, _environ={"TERM": "xterm"}
-            ),
+            Console(file=io.TextIOWrapper(io.BytesIO(), "ascii"), force_terminal=True, _environ={"TERM": "xterm"}),
         ],
         ids=["no terminal", "dumb terminal", "no unicode"],
     )

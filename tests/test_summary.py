@@ -22,9 +22,7 @@ PROBLEMS = [
 ]
 
 
-def sample(
-    problem_id: str, answer: int | None, end: SampleEnd = SampleEnd.ANSWERED, *, forced: bool = False
-) -> Sample:
+def sample(problem_id: str, answer: int | None, end: SampleEnd = SampleEnd.ANSWERED, *, forced: bool = False) -> Sample:
     return Sample(problem_id, 0, 0, (), answer, end, forced, 0.0, 1.0)
 
 
@@ -41,9 +39,7 @@ def solution(
     return Solution(problem_id, answer, tally, stop, 8, 6, 1_000, 3, seconds, 60.0, at)
 
 
-def printed(
-    problems: list[Problem], solutions: list[Solution], samples: list[Sample], width: int = 100
-) -> list[str]:
+def printed(problems: list[Problem], solutions: list[Solution], samples: list[Sample], width: int = 100) -> list[str]:
     console = Console(file=io.StringIO(), width=width, color_system=None)
     console.print(render(problems, solutions, samples))
     assert isinstance(console.file, io.StringIO)
