@@ -1,0 +1,187 @@
+"""An engine on the CPU: llama.cpp's server in a process of ours, reached over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+
+from agent.engine.base import Chunk, Prompt, SamplingParams
+from agent.engine.http import HttpEngine, api_url
+from agent.engine.process import ServerProcess
+from agent.engine.slots import share_prompt
+from agent.errors import EngineError
+
+# By default a thread of GNU OpenMP spins for milliseconds at a barrier. Where other programs want the same cores it
+# then holds up the very thread that it waits for: with a second server beside it, 8 lanes were 4 times slower.
+_ENVIRONMENT = {"GOMP_SPINCOUNT": "20000"}
+_UNSHARED = (aiohttp.ClientError, TimeoutError, OSError, KeyError)
+
+
+@dataclass(frozen=True, slots=True)
+class _Server:
+    """A server that runs, the client to it, and its directory for the states of slots."""
+
+    process: ServerProcess
+    client: HttpEngine
+    scratch: Path
+
+    async def end(self) -> None:
+        await self.client.close()
+        await self.process.end()
+        shutil.rmtree(self.scratch, ignore_errors=True)
+
+
+class EmbeddedEngine:
+    """Serves the GGUF file at `model_path` to `slots` lanes of `context_tokens` each, on `port` (0: any free one).
+
+    A server that is not up after `start_seconds` has failed, a stream silent for `stall_seconds` is broken. The server
+    appends to `log_path`. It ends with us, whatever ends us.
+    """
+
+    def __init__(
+        self,
+        model_path: Path,
+        *,
+        slots: int,
+        context_tokens: int,
+        port: int = 0,
+        start_seconds: float,
+        stall_seconds: float,
+        log_path: Path,
+    ) -> None:
+        self._model_path = model_path
+        self._slots = slots
+        self._context_tokens = context_tokens
+        self._port = port
+        self._start_seconds = start_seconds
+        self._stall_seconds = stall_seconds
+        self._log_path = log_path
+        self._server: _Server | None = None
+        self._starting = asyncio.Lock()
+        self._sharing = asyncio.Lock()
+        self._shared: str | None = None
+
+    async def ready(self) -> None:
+        """Return once the server serves; starts it if it does not run and replaces it if it does not answer.
+
+        Raises EngineError, quoting the server's log, if it does not come up.
+        """
+        async with self._starting:
+            if self._server is not None:
+                if await self._answers(self._server):
+                    return
+                await self._end()
+            self._server = await self._start()
+            if self._shared is not None:
+                await self._share(self._server, self._shared)
+
+    async def warm(self, prompt: str) -> None:
+        """Evaluate the prompt once for all slots; if the server refuses, each slot will do it for itself.
+
+        Call it while no lane of another prompt waits for its next turn: that lane's slot would forget it.
+        """
+        async with self._sharing:
+            if self._server is not None and prompt != self._shared:
+                await self._share(self._server, prompt)
+                self._shared = prompt
+
+    async def stream(self, prompt: Prompt, params: SamplingParams) -> AsyncGenerator[Chunk, None]:
+        """Continue the prompt; closing the generator makes the server stop at its next step."""
+        if self._server is None:
+            raise EngineError("the embedded engine is not running: await ready() first")
+        async with aclosing(self._server.client.stream(prompt, params)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def close(self) -> None:
+        """End the server and wait until it is gone. May be called twice."""
+        async with self._starting:
+            await self._end()
+
+    async def _start(self) -> _Server:
+        if importlib.util.find_spec("xllamacpp") is None:
+            raise EngineError("the embedded engine needs xllamacpp: pip install 'aimo-agent[embedded]'")
+        if self._port:
+            _check_port(self._port)
+        scratch = Path(tempfile.mkdtemp(prefix="aimo-agent-"))
+        try:
+            process = await ServerProcess.start(
+                self._command(scratch),
+                log_path=self._log_path,
+                seconds=self._start_seconds,
+                defaults=_ENVIRONMENT,
+            )
+        except BaseException:
+            shutil.rmtree(scratch)
+            raise
+        server = _Server(process, self._client(process), scratch)
+        try:
+            await _complete_one_token(self._client(process))
+        except BaseException:
+            await server.end()
+            raise
+        return server
+
+    async def _answers(self, server: _Server) -> bool:
+        probe = self._client(server.process)
+        try:
+            await probe.ready()
+        except EngineError:
+            return False
+        finally:
+            await probe.close()
+        return True
+
+    def _client(self, process: ServerProcess) -> HttpEngine:
+        return HttpEngine(api_url(process.url), stall_seconds=self._stall_seconds)
+
+    def _command(self, scratch: Path) -> list[str]:
+        flags = {
+            "--slots": self._slots,
+            "--context-tokens": self._context_tokens,
+            "--port": self._port,
+            "--scratch": scratch,
+        }
+        words = [str(word) for flag in flags.items() for word in flag]
+        return [sys.executable, "-m", "agent.engine.embedded_server", str(self._model_path), *words]
+
+    async def _share(self, server: _Server, prompt: str) -> None:
+        with suppress(*_UNSHARED):
+            await share_prompt(server.process.url, prompt, server.scratch, seconds=self._stall_seconds)
+
+    async def _end(self) -> None:
+        if self._server is not None:
+            server, self._server = self._server, None
+            await server.end()
+
+
+def _check_port(port: int) -> None:
+    with socket.socket() as probe:
+        # As the server does: connections of a former server that still linger do not matter.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise EngineError(
+                f"port {port} cannot be used ({error.strerror}): end the program that holds it, or set engine.port to "
+                f"another one or to 0 for any free one"
+            ) from error
+
+
+async def _complete_one_token(client: HttpEngine) -> None:
+    try:
+        async with aclosing(client.stream("1 + 1 =", SamplingParams(max_tokens=1))) as chunks:
+            async for _ in chunks:
+                pass
+    finally:
+        await client.close()

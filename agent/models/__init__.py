@@ -1,0 +1,6 @@
+"""Model files by name."""
+
+from agent.models.known import Carrier, KnownModel, known_models
+from agent.models.store import fetch_model
+
+__all__ = ["Carrier", "KnownModel", "fetch_model", "known_models"]

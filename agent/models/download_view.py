@@ -1,0 +1,62 @@
+"""Shows how much of a file has come: a bar on a terminal, a line at each quarter elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+_MIB = 1 << 20
+
+
+class DownloadView(Protocol):
+    """Told again and again how many bytes of the file are here."""
+
+    def show(self, come: int) -> None:
+        """`come` bytes are here."""
+
+
+@contextmanager
+def open_download_view(name: str, size: int, console: Console) -> Iterator[DownloadView]:
+    """The view for this console of a file of `size` bytes."""
+    if not console.is_terminal:
+        yield _Lines(name, size, console)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
+        yield _Bar(progress, name, size)
+
+
+class _Bar:
+    def __init__(self, progress: Progress, name: str, size: int) -> None:
+        self._progress = progress
+        self._task = progress.add_task(name, total=size)
+
+    def show(self, come: int) -> None:
+        self._progress.update(self._task, completed=come)
+
+
+class _Lines:
+    def __init__(self, name: str, size: int, console: Console) -> None:
+        self._name = name
+        self._size = size
+        self._console = console
+        self._quarter = 0
+        console.print(f"fetching {name} ({size / _MIB:.0f} MiB)", soft_wrap=True, markup=False, highlight=False)
+
+    def show(self, come: int) -> None:
+        quarter = come * 4 // self._size
+        if quarter > self._quarter:
+            self._quarter = quarter
+            text = f"{self._name}: {come / _MIB:.0f} of {self._size / _MIB:.0f} MiB"
+            self._console.print(text, soft_wrap=True, markup=False, highlight=False)

