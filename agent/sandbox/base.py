@@ -10,11 +10,24 @@ from agent.types import ToolRun
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one session may use. `output_chars` is what is kept of a cell's output: head and tail, the cut stated."""
+    """What one session may use; `total_memory_bytes` is for all sessions together (0: half of what the host has).
+
+    `output_chars` is what is kept of a cell's output: head and tail, the cut stated; a cell that prints more than
+    `output_bytes` is ended. A cell may use `cpu_factor` seconds of CPU time for each second of its time limit.
+    """
 
     cell_seconds: float = 10.0
     memory_bytes: int = 2 << 30
     output_chars: int = 4_000
+    cpu_factor: float = 2.0
+    total_memory_bytes: int = 0
+    output_bytes: int = 32 << 20
+    scratch_bytes: int = 128 << 20
+    scratch_entries: int = 4_096
+    file_bytes: int = 64 << 20
+    open_files: int = 64
+    threads: int = 64
+    source_bytes: int = 1 << 20
 
 
 class Session(Protocol):
