@@ -28,10 +28,21 @@ class Capture:
         if not dropped:
             whole = (self._head + self._tail).decode("utf-8", "replace")
             if len(whole) <= self._chars:
-                return whole
+                return _printable(whole)
             head, tail, cut = whole, whole, f"{len(whole) - self._chars} characters"
         else:
             head, tail = self._head.decode("utf-8", "replace"), self._tail.decode("utf-8", "replace")
             cut = f"about {self.size - self._chars} characters"
         keep = self._chars // 2
-        return f"{head[:keep]}\n[... {cut} of output cut ...]\n{tail[len(tail) - (self._chars - keep) :]}"
+        rest = tail[len(tail) - (self._chars - keep) :]
+        return f"{_printable(head[:keep])}\n[... {cut} of output cut ...]\n{_printable(rest)}"
+
+
+# Control characters could drive a terminal that shows the output: they are spelled out.
+_CONTROLS = {
+    code: f"\\x{code:02x}" for code in (*range(32), 127, *range(128, 160)) if chr(code) not in "\t\n\r"
+}
+
+
+def _printable(text: str) -> str:
+    return text.translate(_CONTROLS)

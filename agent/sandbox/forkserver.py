@@ -25,7 +25,9 @@ class ForkServerSandbox:
     Starts at the first session, or with `start`.
     """
 
-    def __init__(self, limits: Limits | None = None, *, warm: int = 2, without: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, limits: Limits | None = None, *, warm: int = 2, without: frozenset[str] = frozenset()
+    ) -> None:
         self.limits = limits or Limits()
         self._warm = warm
         self._without = without
@@ -144,7 +146,7 @@ class ForkServerSession:
         limits = self._sandbox.limits
         source = code.encode("utf-8", "surrogatepass")
         if len(source) > limits.source_bytes:
-            text = f"The cell was not run: it has {len(source)} bytes of source, the limit is {limits.source_bytes}."
+            text = f"The cell was not run: its {len(source)} bytes exceed the limit of {limits.source_bytes}."
             return ToolRun(code, text, ToolStatus.ERROR, time.monotonic() - started)
         seconds = limits.cell_seconds if timeout is None else timeout
         async with self._lock:
@@ -172,8 +174,7 @@ class ForkServerSession:
         try:
             outcome = await running.run(source, seconds)
         except BaseException:
-            self._running = None
-            self._sandbox.bury_later(running)
+            self._drop()
             raise
         status, told = await self._judge(outcome, seconds)
         return status, "\n".join(part for part in (note, outcome.output.rstrip("\n"), told) if part)
@@ -186,11 +187,17 @@ class ForkServerSession:
                 return plain, ""
             status = ToolStatus.ERROR if outcome.stop is Stop.OUTPUT else ToolStatus.TIMEOUT
             return status, f"{stopped} The session's variables are kept."
-        death = await self._bury()
         if outcome.stop in (Stop.TIME, Stop.CPU):
+            self._drop()  # how it dies says nothing more
             return ToolStatus.TIMEOUT, f"{stopped} {_LOST}"
+        death = await self._bury()
         reason = stopped or _death_reason(outcome, death, self._sandbox.limits)
         return ToolStatus.KILLED, f"{reason} {_LOST}"
+
+    def _drop(self) -> None:
+        running, self._running = self._running, None
+        if running is not None:
+            self._sandbox.bury_later(running)
 
     async def _bury(self) -> Death:
         running, self._running = self._running, None

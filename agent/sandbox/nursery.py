@@ -21,7 +21,7 @@ from agent.sandbox.base import Limits
 from agent.sandbox.inside.settings import Settings
 
 _BOOT = Path(__file__).parent / "inside" / "boot.py"
-_START_SECONDS = 60.0
+_START_SECONDS = 120.0
 _FORK_SECONDS = 20.0
 _ENDING_SECONDS = 10.0
 _AT_ONCE = 32  # requests under way
@@ -31,13 +31,15 @@ _ENVIRONMENT = {
     "LC_ALL": "C.UTF-8",
     "MPLBACKEND": "Agg",
     "MALLOC_ARENA_MAX": "2",  # an arena for each thread would eat up the address space
-    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"),
+    **dict.fromkeys(
+        ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
+    ),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A session's process: its number with the zygote, its process id, the two ends that the controller holds."""
+    """A session's process: its number, its process id, and the two ends that the controller holds."""
 
     number: int
     pid: int
@@ -47,7 +49,7 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """How a session's process ended: its wait status, and the watch's reason if it was that which ended it."""
+    """How a session's process ended: its wait status, and the watch's reason if that ended it."""
 
     status: int
     why: str
@@ -92,12 +94,18 @@ class Nursery:
     async def start(cls, limits: Limits, without: frozenset[str]) -> Nursery:
         """Start a zygote and wait until it can fork. Raises SandboxError."""
         ours, theirs = socket.socketpair()
-        base = tempfile.mkdtemp(prefix="sandbox-")
-        Path(base).chmod(0o711)
+        base = _make_base()
         settings = _settings(limits, base, theirs.fileno(), without)
         try:
             zygote = subprocess.Popen(  # noqa: ASYNC220 - the call returns at once
-                [sys.executable, "-I", "-B", str(_BOOT), str(Path(agent.__file__).parent.parent), settings.to_json()],
+                [
+                    sys.executable,
+                    "-I",
+                    "-B",
+                    str(_BOOT),
+                    str(Path(agent.__file__).parent.parent),
+                    settings.to_json(),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
@@ -116,7 +124,9 @@ class Nursery:
             await asyncio.wait_for(nursery._hello, _START_SECONDS)
         except (TimeoutError, SandboxError) as error:
             said = await nursery.close()
-            raise SandboxError(f"the sandbox's Python did not come up: {said or error or 'too slow'}") from error
+            raise SandboxError(
+                f"the sandbox's Python did not come up: {said or error or 'too slow'}"
+            ) from error
         return nursery
 
     async def fork(self) -> Process:
@@ -212,6 +222,9 @@ class Nursery:
         if "missing" in message:
             self._hello.set_result(message)
             return
+        if "refused" in message:
+            self._hello.set_exception(SandboxError(message["refused"]))
+            return
         kind = next(key for key in ("started", "failed", "ended") if key in message)
         future = self._waiting.get(("started" if kind == "failed" else kind, message[kind]))
         if future is None or future.done():
@@ -230,6 +243,12 @@ class Nursery:
         for future in (self._hello, *self._waiting.values()):
             if not future.done():
                 future.set_exception(SandboxError("the sandbox's zygote is gone"))
+
+
+def _make_base() -> str:
+    base = tempfile.mkdtemp(prefix="sandbox-")
+    Path(base).chmod(0o711)  # sessions under other users have to find their own directory in it
+    return base
 
 
 def _settings(limits: Limits, base: str, control: int, without: frozenset[str]) -> Settings:

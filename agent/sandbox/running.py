@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import time
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -16,8 +15,7 @@ from agent.sandbox.inside.child import MAGIC, NAME_SIZE
 from agent.sandbox.nursery import Process
 
 _GRACE = 1.0  # seconds between the interrupt and the end
-_LAST_RESORT = 5.0  # seconds after the end by which a process must be gone, or is given up
-_MOST_EXTRA = 3.0  # seconds that a cell gets back, at most, for having had no CPU
+_MOST_EXTRA = 2.0  # seconds that a cell gets back, at most, for having had no CPU
 _LEAST_CHECK = 0.05
 _CHUNK = 1 << 16
 _DRAIN_ROUNDS = 64
@@ -35,7 +33,7 @@ class Stop(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a cell ended: the status that the process gave (None: it is gone), why it was stopped, what it printed."""
+    """How a cell ended: the process's status (None: it is gone), why it was stopped, what it printed."""
 
     status: int | None
     stop: Stop
@@ -43,7 +41,7 @@ class Outcome:
 
 
 class Running:
-    """Runs one cell at a time in a process that is stopped in between. Everything that it sends is untrusted."""
+    """Runs one cell at a time in a process that is stopped in between. What it sends is untrusted."""
 
     def __init__(self, process: Process, limits: Limits) -> None:
         self.process = process
@@ -97,7 +95,7 @@ class Running:
         waited, used = meter.waiting_seconds(pid), meter.cpu_seconds(pid)
         cpu_limit = self._limits.cpu_factor * seconds
         self._later(seconds, self._check_time, waited, seconds)
-        if _CPUS > self._limits.cpu_factor:
+        if self._limits.cpu_factor < _CPUS:
             self._later(cpu_limit / _CPUS, self._check_cpu, used + cpu_limit)
 
     def _check_time(self, waited_before: float, seconds: float) -> None:
@@ -120,11 +118,7 @@ class Running:
         self._stop = why
         self._signal(signal.SIGINT)
         self._signal(signal.SIGCONT)  # a cell may have stopped itself
-        self._later(_GRACE, self._kill)
-
-    def _kill(self) -> None:
-        self._signal(signal.SIGKILL)
-        self._later(_LAST_RESORT, self._lose)
+        self._later(_GRACE, self._lose)
 
     def _on_control(self) -> None:
         try:
@@ -171,7 +165,7 @@ class Running:
             self._done.set_result(None)
 
     def _signal(self, number: signal.Signals) -> None:
-        # The zygote keeps a dead session as a zombie until it is told to bury it, so the number is not another's.
+        # The zygote keeps a dead session as a zombie until told to bury it, so the number is not another's.
         try:
             os.kill(self.process.pid, number)
         except ProcessLookupError:  # the zygote is gone, and its sessions with it
@@ -184,8 +178,3 @@ class Running:
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
-
-
-def now() -> float:
-    """Seconds of a clock that never goes back."""
-    return time.monotonic()

@@ -1,4 +1,4 @@
-"""Start the zygote by its path: `python -I -B boot.py ROOT SETTINGS`, where ROOT holds the `agent` package."""
+"""Starts the zygote by its path: `python -I -B boot.py ROOT SETTINGS`, where ROOT holds the package."""
 
 from __future__ import annotations
 

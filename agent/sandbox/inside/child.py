@@ -24,7 +24,7 @@ def serve(hint: str) -> None:
     random.seed()
     if numpy := sys.modules.get("numpy"):
         numpy.random.seed()
-    interpreter = Interpreter(hint)
+    interpreter = Interpreter(os.environ["HOME"], hint)
     read, write, leave = os.read, os.write, os._exit
     write(CONTROL, READY)
     status = 0

@@ -1,9 +1,10 @@
-"""Runs cells one after another in one namespace, as a notebook does, and mends what a cell broke of Python itself."""
+"""Runs cells one after another in one namespace, mending what each of them broke of Python itself."""
 
 from __future__ import annotations
 
 import ast
 import builtins
+import contextlib
 import gc
 import io
 import linecache
@@ -13,52 +14,52 @@ import sys
 import traceback
 import types
 from collections.abc import Callable
-from typing import Any
 
 OK, ERROR, OUT_OF_MEMORY, BROKEN = range(4)
 
 _FRAMES = 8
 _DIGITS = 1_000_000
-_HEADROOM = 64 << 20  # bytes that must still be had after a cell ran out of memory
+_HEADROOM = 16 << 20  # bytes that the next cell must still be able to have
+_TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 _SIGNALS = (signal.SIGINT, signal.SIGALRM, signal.SIGTERM)
+_STREAMS = {1: "stdout", 2: "stderr"}
 
 
 class Interpreter:
-    """One session's Python. Everything it needs later is taken hold of before a cell can replace it."""
+    """One session's Python. `home` is its directory; `hint` follows an error about a missing module.
 
-    def __init__(self, hint: str) -> None:
+    A cell may replace whatever it finds, this object included. What it needs later is therefore taken hold of
+    first, and put back after each cell; where that fails the session is given up.
+    """
+
+    def __init__(self, home: str, hint: str) -> None:
+        self._home = home
         self._hint = hint
         self._count = 0
         self._builtins = dict(vars(builtins))
         self._module = types.ModuleType("__main__")
         self._in_cell = False
-        self._streams = [os.fstat(descriptor)[1:3] for descriptor in (1, 2)]
-        self._tools: tuple[Callable[..., Any], ...] = (self._interrupt, os.fstat, os.write, os.getcwd, os.chdir)
-        self._home = os.getcwd()
-        sys.modules["__main__"] = self._module
-        vars(self._module)["__builtins__"] = builtins
-        sys.set_int_max_str_digits(_DIGITS)
+        self._recursion = sys.getrecursionlimit()
+        self._fstat, self._write, self._chdir = os.fstat, os.write, os.chdir
+        self._getcwd = os.getcwd
+        self._handler = self._interrupt
+        self._pipes = [self._identity(descriptor) for descriptor in _STREAMS]
         self._mend()
 
     def run(self, source: str) -> int:
         """Run one cell; its output goes to the descriptors 1 and 2."""
         self._count += 1
-        name = f"<cell {self._count}>"
         status = OK
-        self._open_streams()
         try:
             self._in_cell = True
-            self._execute(source, name)
+            self._execute(source, f"<cell {self._count}>")
             sys.stdout.flush()
         except SystemExit as leave:
             status = ERROR if leave.code else OK
-            self._tell(lambda: f"SystemExit: {leave.code}\n" if leave.code else "")
-        except MemoryError as error:
-            status = OUT_OF_MEMORY
-            self._tell(lambda: _describe(error, self._hint))
+            self._tell(_describe_exit, leave)
         except BaseException as error:  # noqa: BLE001 - whatever the cell raises is the cell's result
-            status = ERROR
-            self._tell(lambda: _describe(error, self._hint))
+            status = OUT_OF_MEMORY if isinstance(error, MemoryError) else ERROR
+            self._tell(_describe, error)
         finally:
             self._in_cell = False
         return self._settle(status)
@@ -76,39 +77,47 @@ class Interpreter:
                 scope["_"] = value
                 sys.stdout.write(repr(value) + "\n")
 
-    def _tell(self, text: Callable[[], str]) -> None:
-        """Write an error behind the cell's own output, straight to the pipe: the cell may have replaced all else."""
-        try:
+    def _tell(self, describe: Callable[[BaseException, str], str], error: BaseException) -> None:
+        """Write an error behind the cell's output, straight to the pipe: all else may be replaced."""
+        with contextlib.suppress(BaseException):  # the cell's own stream may do anything
             sys.stdout.flush()
-        except BaseException:  # noqa: BLE001, S110 - the cell's own stream may do anything
-            pass
         try:
-            message = text()
-        except BaseException as error:  # noqa: BLE001 - an exception's own text may raise anything
-            message = f"{type(error).__name__} while the error was being told\n"
+            message = describe(error, self._hint)
+        except BaseException as another:  # noqa: BLE001 - an exception's own text may raise anything
+            message = f"{type(error).__name__}, and {type(another).__name__} while it was being told\n"
         self._in_cell = False
         data = message.encode("utf-8", "backslashreplace")
         while data:
-            data = data[self._tools[2](2, data) :]
+            data = data[self._write(2, data) :]
 
     def _settle(self, status: int) -> int:
-        self._mend()
-        if status == OUT_OF_MEMORY:
-            sys.last_value = sys.last_traceback = None
-            gc.collect()
-            try:
-                bytearray(_HEADROOM)
-            except MemoryError:
-                return OUT_OF_MEMORY
-            status = ERROR
+        """Make sure that the next cell will find a Python that works, or say that there is no mending."""
         try:
-            streams = [self._tools[1](descriptor)[1:3] for descriptor in (1, 2)]
-        except OSError:  # closed
+            self._mend()
+            if status == OUT_OF_MEMORY:
+                gc.collect()
+            bytearray(_HEADROOM)
+            tree = ast.parse("6 * 7", "<check>", "eval")
+            fit = eval(compile(tree, "<check>", "eval", dont_inherit=True), {}) == 42
+            fit = fit and self._pipes == [self._identity(descriptor) for descriptor in _STREAMS]
+        except MemoryError:
+            return OUT_OF_MEMORY
+        except BaseException:  # noqa: BLE001 - hooks that a cell has left behind may raise anything
             return BROKEN
-        return status if streams == self._streams else BROKEN
+        if not fit:
+            return BROKEN
+        return ERROR if status == OUT_OF_MEMORY else status
+
+    def _identity(self, descriptor: int) -> tuple[int, int]:
+        status = self._fstat(descriptor)
+        return status.st_dev, status.st_ino
 
     def _mend(self) -> None:
-        """Undo what a cell may have done to the names, hooks and signals that the next one relies on."""
+        """Undo what a cell may have done to the names, hooks, signals and streams that the next one needs."""
+        sys.settrace(None)
+        sys.setprofile(None)
+        sys.setrecursionlimit(max(self._recursion, sys.getrecursionlimit()))
+        sys.set_int_max_str_digits(_DIGITS)
         names = vars(builtins)
         for name, value in self._builtins.items():
             if names.get(name, self) is not value:
@@ -116,18 +125,18 @@ class Interpreter:
         scope = vars(self._module)
         scope["__builtins__"], scope["__name__"] = builtins, "__main__"
         sys.modules["__main__"] = self._module
-        sys.settrace(None)
-        sys.setprofile(None)
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        for timer in _TIMERS:
+            signal.setitimer(timer, 0)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-        signal.signal(signal.SIGINT, self._tools[0])
+        signal.signal(signal.SIGINT, self._handler)
         try:
-            self._tools[3]()
+            self._getcwd()
         except OSError:  # the working directory was removed
-            self._tools[4](self._home)
+            self._chdir(self._home)
+        self._open_streams()
 
     def _open_streams(self) -> None:
-        for descriptor, name in ((1, "stdout"), (2, "stderr")):
+        for descriptor, name in _STREAMS.items():
             stream = io.TextIOWrapper(
                 io.BufferedWriter(io.FileIO(descriptor, "w", closefd=False)),
                 encoding="utf-8",
@@ -142,11 +151,27 @@ class Interpreter:
             raise KeyboardInterrupt
 
 
+def _describe_exit(leave: BaseException, hint: str) -> str:
+    code = leave.code if isinstance(leave, SystemExit) else None
+    return f"SystemExit: {code}\n" if code else ""
+
+
 def _describe(error: BaseException, hint: str) -> str:
     trace = error.__traceback__
     while trace and not trace.tb_frame.f_code.co_filename.startswith("<cell "):
         trace = trace.tb_next
     told = traceback.TracebackException(type(error), error, trace, limit=-_FRAMES)
-    told.stack = traceback.StackSummary.from_list([frame for frame in told.stack if frame.filename != __file__])
+    frames = [_narrow(frame) for frame in told.stack if frame.filename != __file__]
+    told.stack = traceback.StackSummary.from_list(frames)
     text = "".join(told.format())
     return f"{text}({hint})\n" if isinstance(error, ModuleNotFoundError) else text
+
+
+def _narrow(frame: traceback.FrameSummary) -> traceback.FrameSummary:
+    """Of a line with several statements, show only the expression that failed."""
+    line, start, end = frame.line or "", frame.colno, frame.end_colno
+    if ";" not in line or start is None or end is None or frame.lineno != frame.end_lineno:
+        return frame
+    whole = linecache.getline(frame.filename, frame.lineno or 0).encode("utf-8", "surrogatepass")
+    part = whole[start:end].decode("utf-8", "replace")
+    return traceback.FrameSummary(frame.filename, frame.lineno, frame.name, line=part)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import signal
@@ -13,9 +14,22 @@ from pathlib import Path
 from agent.sandbox.inside import kernel, landlock, rlimits, rootfs, seccomp
 from agent.sandbox.inside.settings import Settings
 
-LAYERS = ("pids", "network", "ipc", "mounts", "uid", "rlimits", "pdeathsig", "no_new_privs", "landlock", "seccomp")
+LAYERS = (
+    "pids",
+    "network",
+    "ipc",
+    "mounts",
+    "uid",
+    "rlimits",
+    "pdeathsig",
+    "no_new_privs",
+    "landlock",
+    "seccomp",
+)
+REQUIRED = ("rlimits", "no_new_privs", "seccomp")  # without these, no session is safe enough to be started
 SLOTS = 1_000
-_NICE = 10
+_NICE = 5
+_GROUP_NICE = b"5"
 
 
 class Layers:
@@ -23,11 +37,17 @@ class Layers:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.missing: dict[str, str] = {name: "switched off" for name in settings.without}
+        self.missing: dict[str, str] = dict.fromkeys(settings.without, "switched off")
         self._processes = os.open("/proc", os.O_RDONLY) if Path("/proc/self").exists() else -1
         self._own_pids = _open_namespace("pid")
         self._first_user = _first_user()
         self._probe()
+
+    @property
+    def refusal(self) -> str:
+        """Why there is too little here to run anything, or nothing. Other systems run with what they have."""
+        lacking = [f"{name} ({self.missing[name]})" for name in REQUIRED if name in self.missing]
+        return f"this system lacks {', '.join(lacking)}" if lacking and sys.platform == "linux" else ""
 
     def active(self, name: str) -> bool:
         """Whether sessions have this layer."""
@@ -81,6 +101,11 @@ class Layers:
         finally:
             os.close(descriptor)
 
+    def yield_cpu(self) -> None:
+        """Let what runs outside go first, where the kernel shares the CPU between groups of processes."""
+        with contextlib.suppress(OSError):  # not every kernel does
+            self._write_proc("self/autogroup", _GROUP_NICE)
+
     def user(self, slot: int) -> int:
         """The user id of the session in a slot."""
         return self._first_user + slot if self.active("uid") else os.geteuid()
@@ -90,7 +115,7 @@ class Layers:
         return rootfs.SCRATCH if self.active("mounts") else f"{self.settings.base}/{slot}"
 
     def enter_session(self, slot: int, base_memory: int) -> None:
-        """Take, in a fresh child, everything that a session is to have. Raises OSError: it must not go on then."""
+        """Take, in a fresh child, all that a session is to have. Raises OSError: it must not go on then."""
         os.setpgid(0, 0)
         self._set_priority()
         self._make_scratch(slot)
@@ -106,8 +131,13 @@ class Layers:
         if hasattr(os, "SCHED_BATCH"):
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
         if self._processes >= 0:
-            descriptor = os.open("self/oom_score_adj", os.O_WRONLY, dir_fd=self._processes)
-            os.write(descriptor, b"1000")
+            self._write_proc("self/oom_score_adj", b"1000")
+
+    def _write_proc(self, name: str, value: bytes) -> None:
+        descriptor = os.open(name, os.O_WRONLY, dir_fd=self._processes)
+        try:
+            os.write(descriptor, value)
+        finally:
             os.close(descriptor)
 
     def _make_scratch(self, slot: int) -> None:
@@ -138,7 +168,9 @@ class Layers:
         if self.active("seccomp"):
             guard = not (self.active("landlock") and landlock_sees_truncate())
             private = self.active("uid") or self.active("mounts")
-            kernel.install_filter(seccomp.compile_filter(os.getpid(), private_files=private, guard_truncate=guard))
+            kernel.install_filter(
+                seccomp.compile_filter(os.getpid(), private_files=private, guard_truncate=guard)
+            )
 
     def _try_mounts(self) -> None:
         rootfs.enter(self.settings.base)
@@ -156,10 +188,11 @@ class Layers:
             Path(path).mkdir(mode=0o700)
             os.chown(path, user, user)
             Path(path).rmdir()
+        own_files = (os.__file__, *(sysconfig.get_path(name) for name in ("purelib", "platstdlib")))
         self._drop_privileges(user)
-        for name in (os.__file__, sysconfig.get_paths()["purelib"], sysconfig.get_paths()["platstdlib"]):
+        for name in own_files:
             if not os.access(name, os.R_OK):
-                raise OSError(f"another user could not read Python's own files ({name})")
+                raise OSError(f"another user could not read Python's own files, such as {name}")
 
     def _try_landlock(self) -> None:
         kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)

@@ -12,7 +12,7 @@ _CPU_SECONDS = 3_600  # of a whole session; a cell's own limit is kept by the co
 
 
 def grow_stack() -> None:
-    """Let the first thread's stack grow for deep recursion; threads keep the size that was set at the start."""
+    """Let the first thread's stack grow for deep recursion; threads keep the size set before."""
     _, hard = resource.getrlimit(resource.RLIMIT_STACK)
     resource.setrlimit(resource.RLIMIT_STACK, (_within(_STACK, hard), hard))
 

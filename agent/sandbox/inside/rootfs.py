@@ -11,7 +11,15 @@ from agent.sandbox.inside import kernel
 
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 SCRATCH = "/scratch"
-_SYSTEM = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/share/zoneinfo", "/etc/ld.so.cache")
+_SYSTEM = (
+    "/lib",
+    "/lib64",
+    "/usr/lib",
+    "/usr/lib64",
+    "/usr/local/lib",
+    "/usr/share/zoneinfo",
+    "/etc/ld.so.cache",
+)
 _PACKAGES = ("site-packages", "dist-packages")
 # statvfs flags have the values of the mount flags, up to here: read-only, nosuid, nodev, noexec
 _KEPT_FLAGS = 0xF
@@ -32,7 +40,9 @@ def enter(mountpoint: str) -> None:
     """
     kernel.unshare(kernel.CLONE_NEWNS)
     kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
-    kernel.mount("tmpfs", mountpoint, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "size=1m,nr_inodes=1k,mode=0755")
+    kernel.mount(
+        "tmpfs", mountpoint, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "size=1m,nr_inodes=1k,mode=0755"
+    )
     done: list[str] = []
     for path in (*readable_paths(), *DEVICES):
         inside_another = any(path.startswith(f"{other}/") for other in done)

@@ -52,13 +52,13 @@ def _usage(descriptor: int, most: int, depth: int) -> tuple[int, int]:
 
 
 def wipe(path: str) -> None:
-    """Remove a directory whose processes are gone. Nested directories are first moved up, so depth does not matter."""
+    """Remove a directory whose processes are gone; nested ones are first moved up, so depth is no matter."""
     count = 0
     while True:
         directories = []
         try:
-            os.chmod(path, 0o700)
-            names = os.listdir(path)
+            Path(path).chmod(0o700)
+            names = [entry.name for entry in Path(path).iterdir()]
         except FileNotFoundError:
             return
         for name in names:
@@ -76,11 +76,11 @@ def wipe(path: str) -> None:
 def _empty(path: str, name: str, count: int) -> int:
     """Remove one directory of the top, its own directories having been moved to the top under fresh names."""
     own = f"{path}/{name}"
-    os.chmod(own, 0o700)
-    for inner in os.listdir(own):
+    Path(own).chmod(0o700)
+    for inner in [entry.name for entry in Path(own).iterdir()]:
         inside = f"{own}/{inner}"
         if _is_directory(inside):
-            os.chmod(inside, 0o700)  # moving a directory writes its `..`
+            Path(inside).chmod(0o700)  # moving a directory writes its `..`
             while os.path.lexists(target := f"{path}/{count}"):
                 count += 1
             Path(inside).rename(target)

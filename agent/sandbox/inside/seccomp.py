@@ -1,7 +1,7 @@
-"""The filter before a cell's system calls, compiled to classic BPF (Linux: Documentation/userspace-api/seccomp_filter).
+"""The filter before a cell's system calls, compiled to classic BPF (see seccomp(2)).
 
-It is a list of what is allowed. What a cell might plausibly try fails with "operation not permitted"; anything
-unknown fails with "function not implemented", upon which the C library takes an older way.
+It is a list of what is allowed. What a cell might plausibly try fails with "operation not permitted", and
+anything unknown with "function not implemented", upon which the C library takes an older way.
 """
 
 from __future__ import annotations
@@ -24,8 +24,32 @@ _X32_BIT = 0x4000_0000
 _CLONE_THREAD = 0x0001_0000
 # new namespaces (cgroup, uts, ipc, user, pid, net, mount, time) and a parent that is not the caller
 _CLONE_NEVER = 0x7E02_0000 | 0x80 | 0x8000
-_IOCTLS = (0x541B, 0x5421, 0x5450, 0x5451, 0x5401, 0x5413)  # FIONREAD FIONBIO FIONCLEX FIOCLEX TCGETS TIOCGWINSZ
-_FCNTLS = (0, 1, 2, 3, 4, 5, 6, 7, 36, 37, 38, 1025, 1030, 1032, 1033, 1034)  # no signals to others, no leases
+_IOCTLS = (
+    0x541B,
+    0x5421,
+    0x5450,
+    0x5451,
+    0x5401,
+    0x5413,
+)  # FIONREAD FIONBIO FIONCLEX FIOCLEX TCGETS TIOCGWINSZ
+_FCNTLS = (
+    0,
+    1,
+    2,
+    3,
+    4,
+    5,
+    6,
+    7,
+    36,
+    37,
+    38,
+    1025,
+    1030,
+    1032,
+    1033,
+    1034,
+)  # no signals to others, no leases
 _PRCTLS = (15, 16, 0x53564D41)  # PR_SET_NAME, PR_GET_NAME, PR_SET_VMA
 _UNIX, _STREAM, _TYPE_MASK = 1, 1, 0xF
 _ALL = 0xFFFF_FFFF
@@ -33,7 +57,7 @@ _ALL = 0xFFFF_FFFF
 
 @dataclass(frozen=True, slots=True)
 class _Check:
-    """Half an argument (`word` 2i is the low, 2i+1 the high half of argument i), masked, must be one of `values`."""
+    """Half an argument (`word` 2i: low, 2i+1: high half of argument i), masked, must be one of `values`."""
 
     word: int
     mask: int
@@ -44,8 +68,8 @@ class _Check:
 def compile_filter(pid: int, *, private_files: bool, guard_truncate: bool) -> bytes:
     """The program for the process `pid` (its number in its own namespace).
 
-    `private_files`: nothing outside the scratch directory belongs to its user, so it may change modes, owners and
-    times; otherwise these calls do nothing and report success. `guard_truncate`: Landlock does not see truncate(2).
+    `private_files`: nothing outside the scratch directory belongs to its user, so it may change modes, owners
+    and times; otherwise these calls do nothing and report success. `guard_truncate`: Landlock is blind to it.
     Raises KeyError on a machine whose system calls are not known.
     """
     machine = platform.machine()
@@ -71,14 +95,18 @@ def _checks(pid: int) -> dict[str, list[_Check]]:
         "clone": [_Check(0, _CLONE_THREAD | _CLONE_NEVER, (_CLONE_THREAD,))],
         "kill": [_Check(0, _ALL, (pid,))],
         "tgkill": [_Check(0, _ALL, (pid,))],
-        "prlimit64": [_Check(0, _ALL, (0, pid))],
+        "prlimit64": [_Check(0, _ALL, (0, pid)), *_null(2)],  # reading limits, not setting them
         "sched_setaffinity": [_Check(0, _ALL, (0, pid))],
         "ioctl": [_Check(2, _ALL, _IOCTLS, errno.ENOTTY)],
         "fcntl": [_Check(2, _ALL, _FCNTLS, errno.EINVAL)],
         "prctl": [_Check(0, _ALL, _PRCTLS)],
         "socketpair": [_Check(0, _ALL, (_UNIX,)), _Check(2, _TYPE_MASK, (_STREAM,))],
-        "sendto": [_Check(8, _ALL, (0,)), _Check(9, _ALL, (0,))],  # no address
+        "sendto": _null(4),  # no address
     }
+
+
+def _null(argument: int) -> list[_Check]:
+    return [_Check(2 * argument, _ALL, (0,)), _Check(2 * argument + 1, _ALL, (0,))]
 
 
 def _instruction(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
@@ -110,8 +138,7 @@ def _checked(number: int, checks: list[_Check]) -> bytes:
 def _refuse_unless(check: _Check) -> bytes:
     """Go on behind the last instruction if one of the values matches, else return the error."""
     tests = [
-        _instruction(_EQUAL, value, len(check.values) - index)
-        for index, value in enumerate(check.values)
+        _instruction(_EQUAL, value, len(check.values) - index) for index, value in enumerate(check.values)
     ]
     load = _instruction(_LOAD, _ARGUMENTS + 4 * check.word) + _instruction(_AND, check.mask)
     return load + b"".join(tests) + _instruction(_RETURN, _error(check.otherwise))

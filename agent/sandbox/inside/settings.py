@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Sizes are in bytes. `base` is an empty directory for the zygote's use; `without` names layers to leave out.
+    """Sizes are in bytes. `base` is an empty directory for the zygote, `without` names layers to leave out.
 
     `memory`, `scratch`, `file`, `entries`, `open_files` and `threads` limit one session (`memory` counts
     what it has beyond the zygote's own), `total_memory` all of them together.

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import gc
 import importlib
-import sys
+from typing import Any
 
 _STANDARD = (
-    "array ast asyncio base64 bisect calendar cmath collections contextlib copy ctypes dataclasses datetime decimal "
-    "enum fractions functools gc heapq io itertools json linecache math numbers operator os pathlib pickle pprint "
-    "queue random re secrets statistics string struct sys tempfile textwrap threading time timeit traceback typing "
-    "unicodedata warnings concurrent.futures.thread"
-).split()
-_LIBRARIES = ("mpmath", "numpy", "numpy.random", "numpy.linalg", "numpy.polynomial", "sympy", "networkx", "scipy")
+    "array ast asyncio base64 bisect calendar cmath collections contextlib copy ctypes dataclasses "
+    "datetime decimal enum fractions functools gc heapq io itertools json linecache math numbers "
+    "operator os pathlib pickle pprint queue random re secrets statistics string struct sys "
+    "tempfile textwrap threading time timeit traceback typing unicodedata warnings "
+    "concurrent.futures.thread "
+)
+_LIBRARIES = (
+    "mpmath",
+    "numpy",
+    "numpy.random",
+    "numpy.linalg",
+    "numpy.polynomial",
+    "sympy",
+    "networkx",
+    "scipy",
+)
 
 
 def load() -> list[str]:
-    """Import the modules that there are and run what is slow the first time; the names of the missing libraries."""
-    for name in _STANDARD:
+    """Import what there is and run what is slow the first time; the names of the missing libraries."""
+    for name in _STANDARD.split():
         importlib.import_module(name)
     missing = []
     for name in _LIBRARIES:
@@ -33,7 +43,7 @@ def load() -> list[str]:
 
 
 def _exercise_sympy() -> None:
-    import sympy
+    sympy: Any = importlib.import_module("sympy")
 
     x, y = sympy.symbols("x y")
     n = sympy.Symbol("n", integer=True, positive=True)
@@ -49,4 +59,3 @@ def _exercise_sympy() -> None:
     sympy.N(sympy.sqrt(2), 30)
     sympy.lambdify(x, x**2)(3)
     str(sympy.sympify("x**2 + 1/3"))
-    sys.stdout.flush()

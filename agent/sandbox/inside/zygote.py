@@ -1,14 +1,14 @@
 """The fork server: a process with the libraries loaded, of which every session is a fork.
 
-The controller sends one JSON object a line on a socket: `{"start": n}` with two descriptors (the session's socket
-and its output pipe), or `{"end": n}`; n is a number that it never uses twice. The answers are
+The controller sends one JSON object a line on a socket: `{"start": n}` with two descriptors (the session's
+socket and its output pipe), or `{"end": n}`; n is a number that it never uses twice. The answers are
 `{"started": n, "pid": p}`, or `{"failed": n, "why": text}`, and, when nothing of it is left,
-`{"ended": n, "status": wait status, "why": text}`. The first line says `{"missing": layers, "libraries": names}`.
+`{"ended": n, "status": wait status, "why": text}`. The first line says
+`{"missing": layers, "libraries": names}`, or `{"refused": why}`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import select
@@ -17,7 +17,6 @@ import socket
 import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from agent.sandbox.inside import child, rlimits, scratch, warm
@@ -25,8 +24,9 @@ from agent.sandbox.inside.layers import SLOTS, Layers
 from agent.sandbox.inside.settings import Settings
 from agent.sandbox.inside.watch import PERIOD, Watch
 
-_AUTOGROUP_NICE = b"10"
-_HINT = "This Python is offline and installs nothing: use the standard library, sympy, numpy, mpmath or networkx."
+_HINT = (
+    "This Python is offline and installs nothing: use the standard library, sympy, numpy, mpmath or networkx."
+)
 
 
 @dataclass(slots=True)
@@ -51,9 +51,13 @@ class Zygote:
         self._text = b""
         self._descriptors: list[int] = []
         self._layers = Layers(settings)
+        if self._layers.refusal:
+            self._say(refused=self._layers.refusal)
+            sys.exit(1)
         missing_libraries = warm.load()
         rlimits.grow_stack()
         self._layers.enter_zygote()
+        self._layers.yield_cpu()
         self._watch = Watch(settings, self._layers)
         self._base_memory = self._address_space()
         self._say(missing=self._layers.missing, libraries=missing_libraries)
@@ -129,7 +133,10 @@ class Zygote:
 
     def _kill(self, session: _Session) -> None:
         session.dying = True
-        for send in (os.killpg, os.kill):  # the group first: where nothing forbids it, a session may have forked
+        for send in (
+            os.killpg,
+            os.kill,
+        ):  # the group first: where nothing forbids it, a session may have forked
             try:
                 send(session.pid, signal.SIGKILL)
             except (ProcessLookupError, PermissionError):
@@ -186,8 +193,8 @@ def serve(settings_text: str) -> None:
     """Be the zygote of the given settings until the controller is gone."""
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the closing of the socket ends it, and nothing else in order
-    with contextlib.suppress(OSError):  # not every kernel has scheduling groups
-        Path("/proc/self/autogroup").write_bytes(_AUTOGROUP_NICE)
+    signal.signal(
+        signal.SIGTERM, signal.SIG_IGN
+    )  # the closing of the socket ends it, and nothing else in order
     zygote = Zygote(Settings.from_json(settings_text))
     zygote.loop()
