@@ -55,15 +55,14 @@ class ForkServerSandbox:
         self._closed = True
         for session in list(self._sessions):
             await session.close()
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        while self._pool:
+            await self.bury(self._pool.pop())
         async with self._starting:
-            for running in self._pool:
-                running.release()
-            self._pool.clear()
             if self._nursery is not None:
                 await self._nursery.close()
             self._nursery = None
-        while self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def nursery(self) -> Nursery:
         """The zygote's talk, started anew if it is gone. Raises SandboxError."""
@@ -76,6 +75,10 @@ class ForkServerSandbox:
             if self._nursery is None:
                 self._nursery = await Nursery.start(self.limits, self._without)
             return self._nursery
+
+    async def nursery_pid(self) -> int:
+        """The process id of the zygote."""
+        return (await self.nursery()).pid
 
     async def acquire(self) -> Running:
         """A live process from the pool, or a new one. Raises SandboxError."""
@@ -99,7 +102,7 @@ class ForkServerSandbox:
         running.release()
         if self._nursery is None:
             return Death(0, "")
-        return await self._nursery.bury(running.process)
+        return await self._nursery.bury(running.process.number)
 
     def bury_later(self, running: Running) -> None:
         """The same without waiting."""

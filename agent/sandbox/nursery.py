@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import shutil
@@ -25,6 +26,7 @@ _START_SECONDS = 120.0
 _FORK_SECONDS = 20.0
 _ENDING_SECONDS = 10.0
 _AT_ONCE = 32  # requests under way
+_NUMBERS = itertools.count()  # never used twice, by whatever zygote
 _ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
     "LANG": "C.UTF-8",
@@ -63,7 +65,6 @@ class Nursery:
         self._control = control
         self._base = base
         self._text = b""
-        self._numbers = 0
         self._waiting: dict[tuple[str, int], asyncio.Future[dict[str, Any]]] = {}
         self._gate = asyncio.Semaphore(_AT_ONCE)
         self._hello: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
@@ -131,8 +132,7 @@ class Nursery:
 
     async def fork(self) -> Process:
         """A new session's process. Raises SandboxError."""
-        self._numbers += 1
-        number = self._numbers
+        number = next(_NUMBERS)
         ours, theirs = socket.socketpair()
         output, their_output = os.pipe()
         try:
@@ -152,12 +152,10 @@ class Nursery:
             os.close(their_output)
         return process
 
-    async def bury(self, process: Process) -> Death:
-        """End a session's process and wait until nothing of it is left. Never raises."""
-        process.control.close()
-        os.close(process.output)
+    async def bury(self, number: int) -> Death:
+        """End a session's process and wait until nothing of it is left; an unknown one counts as dead."""
         try:
-            reply = await self._ask({"end": process.number}, "ended", process.number, [])
+            reply = await self._ask({"end": number}, "ended", number, [])
         except SandboxError as error:
             return Death(9, str(error))
         return Death(reply["status"], reply["why"])

@@ -46,6 +46,7 @@ class Running:
     def __init__(self, process: Process, limits: Limits) -> None:
         self.process = process
         self.lost = False
+        self._released = False
         self._limits = limits
         self._loop = asyncio.get_running_loop()
         self._capture = Capture(limits.output_chars)
@@ -79,10 +80,14 @@ class Running:
         return Outcome(status, self._stop, self._capture.text())
 
     def release(self) -> None:
-        """End the process and stop listening to it; it is still to be buried. May be called twice."""
+        """End the process and let go of it; it is still to be buried. May be called twice."""
+        if self._released:
+            return
+        self._released = True
         self._lose()
-        self._loop.remove_reader(self.process.control)
         self._loop.remove_reader(self.process.output)
+        self.process.control.close()
+        os.close(self.process.output)
 
     async def _send(self, frame: bytes) -> None:
         try:
@@ -92,11 +97,10 @@ class Running:
 
     def _set_timers(self, seconds: float) -> None:
         pid = self.process.pid
-        waited, used = meter.waiting_seconds(pid), meter.cpu_seconds(pid)
-        cpu_limit = self._limits.cpu_factor * seconds
-        self._later(seconds, self._check_time, waited, seconds)
-        if self._limits.cpu_factor < _CPUS:
-            self._later(cpu_limit / _CPUS, self._check_cpu, used + cpu_limit)
+        self._later(seconds, self._check_time, meter.waiting_seconds(pid), seconds)
+        if self._limits.cpu_factor < _CPUS:  # else the time limit always comes first
+            cpu_limit = self._limits.cpu_factor * seconds
+            self._later(cpu_limit / _CPUS, self._check_cpu, meter.cpu_seconds(pid) + cpu_limit)
 
     def _check_time(self, waited_before: float, seconds: float) -> None:
         waited = meter.waiting_seconds(self.process.pid) - waited_before

@@ -28,8 +28,7 @@ LAYERS = (
 )
 REQUIRED = ("rlimits", "no_new_privs", "seccomp")  # without these, no session is safe enough to be started
 SLOTS = 1_000
-_NICE = 5
-_GROUP_NICE = b"5"
+NICE = 5
 
 
 class Layers:
@@ -101,10 +100,11 @@ class Layers:
         finally:
             os.close(descriptor)
 
-    def yield_cpu(self) -> None:
-        """Let what runs outside go first, where the kernel shares the CPU between groups of processes."""
-        with contextlib.suppress(OSError):  # not every kernel does
-            self._write_proc("self/autogroup", _GROUP_NICE)
+    def share_cpu(self, less: int) -> None:
+        """Where the kernel shares the CPU between groups of processes, take the parent's share, or less."""
+        with contextlib.suppress(OSError, IndexError):  # not every kernel does
+            parent = int(self.read_proc(f"{os.getppid()}/autogroup").split()[-1])
+            self._write_proc("self/autogroup", str(min(parent + less, 19)).encode())
 
     def user(self, slot: int) -> int:
         """The user id of the session in a slot."""
@@ -127,7 +127,7 @@ class Layers:
         self._lock_down(self.scratch(slot))
 
     def _set_priority(self) -> None:
-        os.nice(_NICE)
+        os.nice(NICE)
         if hasattr(os, "SCHED_BATCH"):
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
         if self._processes >= 0:

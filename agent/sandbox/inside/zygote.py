@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.sandbox.inside import child, rlimits, scratch, warm
-from agent.sandbox.inside.layers import SLOTS, Layers
+from agent.sandbox.inside.layers import NICE, SLOTS, Layers
 from agent.sandbox.inside.settings import Settings
 from agent.sandbox.inside.watch import PERIOD, Watch
 
@@ -54,10 +54,11 @@ class Zygote:
         if self._layers.refusal:
             self._say(refused=self._layers.refusal)
             sys.exit(1)
+        self._layers.share_cpu(0)
         missing_libraries = warm.load()
         rlimits.grow_stack()
         self._layers.enter_zygote()
-        self._layers.yield_cpu()
+        self._layers.share_cpu(NICE)
         self._watch = Watch(settings, self._layers)
         self._base_memory = self._address_space()
         self._say(missing=self._layers.missing, libraries=missing_libraries)
