@@ -21,6 +21,12 @@ def cpu_seconds(pid: int) -> float:
 def waiting_seconds(pid: int) -> float:
     """Time that the first thread of a process was ready to run but had no CPU; 0 where it cannot be told."""
     try:
-        return int(Path(f"/proc/{pid}/schedstat").read_bytes().split()[1]) / 1e9
+        descriptor = os.open(f"/proc/{pid}/schedstat", os.O_RDONLY)
+    except OSError:
+        return 0.0
+    try:
+        return int(os.read(descriptor, 100).split()[1]) / 1e9
     except (OSError, IndexError):
         return 0.0
+    finally:
+        os.close(descriptor)

@@ -23,10 +23,11 @@ def serve(hint: str) -> None:
     """Run cells until the controller closes its end; ends the process."""
     random.seed()
     if numpy := sys.modules.get("numpy"):
-        numpy.random.seed()
+        numpy.random.seed(int.from_bytes(os.urandom(4), "big"))
     interpreter = Interpreter(os.environ["HOME"], hint)
     read, write, leave = os.read, os.write, os._exit
     write(CONTROL, READY)
+    interpreter.rehearse()
     status = 0
     while status not in (BROKEN, OUT_OF_MEMORY):
         header = _read_exactly(read, NAME_SIZE + 4)

@@ -29,6 +29,7 @@ LAYERS = (
 REQUIRED = ("rlimits", "no_new_privs", "seccomp")  # without these, no session is safe enough to be started
 SLOTS = 1_000
 NICE = 5
+_SEES_TRUNCATE = 3  # the version from which on Landlock covers truncate(2)
 
 
 class Layers:
@@ -72,7 +73,10 @@ class Layers:
                 self.missing[name] = reason
 
     def enter_zygote(self) -> None:
-        """Take the layers that all sessions share."""
+        """Take the layers that all sessions share, and prepare what is the same for each."""
+        rootfs.readable_paths()
+        if self.active("seccomp"):
+            self._compile_filter()
         for name, flag in (("network", kernel.CLONE_NEWNET), ("ipc", kernel.CLONE_NEWIPC)):
             if self.active(name):
                 kernel.unshare(flag)
@@ -166,11 +170,12 @@ class Layers:
         if self.active("landlock"):
             landlock.restrict(rootfs.readable_paths(), scratch, rootfs.DEVICES)
         if self.active("seccomp"):
-            guard = not (self.active("landlock") and landlock_sees_truncate())
-            private = self.active("uid") or self.active("mounts")
-            kernel.install_filter(
-                seccomp.compile_filter(os.getpid(), private_files=private, guard_truncate=guard)
-            )
+            kernel.install_filter(self._compile_filter())
+
+    def _compile_filter(self) -> bytes:
+        guard = not (self.active("landlock") and landlock.version() >= _SEES_TRUNCATE)
+        private = self.active("uid") or self.active("mounts")
+        return seccomp.compile_filter(os.getpid(), private_files=private, guard_truncate=guard)
 
     def _try_mounts(self) -> None:
         rootfs.enter(self.settings.base)
@@ -201,7 +206,7 @@ class Layers:
     def _try_seccomp(self) -> None:
         kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
         try:
-            program = seccomp.compile_filter(os.getpid(), private_files=True, guard_truncate=False)
+            program = self._compile_filter()
         except KeyError:
             raise OSError(f"the system calls of {platform.machine()} are not known here") from None
         kernel.install_filter(program)
@@ -210,11 +215,6 @@ class Layers:
         except PermissionError:
             return
         raise OSError("the filter has no effect")
-
-
-def landlock_sees_truncate() -> bool:
-    """Whether this kernel's Landlock covers truncate(2)."""
-    return landlock.version() >= 3
 
 
 def why_not(trial: Callable[[], None]) -> str:
@@ -239,14 +239,16 @@ def why_not(trial: Callable[[], None]) -> str:
 
 def _report(trial: Callable[[], None], say: int, held: int, hold: int) -> None:
     try:
-        trial()
-        message = "\0"
-    except OSError as error:
-        message = str(error) + "\0"
-    os.write(say, message.encode())
-    os.close(hold)
-    os.read(held, 1)  # until killed, or let go
-    os._exit(0)
+        try:
+            trial()
+            message = "\0"
+        except OSError as error:
+            message = str(error) + "\0"
+        os.write(say, message.encode())
+        os.close(hold)
+        os.read(held, 1)  # until killed, or let go
+    finally:
+        os._exit(0)  # whatever it was, the child must not go on as a second zygote
 
 
 def _open_namespace(kind: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import stat
 import sys
@@ -25,12 +26,14 @@ _PACKAGES = ("site-packages", "dist-packages")
 _KEPT_FLAGS = 0xF
 
 
-def readable_paths() -> list[str]:
+@functools.cache
+def readable_paths() -> tuple[str, ...]:
     """What Python needs to find its modules and shared libraries later on, shortest first."""
     packages = [entry for entry in sys.path if Path(entry).name in _PACKAGES]
     prefixes = [sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix]
     paths = {path for path in (*prefixes, *packages, *_SYSTEM) if path != "/" and Path(path).exists()}
-    return sorted(paths | {os.path.realpath(path) for path in paths}, key=lambda path: (len(path), path))
+    every = paths | {os.path.realpath(path) for path in paths}
+    return tuple(sorted(every, key=lambda path: (len(path), path)))
 
 
 def enter(mountpoint: str) -> None:

@@ -7,6 +7,7 @@ anything unknown with "function not implemented", upon which the C library takes
 from __future__ import annotations
 
 import errno
+import functools
 import platform
 import struct
 from dataclasses import dataclass
@@ -73,21 +74,29 @@ def compile_filter(pid: int, *, private_files: bool, guard_truncate: bool) -> by
     Raises KeyError on a machine whose system calls are not known.
     """
     machine = platform.machine()
-    table = Table(machine)
+    numbers = _table(machine).checked
     program = _prologue(machine)
-    for number in table.free.values():
-        program += _answer(number, _ALLOW)
     for name, checks in _checks(pid).items():
-        program += _checked(table.checked[name], checks)
-    for number in table.ownership.values():
-        program += _answer(number, _ALLOW if private_files else _error(0))
-    for number in table.truncate.values():
-        program += _answer(number, _error(errno.EPERM) if guard_truncate else _ALLOW)
-    for number in table.attributes.values():
-        program += _answer(number, _error(errno.ENOTSUP))
-    for number in table.forbidden.values():
-        program += _answer(number, _error(errno.EPERM))
+        program += _checked(numbers[name], checks)
+    return program + unchecked(private_files=private_files, guard_truncate=guard_truncate)
+
+
+@functools.cache
+def unchecked(*, private_files: bool, guard_truncate: bool) -> bytes:
+    """The part of the program that is the same for every process; made once, it costs no session any time."""
+    table = _table(platform.machine())
+    answers = (
+        (table.free, _ALLOW),
+        (table.ownership, _ALLOW if private_files else _error(0)),
+        (table.truncate, _error(errno.EPERM) if guard_truncate else _ALLOW),
+        (table.forbidden, _error(errno.EPERM)),
+        (table.attributes, _error(errno.ENOTSUP)),
+    )
+    program = b"".join(_answer(number, action) for names, action in answers for number in names.values())
     return program + _instruction(_RETURN, _error(errno.ENOSYS))
+
+
+_table = functools.cache(Table)
 
 
 def _checks(pid: int) -> dict[str, list[_Check]]:
