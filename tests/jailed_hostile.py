@@ -19,7 +19,7 @@ from typing import Any
 
 SECRETS = ("SEKRIT-from-the-environment", "SEKRIT-from-a-file")
 CANARY = Path("/tmp/canary/file.txt")
-LANES = 3
+LANES = 6
 LATE = 6.0
 PARENT_GROWTH = 300 << 20
 
@@ -187,13 +187,13 @@ def tell(verdict: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Judge all cells, several at a time but for those that want quiet or memory for themselves."""
+    """Judge all cells, several at a time but for those that want quiet."""
     cells = json.load(sys.stdin)
     world, driver = World(), Driver()
     driver.ask("first", code="1", timeout=5)
     driver.ask("first", reset=True)
     waiting: queue.Queue[dict[str, Any]] = queue.Queue()
-    alone = [cell for cell in cells if cell.get("quiet") or cell["cat"] == "mem"]
+    alone = [cell for cell in cells if cell.get("quiet")]
     for cell in cells:
         if cell not in alone:
             waiting.put(cell)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from agent.errors import AgentError
+from agent.sandbox.base import Limits
 from agent.sandbox.forkserver import ForkServerSandbox
 from agent.sandbox.inside.layers import LAYERS, REQUIRED
 from agent.sandbox.lines import LineServer, read_line
@@ -27,10 +28,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--without", action="append", choices=_OPTIONAL, default=[], help="do without a layer"
     )
+    parser.add_argument(
+        "--memory-mib", type=int, default=2_048, metavar="N", help="of a session (default 2048)"
+    )
     options = parser.parse_args(arguments)
+    if options.memory_mib < 64:
+        parser.error(f"--memory-mib {options.memory_mib}: Python needs at least 64")
     work = _run if options.command == "run" else _layers
+    limits = Limits(memory_bytes=options.memory_mib << 20)
     try:
-        asyncio.run(work(frozenset(options.without)))
+        asyncio.run(work(limits, frozenset(options.without)))
     except AgentError as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -39,8 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-async def _layers(without: frozenset[str]) -> None:
-    sandbox = ForkServerSandbox(warm=0, without=without)
+async def _layers(limits: Limits, without: frozenset[str]) -> None:
+    sandbox = ForkServerSandbox(limits, warm=0, without=without)
     try:
         nursery = await sandbox.nursery()
         print_report(Console(), nursery.missing)
@@ -48,8 +55,8 @@ async def _layers(without: frozenset[str]) -> None:
         await sandbox.close()
 
 
-async def _run(without: frozenset[str]) -> None:
-    sandbox = ForkServerSandbox(without=without)
+async def _run(limits: Limits, without: frozenset[str]) -> None:
+    sandbox = ForkServerSandbox(limits, without=without)
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
     if task is not None:

@@ -17,16 +17,16 @@ PERIOD = 0.1  # seconds
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _RESERVE = 0.04  # of the host's memory that sessions leave free
 _DISK_RESERVE = 256 << 20  # bytes of the scratch directories' file system that sessions leave free
-_STATE, _THREADS, _RESIDENT = 0, 17, 21  # fields of /proc/PID/stat behind the command's name
+_DONE, _THREADS, _RESIDENT = (7, 11, 12), 17, 21  # fields of /proc/PID/stat behind the command's name
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What one session holds: bytes of its own, threads, and whether it is stopped between cells."""
+    """What one session holds, in bytes and threads, and the page faults and ticks that it has had so far."""
 
     memory: int
     threads: int
-    stopped: bool
+    done: tuple[bytes, ...]
 
 
 class Watch:
@@ -35,14 +35,17 @@ class Watch:
     def __init__(self, settings: Settings, layers: Layers) -> None:
         self._settings = settings
         self._layers = layers
+        self._done: dict[int, tuple[bytes, ...]] = {}
         self._born_with = _usage(layers, os.getpid())
 
     def offenders(self, sessions: dict[int, int]) -> dict[int, str]:
         """The slots of sessions to be ended now, with the reason that the model is told."""
         used = {slot: usage for slot, pid in sessions.items() if (usage := _usage(self._layers, pid))}
+        idle = {slot for slot, usage in used.items() if self._done.get(slot) == usage.done}
+        self._done = {slot: usage.done for slot, usage in used.items()}
         found: dict[int, str] = {}
         for slot, usage in used.items():
-            if usage.stopped:
+            if slot in idle:
                 continue
             if reason := self._reason(slot, usage):
                 found[slot] = reason
@@ -87,4 +90,6 @@ def _usage(layers: Layers, pid: int) -> Usage | None:
         fields = layers.read_proc(f"{pid}/stat").rpartition(b")")[2].split()
     except OSError:
         return None
-    return Usage(int(fields[_RESIDENT]) * _PAGE, int(fields[_THREADS]), fields[_STATE] in (b"T", b"t"))
+    return Usage(
+        int(fields[_RESIDENT]) * _PAGE, int(fields[_THREADS]), tuple(fields[index] for index in _DONE)
+    )
