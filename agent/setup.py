@@ -10,7 +10,7 @@ from agent.engine.base import Engine
 from agent.engine.embedded import EmbeddedEngine
 from agent.engine.http import HttpEngine, api_url
 from agent.sandbox.base import Limits, Sandbox
-from agent.sandbox.process import ProcessSandbox
+from agent.sandbox.forkserver import ForkServerSandbox
 
 
 def open_engine(config: Config, fetch: Callable[[str], Path], log: Path) -> Engine:
@@ -36,4 +36,4 @@ def open_engine(config: Config, fetch: Callable[[str], Path], log: Path) -> Engi
 def open_sandbox(config: Config) -> Sandbox:
     """The sandbox of the configuration."""
     limits = config.sandbox
-    return ProcessSandbox(Limits(limits.cell_seconds, limits.memory_mib << 20, limits.output_chars))
+    return ForkServerSandbox(Limits(limits.cell_seconds, limits.memory_mib << 20, limits.output_chars))

@@ -322,6 +322,4 @@ def test_the_bundled_pins_fit_together() -> None:
         carrier = known.carrier
         assert carrier is not None
         assert (carrier.parts - 1) * carrier.part_size < known.size <= carrier.parts * carrier.part_size
-        assert (
-            len({carrier.package.format(part=part) for part in range(1, carrier.parts + 1)}) == carrier.parts
-        )
+        assert len({carrier.package.format(part=part) for part in range(1, carrier.parts + 1)}) == carrier.parts

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 
 from agent.errors import AgentError
-from tools import bench_engine
+from tools import bench_engine, bench_sandbox
 
-BENCHES = {"engine": bench_engine}
+BENCHES = {"engine": bench_engine, "sandbox": bench_sandbox}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -59,9 +59,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--slots", type=int, required=True, help="streams that are computed at once")
     parser.add_argument("--context-tokens", type=int, required=True, help="of one slot")
     parser.add_argument("--port", type=int, required=True, help="0 for any free one")
-    parser.add_argument(
-        "--scratch", type=Path, required=True, help="directory for slots' states, removed at the end"
-    )
+    parser.add_argument("--scratch", type=Path, required=True, help="directory for slots' states, removed at the end")
     return parser.parse_args()
 
 

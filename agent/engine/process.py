@@ -78,9 +78,7 @@ class ServerProcess:
                     return line.decode().strip()
                 status = await self._process.wait()
         except TimeoutError:
-            raise EngineError(
-                f"the engine's server was not up after {seconds:g} s: {self._complaint()}"
-            ) from None
+            raise EngineError(f"the engine's server was not up after {seconds:g} s: {self._complaint()}") from None
         raise EngineError(f"the engine's server ended with status {status} at its start: {self._complaint()}")
 
     def _complaint(self) -> str:

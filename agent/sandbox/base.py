@@ -10,11 +10,25 @@ from agent.types import ToolRun
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one session may use. `output_chars` is what is kept of a cell's output: head and tail, the cut stated."""
+    """What one session may use; `total_memory_bytes` is for all sessions together (0: half of the host's).
+
+    `output_chars` is what is kept of a cell's output: head and tail, the cut stated; a cell that prints more
+    than `output_bytes` is ended. A cell may use `cpu_factor` seconds of CPU time for each second of its
+    limit.
+    """
 
     cell_seconds: float = 10.0
     memory_bytes: int = 2 << 30
     output_chars: int = 4_000
+    cpu_factor: float = 2.0
+    total_memory_bytes: int = 0
+    output_bytes: int = 32 << 20
+    scratch_bytes: int = 128 << 20
+    scratch_entries: int = 4_096
+    file_bytes: int = 64 << 20
+    open_files: int = 64
+    threads: int = 64
+    source_bytes: int = 8 << 20
 
 
 class Session(Protocol):
@@ -23,8 +37,8 @@ class Session(Protocol):
     async def run(self, code: str, timeout: float | None = None) -> ToolRun:  # noqa: ASYNC109
         """Run one cell for at most `timeout` seconds (the limit's `cell_seconds` if None).
 
-        Never raises for what the code does: errors, time-outs and crashes are told in the tool run's status and
-        output, and the next cell works. Raises SandboxError only if no Python can be had at all.
+        Never raises for what the code does: errors, time-outs and crashes are told in the tool run's status
+        and output, and the next cell works. Raises SandboxError only if no Python can be had at all.
         Cancelling the call ends the cell.
         """
 

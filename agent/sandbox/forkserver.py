@@ -1,0 +1,230 @@
+"""The sandbox: sessions that are forks of one prepared Python, behind all the layers that the system has."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import Coroutine
+from typing import Any
+
+from agent.errors import SandboxError
+from agent.sandbox.base import Limits
+from agent.sandbox.inside.interpreter import BROKEN, ERROR, OUT_OF_MEMORY
+from agent.sandbox.nursery import Death, Nursery
+from agent.sandbox.running import Outcome, Running, Stop
+from agent.types import ToolRun, ToolStatus
+
+_LOST = "The session was restarted: variables, functions and imports are lost."
+
+
+class ForkServerSandbox:
+    """A source of sessions, of which `warm` are kept ready. `without` names layers to do without.
+
+    Starts at the first session, or with `start`.
+    """
+
+    def __init__(self, limits: Limits | None = None, *, warm: int = 2, without: frozenset[str] = frozenset()) -> None:
+        self.limits = limits or Limits()
+        self._warm = warm
+        self._without = without
+        self._nursery: Nursery | None = None
+        self._starting = asyncio.Lock()
+        self._pool: list[Running] = []
+        self._sessions: set[ForkServerSession] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._refilling = False
+        self._closed = False
+
+    async def start(self) -> None:
+        """Start the zygote and fill the pool. Raises SandboxError."""
+        await self.nursery()
+        await self._refill()
+
+    async def session(self) -> ForkServerSession:
+        """A fresh session. Raises SandboxError if none can be started."""
+        session = ForkServerSession(self, await self.acquire())
+        self._sessions.add(session)
+        return session
+
+    async def close(self) -> None:
+        """End all sessions and the zygote. May be called twice."""
+        self._closed = True
+        for session in list(self._sessions):
+            await session.close()
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        while self._pool:
+            await self.bury(self._pool.pop())
+        async with self._starting:
+            if self._nursery is not None:
+                await self._nursery.close()
+            self._nursery = None
+
+    async def nursery(self) -> Nursery:
+        """The zygote's talk, started anew if it is gone. Raises SandboxError."""
+        async with self._starting:
+            if self._closed:
+                raise SandboxError("the sandbox is closed: open another one")
+            if self._nursery is not None and self._nursery.broken:
+                await self._nursery.close()
+                self._nursery = None
+            if self._nursery is None:
+                self._nursery = await Nursery.start(self.limits, self._without)
+            return self._nursery
+
+    async def nursery_pid(self) -> int:
+        """The process id of the zygote."""
+        return (await self.nursery()).pid
+
+    async def acquire(self) -> Running:
+        """A live process from the pool, or a new one. Raises SandboxError."""
+        while self._pool:
+            running = self._pool.pop()
+            self._spawn(self._refill())
+            if not running.lost:
+                return running
+            await self.bury(running)
+        try:
+            running = await self._fork()
+        except SandboxError:
+            if self._nursery is not None and not self._nursery.broken:
+                raise
+            running = await self._fork()
+        self._spawn(self._refill())
+        return running
+
+    async def bury(self, running: Running) -> Death:
+        """End a process and wait until nothing of it is left."""
+        running.release()
+        if self._nursery is None:
+            return Death(0, "")
+        return await self._nursery.bury(running.process.number)
+
+    def bury_later(self, running: Running) -> None:
+        """The same without waiting."""
+        running.release()
+        self._spawn(self.bury(running))
+
+    def forget(self, session: ForkServerSession) -> None:
+        """A session was closed."""
+        self._sessions.discard(session)
+
+    async def _fork(self) -> Running:
+        nursery = await self.nursery()
+        return Running(await nursery.fork(), self.limits)
+
+    async def _refill(self) -> None:
+        if self._refilling:
+            return
+        self._refilling = True
+        try:
+            with contextlib.suppress(SandboxError):  # whoever needs a session meets the error
+                while len(self._pool) < self._warm and not self._closed:
+                    self._pool.insert(0, await self._fork())
+        finally:
+            self._refilling = False
+
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+class ForkServerSession:
+    """One sample's Python; a process that was lost is replaced when the next cell comes."""
+
+    def __init__(self, sandbox: ForkServerSandbox, running: Running) -> None:
+        self._sandbox = sandbox
+        self._running: Running | None = running
+        self._lock = asyncio.Lock()
+        self._closed = False
+
+    async def run(self, code: str, timeout: float | None = None) -> ToolRun:  # noqa: ASYNC109
+        """Run one cell; see `agent.sandbox.base.Session`."""
+        started = time.monotonic()
+        limits = self._sandbox.limits
+        source = code.encode("utf-8", "surrogatepass")
+        if len(source) > limits.source_bytes:
+            text = f"The cell was not run: its {len(source)} bytes exceed the limit of {limits.source_bytes}."
+            return ToolRun(code, text, ToolStatus.ERROR, time.monotonic() - started)
+        seconds = limits.cell_seconds if timeout is None else timeout
+        async with self._lock:
+            status, output = await self._run(source, seconds)
+        return ToolRun(code, output, status, time.monotonic() - started)
+
+    async def close(self) -> None:
+        """End the session and everything it started. May be called twice."""
+        self._closed = True
+        self._sandbox.forget(self)
+        running, self._running = self._running, None
+        if running is not None:
+            await self._sandbox.bury(running)
+
+    async def _run(self, source: bytes, seconds: float) -> tuple[ToolStatus, str]:
+        if self._closed:
+            raise SandboxError("the session is closed: ask the sandbox for another one")
+        note = ""
+        if self._running is not None and self._running.lost:  # it died between two cells
+            await self._bury()
+            note = _LOST
+        if self._running is None:
+            self._running = await self._sandbox.acquire()
+        running = self._running
+        try:
+            outcome = await running.run(source, seconds)
+        except BaseException:
+            self._drop()
+            raise
+        status, told = await self._judge(outcome, seconds)
+        return status, "\n".join(part for part in (note, outcome.output.rstrip("\n"), told) if part)
+
+    async def _judge(self, outcome: Outcome, seconds: float) -> tuple[ToolStatus, str]:
+        stopped = _stop_reason(outcome.stop, seconds, self._sandbox.limits)
+        if outcome.status in (0, ERROR):
+            plain = ToolStatus.ERROR if outcome.status else ToolStatus.OK
+            if outcome.stop is Stop.NONE:
+                return plain, ""
+            status = ToolStatus.ERROR if outcome.stop is Stop.OUTPUT else ToolStatus.TIMEOUT
+            return status, f"{stopped} The session's variables are kept."
+        if outcome.stop in (Stop.TIME, Stop.CPU):
+            self._drop()  # how it dies says nothing more
+            return ToolStatus.TIMEOUT, f"{stopped} {_LOST}"
+        death = await self._bury()
+        reason = stopped or _death_reason(outcome, death, self._sandbox.limits)
+        return ToolStatus.KILLED, f"{reason} {_LOST}"
+
+    def _drop(self) -> None:
+        running, self._running = self._running, None
+        if running is not None:
+            self._sandbox.bury_later(running)
+
+    async def _bury(self) -> Death:
+        running, self._running = self._running, None
+        return await self._sandbox.bury(running) if running is not None else Death(0, "")
+
+
+def _stop_reason(stop: Stop, seconds: float, limits: Limits) -> str:
+    match stop:
+        case Stop.TIME:
+            return f"Stopped: the cell did not end within {seconds:g} s."
+        case Stop.CPU:
+            return f"Stopped: the cell used more than {seconds * limits.cpu_factor:g} s of CPU time."
+        case Stop.OUTPUT:
+            return f"Stopped: the cell printed more than {limits.output_bytes >> 20} MiB."
+        case _:
+            return ""
+
+
+def _death_reason(outcome: Outcome, death: Death, limits: Limits) -> str:
+    if outcome.status == OUT_OF_MEMORY:
+        return f"The cell ran out of memory (the limit is {limits.memory_bytes >> 20} MiB)."
+    if outcome.status == BROKEN:
+        return "The cell closed or replaced the session's output."
+    if death.why:
+        return f"The cell was ended: {death.why}."
+    number = death.status & 0x7F
+    if number and number != signal.SIGKILL:
+        return f"The cell crashed Python ({signal.Signals(number).name})."
+    return "The cell ended the Python process." if not number else "The cell's Python was killed."

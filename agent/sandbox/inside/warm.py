@@ -1,0 +1,61 @@
+"""What the zygote loads and exercises before the first session, so that no session pays for it."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+from typing import Any
+
+_STANDARD = (
+    "array ast asyncio base64 bisect calendar cmath collections contextlib copy ctypes dataclasses "
+    "datetime decimal enum fractions functools gc heapq io itertools json linecache math numbers "
+    "operator os pathlib pickle pprint queue random re secrets statistics string struct sys "
+    "tempfile textwrap threading time timeit traceback typing unicodedata warnings "
+    "concurrent.futures.thread "
+)
+_LIBRARIES = (
+    "mpmath",
+    "numpy",
+    "numpy.random",
+    "numpy.linalg",
+    "numpy.polynomial",
+    "sympy",
+    "networkx",
+    "scipy",
+)
+
+
+def load() -> list[str]:
+    """Import what there is and run what is slow the first time; the names of the missing libraries."""
+    for name in _STANDARD.split():
+        importlib.import_module(name)
+    missing = []
+    for name in _LIBRARIES:
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            missing.append(name)
+    if "sympy" not in missing:
+        _exercise_sympy()
+    gc.collect()
+    gc.freeze()
+    return missing
+
+
+def _exercise_sympy() -> None:
+    sympy: Any = importlib.import_module("sympy")
+
+    x, y = sympy.symbols("x y")
+    n = sympy.Symbol("n", integer=True, positive=True)
+    sympy.solve([x + y - 3, x - y - 1], [x, y])
+    sympy.solve(x**3 - 2 * x + 1, x)
+    sympy.simplify(sympy.sin(x) ** 2 + sympy.cos(x) ** 2)
+    sympy.integrate(x * sympy.exp(x), x)
+    sympy.summation(n**2, (n, 1, y))
+    sympy.factor(x**4 - 1)
+    sympy.factorint(2**40 - 1)
+    sympy.Matrix([[1, 2], [3, 5]]).inv()
+    sympy.limit(sympy.sin(x) / x, x, 0)
+    sympy.N(sympy.sqrt(2), 30)
+    sympy.lambdify(x, x**2)(3)
+    str(sympy.sympify("x**2 + 1/3"))

@@ -1,0 +1,166 @@
+"""Drives the sandbox from outside: JSON lines in, one for each cell, JSON lines out, one for each result."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+from agent.errors import InputError, SandboxError
+from agent.sandbox.forkserver import ForkServerSandbox, ForkServerSession
+
+MAX_LINE = 16 << 20
+MAX_TIMEOUT = 86_400.0
+_OPEN_SESSIONS = 64  # more than these are closed, the longest unused first
+_PENDING = 1_024  # requests read ahead
+_EVICTED = "The session had long been unused and was restarted: variables, functions and imports are lost.\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One line: run `code` (None: nothing) in `session`, which is first started afresh if `reset`.
+
+    `fault` is the answer to a line that can only be refused.
+    """
+
+    session: str | int
+    code: str | None
+    timeout: float | None
+    reset: bool
+    fault: str = ""
+
+
+@dataclass(slots=True)
+class _Lane:
+    session: ForkServerSession | None = None
+    evicted: bool = False
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    waiting: int = 0
+
+
+def parse(line: bytes) -> Request:
+    """The request in a line. Raises InputError, whose sentence is the answer."""
+    try:
+        data: Any = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"the line is not JSON ({error}): send one object a line") from None
+    if not isinstance(data, dict):
+        raise InputError('the line is not an object: send {"session": ..., "code": ..., "timeout": ...}')
+    session, code, timeout = data.get("session"), data.get("code"), data.get("timeout")
+    reset = data.get("reset", False)
+    if not isinstance(session, str | int) or isinstance(session, bool):
+        raise InputError('"session" must be a string or a whole number')
+    if not isinstance(reset, bool):
+        raise InputError('"reset" must be true or false')
+    if not isinstance(code, str) and not (code is None and reset):
+        raise InputError('"code" must be a string')
+    if timeout is not None:
+        _check_timeout(timeout)
+    return Request(session, code, timeout, reset)
+
+
+def _check_timeout(timeout: object) -> None:
+    number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
+    if not number or not math.isfinite(timeout) or not 0 < timeout <= MAX_TIMEOUT:  # type: ignore[arg-type,operator]
+        raise InputError(f'"timeout" must be a number of seconds above 0 and at most {MAX_TIMEOUT:.0f}')
+
+
+class LineServer:
+    """Answers lines: sessions run side by side, the cells of one session in the order of their lines."""
+
+    def __init__(self, sandbox: ForkServerSandbox, write: Callable[[str], None]) -> None:
+        self._sandbox = sandbox
+        self._write = write
+        self._lanes: dict[str | int, _Lane] = {}
+        self._busy = asyncio.Semaphore(_OPEN_SESSIONS)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def take(self, line: bytes) -> None:
+        """Accept a line; the answer comes when it is there."""
+        if not line.strip():
+            return
+        try:
+            request = parse(line)
+        except InputError as error:
+            name = _session_of(line)
+            if name is None:
+                self._answer(None, "error", str(error), 0.0)
+                return
+            request = Request(name, None, None, reset=False, fault=str(error))
+        while len(self._tasks) >= _PENDING:
+            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        lane = self._lanes.setdefault(request.session, _Lane())
+        lane.waiting += 1
+        task = asyncio.get_running_loop().create_task(self._serve(request, lane))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def finish(self) -> None:
+        """Wait until every line is answered."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks)
+
+    async def _serve(self, request: Request, lane: _Lane) -> None:
+        async with lane.lock, self._busy:
+            try:
+                status, output, seconds = await self._run(request, lane)
+            except SandboxError as error:
+                status, output, seconds = "killed", str(error), 0.0
+            lane.waiting -= 1
+        # Most recently used last.
+        self._lanes.pop(request.session)
+        self._lanes[request.session] = lane
+        self._answer(request.session, status, output, seconds)
+        await self._evict()
+
+    async def _run(self, request: Request, lane: _Lane) -> tuple[str, str, float]:
+        if request.fault:
+            return "error", request.fault, 0.0
+        if request.reset:
+            lane.evicted = False
+            if lane.session is not None:
+                session, lane.session = lane.session, None
+                await session.close()
+        if request.code is None:
+            return "ok", "", 0.0
+        if lane.session is None:
+            lane.session = await self._sandbox.session()
+        note, lane.evicted = _EVICTED if lane.evicted else "", False
+        run = await lane.session.run(request.code, request.timeout)
+        return run.status.value, note + run.output, run.seconds
+
+    async def _evict(self) -> None:
+        idle = [lane for lane in self._lanes.values() if lane.session is not None and not lane.waiting]
+        open_now = sum(lane.session is not None for lane in self._lanes.values())
+        for lane in idle[: max(0, open_now - _OPEN_SESSIONS)]:
+            session, lane.session, lane.evicted = lane.session, None, True
+            if session is not None:
+                await session.close()
+
+    def _answer(self, session: str | int | None, status: str, output: str, seconds: float) -> None:
+        answer = {"session": session, "status": status, "output": output, "seconds": round(seconds, 6)}
+        self._write(json.dumps(answer) + "\n")
+
+
+def _session_of(line: bytes) -> str | int | None:
+    """The session that a line which is no request means, so that its sender can tell whose answer it is."""
+    with contextlib.suppress(ValueError, RecursionError):
+        data = json.loads(line)
+        if isinstance(data, dict) and isinstance(data.get("session"), str | int):
+            session: str | int = data["session"]
+            return session
+    return None
+
+
+def read_line(stream: BinaryIO) -> bytes:
+    """The next line, or nothing at the end. Of a line beyond `MAX_LINE` bytes only the start."""
+    line = stream.readline(MAX_LINE)
+    if len(line) == MAX_LINE and not line.endswith(b"\n"):
+        while (rest := stream.readline(MAX_LINE)) and not rest.endswith(b"\n"):
+            pass
+        return line[:100]
+    return line

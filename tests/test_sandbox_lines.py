@@ -1,0 +1,162 @@
+"""The sandbox's command line from outside: JSON lines, the report, and what a dead controller leaves."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.errors import InputError
+from agent.sandbox.inside.layers import LAYERS, REQUIRED
+from agent.sandbox.lines import MAX_LINE, parse, read_line
+from agent.sandbox.report import LAYERS as WORDS
+from agent.sandbox.report import sentence
+
+_COMMAND = [sys.executable, "-m", "agent.sandbox"]
+
+
+@contextlib.contextmanager
+def server() -> Iterator[subprocess.Popen[str]]:
+    pipe = subprocess.PIPE
+    with subprocess.Popen([*_COMMAND, "run"], stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+
+
+def ask(lines: list[str]) -> list[dict[str, Any]]:
+    done = subprocess.run(
+        [*_COMMAND, "run"],
+        input="".join(line + "\n" for line in lines),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "Sandbox layers active" in done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_cells_are_answered_in_the_order_of_their_session() -> None:
+    cells = [{"session": name, "code": "x = globals().get('x', 0) + 1\nx"} for _ in range(5) for name in "ab"]
+    answers = ask([json.dumps({**cell, "timeout": 20}) for cell in cells])
+    for name in "ab":
+        mine = [answer for answer in answers if answer["session"] == name]
+        assert [answer["output"] for answer in mine] == ["1", "2", "3", "4", "5"]
+        assert all(set(answer) == {"session", "status", "output", "seconds"} for answer in mine)
+
+
+def test_sessions_run_side_by_side_and_can_be_reset() -> None:
+    slow = "import time; t = time.time(); time.sleep(1); print(t)"
+    answers = ask([json.dumps({"session": n, "code": slow, "timeout": 20}) for n in range(3)])
+    began = [float(answer["output"]) for answer in answers]
+    assert max(began) - min(began) < 1.0
+    answers = ask(
+        [
+            '{"session": "a", "code": "x = 1"}',
+            '{"session": "a", "code": "x", "reset": true}',
+            '{"session": "a", "reset": true}',
+        ]
+    )
+    assert [answer["status"] for answer in answers] == ["ok", "error", "ok"]
+    assert "NameError" in answers[1]["output"]
+
+
+def test_lines_that_are_no_requests_get_a_sentence() -> None:
+    bad = [
+        "nonsense",
+        "[]",
+        "{}",
+        '{"session": "a"}',
+        '{"session": [], "code": ""}',
+        "[" * 5_000,
+        '"\\ud800"',
+    ]
+    bad += ['{"session": "a", "code": 1}', '{"session": "a", "code": "", "timeout": -1}', "\x00", "1e999"]
+    bad += ['{"session": "a", "code": "", "timeout": NaN}', '{"session": "a", "code": "", "reset": 1}', "{"]
+    answers = ask([*bad, '{"session": "a", "code": "6 * 7"}'])
+    assert len(answers) == len(bad) + 1
+    assert all(answer["status"] == "error" and answer["output"] for answer in answers if answer["output"] != "42")
+    assert answers[-1]["output"] == "42"
+
+
+@given(st.binary(max_size=200) | st.recursive(st.none() | st.text() | st.floats(), st.lists).map(
+    lambda value: json.dumps(value).encode()
+))  # fmt: skip
+def test_any_line_is_a_request_or_refused(line: bytes) -> None:
+    with contextlib.suppress(InputError):
+        parse(line)
+
+
+def test_a_line_without_end_is_not_kept() -> None:
+    stream = io.BytesIO(b"x" * (MAX_LINE + 10) + b"\nnext\n")
+    assert len(read_line(stream)) < 1_000
+    assert read_line(stream) == b"next\n"
+
+
+def test_the_report_names_every_layer() -> None:
+    done = subprocess.run(_COMMAND, capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "200"})
+    assert all(layer.title in done.stdout for layer in WORDS.values())
+    assert done.stdout.rstrip().splitlines()[-1].startswith("Sandbox layers active")
+    assert set(LAYERS) <= set(WORDS)
+    assert "missing: Landlock (too old)" in sentence({"landlock": "too old"})
+
+
+def test_layers_that_nothing_may_do_without_cannot_be_switched_off() -> None:
+    for name in REQUIRED:
+        done = subprocess.run([*_COMMAND, "--without", name], capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+
+
+@pytest.mark.parametrize("deadly", [signal.SIGKILL, signal.SIGTERM])
+def test_a_dead_controller_takes_all_along(deadly: signal.Signals) -> None:
+    if not Path("/proc/self/task").exists():
+        pytest.skip("needs /proc")
+    with server() as process:
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write('{"session": "a", "code": "1"}\n')
+        process.stdin.flush()
+        process.stdout.readline()
+        process.stdin.write('{"session": "a", "code": "while True: pass", "timeout": 60}\n')
+        process.stdin.flush()
+        family = _descendants(process.pid)
+        assert len(family) >= 2
+        base = _base(family)
+        os.kill(process.pid, deadly)
+        deadline = time.monotonic() + 30
+        while any(_alive(pid) for pid in family) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert not [pid for pid in family if _alive(pid)]
+        assert not base.exists()
+
+
+def _descendants(pid: int) -> list[int]:
+    children: list[int] = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        children += map(int, (task / "children").read_text().split())
+    return children + [below for child in children for below in _descendants(child)]
+
+
+def _base(family: list[int]) -> Path:
+    """The zygote's directory, from its command line."""
+    settings = Path(f"/proc/{family[0]}/cmdline").read_bytes().split(b"\0")[-2]
+    return Path(json.loads(settings)["base"])
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False

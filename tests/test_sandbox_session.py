@@ -1,0 +1,266 @@
+"""Sessions as the agent uses them: state, output, limits, loss and replacement."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from agent.errors import SandboxError
+from agent.sandbox.base import Limits
+from agent.sandbox.forkserver import ForkServerSandbox, ForkServerSession
+from agent.types import ToolStatus
+
+_LIMITS = Limits(memory_bytes=512 << 20, output_bytes=4 << 20, scratch_bytes=8 << 20, scratch_entries=200)
+
+
+@contextlib.asynccontextmanager
+async def sandbox(limits: Limits = _LIMITS) -> AsyncIterator[ForkServerSandbox]:
+    box = ForkServerSandbox(limits, warm=1)
+    try:
+        yield box
+    finally:
+        await box.close()
+
+
+async def told(session: ForkServerSession, code: str, timeout: float = 20.0) -> str:  # noqa: ASYNC109
+    return (await session.run(code, timeout)).output
+
+
+async def test_a_session_is_a_notebook() -> None:
+    async with sandbox() as box:
+        session = await box.session()
+        assert (await session.run("x = 20\nprint('a')\nx + 1")).output == "a\n21"
+        assert await told(session, "def f(n):\n    return n * x\nimport math") == ""
+        assert await told(session, "f(2), math.gcd(12, 18)") == "(40, 6)"
+        assert await told(session, "_[0]") == "40"
+        failed = await session.run("y = 1\n1 / 0\ny = 2")
+        assert failed.status is ToolStatus.ERROR
+        assert "<cell 5>" in failed.output and "1 / 0" in failed.output and "interpreter.py" not in failed.output
+        assert await told(session, "y") == "1"
+        assert await told(session, "None") == ""
+        assert await told(session, "") == ""
+        assert "SyntaxError" in await told(session, "def f(:")
+        assert (await session.run("import sys; print('b'); sys.exit()")).status is ToolStatus.OK
+
+
+async def test_sessions_share_nothing() -> None:
+    async with sandbox() as box:
+        one, two = await box.session(), await box.session()
+        await one.run("x = 1; open('f', 'w').write('x')")
+        assert "NameError" in await told(two, "x")
+        assert await told(two, "import os; os.listdir()") == "[]"
+        draws = "import random, numpy; random.random(), numpy.random.rand()"
+        assert await told(one, draws) != await told(two, draws)
+
+
+_LEGITIMATE = {
+    "import sympy; x = sympy.Symbol('x'); sympy.solve(x**2 - 5*x + 6)": "[2, 3]",
+    "sympy.integrate(sympy.exp(-x**2), (x, -sympy.oo, sympy.oo))": "sqrt(pi)",
+    "sympy.factorint(10**15 + 37)": None,
+    "import sympy.ntheory.modular; sympy.ntheory.modular.crt([3, 5, 7], [2, 3, 2])[0]": "23",
+    "import numpy as np; int(np.linalg.matrix_power(np.array([[1, 1], [1, 0]]), 30)[0, 1])": "832040",
+    "float(np.linalg.eigvalsh(np.eye(200)).sum())": "200.0",
+    "from fractions import Fraction as F; sum(F(1, k) for k in range(1, 5))": "Fraction(25, 12)",
+    "from decimal import Decimal, getcontext; getcontext().prec = 40; Decimal(2).sqrt()": None,
+    "len(str(7 ** 100_000))": "84510",
+    "import sys; sys.setrecursionlimit(60_000)\ndef depth(n): return n and 1 + depth(n - 1)\ndepth(50_000)": "50000",
+    "from functools import lru_cache\n@lru_cache(None)\ndef g(n): return n and 1 + g(n - 1)\ng(10_000)": "10000",
+    "import threading; out = []; ts = [threading.Thread(target=out.append, args=(i,)) for i in range(20)]\n"
+    "[t.start() for t in ts]; [t.join() for t in ts]; sorted(out) == list(range(20))": "True",
+    "from concurrent.futures import ThreadPoolExecutor as Pool\nsum(Pool(8).map(abs, range(-9, 0)))": "45",
+    "import tempfile\nwith tempfile.NamedTemporaryFile('w+') as f:\n    f.write('é'); f.seek(0); print(f.read())": "é",
+    "import shutil; open('a', 'w').write('b'); shutil.copy2('a', 'c'); open('c').read()": "'b'",
+    "print('é → ∞', flush=True)": "é → ∞",
+    "import warnings; warnings.warn('careful')": None,
+    "import dataclasses\n@dataclasses.dataclass\nclass P:\n    x: int\nP(3)": "P(x=3)",
+    "import pickle; pickle.loads(pickle.dumps(P(4)))": "P(x=4)",
+    "import asyncio\nasync def later(): return 5\nasyncio.run(later())": "5",
+    "import mpmath; mpmath.mp.dps = 30; mpmath.pi": None,
+    "import networkx as nx; nx.shortest_path_length(nx.path_graph(5), 0, 4)": "4",
+    "from __future__ import annotations\ndef h(a: nowhere): return a\nh(1)": "1",
+    "'\\udcff'.isprintable()": "False",
+}
+
+
+async def test_legitimate_work_works() -> None:
+    async with sandbox() as box:
+        if "networkx" in (await box.nursery()).libraries_missing:
+            cells = {code: wanted for code, wanted in _LEGITIMATE.items() if "networkx" not in code}
+        else:
+            cells = _LEGITIMATE
+        session = await box.session()
+        for code, wanted in cells.items():
+            run = await session.run(code, 30)
+            assert run.status is ToolStatus.OK, (code, run.output)
+            assert wanted is None or run.output == wanted, code
+        assert "careful" in await told(session, "warnings.warn('very careful')")
+
+
+async def test_a_missing_library_is_told_clearly() -> None:
+    async with sandbox() as box:
+        output = await told(await box.session(), "import no_such_library")
+        assert "No module named 'no_such_library'" in output and "offline" in output
+
+
+async def test_long_output_keeps_head_and_tail() -> None:
+    async with sandbox() as box:
+        session = await box.session()
+        run = await session.run("print('<head>'); print('é' * 300_000); print('<tail>')")
+        assert run.output.startswith("<head>") and run.output.endswith("<tail>")
+        assert "cut" in run.output and len(run.output) < _LIMITS.output_chars + 100
+        flood = await session.run("while True: print('y' * 1000)", 20)
+        assert flood.status is ToolStatus.ERROR and "printed more than 4 MiB" in flood.output
+        assert "\x1b" not in await told(session, "print('\\x1b[2J')")
+
+
+async def test_a_time_out_keeps_what_it_can() -> None:
+    async with sandbox() as box:
+        session = await box.session()
+        kept = await session.run("x = 7\nimport time\ntime.sleep(60)", 0.3)
+        assert kept.status is ToolStatus.TIMEOUT and "variables are kept" in kept.output
+        assert await told(session, "x") == "7"
+        lost = await session.run("print('begun')\nsum(range(10**13))", 0.3)
+        assert lost.status is ToolStatus.TIMEOUT and "begun" in lost.output and "are lost" in lost.output
+        assert "NameError" in await told(session, "x")
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("import os; os._exit(3)", "ended the Python process"),
+        ("import ctypes; ctypes.string_at(8)", "SIGSEGV"),
+        ("import os; os.close(1)", "closed or replaced"),
+        ("import os; os.write(3, b'nonsense'); x = 1", ""),
+        ("x = []\nwhile True: x.append('y' * 10**6)", "memory"),
+    ],
+)
+async def test_a_lost_session_is_said_and_replaced(code: str, reason: str) -> None:
+    async with sandbox() as box:
+        session = await box.session()
+        run = await session.run(code, 30)
+        assert run.status is ToolStatus.KILLED, run.output
+        assert reason in run.output and "variables, functions and imports are lost" in run.output
+        assert await told(session, "6 * 7") == "42"
+
+
+async def test_disk_and_entries_are_bounded() -> None:
+    async with sandbox() as box:
+        session = await box.session()
+        big = "b = b'0' * (1 << 20)\nfor i in range(30):\n    open(f'f{i}', 'wb').write(b)\nprint('done')"
+        assert "done" not in await told(session, big)
+        session = await box.session()
+        assert "done" not in await told(session, "for i in range(900): open(str(i), 'w').close()\nprint('done')\n1/0")
+
+
+async def test_a_cell_too_long_is_refused() -> None:
+    async with sandbox(Limits(source_bytes=100)) as box:
+        session = await box.session()
+        run = await session.run("1" * 101)
+        assert run.status is ToolStatus.ERROR and "exceed the limit of 100" in run.output
+
+
+async def test_all_sessions_together_are_bounded() -> None:
+    async with sandbox(Limits(memory_bytes=512 << 20, total_memory_bytes=300 << 20)) as box:
+        sessions = [await box.session() for _ in range(3)]
+        runs = await asyncio.gather(
+            *(session.run("x = b'1' * (200 << 20)\nimport time; time.sleep(2)", 20) for session in sessions)
+        )
+        assert any("all sessions together" in run.output for run in runs)
+        assert any(run.status is ToolStatus.OK for run in runs)
+
+
+async def test_threads_left_behind_do_not_run_between_cells() -> None:
+    async with sandbox() as box:
+        session = await box.session()
+        code = "import threading\nn = 0\ndef f():\n    global n\n    while True: n += 1\n"
+        code += "threading.Thread(target=f).start()"
+        await session.run(code)
+        assert int(await told(session, "n")) > 0
+        for _ in range(500):
+            states = [_state(pid) for pid in _children(await box.nursery_pid())]
+            if "T" in states and "R" not in states:
+                return
+            await asyncio.sleep(0.01)
+        raise AssertionError(states)
+
+
+async def test_cancelling_ends_the_cell() -> None:
+    async with sandbox() as box:
+        session = await box.session()
+        task = asyncio.create_task(session.run("while True: pass", 60))
+        await asyncio.sleep(0.2)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await told(session, "6 * 7") == "42"
+
+
+async def test_the_event_loop_goes_on() -> None:
+    async with sandbox() as box:
+        sessions = [await box.session() for _ in range(3)]
+        worst, ended = 0.0, False
+
+        async def beat() -> None:
+            nonlocal worst
+            while not ended:
+                before = time.monotonic()
+                await asyncio.sleep(0.01)
+                worst = max(worst, time.monotonic() - before)
+
+        beating = asyncio.create_task(beat())
+        await asyncio.gather(*(session.run("while True: print('x' * 10_000)", 1) for session in sessions))
+        ended = True
+        await beating
+        assert worst < 2.0
+
+
+async def test_nothing_is_left() -> None:
+    box = ForkServerSandbox(_LIMITS, warm=2)
+    descriptors = _descriptors()
+    session = await box.session()
+    await session.run("open('f', 'w').write('x')")
+    zygote = await box.nursery_pid()
+    await session.close()
+    await session.close()
+    with pytest.raises(SandboxError):
+        await session.run("1")
+    await box.close()
+    await box.close()
+    assert _state(zygote) == "X"
+    assert _descriptors() <= descriptors + 3  # what the event loop itself keeps
+    with pytest.raises(SandboxError):
+        await box.session()
+
+
+async def test_a_dead_zygote_is_replaced() -> None:
+    async with sandbox() as box:
+        session = await box.session()
+        await session.run("x = 1")
+        children = _children(await box.nursery_pid())
+        os.kill(await box.nursery_pid(), signal.SIGKILL)
+        await asyncio.sleep(0.3)
+        assert all(_state(pid) in "ZX" for pid in children)
+        run = await session.run("6 * 7", 20)
+        assert "42" in run.output and "lost" in run.output
+
+
+def _descriptors() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _state(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "X"
