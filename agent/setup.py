@@ -12,6 +12,8 @@ from agent.engine.http import HttpEngine, api_url
 from agent.sandbox.base import Limits, Sandbox
 from agent.sandbox.forkserver import ForkServerSandbox
 
+_MOST_SLOTS = 16  # of the embedded engine, each with its own context in memory; lanes beyond wait for one
+
 
 def open_engine(config: Config, fetch: Callable[[str], Path], log: Path) -> Engine:
     """The engine of the configuration, not yet started.
@@ -24,7 +26,7 @@ def open_engine(config: Config, fetch: Callable[[str], Path], log: Path) -> Engi
         return HttpEngine(api_url(engine.url), model=engine.model or None, stall_seconds=engine.stall_seconds)
     return EmbeddedEngine(
         fetch(engine.model),
-        slots=config.sample.count,
+        slots=min(config.sample.count, _MOST_SLOTS),
         context_tokens=engine.context_tokens,
         port=engine.port,
         start_seconds=engine.start_seconds,

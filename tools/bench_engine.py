@@ -133,7 +133,7 @@ async def _through_the_agent(config: Config, engine: Engine, directory: Path, pr
 async def _through_a_bare_client(config: Config, url: str, directory: Path, problem: Problem) -> Speed:
     """The same prompts, token counts and seeds, lane by lane, from a client that only reads what comes."""
     prompt = build_prompt(FAMILIES[config.sample.family], problem, config.rules, tools=False)
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as client:
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, force_close=True)) as client:
         async with client.get(f"{url}/models") as response:
             model = (await response.json())["data"][0]["id"]
 

@@ -86,7 +86,8 @@ class HttpEngine:
     def _session(self) -> aiohttp.ClientSession:
         if self._client is None:
             self._client = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0),
+                # A connection for each stream: llama.cpp's server breaks one that is used again after a stream.
+                connector=aiohttp.TCPConnector(limit=0, force_close=True),
                 read_bufsize=_LONGEST_LINE,
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=self._stall_seconds),
             )
