@@ -70,7 +70,7 @@ class Record:
 
     cells: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
-    late: float = 0.0
+    late: tuple[float, str] = (0.0, "")
     looks: list[Look] = field(default_factory=list)
 
     def growth(self, name: str) -> float:
@@ -102,7 +102,7 @@ async def _lane(box: ForkServerSandbox, record: Record, until: float, draw: rand
             code = draw.choice(_HOSTILE + _FILLING)
             run = await session.run(code, _HOSTILE_SECONDS)
             record.cells[f"hostile {run.status}"] += 1
-            record.late = max(record.late, run.seconds - _HOSTILE_SECONDS)
+            record.late = max(record.late, (run.seconds - _HOSTILE_SECONDS, code))
         else:
             code, wanted = _legitimate(draw)
             run = await session.run(code, _LEGITIMATE_SECONDS)
@@ -170,13 +170,14 @@ def main() -> int:
     told = {
         "cells": dict(record.cells),
         "wrong": record.wrong,
-        "latest_seconds": round(record.late, 3),
+        "latest_seconds": round(record.late[0], 3),
+        "latest_cell": record.late[1],
         "growth": {name: round(record.growth(name), 1) for name in names},
         "first": asdict(record.looks[0]),
         "last": asdict(record.looks[-1]),
     }
     sys.stdout.write(json.dumps(told, indent=2) + "\n")
-    return 1 if record.wrong or record.late > _LATE else 0
+    return 1 if record.wrong or record.late[0] > _LATE else 0
 
 
 if __name__ == "__main__":

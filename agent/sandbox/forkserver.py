@@ -7,7 +7,7 @@ import contextlib
 import signal
 import time
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 from agent.errors import SandboxError
 from agent.sandbox.base import Limits
@@ -17,6 +17,10 @@ from agent.sandbox.running import Outcome, Running, Stop
 from agent.types import ToolRun, ToolStatus
 
 _LOST = "The session was restarted: variables, functions and imports are lost."
+_BURIAL_SECONDS = 1.0
+_UNKNOWN = Death(signal.SIGKILL, "")
+
+T = TypeVar("T")
 
 
 class ForkServerSandbox:
@@ -102,10 +106,10 @@ class ForkServerSandbox:
             return Death(0, "")
         return await self._nursery.bury(running.process.number)
 
-    def bury_later(self, running: Running) -> None:
+    def bury_later(self, running: Running) -> asyncio.Task[Death]:
         """The same without waiting."""
         running.release()
-        self._spawn(self.bury(running))
+        return self._spawn(self.bury(running))
 
     def forget(self, session: ForkServerSession) -> None:
         """A session was closed."""
@@ -126,10 +130,11 @@ class ForkServerSandbox:
         finally:
             self._refilling = False
 
-    def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
 
 class ForkServerSession:
@@ -201,8 +206,13 @@ class ForkServerSession:
             self._sandbox.bury_later(running)
 
     async def _bury(self) -> Death:
+        """How the lost process died, if that can be told soon: on a busy host even dying takes its time."""
         running, self._running = self._running, None
-        return await self._sandbox.bury(running) if running is not None else Death(0, "")
+        if running is None:
+            return _UNKNOWN
+        burial = self._sandbox.bury_later(running)
+        done, _ = await asyncio.wait([burial], timeout=_BURIAL_SECONDS)
+        return burial.result() if done else _UNKNOWN
 
 
 def _stop_reason(stop: Stop, seconds: float, limits: Limits) -> str:

@@ -28,7 +28,8 @@ LAYERS = (
 )
 REQUIRED = ("rlimits", "no_new_privs", "seccomp")  # without these, no session is safe enough to be started
 SLOTS = 1_000
-NICE = 5
+NICE = 5  # of sessions against everything outside
+_NICE_IN_GROUP = 10  # of sessions against the zygote, where the group itself yields
 _SEES_TRUNCATE = 3  # the version from which on Landlock covers truncate(2)
 
 
@@ -38,6 +39,7 @@ class Layers:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.missing: dict[str, str] = dict.fromkeys(settings.without, "switched off")
+        self._nice = NICE
         self._processes = os.open("/proc", os.O_RDONLY) if Path("/proc/self").exists() else -1
         self._own_pids = _open_namespace("pid")
         self._first_user = _first_user()
@@ -109,6 +111,7 @@ class Layers:
         with contextlib.suppress(OSError, IndexError):  # not every kernel does
             parent = int(self.read_proc(f"{os.getppid()}/autogroup").split()[-1])
             self._write_proc("self/autogroup", str(min(parent + less, 19)).encode())
+            self._nice = _NICE_IN_GROUP
 
     def user(self, slot: int) -> int:
         """The user id of the session in a slot."""
@@ -121,17 +124,17 @@ class Layers:
     def enter_session(self, slot: int, base_memory: int) -> None:
         """Take, in a fresh child, all that a session is to have. Raises OSError: it must not go on then."""
         os.setpgid(0, 0)
-        self._set_priority()
         self._make_scratch(slot)
         if self.active("rlimits"):
             rlimits.apply(self.settings, base_memory, own_user=self.active("uid"))
+        self._lower_priority()  # late, so that other sessions do not hold up its start
         self._drop_privileges(self.user(slot))
         if self.active("pdeathsig"):  # changing the user clears it, so after that
             kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
         self._lock_down(self.scratch(slot))
 
-    def _set_priority(self) -> None:
-        os.nice(NICE)
+    def _lower_priority(self) -> None:
+        os.nice(self._nice)
         if hasattr(os, "SCHED_BATCH"):
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
         if self._processes >= 0:
