@@ -67,6 +67,7 @@ class World:
         keys.mkdir()
         (keys / "kaggle.json").write_text(json.dumps({"key": SECRETS[1]}))
         self.reached: list[str] = []
+        self._large = large_files()  # the repository itself may lie in /tmp
         self._listen(socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", 50555))
         self._listen(socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", 50555))
         self._listen(socket.AF_UNIX, socket.SOCK_STREAM, "\0gatewayx")
@@ -93,13 +94,17 @@ class World:
             found.append("the canary was touched")
         found += [f"{path} appeared" for path in Path("/tmp").glob("PWN*")]
         found += [f"{path} was left" for path in Path("/dev/shm").iterdir()]
-        for folder, _, names in os.walk("/tmp"):
-            large = [name for name in names if os.lstat(f"{folder}/{name}").st_size > 64 << 20]
-            found += [f"{folder}/{name} is large" for name in large]
+        found += [f"{path} is large" for path in large_files() - self._large]
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", 50051)) == 0:
                 found.append("something listens on port 50051")
         return found
+
+
+def large_files() -> set[str]:
+    """Files over 64 MiB in /tmp."""
+    paths = (f"{folder}/{name}" for folder, _, names in os.walk("/tmp") for name in names)
+    return {path for path in paths if os.lstat(path).st_size > 64 << 20}
 
 
 def processes() -> dict[int, str]:
