@@ -58,14 +58,14 @@ def command(rights: Rights, inner: Sequence[str], *, profile: int = -1, binds: S
     """The command that runs `inner` in a jail; `profile` is a descriptor with `docker_profile()`."""
     jail = "bwrap --unshare-pid --unshare-net --unshare-ipc --unshare-uts --new-session --die-with-parent"
     parts = [*jail.split(), "--clearenv", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
-    for path, size in (("/tmp", 512 << 20), ("/home", 64 << 20), ("/root", 1 << 20), ("/work", 1 << 20)):
+    for path, size in (("/tmp", 512 << 20), ("/home", 64 << 20), ("/root", 1 << 20)):
         if Path(path).is_dir():
             mode = (
                 "1777" if path == "/tmp" else "0700" if rights is Rights.DOCKER_CLOSED and path == "/root" else "0755"
             )
             parts += ["--perms", mode, "--size", str(size), "--tmpfs", path]
     for path in (str(REPO), sys.base_prefix, sys.prefix, *binds):
-        if path.startswith(("/tmp/", "/home/", "/root/", "/work/")):
+        if path.startswith(("/tmp/", "/home/", "/root/")):
             for parent in reversed(Path(path).parents[:-2]):
                 parts += ["--perms", "0755", "--dir", str(parent)]
             parts += ["--ro-bind", path, path]

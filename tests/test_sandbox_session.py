@@ -71,7 +71,9 @@ _LEGITIMATE = {
     "from decimal import Decimal, getcontext; getcontext().prec = 40; Decimal(2).sqrt()": None,
     "len(str(7 ** 100_000))": "84510",
     "import sys; sys.setrecursionlimit(60_000)\ndef depth(n): return n and 1 + depth(n - 1)\ndepth(50_000)": "50000",
-    "from functools import lru_cache\n@lru_cache(None)\ndef g(n): return n and 1 + g(n - 1)\ng(10_000)": "10000",
+    # Python 3.12 bounds the recursion through C, as that of lru_cache, by itself and much lower than that of Python.
+    "from functools import lru_cache\n@lru_cache(None)\ndef g(n): return n and 1 + g(n - 1)\ng(450)": "450",
+    "def g(n): return n and 1 + g(n - 1)\ng(9_000)": "9000",
     "import threading; out = []; ts = [threading.Thread(target=out.append, args=(i,)) for i in range(20)]\n"
     "[t.start() for t in ts]; [t.join() for t in ts]; sorted(out) == list(range(20))": "True",
     "from concurrent.futures import ThreadPoolExecutor as Pool\nsum(Pool(8).map(abs, range(-9, 0)))": "45",
