@@ -1,7 +1,7 @@
 # make solve: watch a small model solve the starter problems.  make test: run every check.
 # A Python of your own: make solve PYTHON=/path/to/python3.12.  Flags: make solve ARGS="--samples 4".
 
-PYTHON ?= $(shell for name in python3.12 python3.11 python3.13 python3.14 python3; do \
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3.14 python3; do \
 	"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$name" && break; done)
 PIP = .venv/bin/python -m pip --disable-pip-version-check install --quiet -c tools/constraints.txt
 
