@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from agent.config import BudgetConfig
-from agent.types import Allowance
+from agent.config import Config
+from agent.policy.grants import GRANTS, Bank
+from agent.policy.lanes import lanes_worth
+from agent.types import Allowance, Solution
 
 
-def grant(left: float, problems_left: int, budget: BudgetConfig) -> Allowance:
+def grant(left: float, problems_left: int, config: Config, past: Sequence[Solution] = ()) -> Allowance:
     """The allowance of the next problem, with `left` seconds in the bank and `problems_left` to go, it included.
 
-    clip(spread * left / problems_left, floor, ceiling), and never more than is left. With a spread above 1 an early
-    problem may borrow from the later ones; what it does not use flows back, because the next grant looks at what is
-    really left.
+    What the configured rule grants, between floor and ceiling, and never more than is left. `past` are the solutions
+    of the run so far.
     """
     if problems_left < 1:
         raise ValueError("a grant needs a problem")
-    share = budget.spread * left / problems_left
-    seconds = max(0.0, min(left, max(budget.floor_seconds, min(share, budget.ceiling_seconds))))
+    budget = config.budget
+    bank = Bank(left, problems_left, config.time_limit_seconds, tuple(solution.seconds for solution in past))
+    wanted = min(GRANTS[budget.rule](bank, budget), budget.ceiling_seconds)
+    seconds = max(0.0, min(left, max(budget.floor_seconds, wanted)))
     reserve = min(budget.answer_reserve_seconds, seconds / 2)
-    return Allowance(seconds, seconds - reserve)
+    share = left / problems_left
+    return Allowance(seconds, seconds - reserve, share, lanes_worth(share, past, config.sample.count, budget))
 
 
 class TimeBank:

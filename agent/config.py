@@ -69,21 +69,54 @@ class VotingConfig(Section):
     code_bonus: float = Field(0.0, ge=0)  # added where the sample's last tool output is its answer
 
 
-class StoppingConfig(Section):
-    """When a problem is closed before all its samples have ended."""
+StoppingRule = Literal[
+    "patience",
+    "all",
+    "uncatchable",
+    "margin",
+    "beta",
+    "window",
+    "bayes-factor",
+    "certified",
+    "agree",
+    "aimo2-second",
+    "nemoskills",
+    "hopeless",
+]
+GrantRule = Literal["spread", "equal", "nemoskills", "aimo3-clamp"]
 
+
+class StoppingConfig(Section):
+    """When a problem is closed before all its samples have ended; `agent.policy` has the rules.
+
+    Of the rule "patience": a leader that is ahead by 1, 2 or 3 votes (one more if nobody else has a vote) is given
+    `waits` times the time of the problem's first vote, or times `slack` of its share of the bank if that is longer,
+    and at most `shares` times the share; `scatter` votes for others than the first two answers end the problem too.
+    """
+
+    rule: StoppingRule = "patience"
     margin: float = Field(3.0, gt=0)  # weight by which the leader must lead
+    confidence: float = Field(0.95, gt=0, lt=1)  # of the rule "beta"
+    votes: int = Field(4, ge=1)  # of the rule "agree"
+    waits: tuple[float, float, float] = (3.0, 2.0, 1.2)
+    slack: float = Field(0.5, ge=0)
+    shares: float = Field(1.0, gt=0)
+    scatter: int = Field(4, ge=1)
 
 
 class BudgetConfig(Section):
     """What the time bank grants: `spread` x time left / problems left, between `floor` and `ceiling` seconds.
 
     `time_limit_seconds` of 0 stands for the edition's own limit. The last `answer_reserve_seconds` of an allowance
-    are kept for the forced answers of unfinished samples.
+    are kept for the forced answers of unfinished samples. A problem starts `lanes_per_pace` lanes for each time that
+    its share of the bank holds the usual time of a first vote, and at least `min_lanes`; 0 starts all lanes.
     """
 
+    rule: GrantRule = "spread"
     time_limit_seconds: float = Field(0.0, ge=0)
-    spread: float = Field(1.5, ge=1)
+    spread: float = Field(5.0, ge=1)
+    lanes_per_pace: float = Field(6.0, ge=0)
+    min_lanes: int = Field(3, ge=1)
     floor_seconds: float = Field(10.0, ge=0)
     ceiling_seconds: float = Field(1_800.0, gt=0)
     answer_reserve_seconds: float = Field(8.0, ge=0)

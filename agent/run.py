@@ -34,7 +34,7 @@ async def run_problems(
     runtime = Runtime(config, engine, sandbox, observer, lambda: bank.spent)
     owed = [problem for problem in problems if problem.id not in solved]
     for done, problem in enumerate(owed):
-        allowance = grant(bank.left, len(owed) - done, config.budget)
+        allowance = grant(bank.left, len(owed) - done, config, list(solved.values()))
         prior = before.samples_of(problem.id) if before else []
         solved[problem.id] = await solve_problem(problem, runtime, allowance, prior)
     return [solved[problem.id] for problem in problems]

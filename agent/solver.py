@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 
 from agent.errors import EngineError
+from agent.policy.progress import Progress, Verdict
 from agent.prompts import build_prompt
 from agent.sample import Lane, Runtime
-from agent.stopping import stop_reason
+from agent.stopping import judge
 from agent.types import Allowance, Problem, Sample, SampleEnd, Solution, StopReason, Tally
 from agent.vote import largest_weight, tally
+
+_ASK_AFTER = (StopReason.DEADLINE, StopReason.SHARE, StopReason.SCATTERED)  # the vote is not settled: ask for more
+_SHORTEST_WAIT = 1e-3  # seconds; less may be lost in the clock's rounding
 
 
 async def solve_problem(
@@ -34,14 +39,16 @@ class _Attempt:
         config = runtime.config
         self._prompt = build_prompt(runtime.family, problem, config.rules, tools=config.sample.tools)
         done = {sample.index for sample in prior}
-        self._missing = [index for index in range(config.sample.count) if index not in done]
+        lanes = config.sample.count if allowance.lanes is None else allowance.lanes
+        missing = [index for index in range(config.sample.count) if index not in done]
+        self._missing = missing[: max(0, lanes - len(done))]
         self._running: dict[asyncio.Task[Sample], Lane] = {}
 
     async def solve(self) -> Solution:
         self._runtime.observer.problem_started(self._problem, self._prompt, self._allowance.seconds, len(self._missing))
         try:
             stop = await self._sample_until_settled()
-            if stop is StopReason.DEADLINE:
+            if stop in _ASK_AFTER:
                 await self._ask_unfinished()
             else:
                 await self._cut_unfinished(SampleEnd.CANCELLED)
@@ -69,31 +76,47 @@ class _Attempt:
         for index in self._missing:
             lane = Lane(self._problem, self._prompt, index, self._runtime)
             self._running[asyncio.create_task(lane.run())] = lane
-        while (stop := self._stop_reason()) is None:
-            done, _ = await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+        while (verdict := self._verdict()).stop is None:
+            done, _ = await asyncio.wait(
+                self._running, timeout=self._until(verdict), return_when=asyncio.FIRST_COMPLETED
+            )
             for task in done:
                 del self._running[task]
                 self._end(task.result())
-        return stop
-
-    def _stop_reason(self) -> StopReason | None:
-        config = self._runtime.config
-        stop = stop_reason(
-            self._tally(),
-            len(self._running),
-            margin=config.stopping.margin,
-            largest_weight=largest_weight(config.voting),
-        )
-        if stop is StopReason.ALL_DONE and all(s.end is SampleEnd.ENGINE_ERROR for s in self._samples):
+        if verdict.stop is StopReason.ALL_DONE and all(s.end is SampleEnd.ENGINE_ERROR for s in self._samples):
             return StopReason.ENGINE_ERROR
-        return stop
+        return verdict.stop
+
+    def _verdict(self) -> Verdict:
+        config = self._runtime.config
+        progress = Progress(
+            tally=self._tally(),
+            answers=tuple(sample.answer for sample in self._samples),
+            running=len(self._running),
+            largest_weight=largest_weight(config.voting),
+            elapsed=self._runtime.clock() - self._started,
+            first_vote=self._first_vote(),
+            share=self._allowance.share,
+        )
+        return judge(progress, config.stopping)
+
+    def _until(self, verdict: Verdict) -> float | None:
+        """Seconds after which the state has to be looked at again; None: not before a sample ends."""
+        if math.isinf(verdict.until):
+            return None
+        return max(_SHORTEST_WAIT, self._left(verdict.until))
+
+    def _first_vote(self) -> float | None:
+        return min((sample.seconds for sample in self._samples if sample.answer is not None), default=None)
 
     async def _ask_unfinished(self) -> None:
         """Ask every unfinished lane for its answer; those that do not give one in time are cut."""
-        for lane in await self._halt():
-            self._running[asyncio.create_task(lane.ask(SampleEnd.DEADLINE))] = lane
+        reserve = self._allowance.seconds - self._allowance.reasoning_seconds
+        if reserve > 0:
+            for lane in await self._halt():
+                self._running[asyncio.create_task(lane.ask(SampleEnd.DEADLINE))] = lane
         if self._running:
-            await asyncio.wait(self._running, timeout=max(0.0, self._left(self._allowance.seconds)))
+            await asyncio.wait(self._running, timeout=max(0.0, min(reserve, self._left(self._allowance.seconds))))
         await self._cut_unfinished(SampleEnd.DEADLINE)
 
     async def _cut_unfinished(self, end: SampleEnd) -> None:
@@ -138,4 +161,5 @@ class _Attempt:
             seconds=self._runtime.clock() - self._started,
             allowance=self._allowance.seconds,
             at=self._runtime.clock(),
+            first_vote=self._first_vote(),
         )

@@ -1,23 +1,42 @@
-"""Tally and lanes still running -> stop or go on, and why."""
+"""The state of a problem -> stop or go on, and why, by the configured rule."""
 
 from __future__ import annotations
 
-from agent.types import StopReason, Tally
+from collections.abc import Mapping
+
+from agent.config import StoppingConfig, StoppingRule
+from agent.policy import published
+from agent.policy.patience import patience
+from agent.policy.progress import GO_ON, Progress, Verdict
+from agent.types import StopReason
+
+RULES: Mapping[StoppingRule, published.Rule] = {
+    "patience": patience,
+    "all": published.wait,
+    "uncatchable": published.wait,
+    "margin": published.margin,
+    "beta": published.beta,
+    "window": published.window,
+    "bayes-factor": published.bayes_factor,
+    "certified": published.certified,
+    "agree": published.agree,
+    "aimo2-second": published.aimo2_second,
+    "nemoskills": published.nemoskills,
+    "hopeless": published.hopeless,
+}
 
 
-def stop_reason(tally: Tally, running: int, *, margin: float, largest_weight: float) -> StopReason | None:
-    """Why the problem can be closed now, or None to go on.
+def judge(progress: Progress, config: StoppingConfig) -> Verdict:
+    """Whether the problem can be closed now.
 
-    `running` lanes may still vote with at most `largest_weight` each. Uncatchable is lossless for the vote: even if
-    every running lane voted for the runner-up, the leader would win. Margin gives up a little accuracy for time: a
-    lead of 3 is what sequential probability ratio tests come down to at their usual error rates.
+    Whatever the rule (but for "all"), a leader that cannot be caught ends the problem: even if every running lane
+    voted for the runner-up, the leader would win, so nothing is lost.
     """
-    if running == 0:
-        return StopReason.ALL_DONE
-    if tally.leader is None:
-        return None
-    if tally.lead > running * largest_weight:
-        return StopReason.UNCATCHABLE
-    if tally.lead >= margin:
-        return StopReason.MARGIN
-    return None
+    if progress.running == 0:
+        return Verdict(StopReason.ALL_DONE)
+    tally = progress.tally
+    if tally.leader is None and config.rule not in ("nemoskills", "hopeless"):
+        return GO_ON
+    if config.rule != "all" and tally.leader and tally.lead > progress.running * progress.largest_weight:
+        return Verdict(StopReason.UNCATCHABLE)
+    return RULES[config.rule](progress, config)

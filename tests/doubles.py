@@ -114,8 +114,16 @@ class Recorder:
 
 
 def config_with(**keys: object) -> Config:
-    """The cpu profile for a model that starts with prose, with keys set; `sample__count=4` sets `sample.count`."""
-    plain = {"sample.family": "qwq-preview"}
+    """The cpu profile for a model that starts with prose, all lanes started, closed by a margin, with keys set.
+
+    `sample__count=4` sets `sample.count`.
+    """
+    plain: dict[str, object] = {
+        "sample.family": "qwq-preview",
+        "stopping.rule": "margin",
+        "budget.lanes_per_pace": 0,
+        "budget.spread": 1.5,
+    }
     return load_config("cpu", plain | {key.replace("__", "."): value for key, value in keys.items()})
 
 

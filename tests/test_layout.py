@@ -20,9 +20,11 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 # Each layer may import from itself and from those before it.
 LAYERS = (
-    ("agent.types", "agent.errors"),
+    ("agent.types", "agent.errors", "agent.virtual_time"),
     ("agent.editions", "agent.config"),
-    ("agent.answers", "agent.guard", "agent.fences", "agent.prompts", "agent.vote", "agent.stopping", "agent.budget"),
+    ("agent.answers", "agent.guard", "agent.fences", "agent.prompts", "agent.vote"),
+    ("agent.policy",),
+    ("agent.stopping", "agent.budget"),
     ("agent.turn", "agent.observer", "agent.problems", "agent.models", "agent.engine", "agent.sandbox"),
     ("agent.journal", "agent.summary", "agent.progress", "agent.sample"),
     ("agent.solver",),

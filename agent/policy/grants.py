@@ -1,0 +1,68 @@
+"""How much of the time bank the next problem may use, by each of the known rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from agent.config import BudgetConfig, GrantRule
+
+
+@dataclass(frozen=True, slots=True)
+class Bank:
+    """The bank before a problem: seconds `left`, `problems_left` with this one, seconds `used` by each one before.
+
+    `limit` is the whole run's.
+    """
+
+    left: float
+    problems_left: int
+    limit: float
+    used: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """An equal slice of the whole run."""
+        return self.limit / (self.problems_left + len(self.used))
+
+
+def spread(bank: Bank, budget: BudgetConfig) -> float:
+    """`spread` x left / problems left; above 1 an early problem borrows from later ones, and what it saves flows back.
+
+    A spread of 1 is the even share of what is left.
+    """
+    return budget.spread * bank.left / bank.problems_left
+
+
+def equal(bank: Bank, budget: BudgetConfig) -> float:
+    """An equal slice each, without roll-over."""
+    return bank.mean
+
+
+def nemoskills(bank: Bank, budget: BudgetConfig) -> float:
+    """AIMO-2's winner (NVIDIA NemoSkills): 350 s, and up to 210 s more out of what earlier problems left over.
+
+    Their competition gave 360 s a problem; the constants scale with it.
+    """
+    base = bank.mean * 350 / 360
+    pool = 0.0
+    for seconds in bank.used:
+        pool = max(0.0, pool + base - seconds)
+    return base + min(pool, bank.mean * 210 / 360)
+
+
+def aimo3_clamp(bank: Bank, budget: BudgetConfig) -> float:
+    """The AIMO-3 base notebook: left - 240 s for each other problem, between 240 s and 960 s.
+
+    Their competition gave 360 s a problem; the constants scale with it.
+    """
+    unit = bank.mean * 240 / 360
+    return min(max(bank.left - (bank.problems_left - 1) * unit, unit), 4 * unit)
+
+
+GRANTS: Mapping[GrantRule, Callable[[Bank, BudgetConfig], float]] = {
+    "spread": spread,
+    "equal": equal,
+    "nemoskills": nemoskills,
+    "aimo3-clamp": aimo3_clamp,
+}

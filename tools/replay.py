@@ -1,0 +1,205 @@
+"""Judges policies on recorded samples: whole runs of a competition in virtual time, or stopping alone.
+
+python -m tools.replay traces/ --policy patience --policy aimo3-clamp --budget-tokens 9000
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from agent.cli import seconds
+from agent.engine.roofline import HARDWARE
+from agent.errors import AgentError, InputError
+from tools.replay_policies import BUDGETS, ENTRIES, OURS, POLICY_HELP, STOPS
+from tools.replay_recordings import Recording, load_recordings
+from tools.replay_run import NO_LIMIT, Setting, replay_config
+from tools.replay_stop import replay_stop_only
+from tools.replay_view import comparison_line, draw_chart, stop_json, stop_table, whole_json, whole_table
+from tools.replay_whole import Whole, replay_whole
+
+_DEFAULT_POLICIES = (OURS, "margin-3", "aimo3-clamp")
+_DEFAULT_LIMIT = 18_000.0  # AIMO-2 and AIMO-3: five hours
+_CHART_STEPS = (0.5, 0.75, 1.0, 1.5, 2.0)  # times the limit
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status."""
+    args = _parser().parse_args(argv)
+    console = Console(stderr=True)
+    try:
+        _check(args)
+        recordings = load_recordings(args.recordings, math.inf if args.asked_from is None else args.asked_from)
+        policies = _policies(args)
+        setting = _setting(args)
+        _check_playable(recordings, policies, setting)
+        if args.stop_only:
+            _show_stop_only(args, recordings, policies, setting, console)
+        else:
+            _show_whole(args, recordings, policies, setting, console)
+    except AgentError as error:
+        console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _show_stop_only(
+    args: argparse.Namespace,
+    recordings: Sequence[Recording],
+    policies: Sequence[str],
+    setting: Setting,
+    console: Console,
+) -> None:
+    result = replay_stop_only(
+        recordings, policies, setting, args.repeats, processes=args.processes, ray=args.ray, console=console
+    )
+    if args.json:
+        print(json.dumps(stop_json(result), indent=2))
+    else:
+        Console(width=None if sys.stdout.isatty() else 200).print(stop_table(result))
+
+
+def _show_whole(
+    args: argparse.Namespace,
+    recordings: Sequence[Recording],
+    policies: Sequence[str],
+    setting: Setting,
+    console: Console,
+) -> None:
+    def play(limit: float) -> Whole:
+        return replay_whole(
+            recordings,
+            policies,
+            replace(setting, limit=limit),
+            args.repeats,
+            bounds=not args.no_bounds,
+            processes=args.processes,
+            ray=args.ray,
+            console=console,
+        )
+
+    whole = play(setting.limit)
+    pairs = [tuple(pair) for pair in args.compare or ()]
+    if args.json:
+        print(json.dumps(whole_json(whole, pairs), indent=2))
+    else:
+        out = Console(width=None if sys.stdout.isatty() else 200)
+        out.print(whole_table(whole))
+        for pair in pairs:
+            out.print(comparison_line(whole, pair), soft_wrap=True, markup=False, highlight=False)
+    if args.chart:
+        limits = [step * setting.limit for step in _CHART_STEPS]
+        wholes = [whole if limit == setting.limit else play(limit) for limit in limits]
+        draw_chart(args.chart, [limit / 3600 for limit in limits], wholes, f"hours on {setting.hardware.name}")
+        console.print(f"chart in {args.chart}", soft_wrap=True, markup=False)
+
+
+def _policies(args: argparse.Namespace) -> list[str]:
+    named = [
+        name for value in args.policy or () for name in ([*STOPS, *BUDGETS, *ENTRIES] if value == "all" else [value])
+    ]
+    compared = [name for pair in args.compare or () for name in pair]
+    return list(dict.fromkeys([*named, *compared] or _DEFAULT_POLICIES))
+
+
+def _setting(args: argparse.Namespace) -> Setting:
+    hardware = HARDWARE[args.hardware]
+    limit = _DEFAULT_LIMIT
+    if args.budget_tokens is not None:
+        limit = args.problems * hardware.seconds(args.budget_tokens, args.samples)
+    elif args.time_limit is not None:
+        limit = seconds(args.time_limit)
+    if args.stop_only:
+        limit = NO_LIMIT
+    return Setting(hardware, args.samples, args.problems, limit, args.token_cap, args.seed)
+
+
+def _check_playable(recordings: Sequence[Recording], policies: Sequence[str], setting: Setting) -> None:
+    """What can be wrong is told before hours are spent on it."""
+    for policy in policies:
+        replay_config(policy, recordings[0], setting)
+    for recording in recordings:
+        for recorded in recording.problems:
+            if len(recorded.lanes) < setting.samples:
+                raise InputError(
+                    f"problem {recorded.problem.id} of {recording.name} has {len(recorded.lanes)} recorded samples, "
+                    f"and {setting.samples} are to be drawn: give a smaller --samples"
+                )
+
+
+def _check(args: argparse.Namespace) -> None:
+    if args.budget_tokens is not None and args.time_limit is not None:
+        raise InputError("both --budget-tokens and --time-limit were given: give one of them")
+    if args.stop_only and (args.compare or args.chart):
+        raise InputError("--stop-only has no time limit to compare or chart under: leave out --compare and --chart")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.replay",
+        description="Judge stopping, voting and budget policies on recorded samples, with the real solver in virtual "
+        "time.",
+        epilog=POLICY_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("recordings", nargs="+", type=Path, metavar="PATH", help="trace files, folders of them, runs")
+    what = parser.add_argument_group("what is judged")
+    what.add_argument("--policy", action="append", metavar="NAME", help="a policy, see below; may be repeated")
+    what.add_argument("--compare", nargs=2, action="append", metavar=("A", "B"), help="paired difference A less B")
+    what.add_argument("--stop-only", action="store_true", help="stopping alone, one problem at a time")
+    where = parser.add_argument_group("the competition")
+    where.add_argument("--hardware", choices=sorted(HARDWARE), default="kaggle-l4x4", help="default: kaggle-l4x4")
+    where.add_argument("--samples", type=_whole_number, default=16, metavar="K", help="lanes a problem (16)")
+    limit = where.add_mutually_exclusive_group()
+    limit.add_argument(
+        "--budget-tokens", type=_positive, metavar="N", help="mean tokens a lane and problem that the limit allows"
+    )
+    limit.add_argument("--time-limit", metavar="T", help="of a run: seconds, or like 90m or 5h (5h)")
+    where.add_argument("--token-cap", type=_whole_number, metavar="N", help="a lane that reaches it has no vote")
+    where.add_argument("--problems", type=_whole_number, default=50, metavar="N", help="of a run (50)")
+    where.add_argument(
+        "--asked-from",
+        type=_positive,
+        metavar="F",
+        help="a traced lane that is asked at its deadline gives its answer from this part of its tokens on (default: "
+        "never, as traces do not tell)",
+    )
+    how = parser.add_argument_group("how much, and where")
+    how.add_argument("--repeats", type=_whole_number, default=20, metavar="N", help="runs, or draws a problem (20)")
+    how.add_argument("--seed", type=int, default=0, metavar="S", help="of problem orders and sample draws (0)")
+    how.add_argument("--processes", type=_whole_number, metavar="N", help="default: one a core")
+    how.add_argument("--ray", action="store_true", help="over a Ray cluster (needs the extra `ray`); same numbers")
+    out = parser.add_argument_group("what comes out")
+    out.add_argument("--json", action="store_true", help="all figures as JSON on standard output")
+    out.add_argument("--chart", type=Path, metavar="FILE", help="right answers against time limit, as .svg or .png")
+    out.add_argument("--no-bounds", action="store_true", help="leave out the bounds, which cost a run each")
+    return parser
+
+
+def _whole_number(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
+    return int(text)
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,91 @@
+"""The policies that a replay knows by name: each is a set of configuration keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from agent.errors import InputError
+
+Keys = dict[str, Any]
+
+
+def _stop(rule: str, **keys: Any) -> Keys:
+    return {"stopping.rule": rule, **{f"stopping.{key}": value for key, value in keys.items()}}
+
+
+def _grant(rule: str, **keys: Any) -> Keys:
+    return {"budget.rule": rule, "budget.lanes_per_pace": 0, **{f"budget.{key}": value for key, value in keys.items()}}
+
+
+STOPS: Mapping[str, Keys] = {
+    "wait-for-all": _stop("all"),
+    "uncatchable": _stop("uncatchable"),
+    "margin-2": _stop("margin", margin=2),
+    "margin-3": _stop("margin", margin=3),
+    "beta-95": _stop("beta", confidence=0.95),
+    "esc-5": _stop("window"),
+    "boinf-10": _stop("bayes-factor"),
+    "certified": _stop("certified"),
+    "agree-4": _stop("agree", votes=4),
+    "aimo2-second": _stop("aimo2-second"),
+    "aimo2-11th": _stop("hopeless"),
+    "nemoskills-stop": _stop("nemoskills"),
+}
+BUDGETS: Mapping[str, Keys] = {
+    "equal-slice": _grant("equal"),
+    "left-over-remaining": _grant("spread", spread=1),
+    "nemoskills-bank": _grant("nemoskills"),
+    "aimo3-clamp": _grant("aimo3-clamp"),
+    "spread-1.5": _grant("spread", spread=1.5),
+    "spread-2": _grant("spread", spread=2),
+}
+OURS = "patience"
+ENTRIES: Mapping[str, Keys] = {
+    OURS: {"stopping.rule": "patience", "budget.rule": "spread"},
+    "aimo3-base": STOPS["agree-4"] | BUDGETS["aimo3-clamp"],
+    "nemoskills": STOPS["nemoskills-stop"] | BUDGETS["nemoskills-bank"],
+}
+DEFAULT_STOP, DEFAULT_BUDGET = "margin-3", "spread-1.5"
+PUBLISHED = [name for name in [*STOPS, *BUDGETS, *ENTRIES] if name != OURS]
+
+POLICY_HELP = f"""\
+A policy is named by a stopping rule, a budget rule, both as STOP+BUDGET, or an entry; a stopping rule alone takes the
+budget rule {DEFAULT_BUDGET}, a budget rule alone the stopping rule {DEFAULT_STOP}. Keys of the configuration may
+follow, as in patience,stopping.scatter=3.
+  stopping rules  {", ".join(STOPS)}
+  budget rules    {", ".join(BUDGETS)}
+  entries         {", ".join(ENTRIES)} ({OURS} is the default of the profiles)
+  all             every name above"""
+
+
+def policy_keys(name: str) -> dict[str, Any]:
+    """The configuration keys of a named policy. Raises InputError, listing the names, if there is none."""
+    plain, *settings = name.split(",")
+    keys: dict[str, Any] = {}
+    for part in plain.split("+"):
+        found = STOPS.get(part) or BUDGETS.get(part) or ENTRIES.get(part)
+        if found is None:
+            raise InputError(
+                f"no policy {part!r}: give one of {', '.join([*STOPS, *BUDGETS, *ENTRIES])}, or STOP+BUDGET"
+            )
+        keys |= found
+    if "budget.rule" not in keys:
+        keys |= BUDGETS[DEFAULT_BUDGET]
+    if "stopping.rule" not in keys:
+        keys |= STOPS[DEFAULT_STOP]
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise InputError(f"policy {name!r}: write {setting!r} as KEY=VALUE, like stopping.scatter=3")
+        keys[key] = _number(value)
+    return keys
+
+
+def _number(text: str) -> Any:
+    if ":" in text:
+        return [_number(part) for part in text.split(":")]
+    try:
+        return float(text) if "." in text else int(text)
+    except ValueError:
+        return text

@@ -1,0 +1,62 @@
+"""Spreads jobs over the cores of this machine, or over a Ray cluster, and shows how far they are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from typing import Any, TypeVar
+
+from rich.console import Console
+from rich.progress import track
+
+from agent.errors import InputError
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+
+def run_jobs(
+    function: Callable[[Job], Result], jobs: Sequence[Job], *, processes: int | None, ray: bool, console: Console
+) -> list[Result]:
+    """The function's results in the order of the jobs, whatever runs them where.
+
+    `processes` None stands for all cores; with 1 everything runs in this process. Raises InputError if Ray is asked
+    for and is not installed.
+    """
+    workers = min(len(jobs), processes or os.cpu_count() or 1)
+    if ray:
+        results = _over_ray(function, jobs)
+    elif workers <= 1:
+        results = (function(job) for job in jobs)
+    else:
+        results = _over_processes(function, jobs, workers)
+    quiet = not console.is_terminal
+    return list(
+        track(results, total=len(jobs), console=console, description="replaying", transient=True, disable=quiet)
+    )
+
+
+def _over_processes(function: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -> Iterator[Result]:
+    # Forking would copy the thread that shows the progress; a server started before it forks clean workers.
+    with ProcessPoolExecutor(workers, mp_context=get_context("forkserver")) as pool:
+        yield from pool.map(function, jobs)
+
+
+def _over_ray(function: Callable[[Job], Result], jobs: Sequence[Job]) -> Iterator[Result]:
+    try:
+        import ray
+    except ImportError:
+        raise InputError("--ray needs Ray: pip install 'aimo-agent[ray]', or leave the flag out") from None
+    started = not ray.is_initialized()
+    if started:
+        ray.init(log_to_driver=False)
+    try:
+        remote: Any = ray.remote(function)
+        for reference in [remote.remote(job) for job in jobs]:
+            result: Result = ray.get(reference)
+            yield result
+    finally:
+        if started:
+            ray.shutdown()
