@@ -241,14 +241,25 @@ async def test_nothing_is_left() -> None:
         await box.session()
 
 
+async def test_closing_while_a_task_has_just_ended() -> None:
+    box = ForkServerSandbox(Limits())
+    await box.start()
+    task = box._spawn(asyncio.sleep(0))
+    while not task.done():
+        await asyncio.sleep(0)
+    async with asyncio.timeout(20):
+        await box.close()
+
+
 async def test_a_dead_zygote_is_replaced() -> None:
     async with sandbox() as box:
         session = await box.session()
         await session.run("x = 1")
         children = _children(await box.nursery_pid())
         os.kill(await box.nursery_pid(), signal.SIGKILL)
-        await asyncio.sleep(0.3)
-        assert all(_state(pid) in "ZX" for pid in children)
+        async with asyncio.timeout(10):
+            while not all(_state(pid) in "ZX" for pid in children):
+                await asyncio.sleep(0.01)
         run = await session.run("6 * 7", 20)
         assert "42" in run.output and "lost" in run.output
 
