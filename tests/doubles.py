@@ -53,6 +53,9 @@ class ScriptedEngine:
         finally:
             self.running -= 1
 
+    async def tokenize(self, text: str) -> list[int] | None:
+        return None
+
     async def close(self) -> None:
         pass
 

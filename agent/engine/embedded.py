@@ -16,7 +16,7 @@ from pathlib import Path
 import aiohttp
 
 from agent.engine.base import Chunk, Prompt, SamplingParams
-from agent.engine.http import HttpEngine, api_url
+from agent.engine.http import HttpEngine, api_url, complete_one_token
 from agent.engine.process import ServerProcess
 from agent.engine.slots import share_prompt
 from agent.errors import EngineError
@@ -103,6 +103,10 @@ class EmbeddedEngine:
             async for chunk in chunks:
                 yield chunk
 
+    async def tokenize(self, text: str) -> list[int] | None:
+        """None: llama.cpp's server tells no ids, and finds the common prefix of texts by itself."""
+        return None
+
     async def close(self) -> None:
         """End the server and wait until it is gone. May be called twice."""
         async with self._starting:
@@ -126,7 +130,7 @@ class EmbeddedEngine:
             raise
         server = _Server(process, self._client(process), scratch)
         try:
-            await _complete_one_token(self._client(process))
+            await complete_one_token(server.client)
         except BaseException:
             await server.end()
             raise
@@ -176,12 +180,3 @@ def _check_port(port: int) -> None:
                 f"port {port} cannot be used ({error.strerror}): end the program that holds it, or set engine.port to "
                 f"another one or to 0 for any free one"
             ) from error
-
-
-async def _complete_one_token(client: HttpEngine) -> None:
-    try:
-        async with aclosing(client.stream("1 + 1 =", SamplingParams(max_tokens=1))) as chunks:
-            async for _ in chunks:
-                pass
-    finally:
-        await client.close()
