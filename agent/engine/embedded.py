@@ -33,6 +33,7 @@ class _Server:
 
     process: ServerProcess
     client: HttpEngine
+    url: str
     scratch: Path
 
     async def end(self) -> None:
@@ -119,25 +120,22 @@ class EmbeddedEngine:
             _check_port(self._port)
         scratch = Path(tempfile.mkdtemp(prefix="aimo-agent-"))
         try:
-            process = await ServerProcess.start(
-                self._command(scratch),
-                log_path=self._log_path,
-                seconds=self._start_seconds,
-                defaults=_ENVIRONMENT,
-            )
+            process = await ServerProcess.start(self._command(scratch), log_path=self._log_path, defaults=_ENVIRONMENT)
         except BaseException:
             shutil.rmtree(scratch)
             raise
-        server = _Server(process, self._client(process), scratch)
         try:
+            url = await process.announced(self._start_seconds)
+            server = _Server(process, self._client(url), url, scratch)
             await complete_one_token(server.client)
         except BaseException:
-            await server.end()
+            await process.end()
+            shutil.rmtree(scratch, ignore_errors=True)
             raise
         return server
 
     async def _answers(self, server: _Server) -> bool:
-        probe = self._client(server.process)
+        probe = self._client(server.url)
         try:
             await probe.ready()
         except EngineError:
@@ -146,8 +144,8 @@ class EmbeddedEngine:
             await probe.close()
         return True
 
-    def _client(self, process: ServerProcess) -> HttpEngine:
-        return HttpEngine(api_url(process.url), stall_seconds=self._stall_seconds)
+    def _client(self, url: str) -> HttpEngine:
+        return HttpEngine(api_url(url), stall_seconds=self._stall_seconds)
 
     def _command(self, scratch: Path) -> list[str]:
         flags = {
@@ -161,7 +159,7 @@ class EmbeddedEngine:
 
     async def _share(self, server: _Server, prompt: str) -> None:
         with suppress(*_UNSHARED):
-            await share_prompt(server.process.url, prompt, server.scratch, seconds=self._stall_seconds)
+            await share_prompt(server.url, prompt, server.scratch, seconds=self._stall_seconds)
 
     async def _end(self) -> None:
         if self._server is not None:
