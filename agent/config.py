@@ -62,6 +62,7 @@ class VllmConfig(Section):
     max_num_seqs: int = Field(16, ge=1)  # sequences computed at a time
     max_num_batched_tokens: int = Field(0, ge=0)  # tokens of one step; vLLM's own choice where 0
     enforce_eager: bool = False
+    reasoning_parser: str = ""  # with one the server itself can limit the thinking
     hang_seconds: float = Field(30.0, gt=0)  # without a token from any lane: the server hangs and is restarted
     extra_args: tuple[str, ...] = ()
     environment: dict[str, str] = Field(default_factory=dict)  # of the server, where ours does not set them

@@ -29,6 +29,7 @@ class ScriptedEngine:
     running: int = 0
     restarts: int = 0
     down: bool = False
+    downtime: float = 0.0
 
     async def ready(self) -> None:
         if self.down:

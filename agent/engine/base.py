@@ -70,5 +70,9 @@ class Engine(Protocol):
     async def tokenize(self, text: str) -> list[int] | None:
         """The ids of a text that goes on from others; None where prompts are better given as text."""
 
+    @property
+    def downtime(self) -> float:
+        """Seconds in which it could not serve, since it was first ready; lanes get them back."""
+
     async def close(self) -> None:
         """Free what the engine holds and end its server if it is ours. May be called twice."""

@@ -108,6 +108,11 @@ class EmbeddedEngine:
         """None: llama.cpp's server tells no ids, and finds the common prefix of texts by itself."""
         return None
 
+    @property
+    def downtime(self) -> float:
+        """0: a restart takes seconds."""
+        return 0.0
+
     async def close(self) -> None:
         """End the server and wait until it is gone. May be called twice."""
         async with self._starting:

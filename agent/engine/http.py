@@ -98,6 +98,19 @@ class HttpEngine:
         if not finished:
             raise EngineError(f"the stream from {self._base_url} ended early", received="".join(received))
 
+    @property
+    def downtime(self) -> float:
+        """0: how long a server behind a URL was down is not known."""
+        return 0.0
+
+    async def healthy(self) -> bool:
+        """Whether the server says that it is well; one of vLLM whose engine has died says no."""
+        try:
+            async with asyncio.timeout(_CONNECT_SECONDS), self._session().get(f"{self._root}/health") as response:
+                return response.status == 200
+        except _BROKEN:
+            return False
+
     async def tokenize(self, text: str) -> list[int] | None:
         """The ids of the text, without a start token; None unless the server is a vLLM that answers."""
         if not self._vllm:

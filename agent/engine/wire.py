@@ -47,7 +47,8 @@ def chunk(event: dict[str, Any], counted: int) -> Chunk:
             choice.get("finish_reason"),
             token_ids=ids,
             logprobs=logprobs,
-            aligned=bool(ids) and spelled == text,
+            # The last chunk may hold the token that ends the turn, which is no part of the text.
+            aligned=bool(ids) and bool(text) and spelled == text and choice.get("finish_reason") != "stop",
             prompt_ids=tuple(choice.get("prompt_token_ids") or ()),
             prompt_tokens=usage and usage.get("prompt_tokens"),
             cached_tokens=usage and (usage.get("prompt_tokens_details") or {}).get("cached_tokens"),
