@@ -87,7 +87,9 @@ class SampleConfig(Section):
     max_tokens: int = Field(1_024, ge=1)
     max_rounds: int = Field(4, ge=0)  # tool runs
     max_seconds: float = Field(3_600.0, gt=0)
+    max_thinking_tokens: int = Field(0, ge=0)  # thinking still open then is closed by asking for the answer; 0: no cap
     answer_tokens: int = Field(24, ge=1)  # for a forced answer
+    probe_tokens: int = Field(0, ge=0)  # a running sample is asked for its present belief so often; 0: never
 
 
 class VotingConfig(Section):

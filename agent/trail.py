@@ -34,6 +34,24 @@ class TokenTrail:
             self._loose = ""
         return text if self._ids is None else list(self._ids)
 
+    async def peek(self, text: str, more: str, tokenize: Tokenize) -> Prompt:
+        """The prompt for the whole `text` with `more` behind it, while a stream runs."""
+        if self._ids is None:
+            return text + more
+        spelled = [token for _, ids in self._segments for token in ids]
+        rest = await tokenize(self._loose + self._unaligned + more)
+        return text + more if rest is None else [*self._ids, *spelled, *rest]
+
+    @property
+    def tokens(self) -> int | None:
+        """Number of ids so far; None where there are none."""
+        return None if self._ids is None else len(self._ids)
+
+    @property
+    def loose(self) -> int:
+        """Characters that have no ids yet."""
+        return len(self._loose)
+
     def add(self, chunk: Chunk) -> None:
         """Take the next chunk of the stream; the first one brings the ids of its prompt."""
         if chunk.prompt_ids:
