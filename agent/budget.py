@@ -13,14 +13,14 @@ def grant(left: float, problems_left: int, budget: BudgetConfig) -> Allowance:
 
     clip(spread * left / problems_left, floor, ceiling), and never more than is left. With a spread above 1 an early
     problem may borrow from the later ones; what it does not use flows back, because the next grant looks at what is
-    really left.
+    really left. Half of what then stays in the bank may make up for time in which the engine is down.
     """
     if problems_left < 1:
         raise ValueError("a grant needs a problem")
     share = budget.spread * left / problems_left
     seconds = max(0.0, min(left, max(budget.floor_seconds, min(share, budget.ceiling_seconds))))
     reserve = min(budget.answer_reserve_seconds, seconds / 2)
-    return Allowance(seconds, seconds - reserve)
+    return Allowance(seconds, seconds - reserve, (left - seconds) / 2)
 
 
 class TimeBank:

@@ -133,6 +133,7 @@ class Config(Section):
     profile: str = "cpu"
     edition: str = "aimo3"
     seed: int = 0
+    problems_in_flight: int = Field(1, ge=1)  # problems whose samples are drawn at a time, to keep a big engine busy
     engine: EngineConfig = EngineConfig()
     vllm: VllmConfig = VllmConfig()
     sampling: SamplingConfig = SamplingConfig()

@@ -100,6 +100,7 @@ class Recorder:
     tool_runs: list[ToolRun] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
     solutions: list[Solution] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
 
     def problem_started(self, problem: Problem, prompt: str, allowance: float, lanes: int) -> None:
         self.started.append((problem, prompt, allowance, lanes))
@@ -115,6 +116,9 @@ class Recorder:
 
     def problem_solved(self, solution: Solution) -> None:
         self.solutions.append(solution)
+
+    def engine_noticed(self, text: str, at: float) -> None:
+        self.notices.append(text)
 
 
 def config_with(**keys: object) -> Config:

@@ -22,10 +22,10 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 LAYERS = (
     ("agent.types", "agent.errors"),
     ("agent.editions", "agent.config"),
-    ("agent.answers", "agent.guard", "agent.fences", "agent.prompts", "agent.vote", "agent.stopping", "agent.budget"),
+    ("agent.answers", "agent.guard", "agent.drift", "agent.fences", "agent.prompts", "agent.vote", "agent.stopping", "agent.budget"),
     ("agent.confidence", "agent.observer", "agent.problems", "agent.models", "agent.engine", "agent.sandbox"),
     ("agent.turn", "agent.trail", "agent.probe"),
-    ("agent.journal", "agent.summary", "agent.progress", "agent.sample"),
+    ("agent.journal", "agent.summary", "agent.board", "agent.progress", "agent.sample"),
     ("agent.solver",),
     ("agent.run",),
     ("agent.setup", "agent.cli", "agent.plan"),
