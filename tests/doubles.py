@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 
 from agent.config import Config, load_config
-from agent.engine.base import Chunk, Prompt, SamplingParams
+from agent.engine.base import Chunk, Engine, Prompt, SamplingParams
 from agent.errors import EngineError
 from agent.observer import Observer
 from agent.sample import Runtime
@@ -128,7 +128,7 @@ def config_with(**keys: object) -> Config:
 
 
 def runtime(
-    engine: ScriptedEngine,
+    engine: Engine,
     config: Config | None = None,
     *,
     sandbox: ScriptedSandbox | None = None,

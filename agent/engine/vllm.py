@@ -62,6 +62,7 @@ class VllmEngine:
         self._streams = 0
         self._last_token = 0.0
         self._short_lives = 0
+        self._mourned: _Server | None = None
         self._down_since: float | None = None
         self._downtime = 0.0
         self._gave_up: tuple[float, EngineError] | None = None
@@ -134,16 +135,20 @@ class VllmEngine:
         server, self._server = self._server, None
         if server is None:
             return
-        self._mark_down()
+        if not self._closed:
+            self._mourn(server, f"is not well: {server.process.complaint()}")
         lived = asyncio.get_running_loop().time() - server.started
         self._short_lives = self._short_lives + 1 if lived < _PROVEN_SECONDS else 0
         if not self._closed and (self._short_lives >= _SHORT_LIVES or _short_of_memory(server.process.complaint())):
             self._take_smaller_step()
         await server.end()
 
-    def _mark_down(self) -> None:
-        if self._down_since is None:
+    def _mourn(self, server: _Server, fate: str) -> None:
+        """Say once of each server what became of it; from then on it is down."""
+        if self._mourned is not server:
+            self._mourned = server
             self._down_since = asyncio.get_running_loop().time()
+            self._notice(f"the vLLM server {fate}")
 
     def _count_downtime(self) -> None:
         if self._down_since is not None:
@@ -159,12 +164,10 @@ class VllmEngine:
                 await asyncio.wait([died], timeout=_POLL_SECONDS)
                 silent = loop.time() - self._last_token
                 if not died.done() and self._streams and silent > self._settings.hang_seconds:
-                    self._mark_down()
-                    self._notice(f"the vLLM server hangs: {self._streams} streams without a token for {silent:.0f} s")
+                    self._mourn(server, f"hangs: {self._streams} streams without a token for {silent:.0f} s")
                     await server.process.end()
                     return
-            self._mark_down()
-            self._notice(f"the vLLM server died: {server.process.complaint()}")
+            self._mourn(server, f"died: {server.process.complaint()}")
         finally:
             died.cancel()
 
