@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import aiohttp
@@ -37,8 +37,8 @@ def chunk(event: dict[str, Any], counted: int) -> Chunk:
         text = choice.get("text") or ""
         if not text.isascii():
             text = text.encode("utf-8", "replace").decode("utf-8")
-        ids = tuple(choice.get("token_ids") or ())
-        usage = event.get("usage")
+        ids = _integers(choice.get("token_ids"))
+        usage = event.get("usage") or {}
         tokens = int(usage["completion_tokens"]) - counted if usage else len(ids) or int(bool(text))
         spelled, logprobs = _logprobs(choice.get("logprobs"))
         return Chunk(
@@ -49,12 +49,16 @@ def chunk(event: dict[str, Any], counted: int) -> Chunk:
             logprobs=logprobs,
             # The last chunk may hold the token that ends the turn, which is no part of the text.
             aligned=bool(ids) and bool(text) and spelled == text and choice.get("finish_reason") != "stop",
-            prompt_ids=tuple(choice.get("prompt_token_ids") or ()),
-            prompt_tokens=usage and usage.get("prompt_tokens"),
-            cached_tokens=usage and (usage.get("prompt_tokens_details") or {}).get("cached_tokens"),
+            prompt_ids=_integers(choice.get("prompt_token_ids")),
+            prompt_tokens=usage.get("prompt_tokens"),
+            cached_tokens=(usage.get("prompt_tokens_details") or {}).get("cached_tokens"),
         )
-    except (AttributeError, KeyError, TypeError, IndexError) as error:
+    except (AttributeError, KeyError, TypeError, IndexError, OverflowError) as error:
         raise ValueError(f"unexpected event {str(event)[:120]}") from error
+
+
+def _integers(values: Iterable[Any] | None) -> tuple[int, ...]:
+    return tuple(int(value) for value in values or ())
 
 
 def _logprobs(entry: dict[str, Any] | None) -> tuple[str, tuple[float, ...]]:
