@@ -25,6 +25,7 @@ INT4_BITS = 4 + (16 + 4) / 128  # with the scale and the zero point of each grou
 
 _DENSE = {"llama", "mistral", "qwen2", "qwen3"}
 _NAMED_BITS = {"awq": INT4_BITS, "int4": INT4_BITS, "int8": 8.0, "fp8": FP8_BITS}
+_SIZES = ("num_hidden_layers", "hidden_size", "num_attention_heads", "intermediate_size", "vocab_size")
 _MOST_PARALLEL = 16
 
 
@@ -189,7 +190,7 @@ def dense_model(description: Mapping[str, Any]) -> ModelShape | None:
     try:
         bits = _stored_bits(description.get("quantization_config"))
         return None if bits is None else _dense_shape(description, bits)
-    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise ConfigError(f"the model's config.json is not valid ({error!r}): fetch the model again") from error
 
 
@@ -229,25 +230,20 @@ def _reason(model: ModelShape, hardware: str, parallel: int, room: float, kv_tok
 
 
 def _dense_shape(description: Mapping[str, Any], weight_bits: float) -> ModelShape:
-    sizes = ("num_hidden_layers", "hidden_size", "num_attention_heads")
-    layers, hidden, heads = (int(description[key]) for key in sizes)
-    kv_heads = int(description.get("num_key_value_heads") or heads)
-    head_dim = int(description.get("head_dim") or hidden // heads)
+    layers, hidden, heads, inner, vocabulary = (_size(description[key]) for key in _SIZES)
+    kv_heads = _size(description.get("num_key_value_heads") or heads)
+    head_dim = _size(description.get("head_dim") or hidden // heads)
     attention = 2 * hidden * head_dim * (heads + kv_heads)
-    feed_forward = 3 * hidden * int(description["intermediate_size"])
     positions = None if description.get("rope_scaling") else description.get("max_position_embeddings")
-    counts = (layers, hidden, heads, kv_heads, head_dim, feed_forward, int(description["vocab_size"]))
-    if min(counts) < 1:
-        raise ValueError("a size below 1")
     return ModelShape(
         layers,
         heads,
         kv_heads,
         head_dim,
-        layer_parameters=layers * (attention + feed_forward),
-        vocabulary_parameters=hidden * int(description["vocab_size"]),
+        layer_parameters=layers * (attention + 3 * hidden * inner),
+        vocabulary_parameters=hidden * vocabulary,
         tied=bool(description.get("tie_word_embeddings", False)),
-        positions=None if positions is None else int(positions),
+        positions=None if positions is None else _size(positions),
         weight_bits=weight_bits,
     )
 
@@ -260,14 +256,19 @@ def _stored_bits(quantization: Mapping[str, Any] | None) -> float | None:
     if method == "fp8":
         return FP8_BITS
     if method in ("awq", "gptq"):
-        bits, group = int(quantization["bits"]), int(quantization["group_size"])
-        return bits + (16 + bits) / group if group > 0 else float(bits)
+        bits, group = _size(quantization["bits"]), quantization["group_size"]
+        return float(bits) if group == -1 else bits + (16 + bits) / _size(group)
     if method == "compressed-tensors":
         groups = [*quantization["config_groups"].values()]
-        weights = groups[0]["weights"]
-        bits, group = int(weights["num_bits"]), int(weights.get("group_size") or 0)
-        return bits + 16 / group if group > 0 else float(bits)
+        bits, group = _size(groups[0]["weights"]["num_bits"]), groups[0]["weights"].get("group_size")
+        return bits + 16 / _size(group) if group else float(bits)
     return None
+
+
+def _size(value: Any) -> int:
+    if not isinstance(value, int) or not 0 < value < 1 << 32:
+        raise ValueError(f"{value!r} is not a size")
+    return value
 
 
 QWQ_32B = ModelShape(

@@ -223,6 +223,24 @@ def test_a_models_own_description_gives_its_shape(changes: dict[str, Any], expec
     assert dense_model(QWQ_DESCRIPTION | changes) == expected
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"hidden_size": 1e152},
+        {"num_attention_heads": 0},
+        {"num_key_value_heads": -8},
+        {"vocab_size": "152064"},
+        {"max_position_embeddings": 1 << 40},
+        {"quantization_config": AWQ | {"group_size": 1e-300}},
+        {"quantization_config": {"quant_method": "compressed-tensors", "config_groups": {}}},
+        {"quantization_config": []},
+    ],
+)
+def test_a_description_with_an_impossible_size_is_told(changes: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"config\.json is not valid"):
+        dense_model(QWQ_DESCRIPTION | changes)
+
+
 @pytest.mark.parametrize("key", ["hidden_size", "num_hidden_layers", "intermediate_size", "vocab_size"])
 def test_a_description_that_lacks_a_size_is_told(key: str) -> None:
     with pytest.raises(ConfigError, match=rf"config\.json is not valid \(KeyError\('{key}'\)\)"):
