@@ -83,6 +83,7 @@ def test_letters_of_other_scripts_count(text: str, letters: int) -> None:
 )
 def test_a_stretch_ends_at_a_word(text: str, expected: tuple[int, int]) -> None:
     assert counts(text) == expected
+    assert counts(*text) == expected
 
 
 alphabet = st.sampled_from("ab xyλ 5=，所以因дж\u0301ℝ𝑥ｘ\n")

@@ -599,8 +599,8 @@ def varied(copy: list[str], _: int, rng: Random) -> list[str]:
 
 
 def shouted(copy: list[str], number: int, _: Random) -> list[str]:
-    """Other case and punctuation."""
-    return [f"**{word.upper()}**" if index == number % len(copy) else word for index, word in enumerate(copy)]
+    """Other case and punctuation in every second."""
+    return [f"**{word.upper()}**" for word in copy] if number % 2 else copy
 
 
 Edit = Callable[[list[str], int, Random], list[str]]
