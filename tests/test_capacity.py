@@ -247,9 +247,10 @@ def test_a_description_that_lacks_a_size_is_told(key: str) -> None:
         dense_model({name: value for name, value in QWQ_DESCRIPTION.items() if name != key})
 
 
+WORDS = st.sampled_from(["", "64", "weights", "num_bits", "group_size"])
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    st.none() | st.booleans() | st.integers() | st.floats() | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3),
     max_leaves=5,
 )
 QUANTIZATION = st.fixed_dictionaries(

@@ -98,14 +98,14 @@ def test_names_of_the_table(name: str, kind: str | None) -> None:
     assert device.bandwidth == (DEVICES[kind].bandwidth if kind else None)
 
 
-@given(st.text())
+@given(st.text("NA4é٣[]/,. \t\r\n\0\u2028\ufffd"))  # with a digit that is not ours
 def test_any_output_is_read_without_an_error(text: str) -> None:
     for gpu in parse_gpus(text):
         assert gpu.name == gpu.name.strip() != ""
         assert gpu.memory_bytes >= 0
 
 
-names = st.text(st.characters(codec="ascii", exclude_categories=["C", "Z"]), min_size=1)
+names = st.text("ALTH4012,-[]", min_size=1)
 
 
 @given(st.lists(st.tuples(names, st.integers(0, 10**6))))
