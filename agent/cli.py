@@ -43,6 +43,7 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
     how.add_argument("--seed", type=int, help="seed of the run")
     how.add_argument("--url", help="an engine that speaks the OpenAI completions protocol")
     how.add_argument("--model", help="a known model's name or a GGUF file; with --url the name that the server knows")
+    how.add_argument("--problems-in-flight", type=int, metavar="N", help="problems solved at a time (for a big engine)")
     how.add_argument("--set", action="append", metavar="KEY=VALUE", help="any key, as in sample.max_tokens=800")
     record = parser.add_argument_group("where it is recorded")
     record.add_argument("--run-dir", type=Path, metavar="DIR", help="directory of the run (default: runs/<date>)")
@@ -64,6 +65,7 @@ def overrides(args: argparse.Namespace) -> dict[str, Any]:
         "sample.count": args.samples,
         "budget.time_limit_seconds": None if args.time_limit is None else seconds(args.time_limit),
         "seed": args.seed,
+        "problems_in_flight": args.problems_in_flight,
         "engine.url": args.url,
         "engine.kind": None if args.url is None else "http",
         "engine.model": "" if args.url is not None and args.model is None else args.model,

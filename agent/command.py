@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+from collections.abc import Callable
 from contextlib import AsyncExitStack, closing
 from functools import partial
 
@@ -15,7 +16,7 @@ from agent.engine.base import Engine
 from agent.errors import EngineError
 from agent.journal import Journal, read_run
 from agent.models import fetch_model
-from agent.observer import Observers
+from agent.observer import Observer, Observers
 from agent.plan import Plan
 from agent.progress import open_view
 from agent.prompts import FAMILIES, prompt_prefix
@@ -37,8 +38,10 @@ def execute(plan: Plan, *, as_json: bool) -> None:
     console = Console(stderr=True)
     if plan.before and plan.before.unreadable:
         console.print(f"{plan.before.unreadable} unreadable journal lines skipped; their episodes are drawn again")
-    engine = open_engine(plan.config, partial(fetch_model, console=console), plan.directory / ENGINE_LOG)
-    solutions = asyncio.run(_run(plan, engine, console))
+    notices = Notices(console)
+    fetch = partial(fetch_model, console=console)
+    engine = open_engine(plan.config, fetch, plan.directory / ENGINE_LOG, notices.take)
+    solutions = asyncio.run(_run(plan, engine, console, notices))
     record = read_run(plan.directory)
     if as_json:
         print(json.dumps(summary_json(plan.problems, solutions, record.samples), indent=2))
@@ -50,7 +53,27 @@ def execute(plan: Plan, *, as_json: bool) -> None:
         raise EngineError(f"the engine failed at {failed} problems; mend it and go on with: {plan.resume_command}")
 
 
-async def _run(plan: Plan, engine: Engine, console: Console) -> list[Solution]:
+class Notices:
+    """Passes what the engine tells to the console, and to the run's observer as soon as there is one."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._observer: Observer | None = None
+        self._clock: Callable[[], float] = lambda: 0.0
+
+    def take(self, text: str) -> None:
+        """Pass the sentence on."""
+        if self._observer is None:
+            self._console.print(text, markup=False, highlight=False)
+        else:
+            self._observer.engine_noticed(text, self._clock())
+
+    def to(self, observer: Observer, clock: Callable[[], float]) -> None:
+        """From now on they go to the observer, with the time by the clock."""
+        self._observer, self._clock = observer, clock
+
+
+async def _run(plan: Plan, engine: Engine, console: Console, notices: Notices) -> list[Solution]:
     task = asyncio.current_task()
     loop = asyncio.get_running_loop()
     if task is not None:
@@ -70,9 +93,9 @@ async def _run(plan: Plan, engine: Engine, console: Console) -> list[Solution]:
         )
         for solution in solved:
             view.problem_solved(solution)
-        return await run_problems(
-            plan.problems, plan.config, engine, sandbox, Observers([journal, view]), bank, before=plan.before
-        )
+        observers = Observers([journal, view])
+        notices.to(observers, lambda: bank.spent)
+        return await run_problems(plan.problems, plan.config, engine, sandbox, observers, bank, before=plan.before)
 
 
 async def _start(plan: Plan, engine: Engine) -> None:

@@ -28,9 +28,12 @@ class Section(BaseModel):
 
 
 class EngineConfig(Section):
-    """Where tokens come from: `embedded` serves `model` on the CPU, `http` uses the server at `url`."""
+    """Where tokens come from.
 
-    kind: Literal["embedded", "http"] = "embedded"
+    `embedded` serves `model` on the CPU, `vllm` starts and watches a vLLM server of it, `http` uses that at `url`.
+    """
+
+    kind: Literal["embedded", "vllm", "http"] = "embedded"
     url: str = ""
     model: str = "qwen2.5-coder-1.5b"
     port: int = Field(0, ge=0, le=65_535)  # of the embedded server; 0: any free one
@@ -38,6 +41,31 @@ class EngineConfig(Section):
     stall_seconds: float = Field(120.0, gt=0)  # a stream silent for so long is broken
     start_seconds: float = Field(300.0, gt=0)  # a server not ready by then has failed
     retries: int = Field(2, ge=0)  # restarts of one sample's stream after an engine error
+
+
+class VllmConfig(Section):
+    """How our own vLLM server is started; most names are those of its flags.
+
+    `gpu` is the kind of GPU that the profile is sized for ("" for any, "cpu" for none); it needs
+    `tensor_parallel_size` x `data_parallel_size` of them.
+    """
+
+    python: str = ""  # the interpreter that has vLLM; ours where empty
+    gpu: str = ""
+    tensor_parallel_size: int = Field(1, ge=1)
+    data_parallel_size: int = Field(1, ge=1)
+    dtype: Literal["auto", "half", "bfloat16"] = "auto"
+    quantization: str = ""  # as the model's own configuration says where empty
+    kv_cache_dtype: Literal["auto", "fp8"] = "auto"
+    load_format: Literal["auto", "dummy"] = "auto"  # dummy: random weights, for measuring speed
+    gpu_memory_utilization: float = Field(0.9, gt=0, le=1)
+    max_num_seqs: int = Field(16, ge=1)  # sequences computed at a time
+    max_num_batched_tokens: int = Field(0, ge=0)  # tokens of one step; vLLM's own choice where 0
+    enforce_eager: bool = False
+    reasoning_parser: str = ""  # with one the server itself can limit the thinking
+    hang_seconds: float = Field(30.0, gt=0)  # without a token from any lane: the server hangs and is restarted
+    extra_args: tuple[str, ...] = ()
+    environment: dict[str, str] = Field(default_factory=dict)  # of the server, where ours does not set them
 
 
 class SamplingConfig(Section):
@@ -59,7 +87,9 @@ class SampleConfig(Section):
     max_tokens: int = Field(1_024, ge=1)
     max_rounds: int = Field(4, ge=0)  # tool runs
     max_seconds: float = Field(3_600.0, gt=0)
+    max_thinking_tokens: int = Field(0, ge=0)  # thinking still open then is closed by asking for the answer; 0: no cap
     answer_tokens: int = Field(24, ge=1)  # for a forced answer
+    probe_tokens: int = Field(0, ge=0)  # a running sample is asked for its present belief so often; 0: never
 
 
 class VotingConfig(Section):
@@ -136,7 +166,9 @@ class Config(Section):
     profile: str = "cpu"
     edition: str = "aimo3"
     seed: int = 0
+    problems_in_flight: int = Field(1, ge=1)  # problems whose samples are drawn at a time, to keep a big engine busy
     engine: EngineConfig = EngineConfig()
+    vllm: VllmConfig = VllmConfig()
     sampling: SamplingConfig = SamplingConfig()
     sample: SampleConfig = SampleConfig()
     voting: VotingConfig = VotingConfig()

@@ -31,11 +31,15 @@ class ModelError(AgentError):
 
 
 class EngineError(AgentError):
-    """The engine failed; `received` is the text that had come before it did."""
+    """The engine failed; `received` is the text that had come before it did.
 
-    def __init__(self, message: str, *, received: str = "") -> None:
+    `lasting` says that asking the same again cannot help: the server has refused the request itself.
+    """
+
+    def __init__(self, message: str, *, received: str = "", lasting: bool = False) -> None:
         super().__init__(message)
         self.received = received
+        self.lasting = lasting
 
 
 class SandboxError(AgentError):

@@ -1,8 +1,9 @@
 """The record of a run: one directory with the configuration, the problems, an append-only journal and the answers.
 
 `journal.jsonl` holds one JSON object a line, told apart by `kind`: "problem" (a problem was started: its prompt and
-its allowance), "sample" (one finished episode, whole) and "solution". Each line is written by a single call, so a
-kill at any moment costs at most the line being written; a torn line means only that its episode is owed again.
+its allowance), "sample" (one finished episode, whole), "solution" and "engine" (what befell the engine). Each line is
+written by a single call, so a kill at any moment costs at most the line being written; a torn line means only that its
+episode is owed again.
 """
 
 from __future__ import annotations
@@ -125,6 +126,10 @@ class Journal:
         self._append("solution", asdict(solution))
         self._answers[solution.problem_id] = solution.answer
         self._write_answers()
+
+    def engine_noticed(self, text: str, at: float) -> None:
+        """Record the sentence."""
+        self._append("engine", {"text": text, "at": at})
 
     def close(self) -> None:
         """Close the file. May be called twice."""

@@ -26,6 +26,9 @@ class Observer(Protocol):
     def problem_solved(self, solution: Solution) -> None:
         """A problem is closed."""
 
+    def engine_noticed(self, text: str, at: float) -> None:
+        """Something befell the engine, told in a sentence, `at` seconds after the run began."""
+
 
 class Observers:
     """Passes each event on to several observers, in order."""
@@ -57,3 +60,8 @@ class Observers:
         """Pass on."""
         for observer in self._observers:
             observer.problem_solved(solution)
+
+    def engine_noticed(self, text: str, at: float) -> None:
+        """Pass on."""
+        for observer in self._observers:
+            observer.engine_noticed(text, at)

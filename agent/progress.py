@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.live import Live
@@ -15,13 +11,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from agent.board import Board, Flight
 from agent.observer import Observer
 from agent.summary import SolutionTable, duration, is_right, short, votes_text
-from agent.types import Problem, Sample, SampleEnd, Solution, ToolRun, ToolStatus
+from agent.types import Problem, Solution
 
 _HEARTBEAT_SECONDS = 30.0
-_RATE_SECONDS = 5.0
-_RATE_STEP_SECONDS = 0.1
 _BARS_FROM_WIDTH = 70
 _VOTE_ROWS = 3  # of a problem that is alone in flight
 
@@ -44,129 +39,7 @@ def open_view(
         yield view
 
 
-class _Rate:
-    """Tokens a second over the last few seconds, at a cost that does not grow with the number of events."""
-
-    def __init__(self, now: float) -> None:
-        self._begun = now
-        self._steps: deque[tuple[float, int]] = deque()
-
-    def add(self, now: float, tokens: int) -> None:
-        """Count tokens that came now."""
-        if self._steps and now - self._steps[-1][0] < _RATE_STEP_SECONDS:
-            begun, before = self._steps.pop()
-            self._steps.append((begun, before + tokens))
-            return
-        self._steps.append((now, tokens))
-        while self._steps[0][0] <= now - _RATE_SECONDS:
-            self._steps.popleft()
-
-    def per_second(self, now: float) -> float:
-        """The mean over the window, or since the beginning (a second ago at least) where that is nearer."""
-        tokens = sum(tokens for begun, tokens in self._steps if begun > now - _RATE_SECONDS)
-        return tokens / min(_RATE_SECONDS, max(1.0, now - self._begun))
-
-
-class _Count(NamedTuple):
-    """How many ended samples gave an answer, and how many of them were forced to."""
-
-    answer: int
-    samples: int
-    forced: int
-
-
-@dataclass(slots=True)
-class _Flight:
-    """A problem in flight, as far as its events have told."""
-
-    problem: Problem
-    allowance: float
-    lanes: int
-    begun: float
-    rate: _Rate
-    tokens: int = 0
-    tools: Counter[bool] = field(default_factory=Counter)  # by success
-    ended: dict[int, Sample] = field(default_factory=dict)
-
-    @property
-    def cancelled(self) -> int:
-        return sum(sample.end is SampleEnd.CANCELLED for sample in self.ended.values())
-
-    @property
-    def done(self) -> int:
-        return len(self.ended) - self.cancelled
-
-    @property
-    def running(self) -> int:
-        return max(0, self.lanes - len(self.ended))
-
-    def counts(self) -> list[_Count]:
-        """Answers so far, those of most samples first; their weights are the business of the voting."""
-        voters = [(sample.answer, sample.forced) for sample in self.ended.values()]
-        samples = Counter(answer for answer, _ in voters if answer is not None)
-        forced = Counter(answer for answer, forced in voters if forced)
-        counts = [_Count(answer, number, forced[answer]) for answer, number in samples.items()]
-        return sorted(counts, key=lambda count: (-count.samples, count.forced, count.answer))
-
-
-class _Board:
-    """What views draw from. Events may come in any order; those of problems not in flight are ignored."""
-
-    def __init__(self, problems: int, clock: Callable[[], float], truths: Mapping[str, int | None]) -> None:
-        self._problems = problems
-        self._clock = clock
-        self._truths = truths
-        self._begun = clock()
-        self._flights: dict[str, _Flight] = {}
-        self._solved: dict[str, Solution] = {}
-        self._lock = threading.Lock()  # frames are drawn on a thread of their own
-
-    def problem_started(self, problem: Problem, prompt: str, allowance: float, lanes: int) -> None:
-        """Take the problem in."""
-        now = self._clock()
-        with self._lock:
-            self._flights[problem.id] = _Flight(problem, allowance, lanes, now, _Rate(now))
-
-    def tokens_received(self, problem_id: str, index: int, tokens: int) -> None:
-        """Count the tokens."""
-        now = self._clock()
-        with self._lock:
-            if flight := self._flights.get(problem_id):
-                flight.tokens += tokens
-                flight.rate.add(now, tokens)
-
-    def tool_ran(self, problem_id: str, index: int, tool_run: ToolRun) -> None:
-        """Count the tool run."""
-        with self._lock:
-            if flight := self._flights.get(problem_id):
-                flight.tools[tool_run.status is ToolStatus.OK] += 1
-
-    def sample_ended(self, sample: Sample) -> None:
-        """Keep the sample for its answer and its end."""
-        with self._lock:
-            if flight := self._flights.get(sample.problem_id):
-                flight.ended[sample.index] = sample
-
-    def problem_solved(self, solution: Solution) -> None:
-        """Move the problem from those in flight to the solved ones."""
-        with self._lock:
-            self._flights.pop(solution.problem_id, None)
-            self._solved.pop(solution.problem_id, None)  # a second solution counts once, as the latest
-            self._solved[solution.problem_id] = solution
-
-    def _score(self) -> str:
-        right = [is_right(done.answer, self._truths.get(key)) for key, done in self._solved.items()]
-        known = len(right) - right.count(None)
-        return f"{right.count(True)} of {known} correct" if known else ""
-
-    def _place(self) -> str:
-        last = min(self._problems, len(self._solved) + len(self._flights))
-        first = min(last, len(self._solved) + 1)
-        numbers = f"problem {first}" if first == last else f"problems {first}-{last}"
-        return f"{numbers} of {self._problems}" if last else f"0 of {self._problems} problems"
-
-
-class LiveView(_Board):
+class LiveView(Board):
     """Redraws the problems in flight and the solved ones, cut to what the terminal has room for."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
@@ -192,12 +65,12 @@ class LiveView(_Board):
 
     def _header(self, now: float, hidden: int) -> Text:
         more = f"{hidden} more in flight" if hidden else ""
-        facts = [self._place(), self._score(), duration(now - self._begun), more]
+        facts = [self._place(), self._score(), duration(now - self._begun), more, self._word(now)]
         dot = Text(" · ", no_wrap=True, overflow="ellipsis")
         return dot.join(Text(fact, "bold") for fact in facts if fact)
 
 
-class PlainView(_Board):
+class PlainView(Board):
     """Writes a line when a problem starts or is closed, and a heartbeat now and then between them."""
 
     def __init__(
@@ -217,6 +90,11 @@ class PlainView(_Board):
         super().tokens_received(problem_id, index, tokens)
         if self._flights and self._clock() - self._last_line >= _HEARTBEAT_SECONDS:
             self._beat()
+
+    def engine_noticed(self, text: str, at: float) -> None:
+        """Tell it."""
+        super().engine_noticed(text, at)
+        self._say(text)
 
     def problem_solved(self, solution: Solution) -> None:
         """Tell its answer."""
@@ -261,7 +139,7 @@ def _title(problem: Problem) -> Text:
     return Text.assemble(*parts, no_wrap=True, overflow="ellipsis")
 
 
-def _block(flight: _Flight, now: float, width: int, vote_rows: int) -> Table:
+def _block(flight: Flight, now: float, width: int, vote_rows: int) -> Table:
     """Time, samples, votes and tokens of a problem in flight, always in `vote_rows` + 3 lines."""
     wide = width >= _BARS_FROM_WIDTH
     bar = min(48, width * 3 // 10)
@@ -290,10 +168,10 @@ def _block(flight: _Flight, now: float, width: int, vote_rows: int) -> Table:
     return grid
 
 
-def _time_figure(flight: _Flight, now: float) -> str:
+def _time_figure(flight: Flight, now: float) -> str:
     return f"{now - flight.begun:,.0f} / {flight.allowance:,.0f} s"
 
 
-def _samples_figure(flight: _Flight) -> str:
+def _samples_figure(flight: Flight) -> str:
     cancelled = f" · {flight.cancelled} cancelled" if flight.cancelled else ""
     return f"{flight.done} done · {flight.running} running{cancelled}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from agent.types import Edition, Problem
@@ -11,6 +12,7 @@ CODE_OPEN = "```python\n"
 OUTPUT_HEAD = "\n```output\n"
 OUTPUT_TAIL = "\n```\n"
 BOX_OPEN = "\\boxed{"
+_OPEN_BOX = re.compile(r"\\boxed\{([^{}\n]{0,40})$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +143,20 @@ def tool_output(output: str) -> str:
 def answer_nudge(family: Family, text: str) -> str:
     """What makes an unfinished sample with this text give its answer: close the thinking, open the box.
 
-    Budget forcing as in s1 (Muennighoff et al., 2025); the model then needs about 20 tokens.
+    Empty if a box is open already. Budget forcing as in s1 (Muennighoff et al., 2025); the model then needs about 20
+    tokens.
     """
+    if open_box(text) is not None:
+        return ""
     close_fence = "\n```" if text.count("```") % 2 else ""
     close_thinking = f"\n{family.think_close}" if family.think_close not in text else ""
     return f"{close_fence}{close_thinking}\n\n**Final Answer**\n\n{BOX_OPEN}"
+
+
+def open_box(text: str) -> str | None:
+    """What stands in the box at the end of a text that was cut inside it, else None."""
+    found = _OPEN_BOX.search(text)
+    return found and found[1]
 
 
 def _turn(role: str, content: str) -> str:

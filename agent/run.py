@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 from collections.abc import Sequence
 
 from agent.budget import TimeBank, grant
@@ -25,16 +27,29 @@ async def run_problems(
     *,
     before: RunRecord | None = None,
 ) -> list[Solution]:
-    """Solve the problems in their order within what the bank has left; a solution each, in the same order.
+    """Solve the problems within what the bank has left; a solution each, in their order.
 
-    Problems that an interrupted run (`before`) solved are not solved again; of the one that it was at, the samples
-    that had ended are kept.
+    They are started in their order, `problems_in_flight` at a time. Problems that an interrupted run (`before`) solved
+    are not solved again; of those that it was at, the samples that had ended are kept.
     """
     solved = before.solved if before else {}
     runtime = Runtime(config, engine, sandbox, observer, lambda: bank.spent)
     owed = [problem for problem in problems if problem.id not in solved]
-    for done, problem in enumerate(owed):
-        allowance = grant(bank.left, len(owed) - done, config, list(solved.values()))
-        prior = before.samples_of(problem.id) if before else []
-        solved[problem.id] = await solve_problem(problem, runtime, allowance, prior)
+    waiting = list(reversed(owed))
+
+    async def work() -> None:
+        while waiting:
+            rounds = math.ceil(len(waiting) / config.problems_in_flight)
+            problem = waiting.pop()
+            allowance = grant(bank.left, rounds, config, list(solved.values()))
+            prior = before.samples_of(problem.id) if before else []
+            solved[problem.id] = await solve_problem(problem, runtime, allowance, prior)
+
+    workers = [asyncio.create_task(work()) for _ in range(min(config.problems_in_flight, len(owed)))]
+    try:
+        await asyncio.gather(*workers)
+    finally:
+        for worker in workers:
+            worker.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
     return [solved[problem.id] for problem in problems]

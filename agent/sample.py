@@ -9,17 +9,24 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from agent.answers import extract_answer
+from agent.confidence import LogprobMeter
 from agent.config import Config
-from agent.engine.base import Engine, SamplingParams
+from agent.engine.base import Chunk, Engine, SamplingParams
 from agent.errors import EngineError, SandboxError
 from agent.fences import CodeBlock
 from agent.observer import Observer
-from agent.prompts import BOX_OPEN, END_OF_TURN, FAMILIES, Family, answer_nudge, opening, tool_output
+from agent.probe import Prober
+from agent.prompts import BOX_OPEN, END_OF_TURN, FAMILIES, Family, answer_nudge, open_box, opening, tool_output
 from agent.sandbox.base import Sandbox, Session
+from agent.trail import TokenTrail
 from agent.turn import TurnWriter
-from agent.types import Problem, Sample, SampleEnd, ToolRun, ToolStatus, Turn
+from agent.types import Probe, Problem, Sample, SampleEnd, ToolRun, ToolStatus, Turn
 
-_CHARS_PER_TOKEN = 3  # of text that we insert; on the low side, because digits are a token each
+_CHARS_PER_TOKEN = 3  # of text whose ids are not known; on the low side, because digits are a token each
+_NUDGE_TOKENS = 16  # what asks for the answer
+_THINKING_SLACK = 64  # for a server that closes the thinking by itself
+_PROGRESS_TOKENS = 16  # a stream that has brought so many before it broke does not count as another failure in a row
+_ENDS = {"length": SampleEnd.TOKEN_LIMIT, "repetition": SampleEnd.REPEATING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,11 @@ class Lane:
         self._seed = sample_seed(runtime.config.seed, problem.id, index)
         self._started = runtime.clock()
         self._turns: list[Turn] = []
+        self._writer: TurnWriter | None = None
+        self._trail = TokenTrail()
+        self._logprobs = LogprobMeter()
+        self._prober = Prober(runtime.config.sample.probe_tokens, self._probe)
+        self._thinking_closed = not runtime.family.think_close
         self._session: Session | None = None
         self._failures = 0
 
@@ -71,6 +83,7 @@ class Lane:
         except EngineError:
             return self.cut(SampleEnd.ENGINE_ERROR)
         finally:
+            await self._prober.close()
             await self._close_session()
         if end is SampleEnd.ANSWERED:
             return self._sample(end, self._answer(), forced=False)
@@ -78,17 +91,13 @@ class Lane:
 
     async def ask(self, end: SampleEnd) -> Sample:
         """Force an answer out of the unfinished sample: close its thinking, open the box, read what is put in."""
-        config = self._runtime.config
-        written = opening(self._runtime.family, tools=config.sample.tools) + self._text
-        self._insert(answer_nudge(self._runtime.family, written))
-        params = SamplingParams(
-            max_tokens=config.sample.answer_tokens, temperature=0.0, seed=self._seed, stop=("\n", END_OF_TURN)
-        )
+        nudge, boxed = self._nudge()
+        self._insert(nudge)
         try:
-            await self._write_turn(params, tools=False)
+            await self._write_turn(self._answer_params(), tools=False, meter=None)
         except EngineError:
             return self.cut(SampleEnd.ENGINE_ERROR)
-        answer = extract_answer(BOX_OPEN + self._turns[-1].text, config.rules)
+        answer = extract_answer(boxed + self._turns[-1].text, self._runtime.config.rules)
         return self._sample(end, answer, forced=True)
 
     def cut(self, end: SampleEnd) -> Sample:
@@ -99,7 +108,7 @@ class Lane:
         limits = self._runtime.config.sample
         rounds = 0
         while (room := self._room()) > 0:
-            outcome = await self._write_turn(self._params(room), tools=limits.tools)
+            outcome = await self._write_turn(self._params(room), tools=limits.tools, meter=self._logprobs)
             if isinstance(outcome, SampleEnd):
                 return outcome
             if rounds == limits.max_rounds:
@@ -108,42 +117,80 @@ class Lane:
             await self._run_code(outcome)
         return SampleEnd.TOKEN_LIMIT
 
-    async def _write_turn(self, params: SamplingParams, *, tools: bool) -> CodeBlock | SampleEnd:
+    async def _write_turn(
+        self, params: SamplingParams, *, tools: bool, meter: LogprobMeter | None
+    ) -> CodeBlock | SampleEnd:
         """Generate one turn: up to a closed code block, or to the sample's end.
 
-        A stream that breaks is taken up again from the text that had come, as often as the configuration allows.
+        A stream that breaks is taken up again from the tokens that had come, as often as the configuration allows
+        without progress between.
         """
         before = "" if self._turns else opening(self._runtime.family, tools=tools)
-        writer = TurnWriter(tools=tools, before=before)
+        writer = self._writer = TurnWriter(tools=tools, before=before, meter=meter)
         started = self._runtime.clock()
         try:
             while True:
+                came = writer.tokens
                 try:
                     return await self._read(params, writer)
-                except EngineError:
-                    self._failures += 1
-                    if self._failures > self._runtime.config.engine.retries:
+                except EngineError as error:
+                    self._failures = 1 if writer.tokens - came >= _PROGRESS_TOKENS else self._failures + 1
+                    if error.lasting or self._failures > self._runtime.config.engine.retries:
                         raise
                     await self._runtime.engine.ready()
+                    writer.resumed()
         finally:
-            self._turns.append(Turn(writer.text, writer.tokens, self._runtime.clock() - started))
+            self._writer = None
+            self._turns.append(writer.turn(self._runtime.clock() - started))
 
     async def _read(self, params: SamplingParams, writer: TurnWriter) -> CodeBlock | SampleEnd:
         """Read one stream into the writer, going on behind what it already holds."""
-        prompt = self._prompt + self._text + writer.text
+        engine = self._runtime.engine
+        prompt = await self._trail.prompt(self._prompt + self._text, engine.tokenize)
         params = replace(params, max_tokens=max(1, params.max_tokens - writer.tokens))
-        length = False
-        async with aclosing(self._runtime.engine.stream(prompt, params)) as chunks:
-            async for chunk in chunks:
-                self._runtime.observer.tokens_received(self._problem.id, self._index, chunk.tokens)
-                outcome = writer.write(chunk.text, chunk.tokens)
-                if outcome is not None:
-                    return outcome
-                length = length or chunk.finish == "length"
-        if length:
-            return SampleEnd.TOKEN_LIMIT
+        length, finish = len(writer.text), ""
+        try:
+            async with aclosing(engine.stream(prompt, params)) as chunks:
+                async for chunk in chunks:
+                    length += len(chunk.text)
+                    finish = chunk.finish or finish
+                    outcome = self._take(chunk, writer)
+                    if outcome is not None:
+                        return outcome
+        finally:
+            self._trail.end(length - len(writer.text))
+        if finish in _ENDS:
+            return _ENDS[finish]
         answered = extract_answer(writer.text, self._runtime.config.rules) is not None
         return SampleEnd.ANSWERED if answered else SampleEnd.NO_ANSWER
+
+    def _take(self, chunk: Chunk, writer: TurnWriter) -> CodeBlock | SampleEnd | None:
+        """Take one chunk; returns what ends the turn here, if anything does."""
+        self._runtime.observer.tokens_received(self._problem.id, self._index, chunk.tokens)
+        self._trail.add(chunk)
+        outcome = writer.write(chunk)
+        tokens = self._tokens
+        self._prober.tokens_came(tokens)
+        if outcome is None and not self._thinking_closed and 0 < self._thinking_cap <= tokens:
+            self._thinking_closed = self._runtime.family.think_close in self._text
+            return None if self._thinking_closed else SampleEnd.TOKEN_LIMIT
+        return outcome
+
+    async def _probe(self, tokens: int) -> Probe | None:
+        """Ask the running sample for its present belief, beside its stream; None if the engine fails."""
+        started = self._runtime.clock()
+        engine = self._runtime.engine
+        nudge, boxed = self._nudge()
+        prompt = await self._trail.peek(self._prompt + self._text, nudge, engine.tokenize)
+        pieces = [boxed]
+        try:
+            async with aclosing(engine.stream(prompt, self._answer_params())) as chunks:
+                async for chunk in chunks:
+                    pieces.append(chunk.text)
+        except EngineError:
+            return None
+        answer = extract_answer("".join(pieces), self._runtime.config.rules)
+        return Probe(tokens, answer, self._runtime.clock() - started)
 
     async def _run_code(self, block: CodeBlock) -> None:
         try:
@@ -159,9 +206,17 @@ class Lane:
         """Write `text` behind the last turn."""
         last = self._turns.pop() if self._turns else Turn("", 0, 0.0)
         self._turns.append(replace(last, inserted=last.inserted + text, tool_run=tool_run or last.tool_run))
+        self._trail.append(text)
+
+    def _nudge(self) -> tuple[str, str]:
+        """What asks for the answer now, and the box that the reply goes on with."""
+        config = self._runtime.config
+        written = opening(self._runtime.family, tools=config.sample.tools) + self._text
+        return answer_nudge(self._runtime.family, written), BOX_OPEN + (open_box(written) or "")
 
     def _params(self, max_tokens: int) -> SamplingParams:
         sampling = self._runtime.config.sampling
+        thinking = max(0, self._runtime.config.sample.max_thinking_tokens - self._tokens)
         return SamplingParams(
             max_tokens=max_tokens,
             temperature=sampling.temperature,
@@ -170,20 +225,37 @@ class Lane:
             min_p=sampling.min_p,
             presence_penalty=sampling.presence_penalty,
             seed=self._seed + len(self._turns),
-            stop=(END_OF_TURN,),
+            thinking_tokens=thinking if thinking and not self._thinking_closed else None,
         )
+
+    def _answer_params(self) -> SamplingParams:
+        tokens = self._runtime.config.sample.answer_tokens
+        return SamplingParams(max_tokens=tokens, temperature=0.0, seed=self._seed, stop=("\n", END_OF_TURN))
+
+    @property
+    def _thinking_cap(self) -> int:
+        """Tokens at which open thinking is closed, a little after the server would have; 0 for none."""
+        cap = self._runtime.config.sample.max_thinking_tokens
+        return cap + _THINKING_SLACK if cap else 0
 
     def _room(self) -> int:
         """Tokens that the next turn may have, under the sample's limit and the context's."""
         config = self._runtime.config
-        used = sum(turn.tokens for turn in self._turns)
-        written = len(self._prompt) + sum(len(turn.inserted) for turn in self._turns)
-        in_context = config.engine.context_tokens - written // _CHARS_PER_TOKEN - config.sample.answer_tokens
-        return min(config.sample.max_tokens, in_context) - used
+        inserted = sum(len(turn.inserted) for turn in self._turns)
+        estimate = (len(self._prompt) + inserted) // _CHARS_PER_TOKEN + self._tokens
+        written = (self._trail.tokens or 0) + self._trail.loose // _CHARS_PER_TOKEN if self._trail.tokens else estimate
+        in_context = config.engine.context_tokens - written - config.sample.answer_tokens - _NUDGE_TOKENS
+        return min(config.sample.max_tokens - self._tokens, in_context)
+
+    @property
+    def _tokens(self) -> int:
+        return sum(turn.tokens for turn in self._turns) + (self._writer.tokens if self._writer else 0)
 
     @property
     def _text(self) -> str:
-        return "".join(turn.text + turn.inserted for turn in self._turns)
+        """All that has been written behind the prompt, the turn that is being written included."""
+        written = "".join(turn.text + turn.inserted for turn in self._turns)
+        return written + (self._writer.text if self._writer else "")
 
     def _answer(self) -> int | None:
         return extract_answer(self._turns[-1].text, self._runtime.config.rules)
@@ -199,6 +271,9 @@ class Lane:
             forced=forced,
             started=self._started,
             seconds=self._runtime.clock() - self._started,
+            mean_logprob=self._logprobs.mean,
+            tail_logprob=self._logprobs.tail_mean,
+            probes=tuple(self._prober.probes),
         )
 
     async def _close_session(self) -> None:

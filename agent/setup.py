@@ -9,24 +9,28 @@ from agent.config import Config
 from agent.engine.base import Engine
 from agent.engine.embedded import EmbeddedEngine
 from agent.engine.http import HttpEngine, api_url
+from agent.engine.vllm import VllmEngine
 from agent.sandbox.base import Limits, Sandbox
 from agent.sandbox.forkserver import ForkServerSandbox
 
 _MOST_SLOTS = 16  # of the embedded engine, each with its own context in memory; lanes beyond wait for one
 
 
-def open_engine(config: Config, fetch: Callable[[str], Path], log: Path) -> Engine:
+def open_engine(config: Config, fetch: Callable[[str], Path], log: Path, notice: Callable[[str], None]) -> Engine:
     """The engine of the configuration, not yet started.
 
     `fetch` gives the file of a model by its name (it may download for minutes); `log` is where a server that is ours
-    writes. Raises ModelError if there is no such model.
+    writes; `notice` is told in a sentence what befalls it. Raises ModelError if there is no such model, ConfigError if
+    the profile does not fit the GPUs that are there.
     """
     engine = config.engine
     if engine.kind == "http":
         return HttpEngine(api_url(engine.url), model=engine.model or None, stall_seconds=engine.stall_seconds)
+    if engine.kind == "vllm":
+        return VllmEngine(engine, config.vllm, log_path=log, notice=notice)
     return EmbeddedEngine(
         fetch(engine.model),
-        slots=min(config.sample.count, _MOST_SLOTS),
+        slots=min(config.sample.count * config.problems_in_flight, _MOST_SLOTS),
         context_tokens=engine.context_tokens,
         port=engine.port,
         start_seconds=engine.start_seconds,

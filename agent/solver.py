@@ -24,7 +24,8 @@ async def solve_problem(
     """Solve one problem within its allowance.
 
     `prior` are samples of it that an interrupted run had finished: they vote, and are not drawn again. Never takes
-    longer than the allowance; an engine that fails is told in the solution, not raised.
+    longer than the allowance, with its extension if the engine was down; an engine that fails is told in the solution,
+    not raised.
     """
     return await _Attempt(problem, runtime, allowance, prior).solve()
 
@@ -35,6 +36,7 @@ class _Attempt:
         self._runtime = runtime
         self._allowance = allowance
         self._started = runtime.clock()
+        self._downtime = runtime.engine.downtime  # before this problem
         self._samples = list(prior)
         config = runtime.config
         self._prompt = build_prompt(runtime.family, problem, config.rules, tools=config.sample.tools)
@@ -59,23 +61,32 @@ class _Attempt:
         return solution
 
     async def _sample_until_settled(self) -> StopReason:
-        if self._left(self._allowance.reasoning_seconds) <= 0:
+        left = self._left(self._allowance.reasoning_seconds)
+        if left <= 0:
             return StopReason.OUT_OF_TIME
-        try:
-            async with asyncio.timeout(self._left(self._allowance.reasoning_seconds)):
-                return await self._sample()
-        except TimeoutError:
-            return StopReason.DEADLINE
-        except EngineError:
-            return StopReason.ENGINE_ERROR
+        while left > 0:  # more than once if the engine was down meanwhile
+            try:
+                async with asyncio.timeout(left):
+                    await self._start()
+                    return await self._sample()
+            except TimeoutError:
+                left = self._left(self._allowance.reasoning_seconds)
+            except EngineError:
+                return StopReason.ENGINE_ERROR
+        return StopReason.DEADLINE
 
-    async def _sample(self) -> StopReason:
+    async def _start(self) -> None:
+        engine = self._runtime.engine
         if self._missing:
-            await self._runtime.engine.ready()
-            await self._runtime.engine.warm(self._prompt)
-        for index in self._missing:
+            await engine.ready()
+            if self._runtime.config.problems_in_flight == 1:  # lanes of others may be waiting for their tools
+                await engine.warm(self._prompt)
+        missing, self._missing = self._missing, []
+        for index in missing:
             lane = Lane(self._problem, self._prompt, index, self._runtime)
             self._running[asyncio.create_task(lane.run())] = lane
+
+    async def _sample(self) -> StopReason:
         while (verdict := self._verdict()).stop is None:
             done, _ = await asyncio.wait(
                 self._running, timeout=self._until(verdict), return_when=asyncio.FIRST_COMPLETED
@@ -94,7 +105,7 @@ class _Attempt:
             answers=tuple(sample.answer for sample in self._samples),
             running=len(self._running),
             largest_weight=largest_weight(config.voting),
-            elapsed=self._runtime.clock() - self._started,
+            elapsed=-self._left(0.0),
             first_vote=self._first_vote(),
             share=self._allowance.share,
         )
@@ -145,7 +156,9 @@ class _Attempt:
         return tally(self._samples, self._runtime.config.voting)
 
     def _left(self, seconds: float) -> float:
-        return self._started + seconds - self._runtime.clock()
+        """Time left of so many seconds since the start, those in which the engine was down not counted."""
+        down = min(self._runtime.engine.downtime - self._downtime, self._allowance.extension_seconds)
+        return self._started + seconds + down - self._runtime.clock()
 
     def _solution(self, stop: StopReason) -> Solution:
         votes = self._tally()

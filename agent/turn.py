@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from agent.confidence import LogprobMeter
+from agent.engine.base import Chunk
 from agent.fences import CodeBlock, FenceScanner
 from agent.guard import RepetitionGuard
-from agent.types import SampleEnd
+from agent.types import SampleEnd, Turn
 
 
 class TurnWriter:
     """The turn being generated: its text, its tokens, and a watch for closed code blocks and endless repetition."""
 
-    def __init__(self, *, tools: bool, before: str = "") -> None:
-        """`before` is what the turn goes on from; a code block that it opens is closed by the turn."""
+    def __init__(self, *, tools: bool, before: str = "", meter: LogprobMeter | None = None) -> None:
+        """`before` is what the turn goes on from; a code block that it opens is closed by the turn.
+
+        `meter` takes the log-probabilities of its tokens.
+        """
         self._pieces: list[str] = []
         self._before = len(before)
         self._fences = FenceScanner() if tools else None
         if self._fences:
             self._fences.feed(before)
         self._guard = RepetitionGuard()
+        self._meter = meter
+        self._resumed_at: tuple[int, ...] = ()
+        self._prompt_tokens: int | None = None
+        self._cached_tokens: int | None = None
         self.tokens = 0
 
     @property
@@ -25,12 +34,31 @@ class TurnWriter:
         """What has been generated; ends at the closing fence if a code block stopped it."""
         return "".join(self._pieces)
 
-    def write(self, text: str, tokens: int) -> CodeBlock | SampleEnd | None:
+    def write(self, chunk: Chunk) -> CodeBlock | SampleEnd | None:
         """Take the next piece. Returns what ends the turn here: a code block to run, REPEATING, or None."""
-        self.tokens += tokens
-        self._pieces.append(text)
-        block = self._fences.feed(text) if self._fences else None
+        self.tokens += chunk.tokens
+        self._pieces.append(chunk.text)
+        if self._meter is not None:
+            self._meter.feed(chunk.logprobs)
+        if chunk.prompt_tokens is not None:
+            self._prompt_tokens, self._cached_tokens = chunk.prompt_tokens, chunk.cached_tokens
+        block = self._fences.feed(chunk.text) if self._fences else None
         if block is not None:
             self._pieces = [self.text[: block.end - self._before]]
             return block
-        return SampleEnd.REPEATING if self._guard.feed(text) else None
+        return SampleEnd.REPEATING if self._guard.feed(chunk.text) else None
+
+    def resumed(self) -> None:
+        """The stream broke and is taken up again behind what has come."""
+        self._resumed_at += (self.tokens,)
+
+    def turn(self, seconds: float) -> Turn:
+        """The turn as it stands, after so many seconds."""
+        return Turn(
+            self.text,
+            self.tokens,
+            seconds,
+            prompt_tokens=self._prompt_tokens,
+            cached_tokens=self._cached_tokens,
+            resumed_at=self._resumed_at,
+        )

@@ -79,6 +79,9 @@ class Turn:
     """A stretch of generated text and what the agent wrote behind it (tool output or a nudge to answer).
 
     The prompt of turn n is the sample's prompt followed by `text + inserted` of the turns before it.
+    `prompt_tokens` is the length of that prompt and `cached_tokens` how many of them the engine had in its cache; both
+    are None where the engine did not say, as for a turn that was cut at a code block. `resumed_at` holds the tokens
+    that had come whenever the stream broke and was taken up again.
     """
 
     text: str
@@ -86,6 +89,18 @@ class Turn:
     seconds: float
     inserted: str = ""
     tool_run: ToolRun | None = None
+    prompt_tokens: int | None = None
+    cached_tokens: int | None = None
+    resumed_at: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a running sample believed: the answer it gave when asked after `tokens` tokens; asking took `seconds`."""
+
+    tokens: int
+    answer: int | None
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +108,9 @@ class Sample:
     """One generated solution of one problem, finished or cut.
 
     `forced` is true if the answer came from an unfinished sample that was asked for it.
-    `started` is in seconds since the run began.
+    `started` is in seconds since the run began. The log-probabilities are means over the tokens that were generated
+    before any forced answer, of all and of the last 256; None where the engine does not tell them. `foreign_letters`
+    counts letters of scripts that mathematics in English does not use.
     """
 
     problem_id: str
@@ -105,6 +122,10 @@ class Sample:
     forced: bool
     started: float
     seconds: float
+    mean_logprob: float | None = None
+    tail_logprob: float | None = None
+    foreign_letters: int = 0
+    probes: tuple[Probe, ...] = ()
 
     @property
     def tokens(self) -> int:
@@ -153,13 +174,15 @@ class Tally:
 class Allowance:
     """What the time bank grants one problem: all lanes end after `seconds`, and reason for `reasoning_seconds` of them.
 
-    The rest is for the forced answers of lanes that are unfinished then. `share` is the problem's even share of the
-    bank in seconds, which tells what its time is worth to the others; `lanes` how many samples are worth starting
-    (None: as many as are configured).
+    The rest is for the forced answers of lanes that are unfinished then. Time in which the engine was down is given
+    back, but at most `extension_seconds` of it. `share` is the problem's even share of the bank in seconds, which
+    tells what its time is worth to the others; `lanes` how many samples are worth starting (None: as many as are
+    configured).
     """
 
     seconds: float
     reasoning_seconds: float
+    extension_seconds: float = 0.0
     share: float = math.inf
     lanes: int | None = None
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 
 from agent.config import Config, load_config
-from agent.engine.base import Chunk, Prompt, SamplingParams
+from agent.engine.base import Chunk, Engine, Prompt, SamplingParams
 from agent.errors import EngineError
 from agent.observer import Observer
 from agent.sample import Runtime
@@ -29,6 +29,7 @@ class ScriptedEngine:
     running: int = 0
     restarts: int = 0
     down: bool = False
+    downtime: float = 0.0
 
     async def ready(self) -> None:
         if self.down:
@@ -52,6 +53,9 @@ class ScriptedEngine:
             yield Chunk("", 0, "length" if len(words) > params.max_tokens else "stop")
         finally:
             self.running -= 1
+
+    async def tokenize(self, text: str) -> list[int] | None:
+        return None
 
     async def close(self) -> None:
         pass
@@ -96,6 +100,7 @@ class Recorder:
     tool_runs: list[ToolRun] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
     solutions: list[Solution] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
 
     def problem_started(self, problem: Problem, prompt: str, allowance: float, lanes: int) -> None:
         self.started.append((problem, prompt, allowance, lanes))
@@ -111,6 +116,9 @@ class Recorder:
 
     def problem_solved(self, solution: Solution) -> None:
         self.solutions.append(solution)
+
+    def engine_noticed(self, text: str, at: float) -> None:
+        self.notices.append(text)
 
 
 def config_with(**keys: object) -> Config:
@@ -128,7 +136,7 @@ def config_with(**keys: object) -> Config:
 
 
 def runtime(
-    engine: ScriptedEngine,
+    engine: Engine,
     config: Config | None = None,
     *,
     sandbox: ScriptedSandbox | None = None,

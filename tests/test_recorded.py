@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from agent.engine.base import SamplingParams
 from agent.engine.recorded import Decoder, RecordedEngine, RecordedLane, RecordedTurn
 from agent.engine.roofline import HARDWARE, Hardware, steps_within
-from agent.prompts import BOX_OPEN
 from agent.virtual_time import run_virtual
 
 FACTS = Path(__file__).parents[1].parent / "shared" / "facts" / "qwq.md"
@@ -125,7 +124,7 @@ def test_a_lane_that_is_asked_answers_only_as_late_as_is_assumed(played_tokens: 
     async def main() -> str:
         async for _ in engine.stream("", SamplingParams(max_tokens=played_tokens, seed=5)):
             pass
-        asked = engine.stream(BOX_OPEN, SamplingParams(max_tokens=24, seed=5))
+        asked = engine.stream("", SamplingParams(max_tokens=24, seed=5, stop=("\n",)))
         return "".join([chunk.text async for chunk in asked])
 
     assert run_virtual(main()) == answer

@@ -3,9 +3,12 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from agent.budget import TimeBank
 from agent.config import Config
 from agent.engine.base import SamplingParams
+from agent.errors import JournalError
 from agent.journal import Journal, RunRecord, create_run, read_run
 from agent.observer import Observer
 from agent.run import run_problems
@@ -83,3 +86,34 @@ def test_a_run_that_was_out_of_time_can_be_given_more(tmp_path: Path) -> None:
     )
     owed = [p.answer for p, s in zip(PROBLEMS, first, strict=True) if s.stop is StopReason.OUT_OF_TIME]
     assert [s.answer for s in second[-len(owed) :]] == owed
+
+
+def test_several_problems_in_flight_are_started_in_order_and_keep_the_engine_busy() -> None:
+    observer = Recorder()
+    alone = run(config_with(stopping__margin=9), ScriptedEngine(answer_own_number), Recorder())
+    solutions, spent = run(
+        config_with(stopping__margin=9, problems_in_flight=3), ScriptedEngine(answer_own_number), observer
+    )
+    assert [(s.problem_id, s.answer) for s in solutions] == [(p.id, p.answer) for p in PROBLEMS]
+    assert [problem.id for problem, *_ in observer.started] == [p.id for p in PROBLEMS]
+    assert spent < alone[1] / 2.5
+
+
+def test_with_several_in_flight_the_time_limit_holds_and_each_is_granted_more() -> None:
+    observer = Recorder()
+    config = config_with(budget__time_limit_seconds=60, budget__spread=1, problems_in_flight=3)
+    solutions, spent = run(config, ScriptedEngine(lambda prompt, params: "word " * 500), observer)
+    assert spent <= 60
+    assert [allowance for *_, allowance, _ in observer.started[:3]] == [30, 30, 30]
+    assert all(solution.stop is StopReason.DEADLINE for solution in solutions)
+
+
+def test_one_failing_problem_ends_the_others_in_flight_with_its_own_error() -> None:
+    class Full(Recorder):
+        def problem_solved(self, solution: Solution) -> None:
+            raise JournalError("the disk is full")
+
+    engine = ScriptedEngine(answer_own_number)
+    with pytest.raises(JournalError, match="full"):
+        run(config_with(problems_in_flight=3), engine, Full())
+    assert engine.running == 0

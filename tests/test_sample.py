@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 
 import pytest
 
-from agent.engine.base import SamplingParams
+from agent.engine.base import Chunk, Prompt, SamplingParams
+from agent.errors import EngineError
 from agent.sample import Lane, sample_seed
 from agent.types import Sample, SampleEnd, ToolStatus
 from tests.doubles import BREAK, PROBLEM, Recorder, ScriptedEngine, ScriptedSandbox, config_with, runtime
@@ -193,3 +195,58 @@ def test_seeds_depend_on_run_problem_and_index_alone() -> None:
     assert len(seeds) == 200
     assert all(0 <= seed < 2**31 for seed in seeds)
     assert sample_seed(7, "x", 3) == sample_seed(7, "x", 3)
+
+
+def test_a_box_that_is_open_already_is_filled_and_no_second_one_opened() -> None:
+    engine = ScriptedEngine(lambda prompt, params: "2} ok" if prompt.endswith("\\boxed{4") else "It is \\boxed{4")
+    sample = run_lane(engine, sample__max_tokens=3)
+    assert (sample.answer, sample.forced, sample.text.count("boxed")) == (42, True, 1)
+
+
+def test_thinking_beyond_its_cap_is_closed_and_the_answer_asked_for() -> None:
+    engine = asked_for("7}", "hmm and so on " * 200)
+    keys: dict[str, object] = {"sample__family": "qwq", "sample__max_thinking_tokens": 50}
+    sample = run_lane(engine, **keys)  # type: ignore[arg-type]
+    assert (sample.answer, sample.end, sample.forced) == (7, SampleEnd.TOKEN_LIMIT, True)
+    assert 50 <= sample.turns[0].tokens <= 50 + 64 and "</think>" in engine.prompts[-1]
+
+
+def test_the_cap_on_thinking_does_not_bind_what_follows_it() -> None:
+    engine = always(f"hmm </think> {'word ' * 150}\\boxed{{42}}")
+    sample = run_lane(engine, sample__family="qwq", sample__max_thinking_tokens=50)
+    assert (sample.answer, sample.end, sample.forced) == (42, SampleEnd.ANSWERED, False)
+
+
+def test_probes_ask_beside_the_stream_and_leave_no_trace_in_it() -> None:
+    engine = asked_for("7}", f"{'word ' * 99}so \\boxed{{42}}")
+    sample = run_lane(engine, sample__probe_tokens=30)
+    assert [(probe.tokens, probe.answer) for probe in sample.probes] == [(30, 7), (60, 7), (90, 7)]
+    assert (sample.answer, sample.text.count("boxed"), engine.running) == (42, 1, 0)
+
+
+def test_a_probe_of_a_dead_engine_is_no_probe() -> None:
+    engine = asked_for(f"7 {BREAK}", f"{'word ' * 60}so \\boxed{{42}}")
+    sample = run_lane(engine, sample__probe_tokens=30)
+    assert (sample.probes, sample.answer) == ((), 42)
+
+
+def test_a_stream_that_makes_progress_may_break_any_number_of_times() -> None:
+    def reply(prompt: str, params: SamplingParams) -> str:
+        return f"{'word ' * 20}{BREAK}" if prompt.count("word") < 200 else "\\boxed{42}"
+
+    sample = run_lane(ScriptedEngine(reply), engine__retries=0)
+    assert sample.end is SampleEnd.ENGINE_ERROR
+    sample = run_lane(ScriptedEngine(reply), engine__retries=1)
+    assert (sample.answer, len(sample.turns[0].resumed_at)) == (42, 10)
+
+
+def test_a_request_that_the_server_refuses_is_not_sent_again() -> None:
+    class Refusing(ScriptedEngine):
+        async def stream(self, prompt: Prompt, params: SamplingParams) -> AsyncGenerator[Chunk, None]:
+            self.prompts.append(str(prompt))
+            raise EngineError("answered 400", lasting=True)
+            yield Chunk("", 0)
+
+    engine = Refusing(lambda prompt, params: "")
+    assert run_lane(engine).end is SampleEnd.ENGINE_ERROR
+    assert len(engine.prompts) == 1

@@ -176,3 +176,21 @@ def test_whatever_the_lanes_do_the_allowance_holds_and_every_sample_is_told_once
     if solution.stop is not StopReason.OUT_OF_TIME:
         assert sorted(s.index for s in observer.samples) == list(range(len(drawn)))
     assert solution.samples_started == len(observer.samples)
+
+
+@pytest.mark.parametrize(("extension", "ends"), [(0.0, 100), (30.0, 130), (500.0, 150)])
+def test_time_in_which_the_engine_was_down_is_given_back(extension: float, ends: float) -> None:
+    """The engine is down for 50 s of the problem's 100."""
+
+    async def main() -> tuple[Solution, float]:
+        engine = ScriptedEngine(lanes(words(900, 42)))
+        engine.downtime = 7.0  # before this problem: no business of it
+        setting = runtime(engine, config_with(sample__count=1))
+        loop = asyncio.get_running_loop()
+        for second in range(1, 51):
+            loop.call_at(20 + second, setattr, engine, "downtime", 7.0 + second)
+        return await solve_problem(PROBLEM, setting, Allowance(100, 90, extension)), setting.clock()
+
+    solution, at = run_virtual(main())
+    assert solution.stop is StopReason.DEADLINE and solution.answer == 7
+    assert ends - 10 <= at <= ends

@@ -10,6 +10,7 @@ import statistics
 import tempfile
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,8 @@ def run(args: argparse.Namespace) -> None:
     console = Console(stderr=True)
     config = _config(args)
     with tempfile.TemporaryDirectory() as folder:
-        engine = open_engine(config, lambda name: fetch_model(name, console=console), Path(folder) / "engine.log")
+        fetch = partial(fetch_model, console=console)
+        engine = open_engine(config, fetch, Path(folder) / "engine.log", console.print)
         rounds = asyncio.run(_measure(config, engine, Path(folder), args.repeats, console))
     ratio = statistics.median(agent.per_second / bare.per_second for agent, bare in rounds)
     if args.json:

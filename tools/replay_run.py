@@ -71,6 +71,9 @@ class Collector:
     def problem_solved(self, solution: Solution) -> None:
         """Returned by the solver."""
 
+    def engine_noticed(self, text: str, at: float) -> None:
+        """Nothing befalls a recording."""
+
 
 @dataclass(frozen=True, slots=True)
 class RecordedSandbox:

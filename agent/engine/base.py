@@ -22,19 +22,31 @@ class SamplingParams:
     presence_penalty: float = 0.0
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    thinking_tokens: int | None = None  # the server may close the thinking there, if it can; not to be relied on
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """A piece of the stream: its text and how many tokens it counts for.
 
-    `finish` is set once, when generation ended by itself: "stop" (the model's turn is over) or "length". A last
-    chunk without text may correct the count of tokens.
+    `finish` is set once, when generation ended by itself: "stop" (the model's turn is over), "length" or "repetition"
+    (the server saw an endless loop). A last chunk without text may correct the count of tokens.
+
+    Servers that tell token ids fill `token_ids` and `logprobs` (natural logarithms, one for each token); `aligned`
+    says that `text` is exactly what these tokens spell (a piece may end inside a character, whose text comes later).
+    The first chunk then has the prompt's ids. The last one has the tokens of the prompt and how many of them were
+    in the server's cache, where it says so.
     """
 
     text: str
     tokens: int
     finish: str | None = None
+    token_ids: tuple[int, ...] = ()
+    logprobs: tuple[float, ...] = ()
+    aligned: bool = False
+    prompt_ids: tuple[int, ...] = ()
+    prompt_tokens: int | None = None
+    cached_tokens: int | None = None
 
 
 class Engine(Protocol):
@@ -54,6 +66,13 @@ class Engine(Protocol):
 
         Raises EngineError, with the text received so far, if the stream breaks off.
         """
+
+    async def tokenize(self, text: str) -> list[int] | None:
+        """The ids of a text that goes on from others; None where prompts are better given as text."""
+
+    @property
+    def downtime(self) -> float:
+        """Seconds in which it could not serve, since it was first ready; lanes get them back."""
 
     async def close(self) -> None:
         """Free what the engine holds and end its server if it is ours. May be called twice."""

@@ -16,7 +16,7 @@ from pathlib import Path
 import aiohttp
 
 from agent.engine.base import Chunk, Prompt, SamplingParams
-from agent.engine.http import HttpEngine, api_url
+from agent.engine.http import HttpEngine, api_url, complete_one_token
 from agent.engine.process import ServerProcess
 from agent.engine.slots import share_prompt
 from agent.errors import EngineError
@@ -33,6 +33,7 @@ class _Server:
 
     process: ServerProcess
     client: HttpEngine
+    url: str
     scratch: Path
 
     async def end(self) -> None:
@@ -103,6 +104,15 @@ class EmbeddedEngine:
             async for chunk in chunks:
                 yield chunk
 
+    async def tokenize(self, text: str) -> list[int] | None:
+        """None: llama.cpp's server tells no ids, and finds the common prefix of texts by itself."""
+        return None
+
+    @property
+    def downtime(self) -> float:
+        """0: a restart takes seconds."""
+        return 0.0
+
     async def close(self) -> None:
         """End the server and wait until it is gone. May be called twice."""
         async with self._starting:
@@ -115,25 +125,22 @@ class EmbeddedEngine:
             _check_port(self._port)
         scratch = Path(tempfile.mkdtemp(prefix="aimo-agent-"))
         try:
-            process = await ServerProcess.start(
-                self._command(scratch),
-                log_path=self._log_path,
-                seconds=self._start_seconds,
-                defaults=_ENVIRONMENT,
-            )
+            process = await ServerProcess.start(self._command(scratch), log_path=self._log_path, defaults=_ENVIRONMENT)
         except BaseException:
             shutil.rmtree(scratch)
             raise
-        server = _Server(process, self._client(process), scratch)
         try:
-            await _complete_one_token(self._client(process))
+            url = await process.announced(self._start_seconds)
+            server = _Server(process, self._client(url), url, scratch)
+            await complete_one_token(server.client)
         except BaseException:
-            await server.end()
+            await process.end()
+            shutil.rmtree(scratch, ignore_errors=True)
             raise
         return server
 
     async def _answers(self, server: _Server) -> bool:
-        probe = self._client(server.process)
+        probe = self._client(server.url)
         try:
             await probe.ready()
         except EngineError:
@@ -142,8 +149,8 @@ class EmbeddedEngine:
             await probe.close()
         return True
 
-    def _client(self, process: ServerProcess) -> HttpEngine:
-        return HttpEngine(api_url(process.url), stall_seconds=self._stall_seconds)
+    def _client(self, url: str) -> HttpEngine:
+        return HttpEngine(api_url(url), stall_seconds=self._stall_seconds)
 
     def _command(self, scratch: Path) -> list[str]:
         flags = {
@@ -157,7 +164,7 @@ class EmbeddedEngine:
 
     async def _share(self, server: _Server, prompt: str) -> None:
         with suppress(*_UNSHARED):
-            await share_prompt(server.process.url, prompt, server.scratch, seconds=self._stall_seconds)
+            await share_prompt(server.url, prompt, server.scratch, seconds=self._stall_seconds)
 
     async def _end(self) -> None:
         if self._server is not None:
@@ -176,12 +183,3 @@ def _check_port(port: int) -> None:
                 f"port {port} cannot be used ({error.strerror}): end the program that holds it, or set engine.port to "
                 f"another one or to 0 for any free one"
             ) from error
-
-
-async def _complete_one_token(client: HttpEngine) -> None:
-    try:
-        async with aclosing(client.stream("1 + 1 =", SamplingParams(max_tokens=1))) as chunks:
-            async for _ in chunks:
-                pass
-    finally:
-        await client.close()

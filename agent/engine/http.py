@@ -6,31 +6,51 @@ Works with vLLM, SGLang and llama.cpp's server; what differs between them is hid
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import AsyncGenerator, AsyncIterator
+import re
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 import aiohttp
 
 from agent.engine.base import Chunk, Prompt, SamplingParams
+from agent.engine.wire import chunk as read_chunk
+from agent.engine.wire import events
 from agent.errors import EngineError
 
 _CONNECT_SECONDS = 10.0
 _LONGEST_LINE = 1 << 22
 _BROKEN = (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError)
+_TRY_AGAIN = (408, 429)  # refusals that may pass; the other ones below 500 do not
+# Versions of vLLM from which on a request may have these.
+_REPETITION_DETECTION = (0, 17)
+_THINKING_BUDGET = (0, 20)
+# A tail of 512 tokens or more that is one cycle: twelve dozens of zeros in a matrix are none. Any period up to 32 has a
+# multiple among these sizes; the server looks at each of them for every token, so they are few.
+_LOOP = {"min_pattern_size": 128, "max_pattern_size": 160, "min_count": 4}
 
 
 class HttpEngine:
     """An engine behind a base URL such as `http://127.0.0.1:8000/v1`.
 
     `model` is the name that the server knows; None takes the first that it lists. A stream that sends nothing for
-    `stall_seconds` is broken.
+    `stall_seconds` is broken. `thinking_budget` says that the server was started with a reasoning parser, without
+    which it refuses a limit on the thinking.
     """
 
-    def __init__(self, base_url: str, *, model: str | None = None, stall_seconds: float = 120.0) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        model: str | None = None,
+        stall_seconds: float = 120.0,
+        thinking_budget: bool = False,
+    ) -> None:
         self._base_url = base_url.rstrip("/")
         self._model = model
         self._stall_seconds = stall_seconds
+        self._thinking_budget = thinking_budget
+        self._vllm: tuple[int, ...] = ()  # version of the server if it is vLLM
         self._client: aiohttp.ClientSession | None = None
 
     async def ready(self) -> None:
@@ -38,7 +58,7 @@ class HttpEngine:
         try:
             async with self._session().get(f"{self._base_url}/models") as response:
                 if response.status != 200:
-                    raise EngineError(await self._refusal(response))
+                    raise await self._refusal(response)
                 listing = await response.json(content_type=None)
                 names = [str(model["id"]) for model in listing["data"]]
         except (*_BROKEN, KeyError, TypeError) as error:
@@ -49,6 +69,7 @@ class HttpEngine:
             if not names:
                 raise EngineError(f"the engine at {self._base_url} serves no model; start it with one")
             self._model = names[0]
+        self._vllm = await self._version()
 
     async def warm(self, prompt: str) -> None:
         """Nothing to do: servers behind a URL share prefixes by themselves."""
@@ -63,9 +84,9 @@ class HttpEngine:
                 f"{self._base_url}/completions", json=self._body(prompt, params)
             ) as response:
                 if response.status != 200:
-                    raise EngineError(await self._refusal(response))
-                async for event in _events(response.content):
-                    chunk = _chunk(event, counted)
+                    raise await self._refusal(response)
+                async for event in events(response.content):
+                    chunk = read_chunk(event, counted)
                     counted += chunk.tokens
                     finished = finished or chunk.finish is not None
                     received.append(chunk.text)
@@ -76,6 +97,32 @@ class HttpEngine:
             ) from error
         if not finished:
             raise EngineError(f"the stream from {self._base_url} ended early", received="".join(received))
+
+    @property
+    def downtime(self) -> float:
+        """0: how long a server behind a URL was down is not known."""
+        return 0.0
+
+    async def healthy(self) -> bool:
+        """Whether the server says that it is well; one of vLLM whose engine has died says no."""
+        try:
+            async with asyncio.timeout(_CONNECT_SECONDS), self._session().get(f"{self._root}/health") as response:
+                return response.status == 200
+        except _BROKEN:
+            return False
+
+    async def tokenize(self, text: str) -> list[int] | None:
+        """The ids of the text, without a start token; None unless the server is a vLLM that answers."""
+        if not self._vllm:
+            return None
+        body = {"model": self._model, "prompt": text, "add_special_tokens": False}
+        try:
+            async with self._session().post(f"{self._root}/tokenize", json=body) as response:
+                if response.status != 200:
+                    return None
+                return [int(token) for token in (await response.json())["tokens"]]
+        except (*_BROKEN, KeyError, TypeError):
+            return None
 
     async def close(self) -> None:
         """Close all connections."""
@@ -105,12 +152,34 @@ class HttpEngine:
             "stream": True,
             "stream_options": {"include_usage": True},
         }
-        optional = {"model": self._model, "seed": params.seed, "stop": list(params.stop) or None}
+        optional: dict[str, Any] = {"model": self._model, "seed": params.seed, "stop": list(params.stop) or None}
+        if self._vllm:
+            optional |= {"return_token_ids": True, "logprobs": 0}
+        if self._vllm >= _REPETITION_DETECTION:
+            optional["repetition_detection"] = _LOOP
+        if self._thinking_budget and self._vllm >= _THINKING_BUDGET:
+            optional["thinking_token_budget"] = params.thinking_tokens
         return body | {key: value for key, value in optional.items() if value is not None}
 
-    async def _refusal(self, response: aiohttp.ClientResponse) -> str:
+    @property
+    def _root(self) -> str:
+        return self._base_url.removesuffix("/v1")
+
+    async def _version(self) -> tuple[int, ...]:
+        """The version of vLLM that serves; () if another server does. Others may have no such page, or any page."""
+        try:
+            async with self._session().get(f"{self._root}/version") as response:
+                if response.status != 200:
+                    return ()
+                version = (await response.json(content_type=None))["version"]
+                return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+        except (*_BROKEN, KeyError, TypeError):
+            return ()
+
+    async def _refusal(self, response: aiohttp.ClientResponse) -> EngineError:
         text = (await response.content.read(500)).decode("utf-8", "replace").strip()
-        return f"the engine at {self._base_url} answered {response.status}: {text}"
+        lasting = 400 <= response.status < 500 and response.status not in _TRY_AGAIN
+        return EngineError(f"the engine at {self._base_url} answered {response.status}: {text}", lasting=lasting)
 
 
 def api_url(url: str) -> str:
@@ -123,38 +192,11 @@ def api_url(url: str) -> str:
     return base if base.endswith("/v1") else f"{base}/v1"
 
 
-async def _events(content: aiohttp.StreamReader) -> AsyncIterator[dict[str, Any]]:
-    """The JSON objects of a stream of server-sent events. Raises ValueError on anything else."""
-    async for line in content:
-        if not line.startswith(b"data:"):
-            continue
-        data = line[5:].strip()
-        if data == b"[DONE]":
-            return
-        event = json.loads(data)
-        if not isinstance(event, dict):
-            raise ValueError(f"unexpected event {data[:80]!r}")
-        if "error" in event:
-            raise ValueError(f"the server says {str(event['error'])[:300]}")
-        yield event
-
-
-def _chunk(event: dict[str, Any], counted: int) -> Chunk:
-    """What one event adds, given the tokens counted before it.
-
-    A piece of text counts as one token until the server says how many there were in all.
-    """
-    choices = event.get("choices") or [{}]
-    try:
-        text = choices[0].get("text") or ""
-        finish = choices[0].get("finish_reason")
-        usage = event.get("usage")
-        tokens = int(usage["completion_tokens"]) - counted if usage else int(bool(text))
-        if not text.isascii():
-            text = text.encode("utf-8", "replace").decode("utf-8")
-    except (AttributeError, KeyError, TypeError, IndexError) as error:
-        raise ValueError(f"unexpected event {str(event)[:120]}") from error
-    return Chunk(text, tokens, finish)
+async def complete_one_token(engine: HttpEngine) -> None:
+    """Ask for one token, which shows that the server computes. Raises EngineError."""
+    async with aclosing(engine.stream("1 + 1 =", SamplingParams(max_tokens=1))) as chunks:
+        async for _ in chunks:
+            pass
 
 
 def _brief(error: Exception) -> str:

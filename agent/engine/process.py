@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import signal
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -13,32 +14,37 @@ from pathlib import Path
 from agent.errors import EngineError
 
 _QUOTED_LINES = 3
-_TAIL_BYTES = 8_192
+_TAIL_BYTES = 1 << 16
+_LONGEST_QUOTE = 400
 _STAMP = re.compile(r"^[\d.]+ [A-Z] ")  # of a line of llama.cpp: minutes.seconds.millis.micros and the level
-_ERROR = re.compile(r"^[\d.]+ E ")
+# The cause of a failure: an error of llama.cpp, or the exception that a Python server ended with.
+_ERROR = re.compile(r"^[\d.]+ E (?P<llama>.*)|(?:^|\s)(?P<python>(?:[a-z_]+\.)*[A-Z]\w*(?:Error|Exception): .*)")
+_GRACE_SECONDS = 15.0  # for a guardian to end its server
 
 
 class ServerProcess:
     """A running server in a session of its own, so that Ctrl-C in the terminal does not reach it.
 
-    Its standard input is a pipe from us that closes when we end, however we end. `url` is the first line it printed.
+    Its standard input is a pipe from us that closes when we end, however we end. Its output is appended to the log.
     """
 
-    def __init__(self, process: asyncio.subprocess.Process, url: str, log_path: Path, log_start: int) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, log_path: Path, log_start: int, *, guarded: bool) -> None:
         self._process = process
         self._log_path = log_path
         self._log_start = log_start
-        self.url = url
+        self._guarded = guarded
 
     @classmethod
     async def start(
-        cls, command: Sequence[str], *, log_path: Path, seconds: float, defaults: Mapping[str, str]
+        cls, command: Sequence[str], *, log_path: Path, defaults: Mapping[str, str], guarded: bool = False
     ) -> ServerProcess:
-        """Start the command and wait for the line with its URL; its standard error is appended to the log.
+        """Start the command; `defaults` are environment variables that it gets where ours does not set them.
 
-        `defaults` are environment variables that it gets where ours does not set them.
-        Raises EngineError, quoting the log, if that has not come after `seconds`, or if the process ends without it.
+        A `guarded` server is one that does not watch its standard input, or has children: a guardian process ends it
+        with all of them. Raises EngineError if it cannot be started.
         """
+        if guarded:
+            command = [sys.executable, "-m", "agent.engine.guardian", *command]
         try:
             log_path.parent.mkdir(parents=True, exist_ok=True)
             with log_path.open("ab") as log:
@@ -46,47 +52,66 @@ class ServerProcess:
                 process = await asyncio.create_subprocess_exec(
                     *command,
                     stdin=asyncio.subprocess.PIPE,
-                    stdout=asyncio.subprocess.PIPE,
+                    stdout=log if guarded else asyncio.subprocess.PIPE,
                     stderr=log,
                     start_new_session=True,
                     env={**defaults, **os.environ},
                 )
         except OSError as error:
             raise EngineError(f"the engine's server cannot be started: {error}") from error
-        server = cls(process, "", log_path, start)
-        try:
-            server.url = await server._announced(seconds)
-        except BaseException:
-            await server.end()
-            raise
-        return server
+        return cls(process, log_path, start, guarded=guarded)
 
-    async def end(self) -> None:
-        """Kill the process and wait until it is gone. May be called twice."""
-        if self._process.returncode is None:
-            # Not `Process.kill`: of a process that has just died it takes the status that asyncio waits for.
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-        await self._process.communicate()
+    async def announced(self, seconds: float) -> str:
+        """The first line that an unguarded server prints, which is its URL.
 
-    async def _announced(self, seconds: float) -> str:
+        Raises EngineError, quoting the log, if that has not come after `seconds`, or if the process ends without it.
+        """
         assert self._process.stdout is not None
         try:
             async with asyncio.timeout(seconds):
                 line = await self._process.stdout.readline()
                 if line:
                     return line.decode().strip()
-                status = await self._process.wait()
+                await self._process.wait()
         except TimeoutError:
-            raise EngineError(f"the engine's server was not up after {seconds:g} s: {self._complaint()}") from None
-        raise EngineError(f"the engine's server ended with status {status} at its start: {self._complaint()}")
+            raise EngineError(f"the engine's server was not up after {seconds:g} s: {self.complaint()}") from None
+        raise self.died("at its start")
 
-    def _complaint(self) -> str:
+    async def wait(self) -> None:
+        """Return when the process has ended."""
+        await self._process.wait()
+
+    @property
+    def running(self) -> bool:
+        """Whether the process has not ended."""
+        return self._process.returncode is None
+
+    def died(self, when: str) -> EngineError:
+        """What to raise for a process that has ended by itself."""
+        return EngineError(
+            f"the engine's server ended with status {self._process.returncode} {when}: {self.complaint()}"
+        )
+
+    async def end(self) -> None:
+        """End the process and wait until it is gone. May be called twice."""
+        if self.running and self._guarded:
+            assert self._process.stdin is not None
+            self._process.stdin.close()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_GRACE_SECONDS):
+                    await self._process.wait()
+        if self.running:
+            # Not `Process.kill`: of a process that has just died it takes the status that asyncio waits for.
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        await self._process.communicate()
+
+    def complaint(self) -> str:
         """The first error in its log, which is the cause of the others, else its last lines."""
         with self._log_path.open("rb") as log:
             log.seek(max(self._log_start, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
             lines = log.read().decode("utf-8", "replace").splitlines()
-        errors = [line for line in lines if _ERROR.match(line)]
-        quoted = errors[:1] or lines[-_QUOTED_LINES:]
-        cause = " / ".join(_STAMP.sub("", line).strip() for line in quoted) or "it wrote nothing"
+        errors = [found["llama"] or found["python"] for line in lines if (found := _ERROR.search(line))]
+        quoted = errors[:1] or [_STAMP.sub("", line) for line in lines[-_QUOTED_LINES:]]
+        cause = " / ".join(line.strip() for line in quoted)[:_LONGEST_QUOTE] or "it wrote nothing"
         return f"{cause} (log: {self._log_path})"

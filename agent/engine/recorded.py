@@ -11,7 +11,6 @@ from typing import cast
 
 from agent.engine.base import Chunk, Prompt, SamplingParams
 from agent.engine.roofline import Hardware, steps_within
-from agent.prompts import BOX_OPEN
 
 _CHARS_PER_TOKEN = 4
 _FORCED_TOKENS = 20
@@ -150,7 +149,7 @@ class RecordedEngine:
         if self._decoder is None:
             self._decoder = Decoder(self._hardware, asyncio.get_running_loop())
         seed = cast(int, params.seed)
-        turn = self._asked(seed) if _asks(prompt) else self._turns.get(seed, RecordedTurn("", 0, "length"))
+        turn = self._asked(seed) if _asks(params) else self._turns.get(seed, RecordedTurn("", 0, "length"))
         if turn.tokens > params.max_tokens:
             turn = RecordedTurn("", params.max_tokens, "length")
         if turn.tokens:
@@ -161,6 +160,15 @@ class RecordedEngine:
                 yield Chunk("", self._play(seed, self._decoder.cut(stretch)))
                 raise
         yield Chunk(turn.text, self._play(seed, turn.tokens), turn.finish)
+
+    async def tokenize(self, text: str) -> list[int] | None:
+        """Prompts are text."""
+        return None
+
+    @property
+    def downtime(self) -> float:
+        """None: it always serves."""
+        return 0.0
 
     async def close(self) -> None:
         """Nothing to free."""
@@ -177,5 +185,6 @@ class RecordedEngine:
         return RecordedTurn(lane.asked, _FORCED_TOKENS, "stop")
 
 
-def _asks(prompt: Prompt) -> bool:
-    return isinstance(prompt, str) and prompt.endswith(BOX_OPEN)
+def _asks(params: SamplingParams) -> bool:
+    """Whether an answer is asked for: such a request alone ends with its line."""
+    return "\n" in params.stop

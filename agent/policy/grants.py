@@ -12,18 +12,13 @@ from agent.config import BudgetConfig, GrantRule
 class Bank:
     """The bank before a problem: seconds `left`, `problems_left` with this one, seconds `used` by each one before.
 
-    `limit` is the whole run's.
+    `mean` is an equal slice of the whole run.
     """
 
     left: float
     problems_left: int
-    limit: float
+    mean: float
     used: tuple[float, ...]
-
-    @property
-    def mean(self) -> float:
-        """An equal slice of the whole run."""
-        return self.limit / (self.problems_left + len(self.used))
 
 
 def spread(bank: Bank, budget: BudgetConfig) -> float:

@@ -57,8 +57,9 @@ class ForkServerSandbox:
         self._closed = True
         for session in list(self._sessions):
             await session.close()
-        while self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+        while tasks := set(self._tasks):
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self._tasks -= tasks  # from Python 3.12 on, gather may return before the callbacks of ended tasks have run
         while self._pool:
             await self.bury(self._pool.pop())
         async with self._starting:

@@ -101,8 +101,9 @@ class LineServer:
 
     async def finish(self) -> None:
         """Wait until every line is answered."""
-        while self._tasks:
-            await asyncio.gather(*self._tasks)
+        while tasks := set(self._tasks):
+            await asyncio.gather(*tasks)
+            self._tasks -= tasks  # see ForkServerSandbox.close
 
     async def _serve(self, request: Request, lane: _Lane) -> None:
         async with lane.lock, self._busy:
