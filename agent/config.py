@@ -97,6 +97,7 @@ class VotingConfig(Section):
 
     forced_weight: float = Field(0.5, gt=0, le=1)
     code_bonus: float = Field(0.0, ge=0)  # added where the sample's last tool output is its answer
+    confidence_bonus: float = Field(0.0, ge=0)  # added in full where the model was certain of its last tokens
 
 
 StoppingRule = Literal[
@@ -128,7 +129,7 @@ class StoppingConfig(Section):
     margin: float = Field(3.0, gt=0)  # weight by which the leader must lead
     confidence: float = Field(0.95, gt=0, lt=1)  # of the rule "beta"
     votes: int = Field(4, ge=1)  # of the rule "agree"
-    waits: tuple[float, float, float] = (3.0, 2.0, 1.2)
+    waits: tuple[float, float, float] = (3.0, 2.0, 1.4)
     slack: float = Field(0.5, ge=0)
     shares: float = Field(1.0, gt=0)
     scatter: int = Field(4, ge=1)

@@ -29,13 +29,13 @@ from tests.recordings import TRACES, write_traces
 from tests.test_stopping import progress
 from tools.replay import main
 from tools.replay_bounds import Course, clairvoyant, knapsack
-from tools.replay_policies import BUDGETS, ENTRIES, OURS, STOPS, policy_keys
-from tools.replay_recordings import load_recordings
+from tools.replay_policies import BUDGETS, ENTRIES, OURS, STOPS, VOTES, policy_keys
+from tools.replay_recordings import Recording, load_recordings
 from tools.replay_run import Setting, draw_run, play_run, replay_config
 from tools.replay_stats import Ratio, interval, mean_ratio, resamples
 
 CONSTANT = HARDWARE["constant"]
-NAMES = [*STOPS, *BUDGETS, *ENTRIES]
+NAMES = [*STOPS, *BUDGETS, *VOTES, *ENTRIES]
 
 
 def replayed(capsys: pytest.CaptureFixture[str], *argv: str | Path) -> Any:
@@ -233,42 +233,67 @@ def test_answers_that_are_no_small_integers_are_votes_all_the_same(tmp_path: Pat
 
 def test_a_lane_that_is_asked_may_be_assumed_to_answer(traces: Path) -> None:
     never, late = (load_recordings([traces], asked_from)[0] for asked_from in (math.inf, 0.5))
-    asking = {"budget.answer_reserve_seconds=2"}
-    name = ",".join(["equal-slice", "stopping.rule=all", *asking])
     tight = setting(12 * 60)
-    forced = []
-    for recording in (never, late):
-        _, samples = play_run(replay_config(name, recording, tight), recording, tight, 0)
-        forced.append(sum(sample.forced and sample.answer is not None for drawn in samples for sample in drawn))
-    assert forced[0] == 0 < forced[1]
+
+    def forced(recording: Recording, policy: str) -> int:
+        _, samples = play_run(replay_config(policy, recording, tight), recording, tight, 0)
+        return sum(sample.forced and sample.answer is not None for drawn in samples for sample in drawn)
+
+    assert forced(never, "wait-for-all+equal-slice") == 0
+    assert forced(late, "wait-for-all+equal-slice") > 0
+    assert forced(late, "wait-for-all+equal-slice+no-forced-vote") == 0
 
 
-def test_a_journal_is_replayed_with_its_tools_and_turns(tmp_path: Path) -> None:
-    """A recorded run, played again with all its samples and ample time, gives the same answers."""
+def recorded_run(directory: Path) -> Recording:
+    """A run of three problems in which every sample runs code and is right."""
 
     def reply(prompt: str, params: SamplingParams) -> str:
         number = int(prompt.split("Problem ")[1][0])
         if "print(" not in prompt:
-            return f"Let me see.\n```python\nprint({number} + {(params.seed or 0) % 3 // 2})\n```\n"
+            return f"Let me see.\n```python\nprint({number})\n```\n"
         return f"so it is \\boxed{{{number}}}"
 
     problems = [Problem(f"p{n}", f"Problem {n}?", n) for n in range(3)]
     config = config_with(sample__count=4, stopping__rule="all", budget__time_limit_seconds=4_000)
-    create_run(tmp_path / "run", config, problems)
-    journal = Journal(tmp_path / "run")
+    create_run(directory, config, problems)
+    journal = Journal(directory)
 
     async def record() -> None:
         bank = TimeBank(config.time_limit_seconds, asyncio.get_running_loop().time)
-        await run_problems(problems, config, ScriptedEngine(reply), ScriptedSandbox(seconds=2.0), journal, bank)
+        await run_problems(problems, config, ScriptedEngine(reply), ScriptedSandbox("42", 2.0), journal, bank)
 
     run_virtual(record())
     journal.close()
-    recording = load_recordings([tmp_path / "run"])[0]
+    return load_recordings([directory])[0]
+
+
+def test_a_journal_is_replayed_with_its_tools_and_turns(tmp_path: Path) -> None:
+    """A recorded run, played again with all its samples and ample time, gives the same answers."""
+    recording = recorded_run(tmp_path / "run")
     whole = setting(samples=4, problems=3)
     played, samples = play_run(replay_config("wait-for-all", recording, whole), recording, whole, 0)
     assert all(problem.correct for problem in played)
-    assert all(len(sample.tool_runs) == 1 for drawn in samples for sample in drawn)
+    assert all([run.output for run in sample.tool_runs] == ["42"] for drawn in samples for sample in drawn)
     assert all(sample.seconds > 2 for drawn in samples for sample in drawn)
+
+
+def test_log_probabilities_of_a_journal_vote_in_a_replay(tmp_path: Path) -> None:
+    recorded_run(tmp_path / "run")
+    whole = setting(samples=4, problems=3)
+    lines = (tmp_path / "run" / "journal.jsonl").read_text(encoding="utf-8").splitlines()
+    changed = []
+    for line in lines:
+        entry = json.loads(line)
+        if entry["kind"] == "sample":
+            unsure = entry["index"] == 0
+            entry |= {"mean_logprob": -0.5, "tail_logprob": -3.0 if unsure else -0.1}
+        changed.append(json.dumps(entry))
+    (tmp_path / "run" / "journal.jsonl").write_text("\n".join(changed) + "\n", encoding="utf-8")
+    recording = load_recordings([tmp_path / "run"])[0]
+    _, samples = play_run(replay_config("wait-for-all+confidence-vote", recording, whole), recording, whole, 0)
+    tails = sorted(sample.tail_logprob or 0.0 for sample in samples[0])
+    assert tails == pytest.approx([-3.0, -0.1, -0.1, -0.1])
+    assert all(sample.mean_logprob == pytest.approx(-0.5) for drawn in samples for sample in drawn)
 
 
 def test_problems_of_a_run_without_truths_cannot_be_judged(tmp_path: Path) -> None:

@@ -84,3 +84,33 @@ def test_only_the_last_printed_integer_agrees() -> None:
     assert not code_agrees(printed("42.5", 42))
     assert not code_agrees(printed("", 42))
     assert not code_agrees(sample(42))
+
+
+def test_who_is_surer_of_the_last_tokens_wins_a_tie_and_no_more() -> None:
+    unsure, certain = sample(5, tokens=1, tail_logprob=-2.0), sample(9, tokens=20, tail_logprob=-0.1)
+    assert [vote.answer for vote in tally([unsure, certain], VOTING).votes] == [9, 5]
+    assert [vote.answer for vote in tally([unsure, unsure, certain], VOTING).votes] == [5, 9]
+
+
+def test_a_bonus_for_confidence_is_bounded() -> None:
+    voting = VotingConfig(confidence_bonus=0.5)
+    certain = sample(9, tail_logprob=0.0)
+    leader = tally([certain, sample(5), sample(5)], voting).leader
+    assert leader is not None
+    assert leader.answer == 5
+    assert tally([certain], voting).votes[0].weight == largest_weight(voting) == 1.5
+    assert tally([sample(9)], voting).votes[0].weight == 1
+
+
+@given(
+    st.lists(
+        st.builds(lambda answer, tail: sample(answer, tail_logprob=tail), st.integers(0, 2), st.floats(-9, 0)),
+        max_size=9,
+    ),
+    st.randoms(use_true_random=False),
+)
+def test_confidence_does_not_make_the_order_matter(drawn: list[Sample], rng: random.Random) -> None:
+    voting = VotingConfig(confidence_bonus=0.7)
+    shuffled = drawn[:]
+    rng.shuffle(shuffled)
+    assert tally(drawn, voting) == tally(shuffled, voting)

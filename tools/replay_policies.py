@@ -40,6 +40,11 @@ BUDGETS: Mapping[str, Keys] = {
     "spread-1.5": _grant("spread", spread=1.5),
     "spread-2": _grant("spread", spread=2),
 }
+VOTES: Mapping[str, Keys] = {
+    "code-vote": {"voting.code_bonus": 0.5},
+    "confidence-vote": {"voting.confidence_bonus": 0.5},
+    "no-forced-vote": {"budget.answer_reserve_seconds": 0},
+}
 OURS = "patience"
 ENTRIES: Mapping[str, Keys] = {
     OURS: {"stopping.rule": "patience", "budget.rule": "spread"},
@@ -51,10 +56,12 @@ PUBLISHED = [name for name in [*STOPS, *BUDGETS, *ENTRIES] if name != OURS]
 
 POLICY_HELP = f"""\
 A policy is named by a stopping rule, a budget rule, both as STOP+BUDGET, or an entry; a stopping rule alone takes the
-budget rule {DEFAULT_BUDGET}, a budget rule alone the stopping rule {DEFAULT_STOP}. Keys of the configuration may
-follow, as in patience,stopping.scatter=3.
+budget rule {DEFAULT_BUDGET}, a budget rule alone the stopping rule {DEFAULT_STOP}. A voting rule may be added, as in
+patience+code-vote (it shows on journals that have the signal), and keys of the configuration may follow, as in
+patience,stopping.scatter=3.
   stopping rules  {", ".join(STOPS)}
   budget rules    {", ".join(BUDGETS)}
+  voting rules    {", ".join(VOTES)}
   entries         {", ".join(ENTRIES)} ({OURS} is the default of the profiles)
   all             every name above"""
 
@@ -63,12 +70,11 @@ def policy_keys(name: str) -> dict[str, Any]:
     """The configuration keys of a named policy. Raises InputError, listing the names, if there is none."""
     plain, *settings = name.split(",")
     keys: dict[str, Any] = {}
+    known = [*STOPS, *BUDGETS, *VOTES, *ENTRIES]
     for part in plain.split("+"):
-        found = STOPS.get(part) or BUDGETS.get(part) or ENTRIES.get(part)
+        found = STOPS.get(part) or BUDGETS.get(part) or VOTES.get(part) or ENTRIES.get(part)
         if found is None:
-            raise InputError(
-                f"no policy {part!r}: give one of {', '.join([*STOPS, *BUDGETS, *ENTRIES])}, or STOP+BUDGET"
-            )
+            raise InputError(f"no policy {part!r}: give one of {', '.join(known)}, or several with + between")
         keys |= found
     if "budget.rule" not in keys:
         keys |= BUDGETS[DEFAULT_BUDGET]

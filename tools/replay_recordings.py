@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from agent.confidence import TAIL_TOKENS
 from agent.engine.recorded import RecordedLane, RecordedTurn
 from agent.errors import InputError
 from agent.fences import FenceScanner
@@ -16,6 +17,7 @@ from agent.journal import CONFIG_FILE, read_run
 from agent.types import Problem, Sample, SampleEnd, ToolRun
 
 LARGEST_ANSWER = 99_999  # that the edition of a replay allows; other answers get a number of their own below it
+_ASKING_SECONDS = 10.0  # what the profiles keep for it
 
 _LAST_FINISH = {SampleEnd.ANSWERED: "stop", SampleEnd.NO_ANSWER: "stop"}
 
@@ -30,11 +32,16 @@ class RecordedProblem:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """All that one source recorded: a model's trace file or a run directory; `tool_runs` are found by their code."""
+    """All that one source recorded: a model's trace file or a run directory.
+
+    `tool_runs` are found by their code. `answer_reserve` are the seconds kept for asking unfinished lanes, 0 where it
+    is not known what they would say.
+    """
 
     name: str
     problems: tuple[RecordedProblem, ...]
     tool_runs: dict[str, ToolRun] = field(default_factory=dict)
+    answer_reserve: float = 0.0
 
 
 def load_recordings(paths: Sequence[Path], asked_from: float = math.inf) -> list[Recording]:
@@ -76,7 +83,7 @@ def _from_traces(path: Path, asked_from: float) -> Recording:
                 ) from error
     if not problems:
         raise InputError(f"{path} holds no recorded problem: give a trace file with a line a problem")
-    return Recording(model, tuple(problems))
+    return Recording(model, tuple(problems), answer_reserve=0.0 if math.isinf(asked_from) else _ASKING_SECONDS)
 
 
 def _problem(row: dict[str, Any], asked_from: float) -> RecordedProblem:
@@ -117,7 +124,7 @@ def _from_run(directory: Path) -> Recording:
             problems.append(RecordedProblem(problem, lanes))
     if not problems:
         raise InputError(f"{directory} has no problem with both a true answer and samples: give another run directory")
-    return Recording(directory.name, tuple(problems), tool_runs)
+    return Recording(directory.name, tuple(problems), tool_runs, record.config.budget.answer_reserve_seconds)
 
 
 def _lane(sample: Sample) -> RecordedLane:
@@ -129,6 +136,15 @@ def _lane(sample: Sample) -> RecordedLane:
         played.append(RecordedTurn(turn.text, turn.tokens, None if closed else "stop"))
     if played and sample.turns[len(played) - 1].tool_run is None:
         last = played[-1]
-        played[-1] = RecordedTurn(last.text, last.tokens, _LAST_FINISH.get(sample.end, "length"))
+        finish = _LAST_FINISH.get(sample.end, "length")
+        played[-1] = RecordedTurn(last.text, last.tokens, finish, _logprobs(sample))
     asked = sample.turns[-1].text if sample.forced else ""
     return RecordedLane(tuple(played), asked, sum(turn.tokens for turn in turns) if sample.forced else math.inf)
+
+
+def _logprobs(sample: Sample) -> tuple[float, ...]:
+    """Values with the two means that the journal has, of all tokens and of the last ones."""
+    mean, tail = sample.mean_logprob, sample.tail_logprob
+    if mean is None or tail is None:
+        return ()
+    return (2 * mean - tail,) * TAIL_TOKENS + (tail,) * TAIL_TOKENS

@@ -105,7 +105,7 @@ class _RecordedSession:
 def replay_config(policy: str, recording: Recording, setting: Setting) -> Config:
     """The configuration of a run under the named policy: that of the profile, without what a replay cannot have.
 
-    A trace tells no time of asking, so nothing is kept for it there; floor and ceiling would hide the policy's own.
+    Floor and ceiling would hide the policy's own choices.
     """
     keys = {
         "engine.context_tokens": 10**8,
@@ -117,7 +117,7 @@ def replay_config(policy: str, recording: Recording, setting: Setting) -> Config
         "budget.time_limit_seconds": setting.limit,
         "budget.floor_seconds": 0,
         "budget.ceiling_seconds": NO_LIMIT,
-        "budget.answer_reserve_seconds": 0,
+        "budget.answer_reserve_seconds": recording.answer_reserve,
         "seed": setting.seed,
     }
     return load_config("qwq", keys | policy_keys(policy))

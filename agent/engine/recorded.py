@@ -19,11 +19,15 @@ _ROUNDING = 1e-6  # of a step
 
 @dataclass(frozen=True, slots=True)
 class RecordedTurn:
-    """A recorded stretch of generated text; `finish` is why it ended, None where a code block ended it."""
+    """A recorded stretch of generated text; `finish` is why it ended, None where a code block ended it.
+
+    `logprobs` stand for those of its tokens: they need not be as many, but have their means.
+    """
 
     text: str
     tokens: int
     finish: str | None
+    logprobs: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +163,7 @@ class RecordedEngine:
             except asyncio.CancelledError:
                 yield Chunk("", self._play(seed, self._decoder.cut(stretch)))
                 raise
-        yield Chunk(turn.text, self._play(seed, turn.tokens), turn.finish)
+        yield Chunk(turn.text, self._play(seed, turn.tokens), turn.finish, logprobs=turn.logprobs)
 
     async def tokenize(self, text: str) -> list[int] | None:
         """Prompts are text."""
