@@ -145,7 +145,7 @@ class BudgetConfig(Section):
 
     rule: GrantRule = "spread"
     time_limit_seconds: float = Field(0.0, ge=0)
-    spread: float = Field(5.0, ge=1)
+    spread: float = Field(8.0, ge=1)
     lanes_per_pace: float = Field(6.0, ge=0)
     min_lanes: int = Field(3, ge=1)
     floor_seconds: float = Field(10.0, ge=0)

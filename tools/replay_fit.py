@@ -33,14 +33,14 @@ BASELINE = "aimo3-clamp"
 MOST_LOST = 0.002  # of accuracy against waiting for all, where stopping alone is fitted
 
 _STOPPING = {
-    "stopping.waits": ("2:1.5:1.1", "3:1.5:1.1", "3:2:1.1", "3:2:1.3", "3:2:1.5", "4:2:1.2", "4:3:1.5"),
+    "stopping.waits": ("2:1.5:1.2", "3:1.5:1.2", "3:2:1.2", "3:2:1.6", "3:2.5:1.4", "4:2:1.4", "4:3:1.6"),
     "stopping.scatter": ("3", "5", "6"),
     "stopping.margin": ("2", "4"),
 }
 _BANK = {
     "stopping.slack": ("0", "0.25", "0.75"),
     "stopping.shares": ("0.8", "1.25", "1.5"),
-    "budget.spread": ("3", "4", "8"),
+    "budget.spread": ("3", "5", "12"),
     "budget.lanes_per_pace": ("4", "5", "8", "12"),
     "budget.min_lanes": ("1", "2", "4"),
 }
