@@ -10,18 +10,20 @@ import json
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from agent.cli import seconds
 from agent.engine.roofline import HARDWARE
-from agent.errors import AgentError, InputError
+from agent.errors import InputError
+from tools.command_line import run_command
 from tools.replay_policies import BUDGETS, ENTRIES, OURS, POLICY_HELP, STOPS
 from tools.replay_recordings import Recording, load_recordings
 from tools.replay_run import NO_LIMIT, Setting, replay_config
-from tools.replay_stop import replay_stop_only
+from tools.replay_stop import StopOnly, replay_stop_only
 from tools.replay_view import comparison_line, draw_chart, stop_json, stop_table, whole_json, whole_table
 from tools.replay_whole import Whole, replay_whole
 
@@ -30,77 +32,78 @@ _DEFAULT_LIMIT = 18_000.0  # AIMO-2 and AIMO-3: five hours
 _CHART_STEPS = (0.5, 0.75, 1.0, 1.5, 2.0)  # times the limit
 
 
+@dataclass(frozen=True, slots=True)
+class _Experiment:
+    """What is asked for, on which recordings, under which policies."""
+
+    args: argparse.Namespace
+    recordings: Sequence[Recording]
+    policies: Sequence[str]
+    setting: Setting
+    console: Console
+
+    def play(self, limit: float) -> Whole:
+        """Whole runs under a time limit in seconds."""
+        setting = replace(self.setting, limit=limit)
+        bounds = not self.args.no_bounds
+        return replay_whole(self.recordings, self.policies, setting, bounds=bounds, **self._how)
+
+    def play_stops(self) -> StopOnly:
+        """Each problem by itself."""
+        return replay_stop_only(self.recordings, self.policies, self.setting, **self._how)
+
+    @property
+    def _how(self) -> dict[str, Any]:
+        args = self.args
+        return {"repeats": args.repeats, "processes": args.processes, "ray": args.ray, "console": self.console}
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
     args = _parser().parse_args(argv)
-    console = Console(stderr=True)
-    try:
+
+    def replay(console: Console) -> None:
         _check(args)
         recordings = load_recordings(args.recordings, math.inf if args.asked_from is None else args.asked_from)
-        policies = _policies(args)
-        setting = _setting(args)
-        _check_playable(recordings, policies, setting)
+        experiment = _Experiment(args, recordings, _policies(args), _setting(args), console)
+        _check_playable(experiment)
         if args.stop_only:
-            _show_stop_only(args, recordings, policies, setting, console)
+            _show_stops(experiment)
         else:
-            _show_whole(args, recordings, policies, setting, console)
-    except AgentError as error:
-        console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    return 0
+            _show_whole(experiment)
+
+    return run_command(replay)
 
 
-def _show_stop_only(
-    args: argparse.Namespace,
-    recordings: Sequence[Recording],
-    policies: Sequence[str],
-    setting: Setting,
-    console: Console,
-) -> None:
-    result = replay_stop_only(
-        recordings, policies, setting, args.repeats, processes=args.processes, ray=args.ray, console=console
-    )
-    if args.json:
+def _show_stops(experiment: _Experiment) -> None:
+    result = experiment.play_stops()
+    if experiment.args.json:
         print(json.dumps(stop_json(result), indent=2))
     else:
-        Console(width=None if sys.stdout.isatty() else 200).print(stop_table(result))
+        _out().print(stop_table(result))
 
 
-def _show_whole(
-    args: argparse.Namespace,
-    recordings: Sequence[Recording],
-    policies: Sequence[str],
-    setting: Setting,
-    console: Console,
-) -> None:
-    def play(limit: float) -> Whole:
-        return replay_whole(
-            recordings,
-            policies,
-            replace(setting, limit=limit),
-            args.repeats,
-            bounds=not args.no_bounds,
-            processes=args.processes,
-            ray=args.ray,
-            console=console,
-        )
-
-    whole = play(setting.limit)
+def _show_whole(experiment: _Experiment) -> None:
+    args, setting = experiment.args, experiment.setting
+    whole = experiment.play(setting.limit)
     pairs = [tuple(pair) for pair in args.compare or ()]
     if args.json:
         print(json.dumps(whole_json(whole, pairs), indent=2))
     else:
-        out = Console(width=None if sys.stdout.isatty() else 200)
+        out = _out()
         out.print(whole_table(whole))
         for pair in pairs:
             out.print(comparison_line(whole, pair), soft_wrap=True, markup=False, highlight=False)
     if args.chart:
         limits = [step * setting.limit for step in _CHART_STEPS]
-        wholes = [whole if limit == setting.limit else play(limit) for limit in limits]
+        wholes = [whole if limit == setting.limit else experiment.play(limit) for limit in limits]
         draw_chart(args.chart, [limit / 3600 for limit in limits], wholes, f"hours on {setting.hardware.name}")
-        console.print(f"chart in {args.chart}", soft_wrap=True, markup=False)
+        experiment.console.print(f"chart in {args.chart}", soft_wrap=True, markup=False)
+
+
+def _out() -> Console:
+    """Standard output; a file or a pipe gets wide tables."""
+    return Console(width=None if sys.stdout.isatty() else 200)
 
 
 def _policies(args: argparse.Namespace) -> list[str]:
@@ -123,16 +126,17 @@ def _setting(args: argparse.Namespace) -> Setting:
     return Setting(hardware, args.samples, args.problems, limit, args.token_cap, args.seed)
 
 
-def _check_playable(recordings: Sequence[Recording], policies: Sequence[str], setting: Setting) -> None:
+def _check_playable(experiment: _Experiment) -> None:
     """What can be wrong is told before hours are spent on it."""
-    for policy in policies:
-        replay_config(policy, recordings[0], setting)
+    recordings, count = experiment.recordings, experiment.setting.samples
+    for policy in experiment.policies:
+        replay_config(policy, recordings[0], experiment.setting)
     for recording in recordings:
         for recorded in recording.problems:
-            if len(recorded.lanes) < setting.samples:
+            if len(recorded.lanes) < count:
                 raise InputError(
                     f"problem {recorded.problem.id} of {recording.name} has {len(recorded.lanes)} recorded samples, "
-                    f"and {setting.samples} are to be drawn: give a smaller --samples"
+                    f"and {count} are to be drawn: give a smaller --samples"
                 )
 
 

@@ -21,7 +21,8 @@ from rich.console import Console
 from rich.table import Table
 
 from agent.engine.roofline import HARDWARE
-from agent.errors import AgentError, InputError
+from agent.errors import InputError
+from tools.command_line import run_command
 from tools.replay_policies import OURS
 from tools.replay_recordings import load_recordings
 from tools.replay_run import NO_LIMIT, Setting
@@ -69,20 +70,16 @@ class Fit:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
     args = _parser().parse_args(argv)
-    console = Console(stderr=True)
-    try:
+
+    def fit(console: Console) -> None:
         fits = _fits(args, console)
-    except AgentError as error:
-        console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    if args.json:
-        print(json.dumps([_as_json(fit) for fit in fits], indent=2))
-    else:
-        for fit in fits:
-            Console(width=None if sys.stdout.isatty() else 160).print(_table(fit))
-    return 0
+        if args.json:
+            print(json.dumps([_as_json(fit) for fit in fits], indent=2))
+        else:
+            for fit in fits:
+                Console(width=None if sys.stdout.isatty() else 160).print(_table(fit))
+
+    return run_command(fit)
 
 
 def candidates(*, stop_only: bool) -> list[str]:
@@ -96,16 +93,16 @@ def _fits(args: argparse.Namespace, console: Console) -> list[Fit]:
     if len(recordings) < 2:
         raise InputError("there is only one recording, and none to leave out: give the traces of several models")
     hardware = HARDWARE[args.hardware]
-    how: dict[str, Any] = {"processes": args.processes, "ray": False, "console": console}
+    how: dict[str, Any] = {"repeats": args.repeats, "processes": args.processes, "ray": False, "console": console}
     setting = Setting(hardware, args.samples, args.problems, NO_LIMIT, None, args.seed)
     if args.stop_only:
-        return stop_fits(replay_stop_only(recordings, candidates(stop_only=True), setting, args.repeats, **how))
+        return stop_fits(replay_stop_only(recordings, candidates(stop_only=True), setting, **how))
     wholes = []
     for tokens in args.budget_tokens or (9_000.0, 12_000.0):
         limit = args.problems * hardware.seconds(tokens, args.samples)
         tight = Setting(hardware, args.samples, args.problems, limit, None, args.seed)
         policies = [BASELINE, *candidates(stop_only=False)]
-        wholes.append(replay_whole(recordings, policies, tight, args.repeats, bounds=False, **how))
+        wholes.append(replay_whole(recordings, policies, tight, bounds=False, **how))
     return whole_fits(wholes)
 
 

@@ -22,7 +22,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import track
 
-from agent.errors import AgentError, InputError
+from agent.errors import InputError
+from tools.command_line import run_command
 
 COMMIT = "fbcb0970"
 URL = f"https://github.com/jkomiyama/BoInf-code-publish/raw/{COMMIT}/boinf/jsonl"
@@ -45,19 +46,15 @@ _TIMEOUT = 60.0  # seconds of silence
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
     args = _parser().parse_args(argv)
-    console = Console(stderr=True)
-    try:
+
+    def make_all(console: Console) -> None:
         models = args.model or sorted(DIGESTS)
         quiet = not console.is_terminal
         for model in track(models, console=console, description="traces", transient=True, disable=quiet):
             path = make_trace(model, args.source, args.out)
             console.print(f"{model}: {path}", soft_wrap=True, markup=False, highlight=False)
-    except AgentError as error:
-        console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    return 0
+
+    return run_command(make_all)
 
 
 def make_trace(model: str, source: Path | None, out: Path) -> Path:

@@ -1,13 +1,22 @@
-"""How fast a 32B model decodes on given hardware: the roofline of one decoding step."""
+"""How fast QwQ-32B decodes on given hardware: the roofline of one decoding step, as lanes start, grow and end."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import fmean
 
-PARAMETERS = 31.98e9  # read in a step: QwQ-32B without its input embedding
-_LAYERS, _WIDTH = 64, 5_120
-_KIB = 1_024
+from agent.capacity import BF16_BITS, DEVICES, FP8_BITS, INT4_BITS, PLANNED_SHARE, ModelShape
+
+_LAYERS, _WIDTH, _MLP_WIDTH, _KV_WIDTH, _VOCABULARY = 64, 5_120, 27_648, 1_024, 152_064
+QWQ_32B = ModelShape(
+    layers=_LAYERS,
+    heads=40,
+    kv_heads=8,
+    head_dim=128,
+    layer_parameters=_LAYERS * _WIDTH * (2 * _WIDTH + 2 * _KV_WIDTH + 3 * _MLP_WIDTH),
+    vocabulary_parameters=_VOCABULARY * _WIDTH,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +42,7 @@ class Hardware:
         """
         by_memory = (self.weight_bytes + self.cache_bytes * contexts) / self.bandwidth
         attention = 4 * _WIDTH * _LAYERS
-        by_arithmetic = (lanes * 2 * PARAMETERS + attention * contexts) / self.flops
+        by_arithmetic = (lanes * 2 * QWQ_32B.parameters_read + attention * contexts) / self.flops
         if by_memory >= by_arithmetic:
             return by_memory / self.efficiency, lanes * self.cache_bytes / self.bandwidth / self.efficiency
         return by_arithmetic / self.efficiency, lanes * attention / self.flops / self.efficiency
@@ -50,17 +59,31 @@ def steps_within(seconds: float, first: float, growth: float) -> float:
     return 2 * seconds / (first + math.sqrt(first * first + 2 * growth * seconds))
 
 
-# int4: group 128 with the head in bf16. The L4s are joined by PCIe, which leaves them about half of their roofline;
+def _gpus(name: str, kind: str, count: int, weight_bits: float, cache_bits: float) -> Hardware:
+    """So many GPUs of a kind in tensor parallel, planned with the usual share of their roofline."""
+    device = DEVICES[kind]
+    assert device.bandwidth is not None
+    assert device.flops is not None
+    return Hardware(
+        name,
+        weight_bytes=replace(QWQ_32B, weight_bits=weight_bits).read_bytes,
+        cache_bytes=QWQ_32B.kv_token_bytes(round(cache_bits / 8)),
+        bandwidth=count * device.bandwidth,
+        flops=count * device.flops,
+        efficiency=fmean(PLANNED_SHARE),
+    )
+
+
 # "constant" gives every lane 30 tokens/s, however many run.
 HARDWARE = {
     hardware.name: hardware
     for hardware in (
-        Hardware("kaggle-l4x4", 17.8e9, 128 * _KIB, 1.2e12, 4 * 121e12, 0.5),
-        Hardware("kaggle-l4x4-fp8", 32.8e9, 128 * _KIB, 1.2e12, 4 * 242e12, 0.5),
-        Hardware("kaggle-l4x4-bf16kv", 17.8e9, 256 * _KIB, 1.2e12, 4 * 121e12, 0.5),
-        Hardware("kaggle-h100", 32.8e9, 128 * _KIB, 3.35e12, 1_979e12),
-        Hardware("kaggle-h100-int4", 17.8e9, 128 * _KIB, 3.35e12, 989e12),
-        Hardware("h200", 32.8e9, 128 * _KIB, 4.8e12, 1_979e12),
-        Hardware("constant", 1.0, 0.0, 30.0, math.inf),
+        _gpus("kaggle-l4x4", "L4", 4, INT4_BITS, FP8_BITS),
+        _gpus("kaggle-l4x4-bf16kv", "L4", 4, INT4_BITS, BF16_BITS),
+        _gpus("kaggle-l4x4-fp8", "L4", 4, FP8_BITS, FP8_BITS),
+        _gpus("kaggle-h100", "H100", 1, FP8_BITS, FP8_BITS),
+        _gpus("kaggle-h100-int4", "H100", 1, INT4_BITS, FP8_BITS),
+        _gpus("h200", "H200", 1, FP8_BITS, FP8_BITS),
+        Hardware("constant", weight_bytes=1.0, cache_bytes=0.0, bandwidth=30.0, flops=math.inf),
     )
 }
