@@ -41,8 +41,11 @@ def run_jobs(
 
 def _over_processes(function: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -> Iterator[Result]:
     # Forking would copy the thread that shows the progress; a server started before it forks clean workers.
-    with ProcessPoolExecutor(workers, mp_context=get_context("forkserver"), initializer=_collect_seldom) as pool:
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("forkserver"), initializer=_collect_seldom)
+    try:
         yield from pool.map(function, jobs)
+    finally:
+        pool.shutdown(cancel_futures=True)  # after an interrupt nobody wants the rest
 
 
 def _collect_seldom() -> None:
