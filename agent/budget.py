@@ -6,27 +6,29 @@ from collections.abc import Callable, Sequence
 
 from agent.config import Config
 from agent.policy.grants import GRANTS, Bank
-from agent.policy.lanes import lanes_worth
+from agent.policy.pace import lanes_worth, usual_first_vote
 from agent.types import Allowance, Solution
 
 
 def grant(left: float, problems_left: int, config: Config, past: Sequence[Solution] = ()) -> Allowance:
     """The allowance of the next problem, with `left` seconds in the bank and `problems_left` to go, it included.
 
-    What the configured rule grants, between floor and ceiling, and never more than is left. `past` are the solutions
-    of the run so far; with several problems in flight, `problems_left` counts the rounds of them. Half of what then
-    stays in the bank may make up for time in which the engine is down.
+    What the configured rule grants, or `paces` times the usual time of a first vote if that is more: less would most
+    likely be spent for nothing. Between floor and ceiling, and never more than is left. `past` are the solutions of
+    the run so far; with several problems in flight, `problems_left` counts the rounds of them. Half of what then stays
+    in the bank may make up for time in which the engine is down.
     """
     if problems_left < 1:
         raise ValueError("a grant needs a problem")
     budget = config.budget
     rounds = problems_left + len(past) / config.problems_in_flight
     bank = Bank(left, problems_left, config.time_limit_seconds / rounds, tuple(s.seconds for s in past))
-    wanted = min(GRANTS[budget.rule](bank, budget), budget.ceiling_seconds)
+    share = left / problems_left
+    usual = usual_first_vote(share, past)
+    wanted = min(max(GRANTS[budget.rule](bank, budget), budget.paces * usual), budget.ceiling_seconds)
     seconds = max(0.0, min(left, max(budget.floor_seconds, wanted)))
     reserve = min(budget.answer_reserve_seconds, seconds / 2)
-    share = left / problems_left
-    lanes = lanes_worth(share, past, config.sample.count, budget)
+    lanes = lanes_worth(share, usual, config.sample.count, budget)
     return Allowance(seconds, seconds - reserve, (left - seconds) / 2, share, lanes)
 
 

@@ -138,6 +138,7 @@ class StoppingConfig(Section):
 class BudgetConfig(Section):
     """What the time bank grants: `spread` x time left / problems left, between `floor` and `ceiling` seconds.
 
+    A problem gets at least `paces` times the time that a first vote has usually taken in the run.
     `time_limit_seconds` of 0 stands for the edition's own limit. The last `answer_reserve_seconds` of an allowance
     are kept for the forced answers of unfinished samples. A problem starts `lanes_per_pace` lanes for each time that
     its share of the bank holds the usual time of a first vote, and at least `min_lanes`; 0 starts all lanes.
@@ -145,7 +146,8 @@ class BudgetConfig(Section):
 
     rule: GrantRule = "spread"
     time_limit_seconds: float = Field(0.0, ge=0)
-    spread: float = Field(8.0, ge=1)
+    spread: float = Field(3.0, ge=1)
+    paces: float = Field(1.5, ge=0)
     lanes_per_pace: float = Field(6.0, ge=0)
     min_lanes: int = Field(3, ge=1)
     floor_seconds: float = Field(10.0, ge=0)

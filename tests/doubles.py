@@ -130,6 +130,7 @@ def config_with(**keys: object) -> Config:
         "sample.family": "qwq-preview",
         "stopping.rule": "margin",
         "budget.lanes_per_pace": 0,
+        "budget.paces": 0,
         "budget.spread": 1.5,
     }
     return load_config("cpu", plain | {key.replace("__", "."): value for key, value in keys.items()})

@@ -18,6 +18,7 @@ budgets = st.builds(
     rule=rules,
     time_limit_seconds=st.floats(1, 1e5),
     spread=st.floats(1, 4),
+    paces=st.floats(0, 3),
     floor_seconds=st.floats(0, 100),
     ceiling_seconds=st.floats(1, 2000),
     answer_reserve_seconds=st.floats(0, 50),
@@ -25,7 +26,7 @@ budgets = st.builds(
 
 
 def test_an_even_share_times_the_spread() -> None:
-    budget = with_(BudgetConfig(spread=1.5, floor_seconds=10, ceiling_seconds=600, answer_reserve_seconds=8))
+    budget = with_(BudgetConfig(spread=1.5, paces=0, floor_seconds=10, ceiling_seconds=600, answer_reserve_seconds=8))
     allowance = grant(18_000, 50, budget)
     assert (allowance.seconds, allowance.reasoning_seconds) == (540.0, 532.0)
     assert grant(18_000, 10, budget).seconds == 600
@@ -70,7 +71,7 @@ def test_time_that_is_not_used_flows_back(problems: int, budget: BudgetConfig) -
 def bank(rule: GrantRule, left: float, problems_left: int, used: Sequence[float]) -> float:
     """What the rule grants in a competition of 360 s a problem."""
     limit = 360.0 * (problems_left + len(used))
-    budget = BudgetConfig(rule=rule, time_limit_seconds=limit, floor_seconds=0, ceiling_seconds=1e9)
+    budget = BudgetConfig(rule=rule, paces=0, time_limit_seconds=limit, floor_seconds=0, ceiling_seconds=1e9)
     return grant(left, problems_left, with_(budget), [solution(seconds) for seconds in used]).seconds
 
 
@@ -111,6 +112,14 @@ def test_lanes_follow_the_pace_of_first_votes() -> None:
     assert grant(30_000, 100, config.model_copy(update={"sample": SampleConfig(count=2)})).lanes == 2
     unlimited = config.model_copy(update={"budget": config.budget.model_copy(update={"lanes_per_pace": 0.0})})
     assert grant(30_000, 100, unlimited, [solution(300, 3_000)] * 9).lanes == 16
+
+
+def test_a_grant_holds_the_usual_first_vote_and_a_half() -> None:
+    config = with_(BudgetConfig(spread=2, paces=1.5, time_limit_seconds=36_000, ceiling_seconds=1e9))
+    slow = [solution(3_000, 1_000)] * 9_999
+    assert grant(1e4, 100, config, slow).seconds == pytest.approx(1_500, rel=0.01)
+    assert grant(1_200, 100, config, slow).seconds == 1_200
+    assert grant(1e6, 100, config, slow).seconds == 2 * 1e4
 
 
 @given(

@@ -41,7 +41,8 @@ _STOPPING = {
 _BANK = {
     "stopping.slack": ("0", "0.25", "0.75"),
     "stopping.shares": ("0.8", "1.25", "1.5"),
-    "budget.spread": ("3", "5", "12"),
+    "budget.spread": ("2", "4", "8"),
+    "budget.paces": ("0", "1", "2", "3"),
     "budget.lanes_per_pace": ("4", "5", "8", "12"),
     "budget.min_lanes": ("1", "2", "4"),
 }

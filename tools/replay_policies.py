@@ -15,7 +15,8 @@ def _stop(rule: str, **keys: Any) -> Keys:
 
 
 def _grant(rule: str, **keys: Any) -> Keys:
-    return {"budget.rule": rule, "budget.lanes_per_pace": 0, **{f"budget.{key}": value for key, value in keys.items()}}
+    ours = {"budget.lanes_per_pace": 0, "budget.paces": 0}  # what the others do not have
+    return {"budget.rule": rule, **ours, **{f"budget.{key}": value for key, value in keys.items()}}
 
 
 STOPS: Mapping[str, Keys] = {
