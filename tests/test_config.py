@@ -44,7 +44,7 @@ def test_what_is_not_valid_is_named(keys: dict[str, object], message: str) -> No
 
 
 def test_no_such_profile() -> None:
-    with pytest.raises(ConfigError, match=r"no profile 'nope': give one of cpu, qwq or the path of a TOML file"):
+    with pytest.raises(ConfigError, match=r"no profile 'nope': give one of cpu, .*qwq.* or the path of a TOML file"):
         load_config("nope")
 
 
