@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager, closing
+from contextlib import aclosing, asynccontextmanager, closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -45,19 +47,18 @@ def hf_model(name: str) -> Path:
     return folder
 
 
-def metric(port: int, name: str) -> float:
-    """The value of one of the server's metrics; 0 while there is no server."""
+def metric(port: int, name: str, engine: str = "") -> float:
+    """The value of one of the server's metrics, of one of its engines or of all; 0 while there is no server."""
     try:
         with closing(urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5)) as page:
             lines = page.read().decode().splitlines()
     except OSError:
         return 0.0
-    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"vllm:{name}{{"))
+    label = f'engine="{engine}"' if engine else ""
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"vllm:{name}{{") and label in line)
 
 
 def free_port() -> int:
-    import socket
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -66,9 +67,16 @@ def free_port() -> int:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """The port of a server of the tiny model."""
-    port, folder = free_port(), tmp_path_factory.mktemp("vllm")
+    with serving(tmp_path_factory.mktemp("vllm")) as port:
+        yield port
+
+
+@contextmanager
+def serving(folder: Path, **keys: Any) -> Iterator[int]:
+    """A server that is not the agent's own; its port."""
+    port = free_port()
     engine = EngineConfig(kind="vllm", model=str(hf_model("smollm2-135m")), context_tokens=1_024)
-    settings = VllmConfig(python=str(PYTHON), gpu="cpu", enforce_eager=True, max_num_seqs=8)
+    settings = VllmConfig(python=str(PYTHON), gpu="cpu", enforce_eager=True, max_num_seqs=8, **keys)
     guarded = [sys.executable, "-m", "agent.engine.guardian", *server_command(engine, settings, port)]
     environment = {**load_config("vllm-cpu").vllm.environment, **ENVIRONMENT, **QUIET, **os.environ}
     with (folder / "log").open("wb") as log:
@@ -217,3 +225,34 @@ def kill_in_mid_problem(agent: subprocess.Popen[str], port: int, name: str) -> N
         raise AssertionError(family)
     while metric(port, "generation_tokens_total"):  # the others of its processes take a moment to follow
         time.sleep(0.1)
+
+
+def test_problems_in_flight_keep_the_engines_behind_one_url_busy(tmp_path: Path) -> None:
+    """vLLM's own data parallelism stands in for a cluster: two engines behind one URL."""
+    problems = list(starter_problems())[:4]
+    write_problems(problems, tmp_path / "problems.csv")
+    with serving(tmp_path, data_parallel_size=2) as port:
+        flags = ["--profile", "cpu", "--url", f"http://127.0.0.1:{port}", "--problems-in-flight", "2", "--samples", "4"]
+        flags += ["--problems", "problems.csv", "--run-dir", "run", "--time-limit", "200", "--set=sample.max_tokens=40"]
+        agent = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "agent.solve",
+                *flags,
+                "--set=stopping.margin=9",
+                "--set=engine.context_tokens=1024",
+            ],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        tokens = [metric(port, "generation_tokens_total", engine) for engine in "01"]
+    record = read_run(tmp_path / "run")
+    assert {solution.problem_id for solution in record.solutions} == {problem.id for problem in problems}
+    assert min(tokens) > 0.2 * sum(tokens)
+    spans = {s.problem_id: (s.at - s.seconds, s.at) for s in record.solutions}
+    overlapping = [a for a in spans for b in spans if a < b and spans[a][0] < spans[b][1] and spans[b][0] < spans[a][1]]
+    assert overlapping, agent.stderr

@@ -28,6 +28,9 @@ from agent.types import Problem, Sample
 
 # vLLM's `vllm bench serve`, which is no command where the package has another name (the CPU build).
 _VLLM_BENCH = (
+    "import importlib.metadata as metadata\n"
+    "named, find = metadata.packages_distributions()['vllm'][0], metadata.Distribution.from_name\n"
+    "metadata.Distribution.from_name = lambda name: find(named if name == 'vllm' else name)\n"
     "from vllm.utils.argparse_utils import FlexibleArgumentParser as Parser\n"
     "from vllm.benchmarks.serve import add_cli_args, main\n"
     "parser = Parser(); add_cli_args(parser); main(parser.parse_args())"
