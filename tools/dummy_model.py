@@ -33,8 +33,8 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
         "num_key_value_heads": 8,
     },
     "tiny": {
-        "hidden_size": 64,
-        "intermediate_size": 256,
+        "hidden_size": 256,  # heads of 64, the least that vLLM's CPU attention takes
+        "intermediate_size": 512,
         "num_hidden_layers": 2,
         "num_attention_heads": 4,
         "num_key_value_heads": 2,

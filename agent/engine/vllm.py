@@ -238,7 +238,10 @@ async def _serving(process: ServerProcess, client: HttpEngine) -> None:
             await client.ready()
             break
         await asyncio.sleep(_POLL_SECONDS)
-    await complete_one_token(client)
+    try:
+        await complete_one_token(client)
+    except EngineError as error:
+        raise EngineError(f"the vLLM server completes nothing: {process.complaint()}") from error
 
 
 def _short_of_memory(complaint: str) -> bool:
