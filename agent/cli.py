@@ -37,12 +37,17 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
     what.add_argument("--problems", type=Path, metavar="FILE", help="CSV, JSONL or parquet: id, problem[, answer]")
     what.add_argument("--edition", help="rules for the answer: aimo1, aimo2 or aimo3")
     how = parser.add_argument_group("how to solve it")
-    how.add_argument("--profile", help="cpu (the default), qwq, or a TOML file")
+    how.add_argument(
+        "--profile", help="cpu (the default), vllm, kaggle-l4x4 or another of agent/profiles, or a TOML file"
+    )
     how.add_argument("--samples", type=int, metavar="N", help="solutions drawn for each problem")
     how.add_argument("--time-limit", metavar="T", help="of the whole run: seconds, or like 90m or 5h")
     how.add_argument("--seed", type=int, help="seed of the run")
     how.add_argument("--url", help="an engine that speaks the OpenAI completions protocol")
-    how.add_argument("--model", help="a known model's name or a GGUF file; with --url the name that the server knows")
+    how.add_argument(
+        "--model",
+        help="a known model's name or a GGUF file; for vLLM a directory or Hub name; with --url the server's name",
+    )
     how.add_argument("--problems-in-flight", type=int, metavar="N", help="problems solved at a time (for a big engine)")
     how.add_argument("--set", action="append", metavar="KEY=VALUE", help="any key, as in sample.max_tokens=800")
     record = parser.add_argument_group("where it is recorded")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from agent.answers import extract_answer
 from agent.confidence import LogprobMeter
 from agent.config import Config
+from agent.drift import DriftCounter
 from agent.engine.base import Chunk, Engine, SamplingParams
 from agent.errors import EngineError, SandboxError
 from agent.fences import CodeBlock
@@ -65,6 +66,7 @@ class Lane:
         self._writer: TurnWriter | None = None
         self._trail = TokenTrail()
         self._logprobs = LogprobMeter()
+        self._drift = DriftCounter()
         self._prober = Prober(runtime.config.sample.probe_tokens, self._probe)
         self._thinking_closed = not runtime.family.think_close
         self._session: Session | None = None
@@ -93,12 +95,13 @@ class Lane:
         """Force an answer out of the unfinished sample: close its thinking, open the box, read what is put in."""
         nudge, boxed = self._nudge()
         self._insert(nudge)
+        mean, tail = self._logprobs.mean, self._logprobs.tail_mean
         try:
-            await self._write_turn(self._answer_params(), tools=False, meter=None)
+            await self._write_turn(self._answer_params(), tools=False)
         except EngineError:
             return self.cut(SampleEnd.ENGINE_ERROR)
         answer = extract_answer(boxed + self._turns[-1].text, self._runtime.config.rules)
-        return self._sample(end, answer, forced=True)
+        return replace(self._sample(end, answer, forced=True), mean_logprob=mean, tail_logprob=tail)
 
     def cut(self, end: SampleEnd) -> Sample:
         """The sample as it stands, without a vote."""
@@ -108,7 +111,7 @@ class Lane:
         limits = self._runtime.config.sample
         rounds = 0
         while (room := self._room()) > 0:
-            outcome = await self._write_turn(self._params(room), tools=limits.tools, meter=self._logprobs)
+            outcome = await self._write_turn(self._params(room), tools=limits.tools)
             if isinstance(outcome, SampleEnd):
                 return outcome
             if rounds == limits.max_rounds:
@@ -117,16 +120,14 @@ class Lane:
             await self._run_code(outcome)
         return SampleEnd.TOKEN_LIMIT
 
-    async def _write_turn(
-        self, params: SamplingParams, *, tools: bool, meter: LogprobMeter | None
-    ) -> CodeBlock | SampleEnd:
+    async def _write_turn(self, params: SamplingParams, *, tools: bool) -> CodeBlock | SampleEnd:
         """Generate one turn: up to a closed code block, or to the sample's end.
 
         A stream that breaks is taken up again from the tokens that had come, as often as the configuration allows
         without progress between.
         """
         before = "" if self._turns else opening(self._runtime.family, tools=tools)
-        writer = self._writer = TurnWriter(tools=tools, before=before, meter=meter)
+        writer = self._writer = TurnWriter(tools=tools, before=before)
         started = self._runtime.clock()
         try:
             while True:
@@ -168,6 +169,8 @@ class Lane:
         """Take one chunk; returns what ends the turn here, if anything does."""
         self._runtime.observer.tokens_received(self._problem.id, self._index, chunk.tokens)
         self._trail.add(chunk)
+        self._logprobs.feed(chunk.logprobs)
+        self._drift.feed(chunk.text)
         outcome = writer.write(chunk)
         tokens = self._tokens
         self._prober.tokens_came(tokens)
@@ -273,6 +276,7 @@ class Lane:
             seconds=self._runtime.clock() - self._started,
             mean_logprob=self._logprobs.mean,
             tail_logprob=self._logprobs.tail_mean,
+            foreign_letters=self._drift.foreign_letters,
             probes=tuple(self._prober.probes),
         )
 

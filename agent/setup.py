@@ -10,6 +10,7 @@ from agent.engine.base import Engine
 from agent.engine.embedded import EmbeddedEngine
 from agent.engine.http import HttpEngine, api_url
 from agent.engine.vllm import VllmEngine
+from agent.gpus import check_profile, find_gpus
 from agent.sandbox.base import Limits, Sandbox
 from agent.sandbox.forkserver import ForkServerSandbox
 
@@ -27,6 +28,7 @@ def open_engine(config: Config, fetch: Callable[[str], Path], log: Path, notice:
     if engine.kind == "http":
         return HttpEngine(api_url(engine.url), model=engine.model or None, stall_seconds=engine.stall_seconds)
     if engine.kind == "vllm":
+        check_profile(config, find_gpus())
         return VllmEngine(engine, config.vllm, log_path=log, notice=notice)
     return EmbeddedEngine(
         fetch(engine.model),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from agent.confidence import LogprobMeter
 from agent.engine.base import Chunk
 from agent.fences import CodeBlock, FenceScanner
 from agent.guard import RepetitionGuard
@@ -12,18 +11,14 @@ from agent.types import SampleEnd, Turn
 class TurnWriter:
     """The turn being generated: its text, its tokens, and a watch for closed code blocks and endless repetition."""
 
-    def __init__(self, *, tools: bool, before: str = "", meter: LogprobMeter | None = None) -> None:
-        """`before` is what the turn goes on from; a code block that it opens is closed by the turn.
-
-        `meter` takes the log-probabilities of its tokens.
-        """
+    def __init__(self, *, tools: bool, before: str = "") -> None:
+        """`before` is what the turn goes on from; a code block that it opens is closed by the turn."""
         self._pieces: list[str] = []
         self._before = len(before)
         self._fences = FenceScanner() if tools else None
         if self._fences:
             self._fences.feed(before)
         self._guard = RepetitionGuard()
-        self._meter = meter
         self._resumed_at: tuple[int, ...] = ()
         self._prompt_tokens: int | None = None
         self._cached_tokens: int | None = None
@@ -38,8 +33,6 @@ class TurnWriter:
         """Take the next piece. Returns what ends the turn here: a code block to run, REPEATING, or None."""
         self.tokens += chunk.tokens
         self._pieces.append(chunk.text)
-        if self._meter is not None:
-            self._meter.feed(chunk.logprobs)
         if chunk.prompt_tokens is not None:
             self._prompt_tokens, self._cached_tokens = chunk.prompt_tokens, chunk.cached_tokens
         block = self._fences.feed(chunk.text) if self._fences else None

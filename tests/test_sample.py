@@ -250,3 +250,8 @@ def test_a_request_that_the_server_refuses_is_not_sent_again() -> None:
     engine = Refusing(lambda prompt, params: "")
     assert run_lane(engine).end is SampleEnd.ENGINE_ERROR
     assert len(engine.prompts) == 1
+
+
+def test_letters_of_other_scripts_are_counted() -> None:
+    sample = run_lane(always("Let 我们 see: x ≤ π, so \\boxed{42}."))
+    assert sample.foreign_letters == 2

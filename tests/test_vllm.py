@@ -15,7 +15,7 @@ from agent.config import EngineConfig, VllmConfig
 from agent.engine.base import SamplingParams
 from agent.engine.vllm import VllmEngine
 from agent.engine.vllm_command import server_command, steps
-from agent.errors import EngineError
+from agent.errors import EngineError, JournalError
 from agent.sample import Lane
 from agent.types import Sample, SampleEnd
 from tests.doubles import PROBLEM, ScriptedSandbox, config_with, runtime
@@ -149,6 +149,38 @@ async def test_no_interpreter_is_told(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="/nowhere"):
         await engine.ready()
     await engine.close()
+
+
+async def test_an_interpreter_without_vllm_is_told(tmp_path: Path) -> None:
+    settings = VllmConfig(python=sys.executable)
+    engine = VllmEngine(EngineConfig(model="m"), settings, log_path=tmp_path / "log", notice=lambda text: None)
+    with pytest.raises(EngineError, match=r"has no vLLM: pip install 'aimo-agent\[vllm\]', or set vllm\.python"):
+        await engine.ready()
+    await engine.close()
+
+
+async def test_lanes_that_wait_for_their_turn_are_not_taken_for_broken(tmp_path: Path) -> None:
+    """The server works on one stream; the others are silent for longer than a hang."""
+    async with fake_vllm(tmp_path, reply=LONG, pause=0.03, hang_seconds=1.0, at_a_time=1) as fake:
+        await fake.engine.ready()
+        setting = runtime(fake.engine, config_with(sample__max_tokens=1_000), sandbox=ScriptedSandbox())
+        samples = await asyncio.gather(*(Lane(PROBLEM, "PROMPT", n, setting).run() for n in range(3)))
+        assert [(sample.text, sample.turns[0].resumed_at) for sample in samples] == [(LONG, ())] * 3
+        assert len(fake.starts) == 1
+
+
+async def test_a_full_disk_does_not_keep_a_hanging_server_alive(tmp_path: Path) -> None:
+    async with fake_vllm(tmp_path, reply=LONG, hang_seconds=0.5, starts=["serve 1"]) as fake:
+        await fake.engine.ready()
+
+        def full(text: str) -> None:
+            raise JournalError("the disk is full")
+
+        fake.engine._notice = full
+        with pytest.raises(EngineError, match="broke"):
+            await read(fake.engine)
+        await asyncio.wait_for(fake.engine._server.process.wait(), 20)  # type: ignore[union-attr]
+        assert not fake.alive()
 
 
 _AGENT = """

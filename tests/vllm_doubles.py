@@ -41,6 +41,12 @@ class FakeVllm:
         """Process id of the server that was started last."""
         return int([entry["pids"][0] for entry in self.log if "pids" in entry][-1])
 
+    @property
+    def port(self) -> int:
+        """Port of the server that was started last."""
+        flags = self.starts[-1]
+        return int(flags[flags.index("--port") + 1])
+
     def alive(self) -> list[int]:
         """Of all processes that were ever started, those that still run."""
         pids = [pid for entry in self.log for pid in entry.get("pids", ())]

@@ -1,4 +1,4 @@
-"""Makes `.venv` with pip in it, also where the system's Python comes without ensurepip (as Debian's does).
+"""Makes a virtual environment (`.venv`) with pip in it, also where Python comes without ensurepip (as Debian's does).
 
 Standard library only: it runs before anything is installed.
 """
@@ -12,20 +12,19 @@ import tempfile
 import venv
 from pathlib import Path
 
-VENV = Path(".venv")
 OLDEST = (3, 11)
 
 
-def main() -> int:
-    """Make the environment; returns the exit status."""
+def main(folder: Path = Path(".venv")) -> int:
+    """Make the environment in the folder; returns the exit status."""
     if sys.version_info < OLDEST:
         print(
             f"Python {OLDEST[0]}.{OLDEST[1]} or later is needed, this is {sys.version.split()[0]}: run make PYTHON=..."
         )
         return 2
     has_ensurepip = importlib.util.find_spec("ensurepip") is not None
-    venv.create(VENV, with_pip=has_ensurepip, clear=True)
-    if has_ensurepip or install_pip(VENV / "bin" / "python"):
+    venv.create(folder, with_pip=has_ensurepip, clear=True)
+    if has_ensurepip or install_pip(folder / "bin" / "python"):
         return 0
     print("no pip can be had for this Python: install it (Debian: apt-get install python3-venv) and run make again")
     return 2
@@ -61,4 +60,4 @@ def _quiet(command: list[str], folder: Path) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*map(Path, sys.argv[1:2])))

@@ -117,7 +117,10 @@ class HttpEngine:
             return None
         body = {"model": self._model, "prompt": text, "add_special_tokens": False}
         try:
-            async with self._session().post(f"{self._root}/tokenize", json=body) as response:
+            async with (
+                asyncio.timeout(_CONNECT_SECONDS),
+                self._session().post(f"{self._root}/tokenize", json=body) as response,
+            ):
                 if response.status != 200:
                     return None
                 return [int(token) for token in (await response.json())["tokens"]]

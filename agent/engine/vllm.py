@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
@@ -21,7 +22,8 @@ _POLL_SECONDS = 0.25
 _PROVEN_SECONDS = 120.0  # a server that has lived for so long is started again as it was
 _SHORT_LIVES = 2  # in a row, after which a smaller server is tried
 _GIVEN_UP_SECONDS = 30.0  # until another attempt, once every way to start has failed
-_PROBE_SECONDS = 60.0  # for the first token of all, which compiles kernels
+# A stream may be silent for long while the server works on others; silence of all of them is watched for apart.
+_STREAM_SECONDS = 3_600.0
 _MEMORY_WORDS = ("out of memory", "No available memory", "OutOfMemoryError", "larger than the available KV cache")
 
 Notice = Callable[[str], None]
@@ -130,8 +132,7 @@ class VllmEngine:
         watch, self._watch = self._watch, None
         if watch is not None:
             watch.cancel()
-            with suppress(asyncio.CancelledError):
-                await watch
+            await asyncio.gather(watch, return_exceptions=True)
         server, self._server = self._server, None
         if server is None:
             return
@@ -164,8 +165,10 @@ class VllmEngine:
                 await asyncio.wait([died], timeout=_POLL_SECONDS)
                 silent = loop.time() - self._last_token
                 if not died.done() and self._streams and silent > self._settings.hang_seconds:
-                    self._mourn(server, f"hangs: {self._streams} streams without a token for {silent:.0f} s")
-                    await server.process.end()
+                    try:
+                        self._mourn(server, f"hangs: {self._streams} streams without a token for {silent:.0f} s")
+                    finally:
+                        await server.process.end()
                     return
             self._mourn(server, f"died: {server.process.complaint()}")
         finally:
@@ -178,6 +181,12 @@ class VllmEngine:
             try:
                 return await self._start_once(step)
             except EngineError as error:
+                if "No module named 'vllm" in str(error):
+                    python = self._settings.python or sys.executable
+                    raise EngineError(
+                        f"{python} has no vLLM: pip install 'aimo-agent[vllm]', or set vllm.python to an interpreter "
+                        "that has it"
+                    ) from error
                 last = self._step == len(self._steps) - 1
                 self._notice(f"the vLLM server did not start {step.name}: {error}")
                 was_up = self._down_since is not None
@@ -204,7 +213,7 @@ class VllmEngine:
         client = HttpEngine(
             f"http://127.0.0.1:{port}/v1",
             model=SERVED_NAME,
-            stall_seconds=max(self._settings.hang_seconds, _PROBE_SECONDS),
+            stall_seconds=_STREAM_SECONDS,
             thinking_budget=bool(step.settings.reasoning_parser),
         )
         preread = asyncio.create_task(Preread(Path(self._engine.model), self._say_read).run())
@@ -238,7 +247,10 @@ async def _serving(process: ServerProcess, client: HttpEngine) -> None:
             await client.ready()
             break
         await asyncio.sleep(_POLL_SECONDS)
-    await complete_one_token(client)
+    try:
+        await complete_one_token(client)
+    except EngineError as error:
+        raise EngineError(f"the vLLM server completes nothing: {process.complaint()}") from error
 
 
 def _short_of_memory(complaint: str) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from agent.config import EngineConfig, VllmConfig
 
 SERVED_NAME = "model"
-ENVIRONMENT: Mapping[str, str] = {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
+ENVIRONMENT: Mapping[str, str] = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
 _SMALLEST_SHARE = 0.5
 
 

@@ -2,7 +2,8 @@
 
 What it does is read from the JSON file that FAKE_VLLM names: `starts` is a list of behaviours, one for each start (the
 last one stays): "serve", "oom", "crash", "deaf", or "serve N", which serves N completions and then falls silent.
-It streams the `reply`, going on behind whatever part of it ends the prompt; `pause` is in seconds between tokens.
+It streams the `reply`, going on behind whatever part of it ends the prompt; `pause` is in seconds between
+tokens, `at_a_time` the streams that are computed at a time.
 A token is up to three bytes, so that tokens end in the middle of characters and of fences. Every start and every
 completion is appended to `log` as a JSON line.
 """
@@ -47,6 +48,7 @@ class Server:
     def __init__(self, behaviour: str) -> None:
         self.serves = int(behaviour.split()[1]) if " " in behaviour else None
         self.well = True
+        self.turns = asyncio.Semaphore(PLAN.get("at_a_time", 1_000))
 
     async def health(self, request: web.Request) -> web.Response:
         return web.Response(status=200 if self.well else 503)
@@ -72,7 +74,8 @@ class Server:
             await asyncio.sleep(600)
         if self.serves is not None:
             self.serves -= 1
-        await self.stream(response, written, int(body["max_tokens"]))
+        async with self.turns:
+            await self.stream(response, written, int(body["max_tokens"]))
         return response
 
     async def stream(self, response: web.StreamResponse, written: bytes, most: int) -> None:

@@ -1,0 +1,258 @@
+"""The agent on the real vLLM with real small models, on the CPU. `make test-vllm` installs what this needs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager, closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from agent.config import EngineConfig, VllmConfig, load_config
+from agent.engine.base import Chunk, Prompt, SamplingParams
+from agent.engine.http import HttpEngine
+from agent.engine.vllm_command import ENVIRONMENT, server_command
+from agent.journal import read_run
+from agent.models import fetch_model
+from agent.problems import starter_problems, write_problems
+from agent.trail import TokenTrail
+from agent.types import SampleEnd
+
+ROOT = Path(__file__).parents[1]
+PYTHON = ROOT / ".venv-vllm" / "bin" / "python"
+# One thread: two of OpenMP's wait for each other where the machine is shared.
+QUIET = {"OMP_NUM_THREADS": "1"}
+
+if not PYTHON.exists() and os.environ.get("AIMO_VLLM") != "required":
+    pytest.skip("no vLLM here: make test-vllm", allow_module_level=True)
+
+
+def hf_model(name: str) -> Path:
+    """A known model as a directory that vLLM reads, converted once for this user."""
+    gguf = fetch_model(name)
+    folder = gguf.with_name(f"{gguf.stem}-hf")
+    if not folder.exists():
+        script = ROOT / "tools" / "gguf_to_hf.py"
+        subprocess.run([PYTHON, script, gguf, folder], check=True, capture_output=True, env=os.environ | QUIET)
+    return folder
+
+
+def metric(port: int, name: str, engine: str = "") -> float:
+    """The value of one of the server's metrics, of one of its engines or of all; 0 while there is no server."""
+    try:
+        with closing(urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5)) as page:
+            lines = page.read().decode().splitlines()
+    except OSError:
+        return 0.0
+    label = f'engine="{engine}"' if engine else ""
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"vllm:{name}{{") and label in line)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The port of a server of the tiny model."""
+    with serving(tmp_path_factory.mktemp("vllm")) as port:
+        yield port
+
+
+@contextmanager
+def serving(folder: Path, **keys: Any) -> Iterator[int]:
+    """A server that is not the agent's own; its port."""
+    port = free_port()
+    engine = EngineConfig(kind="vllm", model=str(hf_model("smollm2-135m")), context_tokens=1_024)
+    settings = VllmConfig(python=str(PYTHON), gpu="cpu", enforce_eager=True, max_num_seqs=8, **keys)
+    guarded = [sys.executable, "-m", "agent.engine.guardian", *server_command(engine, settings, port)]
+    environment = {**load_config("vllm-cpu").vllm.environment, **ENVIRONMENT, **QUIET, **os.environ}
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            guarded, stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment | {"PYTHONPATH": str(ROOT)}
+        )
+    try:
+        deadline = time.monotonic() + 240
+        while True:
+            assert process.poll() is None and time.monotonic() < deadline, (folder / "log").read_text()[-3_000:]
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()
+                break
+            except OSError:
+                time.sleep(0.5)
+        yield port
+    finally:
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait(timeout=60)
+
+
+@asynccontextmanager
+async def client(port: int) -> AsyncIterator[HttpEngine]:
+    engine = HttpEngine(f"http://127.0.0.1:{port}/v1", model="model")
+    try:
+        await engine.ready()
+        yield engine
+    finally:
+        await engine.close()
+
+
+async def read(engine: HttpEngine, prompt: Prompt, tokens: int) -> list[Chunk]:
+    params = SamplingParams(tokens, temperature=0.7, seed=3)
+    async with aclosing(engine.stream(prompt, params)) as chunks:
+        return [chunk async for chunk in chunks]
+
+
+STRANGE = "π, é, 中文, 😀, "
+PROMPT = f"<|im_start|>user\nWrite {STRANGE} often.<|im_end|>\n<|im_start|>assistant\n{STRANGE * 3}"
+
+
+async def test_a_text_goes_on_exactly_from_its_tokens_and_from_the_cache(server: int) -> None:
+    async with client(server) as engine:
+        first = await read(engine, PROMPT * 4, 60)
+        trail = TokenTrail()
+        for chunk in first:
+            trail.add(chunk)
+        text = "".join(chunk.text for chunk in first)
+        trail.end(dropped=3)
+        trail.append("\n```output\n42\n```\n")
+        prompt = await trail.prompt("", engine.tokenize)
+        assert not isinstance(prompt, str)
+        second = await read(engine, prompt, 5)
+    told = [token for chunk in first for token in chunk.token_ids]
+    before = list(first[0].prompt_ids)
+    kept = len(before) + len(told) - 8
+    assert list(second[0].prompt_ids) == prompt  # the server has taken them as they are
+    assert prompt[:kept] == (before + told)[:kept]
+    assert len(text) > 3
+    cached = second[-1].cached_tokens
+    assert cached is not None and cached >= 128 and second[-1].prompt_tokens == len(prompt)
+
+
+async def test_every_token_has_its_id_and_its_log_probability(server: int) -> None:
+    async with client(server) as engine:
+        chunks = await read(engine, PROMPT, 40)
+    tokens = sum(chunk.tokens for chunk in chunks)
+    assert tokens == sum(len(chunk.token_ids) for chunk in chunks) == sum(len(chunk.logprobs) for chunk in chunks)
+    assert all(value <= 0 for chunk in chunks for value in chunk.logprobs)
+    assert any(chunk.aligned for chunk in chunks)
+
+
+async def test_the_server_stops_computing_when_a_stream_is_closed(server: int) -> None:
+    async with client(server) as engine:
+        params = SamplingParams(900, temperature=1.0, seed=1)
+        streams = [engine.stream("Count: 1, 2, 3,", params) for _ in range(4)]
+        for stream in streams:
+            await anext(stream)
+        assert metric(server, "num_requests_running") == 4
+        for stream in streams:
+            await stream.aclose()
+        for _ in range(200):
+            if metric(server, "num_requests_running") == 0:
+                break
+            await asyncio.sleep(0.05)
+        else:
+            raise AssertionError("the server goes on")
+
+
+async def test_the_server_itself_ends_a_loop(server: int) -> None:
+    params = SamplingParams(800, temperature=0.0, presence_penalty=-2.0)  # what was said is said again
+    async with client(server) as engine, aclosing(engine.stream("la la la la " * 30, params)) as stream:
+        chunks = [chunk async for chunk in stream]
+    assert [chunk.finish for chunk in chunks if chunk.finish] == ["repetition"]
+    assert sum(chunk.tokens for chunk in chunks) < 700
+
+
+def test_killed_twice_in_mid_problem_every_problem_gets_its_answer(tmp_path: Path) -> None:
+    problems = list(starter_problems())[:3]
+    write_problems(problems, tmp_path / "problems.csv")
+    port = free_port()
+    settings = {
+        "engine.model": f'"{hf_model("qwen2.5-coder-0.5b")}"',
+        "engine.port": port,
+        "vllm.python": f'"{PYTHON}"',
+        "stopping.margin": 9,
+    }
+    command = [sys.executable, "-m", "agent.solve", "--profile", "vllm-cpu", "--problems", "problems.csv"]
+    command += ["--run-dir", "run", "--time-limit", "600"]
+    command += [f"--set={key}={value}" for key, value in settings.items()]
+    agent = subprocess.Popen(
+        command, cwd=tmp_path, env={**os.environ, **QUIET, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        for name in ("VLLM::EngineCore", "api_server"):
+            kill_in_mid_problem(agent, port, name)
+        _, errors = agent.communicate(timeout=600)
+    finally:
+        agent.kill()
+    assert agent.returncode == 0, errors
+    record = read_run(tmp_path / "run")
+    assert [solution.problem_id for solution in record.solutions] == [problem.id for problem in problems]
+    assert all(solution.answer is not None for solution in record.solutions)
+    resumed = [(turn, at) for sample in record.samples for turn in sample.turns for at in turn.resumed_at]
+    assert any(0 < at < turn.tokens for turn, at in resumed)
+    assert not any(sample.end is SampleEnd.ENGINE_ERROR for sample in record.samples)
+    assert any(sample.tool_runs for sample in record.samples)
+    assert any(turn.cached_tokens for sample in record.samples for turn in sample.turns)
+    assert errors.count("the vLLM server is up after") == 3
+    assert metric(port, "num_requests_running") == 0  # nothing serves there any more
+
+
+def kill_in_mid_problem(agent: subprocess.Popen[str], port: int, name: str) -> None:
+    """Kill the server's process of that name as soon as lanes have had some tokens from it."""
+    deadline = time.monotonic() + 300
+    while not (metric(port, "generation_tokens_total") > 24 and metric(port, "num_requests_running") > 1):
+        assert agent.poll() is None and time.monotonic() < deadline
+        time.sleep(0.2)
+    family = psutil.Process(agent.pid).children(recursive=True)
+    for process in family:
+        if name in " ".join(process.cmdline()) and "guardian" not in " ".join(process.cmdline()):
+            process.send_signal(signal.SIGKILL)
+            break
+    else:
+        raise AssertionError(family)
+    while metric(port, "generation_tokens_total"):  # the others of its processes take a moment to follow
+        time.sleep(0.1)
+
+
+def test_problems_in_flight_keep_the_engines_behind_one_url_busy(tmp_path: Path) -> None:
+    """vLLM's own data parallelism stands in for a cluster: two engines behind one URL."""
+    problems = list(starter_problems())[:4]
+    write_problems(problems, tmp_path / "problems.csv")
+    with serving(tmp_path, data_parallel_size=2) as port:
+        flags = ["--profile", "cpu", "--url", f"http://127.0.0.1:{port}", "--problems-in-flight", "2", "--samples", "4"]
+        flags += ["--problems", "problems.csv", "--run-dir", "run", "--time-limit", "200", "--set=sample.max_tokens=40"]
+        agent = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "agent.solve",
+                *flags,
+                "--set=stopping.margin=9",
+                "--set=engine.context_tokens=1024",
+            ],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        tokens = [metric(port, "generation_tokens_total", engine) for engine in "01"]
+    record = read_run(tmp_path / "run")
+    assert {solution.problem_id for solution in record.solutions} == {problem.id for problem in problems}
+    assert min(tokens) > 0.2 * sum(tokens)
+    spans = {s.problem_id: (s.at - s.seconds, s.at) for s in record.solutions}
+    overlapping = [a for a in spans for b in spans if a < b and spans[a][0] < spans[b][1] and spans[b][0] < spans[a][1]]
+    assert overlapping, agent.stderr

@@ -1,0 +1,83 @@
+"""Watches whether the engine ever stands still while a lane waits for its tokens."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+
+import aiohttp
+
+from agent.engine.base import Chunk, Engine, Prompt, SamplingParams
+
+_LOOK_SECONDS = 0.05
+_SETTLED_SECONDS = 0.1  # a request that has just been sent, or ended, is not yet in the server's count
+_AT_WORK = re.compile(r"^vllm:num_requests_(?:running|waiting)\{[^}]*\} ([\d.]+)", re.MULTILINE)
+
+
+class IdleWatch:
+    """An engine that passes everything on to another one, and looks at its server all the while."""
+
+    def __init__(self, engine: Engine, url: str) -> None:
+        self._engine = engine
+        self._metrics = f"{url.removesuffix('/v1')}/metrics"
+        self._since: dict[int, float] = {}  # when each open stream began
+        self._looker: asyncio.Task[None] | None = None
+        self._looks = 0
+        self._idle = 0
+
+    @property
+    def idle_share(self) -> float:
+        """Share of the looks with a stream open in which the server computed nothing."""
+        return self._idle / max(1, self._looks)
+
+    @property
+    def downtime(self) -> float:
+        """As the engine has it."""
+        return self._engine.downtime
+
+    async def ready(self) -> None:
+        """Pass on."""
+        await self._engine.ready()
+
+    async def warm(self, prompt: str) -> None:
+        """Pass on."""
+        await self._engine.warm(prompt)
+
+    async def tokenize(self, text: str) -> list[int] | None:
+        """Pass on."""
+        return await self._engine.tokenize(text)
+
+    async def close(self) -> None:
+        """Pass on."""
+        await self._engine.close()
+
+    async def stream(self, prompt: Prompt, params: SamplingParams) -> AsyncGenerator[Chunk, None]:
+        """Pass on, and look as long as any stream is open."""
+        loop = asyncio.get_running_loop()
+        key = id(params)
+        self._since[key] = loop.time()
+        if self._looker is None or self._looker.done():
+            self._looker = loop.create_task(self._look())
+        try:
+            async with aclosing(self._engine.stream(prompt, params)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        finally:
+            del self._since[key]
+
+    async def _look(self) -> None:
+        loop = asyncio.get_running_loop()
+        async with aiohttp.ClientSession() as client:
+            while self._since:
+                await asyncio.sleep(_LOOK_SECONDS)
+                oldest = min(self._since.values(), default=loop.time())
+                asked = dict(self._since)
+                with suppress(aiohttp.ClientError):
+                    async with client.get(self._metrics) as response:
+                        at_work = sum(float(count) for count in _AT_WORK.findall(await response.text()))
+                    still = [key for key in asked if key in self._since]
+                    if still and loop.time() - oldest > _SETTLED_SECONDS:
+                        self._looks += 1
+                        self._idle += not at_work

@@ -1,0 +1,35 @@
+"""Converts a GGUF file into a Hugging Face directory in bf16, which vLLM can serve on a CPU.
+
+Run it by the interpreter that has vLLM: python tools/gguf_to_hf.py MODEL.gguf DIRECTORY
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+
+def convert(source: Path, target: Path) -> None:
+    """Write the directory; it appears whole or not at all."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+    partial = target.with_name(f"{target.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    file = {"gguf_file": source.name}
+    AutoTokenizer.from_pretrained(source.parent, **file).save_pretrained(partial)
+    model = AutoModelForCausalLM.from_pretrained(
+        source.parent, **file, dtype=torch.bfloat16, quantization_config=GgufConfig(dequantize=True)
+    )
+    model.save_pretrained(partial)
+    path = partial / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config.pop("quantization_config", None)  # of the file that was read; what is written is not quantized
+    path.write_text(json.dumps(config, indent=1), encoding="utf-8")
+    partial.rename(target)
+
+
+if __name__ == "__main__":
+    convert(Path(sys.argv[1]), Path(sys.argv[2]))
