@@ -76,6 +76,7 @@ class SamplingConfig(Section):
     top_k: int = Field(40, ge=0)
     min_p: float = Field(0.0, ge=0, le=1)
     presence_penalty: float = Field(0.0, ge=-2, le=2)
+    seeded: bool = True  # send each sample's seed; some engines draw slower with one
 
 
 class SampleConfig(Section):

@@ -227,13 +227,13 @@ class Lane:
             top_k=sampling.top_k,
             min_p=sampling.min_p,
             presence_penalty=sampling.presence_penalty,
-            seed=self._seed + len(self._turns),
+            seed=self._seed + len(self._turns) if sampling.seeded else None,
             thinking_tokens=thinking if thinking and not self._thinking_closed else None,
         )
 
     def _answer_params(self) -> SamplingParams:
         tokens = self._runtime.config.sample.answer_tokens
-        return SamplingParams(max_tokens=tokens, temperature=0.0, seed=self._seed, stop=("\n", END_OF_TURN))
+        return SamplingParams(max_tokens=tokens, temperature=0.0, stop=("\n", END_OF_TURN))
 
     @property
     def _thinking_cap(self) -> int:

@@ -55,7 +55,7 @@ async def test_a_server_that_does_nothing_for_an_open_stream_is_idle(running: fl
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     watch = IdleWatch(
-        ScriptedEngine(lambda prompt, params: "word " * 10, 0.1), f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+        ScriptedEngine(lambda prompt, params: "word " * 20, 0.1), f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
     )
     await asyncio.gather(*(through(watch) for _ in range(3)))
     await runner.cleanup()

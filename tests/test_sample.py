@@ -255,3 +255,15 @@ def test_a_request_that_the_server_refuses_is_not_sent_again() -> None:
 def test_letters_of_other_scripts_are_counted() -> None:
     sample = run_lane(always("Let 我们 see: x ≤ π, so \\boxed{42}."))
     assert sample.foreign_letters == 2
+
+
+@pytest.mark.parametrize("seeded", [True, False])
+def test_seeds_are_sent_unless_the_engine_is_better_off_without(seeded: bool) -> None:
+    sent = []
+
+    def reply(prompt: str, params: SamplingParams) -> str:
+        sent.append(params.seed)
+        return "\\boxed{42}"
+
+    sample = run_lane(ScriptedEngine(reply), sampling__seeded=seeded)
+    assert sent == [sample.seed if seeded else None]

@@ -96,7 +96,8 @@ async def through_a_bare_client(draw: Draw) -> Speed:
 
         async def lane(sample: Sample) -> int:
             asked = {"model": model, "prompt": draw.prompt, "max_tokens": sample.turns[0].tokens, "ignore_eos": True}
-            asked |= {"seed": sample.seed, **draw.config.sampling.model_dump()}
+            asked |= draw.config.sampling.model_dump(exclude={"seeded"})
+            asked |= {"seed": sample.seed} if draw.config.sampling.seeded else {}
             return await _read(client, f"{draw.url}/completions", asked)
 
         started = time.perf_counter()

@@ -12,7 +12,7 @@ import aiohttp
 from agent.engine.base import Chunk, Engine, Prompt, SamplingParams
 
 _LOOK_SECONDS = 0.05
-_SETTLED_SECONDS = 0.1  # a request that has just been sent, or ended, is not yet in the server's count
+_SETTLED_SECONDS = 1.0  # a request that has just been sent is in the server's count only after its next step
 _AT_WORK = re.compile(r"^vllm:num_requests_(?:running|waiting)\{[^}]*\} ([\d.]+)", re.MULTILINE)
 
 
