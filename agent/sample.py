@@ -232,8 +232,11 @@ class Lane:
         )
 
     def _answer_params(self) -> SamplingParams:
-        tokens = self._runtime.config.sample.answer_tokens
-        return SamplingParams(max_tokens=tokens, temperature=0.0, stop=("\n", END_OF_TURN))
+        config = self._runtime.config
+        seed = self._seed if config.sampling.seeded else None  # greedy, but a recording is found by it
+        return SamplingParams(
+            max_tokens=config.sample.answer_tokens, temperature=0.0, seed=seed, stop=("\n", END_OF_TURN)
+        )
 
     @property
     def _thinking_cap(self) -> int:
