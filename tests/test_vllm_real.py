@@ -183,7 +183,8 @@ def test_killed_twice_in_mid_problem_every_problem_gets_its_answer(tmp_path: Pat
         "engine.model": f'"{hf_model("qwen2.5-coder-0.5b")}"',
         "engine.port": port,
         "vllm.python": f'"{PYTHON}"',
-        "stopping.margin": 9,
+        "stopping.rule": "uncatchable",
+        "budget.lanes_per_pace": 0,
     }
     command = [sys.executable, "-m", "agent.solve", "--profile", "vllm-cpu", "--problems", "problems.csv"]
     command += ["--run-dir", "run", "--time-limit", "600"]
@@ -240,7 +241,7 @@ def test_problems_in_flight_keep_the_engines_behind_one_url_busy(tmp_path: Path)
                 "-m",
                 "agent.solve",
                 *flags,
-                "--set=stopping.margin=9",
+                "--set=stopping.rule=all",
                 "--set=engine.context_tokens=1024",
             ],
             cwd=tmp_path,
