@@ -1,11 +1,12 @@
 # make solve: watch a small model solve the starter problems.  make test: run every check.
+# make rehearse: run the Kaggle notebook as Kaggle does, without network.
 # A Python of your own: make solve PYTHON=/path/to/python3.12.  Flags: make solve ARGS="--samples 4".
 
 PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3.14 python3; do \
 	"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$name" && break; done)
 PIP = .venv/bin/python -m pip --disable-pip-version-check install --quiet -c tools/constraints.txt
 
-.PHONY: solve test test-vllm check clean
+.PHONY: solve test test-vllm check rehearse clean
 
 solve: .venv/.solve
 	.venv/bin/python -m agent.solve $(ARGS)
@@ -21,6 +22,9 @@ check: .venv/.test
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
+
+rehearse: .venv/.test
+	.venv/bin/python -m submission.rehearse $(ARGS)
 
 clean:
 	rm -rf .venv .venv-vllm

@@ -12,6 +12,8 @@ from typing import Any
 
 from aiohttp import web
 
+from tests.background_server import background_server
+
 BREAK = "\0"  # in a reply: the server drops the connection here
 GARBAGE = "\1"  # in a reply: the server sends something that is no event
 SILENCE = "\2"  # in a reply: the server sends nothing more
@@ -70,32 +72,9 @@ async def _send(response: web.StreamResponse, event: dict[str, Any]) -> None:
 
 @contextmanager
 def serving(server: ScriptedServer) -> Iterator[ScriptedServer]:
-    """Serve on a free port of this machine, in a thread with a loop of its own."""
-    loop = asyncio.new_event_loop()
-    started = threading.Event()
-
-    async def serve() -> None:
-        app = web.Application()
-        app.router.add_get("/v1/models", server.models)
-        app.router.add_post("/v1/completions", server.completions)
-        runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        server.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        started.set()
-        try:
-            await stop.wait()
-        finally:
-            await runner.cleanup()
-
-    stop = asyncio.Event()
-    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
-    thread.start()
-    assert started.wait(10)
-    try:
+    """Serve it; its `url` says where."""
+    app = web.Application()
+    app.router.add_get("/v1/models", server.models)
+    app.router.add_post("/v1/completions", server.completions)
+    with background_server(app) as server.url:
         yield server
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join()
-        loop.close()

@@ -45,7 +45,7 @@ LAYERS = (
     ("agent.turn", "agent.trail", "agent.probe"),
     ("agent.journal", "agent.summary", "agent.board", "agent.progress", "agent.sample"),
     ("agent.solver",),
-    ("agent.run",),
+    ("agent.run", "agent.stream_run"),
     ("agent.setup", "agent.cli", "agent.plan"),
     ("agent.command",),
     ("agent.solve",),

@@ -1,0 +1,51 @@
+"""One problem of a stream whose order and length only a gateway knows, under the run's time bank."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+from agent.budget import TimeBank, grant
+from agent.config import Config
+from agent.sample import Runtime
+from agent.solver import solve_problem
+from agent.types import Allowance, Problem, Sample, Solution, StopReason
+
+_PAUSE_SECONDS = 5.0  # before a dead engine is asked again
+
+
+def next_allowance(
+    bank: TimeBank, config: Config, past: Sequence[Solution], *, problems_left: int, at_most: float
+) -> Allowance:
+    """What the next problem is granted, with `problems_left` to go (it included): never more than `at_most` seconds.
+
+    `past` are the solutions of the run so far.
+    """
+    granted = grant(bank.left, problems_left, config, past)
+    seconds = max(0.0, min(granted.seconds, at_most))
+    extension = max(0.0, min(granted.extension_seconds, at_most - seconds))
+    return replace(_within(granted, seconds), extension_seconds=extension)
+
+
+async def solve_persistently(
+    problem: Problem, runtime: Runtime, allowance: Allowance, prior: Sequence[Sample] = ()
+) -> Solution:
+    """Solve a problem; where the engine fails and nothing was voted, try again in what is left of the allowance.
+
+    As often as `engine.retries` says. `prior` are samples that an interrupted worker had finished.
+    """
+    until = runtime.clock() + allowance.seconds
+    for _ in range(runtime.config.engine.retries):
+        solution = await solve_problem(problem, runtime, allowance, prior)
+        if solution.stop is not StopReason.ENGINE_ERROR or solution.answer is not None:
+            return solution
+        await asyncio.sleep(max(0.0, min(_PAUSE_SECONDS, until - runtime.clock())))
+        allowance = _within(allowance, max(0.0, until - runtime.clock()))
+    return await solve_problem(problem, runtime, allowance, prior)
+
+
+def _within(allowance: Allowance, seconds: float) -> Allowance:
+    """The allowance cut to so many seconds."""
+    reserve = allowance.seconds - allowance.reasoning_seconds
+    return replace(allowance, seconds=seconds, reasoning_seconds=seconds - min(reserve, seconds / 2))

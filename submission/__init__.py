@@ -1,0 +1,1 @@
+"""From a clone to a scored Kaggle notebook: gateway, notebook, wheels, metadata, rehearsal and push."""

@@ -1,0 +1,118 @@
+"""The notebook's end of the talk with the worker process: JSON objects, one a line, over its standard streams."""
+
+from __future__ import annotations
+
+import json
+import queue
+import subprocess
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from agent.errors import AgentError
+
+Message = dict[str, Any]
+_DEATH_SECONDS = 5.0
+
+
+class LinkError(AgentError):
+    """The worker is gone or does not listen."""
+
+
+class Link(Protocol):
+    """A talk with a worker that can be started anew."""
+
+    def send(self, message: Message) -> None:
+        """Say something. Raises LinkError if nobody is there."""
+
+    def receive(self, seconds: float) -> Message | None:
+        """What the worker said next, None after `seconds` of silence. Raises LinkError once it is gone."""
+
+    def restart(self) -> None:
+        """End the worker, whatever state it is in, and start a new one. Raises LinkError if that fails."""
+
+
+class ProcessLink:
+    """A worker in a process of its own; what it writes to standard error goes to `log`.
+
+    `command` is asked for the command line at each start, because it holds how much time has gone.
+    """
+
+    def __init__(self, command: Callable[[], Sequence[str]], log: Path, environment: Mapping[str, str]) -> None:
+        self._command = command
+        self._log = log
+        self._environment = dict(environment)
+        self._process: subprocess.Popen[str] | None = None
+        self._inbox: queue.Queue[Message | None] = queue.Queue()
+
+    def send(self, message: Message) -> None:
+        """Write a line. Raises LinkError if the worker is gone."""
+        if self._process is None or self._process.stdin is None:
+            raise LinkError("the worker is not running")
+        try:
+            self._process.stdin.write(json.dumps(message) + "\n")
+            self._process.stdin.flush()
+        except OSError as error:
+            raise LinkError(f"the worker is gone ({self._status()})") from error
+
+    def receive(self, seconds: float) -> Message | None:
+        """The next line. Raises LinkError once the worker is gone and all that it said has been read."""
+        try:
+            message = self._inbox.get(timeout=max(0.0, seconds))
+        except queue.Empty:
+            return None
+        if message is None:
+            self._inbox.put(None)
+            raise LinkError(f"the worker is gone ({self._status()})")
+        return message
+
+    def restart(self) -> None:
+        """Kill the worker (its engine ends with it) and start a new one."""
+        self.close()
+        self._inbox = queue.Queue()
+        try:
+            with self._log.open("ab") as log:
+                self._process = subprocess.Popen(
+                    self._command(),
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    env=self._environment,
+                    text=True,
+                    encoding="utf-8",
+                    start_new_session=True,
+                )
+        except OSError as error:
+            raise LinkError(f"the worker cannot be started: {error}") from error
+        assert self._process.stdout is not None
+        threading.Thread(target=_read, args=(self._process.stdout, self._inbox), daemon=True).start()
+
+    def close(self) -> None:
+        """End the worker. May be called twice."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.kill()
+        with suppress(subprocess.TimeoutExpired):  # a machine that fails may keep it for long
+            process.wait(_DEATH_SECONDS)
+        if process.stdin is not None:
+            with suppress(OSError):  # what was not read any more cannot be flushed
+                process.stdin.close()
+
+    def _status(self) -> str:
+        if self._process is None:
+            return "it was ended"
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=1.0)
+        return f"exit status {self._process.returncode}; see {self._log}"
+
+
+def _read(stream: IO[str], inbox: queue.Queue[Message | None]) -> None:
+    """Put each line into the inbox, and None when the worker closed its end."""
+    with stream:
+        for line in stream:
+            with suppress(ValueError):  # a line torn by a kill
+                inbox.put(json.loads(line))
+    inbox.put(None)

@@ -1,0 +1,184 @@
+"""The metadata files of Kaggle's command line, checked as strictly as Kaggle reads them loosely."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from slugify import slugify  # what the kaggle package makes slugs with
+
+from agent.errors import InputError
+
+KERNEL_FILE = "kernel-metadata.json"
+DATASET_FILE = "dataset-metadata.json"
+MACHINE_SHAPES = (
+    "NvidiaTeslaP100",
+    "NvidiaTeslaT4",
+    "NvidiaTeslaT4Highmem",
+    "NvidiaL4",
+    "NvidiaL4X1",
+    "NvidiaTeslaA100",
+    "NvidiaH100",
+    "NvidiaRtxPro6000",
+)
+_SLUG = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
+_OWNED = re.compile(rf"[A-Za-z0-9_-]+/{_SLUG}", re.IGNORECASE)
+_VERSIONED = re.compile(rf"[A-Za-z0-9_-]+/{_SLUG}(/\d+)?", re.IGNORECASE)
+_MODEL = re.compile(r"[\w-]+/[\w.-]+/[\w-]+/[\w.-]+/\d+", re.IGNORECASE)
+
+T = TypeVar("T", bound="_Metadata")
+
+
+def _matches(pattern: re.Pattern[str], form: str) -> BeforeValidator:
+    def check(value: object) -> object:
+        if not isinstance(value, str) or not pattern.fullmatch(value) or "INSERT_" in value:
+            raise ValueError(f"{value!r} has to be {form}")
+        return value
+
+    return BeforeValidator(check)
+
+
+def _truth(value: object) -> object:
+    """Kaggle takes booleans as such or as words."""
+    return {"true": True, "false": False}.get(value.lower(), value) if isinstance(value, str) else value
+
+
+Owned = Annotated[str, _matches(_OWNED, "owner/slug")]
+Versioned = Annotated[str, _matches(_VERSIONED, "owner/slug, with /version behind it or not")]
+ModelSource = Annotated[str, _matches(_MODEL, "owner/model/framework/variation/version")]
+CompetitionSlug = Annotated[str, _matches(re.compile(_SLUG), "the competition's slug")]
+Truth = Annotated[bool, BeforeValidator(_truth)]
+
+
+class _Metadata(BaseModel):
+    """No unknown keys: Kaggle ignores them, and with them what they were meant to do."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    id: Owned
+
+
+class KernelMetadata(_Metadata):
+    """What `kaggle kernels push` reads. `enable_internet` has no default here: Kaggle's own is true."""
+
+    title: str = Field(min_length=5)
+    code_file: str = Field(min_length=1)
+    language: Literal["python", "r", "rmarkdown"]
+    kernel_type: Literal["script", "notebook"]
+    is_private: Truth = True
+    enable_internet: Truth
+    enable_gpu: Truth = False
+    enable_tpu: Truth = False
+    machine_shape: str | None = None
+    dataset_sources: list[Versioned] = []
+    competition_sources: list[CompetitionSlug] = []
+    kernel_sources: list[Versioned] = []
+    model_sources: list[ModelSource] = []
+    docker_image: str | None = None
+    docker_image_pinning_type: Literal["original", "latest"] | None = None
+    keywords: list[str] = []
+    id_no: int | None = None
+
+
+class _Licence(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: str
+
+
+class DatasetMetadata(_Metadata):
+    """What `kaggle datasets create` and `version` read."""
+
+    title: str = Field(min_length=6, max_length=50)
+    subtitle: str | None = Field(None, min_length=20, max_length=80)
+    description: str | None = None
+    licenses: list[_Licence] = Field(min_length=1, max_length=1)
+    keywords: list[str] = []
+    id_no: int | None = None
+    resources: list[dict[str, Any]] | None = None
+
+
+def check_kernel(tree: Mapping[str, Any], folder: Path) -> KernelMetadata:
+    """The metadata of a notebook in `folder`. Raises InputError, naming the key and how to mend it."""
+    source = folder / KERNEL_FILE
+    kernel = _validate(KernelMetadata, tree, source)
+    _same_slug(source, kernel.id, kernel.title)
+    if kernel.enable_internet:
+        _wrong(source, "enable_internet", "the scored run has no internet", "write false")
+    if kernel.machine_shape is not None and kernel.machine_shape not in MACHINE_SHAPES:
+        hint = _nearest(kernel.machine_shape, MACHINE_SHAPES) or f"one of {', '.join(MACHINE_SHAPES)}"
+        _wrong(source, "machine_shape", f"{kernel.machine_shape!r} is not known", f"write {hint}")
+    if kernel.machine_shape is not None and not kernel.enable_gpu:
+        _wrong(source, "enable_gpu", f"it is off and machine_shape is {kernel.machine_shape}", "write true")
+    if kernel.kernel_type == "notebook" and not kernel.code_file.endswith(".ipynb"):
+        _wrong(source, "code_file", f"{kernel.code_file!r} is no notebook", "name the .ipynb file")
+    if not (folder / kernel.code_file).is_file():
+        _wrong(source, "code_file", f"there is no {kernel.code_file} beside it", "build the notebook into this folder")
+    return kernel
+
+
+def check_dataset(tree: Mapping[str, Any], folder: Path) -> DatasetMetadata:
+    """The metadata of a dataset in `folder`. Raises InputError, naming the key and how to mend it."""
+    source = folder / DATASET_FILE
+    dataset = _validate(DatasetMetadata, tree, source)
+    slug = dataset.id.split("/")[1]
+    if not 6 <= len(slug) <= 50:
+        _wrong(source, "id", f"the slug {slug!r} has {len(slug)} characters", "take 6 to 50")
+    _same_slug(source, dataset.id, dataset.title)
+    return dataset
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """The tree of a metadata file. Raises InputError if there is none or it is not JSON."""
+    try:
+        tree = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}): build it first") from error
+    except ValueError as error:
+        raise InputError(f"{path} is not JSON ({error}): build it again") from None
+    if not isinstance(tree, dict):
+        raise InputError(f"{path} is no JSON object: build it again")
+    return tree
+
+
+def write_metadata(metadata: _Metadata, path: Path) -> None:
+    """Write what is set, in the order of the keys."""
+    tree = metadata.model_dump(exclude_none=True)
+    path.write_text(json.dumps(tree, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _validate(kind: type[T], tree: Mapping[str, Any], source: Path) -> T:
+    try:
+        return kind.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            near = _nearest(key, list(kind.model_fields))
+            _wrong(source, key, "no such key", f"write {near}" if near else "leave it out")
+        reason = "it is missing" if first["type"] == "missing" else first["msg"].removeprefix("Value error, ").lower()
+        _wrong(source, key, reason, "add it" if first["type"] == "missing" else "change it")
+
+
+def _same_slug(source: Path, id_: str, title: str) -> None:
+    slug = id_.split("/")[1]
+    if slugify(title) != slug:
+        _wrong(
+            source,
+            "title",
+            f"{title!r} has the slug {slugify(title)!r}, not that of the id, {slug!r}",
+            "make them equal",
+        )
+
+
+def _nearest(word: str, known: list[str] | tuple[str, ...]) -> str | None:
+    return next(iter(difflib.get_close_matches(word, known, n=1)), None)
+
+
+def _wrong(source: Path, key: str, fault: str, remedy: str) -> NoReturn:
+    raise InputError(f"{source}: {key}: {fault}: {remedy}")

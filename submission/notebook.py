@@ -1,0 +1,114 @@
+# %% [markdown]
+# # An AIMO agent: many solutions, real Python, one vote
+#
+# Olympiad problems have an answer that is an integer, and a language model that reasons at length often finds it, but
+# not reliably. This notebook makes the most of such a model in the hours that a submission has:
+#
+# 1. **Sample.** Several solutions of the same problem are written at once, each in a lane of its own.
+# 2. **Calculate.** When a lane writes a Python block, the block is run in a sandbox and the lane reads its output.
+# 3. **Vote.** Each finished lane votes with its last `\boxed{}`. No answer is no vote, and never a 0.
+# 4. **Stop.** A problem is closed as soon as its leader cannot be caught, or leads by a margin.
+# 5. **Budget.** Time that an easy problem leaves over goes to the next ones. When the time of a problem is up, the
+#    unfinished lanes are asked for the answer they have in mind.
+#
+# Everything is here: the configuration, the whole source of the agent, and the cells that check and run it. The
+# notebook needs no internet. It is built from a repository by one command, and the same commit gives the same bytes.
+#
+# **How to read it.** *Configuration* holds every setting. *The agent* is its source, a file a cell, in the order in
+# which data flows; begin with `agent/types.py` for the vocabulary, and `agent/solver.py` for how one problem is
+# solved. *Set-up* and *Answers* are the run itself.
+
+# %% [markdown]
+# ## Configuration
+#
+# `PROFILE` names a whole set-up of the agent: engine, sampling, voting, stopping, budget, sandbox. The profiles are
+# the `.toml` files further down, and any single key can be set anew in `SETTINGS`, as in `{"sample.count": 16}`.
+
+# %% tags=["parameters"]
+import time
+
+STARTED = time.monotonic()  # the time limit counts from here
+
+EDITION = "aimo3"  # aimo1, aimo2 (answers 0 to 999) or aimo3 (0 to 99999)
+PROFILE = "kaggle-h100"  # the set-up of the agent
+MODEL = "qwq"  # a part of the path of the model below /kaggle/input; "" for the one that the profile names
+SETTINGS: dict[str, object] = {}  # single keys of the profile
+FALLBACK = 0  # the answer where no lane of a problem voted in time
+MARGIN_SECONDS = 600.0  # of the competition's time limit that are not used
+PROBLEMS = ("reference.csv", "test.csv", "train.csv")  # what an interactive run answers: the first that is mounted
+
+# %% [markdown]
+# ## The agent
+#
+# Each cell writes one file below `/kaggle/working/aimo_agent`. The last cell of this part checks all of them against
+# their SHA-256 digests, so that what runs is what the repository holds.
+
+# %% tags=["modules"]
+
+# %% [markdown]
+# ## Set-up
+#
+# The agent does not touch the packages of the Kaggle image, and does not depend on their versions: its wheels are
+# installed from an attached dataset into an environment of its own, and it runs there as a process of its own, the
+# worker. If the worker dies, hangs or runs out of memory, this notebook starts another one and goes on.
+
+# %%
+import sys
+from pathlib import Path
+
+CODE = Path.cwd() / "aimo_agent"
+sys.path.insert(0, str(CODE))
+
+from submission.mounts import find_csv, find_model, find_wheels
+from submission.rules import competition_of
+
+competition = competition_of(EDITION)
+wheels = find_wheels()
+csv = find_csv(competition.slug, *PROBLEMS) or CODE / "agent" / "data" / "starter.csv"
+settings = {"edition": EDITION, **SETTINGS}
+if MODEL:
+    settings["engine.model"] = str(find_model(MODEL))
+
+print("wheels:", wheels or "none attached, so the packages of this image are used")
+print("model:", settings.get("engine.model", "as the profile says"))
+print("problems of an interactive run:", csv)
+
+# %% [markdown]
+# ## Answers
+#
+# The worker starts now, in the background: it installs the wheels and loads the model, while the server below listens
+# at once. Kaggle's gateway gives up on a notebook that does not listen within 15 minutes, but waits for its first
+# answer. Then it hands over one problem at a time. Whatever happens in the worker, `predict` answers: with the best
+# vote so far, or with `FALLBACK`.
+
+# %%
+from submission.gateway import make_predict
+from submission.notebook_run import open_gateway
+
+gateway = open_gateway(
+    competition,
+    profile=PROFILE,
+    settings=settings,
+    wheels=wheels,
+    started=STARTED,
+    margin_seconds=MARGIN_SECONDS,
+    fallback=FALLBACK,
+    csv=csv,
+)
+predict = make_predict(gateway)
+
+# %%
+from submission.evaluation import serve
+
+serve(predict, competition, csv)
+
+# %% [markdown]
+# ## What came of it
+#
+# A line above says how each problem was answered and what the answer rests on; `run/journal.jsonl` has every lane in
+# full. Where the answers are known, they are compared here.
+
+# %%
+from submission.notebook_run import report
+
+report(gateway, csv, competition)
