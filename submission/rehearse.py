@@ -121,7 +121,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--problems", type=Path, metavar="CSV", help="id, problem, answer (default: starter problems)")
     parser.add_argument("--evaluation-package", type=Path, metavar="DIR", help="holds the genuine kaggle_evaluation")
     parser.add_argument("--model", default="smollm2-135m", help="a known model's name or a GGUF file")
-    parser.add_argument("--seconds", type=float, default=300.0, help="time limit of each run")
+    parser.add_argument("--seconds", type=float, default=160.0, help="time limit of each run")
     parser.add_argument("--mode", choices=("interactive", "scored"), help="only one of the two runs")
     parser.add_argument("--out", type=Path, default=Path("build/rehearsal"), metavar="DIR", help="where all is kept")
     args = parser.parse_args(argv)
