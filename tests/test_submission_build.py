@@ -88,7 +88,7 @@ def test_what_is_written_needs_nothing_of_the_repository(notebook: NotebookNode,
     plain = [name.removesuffix(".__init__") for name in modules if "inside" not in name and "_server" not in name]
     program = (
         "import importlib, sys\n"
-        f"sys.path[:] = [{str(tmp_path / CODE_FOLDER)!r}, *(p for p in sys.path if p and {str(ROOT)!r} not in p)]\n"
+        f"sys.path[:] = [{str(tmp_path / CODE_FOLDER)!r}, *(p for p in sys.path if p and p != {str(ROOT)!r})]\n"
         "sys.meta_path[:] = [f for f in sys.meta_path if 'editable' not in str(f).lower()]\n"
         f"for name in {plain!r}:\n"
         f"    module = importlib.import_module(name)\n"
