@@ -16,6 +16,7 @@ from agent.types import Sample
 from tools.replay_stats import Interval
 from tools.report_charts import (
     KINDS,
+    counted,
     histogram,
     majority_chart,
     point_text,
@@ -211,6 +212,7 @@ def _environment() -> Environment:
         finalize=lambda value: printable(value) if type(value) is str else value,
     )
     environment.filters |= {
+        "counted": counted,
         "duration": duration,
         "short": short,
         "share": share_text,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations, pairwise
+from itertools import combinations
 from statistics import fmean
 
 import numpy as np
@@ -166,8 +166,9 @@ def nice_edges(values: Sequence[float], bins: int) -> list[float]:
 
 
 def bin_counts(values: Sequence[float], edges: Sequence[float]) -> list[int]:
-    """How many values lie in each bin; a value on an edge is in the bin above."""
-    return [sum(low <= value < high for value in values) for low, high in pairwise(edges)]
+    """How many values lie in each bin; one on an edge is in the bin above, one beyond all edges in the nearest bin."""
+    counts = np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0]
+    return [int(count) for count in counts]
 
 
 def _difference(name: str, pairs: Sequence[Sequence[float]]) -> Difference:
