@@ -84,7 +84,9 @@ def synthetic_run(directory: Path, problems: int, samples: int, tokens: int, see
         Problem(f"made-{place:02d}", f"Find $x_{{{place}}}$ where $x^2+{place}=7$.", place) for place in range(problems)
     ]
     drawn = {
-        problem.id: [_made_up(rng, store, index, tokens, place) for index in range(samples)]
+        problem.id: [
+            _made_up(rng, store, index, int(tokens * rng.uniform(0.7, 1.3)), place) for index in range(samples)
+        ]
         for place, problem in enumerate(asked)
     }
     return write_run(directory, asked, drawn)
@@ -97,14 +99,14 @@ def _made_up(rng: random.Random, store: Sequence[str], index: int, tokens: int, 
         text = _prose(rng, store, 4 * tokens // rounds)
         if place < rounds - 1:
             code = "".join(f"for i in range({rng.randint(1, 999)}):\n    print(i ** {k})\n" for k in range(8))
-            run = ToolRun(code, f"{rng.random()}\n" * 5, ToolStatus.OK, rng.random())
+            run = ToolRun(code, f"{rng.random()}\n" * 5, ToolStatus.OK, 0.3 * rng.random())
             text += f"\n```python\n{code}```"
-            turns.append(Turn(text, tokens // rounds, 10.0 / rounds - 1.1, tool_output(run.output), run))
+            turns.append(Turn(text, tokens // rounds, 7.5 / rounds, tool_output(run.output), run))
         else:
-            turns.append(Turn(text, tokens // rounds, 1.0))
+            turns.append(Turn(text, tokens // rounds, 7.5 / rounds))
     answer = rng.choice((truth, truth, rng.randint(0, 999), None))
     end = SampleEnd.ANSWERED if answer is not None else SampleEnd.NO_ANSWER
-    made = vote(index, answer, turns=tuple(turns), end=end, started=0.1 * index, seconds=9.0)
+    made = vote(index, answer, turns=tuple(turns), end=end, started=10.0 * truth + 0.1 * index, seconds=8.5)
     return replace(made, mean_logprob=-rng.random(), tail_logprob=-rng.random())
 
 

@@ -34,7 +34,7 @@ FRAGMENTS = r"""
 NASTY = st.lists(
     st.one_of(
         st.text(st.characters(exclude_categories=()), max_size=6),
-        st.sampled_from([*FRAGMENTS.split(), "\n", "\n\n", " ", "```python\n"]),
+        st.sampled_from([*FRAGMENTS.split(), "\n", "\n\n", " ", "\ud800", "\0", "```python\n"]),
     ),
     max_size=14,
 ).map("".join)

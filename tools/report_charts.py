@@ -105,8 +105,8 @@ def majority_chart(points: Sequence[CurvePoint]) -> Markup:
 
 
 def histogram(values: Mapping[Verdict, Sequence[float]], name: str, title: str) -> Markup:
-    """Samples in bins of a quantity, stacked by what their vote was worth. There must be a value."""
-    edges = nice_edges([value for group in values.values() for value in group], _BINS)
+    """Samples in bins of a quantity from or up to 0, stacked by what their vote was worth. There must be a value."""
+    edges = nice_edges([0.0, *(value for group in values.values() for value in group)], _BINS)
     bins = len(edges) - 1
     piles = {verdict: bin_counts(group, edges) for verdict, group in values.items()}
     most = max(map(sum, zip(*piles.values(), strict=True)))
