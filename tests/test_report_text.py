@@ -131,6 +131,10 @@ def test_formulas_become_mathml_and_code_is_highlighted() -> None:
     assert "<msup>" in to_html(r"\boxed{x^2}")
 
 
+def test_a_block_needs_no_empty_lines_around_it() -> None:
+    assert Page(to_html("first\n\n$$\nx\n$$\n\nthen $y$\n\nlast")).text == "firstxthen y\n\nlast"
+
+
 def test_a_broken_formula_shows_its_source() -> None:
     page = Page(to_html(r"so $\frac{1}$ and $\nosuchcommand<b>$"))
     assert page.text == r"so $\frac{1}$ and $\nosuchcommand<b>$"

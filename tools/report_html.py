@@ -75,7 +75,7 @@ class ProblemView:
     @property
     def text(self) -> Markup:
         """The question with its formulas drawn."""
-        return to_html(self.record.problem.text)
+        return to_html(self.record.problem.text.strip())
 
     @property
     def answers(self) -> list[int]:

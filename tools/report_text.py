@@ -7,7 +7,7 @@ takes about 4 microseconds for a formula where latex2mathml takes 270, so that a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Literal
@@ -33,6 +33,7 @@ _EXPANSIONS = 100
 _CONTROL = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n"} | {0x7F: 0x2421}
 _UNPRINTABLE = re.compile("[\ud800-\udfff\u202a-\u202e\u2066-\u2069\x80-\x9f\ufdd0-\ufdef\ufffe\uffff]")
 _NEWLINES = re.compile(r"\r\n?")
+_BLOCKS = ("code", "display")
 _PYTHON = frozenset({"python", "python3", "py"})
 
 _OPENING = re.compile(r"^[ \t]*(?P<fence>`{3,})[ \t]*(?P<language>[\w+-]*)[^\n`]*$|(?P<tick>`)(?=[^`\s])"
@@ -63,21 +64,19 @@ def printable(text: str) -> str:
 
 def to_html(text: str) -> Markup:
     """The text as HTML; its line breaks are left to the style sheet (`white-space: pre-wrap`)."""
-    return Markup("").join(piece_html(piece) for piece in pieces(text))
+    return pieces_html(list(pieces(text)))
 
 
-def piece_html(piece: Piece) -> Markup:
-    """One piece as HTML; a formula that cannot be converted shows its source."""
-    if piece.kind == "code":
-        return code_html(piece.body, python=piece.language.lower() in _PYTHON)
-    if piece.kind == "tick":
-        return Markup("<code>{}</code>").format(piece.body)
-    if piece.kind == "text":
-        return escape(piece.body)
-    mathml = _mathml(piece.body, display=piece.kind == "display")
-    if mathml is None:
-        return Markup('<code class="broken" title="not a formula that can be drawn">{}</code>').format(piece.source)
-    return Markup(mathml)  # escaped by math-core
+def pieces_html(found: Sequence[Piece]) -> Markup:
+    """The pieces as HTML; line breaks beside a block are left out, as it stands on lines of its own anyway."""
+    parts = []
+    for before, piece, after in zip([None, *found], found, [*found[1:], None], strict=False):
+        if piece.kind == "text":
+            body = piece.body.lstrip("\n") if before and before.kind in _BLOCKS else piece.body
+            parts.append(escape(body.rstrip("\n") if after and after.kind in _BLOCKS else body))
+        else:
+            parts.append(_piece_html(piece))
+    return Markup("").join(parts)
 
 
 def code_html(code: str, *, python: bool) -> Markup:
@@ -107,6 +106,18 @@ def pieces(text: str) -> Iterator[Piece]:
         start = place = found.start() + len(piece.source)
     if start < len(text):
         yield Piece("text", text[start:], text[start:])
+
+
+def _piece_html(piece: Piece) -> Markup:
+    """One piece as HTML; a formula that cannot be converted shows its source."""
+    if piece.kind == "code":
+        return code_html(piece.body, python=piece.language.lower() in _PYTHON)
+    if piece.kind == "tick":
+        return Markup("<code>{}</code>").format(piece.body)
+    mathml = _mathml(piece.body, display=piece.kind == "display")
+    if mathml is None:
+        return Markup('<code class="broken" title="not a formula that can be drawn">{}</code>').format(piece.source)
+    return Markup(mathml)  # escaped by math-core
 
 
 def _piece(text: str, found: re.Match[str]) -> Piece | None:

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from agent.config import Config
 from agent.prompts import FAMILIES, opening, tool_output
 from agent.types import Sample, ToolRun, Turn
-from tools.report_text import Piece, code_html, piece_html, pieces, printable, to_html
+from tools.report_text import Piece, code_html, pieces, pieces_html, printable, to_html
 
 _LEVEL = 6  # of compression: beyond it a run of 800 long samples takes longer and gets hardly smaller
 
@@ -44,7 +44,7 @@ def _turn(turn: Turn, label: str, before: str) -> Iterator[Markup]:
         inserted = inserted.removeprefix(tool_output(turn.tool_run.output))
         written = list(_without_code(written, turn.tool_run))
     if written:
-        yield Markup('<div class="said">{}</div>').format(Markup("").join(map(piece_html, written)))
+        yield Markup('<div class="said">{}</div>').format(pieces_html(written))
     if turn.tool_run is not None:
         yield _tool(turn.tool_run)
     if inserted.strip():
