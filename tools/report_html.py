@@ -13,20 +13,19 @@ from markupsafe import Markup
 
 from agent.summary import duration, short, votes_text
 from agent.types import Sample
-from tools.replay_stats import Interval
+from tools.replay_stats import RESAMPLES, Interval
 from tools.report_charts import (
     KINDS,
     counted,
     histogram,
     majority_chart,
-    point_text,
     share_text,
     split_bar,
     vote_bar,
 )
 from tools.report_compare import Comparison
 from tools.report_data import Outcome, ProblemRecord, Run, TimeSplit, Verdict, time_split
-from tools.report_stats import chance_right_is_surer, majority_curve, projected_score
+from tools.report_stats import MAX_SUBSETS, chance_right_is_surer, majority_curve, projected_score
 from tools.report_text import code_css, printable, to_html
 from tools.report_transcript import packed, transcript
 from tools.report_waterfall import MARKS, end_text, waterfall
@@ -216,10 +215,10 @@ def _environment() -> Environment:
         "duration": duration,
         "short": short,
         "share": share_text,
-        "point": point_text,
         "signed": _signed,
         "span": _span,
     }
+    environment.globals |= {"subsets": MAX_SUBSETS, "resamples": RESAMPLES}
     return environment
 
 
