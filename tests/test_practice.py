@@ -1,4 +1,4 @@
-"""The practice set as a whole: complete, plain, in range, and solved under its name."""
+"""The practice set: every answer is computed anew; complete, plain, in range, and solved under its name."""
 
 from __future__ import annotations
 
@@ -13,29 +13,21 @@ from agent.errors import InputError
 from agent.plan import make_plan
 from agent.problems import BUNDLED, practice_problems, starter_problems, write_problems
 from agent.types import Problem
-from tests import (
-    test_practice_algebra,
-    test_practice_combinatorics,
-    test_practice_geometry,
-    test_practice_numbers,
-    test_starter,
-)
+from tests import practice_algebra, practice_combinatorics, practice_geometry, practice_numbers, test_starter
 
-FIELDS = [
-    module.PROOFS
-    for module in (
-        test_practice_algebra,
-        test_practice_combinatorics,
-        test_practice_geometry,
-        test_practice_numbers,
-    )
-]
+FIELDS = [module.PROOFS for module in (practice_algebra, practice_combinatorics, practice_geometry, practice_numbers)]
+PROOFS = {id_: proof for field in FIELDS for id_, proof in field.items()}
 NEW = practice_problems()[12:]
 
 
 def planned(*arguments: object) -> list[Problem]:
     """The problems of a call of the command."""
     return list(make_plan(parse_arguments([*map(str, arguments), "--run-dir", "run"])).problems)
+
+
+@pytest.mark.parametrize("problem", NEW, ids=lambda problem: problem.id)
+def test_the_answer_is_right(problem: Problem) -> None:
+    assert problem.answer == PROOFS[problem.id]()
 
 
 def test_it_begins_with_the_starter_problems() -> None:
