@@ -17,6 +17,7 @@ _EPILOG = """\
 examples:
   python -m agent.solve                                   the bundled starter problems, with a small model on the CPU
   python -m agent.solve "What is 2^100 modulo 1000?"      one problem
+  python -m agent.solve --problems practice               the bundled practice problems, five times as many
   python -m agent.solve --problems reference.csv --profile qwq --url http://127.0.0.1:8000 --edition aimo2
   python -m agent.solve --run-dir runs/first --resume     go on with an interrupted run
 
@@ -34,7 +35,13 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
     )
     what = parser.add_argument_group("what to solve")
     what.add_argument("problem", nargs="?", help="the text of one problem (none: the bundled starter problems)")
-    what.add_argument("--problems", type=Path, metavar="FILE", help="CSV, JSONL or parquet: id, problem[, answer]")
+    what.add_argument(
+        "--problems",
+        type=Path,
+        metavar="FILE",
+        help="CSV, JSONL or parquet: id, problem[, answer]; or a bundled set by its name, starter (12 problems) or "
+        "practice (60), whatever file or directory is called so",
+    )
     what.add_argument("--edition", help="rules for the answer: aimo1, aimo2 or aimo3")
     how = parser.add_argument_group("how to solve it")
     how.add_argument(

@@ -3,16 +3,18 @@
 `journal.jsonl` holds one JSON object a line, told apart by `kind`: "problem" (a problem was started: its prompt and
 its allowance), "sample" (one finished episode, whole), "solution" and "engine" (what befell the engine). Each line is
 written by a single call, so a kill at any moment costs at most the line being written; a torn line means only that its
-episode is owed again.
+episode is owed again. A finished run may be kept with its journal compressed, as `journal.jsonl.gz`.
 """
 
 from __future__ import annotations
 
 import csv
 import errno
+import gzip
 import io
 import json
 import os
+import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,6 +30,7 @@ from agent.types import Problem, Sample, SampleEnd, Solution, StopReason, ToolRu
 CONFIG_FILE = "config.toml"
 PROBLEMS_FILE = "problems.csv"
 JOURNAL_FILE = "journal.jsonl"
+PACKED_JOURNAL_FILE = "journal.jsonl.gz"
 ANSWERS_FILE = "answers.csv"
 
 _OWED_AGAIN = (StopReason.ENGINE_ERROR, StopReason.OUT_OF_TIME)
@@ -99,7 +102,7 @@ def read_run(directory: Path) -> RunRecord:
     for name in (CONFIG_FILE, PROBLEMS_FILE):
         if not (directory / name).is_file():
             raise InputError(f"{directory} holds no run: there is no {name} in it; give the directory of a run")
-    entries = [_entry(line) for line in _lines(directory / JOURNAL_FILE)]
+    entries = [_entry(line) for line in _lines(directory)]
     return RunRecord(
         config=load_config(str(directory / CONFIG_FILE)),
         problems=tuple(load_problems(directory / PROBLEMS_FILE)),
@@ -130,6 +133,9 @@ class Journal:
     def __init__(self, directory: Path, answers: Sequence[Solution] = ()) -> None:
         self._directory = directory
         self._answers = {solution.problem_id: solution.answer for solution in answers}
+        packed = directory / PACKED_JOURNAL_FILE
+        if packed.exists():
+            raise InputError(f"the journal of {directory} is compressed: gunzip {packed} first to go on with the run")
         try:
             _drop_torn_end(directory / JOURNAL_FILE)
             self._file = os.open(directory / JOURNAL_FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
@@ -189,11 +195,15 @@ class Journal:
             raise _unwritable(self._directory, error) from error
 
 
-def _lines(path: Path) -> list[bytes]:
+def _lines(directory: Path) -> list[bytes]:
+    plain, packed = directory / JOURNAL_FILE, directory / PACKED_JOURNAL_FILE
+    path = packed if packed.exists() and not plain.exists() else plain
     try:
-        return path.read_bytes().splitlines()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}): give the directory of a run") from error
+        data = path.read_bytes()
+        return (gzip.decompress(data) if path == packed else data).splitlines()
+    except (OSError, EOFError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path} cannot be read ({reason}): give the directory of a run") from error
 
 
 def _entry(line: bytes) -> _Entry | str | None:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from agent.cli import overrides
 from agent.config import Config, load_config, override_config
+from agent.errors import InputError
 from agent.journal import RunRecord, create_run, read_run
-from agent.problems import load_problems, starter_problems
+from agent.problems import BUNDLED, load_problems, starter_problems
 from agent.types import Problem
 
 DEFAULT_PROFILE = "cpu"
@@ -48,4 +49,13 @@ def make_plan(args: argparse.Namespace) -> Plan:
 def _problems(args: argparse.Namespace) -> list[Problem]:
     if args.problem is not None:
         return [Problem("problem", args.problem)]
-    return load_problems(args.problems) if args.problems else starter_problems()
+    return starter_problems() if args.problems is None else _named_problems(args.problems)
+
+
+def _named_problems(source: Path) -> list[Problem]:
+    """The problems of a bundled set, given by its name, or of a file. No file is hidden by a name: it has an ending."""
+    name = str(source)
+    if name not in BUNDLED and not source.suffix:
+        sets = ", ".join(BUNDLED)
+        raise InputError(f"{name!r} are no problems: give a bundled set ({sets}) or a CSV, JSONL, JSON or parquet file")
+    return load_problems(BUNDLED.get(name, source))

@@ -16,7 +16,10 @@ from typing import Any
 from agent.errors import InputError
 from agent.types import Problem
 
-STARTER = Path(__file__).parent / "data" / "starter.csv"
+BUNDLED = {name: Path(__file__).parent / "data" / f"{name}.csv" for name in ("starter", "practice")}
+"""The files of the sets that come with the package, by name."""
+
+STARTER = BUNDLED["starter"]
 
 TEXT_COLUMNS = ("problem", "question")  # public copies of the reference problems use either name
 
@@ -53,6 +56,11 @@ def load_problems(path: Path) -> list[Problem]:
 def starter_problems() -> list[Problem]:
     """The twelve bundled problems, rising from easy to hard, all with answers in 0..999."""
     return load_problems(STARTER)
+
+
+def practice_problems() -> list[Problem]:
+    """The sixty bundled problems, the starter problems first, all with answers in 0..99999."""
+    return load_problems(BUNDLED["practice"])
 
 
 def write_problems(problems: Sequence[Problem], path: Path) -> None:
@@ -207,15 +215,9 @@ def _is_scalar(types: Any, kind: Any) -> bool:
     """Whether a parquet column holds texts or numbers; other values may have no Python counterpart."""
     if types.is_dictionary(kind):
         kind = kind.value_type
-    tests = (
-        types.is_string,
-        types.is_large_string,
-        types.is_integer,
-        types.is_floating,
-        types.is_decimal,
-        types.is_null,
-    )
-    return any(test(kind) for test in tests)
+    texts = (types.is_string, types.is_large_string)
+    numbers = (types.is_integer, types.is_floating, types.is_decimal, types.is_null)
+    return any(test(kind) for test in texts + numbers)
 
 
 _READERS: Mapping[str, Callable[[Path, bytes], Iterator[_Row]]] = {

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import subprocess
@@ -12,7 +13,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.errors import InputError, JournalError
-from agent.journal import ANSWERS_FILE, JOURNAL_FILE, Journal, Notice, Start, create_run, read_run
+from agent.journal import (
+    ANSWERS_FILE,
+    JOURNAL_FILE,
+    PACKED_JOURNAL_FILE,
+    Journal,
+    Notice,
+    Start,
+    create_run,
+    read_run,
+)
 from agent.types import Problem, SampleEnd, Solution, StopReason, Tally, ToolRun, ToolStatus, Turn, Vote
 from tests.doubles import config_with, sample
 
@@ -130,6 +140,20 @@ def test_samples_that_failed_or_were_cancelled_are_drawn_again(directory: Path) 
     journal.sample_ended(replace(sample(1), problem_id="p2"))
     journal.close()
     assert [s.index for s in read_run(directory).samples_of("p1")] == [0, 1]
+
+
+def test_a_compressed_journal_is_read_alike_and_not_written_to(directory: Path) -> None:
+    write(directory, solution())
+    before = read_run(directory)
+    plain, packed = directory / JOURNAL_FILE, directory / PACKED_JOURNAL_FILE
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    plain.unlink()
+    assert read_run(directory) == before
+    with pytest.raises(InputError, match="gunzip"):
+        Journal(directory)
+    packed.write_bytes(packed.read_bytes()[:-9])
+    with pytest.raises(InputError, match="cannot be read"):
+        read_run(directory)
 
 
 def test_a_directory_without_a_run(tmp_path: Path) -> None:
