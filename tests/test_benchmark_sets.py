@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import pickle
 import string
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from huggingface_hub import constants
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +19,7 @@ from rich.console import Console
 
 from agent.errors import InputError
 from agent.prompts import FAMILIES
+from tests.background_server import background_server
 from tests.benchmark_fixtures import (
     AIME,
     AIME_2025,
@@ -32,19 +36,21 @@ from tests.benchmark_fixtures import (
     write_jsonl,
     write_set,
 )
-from tools.benchmark_hub import fetch
+from tools.benchmark_hub import HubFile, fetch
 from tools.benchmark_question import ProgramTest, Question
 from tools.benchmark_sets import LETTERS, SETS, load_set
 from tools.benchmark_tests import hidden_tests, program_tests
 
+QUIET = Console(quiet=True)
+
 
 def load(folder: Path, name: str, *, seed: int = 0, limit: int | None = None) -> list[Question]:
-    return load_set(SETS[name], [write_set(folder, name)], seed, limit)
+    return load_set(SETS[name], [write_set(folder, name)], seed, limit, QUIET)
 
 
 def refused(name: str, path: Path) -> str:
     with pytest.raises(InputError) as caught:
-        load_set(SETS[name], [path], 0, None)
+        load_set(SETS[name], [path], 0, None, QUIET)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -79,7 +85,7 @@ def test_every_kind_of_file_is_read_alike(suffix: str, tmp_path: Path) -> None:
         table.to_parquet(path)
     else:
         table.to_json(path, orient="records", lines=suffix == ".jsonl")
-    assert load_set(SETS["math500"], [path], 0, None) == load(tmp_path, "math500")
+    assert load_set(SETS["math500"], [path], 0, None, QUIET) == load(tmp_path, "math500")
 
 
 def test_the_choices_are_shuffled_by_the_seed_and_the_question_alone(tmp_path: Path) -> None:
@@ -93,7 +99,7 @@ def test_the_choices_are_shuffled_by_the_seed_and_the_question_alone(tmp_path: P
         assert question.problem.text.startswith(row["Question"])
         assert offered[question.truth] == row["Correct Answer"]
         assert sorted(offered.values()) == sorted(row[name] for name in row if "Answer" in name)
-    alone = load_set(SETS["gpqa-diamond"], [write_csv(tmp_path / "second.csv", GPQA[1:])], 5, None)
+    alone = load_set(SETS["gpqa-diamond"], [write_csv(tmp_path / "second.csv", GPQA[1:])], 5, None, QUIET)
     assert alone == questions[1:]
     truths = [load(tmp_path, "gpqa-diamond", seed=seed)[0].truth for seed in range(40)]
     assert set(truths) == set(LETTERS)
@@ -163,7 +169,7 @@ def test_a_file_that_is_none_is_told_too(name: str, tmp_path: Path) -> None:
 def test_an_aimo_set_needs_answers_inside_its_edition(tmp_path: Path) -> None:
     path = tmp_path / "reference.csv"
     path.write_text("id,problem,answer\na,What?,-900\n")
-    assert load_set(SETS["aimo2-reference"], [path], 0, None)[0].truth == "100"
+    assert load_set(SETS["aimo2-reference"], [path], 0, None, QUIET)[0].truth == "100"
     assert "0..99999" in refused("aimo3-reference", path)
     path.write_text("id,problem,answer\na,What?,\n")
     assert "problem a has no answer" in refused("aimo3-reference", path)
@@ -192,7 +198,7 @@ def test_damaged_or_hostile_tests_are_refused_and_nothing_of_them_runs(
     hidden: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    path = write_jsonl(tmp_path / "set.jsonl", [program_row("x", [], hidden)])
+    path = write_jsonl(tmp_path / "set.jsonl", [program_row("x", SUM_TESTS, hidden)])
     assert "'private_test_cases' is damaged" in refused("livecodebench", path)
     assert not (tmp_path / "pwned").exists()
 
@@ -218,7 +224,7 @@ def test_a_csv_of_gpqa_survives_any_text(texts: list[str]) -> None:
             writer = csv.writer(file, quoting=csv.QUOTE_ALL)
             writer.writerow(list(GPQA[0])[:5])
             writer.writerow(["Question?", *values])
-        (question,) = load_set(SETS["gpqa-diamond"], [path], 0, None)
+        (question,) = load_set(SETS["gpqa-diamond"], [path], 0, None, QUIET)
     assert question.truth in LETTERS
 
 
@@ -232,7 +238,7 @@ def test_a_set_is_taken_from_the_hubs_cache_at_its_pinned_revision(
     folder = tmp_path / "datasets--HuggingFaceH4--MATH-500" / "snapshots" / source.revision
     folder.mkdir(parents=True)
     cached = write_jsonl(folder / source.file, MATH)
-    assert fetch(source, Console(quiet=True)) == cached
+    assert fetch(source, QUIET) == cached
 
 
 @pytest.mark.parametrize("name", [name for name, chosen in SETS.items() if chosen.source])
@@ -244,12 +250,65 @@ def test_without_the_hub_one_sentence_says_what_to_download(
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(InputError) as caught:
-        fetch(source, Console(quiet=True))
+        fetch(source, QUIET)
     message = str(caught.value)
     assert "\n" not in message
     assert f"{source.repository}/resolve/{source.revision}/{source.file}" in message
     assert "--data FILE" in message
     assert ("HF_TOKEN" in message) == source.gated
+
+
+class StandInHub:
+    """Serves one file of a data set as the Hub does, or refuses it as it does with gated ones."""
+
+    def __init__(self, source: HubFile, content: bytes, *, gated: bool) -> None:
+        self.source, self.content, self.gated = source, content, gated
+
+    async def answer(self, request: web.Request) -> web.Response:
+        source = self.source
+        if request.path != f"/datasets/{source.repository}/resolve/{source.revision}/{source.file}":
+            return web.Response(status=404)
+        if self.gated:
+            return web.Response(status=403, headers={"X-Error-Code": "GatedRepo"})
+        headers = {"ETag": f'"{hashlib.sha256(self.content).hexdigest()}"', "X-Repo-Commit": source.revision}
+        return web.Response(body=self.content, headers=headers)
+
+
+@pytest.fixture
+def serve_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[StandInHub], None]]:
+    with ExitStack() as stack:
+
+        def serve(hub: StandInHub) -> None:
+            app = web.Application()
+            app.router.add_route("*", "/{path:.*}", hub.answer)
+            url = stack.enter_context(background_server(app))
+            template = constants.HUGGINGFACE_CO_URL_TEMPLATE.partition("/{repo_id}")
+            monkeypatch.setattr(constants, "ENDPOINT", url)
+            monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + "".join(template[1:]))
+            monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+            monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+
+        yield serve
+
+
+def test_a_set_is_downloaded_from_a_hub_once(serve_hub: Callable[[StandInHub], None], tmp_path: Path) -> None:
+    source = SETS["math500"].source
+    assert source is not None
+    content = write_set(tmp_path, "math500").read_bytes()
+    hub = StandInHub(source, content, gated=False)
+    serve_hub(hub)
+    path = fetch(source, QUIET)
+    assert path.read_bytes() == content
+    hub.gated = True
+    assert fetch(source, QUIET) == path
+
+
+def test_a_gated_set_says_whose_terms_to_accept(serve_hub: Callable[[StandInHub], None]) -> None:
+    source = SETS["gpqa-diamond"].source
+    assert source is not None
+    serve_hub(StandInHub(source, b"", gated=True))
+    with pytest.raises(InputError, match=r"accepted its terms: do so at \S+/Idavidrein/gpqa and set HF_TOKEN"):
+        fetch(source, QUIET)
 
 
 def test_fixtures_are_of_the_published_columns() -> None:

@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _grade(args: argparse.Namespace, chosen: BenchmarkSet, console: Console) -> None:
     """Grade completions that were made elsewhere."""
-    loaded = load_set(chosen, data_files(args, chosen, console), args.seed or 0, args.limit)
+    loaded = load_set(chosen, data_files(args, chosen, console), args.seed or 0, args.limit, console)
     questions = {question.id: question for question in loaded}
     completions = read_completions(args.grade, questions)
     verdicts = judge(chosen, questions, completions, None, console)
@@ -53,7 +53,7 @@ def _grade(args: argparse.Namespace, chosen: BenchmarkSet, console: Console) -> 
 
 def _run(args: argparse.Namespace, chosen: BenchmarkSet, console: Console) -> None:
     """Draw completions, or what is missing of them, and grade them."""
-    run = go_on(args, chosen) if args.resume else start_run(args, chosen, console)
+    run = go_on(args, chosen, console) if args.resume else start_run(args, chosen, console)
     try:
         completions = draw(run, console)
         if completions:

@@ -13,7 +13,7 @@ from typing import Protocol
 from pydantic import TypeAdapter
 from rich.console import Console
 
-from agent.errors import AgentError, JournalError
+from agent.errors import JournalError
 from agent.task import CompetitionTask
 from tools.benchmark_code import ProgramGrader
 from tools.benchmark_math import MathGrader
@@ -143,7 +143,7 @@ async def _grade_all(
         async with asyncio.TaskGroup() as group:
             for _ in range(_AT_ONCE):
                 group.create_task(work())
-    except* AgentError as errors:
-        raise errors.exceptions[0] from None
+    except ExceptionGroup as group_error:
+        raise group_error.exceptions[0] from None
     finally:
         await grader.close()

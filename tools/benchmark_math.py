@@ -33,17 +33,13 @@ class MathGrader:
         """Compare the answer at the end of the text with the truth."""
         request = json.dumps({"truth": question.truth, "text": _end(text)}).encode() + b"\n"
         async with self._lock:
+            process = await self._started()
             try:
-                async with asyncio.timeout(_START_SECONDS):
-                    process = self._process = await self._started()
                 async with asyncio.timeout(self._seconds):
                     reply = await _ask(process, request)
             except TimeoutError:
                 await self.close()
                 return Grade(None, False, f"math-verify took more than {self._seconds:g} s")
-            except BaseException:
-                await self.close()
-                raise
             if not reply:
                 await self.close()
                 return Grade(None, False, "math-verify failed")
@@ -66,8 +62,14 @@ class MathGrader:
         pipe, nowhere = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
         process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=nowhere, cwd=_ROOT)
         self._process = process
-        if await _ask(process, b"") != b"ready\n":
-            raise InputError(f"math-verify does not start: try {' '.join(command[1:])} by itself")
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                hello = await _ask(process, b"")
+        except TimeoutError:
+            hello = b""
+        if hello != b"ready\n":
+            await self.close()
+            raise InputError(f"math-verify does not start: try it by itself, as {' '.join(command)}")
         return process
 
 

@@ -18,6 +18,8 @@ _PRELUDE = (
     "\n".join(f"from {name} import *\nimport {name}" for name in _MODULES.split()) + "\nsys.setrecursionlimit(50000)\n"
 )
 
+_MOST_LONGER = 16  # times as long as its JSON may a result be that equals it
+
 # Descriptor 0 is a real file, so that input(), sys.stdin.buffer and open(0) all read it. A program ends when its own
 # threads have ended.
 _RUN = """\
@@ -79,6 +81,8 @@ def same_result(printed: str, test: ProgramTest) -> bool:
     Raises ValueError if the test's own result is not JSON.
     """
     wanted = json.loads(test.wanted)
+    if len(printed) > _MOST_LONGER * len(test.wanted) + _MOST_LONGER:
+        return False  # before much memory goes into reading it
     try:
         return bool(ast.literal_eval(printed) == wanted)
     except (ValueError, SyntaxError, MemoryError, RecursionError):

@@ -13,44 +13,55 @@ from agent.progress import ViewOpener
 from agent.types import Problem, Sample, SampleEnd, Solution, ToolRun
 
 
-def sampling_view(samples: int) -> ViewOpener:
-    """A view of a run that draws so many samples in all, those of earlier calls included."""
+def sampling_view(samples: int, before: int) -> ViewOpener:
+    """A view of a run of so many samples in all, of which earlier calls have drawn those `before`."""
 
     @contextmanager
     def show(
         console: Console, *, problems: int, clock: Callable[[], float], truths: Mapping[str, int | None]
     ) -> Iterator[Observer]:
         with _bar(console) as bar:
-            yield SamplingView(bar, samples, problems, console, clock)
+            line = bar.add_task("samples", total=samples, completed=before, figures="")
+            yield SamplingView(bar, line, problems, console, clock)
 
     return show
 
 
 @contextmanager
 def grading(console: Console, total: int, done: int) -> Iterator[Callable[[], None]]:
-    """A view of the grading; the function that it gives counts one more."""
+    """A view of the grading; the function that it gives counts one more, and tells each tenth where there is no bar."""
     with _bar(console) as bar:
         line = bar.add_task("grading", total=total, completed=done, figures="")
-        yield lambda: bar.advance(line)
+
+        def count() -> None:
+            nonlocal done
+            done += 1
+            bar.advance(line)
+            if not console.is_terminal and done * 10 // total > (done - 1) * 10 // total:
+                console.print(f"{done} of {total} samples graded", highlight=False)
+
+        yield count
 
 
 class SamplingView:
     """Counts samples in a bar; where there is no terminal, it tells each question that is done."""
 
     def __init__(
-        self, bar: Progress, samples: int, questions: int, console: Console, clock: Callable[[], float]
+        self, bar: Progress, line: TaskID, questions: int, console: Console, clock: Callable[[], float]
     ) -> None:
         self._bar = bar
-        self._line: TaskID = bar.add_task("samples", total=samples, figures="")
+        self._line = line
         self._questions = questions
         self._console = console
         self._clock = clock
         self._begun = clock()
         self._tokens = 0
         self._closed = 0
+        self._started: set[str] = set()  # by this call
 
     def problem_started(self, problem: Problem, prompt: str, allowance: float, lanes: int) -> None:
-        """Count the samples that an earlier call has drawn."""
+        """Note that it is this call's."""
+        self._started.add(problem.id)
 
     def tokens_received(self, problem_id: str, index: int, tokens: int) -> None:
         """Count them."""
@@ -67,9 +78,9 @@ class SamplingView:
             self._bar.advance(self._line)
 
     def problem_solved(self, solution: Solution) -> None:
-        """Count the question; one that was closed by an earlier call brings its samples."""
+        """Count the question, and tell it where there is no bar."""
         self._closed += 1
-        if not self._console.is_terminal:
+        if solution.problem_id in self._started and not self._console.is_terminal:
             self.engine_noticed(f"question {self._closed} of {self._questions}: {self._tokens:,} tokens so far", 0.0)
 
     def engine_noticed(self, text: str, at: float) -> None:

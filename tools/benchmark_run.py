@@ -80,7 +80,7 @@ def start_run(args: argparse.Namespace, chosen: BenchmarkSet, console: Console) 
     """A new run, laid out in its directory. Raises InputError, ConfigError or JournalError."""
     config = _config(args, chosen)
     files = data_files(args, chosen, console)
-    questions = load_set(chosen, files, config.seed, args.limit)
+    questions = load_set(chosen, files, config.seed, args.limit, console)
     directory = args.run_dir or Path("runs") / datetime.now().astimezone().strftime(f"{chosen.name}-%Y-%m-%dT%H-%M-%S")
     problems = [question.problem for question in questions]
     create_run(directory, config, problems)
@@ -92,7 +92,7 @@ def start_run(args: argparse.Namespace, chosen: BenchmarkSet, console: Console) 
     return Run(chosen, questions, Plan(config, problems, directory))
 
 
-def go_on(args: argparse.Namespace, chosen: BenchmarkSet) -> Run:
+def go_on(args: argparse.Namespace, chosen: BenchmarkSet, console: Console) -> Run:
     """The run in `--run-dir`, with what it has drawn. Raises InputError if it is of another set or its data changed."""
     directory: Path = args.run_dir
     try:
@@ -107,14 +107,15 @@ def go_on(args: argparse.Namespace, chosen: BenchmarkSet) -> Run:
         raise InputError(f"{files[0]} is not what the run was started with: give that file with --data")
     before = read_run(directory)
     config = override_config(before.config, overrides(args))
-    questions = load_set(chosen, files, config.seed, limit)
+    questions = load_set(chosen, files, config.seed, limit, console)
     return Run(chosen, questions, Plan(config, before.problems, directory, _with_all_samples(before)))
 
 
 def draw(run: Run, console: Console) -> list[Completion]:
     """Draw what is missing; the completions of the whole run. Raises AgentError for what the user has to mend."""
     count = run.plan.config.sample.count
-    run_plan(run.plan, console, task=run.chosen.task, show=sampling_view(count * len(run.questions)))
+    before = len(drawn(run.plan.before)) if run.plan.before else 0
+    run_plan(run.plan, console, task=run.chosen.task, show=sampling_view(count * len(run.questions), before))
     return drawn(read_run(run.directory))
 
 

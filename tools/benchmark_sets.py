@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from rich.console import Console
+
 from agent.answers import parse_integer
 from agent.editions import EDITIONS, HOUR
 from agent.errors import InputError
@@ -36,9 +38,12 @@ class BenchmarkSet:
     source: HubFile | None = None
 
 
-def load_set(chosen: BenchmarkSet, paths: Sequence[Path], seed: int, limit: int | None) -> list[Question]:
+def load_set(
+    chosen: BenchmarkSet, paths: Sequence[Path], seed: int, limit: int | None, console: Console
+) -> list[Question]:
     """The first `limit` questions of the set's files. Raises InputError for what cannot be used."""
-    questions = chosen.load(paths, seed)
+    with console.status("reading the questions"):  # gigabytes of tests take a while
+        questions = chosen.load(paths, seed)
     places: set[str] = set()
     for question in questions:
         if question.id in places:

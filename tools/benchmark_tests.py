@@ -28,7 +28,8 @@ def program_tests(place: str, shown: str, hidden: str, metadata: str) -> Program
         raise _damaged(place, "metadata", "it is not JSON") from None
     function = details.get("func_name") if isinstance(details, dict) else None
     tests = ProgramTests(function or None, _tests(place, "public_test_cases", shown), hidden)
-    if not tests.shown and not hidden_tests(place, tests):
+    hidden_count = len(hidden_tests(place, tests))
+    if not tests.shown and not hidden_count:
         raise InputError(f"{place}: there are no tests: give the file as it is published")
     return tests
 
