@@ -14,7 +14,7 @@ from rich.console import Console
 from agent.types import Problem
 from tools.benchmark_published import Published, published_figures, same_model
 from tools.benchmark_question import Completion, Grade, Outcome, Question, Verdict
-from tools.benchmark_score import majority, pass_at_k, score
+from tools.benchmark_score import majority, pass_at_k, score, wilson
 from tools.benchmark_sets import SETS
 from tools.benchmark_view import as_json, render
 
@@ -110,6 +110,17 @@ def test_the_interval_has_a_width_even_where_all_questions_agree(questions: int,
     figure = score([Verdict(str(n), 0, Grade("x", right)) for n in range(questions)]).passes[1]
     width = 1.959964**2 / (questions + 1.959964**2)
     assert (figure.low, figure.high) == pytest.approx((1 - width, 1.0) if right else (0.0, width))
+
+
+@given(st.integers(1, 200), st.data())
+def test_wilsons_interval_holds_the_shares_from_which_the_count_is_no_surprise(count: int, data: st.DataObject) -> None:
+    right = data.draw(st.integers(0, count))
+    figure = wilson(right / count, count)
+    assert 0 <= figure.low <= figure.value <= figure.high <= 1
+    for bound in (figure.low, figure.high):  # where the count is 1.96 standard deviations away, or certain
+        if 1e-9 < bound < 1 - 1e-9:
+            surprise = abs(right / count - bound) / math.sqrt(bound * (1 - bound) / count)
+            assert surprise == pytest.approx(1.959964, rel=1e-4)
 
 
 def test_every_published_figure_has_a_source_and_a_set_that_there_is() -> None:

@@ -32,7 +32,7 @@ def score(verdicts: Sequence[Verdict]) -> Score:
     """The figures of one or more verdicts.
 
     The intervals hold 95%, from a bootstrap over questions, as samples of one question are no independent evidence.
-    Where all questions agree on 0 or 1 that has no width, and the interval is Wilson's (1927) for as many questions.
+    Where all questions agree that has no width, and the interval is Wilson's (1927) for as many questions.
     """
     grouped: dict[str, list[Verdict]] = defaultdict(list)
     for verdict in sorted(verdicts, key=lambda verdict: (verdict.question, verdict.index)):
@@ -69,12 +69,19 @@ def majority(verdicts: Sequence[Verdict]) -> float:
     return sum(rights[0] for rights in leaders) / len(leaders) if leaders else 0.0
 
 
+def wilson(share: float, count: int) -> Interval:
+    """A share of `count` cases with Wilson's 95% interval."""
+    spread = _Z**2 / count
+    centre = (share + spread / 2) / (1 + spread)
+    half = _Z / (1 + spread) * math.sqrt(share * (1 - share) / count + spread / (4 * count))
+    return Interval(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)))
+
+
 def _right(verdicts: Sequence[Verdict]) -> int:
     return sum(verdict.grade.right for verdict in verdicts)
 
 
 def _mean(values: Sequence[float]) -> Interval:
-    if len(set(values)) == 1 and values[0] in (0.0, 1.0):
-        doubt = _Z**2 / (len(values) + _Z**2)
-        return Interval(values[0], min(values[0], 1.0 - doubt), max(values[0], doubt))
+    if len(set(values)) == 1:
+        return wilson(values[0], len(values))
     return interval(resamples(len(values), seed=0) @ np.asarray(values, dtype=np.float64) / len(values))
