@@ -12,18 +12,20 @@ from functools import partial
 from rich.console import Console
 
 from agent.budget import TimeBank
+from agent.config import Config
 from agent.engine.base import Engine
 from agent.errors import EngineError
 from agent.journal import Journal, read_run
 from agent.models import fetch_model
 from agent.observer import Observer, Observers
 from agent.plan import Plan
-from agent.progress import open_view
-from agent.prompts import FAMILIES, prompt_prefix
+from agent.progress import ViewOpener, open_view
+from agent.prompts import FAMILIES
 from agent.run import run_problems
 from agent.setup import open_engine, open_sandbox
 from agent.summary import as_json as summary_json
 from agent.summary import render
+from agent.task import CompetitionTask, Task
 from agent.types import Solution, StopReason
 
 ENGINE_LOG = "engine.log"
@@ -36,12 +38,7 @@ def execute(plan: Plan, *, as_json: bool) -> None:
     recorded all the same.
     """
     console = Console(stderr=True)
-    if plan.before and plan.before.unreadable:
-        console.print(f"{plan.before.unreadable} unreadable journal lines skipped; their episodes are drawn again")
-    notices = Notices(console)
-    fetch = partial(fetch_model, console=console)
-    engine = open_engine(plan.config, fetch, plan.directory / ENGINE_LOG, notices.take)
-    solutions = asyncio.run(_run(plan, engine, console, notices))
+    solutions = run_plan(plan, console)
     record = read_run(plan.directory)
     if as_json:
         print(json.dumps(summary_json(plan.problems, solutions, record.samples), indent=2))
@@ -51,6 +48,20 @@ def execute(plan: Plan, *, as_json: bool) -> None:
     failed = sum(solution.stop is StopReason.ENGINE_ERROR for solution in solutions)
     if failed:
         raise EngineError(f"the engine failed at {failed} problems; mend it and go on with: {plan.resume_command}")
+
+
+def run_plan(plan: Plan, console: Console, *, task: Task | None = None, show: ViewOpener = open_view) -> list[Solution]:
+    """Run the plan to its end, recorded in its directory; a solution for each problem.
+
+    `task` is what is asked, if not for answers of the configured edition. `show` opens the view on the console.
+    Raises AgentError for what the user has to mend; an engine that failed at some problems is told in their solutions.
+    """
+    if plan.before and plan.before.unreadable:
+        console.print(f"{plan.before.unreadable} unreadable journal lines skipped; their episodes are drawn again")
+    notices = Notices(console)
+    fetch = partial(fetch_model, console=console)
+    engine = open_engine(plan.config, fetch, plan.directory / ENGINE_LOG, notices.take)
+    return asyncio.run(_run(plan, engine, console, notices, task, show))
 
 
 class Notices:
@@ -73,32 +84,33 @@ class Notices:
         self._observer, self._clock = observer, clock
 
 
-async def _run(plan: Plan, engine: Engine, console: Console, notices: Notices) -> list[Solution]:
-    task = asyncio.current_task()
+async def _run(
+    plan: Plan, engine: Engine, console: Console, notices: Notices, task: Task | None, show: ViewOpener
+) -> list[Solution]:
+    main = asyncio.current_task()
     loop = asyncio.get_running_loop()
-    if task is not None:
-        loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    if main is not None:
+        loop.add_signal_handler(signal.SIGTERM, main.cancel)
     bank = TimeBank(plan.config.time_limit_seconds, loop.time, spent=plan.before.spent if plan.before else 0.0)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(engine.close)
         sandbox = open_sandbox(plan.config)
         stack.push_async_callback(sandbox.close)
         with console.status("starting the engine"):
-            await _start(plan, engine)
+            await _start(plan.config, engine, task or CompetitionTask(plan.config.rules))
         solved = tuple(plan.before.solved.values()) if plan.before else ()
         journal = stack.enter_context(closing(Journal(plan.directory, solved)))
         truths = {problem.id: problem.answer for problem in plan.problems}
-        view = stack.enter_context(
-            open_view(console, problems=len(plan.problems), clock=lambda: bank.spent, truths=truths)
-        )
+        view = stack.enter_context(show(console, problems=len(plan.problems), clock=lambda: bank.spent, truths=truths))
         for solution in solved:
             view.problem_solved(solution)
         observers = Observers([journal, view])
         notices.to(observers, lambda: bank.spent)
-        return await run_problems(plan.problems, plan.config, engine, sandbox, observers, bank, before=plan.before)
+        return await run_problems(
+            plan.problems, plan.config, engine, sandbox, observers, bank, before=plan.before, task=task
+        )
 
 
-async def _start(plan: Plan, engine: Engine) -> None:
-    sample = plan.config.sample
+async def _start(config: Config, engine: Engine, task: Task) -> None:
     await engine.ready()
-    await engine.warm(prompt_prefix(FAMILIES[sample.family], plan.config.rules, tools=sample.tools))
+    await engine.warm(task.prefix(FAMILIES[config.sample.family], tools=config.sample.tools))

@@ -89,7 +89,7 @@ class SampleConfig(Section):
     max_rounds: int = Field(4, ge=0)  # tool runs
     max_seconds: float = Field(3_600.0, gt=0)
     max_thinking_tokens: int = Field(0, ge=0)  # thinking still open then is closed by asking for the answer; 0: no cap
-    answer_tokens: int = Field(24, ge=1)  # for a forced answer
+    answer_tokens: int = Field(24, ge=0)  # for a forced answer; 0: none is asked for
     probe_tokens: int = Field(0, ge=0)  # a running sample is asked for its present belief so often; 0: never
 
 
@@ -253,6 +253,8 @@ def _validate(tree: Mapping[str, Any], source: str) -> Config:
         raise ConfigError(f"configuration ({source}): {key}: {reason}") from None
     if config.edition not in EDITIONS:
         raise ConfigError(f"unknown edition {config.edition!r}: give one of {', '.join(EDITIONS)}")
+    if config.sample.probe_tokens and not config.sample.answer_tokens:
+        raise ConfigError(f"configuration ({source}): sample.answer_tokens is needed where sample.probe_tokens is set")
     if config.engine.kind == "http" and not config.engine.url:
         raise ConfigError(f"configuration ({source}): engine.url is needed where engine.kind is 'http'")
     return config

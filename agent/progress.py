@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import Protocol
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.live import Live
@@ -19,6 +20,15 @@ from agent.types import Problem, Solution
 _HEARTBEAT_SECONDS = 30.0
 _BARS_FROM_WIDTH = 70
 _VOTE_ROWS = 3  # of a problem that is alone in flight
+
+
+class ViewOpener(Protocol):
+    """Opens a view of a run for as long as a context lasts; `open_view` is one."""
+
+    def __call__(
+        self, console: Console, *, problems: int, clock: Callable[[], float], truths: Mapping[str, int | None]
+    ) -> AbstractContextManager[Observer]:
+        """See `open_view`."""
 
 
 @contextmanager

@@ -107,10 +107,17 @@ FAMILIES = {
 
 def build_prompt(family: Family, problem: Problem, edition: Edition, *, tools: bool) -> str:
     """The prompt of all samples of a problem, up to where the assistant's turn is continued."""
-    question = _turn("user", _plain(problem.text))
-    return (
-        f"{prompt_prefix(family, edition, tools=tools)}{question}<|im_start|>assistant\n{opening(family, tools=tools)}"
-    )
+    return prompt_prefix(family, edition, tools=tools) + question_turn(problem.text, opening(family, tools=tools))
+
+
+def system_turn(instructions: str) -> str:
+    """The turn that tells a model how to reply."""
+    return _turn("system", instructions)
+
+
+def question_turn(text: str, begun: str) -> str:
+    """The turn that asks, and the start of the reply, of which `begun` is given."""
+    return f"{_turn('user', _plain(text))}<|im_start|>assistant\n{begun}"
 
 
 def opening(family: Family, *, tools: bool) -> str:
@@ -121,7 +128,7 @@ def opening(family: Family, *, tools: bool) -> str:
 def prompt_prefix(family: Family, edition: Edition, *, tools: bool) -> str:
     """What the prompts of all problems begin with: the instructions and the examples."""
     instructions = family.tool_instructions if tools else family.instructions
-    turns = [_turn("system", f"{instructions} {answer_rule(edition)}")]
+    turns = [system_turn(f"{instructions} {answer_rule(edition)}")]
     if tools:
         for question, worked in family.examples:
             turns += [_turn("user", question), _turn("assistant", worked)]

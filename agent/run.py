@@ -14,6 +14,7 @@ from agent.observer import Observer
 from agent.sample import Runtime
 from agent.sandbox.base import Sandbox
 from agent.solver import solve_problem
+from agent.task import Task
 from agent.types import Problem, Solution
 
 
@@ -26,14 +27,16 @@ async def run_problems(
     bank: TimeBank,
     *,
     before: RunRecord | None = None,
+    task: Task | None = None,
 ) -> list[Solution]:
     """Solve the problems within what the bank has left; a solution each, in their order.
 
     They are started in their order, `problems_in_flight` at a time. Problems that an interrupted run (`before`) solved
     are not solved again; of those that it was at, the samples that had ended are kept.
+    `task` is what is asked, if not for answers of the configured edition.
     """
     solved = before.solved if before else {}
-    runtime = Runtime(config, engine, sandbox, observer, lambda: bank.spent)
+    runtime = Runtime(config, engine, sandbox, observer, lambda: bank.spent, task)
     owed = [problem for problem in problems if problem.id not in solved]
     waiting = list(reversed(owed))
 

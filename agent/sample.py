@@ -8,7 +8,6 @@ from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-from agent.answers import extract_answer
 from agent.confidence import LogprobMeter
 from agent.config import Config
 from agent.drift import DriftCounter
@@ -19,6 +18,7 @@ from agent.observer import Observer
 from agent.probe import Prober
 from agent.prompts import BOX_OPEN, END_OF_TURN, FAMILIES, Family, answer_nudge, open_box, opening, tool_output
 from agent.sandbox.base import Sandbox, Session
+from agent.task import CompetitionTask, Task, vote
 from agent.trail import TokenTrail
 from agent.turn import TurnWriter
 from agent.types import Probe, Problem, Sample, SampleEnd, ToolRun, ToolStatus, Turn
@@ -32,13 +32,22 @@ _ENDS = {"length": SampleEnd.TOKEN_LIMIT, "repetition": SampleEnd.REPEATING}
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """What samples work with; `clock` gives seconds since the run began."""
+    """What samples work with; `clock` gives seconds since the run began.
+
+    `own_task` is what is asked where that is not a problem of the configured edition.
+    """
 
     config: Config
     engine: Engine
     sandbox: Sandbox
     observer: Observer
     clock: Callable[[], float]
+    own_task: Task | None = None
+
+    @property
+    def task(self) -> Task:
+        """What is asked."""
+        return self.own_task or CompetitionTask(self.config.rules)
 
     @property
     def family(self) -> Family:
@@ -88,11 +97,13 @@ class Lane:
             await self._prober.close()
             await self._close_session()
         if end is SampleEnd.ANSWERED:
-            return self._sample(end, self._answer(), forced=False)
+            return self._sample(end, vote(self._runtime.task, self._turns[-1].text), forced=False)
         return await self.ask(end)
 
     async def ask(self, end: SampleEnd) -> Sample:
         """Force an answer out of the unfinished sample: close its thinking, open the box, read what is put in."""
+        if not self._runtime.config.sample.answer_tokens:
+            return self.cut(end)
         nudge, boxed = self._nudge()
         self._insert(nudge)
         mean, tail = self._logprobs.mean, self._logprobs.tail_mean
@@ -100,7 +111,7 @@ class Lane:
             await self._write_turn(self._answer_params(), tools=False)
         except EngineError:
             return self.cut(SampleEnd.ENGINE_ERROR)
-        answer = extract_answer(boxed + self._turns[-1].text, self._runtime.config.rules)
+        answer = vote(self._runtime.task, boxed + self._turns[-1].text)
         return replace(self._sample(end, answer, forced=True), mean_logprob=mean, tail_logprob=tail)
 
     def cut(self, end: SampleEnd) -> Sample:
@@ -162,7 +173,7 @@ class Lane:
             self._trail.end(length - len(writer.text))
         if finish in _ENDS:
             return _ENDS[finish]
-        answered = extract_answer(writer.text, self._runtime.config.rules) is not None
+        answered = self._runtime.task.read(writer.text) is not None
         return SampleEnd.ANSWERED if answered else SampleEnd.NO_ANSWER
 
     def _take(self, chunk: Chunk, writer: TurnWriter) -> CodeBlock | SampleEnd | None:
@@ -192,7 +203,7 @@ class Lane:
                     pieces.append(chunk.text)
         except EngineError:
             return None
-        answer = extract_answer("".join(pieces), self._runtime.config.rules)
+        answer = vote(self._runtime.task, "".join(pieces))
         return Probe(tokens, answer, self._runtime.clock() - started)
 
     async def _run_code(self, block: CodeBlock) -> None:
@@ -262,9 +273,6 @@ class Lane:
         """All that has been written behind the prompt, the turn that is being written included."""
         written = "".join(turn.text + turn.inserted for turn in self._turns)
         return written + (self._writer.text if self._writer else "")
-
-    def _answer(self) -> int | None:
-        return extract_answer(self._turns[-1].text, self._runtime.config.rules)
 
     def _sample(self, end: SampleEnd, answer: int | None, *, forced: bool) -> Sample:
         return Sample(

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from agent.errors import EngineError
 from agent.policy.progress import Progress, Verdict
-from agent.prompts import build_prompt
 from agent.sample import Lane, Runtime
 from agent.stopping import judge
 from agent.types import Allowance, Problem, Sample, SampleEnd, Solution, StopReason, Tally
@@ -39,7 +38,7 @@ class _Attempt:
         self._downtime = runtime.engine.downtime  # before this problem
         self._samples = list(prior)
         config = runtime.config
-        self._prompt = build_prompt(runtime.family, problem, config.rules, tools=config.sample.tools)
+        self._prompt = runtime.task.prompt(runtime.family, problem, tools=config.sample.tools)
         done = {sample.index for sample in prior}
         lanes = config.sample.count if allowance.lanes is None else allowance.lanes
         missing = [index for index in range(config.sample.count) if index not in done]

@@ -28,6 +28,7 @@ LAYERS = (
         "agent.drift",
         "agent.fences",
         "agent.prompts",
+        "agent.task",
         "agent.vote",
         "agent.capacity",
     ),

@@ -1,7 +1,8 @@
-"""What the commands of this folder share: how they end."""
+"""What the commands of this folder share: how they read numbers and how they end."""
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
 
 from rich.console import Console
@@ -23,3 +24,10 @@ def run_command(command: Callable[[Console], None]) -> int:
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def whole_number(text: str) -> int:
+    """The value of a flag that counts things, from 1. Raises argparse's own error, which ends the command."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
+    return int(text)

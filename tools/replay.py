@@ -19,7 +19,7 @@ from rich.console import Console
 from agent.cli import seconds
 from agent.engine.roofline import HARDWARE
 from agent.errors import InputError
-from tools.command_line import run_command
+from tools.command_line import run_command, whole_number
 from tools.replay_policies import BUDGETS, ENTRIES, OURS, POLICY_HELP, STOPS
 from tools.replay_recordings import Recording, load_recordings
 from tools.replay_run import NO_LIMIT, Setting, replay_config
@@ -162,14 +162,14 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("--stop-only", action="store_true", help="stopping alone, one problem at a time")
     where = parser.add_argument_group("the competition")
     where.add_argument("--hardware", choices=sorted(HARDWARE), default="kaggle-l4x4", help="default: kaggle-l4x4")
-    where.add_argument("--samples", type=_whole_number, default=16, metavar="K", help="lanes a problem (16)")
+    where.add_argument("--samples", type=whole_number, default=16, metavar="K", help="lanes a problem (16)")
     limit = where.add_mutually_exclusive_group()
     limit.add_argument(
         "--budget-tokens", type=_positive, metavar="N", help="mean tokens a lane and problem that the limit allows"
     )
     limit.add_argument("--time-limit", metavar="T", help="of a run: seconds, or like 90m or 5h (5h)")
-    where.add_argument("--token-cap", type=_whole_number, metavar="N", help="a lane that reaches it has no vote")
-    where.add_argument("--problems", type=_whole_number, default=50, metavar="N", help="of a run (50)")
+    where.add_argument("--token-cap", type=whole_number, metavar="N", help="a lane that reaches it has no vote")
+    where.add_argument("--problems", type=whole_number, default=50, metavar="N", help="of a run (50)")
     where.add_argument(
         "--asked-from",
         type=_positive,
@@ -178,21 +178,15 @@ def _parser() -> argparse.ArgumentParser:
         "never, as traces do not tell)",
     )
     how = parser.add_argument_group("how much, and where")
-    how.add_argument("--repeats", type=_whole_number, default=20, metavar="N", help="runs, or draws a problem (20)")
+    how.add_argument("--repeats", type=whole_number, default=20, metavar="N", help="runs, or draws a problem (20)")
     how.add_argument("--seed", type=int, default=0, metavar="S", help="of problem orders and sample draws (0)")
-    how.add_argument("--processes", type=_whole_number, metavar="N", help="default: one a core")
+    how.add_argument("--processes", type=whole_number, metavar="N", help="default: one a core")
     how.add_argument("--ray", action="store_true", help="over a Ray cluster (needs the extra `ray`); same numbers")
     out = parser.add_argument_group("what comes out")
     out.add_argument("--json", action="store_true", help="all figures as JSON on standard output")
     out.add_argument("--chart", type=Path, metavar="FILE", help="right answers against time limit, as .svg or .png")
     out.add_argument("--no-bounds", action="store_true", help="leave out the bounds, which cost a run each")
     return parser
-
-
-def _whole_number(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
-    return int(text)
 
 
 def _positive(text: str) -> float:

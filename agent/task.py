@@ -1,0 +1,48 @@
+"""The kinds of questions that a run can ask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from agent.answers import extract_answer
+from agent.prompts import Family, build_prompt, prompt_prefix
+from agent.types import Edition, Problem
+
+
+class Task(Protocol):
+    """A kind of question: how it is put to a model, and how an answer to it is read."""
+
+    def prefix(self, family: Family, *, tools: bool) -> str:
+        """What the prompts of all problems begin with."""
+
+    def prompt(self, family: Family, problem: Problem, *, tools: bool) -> str:
+        """The prompt of all samples of a problem, up to where the assistant's turn is continued."""
+
+    def read(self, text: str) -> int | str | None:
+        """The answer that a text gives, None where it gives none. Only integers are voted on."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompetitionTask:
+    """Problems of an edition, answered by an integer in a box."""
+
+    edition: Edition
+
+    def prefix(self, family: Family, *, tools: bool) -> str:
+        """Instructions, the edition's rule for answers, and the family's examples."""
+        return prompt_prefix(family, self.edition, tools=tools)
+
+    def prompt(self, family: Family, problem: Problem, *, tools: bool) -> str:
+        """The prefix, the problem, and the start of the reply."""
+        return build_prompt(family, problem, self.edition, tools=tools)
+
+    def read(self, text: str) -> int | None:
+        """The integer in the last box, if the edition allows it."""
+        return extract_answer(text, self.edition)
+
+
+def vote(task: Task, text: str) -> int | None:
+    """The answer that a text gives, if it is one that is voted on."""
+    answer = task.read(text)
+    return answer if isinstance(answer, int) else None
