@@ -32,9 +32,11 @@ def test_a_dummy_without_a_tokenizer_is_told(tmp_path: Path) -> None:
         write_dummy("tiny", tmp_path, tmp_path / "dummy")
 
 
-async def test_both_clients_draw_the_same_first_turns(tmp_path: Path) -> None:
+async def test_both_clients_draw_the_same_samples(tmp_path: Path) -> None:
     """The bare client draws again what the agent has drawn."""
-    config = config_with(sample__count=3, sample__tools=False, sample__max_tokens=40, stopping__margin=9)
+    config = config_with(
+        sample__count=3, sample__tools=False, sample__max_tokens=40, sample__answer_tokens=0, stopping__margin=9
+    )
     problem = Problem("p", "Go on?")
     async with fake_vllm(tmp_path, reply="word " * 200) as fake:
         await fake.engine.ready()

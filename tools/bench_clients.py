@@ -52,10 +52,7 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """What the agent has drawn, which the others draw again: the same prompt, token counts, sampling and seeds.
-
-    Only the first turns: the short answer asked for at the end of a sample is no part of the comparison.
-    """
+    """What the agent has drawn, which the others draw again: the same prompt, token counts, sampling and seeds."""
 
     config: Config
     problem: Problem
@@ -71,7 +68,7 @@ class Draw:
 async def through_the_agent(
     config: Config, engine: Engine, directory: Path, problem: Problem
 ) -> tuple[Speed, Sequence[Sample]]:
-    """The whole agent, journal and live view included; the speed is that of the first turns."""
+    """The whole agent, journal and live view included, from the first sample's start to the last one's end."""
     create_run(directory, config, [problem])
     bank = TimeBank(config.time_limit_seconds, asyncio.get_running_loop().time)
     journal = Journal(directory)
@@ -82,10 +79,10 @@ async def through_the_agent(
             await run_problems([problem], config, engine, sandbox, Observers([journal, view]), bank)
     await sandbox.close()
     journal.close()
-    samples = [sample for sample in read_run(directory).samples if sample.turns and sample.turns[0].tokens]
+    samples = [sample for sample in read_run(directory).samples if sample.tokens]
     started = min(sample.started for sample in samples)
-    ended = max(sample.started + sample.turns[0].seconds for sample in samples)
-    return Speed(sum(sample.turns[0].tokens for sample in samples), ended - started), samples
+    ended = max(sample.started + sample.seconds for sample in samples)
+    return Speed(sum(sample.tokens for sample in samples), ended - started), samples
 
 
 async def through_a_bare_client(draw: Draw) -> Speed:
@@ -95,7 +92,7 @@ async def through_a_bare_client(draw: Draw) -> Speed:
             model = (await response.json())["data"][0]["id"]
 
         async def lane(sample: Sample) -> int:
-            asked = {"model": model, "prompt": draw.prompt, "max_tokens": sample.turns[0].tokens, "ignore_eos": True}
+            asked = {"model": model, "prompt": draw.prompt, "max_tokens": sample.tokens, "ignore_eos": True}
             asked |= draw.config.sampling.model_dump(exclude={"seeded"})
             asked |= {"seed": sample.seed} if draw.config.sampling.seeded else {}
             return await _read(client, f"{draw.url}/completions", asked)
@@ -108,7 +105,7 @@ async def through_a_bare_client(draw: Draw) -> Speed:
 async def through_vllms_client(draw: Draw, python: str, tokenizer: str, folder: Path) -> Speed:
     """By `vllm bench serve`, all samples at a time. Raises EngineError, quoting it, if it fails."""
     dataset, result = folder / "prompts.jsonl", folder / "result.json"
-    rows = [{"prompt": draw.prompt, "output_tokens": sample.turns[0].tokens} for sample in draw.samples]
+    rows = [{"prompt": draw.prompt, "output_tokens": sample.tokens} for sample in draw.samples]
     dataset.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     sampling = draw.config.sampling
     flags: dict[str, object] = {

@@ -113,6 +113,8 @@ def _config(args: argparse.Namespace, folder: Path) -> Config:
     keys: dict[str, Any] = {
         "sample.tools": False,
         "sample.max_tokens": args.tokens,
+        # An answer asked of a lane that ended early is a prompt more to read, which no other client would send.
+        "sample.answer_tokens": 0,
         "budget.time_limit_seconds": _AMPLE_SECONDS,
         "budget.ceiling_seconds": _AMPLE_SECONDS,
     }
