@@ -12,6 +12,7 @@ from functools import partial
 from rich.console import Console
 
 from agent.budget import TimeBank
+from agent.config import Config
 from agent.engine.base import Engine
 from agent.errors import EngineError
 from agent.journal import Journal, read_run
@@ -84,7 +85,7 @@ async def _run(plan: Plan, engine: Engine, console: Console, notices: Notices) -
         sandbox = open_sandbox(plan.config)
         stack.push_async_callback(sandbox.close)
         with console.status("starting the engine"):
-            await _start(plan, engine)
+            await start_engine(plan.config, engine)
         solved = tuple(plan.before.solved.values()) if plan.before else ()
         journal = stack.enter_context(closing(Journal(plan.directory, solved)))
         truths = {problem.id: problem.answer for problem in plan.problems}
@@ -98,7 +99,8 @@ async def _run(plan: Plan, engine: Engine, console: Console, notices: Notices) -
         return await run_problems(plan.problems, plan.config, engine, sandbox, observers, bank, before=plan.before)
 
 
-async def _start(plan: Plan, engine: Engine) -> None:
-    sample = plan.config.sample
+async def start_engine(config: Config, engine: Engine) -> None:
+    """Bring the engine up, prepared for the prompts of the configuration. Raises EngineError if it does not come up."""
+    sample = config.sample
     await engine.ready()
-    await engine.warm(prompt_prefix(FAMILIES[sample.family], plan.config.rules, tools=sample.tools))
+    await engine.warm(prompt_prefix(FAMILIES[sample.family], config.rules, tools=sample.tools))
