@@ -30,9 +30,34 @@ PROBLEMS_FILE = "problems.csv"
 JOURNAL_FILE = "journal.jsonl"
 ANSWERS_FILE = "answers.csv"
 
-_SAMPLE = TypeAdapter(Sample)
-_SOLUTION = TypeAdapter(Solution)
 _OWED_AGAIN = (StopReason.ENGINE_ERROR, StopReason.OUT_OF_TIME)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A problem was started: what was asked, the seconds granted and the samples to be drawn."""
+
+    problem_id: str
+    prompt: str
+    allowance: float
+    lanes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What befell the engine, in a sentence, `at` seconds after the run began."""
+
+    text: str
+    at: float
+
+
+_Entry = Sample | Solution | Start | Notice
+_KINDS: dict[str, TypeAdapter[_Entry]] = {
+    "problem": TypeAdapter(Start),
+    "sample": TypeAdapter(Sample),
+    "solution": TypeAdapter(Solution),
+    "engine": TypeAdapter(Notice),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +69,8 @@ class RunRecord:
     samples: tuple[Sample, ...]
     solutions: tuple[Solution, ...]
     unreadable: int  # journal lines skipped; their episodes are owed again
+    starts: tuple[Start, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
     @property
     def spent(self) -> float:
@@ -79,6 +106,8 @@ def read_run(directory: Path) -> RunRecord:
         samples=tuple(entry for entry in entries if isinstance(entry, Sample)),
         solutions=tuple(entry for entry in entries if isinstance(entry, Solution)),
         unreadable=sum(entry is None for entry in entries),
+        starts=tuple(entry for entry in entries if isinstance(entry, Start)),
+        notices=tuple(entry for entry in entries if isinstance(entry, Notice)),
     )
 
 
@@ -170,16 +199,12 @@ def _lines(path: Path) -> list[bytes]:
         raise InputError(f"{path} cannot be read ({error.strerror}): give the directory of a run") from error
 
 
-def _entry(line: bytes) -> Sample | Solution | str | None:
-    """What a journal line holds: a sample, a solution, the kind of any other record, or None if it cannot be read."""
+def _entry(line: bytes) -> _Entry | str | None:
+    """What a journal line holds: a record, its kind if that is not known here, or None if it cannot be read."""
     try:
         record = json.loads(line)
         kind = record.pop("kind")
-        if kind == "sample":
-            return _SAMPLE.validate_python(record)
-        if kind == "solution":
-            return _SOLUTION.validate_python(record)
-        return str(kind)
+        return _KINDS[kind].validate_python(record) if kind in _KINDS else str(kind)
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         return None
 

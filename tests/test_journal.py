@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.errors import InputError, JournalError
-from agent.journal import ANSWERS_FILE, JOURNAL_FILE, Journal, create_run, read_run
+from agent.journal import ANSWERS_FILE, JOURNAL_FILE, Journal, Notice, Start, create_run, read_run
 from agent.types import Problem, SampleEnd, Solution, StopReason, Tally, ToolRun, ToolStatus, Turn, Vote
 from tests.doubles import config_with, sample
 
@@ -51,6 +51,19 @@ def test_what_is_written_is_read_back_equal(directory: Path) -> None:
     assert (record.samples, record.solutions, record.unreadable) == ((rich,), (solution(),), 0)
     assert record.problems == tuple(PROBLEMS)
     assert record.config == config_with()
+
+
+def test_what_was_asked_and_what_befell_the_engine_is_read_back(directory: Path) -> None:
+    journal = Journal(directory)
+    journal.problem_started(PROBLEMS[0], "PROMPT", 60.0, 3)
+    journal.engine_noticed("the engine died", 12.5)
+    journal.close()
+    with (directory / JOURNAL_FILE).open("a") as file:
+        file.write('{"kind": "of a later version"}\n{"kind": "engine", "text": "without its time"}\n{"kind": []}\n')
+    record = read_run(directory)
+    assert record.starts == (Start("p1", "PROMPT", 60.0, 3),)
+    assert record.notices == (Notice("the engine died", 12.5),)
+    assert record.unreadable == 2
 
 
 @given(text=st.text(st.characters(exclude_categories=())))
