@@ -36,8 +36,8 @@ def browser_path() -> str | None:
     return next((path for path in map(shutil.which, BROWSERS) if path), None)
 
 
-# One for each test file: Playwright keeps an event loop running, beside which asynchronous tests cannot run. For the same
-# reason a file that uses this holds no asynchronous tests.
+# One for each test file: Playwright keeps an event loop running, beside which asynchronous tests cannot run; so a file
+# that uses this must hold none.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """A headless browser for the tests of one file."""

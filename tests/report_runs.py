@@ -61,6 +61,8 @@ def write_run(
     return directory
 
 
+_LETTERS = random.Random(1)
+_WORDS = ["".join(_LETTERS.choices("etaoinshrdlu", k=_LETTERS.randint(2, 9))) for _ in range(6_000)]
 FORMULAS = (
     r"\frac{a_{%d}}{b+%d}",
     r"x^{%d} \equiv %d \pmod{p}",
@@ -74,48 +76,53 @@ FORMULAS = (
 def synthetic_run(directory: Path, problems: int, samples: int, tokens: int, seed: int = 0) -> Path:
     """A run of made-up reasoning: prose of a skewed vocabulary with formulas, code and its output.
 
-    A token stands for four characters.
+    A token stands for four characters. Paragraphs come from a store so large that a transcript hardly repeats one.
     """
     rng = random.Random(seed)
-    words = ["".join(rng.choices("etaoinshrdlu", k=rng.randint(2, 9))) for _ in range(6_000)]
-    weights = [1 / (rank + 3) for rank in range(len(words))]
+    store = [_paragraph(rng) for _ in range(4_000)]
     asked = [
         Problem(f"made-{place:02d}", f"Find $x_{{{place}}}$ where $x^2+{place}=7$.", place) for place in range(problems)
     ]
     drawn = {
-        problem.id: [_made_up(rng, words, weights, index, tokens, place) for index in range(samples)]
+        problem.id: [
+            _made_up(rng, store, index, int(tokens * rng.uniform(0.7, 1.3)), place) for index in range(samples)
+        ]
         for place, problem in enumerate(asked)
     }
     return write_run(directory, asked, drawn)
 
 
-def _made_up(
-    rng: random.Random, words: Sequence[str], weights: Sequence[float], index: int, tokens: int, truth: int
-) -> Sample:
+def _made_up(rng: random.Random, store: Sequence[str], index: int, tokens: int, truth: int) -> Sample:
     rounds = rng.randint(1, 5)
     turns = []
     for place in range(rounds):
-        text = _prose(rng, words, weights, 4 * tokens // rounds)
+        text = _prose(rng, store, 4 * tokens // rounds)
         if place < rounds - 1:
             code = "".join(f"for i in range({rng.randint(1, 999)}):\n    print(i ** {k})\n" for k in range(8))
-            run = ToolRun(code, f"{rng.random()}\n" * 5, ToolStatus.OK, rng.random())
+            run = ToolRun(code, f"{rng.random()}\n" * 5, ToolStatus.OK, 0.3 * rng.random())
             text += f"\n```python\n{code}```"
-            turns.append(Turn(text, tokens // rounds, 10.0 / rounds - 1.1, tool_output(run.output), run))
+            turns.append(Turn(text, tokens // rounds, 7.5 / rounds, tool_output(run.output), run))
         else:
-            turns.append(Turn(text, tokens // rounds, 1.0))
+            turns.append(Turn(text, tokens // rounds, 7.5 / rounds))
     answer = rng.choice((truth, truth, rng.randint(0, 999), None))
     end = SampleEnd.ANSWERED if answer is not None else SampleEnd.NO_ANSWER
-    made = vote(index, answer, turns=tuple(turns), end=end, started=0.1 * index, seconds=9.0)
+    made = vote(index, answer, turns=tuple(turns), end=end, started=10.0 * truth + 0.1 * index, seconds=8.5)
     return replace(made, mean_logprob=-rng.random(), tail_logprob=-rng.random())
 
 
-def _prose(rng: random.Random, words: Sequence[str], weights: Sequence[float], chars: int) -> str:
+def _prose(rng: random.Random, store: Sequence[str], chars: int) -> str:
     pieces: list[str] = []
     length = 0
     while length < chars:
-        sentence = " ".join(rng.choices(words, weights, k=12))
-        if rng.random() < 0.5:
-            sentence += f" ${rng.choice(FORMULAS) % (rng.randint(1, 99), rng.randint(1, 99))}$"
-        pieces.append(sentence + rng.choice((". ", ".\n\n", ", so ")))
+        pieces.append(rng.choice(store))
         length += len(pieces[-1])
     return "".join(pieces)
+
+
+def _paragraph(rng: random.Random) -> str:
+    sentences = []
+    for _ in range(rng.randint(2, 6)):
+        words = [_WORDS[int(len(_WORDS) ** rng.random()) - 1] for _ in range(12)]
+        formula = rng.choice(FORMULAS) % (rng.randint(1, 99), rng.randint(1, 99))
+        sentences.append(" ".join(words) + (f" ${formula}$" if rng.random() < 0.5 else ""))
+    return ". ".join(sentences) + ".\n\n"

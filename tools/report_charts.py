@@ -43,11 +43,11 @@ def vote_bar(solution: Solution, truth: int | None) -> Markup:
         kind = "unknown" if truth is None else "right" if vote.answer == truth else "wrong"
         mark = ", right" if kind == "right" else ""
         segments.append(
-            Segment(kind, vote.samples, f"{vote.answer}: {vote.samples} votes, weight {vote.weight:g}{mark}")
+            Segment(kind, vote.samples, f"{vote.answer}: {counted(vote.samples, 'vote')}, weight {vote.weight:g}{mark}")
         )
     silent = solution.samples_started - sum(vote.samples for vote in solution.tally.votes)
     if silent > 0:
-        segments.append(Segment("none", silent, f"{silent} samples without a vote"))
+        segments.append(Segment("none", silent, f"{counted(silent, 'sample')} without a vote"))
     return stacked_bar(segments, "votes: " + ("; ".join(segment.label for segment in segments) or "none"))
 
 
@@ -105,8 +105,8 @@ def majority_chart(points: Sequence[CurvePoint]) -> Markup:
 
 
 def histogram(values: Mapping[Verdict, Sequence[float]], name: str, title: str) -> Markup:
-    """Samples in bins of a quantity, stacked by what their vote was worth. There must be a value."""
-    edges = nice_edges([value for group in values.values() for value in group], _BINS)
+    """Samples in bins of a quantity from or up to 0, stacked by what their vote was worth. There must be a value."""
+    edges = nice_edges([0.0, *(value for group in values.values() for value in group)], _BINS)
     bins = len(edges) - 1
     piles = {verdict: bin_counts(group, edges) for verdict, group in values.items()}
     most = max(map(sum, zip(*piles.values(), strict=True)))
@@ -131,6 +131,11 @@ def histogram(values: Mapping[Verdict, Sequence[float]], name: str, title: str) 
     ticks = [tick(place / bins, _short(edges[place])) for place in range(0, bins + 1, step)]
     marks = [(mark / most, f"{mark:g}") for mark in nice_edges([0.0, most], 4) if mark <= most and mark == int(mark)]
     return image(title, TOP + HEIGHT + BELOW, [*levels(marks), *pillars, *ticks, axis_name(name)])
+
+
+def counted(count: int, name: str) -> str:
+    """A number of things, in the plural where it is not one."""
+    return f"{count:,} {name}{'s' * (count != 1)}"
 
 
 def share_text(found: Interval) -> str:

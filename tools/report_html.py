@@ -16,6 +16,7 @@ from agent.types import Sample
 from tools.replay_stats import Interval
 from tools.report_charts import (
     KINDS,
+    counted,
     histogram,
     majority_chart,
     point_text,
@@ -135,26 +136,26 @@ class RunView:
         """Accuracy against the number of samples."""
         return majority_chart(self.curve)
 
-    @property
+    @cached_property
     def token_chart(self) -> Markup | None:
         """How long samples are, None without samples."""
         values = self._values(lambda sample: float(sample.tokens))
         title = "Generated tokens of a sample, by what its vote was worth"
         return histogram(values, "generated tokens of a sample", title) if values else None
 
-    @property
+    @cached_property
     def confidence_chart(self) -> Markup | None:
         """How sure samples were; None where that was not recorded."""
         values = self._values(lambda sample: sample.mean_logprob)
         title = "Mean log-probability of a sample's tokens, by what its vote was worth"
         return histogram(values, "mean log-probability of a sample's tokens", title) if values else None
 
-    @property
+    @cached_property
     def surer(self) -> float | None:
         """The chance that a right vote is surer than a wrong one."""
         return chance_right_is_surer(self.run)
 
-    @property
+    @cached_property
     def outcomes(self) -> dict[Outcome, int]:
         """How many problems came to what, those that there are."""
         counts = {outcome: sum(p.record.outcome is outcome for p in self.problems) for outcome in Outcome}
@@ -211,6 +212,7 @@ def _environment() -> Environment:
         finalize=lambda value: printable(value) if type(value) is str else value,
     )
     environment.filters |= {
+        "counted": counted,
         "duration": duration,
         "short": short,
         "share": share_text,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations, pairwise
+from itertools import combinations
 from statistics import fmean
 
 import numpy as np
@@ -112,13 +112,15 @@ def mean_interval(values: Sequence[float]) -> Interval:
 
 
 def differences(first: Run, second: Run) -> list[Difference]:
-    """Right answers, tokens and seconds by problem, over the problems closed in both runs."""
+    """Right answers, pass@1, tokens and seconds by problem, over the problems closed in both runs."""
     pairs = common_problems(first, second)
     known = [pair for pair in pairs if pair[0].problem.answer is not None]
     result = []
     if known:
         rights = [[float(problem.outcome is Outcome.RIGHT) for problem in pair] for pair in known]
         result.append(_difference("share right", rights))
+        singles = [[_single_share(problem) for problem in pair] for pair in known if all(p.counted for p in pair)]
+        result += [_difference("pass@1", singles)] if singles else []
     if pairs:
         solutions = [[p.solution for p in pair if p.solution] for pair in pairs]
         result.append(_difference("tokens by problem", [[float(s.tokens) for s in two] for two in solutions]))
@@ -161,13 +163,18 @@ def nice_edges(values: Sequence[float], bins: int) -> list[float]:
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= raw * (1 - 1e-9))
     first = math.floor(low / step)
-    last = max(first + 1, math.floor(high / step) + 1)
+    last = max(first + 1, math.ceil(high / step))
     return [round(place * step, 12) for place in range(first, last + 1)]
 
 
 def bin_counts(values: Sequence[float], edges: Sequence[float]) -> list[int]:
-    """How many values lie in each bin; a value on an edge is in the bin above."""
-    return [sum(low <= value < high for value in values) for low, high in pairwise(edges)]
+    """How many values lie in each bin; one on an edge is in the bin above, the last bin holds its upper edge too."""
+    counts = np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0]
+    return [int(count) for count in counts]
+
+
+def _single_share(problem: ProblemRecord) -> float:
+    return fmean(problem.verdict(sample) is Verdict.RIGHT for sample in problem.counted)
 
 
 def _difference(name: str, pairs: Sequence[Sequence[float]]) -> Difference:

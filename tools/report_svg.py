@@ -23,9 +23,9 @@ class Segment:
 
 
 def node(tag: str, *children: str, **attributes: object) -> Markup:
-    """An element; a child that is not markup is escaped. `class_` stands for `class`."""
+    """An element; what is not markup is escaped. `class_` stands for `class`, `aria_label` for `aria-label`."""
     written = (
-        Markup(' {}="{}"').format(name.rstrip("_"), f"{value:.6g}" if isinstance(value, float) else value)
+        Markup(' {}="{}"').format(name.rstrip("_").replace("_", "-"), _written(value))
         for name, value in attributes.items()
     )
     inside = Markup("").join(child if isinstance(child, Markup) else printable(child) for child in children)
@@ -34,9 +34,7 @@ def node(tag: str, *children: str, **attributes: object) -> Markup:
 
 def image(title: str, height: float, shapes: Iterable[Markup], kind: str = "chart") -> Markup:
     """A picture as wide as its place, `height` pixels high, read out as its title."""
-    return node("svg", *shapes, class_=kind, role="img", aria_label=title, height=height, width="100%").replace(
-        "aria_label", "aria-label", 1
-    )
+    return node("svg", *shapes, class_=kind, role="img", aria_label=title, height=height, width="100%")
 
 
 def rectangle(x: float, width: float, y: float, height: float, kind: str, said: str) -> Markup:
@@ -91,3 +89,7 @@ def tick(share: float, name: str) -> Markup:
 def axis_name(name: str) -> Markup:
     """What a plot's width stands for."""
     return label(across(0.5), TOP + HEIGHT + 34, name, "tick")
+
+
+def _written(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else printable(str(value))

@@ -81,6 +81,7 @@ theme.addEventListener("click", () => {
 systemDark.addEventListener("change", nameTheme);
 
 nameTheme();
+document.getElementById("still").remove();
 theme.hidden = false;
 document.querySelector(".tools").hidden = false;
 show();
