@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from html import escape
 
-from agent.types import Sample, StopReason, Vote
+from agent.types import Sample, StopReason
 from tools.demo_state import LaneState, Phase, Question
 from tools.demo_transcript import end_of, transcript_html
 
-LIVE_CHARS = 2_400  # of a running lane's text, its end
+LIVE_CHARS = 1_600  # of a running lane's text, its end
 CLOSED_CHARS = 20_000  # of a lane's text once the question is closed
 MOST_BARS = 6
 
@@ -41,13 +41,17 @@ def answer_html(question: Question) -> str:
     if solution is None:
         return ""
     leader = solution.tally.leader
-    votes = f"{_votes(leader)} of {_lanes(solution.samples_started)}" if leader else "no lane gave an answer"
+    votes = (
+        f"{_count(leader.samples, 'vote')} of {_count(solution.samples_started, 'lane')}"
+        if leader
+        else "no lane gave an answer"
+    )
     facts = [
         votes,
         f"closed because {WHY[solution.stop]}",
         f"{solution.seconds:,.0f} s",
-        f"{solution.tokens:,} tokens",
-        f"{solution.tool_runs} tool runs",
+        _count(solution.tokens, "token"),
+        _count(solution.tool_runs, "tool run"),
     ]
     number = question.problem.id
     answer = "no answer" if solution.answer is None else str(solution.answer)
@@ -62,7 +66,7 @@ def answer_html(question: Question) -> str:
 def _evidence_html(sample: Sample | None, start: str) -> str:
     if sample is None:
         return ""
-    title = f"Evidence: lane {sample.index + 1}, the shortest of those that agree ({sample.tokens:,} tokens)"
+    title = f"Evidence: lane {sample.index + 1}, the shortest of those that agree ({_count(sample.tokens, 'token')})"
     return (
         f'<details class="evidence" open><summary>{title}</summary>'
         f'<div class="transcript">{transcript_html(start + sample.text)}</div></details>'
@@ -102,7 +106,8 @@ def _votes_html(question: Question) -> str:
     lanes = max(1, len(question.lanes))
     rows = [
         f'<div class="meter vote{" leader" if rank == 0 else ""}"><span class="label">{vote.answer}</span>'
-        f"{_bar(vote.samples / lanes, 'votes')}<span>{_votes(vote)}{_forced(forced[vote.answer])}</span></div>"
+        f"{_bar(vote.samples / lanes, 'votes')}<span>{_count(vote.samples, 'vote')}"
+        f"{_forced(forced[vote.answer])}</span></div>"
         for rank, vote in enumerate(votes[:MOST_BARS])
     ]
     if not rows:
@@ -115,7 +120,7 @@ def _votes_html(question: Question) -> str:
 def _figures(question: Question) -> str:
     phases = Counter(lane.phase for lane in question.lanes)
     states = [f"{phases[phase]} {phase}" for phase in Phase if phases[phase]]
-    return " · ".join([f"{question.tokens:,} tokens", f"{question.tokens_per_second:,.0f} tokens/s", *states])
+    return " · ".join([_count(question.tokens, "token"), f"{question.tokens_per_second:,.0f} tokens/s", *states])
 
 
 def lanes_html(question: Question) -> str:
@@ -136,7 +141,7 @@ def _card(number: int, lane: LaneState, question: Question, most: int) -> str:
     return (
         f'<article class="lane" data-phase="{lane.phase}" aria-label="lane {number}">'
         f'<header><span class="number">{number}</span><span class="phase">{lane.phase}</span>{shown}'
-        f'<span class="tokens">{lane.tokens:,} tokens</span></header>{fold}'
+        f'<span class="tokens">{_count(lane.tokens, "token")}</span></header>{fold}'
         f'<div class="text"><div class="transcript">{transcript_html(end_of(lane.text, most))}</div></div></article>'
     )
 
@@ -145,16 +150,12 @@ def _bar(share: float, kind: str) -> str:
     return f'<span class="bar {kind}"><span style="width:{100 * share:.1f}%"></span></span>'
 
 
-def _votes(vote: Vote) -> str:
-    return "1 vote" if vote.samples == 1 else f"{vote.samples} votes"
-
-
 def _forced(number: int) -> str:
     return f" ({number} forced)" if number else ""
 
 
-def _lanes(number: int) -> str:
-    return "1 lane" if number == 1 else f"{number} lanes"
+def _count(number: int, noun: str) -> str:
+    return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _notice(question: Question) -> str:
