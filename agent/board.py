@@ -111,6 +111,9 @@ class Board:
                 flight.tokens += tokens
                 flight.rate.add(now, tokens)
 
+    def text_written(self, problem_id: str, index: int, text: str, *, inserted: bool) -> None:
+        """Not kept: views draw counts."""
+
     def tool_ran(self, problem_id: str, index: int, tool_run: ToolRun) -> None:
         """Count the tool run."""
         with self._lock:

@@ -42,26 +42,31 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
         help="CSV, JSONL or parquet: id, problem[, answer]; or a bundled set by its name, starter (12 problems) or "
         "practice (60), whatever file or directory is called so",
     )
-    what.add_argument("--edition", help="rules for the answer: aimo1, aimo2 or aimo3")
     how = parser.add_argument_group("how to solve it")
-    how.add_argument(
-        "--profile", help="cpu (the default), vllm, kaggle-l4x4 or another of agent/profiles, or a TOML file"
-    )
-    how.add_argument("--samples", type=int, metavar="N", help="solutions drawn for each problem")
-    how.add_argument("--time-limit", metavar="T", help="of the whole run: seconds, or like 90m or 5h")
-    how.add_argument("--seed", type=int, help="seed of the run")
-    how.add_argument("--url", help="an engine that speaks the OpenAI completions protocol")
-    how.add_argument(
-        "--model",
-        help="a known model's name or a GGUF file; for vLLM a directory or Hub name; with --url the server's name",
-    )
+    add_setting_flags(how, time_limit_of="the whole run")
     how.add_argument("--problems-in-flight", type=int, metavar="N", help="problems solved at a time (for a big engine)")
-    how.add_argument("--set", action="append", metavar="KEY=VALUE", help="any key, as in sample.max_tokens=800")
     record = parser.add_argument_group("where it is recorded")
     record.add_argument("--run-dir", type=Path, metavar="DIR", help="directory of the run (default: runs/<date>)")
     record.add_argument("--resume", action="store_true", help="go on with the run in --run-dir")
     record.add_argument("--json", action="store_true", help="print the result as JSON on standard output")
     return parser.parse_args(argv)
+
+
+def add_setting_flags(parser: argparse._ActionsContainer, *, time_limit_of: str) -> None:
+    """Add the flags that choose a profile and set single keys of it, as `overrides` reads them."""
+    parser.add_argument("--edition", help="rules for the answer: aimo1, aimo2 or aimo3")
+    parser.add_argument(
+        "--profile", help="cpu (the default), vllm, kaggle-l4x4 or another of agent/profiles, or a TOML file"
+    )
+    parser.add_argument("--samples", type=int, metavar="N", help="solutions drawn for each problem")
+    parser.add_argument("--time-limit", metavar="T", help=f"of {time_limit_of}: seconds, or like 90m or 5h")
+    parser.add_argument("--seed", type=int, help="seed of the run")
+    parser.add_argument("--url", help="an engine that speaks the OpenAI completions protocol")
+    parser.add_argument(
+        "--model",
+        help="a known model's name or a GGUF file; for vLLM a directory or Hub name; with --url the server's name",
+    )
+    parser.add_argument("--set", action="append", metavar="KEY=VALUE", help="any key, as in sample.max_tokens=800")
 
 
 def overrides(args: argparse.Namespace) -> dict[str, Any]:

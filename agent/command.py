@@ -97,7 +97,7 @@ async def _run(
         sandbox = open_sandbox(plan.config)
         stack.push_async_callback(sandbox.close)
         with console.status("starting the engine"):
-            await _start(plan.config, engine, task or CompetitionTask(plan.config.rules))
+            await start_engine(plan.config, engine, task or CompetitionTask(plan.config.rules))
         solved = tuple(plan.before.solved.values()) if plan.before else ()
         journal = stack.enter_context(closing(Journal(plan.directory, solved)))
         truths = {problem.id: problem.answer for problem in plan.problems}
@@ -111,6 +111,7 @@ async def _run(
         )
 
 
-async def _start(config: Config, engine: Engine, task: Task) -> None:
+async def start_engine(config: Config, engine: Engine, task: Task) -> None:
+    """Bring the engine up, prepared for the prompts of the task. Raises EngineError if it does not come up."""
     await engine.ready()
     await engine.warm(task.prefix(FAMILIES[config.sample.family], tools=config.sample.tools))

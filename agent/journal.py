@@ -149,6 +149,9 @@ class Journal:
     def tokens_received(self, problem_id: str, index: int, tokens: int) -> None:
         """Not recorded one by one: a sample's turns have their counts."""
 
+    def text_written(self, problem_id: str, index: int, text: str, *, inserted: bool) -> None:
+        """Not recorded piece by piece: a sample's turns have their texts."""
+
     def tool_ran(self, problem_id: str, index: int, tool_run: ToolRun) -> None:
         """Not recorded by itself: a sample's turns hold its tool runs."""
 

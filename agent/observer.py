@@ -17,6 +17,12 @@ class Observer(Protocol):
     def tokens_received(self, problem_id: str, index: int, tokens: int) -> None:
         """A running sample has generated `tokens` more tokens."""
 
+    def text_written(self, problem_id: str, index: int, text: str, *, inserted: bool) -> None:
+        """The text of a running sample has grown by what it has generated, or by what the agent has inserted.
+
+        The pieces of a sample, joined, are its `Sample.text`.
+        """
+
     def tool_ran(self, problem_id: str, index: int, tool_run: ToolRun) -> None:
         """A running sample has run a code block."""
 
@@ -45,6 +51,11 @@ class Observers:
         """Pass on."""
         for observer in self._observers:
             observer.tokens_received(problem_id, index, tokens)
+
+    def text_written(self, problem_id: str, index: int, text: str, *, inserted: bool) -> None:
+        """Pass on."""
+        for observer in self._observers:
+            observer.text_written(problem_id, index, text, inserted=inserted)
 
     def tool_ran(self, problem_id: str, index: int, tool_run: ToolRun) -> None:
         """Pass on."""

@@ -182,7 +182,9 @@ class Lane:
         self._trail.add(chunk)
         self._logprobs.feed(chunk.logprobs)
         self._drift.feed(chunk.text)
+        before = writer.length
         outcome = writer.write(chunk)
+        self._tell(chunk.text[: writer.length - before], inserted=False)
         tokens = self._tokens
         self._prober.tokens_came(tokens)
         if outcome is None and not self._thinking_closed and 0 < self._thinking_cap <= tokens:
@@ -221,6 +223,11 @@ class Lane:
         last = self._turns.pop() if self._turns else Turn("", 0, 0.0)
         self._turns.append(replace(last, inserted=last.inserted + text, tool_run=tool_run or last.tool_run))
         self._trail.append(text)
+        self._tell(text, inserted=True)
+
+    def _tell(self, text: str, *, inserted: bool) -> None:
+        if text:
+            self._runtime.observer.text_written(self._problem.id, self._index, text, inserted=inserted)
 
     def _nudge(self) -> tuple[str, str]:
         """What asks for the answer now, and the box that the reply goes on with."""

@@ -13,20 +13,26 @@ from agent.stopping import judge
 from agent.types import Allowance, Problem, Sample, SampleEnd, Solution, StopReason, Tally
 from agent.vote import largest_weight, tally
 
-_ASK_AFTER = (StopReason.DEADLINE, StopReason.SHARE, StopReason.SCATTERED)  # the vote is not settled: ask for more
+# The vote is not settled: ask for more.
+_ASK_AFTER = (StopReason.DEADLINE, StopReason.SHARE, StopReason.SCATTERED, StopReason.REQUESTED)
 _SHORTEST_WAIT = 1e-3  # seconds; less may be lost in the clock's rounding
 
 
 async def solve_problem(
-    problem: Problem, runtime: Runtime, allowance: Allowance, prior: Sequence[Sample] = ()
+    problem: Problem,
+    runtime: Runtime,
+    allowance: Allowance,
+    prior: Sequence[Sample] = (),
+    *,
+    wanted_now: asyncio.Event | None = None,
 ) -> Solution:
     """Solve one problem within its allowance.
 
     `prior` are samples of it that an interrupted run had finished: they vote, and are not drawn again. Never takes
     longer than the allowance, with its extension if the engine was down; an engine that fails is told in the solution,
-    not raised.
+    not raised. When `wanted_now` is set, the problem is closed as at its deadline.
     """
-    return await _Attempt(problem, runtime, allowance, prior).solve()
+    return await _Attempt(problem, runtime, allowance, prior).solve(wanted_now or asyncio.Event())
 
 
 class _Attempt:
@@ -45,10 +51,10 @@ class _Attempt:
         self._missing = missing[: max(0, lanes - len(done))]
         self._running: dict[asyncio.Task[Sample], Lane] = {}
 
-    async def solve(self) -> Solution:
+    async def solve(self, wanted_now: asyncio.Event) -> Solution:
         self._runtime.observer.problem_started(self._problem, self._prompt, self._allowance.seconds, len(self._missing))
         try:
-            stop = await self._sample_until_settled()
+            stop = await self._sample_until_wanted(wanted_now)
             if stop in _ASK_AFTER:
                 await self._ask_unfinished()
             else:
@@ -58,6 +64,17 @@ class _Attempt:
         solution = self._solution(stop)
         self._runtime.observer.problem_solved(solution)
         return solution
+
+    async def _sample_until_wanted(self, wanted_now: asyncio.Event) -> StopReason:
+        sampling = asyncio.create_task(self._sample_until_settled())
+        wanted = asyncio.create_task(wanted_now.wait())
+        try:
+            await asyncio.wait((sampling, wanted), return_when=asyncio.FIRST_COMPLETED)
+            return sampling.result() if sampling.done() else StopReason.REQUESTED
+        finally:
+            sampling.cancel()
+            wanted.cancel()
+            await asyncio.gather(sampling, wanted, return_exceptions=True)
 
     async def _sample_until_settled(self) -> StopReason:
         left = self._left(self._allowance.reasoning_seconds)

@@ -9,7 +9,10 @@ from agent.types import SampleEnd, Turn
 
 
 class TurnWriter:
-    """The turn being generated: its text, its tokens, and a watch for closed code blocks and endless repetition."""
+    """The turn being generated, with a watch for closed code blocks and endless repetition.
+
+    `tokens` counts its tokens, `length` the characters of its text.
+    """
 
     def __init__(self, *, tools: bool, before: str = "") -> None:
         """`before` is what the turn goes on from; a code block that it opens is closed by the turn."""
@@ -23,6 +26,7 @@ class TurnWriter:
         self._prompt_tokens: int | None = None
         self._cached_tokens: int | None = None
         self.tokens = 0
+        self.length = 0
 
     @property
     def text(self) -> str:
@@ -33,11 +37,13 @@ class TurnWriter:
         """Take the next piece. Returns what ends the turn here: a code block to run, REPEATING, or None."""
         self.tokens += chunk.tokens
         self._pieces.append(chunk.text)
+        self.length += len(chunk.text)
         if chunk.prompt_tokens is not None:
             self._prompt_tokens, self._cached_tokens = chunk.prompt_tokens, chunk.cached_tokens
         block = self._fences.feed(chunk.text) if self._fences else None
         if block is not None:
-            self._pieces = [self.text[: block.end - self._before]]
+            self.length = block.end - self._before
+            self._pieces = [self.text[: self.length]]
             return block
         return SampleEnd.REPEATING if self._guard.feed(chunk.text) else None
 

@@ -31,6 +31,7 @@ class StopReason(StrEnum):
     SCATTERED = "scattered"  # the votes agree on nothing
     ALL_DONE = "all done"
     DEADLINE = "deadline"
+    REQUESTED = "requested"  # somebody wants the answer now
     OUT_OF_TIME = "out of time"  # the run had no time left to start this problem
     ENGINE_ERROR = "engine error"
 

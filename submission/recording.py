@@ -59,6 +59,9 @@ class RunRecorder:
     def tokens_received(self, problem_id: str, index: int, tokens: int) -> None:
         """Not recorded one by one."""
 
+    def text_written(self, problem_id: str, index: int, text: str, *, inserted: bool) -> None:
+        """Not recorded by itself."""
+
     def tool_ran(self, problem_id: str, index: int, tool_run: ToolRun) -> None:
         """Not recorded by itself."""
 
@@ -106,6 +109,9 @@ class VoteWatch:
         """No vote."""
 
     def tokens_received(self, problem_id: str, index: int, tokens: int) -> None:
+        """No vote."""
+
+    def text_written(self, problem_id: str, index: int, text: str, *, inserted: bool) -> None:
         """No vote."""
 
     def tool_ran(self, problem_id: str, index: int, tool_run: ToolRun) -> None:

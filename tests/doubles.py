@@ -97,6 +97,7 @@ class Recorder:
 
     started: list[tuple[Problem, str, float, int]] = field(default_factory=list)
     tokens: int = 0
+    texts: list[tuple[int, str, bool]] = field(default_factory=list)
     tool_runs: list[ToolRun] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
     solutions: list[Solution] = field(default_factory=list)
@@ -107,6 +108,9 @@ class Recorder:
 
     def tokens_received(self, problem_id: str, index: int, tokens: int) -> None:
         self.tokens += tokens
+
+    def text_written(self, problem_id: str, index: int, text: str, *, inserted: bool) -> None:
+        self.texts.append((index, text, inserted))
 
     def tool_ran(self, problem_id: str, index: int, tool_run: ToolRun) -> None:
         self.tool_runs.append(tool_run)

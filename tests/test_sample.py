@@ -65,6 +65,16 @@ def test_the_tool_run_is_told_to_the_observer_and_kept_in_the_turn() -> None:
     assert observer.tokens == sample.tokens > 0
 
 
+@pytest.mark.parametrize(("rounds", "tokens"), [(4, 400), (0, 400), (4, 3)])
+def test_the_text_told_to_the_observer_is_that_of_the_sample(rounds: int, tokens: int) -> None:
+    observer = Recorder()
+    limits = {"sample__max_rounds": rounds, "sample__max_tokens": tokens}
+    sample = run_lane(ScriptedEngine(with_code), observer=observer, sandbox=None, **limits)
+    assert "".join(text for _, text, _ in observer.texts) == sample.text
+    inserted = "".join(text for _, text, inserted in observer.texts if inserted)
+    assert inserted == "".join(turn.inserted for turn in sample.turns) != ""
+
+
 def test_a_family_whose_turn_opens_with_code_closes_it_and_goes_on_in_prose() -> None:
     def reply(prompt: str, params: SamplingParams) -> str:
         return (

@@ -41,6 +41,7 @@ def solve(
     allowance: Allowance = AMPLE,
     prior: Sequence[Sample] = (),
     sandbox: ScriptedSandbox | None = None,
+    wanted_at: float | None = None,
     **keys: object,
 ) -> tuple[Solution, float]:
     """The solution and the moment at which it came."""
@@ -48,7 +49,11 @@ def solve(
     async def main() -> tuple[Solution, float]:
         config = config_with(**keys)
         setting = runtime(engine, config, sandbox=sandbox, observer=observer)
-        return await solve_problem(PROBLEM, setting, allowance, prior), setting.clock()
+        wanted_now = asyncio.Event()
+        if wanted_at is not None:
+            asyncio.get_running_loop().call_later(wanted_at, wanted_now.set)
+        solution = await solve_problem(PROBLEM, setting, allowance, prior, wanted_now=wanted_now)
+        return solution, setting.clock()
 
     return run_virtual(main())
 
@@ -194,3 +199,27 @@ def test_time_in_which_the_engine_was_down_is_given_back(extension: float, ends:
     solution, at = run_virtual(main())
     assert solution.stop is StopReason.DEADLINE and solution.answer == 7
     assert ends - 10 <= at <= ends
+
+
+def test_an_answer_wanted_now_is_that_of_the_votes_so_far_and_of_the_lanes_that_are_asked() -> None:
+    engine = ScriptedEngine(lanes(words(10, 5), words(400, 42), words(400, 42), asked="7}"))
+    solution, moment = solve(engine, sample__count=3, wanted_at=20.0)
+    assert solution.stop is StopReason.REQUESTED
+    assert {vote.answer: vote.samples for vote in solution.tally.votes} == {5: 1, 7: 2}
+    assert 20 < moment < 25
+    assert engine.running == 0
+
+
+@pytest.mark.parametrize("wanted_at", [0.0, 3.0])
+def test_an_answer_wanted_before_any_vote_comes_from_the_lanes_that_are_asked(wanted_at: float) -> None:
+    engine = ScriptedEngine(lanes(*[words(400, 42)] * 4, asked="7}"))
+    solution, moment = solve(engine, sample__count=4, wanted_at=wanted_at)
+    assert (solution.stop, engine.running) == (StopReason.REQUESTED, 0)
+    assert solution.answer == 7
+    assert moment < wanted_at + AMPLE.seconds - AMPLE.reasoning_seconds
+
+
+def test_a_wish_for_the_answer_that_comes_with_the_last_vote_loses_none() -> None:
+    engine = ScriptedEngine(lanes(words(10, 42), words(10, 42)))
+    solution, _ = solve(engine, sample__count=2, wanted_at=10.0)
+    assert [(vote.answer, vote.samples, vote.weight) for vote in solution.tally.votes] == [(42, 2, 2.0)]

@@ -69,6 +69,9 @@ class SamplingView:
         rate = self._tokens / max(self._clock() - self._begun, 1e-9)
         self._bar.update(self._line, figures=f"{self._tokens:,} tokens, {rate:,.0f}/s")
 
+    def text_written(self, problem_id: str, index: int, text: str, *, inserted: bool) -> None:
+        """Not shown."""
+
     def tool_ran(self, problem_id: str, index: int, tool_run: ToolRun) -> None:
         """Not shown."""
 

@@ -61,6 +61,9 @@ class Collector:
     def tokens_received(self, problem_id: str, index: int, tokens: int) -> None:
         """Counted by the samples."""
 
+    def text_written(self, problem_id: str, index: int, text: str, *, inserted: bool) -> None:
+        """Kept in the samples."""
+
     def tool_ran(self, problem_id: str, index: int, tool_run: ToolRun) -> None:
         """Kept in the samples."""
 

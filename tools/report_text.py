@@ -75,7 +75,7 @@ def pieces_html(found: Sequence[Piece]) -> Markup:
             body = piece.body.lstrip("\n") if before and before.kind in _BLOCKS else piece.body
             parts.append(escape(body.rstrip("\n") if after and after.kind in _BLOCKS else body))
         else:
-            parts.append(_piece_html(piece))
+            parts.append(piece_html(piece))
     return Markup("").join(parts)
 
 
@@ -108,7 +108,7 @@ def pieces(text: str) -> Iterator[Piece]:
         yield Piece("text", text[start:], text[start:])
 
 
-def _piece_html(piece: Piece) -> Markup:
+def piece_html(piece: Piece) -> Markup:
     """One piece as HTML; a formula that cannot be converted shows its source."""
     if piece.kind == "code":
         return code_html(piece.body, python=piece.language.lower() in _PYTHON)
