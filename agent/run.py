@@ -11,7 +11,7 @@ from agent.config import Config
 from agent.engine.base import Engine
 from agent.journal import RunRecord
 from agent.observer import Observer
-from agent.sample import Runtime
+from agent.runtime import Runtime
 from agent.sandbox.base import Sandbox
 from agent.solver import solve_problem
 from agent.task import Task

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from agent.confidence import LogprobMeter
-from agent.config import Config
 from agent.drift import DriftCounter
-from agent.engine.base import Chunk, Engine, SamplingParams
+from agent.engine.base import Chunk, SamplingParams
 from agent.errors import EngineError, SandboxError
 from agent.fences import CodeBlock
-from agent.observer import Observer
 from agent.probe import Prober
-from agent.prompts import BOX_OPEN, END_OF_TURN, FAMILIES, Family, answer_nudge, open_box, opening, tool_output
-from agent.sandbox.base import Sandbox, Session
-from agent.task import CompetitionTask, Task, vote
+from agent.prompts import BOX_OPEN, END_OF_TURN, answer_nudge, open_box, opening, tool_output
+from agent.runtime import Runtime
+from agent.sandbox.base import Session
+from agent.task import vote
 from agent.trail import TokenTrail
 from agent.turn import TurnWriter
 from agent.types import Probe, Problem, Sample, SampleEnd, ToolRun, ToolStatus, Turn
@@ -28,31 +26,6 @@ _NUDGE_TOKENS = 16  # what asks for the answer
 _THINKING_SLACK = 64  # for a server that closes the thinking by itself
 _PROGRESS_TOKENS = 16  # a stream that has brought so many before it broke does not count as another failure in a row
 _ENDS = {"length": SampleEnd.TOKEN_LIMIT, "repetition": SampleEnd.REPEATING}
-
-
-@dataclass(frozen=True, slots=True)
-class Runtime:
-    """What samples work with; `clock` gives seconds since the run began.
-
-    `own_task` is what is asked where that is not a problem of the configured edition.
-    """
-
-    config: Config
-    engine: Engine
-    sandbox: Sandbox
-    observer: Observer
-    clock: Callable[[], float]
-    own_task: Task | None = None
-
-    @property
-    def task(self) -> Task:
-        """What is asked."""
-        return self.own_task or CompetitionTask(self.config.rules)
-
-    @property
-    def family(self) -> Family:
-        """The model family spoken to."""
-        return FAMILIES[self.config.sample.family]
 
 
 def sample_seed(run_seed: int, problem_id: str, index: int) -> int:

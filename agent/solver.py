@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 from agent.errors import EngineError
 from agent.policy.progress import Progress, Verdict
-from agent.sample import Lane, Runtime
+from agent.runtime import Runtime
+from agent.sample import Lane
 from agent.stopping import judge
 from agent.types import Allowance, Problem, Sample, SampleEnd, Solution, StopReason, Tally
 from agent.vote import largest_weight, tally

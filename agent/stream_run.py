@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from agent.budget import TimeBank, grant
 from agent.config import Config
-from agent.sample import Runtime
+from agent.runtime import Runtime
 from agent.solver import solve_problem
 from agent.types import Allowance, Problem, Sample, Solution, StopReason
 

@@ -26,7 +26,7 @@ from agent.journal import RunRecord
 from agent.models import fetch_model
 from agent.observer import Observers
 from agent.prompts import prompt_prefix
-from agent.sample import Runtime
+from agent.runtime import Runtime
 from agent.sandbox.base import Sandbox
 from agent.setup import open_engine, open_sandbox
 from agent.stream_run import next_allowance, solve_persistently

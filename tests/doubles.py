@@ -10,7 +10,7 @@ from agent.config import Config, load_config
 from agent.engine.base import Chunk, Engine, Prompt, SamplingParams
 from agent.errors import EngineError
 from agent.observer import Observer
-from agent.sample import Runtime
+from agent.runtime import Runtime
 from agent.sandbox.base import Session
 from agent.types import Problem, Sample, Solution, ToolRun, ToolStatus
 

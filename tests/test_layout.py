@@ -43,7 +43,7 @@ LAYERS = (
         "agent.engine",
         "agent.sandbox",
     ),
-    ("agent.turn", "agent.trail", "agent.probe"),
+    ("agent.turn", "agent.trail", "agent.probe", "agent.runtime"),
     ("agent.journal", "agent.summary", "agent.board", "agent.progress", "agent.sample"),
     ("agent.solver",),
     ("agent.run", "agent.stream_run"),

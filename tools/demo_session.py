@@ -15,7 +15,7 @@ from agent.engine.base import Engine
 from agent.errors import AgentError, InputError
 from agent.journal import JOURNAL_FILE, Journal, create_run
 from agent.observer import Observers
-from agent.sample import Runtime
+from agent.runtime import Runtime
 from agent.sandbox.base import Sandbox
 from agent.solver import solve_problem
 from agent.types import Problem, StopReason

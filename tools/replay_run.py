@@ -12,7 +12,8 @@ from agent.config import Config, load_config
 from agent.engine.recorded import RecordedEngine, RecordedLane
 from agent.engine.roofline import Hardware
 from agent.run import run_problems
-from agent.sample import Runtime, sample_seed
+from agent.runtime import Runtime
+from agent.sample import sample_seed
 from agent.sandbox.base import Session
 from agent.solver import solve_problem
 from agent.types import Allowance, Problem, Sample, SampleEnd, Solution, StopReason, ToolRun, ToolStatus

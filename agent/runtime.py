@@ -1,0 +1,38 @@
+"""What all samples of a run work with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from agent.config import Config
+from agent.engine.base import Engine
+from agent.observer import Observer
+from agent.prompts import FAMILIES, Family
+from agent.sandbox.base import Sandbox
+from agent.task import CompetitionTask, Task
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """The parts of a run; `clock` gives seconds since the run began.
+
+    `own_task` is what is asked where that is not a problem of the configured edition.
+    """
+
+    config: Config
+    engine: Engine
+    sandbox: Sandbox
+    observer: Observer
+    clock: Callable[[], float]
+    own_task: Task | None = None
+
+    @property
+    def task(self) -> Task:
+        """What is asked."""
+        return self.own_task or CompetitionTask(self.config.rules)
+
+    @property
+    def family(self) -> Family:
+        """The model family spoken to."""
+        return FAMILIES[self.config.sample.family]
