@@ -79,7 +79,8 @@ def _interpreter(python: str) -> str:
 
 def _run(command: list[str], desk: str, *folders: Path) -> str:
     """What the command prints, run without network; the folders are shared with it."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    # Some packages make a cache in the home directory when they are imported.
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "HOME": desk}
     if can_isolate():
         scratch = Path(desk, "scratch")
         scratch.mkdir(exist_ok=True)

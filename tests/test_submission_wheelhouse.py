@@ -73,6 +73,13 @@ def test_a_module_that_only_lacks_a_gpu_s_driver_is_told_apart(tmp_path: Path) -
     assert "1 modules imported, 1 that need a GPU's driver not" in check_wheelhouse(tmp_path, HERE)
 
 
+def test_a_module_may_make_a_cache_in_the_home_directory(tmp_path: Path) -> None:
+    source = "from pathlib import Path\nPath.home().joinpath('.cache/homely').mkdir(parents=True)\n"
+    list_wheels(tmp_path, make_wheel(tmp_path, "homely", source))
+    assert "1 modules imported" in check_wheelhouse(tmp_path, HERE)
+    assert not Path.home().joinpath(".cache/homely").exists()
+
+
 def test_a_wheel_that_is_not_the_one_resolved_is_not_installed(tmp_path: Path) -> None:
     list_wheels(tmp_path, make_wheel(tmp_path, "one_wheel", ""))
     make_wheel(tmp_path, "one_wheel", "# changed on the way")
