@@ -15,6 +15,7 @@ import pytest
 from agent.errors import SandboxError
 from agent.sandbox.base import Limits
 from agent.sandbox.forkserver import ForkServerSandbox, ForkServerSession
+from agent.sandbox.nursery import Nursery, Process
 from agent.types import ToolStatus
 
 _LIMITS = Limits(memory_bytes=512 << 20, output_bytes=4 << 20, scratch_bytes=8 << 20, scratch_entries=200)
@@ -252,14 +253,18 @@ async def test_closing_while_a_task_has_just_ended() -> None:
         await box.close()
 
 
-async def test_a_dead_zygote_is_replaced() -> None:
+@pytest.mark.parametrize("heard", [True, False])
+async def test_a_dead_zygote_is_replaced(heard: bool) -> None:
     async with sandbox() as box:
         session = await box.session()
         await session.run("x = 1")
         children = _children(await box.nursery_pid())
         os.kill(await box.nursery_pid(), signal.SIGKILL)
         for _ in range(1_000):
-            await asyncio.sleep(0.01)
+            if heard:
+                await asyncio.sleep(0.01)
+            else:
+                time.sleep(0.01)  # noqa: ASYNC251 - what keeps the event loop from reading the sockets' ends
             if all(_state(pid) in "ZX" for pid in children):
                 break
         else:
@@ -268,12 +273,62 @@ async def test_a_dead_zygote_is_replaced() -> None:
         assert "42" in run.output and "lost" in run.output
 
 
+async def test_sessions_that_are_about_to_start_die_with_the_zygote(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.sandbox.nursery._FORK_SECONDS", 600.0)  # nobody waits for what is dead
+    async with sandbox() as box, asyncio.timeout(120):
+        nursery = await box.nursery()
+        starts = [asyncio.create_task(nursery.fork()) for _ in range(16)]
+        while len(_children(nursery.pid)) < 4:
+            await asyncio.sleep(0)
+        os.kill(nursery.pid, signal.SIGKILL)
+        for _ in range(1_000):
+            time.sleep(0.01)  # noqa: ASYNC251 - the controller must not close its ends meanwhile
+            if not _alive_with(nursery._base):
+                break
+        else:
+            raise AssertionError("a session outlives its zygote")
+        for start in await asyncio.gather(*starts, return_exceptions=True):
+            if isinstance(start, Process):  # it was ready before
+                start.control.close()
+                os.close(start.output)
+            else:
+                assert isinstance(start, SandboxError)
+        assert await told(await box.session(), "6 * 7") == "42"
+
+
+async def test_a_session_that_never_gets_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = []
+
+    async def ask(self: Nursery, message: object, answer: str, number: int, descriptors: list[int]) -> dict[str, int]:
+        held.append(os.dup(descriptors[0]))  # somebody has the other end, and says nothing
+        return {"pid": os.getpid()}
+
+    async with sandbox() as box:
+        nursery = await box.nursery()
+        monkeypatch.setattr("agent.sandbox.nursery._FORK_SECONDS", 0.01)
+        monkeypatch.setattr(Nursery, "_ask", ask)
+        with pytest.raises(SandboxError, match="not ready"):
+            await nursery.fork()
+        monkeypatch.undo()
+        os.close(held.pop())
+
+
 def _descriptors() -> int:
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
 def _children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _alive_with(word: str) -> list[int]:
+    """The processes, zombies left out, on whose command line a word stands."""
+    alive = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if word.encode() in path.read_bytes():
+                alive.append(int(path.parent.name))
+    return alive
 
 
 def _state(pid: int) -> str:

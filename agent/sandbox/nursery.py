@@ -132,7 +132,11 @@ class Nursery:
         ours, theirs = socket.socketpair()
         output, their_output = os.pipe()
         try:
-            reply = await self._ask({"start": number}, "started", number, [theirs.fileno(), their_output])
+            try:
+                reply = await self._ask({"start": number}, "started", number, [theirs.fileno(), their_output])
+            finally:  # a process that dies early is noticed only if nobody else holds its ends
+                theirs.close()
+                os.close(their_output)
             ours.setblocking(False)
             os.set_blocking(output, False)
             process = Process(number, reply["pid"], ours, output)
@@ -143,9 +147,6 @@ class Nursery:
             with contextlib.suppress(SandboxError):
                 self._send({"end": number}, [])
             raise
-        finally:
-            theirs.close()
-            os.close(their_output)
         return process
 
     async def bury(self, number: int) -> Death:
@@ -173,10 +174,10 @@ class Nursery:
 
     async def _ask(self, message: dict[str, int], answer: str, number: int, descriptors: list[int]) -> dict[str, Any]:
         async with self._gate:
+            self._send(message, descriptors)
             future = asyncio.get_running_loop().create_future()
             self._waiting[answer, number] = future
             try:
-                self._send(message, descriptors)
                 return await asyncio.wait_for(future, _FORK_SECONDS)
             except TimeoutError:
                 raise SandboxError(f"the sandbox's zygote gave no answer in {_FORK_SECONDS:.0f} s") from None
@@ -185,7 +186,10 @@ class Nursery:
 
     async def _await_ready(self, process: Process) -> None:
         loop = asyncio.get_running_loop()
-        said = await asyncio.wait_for(loop.sock_recv(process.control, 1_000), _FORK_SECONDS)
+        try:
+            said = await asyncio.wait_for(loop.sock_recv(process.control, 1_000), _FORK_SECONDS)
+        except TimeoutError:
+            raise SandboxError(f"a session's process was not ready in {_FORK_SECONDS:.0f} s") from None
         if said != b"ready":
             raise SandboxError(said.decode(errors="replace") or "a session's process died while it started")
 
@@ -194,7 +198,10 @@ class Nursery:
             raise SandboxError("the sandbox's zygote is gone")
         try:
             socket.send_fds(self._control, [json.dumps(message).encode() + b"\n"], descriptors)
-        except OSError as error:
+        except BlockingIOError as error:
+            raise SandboxError("the sandbox's zygote takes no more requests at present") from error
+        except OSError as error:  # it is gone, which the event loop may not have heard of yet
+            self._lose()
             raise SandboxError(f"the sandbox's zygote cannot be reached: {error}") from error
 
     def _receive(self) -> None:

@@ -45,7 +45,7 @@ class Running:
 
     def __init__(self, process: Process, limits: Limits) -> None:
         self.process = process
-        self.lost = False
+        self._lost = False
         self._released = False
         self._limits = limits
         self._loop = asyncio.get_running_loop()
@@ -57,6 +57,17 @@ class Running:
         self._loop.add_reader(process.control, self._on_control)
         self._loop.add_reader(process.output, self._on_output)
 
+    @property
+    def lost(self) -> bool:
+        """Whether the process is gone or not to be trusted any more.
+
+        Between cells its socket is asked: it says nothing there while all is well, and the event loop may not yet have
+        heard of its end.
+        """
+        if not self._lost and self._done is None:
+            self._on_control()
+        return self._lost
+
     async def run(self, source: bytes, seconds: float) -> Outcome:
         """Run a cell for at most `seconds`, and a while longer only if it had to wait for a CPU."""
         name = os.urandom(NAME_SIZE)
@@ -64,7 +75,7 @@ class Running:
         self._capture = Capture(self._limits.output_chars)
         self._stop = Stop.NONE
         self._done = self._loop.create_future()
-        if self.lost:
+        if self._lost:
             self._done.set_result(None)
         self._signal(signal.SIGCONT)
         self._set_timers(seconds)
@@ -74,7 +85,7 @@ class Running:
         finally:
             self._done = None
             self._cancel_timers()
-        if not self.lost:
+        if not self._lost:
             self._signal(signal.SIGSTOP)
         self._drain()
         return Outcome(status, self._stop, self._capture.text())
@@ -161,8 +172,8 @@ class Running:
             self._capture.add(data)
 
     def _lose(self) -> None:
-        if not self.lost:
-            self.lost = True
+        if not self._lost:
+            self._lost = True
             self._loop.remove_reader(self.process.control)
             self._signal(signal.SIGKILL)
         if self._done is not None and not self._done.done():
@@ -173,7 +184,7 @@ class Running:
         try:
             os.kill(self.process.pid, number)
         except ProcessLookupError:  # the zygote is gone, and its sessions with it
-            self.lost = True
+            self._lost = True
 
     def _later(self, seconds: float, action: object, *arguments: object) -> None:
         self._timers.append(self._loop.call_later(seconds, action, *arguments))  # type: ignore[arg-type]

@@ -43,6 +43,7 @@ class Layers:
         self._processes = os.open("/proc", os.O_RDONLY) if Path("/proc/self").exists() else -1
         self._own_pids = _open_namespace("pid")
         self._first_user = _first_user()
+        self._zygote = -1
         self._probe()
 
     @property
@@ -76,6 +77,7 @@ class Layers:
 
     def enter_zygote(self) -> None:
         """Take the layers that all sessions share, and prepare what is the same for each."""
+        self._zygote = os.getpid()
         rootfs.readable_paths()
         if self.active("seccomp"):
             self._compile_filter()
@@ -131,7 +133,15 @@ class Layers:
         self._drop_privileges(self.user(slot))
         if self.active("pdeathsig"):  # changing the user clears it, so after that
             kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+            if self._parent_now() != self._zygote:
+                raise ProcessLookupError("the zygote is gone")  # before it could take this process along
         self._lock_down(self.scratch(slot))
+
+    def _parent_now(self) -> int:
+        """The parent's process id, which getppid does not tell in a pid namespace of its own."""
+        if not self.active("pids"):
+            return os.getppid()
+        return int(self.read_proc("self/stat").rpartition(b")")[2].split()[1])
 
     def _lower_priority(self) -> None:
         os.nice(self._nice)
