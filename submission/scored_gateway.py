@@ -9,6 +9,7 @@ import importlib
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from agent.errors import AgentError
 from submission.local_gateway import run_gateway
@@ -36,19 +37,26 @@ def main() -> int:
 
 
 def run_genuine(csv: Path, edition: str, folder: Path) -> int:
-    """Run the gateway of the genuine package in `folder`; returns 0 if it calls the run a success.
-
-    In a scored run it looks for the notebook in a container of another name; here that is this machine.
-    """
+    """Run the gateway of the genuine package in `folder`; returns 0 if it calls the run a success."""
     sys.path.insert(0, str(folder))
     module, name = _GATEWAYS[edition]
     gateway = getattr(importlib.import_module(module), name)((str(csv),))
-    gateway.client.channel_address = "localhost"
+    gateway.client = _client_of_this_machine(gateway.client)
     gateway.run()
     result = json.loads(_RESULT_FILE.read_text(encoding="utf-8")) if _RESULT_FILE.exists() else {"Succeeded": True}
     if not result["Succeeded"]:
         print(f"error: the gateway says {result}", file=sys.stderr)
     return 0 if result["Succeeded"] else 2
+
+
+def _client_of_this_machine(client: Any) -> Any:
+    """The gateway's client anew: in a scored run it looks for the notebook in a container of another name.
+
+    A new one, because version 0.3.0 binds its channel when the client is made.
+    """
+    here = type(client)("localhost")
+    here.endpoint_deadline_seconds = client.endpoint_deadline_seconds
+    return here
 
 
 if __name__ == "__main__":
