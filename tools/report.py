@@ -20,6 +20,7 @@ from agent.errors import InputError
 from tools.command_line import run_command
 
 if TYPE_CHECKING:
+    from tools.report_data import Run
     from tools.report_html import ProblemView
 
 _NAME = "report.html"
@@ -33,29 +34,35 @@ def main(argv: Sequence[str] | None = None) -> int:
         if len(args.runs) > 2:
             raise InputError(f"{len(args.runs)} runs were given: give one, or two to compare")
         path = args.output or (args.runs[0] / _NAME if len(args.runs) == 1 else Path(_NAME))
-        size = write_report(args.runs, path, console)
+        runs = load_runs(args.runs, console)
+        size = write_report(runs, path, console)
+        _print_figures(runs)
         console.print(f"{path}: {size / 1e6:,.1f} MB", soft_wrap=True, markup=False, highlight=False)
 
     return run_command(report)
 
 
-def write_report(directories: Sequence[Path], path: Path, console: Console) -> int:
-    """Write the page of one run or two; its size in bytes.
-
-    Raises InputError if a directory holds no run, two runs share no problem, the page cannot be written, or the
-    packages that draw it are missing.
-    """
-    try:  # here, so that --help is quick and needs none of them
-        from tools.report_compare import Comparison
-        from tools.report_data import load
-        from tools.report_html import page
-    except ModuleNotFoundError as error:
-        raise InputError(f"{error.name} is not installed: pip install -e '.[report]'") from error
+def load_runs(directories: Sequence[Path], console: Console) -> list[Run]:
+    """Read one run, or two. Raises InputError if a directory holds none, or the two share no problem."""
+    from tools.report_compare import Comparison  # here, so that --help is quick
+    from tools.report_data import load
 
     with console.status("reading"):
         runs = [load(directory) for directory in directories]
         if len(runs) == 2:
             Comparison(*runs).check()
+    return runs
+
+
+def write_report(runs: Sequence[Run], path: Path, console: Console) -> int:
+    """Write the page of one run or two; its size in bytes.
+
+    Raises InputError if the page cannot be written or the packages that draw it are missing.
+    """
+    try:  # here, so that --help needs none of them
+        from tools.report_html import page
+    except ModuleNotFoundError as error:
+        raise InputError(f"{error.name} is not installed: pip install -e '.[report]'") from error
 
     def progress(problems: Sequence[ProblemView]) -> Iterator[ProblemView]:
         quiet = not console.is_terminal
@@ -73,6 +80,14 @@ def write_report(directories: Sequence[Path], path: Path, console: Console) -> i
     except OSError as error:
         raise InputError(f"{path} cannot be written ({error.strerror}): name another --output") from error
     return size
+
+
+def _print_figures(runs: Sequence[Run]) -> None:
+    from tools.report_figures import figures
+    from tools.report_stats import known_problems
+
+    if any(known_problems(run) for run in runs):
+        Console(width=None if sys.stdout.isatty() else 160).print(figures(runs))
 
 
 def _parser() -> argparse.ArgumentParser:
