@@ -54,7 +54,7 @@ class VllmConfig(Section):
     gpu: str = ""
     tensor_parallel_size: int = Field(1, ge=1)
     data_parallel_size: int = Field(1, ge=1)
-    dtype: Literal["auto", "half", "bfloat16"] = "auto"
+    dtype: Literal["auto", "half", "bfloat16", "float32"] = "auto"
     quantization: str = ""  # as the model's own configuration says where empty
     kv_cache_dtype: Literal["auto", "fp8"] = "auto"
     load_format: Literal["auto", "dummy"] = "auto"  # dummy: random weights, for measuring speed

@@ -176,13 +176,15 @@ async def test_the_server_itself_ends_a_loop(server: int) -> None:
 
 
 def test_killed_twice_in_mid_problem_every_problem_gets_its_answer(tmp_path: Path) -> None:
-    problems = list(starter_problems())[:3]
+    problems = list(starter_problems())[:2]
     write_problems(problems, tmp_path / "problems.csv")
     port = free_port()
     settings = {
         "engine.model": f'"{hf_model("qwen2.5-coder-0.5b")}"',
         "engine.port": port,
         "vllm.python": f'"{PYTHON}"',
+        "sample.count": 4,
+        "sample.max_tokens": 200,
         "stopping.rule": "uncatchable",
         "budget.lanes_per_pace": 0,
     }

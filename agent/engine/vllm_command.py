@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from agent.config import EngineConfig, VllmConfig
+from agent.engine.processor import quick_dtype
 
 SERVED_NAME = "model"
 ENVIRONMENT: Mapping[str, str] = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
@@ -59,7 +60,7 @@ def server_command(engine: EngineConfig, settings: VllmConfig, port: int) -> lis
         "--port": port,
         "--max-model-len": engine.context_tokens,
         "--max-num-seqs": settings.max_num_seqs,
-        "--dtype": settings.dtype,
+        "--dtype": _dtype(settings),
         "--load-format": settings.load_format,
         "--kv-cache-dtype": settings.kv_cache_dtype,
         "--tensor-parallel-size": settings.tensor_parallel_size,
@@ -78,3 +79,7 @@ def server_command(engine: EngineConfig, settings: VllmConfig, port: int) -> lis
     switches += ["--enforce-eager"] if settings.enforce_eager else []
     python = settings.python or sys.executable
     return [python, "-m", "vllm.entrypoints.openai.api_server", *words, *switches, *settings.extra_args]
+
+
+def _dtype(settings: VllmConfig) -> str:
+    return quick_dtype() if settings.gpu == "cpu" and settings.dtype == "auto" else settings.dtype
