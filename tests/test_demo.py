@@ -106,6 +106,7 @@ def opened(browser: Browser, demo: Demo, **size: int) -> Iterator[Page]:  # noqa
     with browser_page(browser, **size) as tab:  # type: ignore[arg-type]
         tab.page.goto(demo.url)
         tab.page.locator("#problem textarea").wait_for()
+        tab.page.locator("html[data-ready]").wait_for()  # keys are listened to last of all
         yield tab.page
         _harmless(tab, demo)
 

@@ -23,12 +23,15 @@ from tools.report_text import code_css
 
 CSS = Path(__file__).with_name("demo.css")
 # Gradio's box asks at Enter, and does nothing at Ctrl+Enter, as many people are used to.
-_CTRL_ENTER = """() => document.addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.closest("#problem")) {
-    event.preventDefault();
-    document.querySelector("#ask").click();
-  }
-})"""
+_CTRL_ENTER = """() => {
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.closest("#problem")) {
+      event.preventDefault();
+      document.querySelector("#ask").click();
+    }
+  });
+  document.documentElement.dataset.ready = "";
+}"""
 _SANS = [Font("system-ui"), Font("sans-serif")]  # of the visitor's machine: nothing is fetched
 _MONO = [Font("ui-monospace"), Font("monospace")]
 
