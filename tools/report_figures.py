@@ -11,8 +11,8 @@ from rich.table import Table
 
 from agent.config import VotingConfig
 from tools.replay_stats import Interval
-from tools.report_data import ProblemRecord, Run, Verdict
-from tools.report_stats import common_problems, known_problems, mean_interval, right_share
+from tools.report_data import ProblemRecord, Run
+from tools.report_stats import common_problems, known_problems, mean_interval, right_share, single_share
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class _Quantity:
 
 
 def _single(problem: ProblemRecord, _: VotingConfig) -> float:
-    return fmean(problem.verdict(sample) is Verdict.RIGHT for sample in problem.counted)
+    return single_share(problem)
 
 
 def _majority(problem: ProblemRecord, voting: VotingConfig) -> float:
@@ -41,7 +41,7 @@ def _majority(problem: ProblemRecord, voting: VotingConfig) -> float:
 
 
 def _gain(problem: ProblemRecord, voting: VotingConfig) -> float:
-    return _majority(problem, voting) - _single(problem, voting)
+    return _majority(problem, voting) - single_share(problem)
 
 
 def _tokens(problem: ProblemRecord, _: VotingConfig) -> float:

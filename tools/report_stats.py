@@ -119,7 +119,7 @@ def differences(first: Run, second: Run) -> list[Difference]:
     if known:
         rights = [[float(problem.outcome is Outcome.RIGHT) for problem in pair] for pair in known]
         result.append(_difference("share right", rights))
-        singles = [[_single_share(problem) for problem in pair] for pair in known if all(p.counted for p in pair)]
+        singles = [[single_share(problem) for problem in pair] for pair in known if all(p.counted for p in pair)]
         result += [_difference("pass@1", singles)] if singles else []
     if pairs:
         solutions = [[p.solution for p in pair if p.solution] for pair in pairs]
@@ -173,7 +173,8 @@ def bin_counts(values: Sequence[float], edges: Sequence[float]) -> list[int]:
     return [int(count) for count in counts]
 
 
-def _single_share(problem: ProblemRecord) -> float:
+def single_share(problem: ProblemRecord) -> float:
+    """The share of its counted samples that are right: pass@1."""
     return fmean(problem.verdict(sample) is Verdict.RIGHT for sample in problem.counted)
 
 
