@@ -21,9 +21,10 @@ from agent.engine.process import ServerProcess
 from agent.engine.slots import share_prompt
 from agent.errors import EngineError
 
-# By default a thread of GNU OpenMP spins for milliseconds at a barrier. Where other programs want the same cores it
-# then holds up the very thread that it waits for: with a second server beside it, 8 lanes were 4 times slower.
-_ENVIRONMENT = {"GOMP_SPINCOUNT": "20000"}
+# By default a thread of GNU OpenMP spins for milliseconds at a barrier. Where other programs want the same cores (the
+# cells of the sandbox, a second server) it then holds up the very thread that it waits for: 3 lanes beside a busy
+# server took 18 s with this count, 49 s with 10,000. With no spinning at all an engine alone is a third slower.
+_ENVIRONMENT = {"GOMP_SPINCOUNT": "1000"}
 _UNSHARED = (aiohttp.ClientError, TimeoutError, OSError, KeyError)
 
 
