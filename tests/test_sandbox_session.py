@@ -1,37 +1,15 @@
-"""Sessions as the agent uses them: state, output, limits, loss and replacement."""
+"""Sessions as the agent uses them: state, output, limits and loss."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import signal
 import time
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
-from agent.errors import SandboxError
 from agent.sandbox.base import Limits
-from agent.sandbox.forkserver import ForkServerSandbox, ForkServerSession
-from agent.sandbox.nursery import Nursery, Process
 from agent.types import ToolStatus
-
-_LIMITS = Limits(memory_bytes=512 << 20, output_bytes=4 << 20, scratch_bytes=8 << 20, scratch_entries=200)
-
-
-@contextlib.asynccontextmanager
-async def sandbox(limits: Limits = _LIMITS) -> AsyncIterator[ForkServerSandbox]:
-    box = ForkServerSandbox(limits, warm=1)
-    try:
-        yield box
-    finally:
-        await box.close()
-
-
-async def told(session: ForkServerSession, code: str, timeout: float = 20.0) -> str:  # noqa: ASYNC109
-    return (await session.run(code, timeout)).output
+from tests.sandboxes import LIMITS, children, sandbox, state, told
 
 
 async def test_a_session_is_a_notebook() -> None:
@@ -117,7 +95,7 @@ async def test_long_output_keeps_head_and_tail() -> None:
         session = await box.session()
         run = await session.run("print('<head>'); print('é' * 300_000); print('<tail>')")
         assert run.output.startswith("<head>") and run.output.endswith("<tail>")
-        assert "cut" in run.output and len(run.output) < _LIMITS.output_chars + 100
+        assert "cut" in run.output and len(run.output) < LIMITS.output_chars + 100
         flood = await session.run("while True: print('y' * 1000)", 20)
         assert flood.status is ToolStatus.ERROR and "printed more than 4 MiB" in flood.output
         assert "\x1b" not in await told(session, "print('\\x1b[2J')")
@@ -187,7 +165,7 @@ async def test_threads_left_behind_do_not_run_between_cells() -> None:
         await session.run(code)
         assert int(await told(session, "n")) > 0
         for _ in range(500):
-            states = [_state(pid) for pid in _children(await box.nursery_pid())]
+            states = [state(pid) for pid in children(await box.nursery_pid())]
             if "T" in states and "R" not in states:
                 return
             await asyncio.sleep(0.01)
@@ -222,117 +200,3 @@ async def test_the_event_loop_goes_on() -> None:
         ended = True
         await beating
         assert worst < 2.0
-
-
-async def test_nothing_is_left() -> None:
-    box = ForkServerSandbox(_LIMITS, warm=2)
-    descriptors = _descriptors()
-    session = await box.session()
-    await session.run("open('f', 'w').write('x')")
-    zygote = await box.nursery_pid()
-    await session.close()
-    await session.close()
-    with pytest.raises(SandboxError):
-        await session.run("1")
-    await box.close()
-    await box.close()
-    assert _state(zygote) == "X"
-    assert _descriptors() <= descriptors + 3  # what the event loop itself keeps
-    with pytest.raises(SandboxError):
-        await box.session()
-
-
-async def test_closing_while_a_task_has_just_ended() -> None:
-    box = ForkServerSandbox(Limits())
-    await box.start()
-    task = box._spawn(asyncio.sleep(0))
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
-    assert task.done()
-    async with asyncio.timeout(20):
-        await box.close()
-
-
-@pytest.mark.parametrize("heard", [True, False])
-async def test_a_dead_zygote_is_replaced(heard: bool) -> None:
-    async with sandbox() as box:
-        session = await box.session()
-        await session.run("x = 1")
-        children = _children(await box.nursery_pid())
-        os.kill(await box.nursery_pid(), signal.SIGKILL)
-        for _ in range(1_000):
-            if heard:
-                await asyncio.sleep(0.01)
-            else:
-                time.sleep(0.01)  # noqa: ASYNC251 - what keeps the event loop from reading the sockets' ends
-            if all(_state(pid) in "ZX" for pid in children):
-                break
-        else:
-            raise AssertionError("the zygote's sessions outlive it")
-        run = await session.run("6 * 7", 20)
-        assert "42" in run.output and "lost" in run.output
-
-
-async def test_sessions_that_are_about_to_start_die_with_the_zygote(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.sandbox.nursery._FORK_SECONDS", 600.0)  # nobody waits for what is dead
-    async with sandbox() as box, asyncio.timeout(120):
-        nursery = await box.nursery()
-        starts = [asyncio.create_task(nursery.fork()) for _ in range(16)]
-        while len(_children(nursery.pid)) < 4:  # noqa: ASYNC110 - the kernel has no event for it
-            await asyncio.sleep(0)
-        os.kill(nursery.pid, signal.SIGKILL)
-        for _ in range(1_000):
-            time.sleep(0.01)  # noqa: ASYNC251 - the controller must not close its ends meanwhile
-            if not _alive_with(nursery._base):
-                break
-        else:
-            raise AssertionError("a session outlives its zygote")
-        for start in await asyncio.gather(*starts, return_exceptions=True):
-            if isinstance(start, Process):  # it was ready before
-                start.control.close()
-                os.close(start.output)
-            else:
-                assert isinstance(start, SandboxError)
-        assert await told(await box.session(), "6 * 7") == "42"
-
-
-async def test_a_session_that_never_gets_ready(monkeypatch: pytest.MonkeyPatch) -> None:
-    held = []
-
-    async def ask(self: Nursery, message: object, answer: str, number: int, descriptors: list[int]) -> dict[str, int]:
-        held.append(os.dup(descriptors[0]))  # somebody has the other end, and says nothing
-        return {"pid": os.getpid()}
-
-    async with sandbox() as box:
-        nursery = await box.nursery()
-        monkeypatch.setattr("agent.sandbox.nursery._FORK_SECONDS", 0.01)
-        monkeypatch.setattr(Nursery, "_ask", ask)
-        with pytest.raises(SandboxError, match="not ready"):
-            await nursery.fork()
-        monkeypatch.undo()
-        os.close(held.pop())
-
-
-def _descriptors() -> int:
-    return sum(1 for _ in Path("/proc/self/fd").iterdir())
-
-
-def _children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def _alive_with(word: str) -> list[int]:
-    """The processes, zombies left out, on whose command line a word stands."""
-    alive = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            if word.encode() in path.read_bytes():
-                alive.append(int(path.parent.name))
-    return alive
-
-
-def _state(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return "X"

@@ -10,7 +10,7 @@ import pytest
 from tests import jail
 from tests.jail import Rights
 
-_SECONDS = 15
+_SECONDS = 8
 
 
 @pytest.mark.parametrize("rights", [Rights.ROOT, Rights.DOCKER])
