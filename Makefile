@@ -11,9 +11,9 @@ PIP = .venv/bin/python -m pip --disable-pip-version-check install --quiet -c too
 solve: .venv/.solve
 	.venv/bin/python -m agent.solve $(ARGS)
 
-# Two files at a time, since much of the time is spent waiting for processes; but not beside the real vLLM.
+# Three files at a time, since much of the time is spent waiting for processes; but not beside the real vLLM.
 test: check
-	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/test_vllm_real.py
+	.venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore tests/test_vllm_real.py
 
 # vLLM's CPU build in an environment of its own (2.3 GB); pip must find torch's CPU wheels.
 test-vllm: .venv/.test .venv-vllm/.done

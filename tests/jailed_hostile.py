@@ -19,7 +19,7 @@ from typing import Any
 
 SECRETS = ("SEKRIT-from-the-environment", "SEKRIT-from-a-file")
 CANARY = Path("/tmp/canary/file.txt")
-LANES = 6
+LANES = 8
 LATE = 6.0
 PARENT_GROWTH = 300 << 20
 
@@ -188,7 +188,7 @@ def tell(verdict: dict[str, Any]) -> None:
 
 def main() -> None:
     """Judge all cells, several at a time but for those that want quiet."""
-    cells = json.load(sys.stdin)
+    cells = sorted(json.load(sys.stdin), key=lambda cell: -cell["timeout"])  # the lanes end at about the same time
     world, driver = World(), Driver()
     driver.ask("first", code="1", timeout=5)
     driver.ask("first", reset=True)

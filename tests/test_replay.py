@@ -110,7 +110,7 @@ def test_what_cannot_be_replayed_is_told(capsys: pytest.CaptureFixture[str], tmp
 
 
 def test_a_run_is_the_same_whatever_plays_it(capsys: pytest.CaptureFixture[str], traces: Path) -> None:
-    flags = (traces, "--budget-tokens", "4000", "--repeats", "24", "--problems", "12", "--seed", "3")
+    flags = (traces, "--budget-tokens", "4000", "--repeats", "8", "--problems", "12", "--seed", "3")
     alone = replayed(capsys, *flags)
     assert main([*map(str, flags), "--json", "--processes", "2"]) == 0
     assert json.loads(capsys.readouterr().out) == alone
@@ -353,7 +353,7 @@ def test_the_bootstrap_is_over_problems() -> None:
 @pytest.mark.skipif(not TRACES.is_dir(), reason="the shared recordings are not here")
 def test_the_known_figures_of_the_shared_recordings(capsys: pytest.CaptureFixture[str]) -> None:
     """Margin 3 costs about half of the wall time of waiting for all, the clairvoyant about a third, and no accuracy."""
-    table = replayed(capsys, TRACES, "--stop-only", "--hardware", "constant", "--repeats", "3", "--policy", "margin-3")
+    table = replayed(capsys, TRACES, "--stop-only", "--hardware", "constant", "--repeats", "1", "--policy", "margin-3")
     policies = table["policies"]
     assert policies["wait-for-all"]["accuracy"] == pytest.approx(0.832, abs=0.02)
     assert policies["margin-3"]["accuracy"] == pytest.approx(0.833, abs=0.02)
@@ -364,7 +364,7 @@ def test_the_known_figures_of_the_shared_recordings(capsys: pytest.CaptureFixtur
 @pytest.mark.skipif(not TRACES.is_dir(), reason="the shared recordings are not here")
 def test_ours_beats_the_clamp_on_the_shared_recordings(capsys: pytest.CaptureFixture[str]) -> None:
     result = replayed(
-        capsys, TRACES, "--budget-tokens", "9000", "--repeats", "4", "--no-bounds",
+        capsys, TRACES, "--budget-tokens", "9000", "--repeats", "2", "--no-bounds",
         "--policy", "patience", "--compare", "patience", "aimo3-clamp",
     )  # fmt: skip
     assert result["comparisons"][0]["difference"] > 1

@@ -4,39 +4,50 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 
 from agent.sandbox.base import Limits
+from agent.sandbox.forkserver import ForkServerSandbox
 from agent.types import ToolStatus
 from tests.sandboxes import LIMITS, children, sandbox, state, told
 
-
-async def test_a_session_is_a_notebook() -> None:
-    async with sandbox() as box:
-        session = await box.session()
-        assert (await session.run("x = 20\nprint('a')\nx + 1")).output == "a\n21"
-        assert await told(session, "def f(n):\n    return n * x\nimport math") == ""
-        assert await told(session, "f(2), math.gcd(12, 18)") == "(40, 6)"
-        assert await told(session, "_[0]") == "40"
-        failed = await session.run("y = 1\n1 / 0\ny = 2")
-        assert failed.status is ToolStatus.ERROR
-        assert "<cell 5>" in failed.output and "1 / 0" in failed.output and "interpreter.py" not in failed.output
-        assert await told(session, "y") == "1"
-        assert await told(session, "None") == ""
-        assert await told(session, "") == ""
-        assert "SyntaxError" in await told(session, "def f(:")
-        assert (await session.run("import sys; print('b'); sys.exit()")).status is ToolStatus.OK
+in_module = pytest.mark.asyncio(loop_scope="module")  # the loop of the sandbox that most tests share
 
 
-async def test_sessions_share_nothing() -> None:
-    async with sandbox() as box:
-        one, two = await box.session(), await box.session()
-        await one.run("x = 1; open('f', 'w').write('x')")
-        assert "NameError" in await told(two, "x")
-        assert await told(two, "import os; os.listdir()") == "[]"
-        draws = "import random, numpy; random.random(), numpy.random.rand()"
-        assert await told(one, draws) != await told(two, draws)
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def box() -> AsyncIterator[ForkServerSandbox]:
+    async with sandbox() as shared:
+        yield shared
+
+
+@in_module
+async def test_a_session_is_a_notebook(box: ForkServerSandbox) -> None:
+    session = await box.session()
+    assert (await session.run("x = 20\nprint('a')\nx + 1")).output == "a\n21"
+    assert await told(session, "def f(n):\n    return n * x\nimport math") == ""
+    assert await told(session, "f(2), math.gcd(12, 18)") == "(40, 6)"
+    assert await told(session, "_[0]") == "40"
+    failed = await session.run("y = 1\n1 / 0\ny = 2")
+    assert failed.status is ToolStatus.ERROR
+    assert "<cell 5>" in failed.output and "1 / 0" in failed.output and "interpreter.py" not in failed.output
+    assert await told(session, "y") == "1"
+    assert await told(session, "None") == ""
+    assert await told(session, "") == ""
+    assert "SyntaxError" in await told(session, "def f(:")
+    assert (await session.run("import sys; print('b'); sys.exit()")).status is ToolStatus.OK
+
+
+@in_module
+async def test_sessions_share_nothing(box: ForkServerSandbox) -> None:
+    one, two = await box.session(), await box.session()
+    await one.run("x = 1; open('f', 'w').write('x')")
+    assert "NameError" in await told(two, "x")
+    assert await told(two, "import os; os.listdir()") == "[]"
+    draws = "import random, numpy; random.random(), numpy.random.rand()"
+    assert await told(one, draws) != await told(two, draws)
 
 
 _LEGITIMATE = {
@@ -70,48 +81,49 @@ _LEGITIMATE = {
 }
 
 
-async def test_legitimate_work_works() -> None:
-    async with sandbox() as box:
-        if "networkx" in (await box.nursery()).libraries_missing:
-            cells = {code: wanted for code, wanted in _LEGITIMATE.items() if "networkx" not in code}
-        else:
-            cells = _LEGITIMATE
-        session = await box.session()
-        for code, wanted in cells.items():
-            run = await session.run(code, 30)
-            assert run.status is ToolStatus.OK, (code, run.output)
-            assert wanted is None or run.output == wanted, code
-        assert "careful" in await told(session, "warnings.warn('very careful')")
+@in_module
+async def test_legitimate_work_works(box: ForkServerSandbox) -> None:
+    if "networkx" in (await box.nursery()).libraries_missing:
+        cells = {code: wanted for code, wanted in _LEGITIMATE.items() if "networkx" not in code}
+    else:
+        cells = _LEGITIMATE
+    session = await box.session()
+    for code, wanted in cells.items():
+        run = await session.run(code, 30)
+        assert run.status is ToolStatus.OK, (code, run.output)
+        assert wanted is None or run.output == wanted, code
+    assert "careful" in await told(session, "warnings.warn('very careful')")
 
 
-async def test_a_missing_library_is_told_clearly() -> None:
-    async with sandbox() as box:
-        output = await told(await box.session(), "import no_such_library")
-        assert "No module named 'no_such_library'" in output and "offline" in output
+@in_module
+async def test_a_missing_library_is_told_clearly(box: ForkServerSandbox) -> None:
+    output = await told(await box.session(), "import no_such_library")
+    assert "No module named 'no_such_library'" in output and "offline" in output
 
 
-async def test_long_output_keeps_head_and_tail() -> None:
-    async with sandbox() as box:
-        session = await box.session()
-        run = await session.run("print('<head>'); print('é' * 300_000); print('<tail>')")
-        assert run.output.startswith("<head>") and run.output.endswith("<tail>")
-        assert "cut" in run.output and len(run.output) < LIMITS.output_chars + 100
-        flood = await session.run("while True: print('y' * 1000)", 20)
-        assert flood.status is ToolStatus.ERROR and "printed more than 4 MiB" in flood.output
-        assert "\x1b" not in await told(session, "print('\\x1b[2J')")
+@in_module
+async def test_long_output_keeps_head_and_tail(box: ForkServerSandbox) -> None:
+    session = await box.session()
+    run = await session.run("print('<head>'); print('é' * 300_000); print('<tail>')")
+    assert run.output.startswith("<head>") and run.output.endswith("<tail>")
+    assert "cut" in run.output and len(run.output) < LIMITS.output_chars + 100
+    flood = await session.run("while True: print('y' * 1000)", 20)
+    assert flood.status is ToolStatus.ERROR and "printed more than 4 MiB" in flood.output
+    assert "\x1b" not in await told(session, "print('\\x1b[2J')")
 
 
-async def test_a_time_out_keeps_what_it_can() -> None:
-    async with sandbox() as box:
-        session = await box.session()
-        kept = await session.run("x = 7\nimport time\ntime.sleep(60)", 0.3)
-        assert kept.status is ToolStatus.TIMEOUT and "variables are kept" in kept.output
-        assert await told(session, "x") == "7"
-        lost = await session.run("print('begun')\nsum(range(10**13))", 0.3)
-        assert lost.status is ToolStatus.TIMEOUT and "begun" in lost.output and "are lost" in lost.output
-        assert "NameError" in await told(session, "x")
+@in_module
+async def test_a_time_out_keeps_what_it_can(box: ForkServerSandbox) -> None:
+    session = await box.session()
+    kept = await session.run("x = 7\nimport time\ntime.sleep(60)", 0.3)
+    assert kept.status is ToolStatus.TIMEOUT and "variables are kept" in kept.output
+    assert await told(session, "x") == "7"
+    lost = await session.run("print('begun')\nsum(range(10**13))", 0.3)
+    assert lost.status is ToolStatus.TIMEOUT and "begun" in lost.output and "are lost" in lost.output
+    assert "NameError" in await told(session, "x")
 
 
+@in_module
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
@@ -122,22 +134,21 @@ async def test_a_time_out_keeps_what_it_can() -> None:
         ("x = []\nwhile True: x.append('y' * 10**6)", "memory"),
     ],
 )
-async def test_a_lost_session_is_said_and_replaced(code: str, reason: str) -> None:
-    async with sandbox() as box:
-        session = await box.session()
-        run = await session.run(code, 30)
-        assert run.status is ToolStatus.KILLED, run.output
-        assert reason in run.output and "variables, functions and imports are lost" in run.output
-        assert await told(session, "6 * 7") == "42"
+async def test_a_lost_session_is_said_and_replaced(box: ForkServerSandbox, code: str, reason: str) -> None:
+    session = await box.session()
+    run = await session.run(code, 30)
+    assert run.status is ToolStatus.KILLED, run.output
+    assert reason in run.output and "variables, functions and imports are lost" in run.output
+    assert await told(session, "6 * 7") == "42"
 
 
-async def test_disk_and_entries_are_bounded() -> None:
-    async with sandbox() as box:
-        session = await box.session()
-        big = "b = b'0' * (1 << 20)\nfor i in range(30):\n    open(f'f{i}', 'wb').write(b)\nprint('done')"
-        assert "done" not in await told(session, big)
-        session = await box.session()
-        assert "done" not in await told(session, "for i in range(900): open(str(i), 'w').close()\nprint('done')\n1/0")
+@in_module
+async def test_disk_and_entries_are_bounded(box: ForkServerSandbox) -> None:
+    session = await box.session()
+    big = "b = b'0' * (1 << 20)\nfor i in range(30):\n    open(f'f{i}', 'wb').write(b)\nprint('done')"
+    assert "done" not in await told(session, big)
+    session = await box.session()
+    assert "done" not in await told(session, "for i in range(900): open(str(i), 'w').close()\nprint('done')\n1/0")
 
 
 async def test_a_cell_too_long_is_refused() -> None:
@@ -157,46 +168,46 @@ async def test_all_sessions_together_are_bounded() -> None:
         assert any(run.status is ToolStatus.OK for run in runs)
 
 
-async def test_threads_left_behind_do_not_run_between_cells() -> None:
-    async with sandbox() as box:
-        session = await box.session()
-        code = "import threading\nn = 0\ndef f():\n    global n\n    while True: n += 1\n"
-        code += "threading.Thread(target=f).start()"
-        await session.run(code)
-        assert int(await told(session, "n")) > 0
-        for _ in range(500):
-            states = [state(pid) for pid in children(await box.nursery_pid())]
-            if "T" in states and "R" not in states:
-                return
+@in_module
+async def test_threads_left_behind_do_not_run_between_cells(box: ForkServerSandbox) -> None:
+    session = await box.session()
+    code = "import threading\nn = 0\ndef f():\n    global n\n    while True: n += 1\n"
+    code += "threading.Thread(target=f).start()"
+    await session.run(code)
+    assert int(await told(session, "n")) > 0
+    for _ in range(500):
+        states = [state(pid) for pid in children(await box.nursery_pid())]
+        if "T" in states and "R" not in states:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(states)
+
+
+@in_module
+async def test_cancelling_ends_the_cell(box: ForkServerSandbox) -> None:
+    session = await box.session()
+    task = asyncio.create_task(session.run("while True: pass", 60))
+    await asyncio.sleep(0.2)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await told(session, "6 * 7") == "42"
+
+
+@in_module
+async def test_the_event_loop_goes_on(box: ForkServerSandbox) -> None:
+    sessions = [await box.session() for _ in range(3)]
+    worst, ended = 0.0, False
+
+    async def beat() -> None:
+        nonlocal worst
+        while not ended:
+            before = time.monotonic()
             await asyncio.sleep(0.01)
-        raise AssertionError(states)
+            worst = max(worst, time.monotonic() - before)
 
-
-async def test_cancelling_ends_the_cell() -> None:
-    async with sandbox() as box:
-        session = await box.session()
-        task = asyncio.create_task(session.run("while True: pass", 60))
-        await asyncio.sleep(0.2)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert await told(session, "6 * 7") == "42"
-
-
-async def test_the_event_loop_goes_on() -> None:
-    async with sandbox() as box:
-        sessions = [await box.session() for _ in range(3)]
-        worst, ended = 0.0, False
-
-        async def beat() -> None:
-            nonlocal worst
-            while not ended:
-                before = time.monotonic()
-                await asyncio.sleep(0.01)
-                worst = max(worst, time.monotonic() - before)
-
-        beating = asyncio.create_task(beat())
-        await asyncio.gather(*(session.run("while True: print('x' * 10_000)", 1) for session in sessions))
-        ended = True
-        await beating
-        assert worst < 2.0
+    beating = asyncio.create_task(beat())
+    await asyncio.gather(*(session.run("while True: print('x' * 10_000)", 1) for session in sessions))
+    ended = True
+    await beating
+    assert worst < 2.0

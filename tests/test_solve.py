@@ -10,18 +10,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agent.journal import ANSWERS_FILE, JOURNAL_FILE, read_run
+from agent.solve import main
 from tests.scripted_server import ScriptedServer, serving
 
 ROOT = Path(__file__).parents[1]
 PROBLEMS = "id,problem,answer\na,Problem 1?,1\nb,Problem 2?,2\nc,Problem 3?,3\n"
 Result = subprocess.CompletedProcess[str]
+Here = Callable[..., Result]
 
 
 def own_number(body: dict[str, Any]) -> str:
@@ -53,6 +55,22 @@ def solve(*arguments: object, cwd: Path, **extra: str) -> Result:
     return subprocess.run(
         command(*arguments), capture_output=True, text=True, cwd=cwd, env=environment(**extra), timeout=60, check=False
     )
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
+    """The command in this process, in a directory of its own: for what is refused before anything is started."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> Result:
+        try:
+            status: object = main(arguments)
+        except SystemExit as exit_:
+            status = exit_.code
+        assert isinstance(status, int)
+        return Result(arguments, status, *capsys.readouterr())
+
+    return run
 
 
 def refused(result: Result, *fragments: str) -> None:
@@ -185,9 +203,13 @@ def test_an_engine_that_dies_on_the_way_loses_nothing(problems: Path, tmp_path: 
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_bad_input_is_one_sentence_and_status_2(arguments: list[str], fragments: list[str], tmp_path: Path) -> None:
-    (tmp_path / "p.csv").write_text(PROBLEMS)
-    refused(solve(*arguments, cwd=tmp_path), *fragments)
+def test_bad_input_is_one_sentence_and_status_2(here: Here, arguments: list[str], fragments: list[str]) -> None:
+    Path("p.csv").write_text(PROBLEMS)
+    refused(here(*arguments), *fragments)
+
+
+def test_a_process_is_refused_alike(tmp_path: Path) -> None:
+    refused(solve("--problems", "missing.csv", cwd=tmp_path), "missing.csv")
 
 
 @pytest.mark.parametrize(
@@ -200,10 +222,10 @@ def test_bad_input_is_one_sentence_and_status_2(arguments: list[str], fragments:
     ],
     ids=["malformed row in the middle", "missing column", "empty file", "answer in words"],
 )
-def test_a_bad_problem_file_is_named_with_its_line(content: str, fragments: list[str], tmp_path: Path) -> None:
-    (tmp_path / "p.csv").write_text(content)
-    refused(solve("--problems", "p.csv", cwd=tmp_path), *fragments)
-    assert not (tmp_path / "runs").exists()
+def test_a_bad_problem_file_is_named_with_its_line(here: Here, content: str, fragments: list[str]) -> None:
+    Path("p.csv").write_text(content)
+    refused(here("--problems", "p.csv"), *fragments)
+    assert not Path("runs").exists()
 
 
 def test_a_full_disk_stops_the_run_with_a_sentence(server: ScriptedServer, problems: Path, tmp_path: Path) -> None:
