@@ -20,6 +20,7 @@ from agent.engine.base import SamplingParams
 from agent.engine.roofline import HARDWARE
 from agent.errors import InputError
 from agent.journal import Journal, create_run
+from agent.prompts import FAMILIES, opening
 from agent.run import run_problems
 from agent.stopping import RULES
 from agent.types import Problem
@@ -244,17 +245,20 @@ def test_a_lane_that_is_asked_may_be_assumed_to_answer(traces: Path) -> None:
     assert forced(late, "wait-for-all+equal-slice+no-forced-vote") == 0
 
 
-def recorded_run(directory: Path) -> Recording:
+def recorded_run(directory: Path, family: str = "qwq") -> Recording:
     """A run of three problems in which every sample runs code and is right."""
+    begun = opening(FAMILIES[family], tools=True)
 
     def reply(prompt: str, params: SamplingParams) -> str:
-        number = int(prompt.split("Problem ")[1][0])
-        if "print(" not in prompt:
-            return f"Let me see.\n```python\nprint({number})\n```\n"
+        written = prompt.split("Problem ")[-1]
+        number = int(written[0])
+        if "print(" not in written:
+            return f"print({number})\n```\n" if "```" in begun else f"Let me see.\n```python\nprint({number})\n```\n"
         return f"so it is \\boxed{{{number}}}"
 
     problems = [Problem(f"p{n}", f"Problem {n}?", n) for n in range(3)]
-    config = config_with(sample__count=4, stopping__rule="all", budget__time_limit_seconds=4_000)
+    keys: dict[str, Any] = {"stopping__rule": "all", "budget__time_limit_seconds": 4_000}
+    config = config_with(sample__count=4, sample__family=family, **keys)
     create_run(directory, config, problems)
     journal = Journal(directory)
 
@@ -267,9 +271,13 @@ def recorded_run(directory: Path) -> Recording:
     return load_recordings([directory])[0]
 
 
-def test_a_journal_is_replayed_with_its_tools_and_turns(tmp_path: Path) -> None:
-    """A recorded run, played again with all its samples and ample time, gives the same answers."""
-    recording = recorded_run(tmp_path / "run")
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_journal_is_replayed_with_its_tools_and_turns(family: str, tmp_path: Path) -> None:
+    """A recorded run, played again with all its samples and ample time, gives the same answers.
+
+    The prompts of some families open the first code block themselves.
+    """
+    recording = recorded_run(tmp_path / "run", family)
     whole = setting(samples=4, problems=3)
     played, samples = play_run(replay_config("wait-for-all", recording, whole), recording, whole, 0)
     assert all(problem.correct for problem in played)

@@ -14,6 +14,7 @@ from agent.engine.recorded import RecordedLane, RecordedTurn
 from agent.errors import InputError
 from agent.fences import FenceScanner
 from agent.journal import CONFIG_FILE, read_run
+from agent.prompts import FAMILIES, opening
 from agent.types import Problem, Sample, SampleEnd, ToolRun
 
 LARGEST_ANSWER = 99_999  # that the edition of a replay allows; other answers get a number of their own below it
@@ -34,12 +35,13 @@ class RecordedProblem:
 class Recording:
     """All that one source recorded: a model's trace file or a run directory.
 
-    `tool_runs` are found by their code. `answer_reserve` are the seconds kept for asking unfinished lanes, 0 where it
-    is not known what they would say.
+    `family` is that of the prompts, which may have opened the first code block already. `tool_runs` are found by their
+    code. `answer_reserve` are the seconds kept for asking unfinished lanes, 0 where their answers are not known.
     """
 
     name: str
     problems: tuple[RecordedProblem, ...]
+    family: str = "qwq"
     tool_runs: dict[str, ToolRun] = field(default_factory=dict)
     answer_reserve: float = 0.0
 
@@ -117,22 +119,25 @@ def _code(answer: object, codes: dict[str, int]) -> int | None:
 def _from_run(directory: Path) -> Recording:
     record = read_run(directory)
     tool_runs = {run.code: run for sample in record.samples for run in sample.tool_runs}
-    problems = []
+    problems, settings = [], record.config.sample
+    begun = opening(FAMILIES[settings.family], tools=settings.tools)
     for problem in record.problems:
-        lanes = tuple(_lane(s) for s in record.samples if s.problem_id == problem.id and s.tokens)
+        lanes = tuple(_lane(s, begun) for s in record.samples if s.problem_id == problem.id and s.tokens)
         if problem.answer is not None and lanes:
             problems.append(RecordedProblem(problem, lanes))
     if not problems:
         raise InputError(f"{directory} has no problem with both a true answer and samples: give another run directory")
-    return Recording(directory.name, tuple(problems), tool_runs, record.config.budget.answer_reserve_seconds)
+    reserve = record.config.budget.answer_reserve_seconds
+    return Recording(directory.name, tuple(problems), settings.family, tool_runs, reserve)
 
 
-def _lane(sample: Sample) -> RecordedLane:
-    """A sample of a journal. One that was cut says nothing more where its recording ends."""
+def _lane(sample: Sample, begun: str) -> RecordedLane:
+    """A sample of a journal, whose prompt ended with `begun`. One that was cut says nothing more where it ends."""
     turns = sample.turns[:-1] if sample.forced else sample.turns
-    played = []
+    played: list[RecordedTurn] = []
     for turn in turns:
-        closed = turn.tool_run is not None and FenceScanner().feed(turn.text) is not None
+        before = "" if played else begun
+        closed = turn.tool_run is not None and FenceScanner().feed(before + turn.text) is not None
         played.append(RecordedTurn(turn.text, turn.tokens, None if closed else "stop"))
     if played and sample.turns[len(played) - 1].tool_run is None:
         last = played[-1]

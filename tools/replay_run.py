@@ -114,6 +114,7 @@ def replay_config(policy: str, recording: Recording, setting: Setting) -> Config
     keys = {
         "engine.context_tokens": 10**8,
         "sample.count": setting.samples,
+        "sample.family": recording.family,
         "sample.tools": bool(recording.tool_runs),
         "sample.max_tokens": setting.token_cap or 10**7,
         "sample.max_rounds": 10**6,
