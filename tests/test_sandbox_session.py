@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncIterator
 
@@ -93,6 +94,14 @@ async def test_legitimate_work_works(box: ForkServerSandbox) -> None:
         assert run.status is ToolStatus.OK, (code, run.output)
         assert wanted is None or run.output == wanted, code
     assert "careful" in await told(session, "warnings.warn('very careful')")
+
+
+@in_module
+async def test_a_traceback_does_not_tell_where_libraries_are_installed(box: ForkServerSandbox) -> None:
+    output = await told(await box.session(), "import json, sympy\nsympy.Rational('x/y/z')")
+    assert 'File "sympy/core/numbers.py", line ' in output and sys.prefix not in output
+    output = await told(await box.session(), "import json\njson.loads('[')")
+    assert 'File "json/decoder.py", line ' in output and "JSONDecodeError" in output and sys.base_prefix not in output
 
 
 @in_module

@@ -19,6 +19,7 @@ from collections.abc import Callable
 OK, ERROR, OUT_OF_MEMORY, BROKEN = range(4)
 
 _FRAMES = 8
+_LIBRARIES = tuple(f"{place}{os.sep}" for place in sorted(sys.path, key=len, reverse=True) if place)
 _DIGITS = 1_000_000
 _HEADROOM = 16 << 20  # bytes that the next cell must still be able to have
 _TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
@@ -176,9 +177,16 @@ def _describe(error: BaseException, hint: str) -> str:
         trace = trace.tb_next
     told = traceback.TracebackException(type(error), error, trace, limit=-_FRAMES)
     frames = [_narrow(frame) for frame in told.stack if frame.filename != __file__]
+    for frame in frames:
+        frame.filename = _short(frame.filename)
     told.stack = traceback.StackSummary.from_list(frames)
     text = "".join(told.format())
     return f"{text}({hint})\n" if isinstance(error, ModuleNotFoundError) else text
+
+
+def _short(path: str) -> str:
+    """A library's file as its package names it: where it is installed costs tokens and tells the model nothing."""
+    return next((path[len(library) :] for library in _LIBRARIES if path.startswith(library)), path)
 
 
 def _narrow(frame: traceback.FrameSummary) -> traceback.FrameSummary:
