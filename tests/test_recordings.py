@@ -1,0 +1,77 @@
+"""The recorded runs in the repository: whole, of the bundled problems, and taken by report and replay."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from agent.config import load_config
+from agent.journal import PACKED_JOURNAL_FILE, RunRecord, read_run
+from agent.problems import practice_problems
+from agent.types import SampleEnd, StopReason
+from tools import replay, report
+
+RECORDINGS = sorted((Path(__file__).parents[1] / "tools" / "recordings").iterdir())
+SAMPLES = 16
+
+each = pytest.mark.parametrize("directory", RECORDINGS, ids=lambda directory: directory.name)
+
+
+def recorded(record: RunRecord) -> list[str]:
+    """The problems whose samples are all there."""
+    return [solution.problem_id for solution in record.solutions]
+
+
+@each
+def test_every_line_can_be_read_and_every_closed_problem_has_all_its_samples(directory: Path) -> None:
+    record = read_run(directory)
+    assert record.unreadable == 0 and record.notices == ()
+    assert record.problems == tuple(practice_problems())
+    closed = recorded(record)
+    assert closed == [problem.id for problem in record.problems[: len(closed)]]
+    for problem_id in closed:
+        assert sorted(sample.index for sample in record.samples_of(problem_id)) == list(range(SAMPLES))
+    assert {sample.end for sample in record.samples} <= set(SampleEnd) - {SampleEnd.ENGINE_ERROR, SampleEnd.DEADLINE}
+    assert {solution.stop for solution in record.solutions} == {StopReason.ALL_DONE}
+
+
+@each
+def test_it_is_the_default_but_for_what_makes_all_samples_be_drawn(directory: Path) -> None:
+    config, default = read_run(directory).config, load_config("cpu")
+    assert config.engine == default.engine and config.sampling == default.sampling and config.voting == default.voting
+    tools = directory.name.endswith("-tools")
+    assert config.sample == default.sample.model_copy(update={"count": SAMPLES, "tools": tools})
+
+
+@each
+def test_only_runs_with_tools_ran_code(directory: Path) -> None:
+    ran = any(sample.tool_runs for sample in read_run(directory).samples)
+    assert ran == directory.name.endswith("-tools")
+
+
+@each
+def test_the_same_journal_packs_to_the_same_bytes_and_stays_small(directory: Path) -> None:
+    packed = (directory / PACKED_JOURNAL_FILE).read_bytes()
+    assert packed[3:8] == bytes(5)  # neither the file's name nor its time is in it
+    assert len(packed) < 1 << 20
+    assert gzip.decompress(packed).endswith(b"\n")
+
+
+def test_the_report_takes_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert report.main([*map(str, RECORDINGS[:2]), "--output", str(tmp_path / "report.html")]) == 0
+    assert "majority of all samples" in capsys.readouterr().out
+    assert (tmp_path / "report.html").stat().st_size < 30 << 20
+
+
+@each
+def test_the_lab_plays_it_to_the_same_answers(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record = read_run(directory)
+    truths = {problem.id: problem.answer for problem in record.problems}
+    right = [solution.answer == truths[solution.problem_id] for solution in record.solutions]
+    flags = ["--stop-only", "--hardware", "constant", "--repeats", "1", "--policy", "wait-for-all", "--processes", "1"]
+    assert replay.main([str(directory), *flags, "--json"]) == 0
+    accuracy = json.loads(capsys.readouterr().out)["policies"]["wait-for-all"]["accuracy"]
+    assert accuracy == pytest.approx(sum(right) / len(right), abs=2 / len(right))  # ties fall as the lanes end
