@@ -23,6 +23,7 @@ from agent.engine.base import Chunk, SamplingParams
 from agent.engine.embedded import EmbeddedEngine
 from agent.engine.embedded_server import usable_cores
 from agent.errors import EngineError
+from tests.processes import command_of
 
 ROOT = Path(__file__).parents[1]
 SLOTS = 4
@@ -77,7 +78,7 @@ def temporary_files() -> list[Path]:
 
 def servers(parent: int | None = None) -> list[psutil.Process]:
     children = psutil.Process(parent).children()
-    return [child for child in children if "agent.engine.embedded_server" in child.cmdline()]
+    return [child for child in children if "agent.engine.embedded_server" in command_of(child)]
 
 
 async def read(engine: EmbeddedEngine, prompt: str, max_tokens: int, seed: int = 0) -> list[Chunk]:

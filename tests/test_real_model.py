@@ -15,6 +15,7 @@ import pytest
 
 from agent.journal import ANSWERS_FILE, JOURNAL_FILE, read_run
 from agent.types import SampleEnd
+from tests.processes import command_of
 
 ROOT = Path(__file__).parents[1]
 PROBLEMS = "id,problem,answer\na,What is 2+3?,5\nb,What is 10 divided by 2?,5\n"
@@ -40,7 +41,7 @@ def engine_of(process: subprocess.Popen[str]) -> psutil.Process:
     for _ in range(600):
         assert process.poll() is None
         for child in psutil.Process(process.pid).children(recursive=True):
-            if any("embedded_server" in word for word in child.cmdline()):
+            if any("embedded_server" in word for word in command_of(child)):
                 return child
         time.sleep(0.05)
     raise AssertionError("no engine was started")

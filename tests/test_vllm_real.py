@@ -27,6 +27,7 @@ from agent.models import fetch_model
 from agent.problems import starter_problems, write_problems
 from agent.trail import TokenTrail
 from agent.types import SampleEnd
+from tests.processes import command_of
 
 ROOT = Path(__file__).parents[1]
 PYTHON = ROOT / ".venv-vllm" / "bin" / "python"
@@ -221,7 +222,7 @@ def kill_in_mid_problem(agent: subprocess.Popen[str], port: int, name: str) -> N
         time.sleep(0.2)
     family = psutil.Process(agent.pid).children(recursive=True)
     for process in family:
-        if name in " ".join(process.cmdline()) and "guardian" not in " ".join(process.cmdline()):
+        if name in " ".join(command_of(process)) and "guardian" not in " ".join(command_of(process)):
             process.send_signal(signal.SIGKILL)
             break
     else:
