@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.config import load_config
-from agent.journal import PACKED_JOURNAL_FILE, RunRecord, read_run
+from agent.journal import PACKED_JOURNAL_FILE, read_run
 from agent.problems import practice_problems
 from agent.types import SampleEnd, StopReason
 from tools import replay, report
@@ -20,17 +20,12 @@ SAMPLES = 16
 each = pytest.mark.parametrize("directory", RECORDINGS, ids=lambda directory: directory.name)
 
 
-def recorded(record: RunRecord) -> list[str]:
-    """The problems whose samples are all there."""
-    return [solution.problem_id for solution in record.solutions]
-
-
 @each
 def test_every_line_can_be_read_and_every_closed_problem_has_all_its_samples(directory: Path) -> None:
     record = read_run(directory)
     assert record.unreadable == 0 and record.notices == ()
     assert record.problems == tuple(practice_problems())
-    closed = recorded(record)
+    closed = [solution.problem_id for solution in record.solutions]
     assert closed == [problem.id for problem in record.problems[: len(closed)]]
     for problem_id in closed:
         assert sorted(sample.index for sample in record.samples_of(problem_id)) == list(range(SAMPLES))
@@ -53,7 +48,7 @@ def test_only_runs_with_tools_ran_code(directory: Path) -> None:
 
 
 @each
-def test_the_same_journal_packs_to_the_same_bytes_and_stays_small(directory: Path) -> None:
+def test_it_is_packed_small_without_a_name_or_a_time(directory: Path) -> None:
     packed = (directory / PACKED_JOURNAL_FILE).read_bytes()
     assert packed[3:8] == bytes(5)  # neither the file's name nor its time is in it
     assert len(packed) < 1 << 20
