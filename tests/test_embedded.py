@@ -118,6 +118,17 @@ async def test_streams_follow_one_another(make: Make) -> None:
             assert text_of(await read(engine, COUNTING, 4, seed)).startswith(" 30")
 
 
+async def test_a_lane_ends_at_its_own_context(make: Make) -> None:
+    """The slots share one cache, so that lanes are computed together whichever slots they have."""
+    async with running(make()) as engine:
+        prompt = " one" * 1010
+        chunks = await read(engine, prompt, 100)
+        assert sum(chunk.tokens for chunk in chunks) <= 1024 - 1010
+        assert chunks[-1].finish == "length"
+        with pytest.raises(EngineError, match="context"):
+            await read(engine, " one" * 1030, 1)
+
+
 async def test_a_stream_before_the_start_is_an_engine_error(make: Make) -> None:
     with pytest.raises(EngineError, match="ready"):
         await read(make(), COUNTING, 1)
