@@ -119,7 +119,6 @@ async def test_streams_follow_one_another(make: Make) -> None:
 
 
 async def test_a_lane_ends_at_its_own_context(make: Make) -> None:
-    """The slots share one cache, so that lanes are computed together whichever slots they have."""
     async with running(make()) as engine:
         prompt = " one" * 1010
         chunks = await read(engine, prompt, 100)
