@@ -22,7 +22,7 @@ test-vllm: .venv/.test .venv-vllm/.done
 check: .venv/.test
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
-	.venv/bin/mypy
+	.venv/bin/mypy --num-workers 2
 
 rehearse: .venv/.test
 	.venv/bin/python -m submission.rehearse $(ARGS)

@@ -10,6 +10,19 @@ import pytest
 from agent.errors import ModelError
 from agent.models import fetch_model
 
+# Begun first where files are shared out among workers, so that none ends alone with a long one. Those that wait for
+# processes stand beside those that compute.
+_LONGEST = (
+    *("sandbox_hostile", "real_model", "solve", "submission_gateway", "report_page", "demo", "models", "vllm"),
+    *("embedded", "sandbox_session", "benchmark_run", "sandbox_soak", "faults", "submission_worker", "sandbox_lines"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first; inside a file, the order stays."""
+    places = {f"test_{name}.py": place for place, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
+
 
 @pytest.fixture(scope="session")
 def tiny_model() -> Path:
