@@ -67,7 +67,7 @@ class World:
         keys.mkdir()
         (keys / "kaggle.json").write_text(json.dumps({"key": SECRETS[1]}))
         self.reached: list[str] = []
-        self._large = large_files()  # the repository itself may lie in /tmp
+        self._large = large_files()  # Python's own files may lie in /tmp
         self._listen(socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", 50555))
         self._listen(socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", 50555))
         self._listen(socket.AF_UNIX, socket.SOCK_STREAM, "\0gatewayx")
@@ -102,9 +102,13 @@ class World:
 
 
 def large_files() -> set[str]:
-    """Files over 64 MiB in /tmp; by find, which trees deeper than Python's recursion or a path's length do not stop."""
+    """Files over 64 MiB in /tmp; by find, which trees deeper than Python's recursion or a path's length do not stop.
+
+    Not in the repository, should it lie there: that cannot be written to, and to search it once a cell takes long.
+    """
+    repository = ["-path", sys.argv[1], "-prune", "-o"]
     found = subprocess.run(
-        ["find", "/tmp", "-ignore_readdir_race", "-type", "f", "-size", f"+{64 << 10}k"],
+        ["find", "/tmp", "-ignore_readdir_race", *repository, "-type", "f", "-size", f"+{64 << 10}k", "-print"],
         stdout=subprocess.PIPE,
         check=False,  # a cell may still be at work there
         text=True,

@@ -38,11 +38,13 @@ def make(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> M
     (tmp_path / "tmp").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
 
-    def engine(model: Path = tiny_model, *, port: int = 0, start_seconds: float = PATIENCE) -> EmbeddedEngine:
+    def engine(
+        model: Path = tiny_model, *, port: int = 0, start_seconds: float = PATIENCE, context_tokens: int = 1024
+    ) -> EmbeddedEngine:
         return EmbeddedEngine(
             model,
             slots=SLOTS,
-            context_tokens=1024,
+            context_tokens=context_tokens,
             port=port,
             start_seconds=start_seconds,
             stall_seconds=PATIENCE,
@@ -119,13 +121,12 @@ async def test_streams_follow_one_another(make: Make) -> None:
 
 
 async def test_a_lane_ends_at_its_own_context(make: Make) -> None:
-    async with running(make()) as engine:
-        prompt = " one" * 1010
-        chunks = await read(engine, prompt, 100)
-        assert sum(chunk.tokens for chunk in chunks) <= 1024 - 1010
+    async with running(make(context_tokens=256)) as engine:
+        chunks = await read(engine, " one" * 240, 100)
+        assert sum(chunk.tokens for chunk in chunks) <= 256 - 240
         assert chunks[-1].finish == "length"
         with pytest.raises(EngineError, match="context"):
-            await read(engine, " one" * 1030, 1)
+            await read(engine, " one" * 260, 1)
 
 
 async def test_a_stream_before_the_start_is_an_engine_error(make: Make) -> None:

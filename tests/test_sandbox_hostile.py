@@ -20,7 +20,7 @@ _SUITE = jail.REPO.parent / "shared" / "sandbox" / "hostile.py"
 # Attacks beyond the suite's, each on a part of this sandbox that could be forgotten.
 _ANY = ["ok", "error", "killed", "timeout"]
 _OWN: list[dict[str, Any]] = [
-    {"name": name, "cat": "own", "code": code, "timeout": 2, "expect": _ANY, **more}
+    {"name": name, "cat": "own", "code": code, "timeout": 1, "expect": _ANY, **more}
     for name, code, more in (
         ("fork_bomb", "import os\nwhile True: os.fork()", {}),
         ("kill_all", "import os\nos.kill(-1, 9)", {}),
