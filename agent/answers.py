@@ -29,6 +29,7 @@ _TOKEN = re.compile(
                 | (?: [ckm]m | kg | units? | degrees? | dollars? | cents? | inch(?:es)? | feet ) \b )
               (?: \s* \^ \s* (?: \d | \{\d\} ) )?
             | \^ \s* (?: \\circ | \\degree | \{\s*\\circ\s*\} ) )
+  | (?P<colour> \\(?: text )? color \s* \{ [^{}]* \} )
   | (?: [<>!] | \\not\s* ) =
   | \\[A-Za-z]+ | \\\S | [A-Za-z]+ | \S
     """,
@@ -77,7 +78,7 @@ def last_boxed(text: str) -> str | None:
 def parse_integer(latex: str) -> int | None:
     r"""The integer that a piece of LaTeX stands for; None if it stands for anything else.
 
-    Read are: thousands separators, signs, leading zeros, whole decimals (`42.0`), styles and wrappers, units
+    Read are: thousands separators, signs, leading zeros, whole decimals (`42.0`), styles, colours and wrappers, units
     behind the number (`\text{ cm}`, `^\circ`, `\%`), the right-hand side of an equation (`x = 42`), and
     arithmetic with a whole result: + - * / ^ !, `\frac`, parentheses, and a modulus behind it all
     (`-1 \pmod{7}` is 6). A letter outside `\text` is a variable, so `42x` is None
@@ -122,12 +123,14 @@ def _tokens(latex: str) -> list[str]:
         elif match["unit"] is not None:
             words = (match["words"] or "").strip()
             token = words if words in _NOT_UNITS else _UNIT
+        elif match["colour"] is not None:
+            token = ""
         tokens.append(_MEANING.get(token, token))
     return [token for token in tokens if token]
 
 
 def _unwrapped(tokens: list[str]) -> list[str]:
-    """The tokens without the pairs of braces that enclose all of them."""
+    """The tokens without the pairs of braces that enclose all of them, and without separators at the ends."""
     partner: dict[int, int] = {}
     open_braces: list[int] = []
     for index, token in enumerate(tokens):
@@ -136,8 +139,15 @@ def _unwrapped(tokens: list[str]) -> list[str]:
         elif token == "}" and open_braces:
             partner[open_braces.pop()] = index
     first, last = 0, len(tokens) - 1
-    while partner.get(first) == last:
-        first, last = first + 1, last - 1
+    while first <= last:
+        if partner.get(first) == last:
+            first, last = first + 1, last - 1
+        elif tokens[last] == ",":
+            last -= 1
+        elif tokens[first] == ",":
+            first += 1
+        else:
+            break
     return tokens[first : last + 1]
 
 

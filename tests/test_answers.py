@@ -40,8 +40,9 @@ SPELLINGS: list[Callable[[int], str]] = [
 WRAPPERS = [
     *["#", " # ", "{#}", "$#$", r"\(#\)", r"\[ # \]", r"\displaystyle #", r"\text{#}", r"\textbf{ # }"],
     *[r"\mathbf{#}", r"\mathrm {#}", r"\boldsymbol{#}", r"\boxed{#}", r"\fbox {#}"],
-    *[r"\underline{\mathbf{#}}"],
+    *[r"\underline{\mathbf{#}}", r"\color{red}{#}", r"\textcolor{blue!50}{ # }", r"\color {red} #"],
 ]
+ENDS = ["#", r"# \quad", r"#\\", r"\quad #;", "#,"]
 PARENTHESES = ["#", "(#)", r"\left(#\right)", r"\bigl( # \bigr)", r"\$#"]
 UNITS = [
     *[
@@ -85,7 +86,7 @@ any_text = st.one_of(st.text(st.characters()), latex_soup)
 @given(integers, spellings, st.data())
 def test_every_dress_of_an_integer_is_read(value: int, spell: Callable[[int], str], data: st.DataObject) -> None:
     latex = spell(value)
-    for templates in (WRAPPERS, PARENTHESES, WRAPPERS, UNITS, EQUATIONS, WRAPPERS, WRAPPERS):
+    for templates in (WRAPPERS, PARENTHESES, WRAPPERS, UNITS, EQUATIONS, WRAPPERS, ENDS, WRAPPERS):
         latex = data.draw(st.sampled_from(templates)).replace("#", latex)
     assert parse_integer(latex) == value
 
@@ -124,6 +125,7 @@ def test_arithmetic(latex: str, value: int) -> None:
         *["x+1", "42x", "42 x", r"2\pi", r"2\sqrt{3}", r"\sqrt{16}", "5i", "1e5", "0x10", "2(3)"],
         *[r"3\frac12"],
         *["1 or 2", "3, 5", "1,2", "1;2", "(1, 2)", r"\{42\}", "[1,5]", "1,2,3", "1,23", "1,2345", "0,123"],
+        *[";", r"\\", r"\color{red}", r"3 \quad 5 \quad", r"\color{red}{3}, \color{blue}{5}"],
         *["1,234 567", "1.234.567", "4 2", r"4\,2", "12 34", r"42 \text{ or } 43", r"\text{about } 42"],
         *["x = 3, y = 5", r"x = 3 \text{ or } x = 5", "x = 3 or x = 5", r"x=3 \quad y=5", r"x=3 \\ y=5"],
         *[r"x \ge 42", "x <= 42", "x != 42", r"x \ne 42", r"x \not= 42", r"x \approx 42", r"\pm 5", "x > 42"],
