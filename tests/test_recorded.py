@@ -23,6 +23,11 @@ def lane(tokens: int, text: str = "\\boxed{7}", finish: str = "stop") -> Recorde
     return RecordedLane((RecordedTurn(text, tokens, finish),))
 
 
+@pytest.mark.parametrize(("lanes", "together"), [(1, 13), (2, 20), (8, 20)])
+def test_lanes_on_two_cores_share_their_arithmetic(lanes: int, together: float) -> None:
+    assert lanes / HARDWARE["two-cores"].step_seconds(lanes, 0)[0] == pytest.approx(together)
+
+
 def stepped(hardware: Hardware, tokens: list[int]) -> list[float]:
     """When each lane ends, by stepping token after token."""
     now, ends = 0.0, dict[int, float]()
