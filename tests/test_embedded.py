@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import psutil
@@ -38,18 +39,15 @@ def make(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> M
     (tmp_path / "tmp").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
 
-    def engine(
-        model: Path = tiny_model, *, port: int = 0, start_seconds: float = PATIENCE, context_tokens: int = 1024
-    ) -> EmbeddedEngine:
-        return EmbeddedEngine(
-            model,
-            slots=SLOTS,
-            context_tokens=context_tokens,
-            port=port,
-            start_seconds=start_seconds,
-            stall_seconds=PATIENCE,
-            log_path=tmp_path / "logs" / "engine.log",
-        )
+    def engine(model: Path = tiny_model, **changes: Any) -> EmbeddedEngine:
+        usual: dict[str, Any] = {
+            "slots": SLOTS,
+            "context_tokens": 1024,
+            "start_seconds": PATIENCE,
+            "stall_seconds": PATIENCE,
+            "log_path": tmp_path / "logs" / "engine.log",
+        }
+        return EmbeddedEngine(model, **(usual | changes))
 
     return engine
 
@@ -118,6 +116,13 @@ async def test_streams_follow_one_another(make: Make) -> None:
     async with running(make()) as engine:
         for seed in range(12):
             assert text_of(await read(engine, COUNTING, 4, seed)).startswith(" 30")
+
+
+async def test_lanes_that_wait_for_a_slot_are_not_taken_for_broken(make: Make) -> None:
+    async with running(make(slots=1, stall_seconds=2.0)) as engine:
+        long, waited = await asyncio.gather(read(engine, COUNTING, 500), read(engine, COUNTING, 2))
+    assert sum(chunk.tokens for chunk in long) > 100
+    assert sum(chunk.tokens for chunk in waited) == 2
 
 
 async def test_a_lane_ends_at_its_own_context(make: Make) -> None:

@@ -46,8 +46,9 @@ class _Server:
 class EmbeddedEngine:
     """Serves the GGUF file at `model_path` to `slots` lanes of `context_tokens` each, on `port` (0: any free one).
 
-    A server that is not up after `start_seconds` has failed, a stream silent for `stall_seconds` is broken. The server
-    appends to `log_path`. It ends with us, whatever ends us.
+    A server that is not up after `start_seconds` has failed, a stream silent for `stall_seconds` is broken. Lanes
+    beyond the slots wait here for one, as long as it takes. The server appends to `log_path`. It ends with us, whatever
+    ends us.
     """
 
     def __init__(
@@ -63,6 +64,8 @@ class EmbeddedEngine:
     ) -> None:
         self._model_path = model_path
         self._slots = slots
+        # The server would let them wait too, but then a lane whose turn has not come would look like a broken one.
+        self._free_slots = asyncio.Semaphore(slots)
         self._context_tokens = context_tokens
         self._port = port
         self._start_seconds = start_seconds
@@ -99,11 +102,12 @@ class EmbeddedEngine:
 
     async def stream(self, prompt: Prompt, params: SamplingParams) -> AsyncGenerator[Chunk, None]:
         """Continue the prompt; closing the generator makes the server stop at its next step."""
-        if self._server is None:
-            raise EngineError("the embedded engine is not running: await ready() first")
-        async with aclosing(self._server.client.stream(prompt, params)) as chunks:
-            async for chunk in chunks:
-                yield chunk
+        async with self._free_slots:
+            if self._server is None:
+                raise EngineError("the embedded engine is not running: await ready() first")
+            async with aclosing(self._server.client.stream(prompt, params)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
 
     async def tokenize(self, text: str) -> list[int] | None:
         """None: llama.cpp's server tells no ids, and finds the common prefix of texts by itself."""
