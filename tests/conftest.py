@@ -17,6 +17,9 @@ _LONGEST = (
     *("embedded", "sandbox_session", "benchmark_run", "sandbox_soak", "faults", "submission_worker", "sandbox_lines"),
 )
 
+# Several files run side by side, so a waiting thread of the engine had better leave the core to the others.
+os.environ.setdefault("GOMP_SPINCOUNT", "0")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest files first; inside a file, the order stays."""

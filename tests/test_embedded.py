@@ -120,7 +120,7 @@ async def test_streams_follow_one_another(make: Make) -> None:
 
 async def test_lanes_that_wait_for_a_slot_are_not_taken_for_broken(make: Make) -> None:
     async with running(make(slots=1, stall_seconds=2.0)) as engine:
-        long, waited = await asyncio.gather(read(engine, COUNTING, 500), read(engine, COUNTING, 2))
+        long, waited = await asyncio.gather(read(engine, COUNTING, 350), read(engine, COUNTING, 2))
     assert sum(chunk.tokens for chunk in long) > 100
     assert sum(chunk.tokens for chunk in waited) == 2
 
