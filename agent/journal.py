@@ -24,7 +24,8 @@ from pydantic import TypeAdapter
 
 from agent.config import Config, load_config, save_config
 from agent.errors import InputError, JournalError
-from agent.problems import load_problems, write_problems
+from agent.problem_writer import write_problems
+from agent.problems import load_problems
 from agent.types import Problem, Sample, SampleEnd, Solution, StopReason, ToolRun
 
 CONFIG_FILE = "config.toml"

@@ -63,22 +63,9 @@ def practice_problems() -> list[Problem]:
     return load_problems(BUNDLED["practice"])
 
 
-def write_problems(problems: Sequence[Problem], path: Path) -> None:
-    """Write one or more problems as a .csv file; `load_problems` of that file gives equal ones.
-
-    Raises InputError, before the file is touched, for a problem that could not be read back: an empty or
-    repeated id, an empty text, a NUL or half a surrogate pair. Raises OSError if the file cannot be written.
-    """
-    if path.suffix.lower() != ".csv":
-        raise InputError(f"{path}: problems are written as CSV: give a file name that ends in .csv")
-    buffer = io.StringIO()
-    # A lone carriage return must be quoted to survive, which QUOTE_MINIMAL does not do in every Python.
-    writer = csv.writer(buffer, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
-    writer.writerow(["id", "problem", "answer"])
-    writer.writerows((problem.id, problem.text, problem.answer) for problem in problems)
-    if not _problems(path, _table_rows(path, buffer.getvalue())):
-        raise InputError(f"{path}: there are no problems to write: give at least one")
-    path.write_text(buffer.getvalue(), encoding="utf-8", newline="")
+def parse_csv(path: Path, text: str) -> list[Problem]:
+    """The problems of a CSV text, perhaps none; `path` is what errors name. Raises InputError as `load_problems`."""
+    return _problems(path, _table_rows(path, text))
 
 
 def _error(path: Path, place: str, fault: str, remedy: str) -> InputError:

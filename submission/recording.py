@@ -10,7 +10,7 @@ from typing import Any
 from agent.config import Config, VotingConfig
 from agent.errors import AgentError
 from agent.journal import CONFIG_FILE, PROBLEMS_FILE, Journal, RunRecord, create_run, read_run
-from agent.problems import write_problems
+from agent.problem_writer import append_problem
 from agent.types import Problem, Sample, Solution, ToolRun
 from agent.vote import tally
 
@@ -36,20 +36,22 @@ class RunRecorder:
         self._directory = directory
         self._config = config
         self._complain = complain
-        self._problems = list(before.problems) if before else []
+        self._listed = {problem.id for problem in before.problems} if before else set()
         self._solved = tuple(before.solved.values()) if before else ()
         self._journal: Journal | None = None
         self._given_up = False
 
     def add_problem(self, problem: Problem) -> None:
         """Put the problem on the list."""
+        if self._given_up:
+            return
         with self._forgiving():
-            if problem.id not in {known.id for known in self._problems}:
-                self._problems.append(problem)
+            if problem.id not in self._listed:
                 if (self._directory / CONFIG_FILE).exists():
-                    write_problems(self._problems, self._directory / PROBLEMS_FILE)
+                    append_problem(problem, self._directory / PROBLEMS_FILE)
                 else:
-                    create_run(self._directory, self._config, self._problems)
+                    create_run(self._directory, self._config, [problem])
+                self._listed.add(problem.id)
             self._journal = self._journal or Journal(self._directory, self._solved)
 
     def problem_started(self, problem: Problem, prompt: str, allowance: float, lanes: int) -> None:

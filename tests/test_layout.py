@@ -38,6 +38,7 @@ LAYERS = (
         "agent.confidence",
         "agent.observer",
         "agent.problems",
+        "agent.problem_writer",
         "agent.models",
         "agent.gpus",
         "agent.engine",

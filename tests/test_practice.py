@@ -11,7 +11,8 @@ from agent.cli import parse_arguments
 from agent.editions import EDITIONS
 from agent.errors import InputError
 from agent.plan import make_plan
-from agent.problems import BUNDLED, practice_problems, starter_problems, write_problems
+from agent.problem_writer import write_problems
+from agent.problems import BUNDLED, practice_problems, starter_problems
 from agent.types import Problem
 from tests import practice_algebra, practice_combinatorics, practice_geometry, practice_numbers, test_starter
 

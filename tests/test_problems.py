@@ -14,14 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.errors import InputError
-from agent.problems import load_problems, write_problems
+from agent.problems import load_problems
 from agent.types import Problem
+from tests.any_problems import PROBLEMS
 
 FILES = settings(deadline=None)  # a disk may be slow once
-
-CHARACTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\0") | st.sampled_from('",\r\n; ')
-TEXTS = st.text(CHARACTERS, min_size=1).filter(str.strip)
-PROBLEMS = st.lists(st.builds(Problem, TEXTS, TEXTS, st.none() | st.integers()), min_size=1, unique_by=lambda p: p.id)
 
 TWO = [Problem("0e644e", "What is $1-1$?", 0), Problem("b2", 'Say "2", then\n3.', None)]
 ROWS = [{"id": "0e644e", "problem": "What is $1-1$?", "answer": 0}, {"id": "b2", "problem": 'Say "2", then\n3.'}]
@@ -229,13 +226,6 @@ def test_a_long_text_is_no_error_and_no_limit_sinks(tmp_path: Path) -> None:
 
 @given(PROBLEMS)
 @FILES
-def test_what_is_written_is_read_back(folder: Path, problems: list[Problem]) -> None:
-    write_problems(problems, folder / "written.csv")
-    assert load_problems(folder / "written.csv") == problems
-
-
-@given(PROBLEMS)
-@FILES
 def test_json_lines_and_parquet_keep_every_text(folder: Path, problems: list[Problem]) -> None:
     answers = ["" if problem.answer is None else str(problem.answer) for problem in problems]
     rows = [{"id": p.id, "problem": p.text, "answer": answer} for p, answer in zip(problems, answers, strict=True)]
@@ -243,19 +233,6 @@ def test_json_lines_and_parquet_keep_every_text(folder: Path, problems: list[Pro
         lines = "\n".join(json.dumps(row, ensure_ascii=ascii_only) for row in rows)
         assert load(folder, "a.jsonl", lines) == problems
     assert load(folder, "a.parquet", stored(pd.DataFrame(rows))) == problems
-
-
-UNREADABLE = [Problem("a", " \n"), Problem("", "?"), Problem("a", "\0"), Problem("\udc80", "?")]
-
-
-@pytest.mark.parametrize("problems", [[], [TWO[0], TWO[0]], *([problem] for problem in UNREADABLE)])
-def test_what_could_not_be_read_back_is_not_written(tmp_path: Path, problems: list[Problem]) -> None:
-    write_problems(TWO, tmp_path / "kept.csv")
-    with pytest.raises(InputError, match=r"kept\.csv"):
-        write_problems(problems, tmp_path / "kept.csv")
-    assert load_problems(tmp_path / "kept.csv") == TWO
-    with pytest.raises(InputError, match=r"a\.jsonl: "):
-        write_problems(TWO, tmp_path / "a.jsonl")
 
 
 def loads_or_refuses(folder: Path, name: str, content: bytes) -> None:

@@ -84,7 +84,7 @@ def test_an_engine_killed_mid_stream_is_restarted_and_the_lanes_go_on(tiny_model
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=lambda how: how.name)
 def test_the_engine_ends_with_the_agent(tiny_model: Path, tmp_path: Path, how: signal.Signals) -> None:
-    process = start(tiny_model, tmp_path)
+    process = start(tiny_model, tmp_path, "--set=sample.tools=false")
     engine = engine_of(process)
     wait_for(b'"problem"', tmp_path / "run" / JOURNAL_FILE, process)
     process.send_signal(how)

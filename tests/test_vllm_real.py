@@ -24,7 +24,8 @@ from agent.engine.http import HttpEngine
 from agent.engine.vllm_command import ENVIRONMENT, server_command
 from agent.journal import read_run
 from agent.models import fetch_model
-from agent.problems import starter_problems, write_problems
+from agent.problem_writer import write_problems
+from agent.problems import starter_problems
 from agent.trail import TokenTrail
 from agent.types import SampleEnd
 from tests.processes import command_of
