@@ -96,8 +96,7 @@ class _Attempt:
         engine = self._runtime.engine
         if self._missing:
             await engine.ready()
-            if self._runtime.config.problems_in_flight == 1:  # lanes of others may be waiting for their tools
-                await engine.warm(self._prompt)
+            await engine.warm(self._prompt)
         missing, self._missing = self._missing, []
         for index in missing:
             lane = Lane(self._problem, self._prompt, index, self._runtime)

@@ -181,6 +181,17 @@ async def test_a_warmed_prompt_is_evaluated_once_for_all_lanes(make: Make) -> No
         assert all(text_of(chunks).startswith(" 31, 32") for chunks in lanes)
 
 
+async def test_warming_leaves_the_slot_of_a_lane_that_runs_its_code_alone(make: Make) -> None:
+    port = free_port()
+    async with running(make(port=port)) as engine:
+        async with aclosing(engine.stream(COUNTING, SamplingParams(max_tokens=30, temperature=0.0))) as chunks:
+            begun = COUNTING + (await anext(chunks)).text
+        await engine.warm("Another problem: " + "what is one and one? " * 10)
+        before = await evaluated_prompt_tokens(port)
+        await read(engine, begun + " the output", 4)
+        assert await evaluated_prompt_tokens(port) - before < 10
+
+
 async def test_a_prompt_that_cannot_be_warmed_does_no_harm(make: Make) -> None:
     engine = make()
     await engine.warm(COUNTING)

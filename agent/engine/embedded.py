@@ -18,14 +18,14 @@ import aiohttp
 from agent.engine.base import Chunk, Prompt, SamplingParams
 from agent.engine.http import HttpEngine, api_url, complete_one_token
 from agent.engine.process import ServerProcess
-from agent.engine.slots import share_prompt
+from agent.engine.slots import SlotPool, share_prompt
 from agent.errors import EngineError
 
 # By default a thread of GNU OpenMP spins for milliseconds at a barrier. Where other programs want the same cores (the
 # cells of the sandbox, a second server) it then holds up the very thread that it waits for: 3 lanes beside a busy
 # server took 18 s with this count, 49 s with 10,000. With no spinning at all an engine alone is a third slower.
 _ENVIRONMENT = {"GOMP_SPINCOUNT": "1000"}
-_UNSHARED = (aiohttp.ClientError, TimeoutError, OSError, KeyError)
+_UNSHARED = (aiohttp.ClientError, TimeoutError, OSError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class EmbeddedEngine:
         self._model_path = model_path
         self._slots = slots
         # The server would let them wait too, but then a lane whose turn has not come would look like a broken one.
-        self._free_slots = asyncio.Semaphore(slots)
+        self._pool = SlotPool(slots)
         self._context_tokens = context_tokens
         self._port = port
         self._start_seconds = start_seconds
@@ -91,9 +91,9 @@ class EmbeddedEngine:
                 await self._share(self._server, self._shared)
 
     async def warm(self, prompt: str) -> None:
-        """Evaluate the prompt once for all slots; if the server refuses, each slot will do it for itself.
+        """Evaluate the prompt once for all idle slots; if the server refuses, each slot will do it for itself.
 
-        Call it while no lane of another prompt waits for its next turn: that lane's slot would forget it.
+        Slots of lanes that may be running their code are left alone.
         """
         async with self._sharing:
             if self._server is not None and prompt != self._shared:
@@ -102,12 +102,22 @@ class EmbeddedEngine:
 
     async def stream(self, prompt: Prompt, params: SamplingParams) -> AsyncGenerator[Chunk, None]:
         """Continue the prompt; closing the generator makes the server stop at its next step."""
-        async with self._free_slots:
+        start = prompt if isinstance(prompt, str) else ""
+        slot = await self._pool.take(start)
+        written: list[str] = []
+        lane: str | None = None
+        try:
             if self._server is None:
                 raise EngineError("the embedded engine is not running: await ready() first")
-            async with aclosing(self._server.client.stream(prompt, params)) as chunks:
+            async with aclosing(self._server.client.stream(prompt, params, slot=slot)) as chunks:
                 async for chunk in chunks:
+                    written.append(chunk.text)
                     yield chunk
+        except GeneratorExit:
+            lane = start
+            raise
+        finally:
+            self._pool.give(slot, start + "".join(written), lane=lane)
 
     async def tokenize(self, text: str) -> list[int] | None:
         """None: llama.cpp's server tells no ids, and finds the common prefix of texts by itself."""
@@ -168,8 +178,14 @@ class EmbeddedEngine:
         return [sys.executable, "-m", "agent.engine.embedded_server", str(self._model_path), *words]
 
     async def _share(self, server: _Server, prompt: str) -> None:
-        with suppress(*_UNSHARED):
-            await share_prompt(server.url, prompt, server.scratch, seconds=self._stall_seconds)
+        slots = self._pool.take_unkept()
+        try:
+            if slots:
+                with suppress(*_UNSHARED):
+                    await share_prompt(server.url, prompt, server.scratch, slots, seconds=self._stall_seconds)
+        finally:
+            for slot in slots:
+                self._pool.give(slot, prompt)
 
     async def _end(self) -> None:
         if self._server is not None:

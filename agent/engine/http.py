@@ -74,15 +74,19 @@ class HttpEngine:
     async def warm(self, prompt: str) -> None:
         """Nothing to do: servers behind a URL share prefixes by themselves."""
 
-    async def stream(self, prompt: Prompt, params: SamplingParams) -> AsyncGenerator[Chunk, None]:
-        """Continue the prompt; closing the generator drops the connection, at which servers stop computing."""
+    async def stream(
+        self, prompt: Prompt, params: SamplingParams, *, slot: int | None = None
+    ) -> AsyncGenerator[Chunk, None]:
+        """Continue the prompt; closing the generator drops the connection, at which servers stop computing.
+
+        `slot` is the one of a llama.cpp server that has to do it.
+        """
         received: list[str] = []
         finished = False
         counted = 0
+        body = self._body(prompt, params) | ({} if slot is None else {"id_slot": slot})
         try:
-            async with self._session().post(
-                f"{self._base_url}/completions", json=self._body(prompt, params)
-            ) as response:
+            async with self._session().post(f"{self._base_url}/completions", json=body) as response:
                 if response.status != 200:
                     raise await self._refusal(response)
                 async for event in events(response.content):
