@@ -11,3 +11,11 @@ def command_of(process: psutil.Process) -> list[str]:
         return process.cmdline()
     except psutil.NoSuchProcess:  # a zombie counts as one
         return []
+
+
+def lives(pid: int) -> bool:
+    """Whether such a process runs; a zombie does not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:  # also one that ends while it is looked at
+        return False

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
 
 from agent.config import EngineConfig, VllmConfig
 from agent.engine.vllm import VllmEngine
+from tests.processes import lives
 
 PACKAGE = Path(__file__).parent / "fake_vllm"
 
@@ -50,7 +50,7 @@ class FakeVllm:
     def alive(self) -> list[int]:
         """Of all processes that were ever started, those that still run."""
         pids = [pid for entry in self.log for pid in entry.get("pids", ())]
-        return [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie"]
+        return [pid for pid in pids if lives(pid)]
 
     async def seen(self, completions: int) -> None:
         """Return once so many completions were asked for, the probes at the starts included."""
