@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-
 from agent.config import EngineConfig, VllmConfig
 from agent.engine.vllm import VllmEngine
 from tests.processes import lives
