@@ -137,13 +137,14 @@ class _Attempt:
         return min((sample.seconds for sample in self._samples if sample.answer is not None), default=None)
 
     async def _ask_unfinished(self) -> None:
-        """Ask every unfinished lane for its answer; those that do not give one in time are cut."""
+        """Ask every unfinished lane for its answer, if that can change ours; those that give none in time are cut."""
         reserve = self._allowance.seconds - self._allowance.reasoning_seconds
-        if reserve > 0:
+        weight = len(self._running) * largest_weight(self._runtime.config.voting, forced=True)
+        if reserve > 0 and self._tally().lead <= weight:
             for lane in await self._halt():
                 self._running[asyncio.create_task(lane.ask(SampleEnd.DEADLINE))] = lane
-        if self._running:
-            await asyncio.wait(self._running, timeout=max(0.0, min(reserve, self._left(self._allowance.seconds))))
+            if self._running:
+                await asyncio.wait(self._running, timeout=max(0.0, min(reserve, self._left(self._allowance.seconds))))
         await self._cut_unfinished(SampleEnd.DEADLINE)
 
     async def _cut_unfinished(self, end: SampleEnd) -> None:

@@ -40,9 +40,9 @@ def sample_weight(sample: Sample, voting: VotingConfig) -> float:
     return weight + voting.confidence_bonus * confidence(sample)
 
 
-def largest_weight(voting: VotingConfig) -> float:
-    """The most that one more sample can add to an answer."""
-    return max(1.0, voting.forced_weight) + voting.code_bonus + voting.confidence_bonus
+def largest_weight(voting: VotingConfig, *, forced: bool = False) -> float:
+    """The most that one more sample, or one more that is asked for its answer, can add to an answer."""
+    return (voting.forced_weight if forced else 1.0) + voting.code_bonus + voting.confidence_bonus
 
 
 def confidence(sample: Sample) -> float:

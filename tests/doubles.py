@@ -133,6 +133,7 @@ def config_with(**keys: object) -> Config:
     plain: dict[str, object] = {
         "sample.family": "qwq-preview",
         "stopping.rule": "margin",
+        "voting.forced_weight": 0.5,
         "budget.lanes_per_pace": 0,
         "budget.paces": 0,
         "budget.spread": 1.5,

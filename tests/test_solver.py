@@ -90,6 +90,17 @@ def test_at_the_deadline_unfinished_lanes_are_asked_and_their_votes_count_less()
     assert [(s.answer, s.end, s.forced) for s in observer.samples[1:]] == [(5, SampleEnd.DEADLINE, True)] * 2
 
 
+@pytest.mark.parametrize(("weight", "asked"), [(0.5, True), (0.49, False)])
+def test_lanes_are_asked_only_if_their_votes_can_change_the_answer(weight: float, asked: bool) -> None:
+    engine = ScriptedEngine(lanes(words(10, 42), words(200, 7), words(200, 7), asked="7}"))
+    observer = Recorder()
+    solution, when = solve(
+        engine, observer=observer, allowance=Allowance(60, 50), sample__count=3, voting__forced_weight=weight
+    )
+    assert solution.stop is StopReason.DEADLINE and (when > 50) is asked
+    assert [(s.answer, s.forced) for s in observer.samples[1:]] == [(7, True) if asked else (None, False)] * 2
+
+
 def test_a_lane_that_is_asked_and_does_not_answer_in_time_is_cut() -> None:
     engine = ScriptedEngine(lanes(words(200, 7), asked=words(100, 5)))
     observer = Recorder()
