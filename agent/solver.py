@@ -59,7 +59,7 @@ class _Attempt:
             if stop in _ASK_AFTER:
                 await self._ask_unfinished()
             else:
-                await self._cut_unfinished(SampleEnd.CANCELLED)
+                self._cut(await self._halt(), SampleEnd.CANCELLED)
         finally:
             await self._halt()
         solution = self._solution(stop)
@@ -139,16 +139,16 @@ class _Attempt:
     async def _ask_unfinished(self) -> None:
         """Ask every unfinished lane for its answer, if that can change ours; those that give none in time are cut."""
         reserve = self._allowance.seconds - self._allowance.reasoning_seconds
-        weight = len(self._running) * largest_weight(self._runtime.config.voting, forced=True)
-        if reserve > 0 and self._tally().lead <= weight:
-            for lane in await self._halt():
-                self._running[asyncio.create_task(lane.ask(SampleEnd.DEADLINE))] = lane
-            if self._running:
-                await asyncio.wait(self._running, timeout=max(0.0, min(reserve, self._left(self._allowance.seconds))))
-        await self._cut_unfinished(SampleEnd.DEADLINE)
+        lanes = await self._halt()
+        weight = len(lanes) * largest_weight(self._runtime.config.voting, forced=True)
+        if lanes and reserve > 0 and self._tally().lead <= weight:
+            self._running = {asyncio.create_task(lane.ask(SampleEnd.DEADLINE)): lane for lane in lanes}
+            await asyncio.wait(self._running, timeout=max(0.0, min(reserve, self._left(self._allowance.seconds))))
+            lanes = await self._halt()
+        self._cut(lanes, SampleEnd.DEADLINE)
 
-    async def _cut_unfinished(self, end: SampleEnd) -> None:
-        for lane in await self._halt():
+    def _cut(self, lanes: Sequence[Lane], end: SampleEnd) -> None:
+        for lane in lanes:
             self._end(lane.cut(end))
 
     async def _halt(self) -> list[Lane]:
