@@ -118,7 +118,9 @@ def test_confidence_does_not_make_the_order_matter(drawn: list[Sample], rng: ran
 
 @given(
     samples,
-    st.lists(st.builds(lambda answer: sample(answer, forced=True, tail_logprob=0.0), st.integers(0, 4)), max_size=8),
+    st.builds(
+        lambda n, answer: [sample(answer, forced=True, tail_logprob=0.0)] * n, st.integers(0, 8), st.integers(0, 4)
+    ),
     st.builds(VotingConfig, forced_weight=st.floats(0.05, 1), confidence_bonus=st.sampled_from([0.0, 0.5])),
 )
 def test_forced_votes_cannot_overtake_a_lead_beyond_their_largest_weights(
