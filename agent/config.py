@@ -87,6 +87,8 @@ class SampleConfig(Section):
     tools: bool = True
     max_tokens: int = Field(1_024, ge=1)
     max_rounds: int = Field(4, ge=0)  # tool runs
+    printed_answers: bool = False  # a tool run that prints an integer which the edition allows, and no more, is a vote
+    failed_runs: int = Field(0, ge=0)  # so many failed tool runs end a sample without a vote; 0: no limit
     max_seconds: float = Field(3_600.0, gt=0)
     max_thinking_tokens: int = Field(0, ge=0)  # thinking still open then is closed by asking for the answer; 0: no cap
     answer_tokens: int = Field(24, ge=0)  # for a forced answer; 0: none is asked for

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -25,6 +26,7 @@ _CHARS_PER_TOKEN = 3  # of text whose ids are not known; on the low side, becaus
 _NUDGE_TOKENS = 16  # what asks for the answer
 _THINKING_SLACK = 64  # for a server that closes the thinking by itself
 _PROGRESS_TOKENS = 16  # a stream that has brought so many before it broke does not count as another failure in a row
+_INTEGER = re.compile(r"-?\d{1,18}")
 _ENDS = {"length": SampleEnd.TOKEN_LIMIT, "repetition": SampleEnd.REPEATING}
 
 
@@ -70,8 +72,8 @@ class Lane:
             await self._prober.close()
             await self._close_session()
         if end is SampleEnd.ANSWERED:
-            return self._sample(end, vote(self._runtime.task, self._turns[-1].text), forced=False)
-        return await self.ask(end)
+            return self._sample(end, self._own_answer(), forced=False)
+        return self.cut(end) if end is SampleEnd.FAILED_CODE else await self.ask(end)
 
     async def ask(self, end: SampleEnd) -> Sample:
         """Force an answer out of the unfinished sample: close its thinking, open the box, read what is put in."""
@@ -91,6 +93,10 @@ class Lane:
         """The sample as it stands, without a vote."""
         return self._sample(end, None, forced=False)
 
+    def _own_answer(self) -> int | None:
+        last = self._turns[-1]
+        return vote(self._runtime.task, last.text) if last.tool_run is None else self._printed(last.tool_run)
+
     async def _generate(self) -> SampleEnd:
         limits = self._runtime.config.sample
         rounds = 0
@@ -101,7 +107,11 @@ class Lane:
             if rounds == limits.max_rounds:
                 return SampleEnd.ROUND_LIMIT
             rounds += 1
-            await self._run_code(outcome)
+            tool_run = await self._run_code(outcome)
+            if limits.printed_answers and self._printed(tool_run) is not None:
+                return SampleEnd.ANSWERED
+            if limits.failed_runs and self._failed_runs >= limits.failed_runs:
+                return SampleEnd.FAILED_CODE
         return SampleEnd.TOKEN_LIMIT
 
     async def _write_turn(self, params: SamplingParams, *, tools: bool) -> CodeBlock | SampleEnd:
@@ -181,7 +191,7 @@ class Lane:
         answer = vote(self._runtime.task, "".join(pieces))
         return Probe(tokens, answer, self._runtime.clock() - started)
 
-    async def _run_code(self, block: CodeBlock) -> None:
+    async def _run_code(self, block: CodeBlock) -> ToolRun:
         try:
             if self._session is None:
                 self._session = await self._runtime.sandbox.session()
@@ -190,6 +200,13 @@ class Lane:
             tool_run = ToolRun(block.code, f"[Python is not available: {error}]", ToolStatus.KILLED, 0.0)
         self._runtime.observer.tool_ran(self._problem.id, self._index, tool_run)
         self._insert(tool_output(tool_run.output), tool_run)
+        return tool_run
+
+    def _printed(self, tool_run: ToolRun) -> int | None:
+        """The answer that a tool run printed, if it printed nothing else."""
+        output = tool_run.output.strip()
+        whole = tool_run.status is ToolStatus.OK and _INTEGER.fullmatch(output) is not None
+        return vote(self._runtime.task, f"{BOX_OPEN}{output}}}") if whole else None
 
     def _insert(self, text: str, tool_run: ToolRun | None = None) -> None:
         """Write `text` behind the last turn."""
@@ -243,6 +260,10 @@ class Lane:
         written = (self._trail.tokens or 0) + self._trail.loose // _CHARS_PER_TOKEN if self._trail.tokens else estimate
         in_context = config.engine.context_tokens - written - config.sample.answer_tokens - _NUDGE_TOKENS
         return min(config.sample.max_tokens - self._tokens, in_context)
+
+    @property
+    def _failed_runs(self) -> int:
+        return sum(turn.tool_run is not None and turn.tool_run.status is not ToolStatus.OK for turn in self._turns)
 
     @property
     def _tokens(self) -> int:

@@ -62,6 +62,7 @@ class _Attempt:
                 self._cut(await self._halt(), SampleEnd.CANCELLED)
         finally:
             await self._halt()
+            self._runtime.engine.release(self._prompt)
         solution = self._solution(stop)
         self._runtime.observer.problem_solved(solution)
         return solution

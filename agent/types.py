@@ -14,6 +14,7 @@ class SampleEnd(StrEnum):
     NO_ANSWER = "no answer"  # the model closed its turn without a readable box
     TOKEN_LIMIT = "token limit"
     ROUND_LIMIT = "round limit"
+    FAILED_CODE = "failed code"  # as many tool runs failed as it was allowed
     DEADLINE = "deadline"
     REPEATING = "repeating"
     ENGINE_ERROR = "engine error"

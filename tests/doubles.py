@@ -26,6 +26,7 @@ class ScriptedEngine:
     reply: Callable[[str, SamplingParams], str]
     seconds: float = 1.0
     prompts: list[str] = field(default_factory=list)
+    released: list[str] = field(default_factory=list)
     running: int = 0
     restarts: int = 0
     down: bool = False
@@ -38,6 +39,9 @@ class ScriptedEngine:
 
     async def warm(self, prompt: str) -> None:
         pass
+
+    def release(self, prompt: str) -> None:
+        self.released.append(prompt)
 
     async def stream(self, prompt: Prompt, params: SamplingParams) -> AsyncGenerator[Chunk, None]:
         assert isinstance(prompt, str)
@@ -63,10 +67,11 @@ class ScriptedEngine:
 
 @dataclass
 class ScriptedSandbox:
-    """Every cell prints `output` after `seconds`; counts what is open."""
+    """Every cell prints `output` and ends with `status` after `seconds`; counts what is open."""
 
     output: str = "42"
     seconds: float = 1.0
+    status: ToolStatus = ToolStatus.OK
     open_sessions: int = 0
     cells: list[str] = field(default_factory=list)
 
@@ -85,7 +90,7 @@ class _ScriptedSession:
     async def run(self, code: str, timeout: float | None = None) -> ToolRun:  # noqa: ASYNC109
         await asyncio.sleep(self.sandbox.seconds)
         self.sandbox.cells.append(code)
-        return ToolRun(code, self.sandbox.output, ToolStatus.OK, self.sandbox.seconds)
+        return ToolRun(code, self.sandbox.output, self.sandbox.status, self.sandbox.seconds)
 
     async def close(self) -> None:
         self.sandbox.open_sessions -= 1
@@ -132,6 +137,8 @@ def config_with(**keys: object) -> Config:
     """
     plain: dict[str, object] = {
         "sample.family": "qwq-preview",
+        "sample.printed_answers": False,
+        "sample.failed_runs": 0,
         "stopping.rule": "margin",
         "voting.forced_weight": 0.5,
         "budget.lanes_per_pace": 0,

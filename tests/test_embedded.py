@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +190,21 @@ async def test_warming_leaves_the_slot_of_a_lane_that_runs_its_code_alone(make: 
         before = await evaluated_prompt_tokens(port)
         await read(engine, begun + " the output", 4)
         assert await evaluated_prompt_tokens(port) - before < 10
+
+
+async def test_a_slot_kept_for_a_lane_is_warmed_again_once_its_problem_is_closed(make: Make) -> None:
+    port = free_port()
+    async with running(make(port=port)) as engine:
+        async with AsyncExitStack() as lanes:
+            for _ in range(SLOTS):
+                params = SamplingParams(max_tokens=30, temperature=0.0)
+                await anext(await lanes.enter_async_context(aclosing(engine.stream(COUNTING, params))))
+        engine.release(COUNTING)
+        other = "Another problem: " + "what is one and one? " * 10
+        await engine.warm(other)
+        before = await evaluated_prompt_tokens(port)
+        await asyncio.gather(*(read(engine, other + " Two", 4) for _ in range(SLOTS)))
+        assert await evaluated_prompt_tokens(port) - before < 8 * SLOTS
 
 
 async def test_a_prompt_that_cannot_be_warmed_does_no_harm(make: Make) -> None:

@@ -11,7 +11,7 @@ import pytest
 from agent.config import VotingConfig, load_config
 from agent.journal import PACKED_JOURNAL_FILE, read_run
 from agent.problems import practice_problems
-from agent.types import SampleEnd, StopReason
+from agent.types import SampleEnd, StopReason, ToolStatus
 from tools import replay, report
 
 RECORDINGS = sorted((Path(__file__).parents[1] / "tools" / "recordings").iterdir())
@@ -40,7 +40,27 @@ def test_it_is_the_default_but_for_what_makes_all_samples_be_drawn(directory: Pa
     assert config.voting == VotingConfig()  # what votes weigh does not change what was drawn
     # Without tools the reasoning is written out: it gets twice the tokens.
     changes = {"tools": True} if directory.name.endswith("-tools") else {"tools": False, "max_tokens": 800}
-    assert config.sample == default.sample.model_copy(update={"count": SAMPLES, **changes})
+    to_the_end = {"count": SAMPLES, "printed_answers": False, "failed_runs": 0}
+    assert config.sample == default.sample.model_copy(update=to_the_end | changes)
+
+
+def test_what_ends_a_sample_early_by_default_costs_few_right_answers() -> None:
+    """The figures that the profile `cpu` gives for its choices."""
+    record = read_run(RECORDINGS[-1])
+    truths = {problem.id: problem.answer for problem in record.problems}
+    printed, failed = [], []
+    for sample in record.samples:
+        first, right = sample.turns[0].tool_run, sample.answer == truths[sample.problem_id]
+        if first is not None and first.status is not ToolStatus.OK:
+            failed.append((right, sum(turn.tokens for turn in sample.turns[1:])))
+        elif first is not None and first.output.strip().isdecimal() and int(first.output) <= 99_999:
+            printed.append((right, int(first.output) == truths[sample.problem_id]))
+    assert [len(printed), sum(r for r, _ in printed), sum(p for _, p in printed)] == [474, 191, 190]
+    assert [len(failed), sum(right for right, _ in failed)] == [292, 16]
+    assert round(sum(tokens for _, tokens in failed) / len(failed)) == 212
+    runs = [run for s in record.samples if s.answer == truths[s.problem_id] for run in s.tool_runs]
+    taken = [run.seconds for run in runs if run.status is ToolStatus.OK]
+    assert len(taken) == 219 and max(taken) < 1.6 < load_config("cpu").sandbox.cell_seconds
 
 
 @each

@@ -15,7 +15,7 @@ from agent.errors import InputError
 from agent.journal import Journal, create_run
 from agent.prompts import FAMILIES, opening
 from agent.run import run_problems
-from agent.types import Problem
+from agent.types import Problem, SampleEnd, ToolStatus
 from agent.virtual_time import run_virtual
 from tests.doubles import ScriptedEngine, ScriptedSandbox, config_with
 from tests.recordings import setting
@@ -23,8 +23,10 @@ from tools.replay_recordings import Recording, load_recordings
 from tools.replay_run import play_run, replay_config
 
 
-def recorded_run(directory: Path, family: str = "qwq") -> Recording:
-    """A run of three problems in which every sample runs code and is right."""
+def recorded_run(
+    directory: Path, family: str = "qwq", sandbox: ScriptedSandbox | None = None, **settings: Any
+) -> Recording:
+    """A run of three problems in which every sample runs code and, if it goes on from there, is right."""
     begun = opening(FAMILIES[family], tools=True)
 
     def reply(prompt: str, params: SamplingParams) -> str:
@@ -36,13 +38,14 @@ def recorded_run(directory: Path, family: str = "qwq") -> Recording:
 
     problems = [Problem(f"p{n}", f"Problem {n}?", n) for n in range(3)]
     keys: dict[str, Any] = {"stopping__rule": "all", "budget__time_limit_seconds": 4_000}
-    config = config_with(sample__count=4, sample__family=family, **keys)
+    config = config_with(sample__count=4, sample__family=family, **keys, **settings)
+    sandbox = sandbox or ScriptedSandbox("42", 2.0)
     create_run(directory, config, problems)
     journal = Journal(directory)
 
     async def record() -> None:
         bank = TimeBank(config.time_limit_seconds, asyncio.get_running_loop().time)
-        await run_problems(problems, config, ScriptedEngine(reply), ScriptedSandbox("42", 2.0), journal, bank)
+        await run_problems(problems, config, ScriptedEngine(reply), sandbox, journal, bank)
 
     run_virtual(record())
     journal.close()
@@ -61,6 +64,32 @@ def test_a_journal_is_replayed_with_its_tools_and_turns(family: str, tmp_path: P
     assert all(problem.correct for problem in played)
     assert all([run.output for run in sample.tool_runs] == ["42"] for drawn in samples for sample in drawn)
     assert all(sample.seconds > 2 for drawn in samples for sample in drawn)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_samples_that_ended_with_what_they_printed_vote_for_it_in_a_replay(family: str, tmp_path: Path) -> None:
+    sandbox = ScriptedSandbox("1")
+    recording = recorded_run(tmp_path / "run", family, sandbox, sample__printed_answers=True)
+    whole = setting(samples=4, problems=3)
+    played, samples = play_run(replay_config("wait-for-all", recording, whole), recording, whole, 0)
+    assert {sample.answer for drawn in samples for sample in drawn} == {1}
+    assert sorted((problem.index, problem.correct) for problem in played) == [(0, False), (1, True), (2, False)]
+
+
+def test_samples_that_ended_with_failed_code_do_not_vote_in_a_replay(tmp_path: Path) -> None:
+    sandbox = ScriptedSandbox("1", status=ToolStatus.ERROR)
+    recording = recorded_run(tmp_path / "run", sandbox=sandbox, sample__failed_runs=1)
+    whole = setting(samples=4, problems=3)
+    _, samples = play_run(replay_config("wait-for-all", recording, whole), recording, whole, 0)
+    assert {(s.answer, s.end) for drawn in samples for s in drawn} == {(None, SampleEnd.FAILED_CODE)}
+
+
+def test_a_policy_may_end_recorded_samples_sooner(tmp_path: Path) -> None:
+    recording = recorded_run(tmp_path / "run", sandbox=ScriptedSandbox("17", 2.0))
+    whole = setting(samples=4, problems=3)
+    config = replay_config("wait-for-all,sample.printed_answers=true", recording, whole)
+    _, samples = play_run(config, recording, whole, 0)
+    assert {(s.answer, len(s.turns)) for drawn in samples for s in drawn} == {(17, 1)}
 
 
 def test_log_probabilities_of_a_journal_vote_in_a_replay(tmp_path: Path) -> None:

@@ -262,6 +262,56 @@ def test_a_request_that_the_server_refuses_is_not_sent_again() -> None:
     assert len(engine.prompts) == 1
 
 
+def test_a_printed_integer_is_a_vote_where_that_is_configured() -> None:
+    engine, observer, sandbox = ScriptedEngine(with_code), Recorder(), ScriptedSandbox("42\n")
+    sample = run_lane(engine, sample__printed_answers=True, observer=observer, sandbox=sandbox)
+    assert (sample.answer, sample.end, sample.forced) == (42, SampleEnd.ANSWERED, False)
+    assert len(engine.prompts) == len(sample.turns) == 1
+    assert sample.text.endswith("```output\n42\n```\n") and sandbox.open_sessions == 0
+    assert "".join(text for _, text, _ in observer.texts) == sample.text
+
+
+@pytest.mark.parametrize(
+    ("output", "status"),
+    [
+        ("", ToolStatus.OK),
+        ("42\n43", ToolStatus.OK),
+        ("x = 42", ToolStatus.OK),
+        ("42.0", ToolStatus.OK),
+        ("-42", ToolStatus.OK),
+        ("100000", ToolStatus.OK),
+        ("4" * 1000, ToolStatus.OK),
+        ("42", ToolStatus.ERROR),
+        ("42", ToolStatus.TIMEOUT),
+        ("42", ToolStatus.KILLED),
+    ],
+)
+def test_what_is_no_printed_answer_is_shown_to_the_model(output: str, status: ToolStatus) -> None:
+    engine = ScriptedEngine(lambda prompt, params: "So \\boxed{7}." if "```output" in prompt else CODE)
+    sample = run_lane(engine, sample__printed_answers=True, sandbox=ScriptedSandbox(output, status=status))
+    assert (sample.answer, sample.end, len(engine.prompts)) == (7, SampleEnd.ANSWERED, 2)
+
+
+def test_a_printed_answer_is_reduced_as_the_edition_says() -> None:
+    sandbox = ScriptedSandbox("12345")
+    sample = run_lane(ScriptedEngine(with_code), sample__printed_answers=True, edition="aimo2", sandbox=sandbox)
+    assert sample.answer == 345
+
+
+@pytest.mark.parametrize("failed_runs", [1, 2, 3])
+def test_so_many_failed_runs_end_a_sample_and_it_is_not_asked_then(failed_runs: int) -> None:
+    engine, sandbox = always(CODE), ScriptedSandbox("NameError", status=ToolStatus.ERROR)
+    sample = run_lane(engine, sandbox=sandbox, sample__failed_runs=failed_runs, sample__max_rounds=9)
+    assert (sample.answer, sample.end, sample.forced) == (None, SampleEnd.FAILED_CODE, False)
+    assert len(sample.tool_runs) == len(engine.prompts) == failed_runs
+    assert sandbox.open_sessions == 0
+
+
+def test_runs_that_succeed_do_not_count_as_failed() -> None:
+    sample = run_lane(ScriptedEngine(with_code), sample__failed_runs=1)
+    assert (sample.answer, len(sample.tool_runs)) == (42, 1)
+
+
 def test_letters_of_other_scripts_are_counted() -> None:
     sample = run_lane(always("Let 我们 see: x ≤ π, so \\boxed{42}."))
     assert sample.foreign_letters == 2

@@ -40,6 +40,16 @@ async def test_a_kept_slot_is_left_alone_as_long_as_there_is_another() -> None:
     assert await pool.take("Problem C") == kept, "rather than to wait"
 
 
+async def test_what_was_kept_for_a_prompt_is_free_once_nothing_continues_it() -> None:
+    pool = SlotPool(2)
+    slots = {problem: await pool.take(problem) for problem in ("Problem A", "Problem B")}
+    for problem, slot in slots.items():
+        pool.give(slot, problem + " and code", lane=problem)
+    assert pool.take_unkept() == []
+    pool.release("Problem A")
+    assert pool.take_unkept() == [slots["Problem A"]]
+
+
 async def test_those_that_wait_are_served_as_slots_come_free() -> None:
     pool = SlotPool(1)
     slot = await pool.take("a")
@@ -54,7 +64,7 @@ async def test_those_that_wait_are_served_as_slots_come_free() -> None:
     assert await pool.take("d") == slot
 
 
-@given(st.lists(st.tuples(st.sampled_from(["take", "end", "close", "share"]), st.text("ab", max_size=4))))
+@given(st.lists(st.tuples(st.sampled_from(["take", "end", "close", "share", "release"]), st.text("ab", max_size=4))))
 def test_no_slot_is_lost_or_given_twice(steps: list[tuple[str, str]]) -> None:
     async def play() -> None:
         pool, busy = SlotPool(3), dict[int, str]()
@@ -67,6 +77,8 @@ def test_no_slot_is_lost_or_given_twice(steps: list[tuple[str, str]]) -> None:
                 for slot in pool.take_unkept():
                     assert slot not in busy
                     pool.give(slot, text)
+            elif step == "release":
+                pool.release(text)
             elif busy:
                 slot, start = busy.popitem()
                 pool.give(slot, start + text, lane=start if step == "close" else None)

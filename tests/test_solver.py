@@ -74,6 +74,13 @@ def test_stops_when_the_leader_cannot_be_caught_and_cancels_the_rest_at_once() -
     assert observer.samples[-1].tokens == 20
 
 
+@pytest.mark.parametrize("reply", ["\\boxed{42}", f"so {BREAK}"])
+def test_a_closed_problem_gives_back_what_the_engine_keeps_for_it(reply: str) -> None:
+    engine, observer = ScriptedEngine(lanes(*[reply] * 3)), Recorder()
+    solve(engine, observer=observer, sample__count=3)
+    assert engine.released == [observer.started[0][1]]
+
+
 def test_stops_at_the_margin() -> None:
     engine = ScriptedEngine(lanes(*[words(10 + index, 42) for index in range(8)]))
     solution, when = solve(engine, sample__count=8, stopping__margin=2)

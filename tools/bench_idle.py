@@ -45,6 +45,10 @@ class IdleWatch:
         """Pass on."""
         await self._engine.warm(prompt)
 
+    def release(self, prompt: str) -> None:
+        """Pass on."""
+        self._engine.release(prompt)
+
     async def tokenize(self, text: str) -> list[int] | None:
         """Pass on."""
         return await self._engine.tokenize(text)

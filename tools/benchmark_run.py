@@ -44,6 +44,8 @@ _WHOLE_SAMPLES = {
     "budget.lanes_per_pace": 0.0,
     "sample.max_seconds": _FOREVER,
     "sample.answer_tokens": 0,
+    "sample.printed_answers": False,
+    "sample.failed_runs": 0,
     "sample.tools": False,
 }
 

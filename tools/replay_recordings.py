@@ -35,8 +35,9 @@ class RecordedProblem:
 class Recording:
     """All that one source recorded: a model's trace file or a run directory.
 
-    `family` is that of the prompts, which may have opened the first code block already. `tool_runs` are found by their
-    code. `answer_reserve` are the seconds kept for asking unfinished lanes, 0 where their answers are not known.
+    `family` is that of the prompts, which may have opened the first code block already. `printed_answers` and
+    `failed_runs` are those keys of the configuration: samples have ended by them. `tool_runs` are found by their code.
+    `answer_reserve` are the seconds kept for asking unfinished lanes, 0 where their answers are not known.
     """
 
     name: str
@@ -44,6 +45,8 @@ class Recording:
     family: str = "qwq"
     tool_runs: dict[str, ToolRun] = field(default_factory=dict)
     answer_reserve: float = 0.0
+    printed_answers: bool = False
+    failed_runs: int = 0
 
 
 def load_recordings(paths: Sequence[Path], asked_from: float = math.inf) -> list[Recording]:
@@ -128,7 +131,15 @@ def _from_run(directory: Path) -> Recording:
     if not problems:
         raise InputError(f"{directory} has no problem with both a true answer and samples: give another run directory")
     reserve = record.config.budget.answer_reserve_seconds
-    return Recording(directory.name, tuple(problems), settings.family, tool_runs, reserve)
+    return Recording(
+        directory.name,
+        tuple(problems),
+        settings.family,
+        tool_runs,
+        reserve,
+        settings.printed_answers,
+        settings.failed_runs,
+    )
 
 
 def _lane(sample: Sample, begun: str) -> RecordedLane:

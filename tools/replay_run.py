@@ -118,6 +118,8 @@ def replay_config(policy: str, recording: Recording, setting: Setting) -> Config
         "sample.tools": bool(recording.tool_runs),
         "sample.max_tokens": setting.token_cap or 10**7,
         "sample.max_rounds": 10**6,
+        "sample.printed_answers": recording.printed_answers,
+        "sample.failed_runs": recording.failed_runs,
         "sample.max_seconds": NO_LIMIT,
         "budget.time_limit_seconds": setting.limit,
         "budget.floor_seconds": 0,

@@ -61,6 +61,9 @@ class Engine(Protocol):
     async def warm(self, prompt: str) -> None:
         """Prepare for many continuations of one prompt. Only saves time: does nothing where it cannot help."""
 
+    def release(self, prompt: str) -> None:
+        """Nothing will continue this prompt any more: what is kept for that may go."""
+
     def stream(self, prompt: Prompt, params: SamplingParams) -> AsyncGenerator[Chunk, None]:
         """Continue the prompt. Closing the generator makes the server stop computing.
 

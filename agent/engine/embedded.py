@@ -100,6 +100,10 @@ class EmbeddedEngine:
                 await self._share(self._server, prompt)
                 self._shared = prompt
 
+    def release(self, prompt: str) -> None:
+        """Slots that were kept for lanes of this prompt may go to others."""
+        self._pool.release(prompt)
+
     async def stream(self, prompt: Prompt, params: SamplingParams) -> AsyncGenerator[Chunk, None]:
         """Continue the prompt; closing the generator makes the server stop at its next step."""
         start = prompt if isinstance(prompt, str) else ""

@@ -74,6 +74,9 @@ class HttpEngine:
     async def warm(self, prompt: str) -> None:
         """Nothing to do: servers behind a URL share prefixes by themselves."""
 
+    def release(self, prompt: str) -> None:
+        """Nothing to do: the server decides what it keeps."""
+
     async def stream(
         self, prompt: Prompt, params: SamplingParams, *, slot: int | None = None
     ) -> AsyncGenerator[Chunk, None]:

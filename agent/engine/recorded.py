@@ -148,6 +148,9 @@ class RecordedEngine:
     async def warm(self, prompt: str) -> None:
         """Prompts cost nothing here."""
 
+    def release(self, prompt: str) -> None:
+        """Nothing is kept."""
+
     async def stream(self, prompt: Prompt, params: SamplingParams) -> AsyncGenerator[Chunk, None]:
         """Play what was recorded. A stream that is cut hands over the count of its tokens, without their text."""
         if self._decoder is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import aiohttp
@@ -52,6 +52,12 @@ class SlotPool:
         """Give a slot back which now holds `text`; it is kept for the lane of the prompt `lane`, if that is given."""
         self._idle[slot] = _Idle(text, lane)
         self._freed.set()
+
+    def release(self, prompt: str) -> None:
+        """Keep no slot any more for lanes that go on from this prompt."""
+        for slot, idle in self._idle.items():
+            if idle.lane is not None and idle.lane.startswith(prompt):
+                self._idle[slot] = replace(idle, lane=None)
 
     def _choose(self, prompt: str) -> int:
         own = [slot for slot, idle in self._idle.items() if idle.lane is not None and prompt.startswith(idle.lane)]

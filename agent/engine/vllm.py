@@ -101,6 +101,9 @@ class VllmEngine:
     async def warm(self, prompt: str) -> None:
         """Nothing to do: vLLM shares prefixes by itself."""
 
+    def release(self, prompt: str) -> None:
+        """Nothing to do: vLLM decides what it keeps."""
+
     async def stream(self, prompt: Prompt, params: SamplingParams) -> AsyncGenerator[Chunk, None]:
         """Continue the prompt; closing the generator makes the server stop at its next step."""
         server = self._server
