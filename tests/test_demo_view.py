@@ -182,6 +182,7 @@ def test_what_a_running_lane_has_boxed_is_shown_as_its_answer() -> None:
     [
         (SampleEnd.CANCELLED, Phase.CANCELLED),
         (SampleEnd.ENGINE_ERROR, Phase.FAILED),
+        (SampleEnd.FAILED_CODE, Phase.CODE_FAILED),
         (SampleEnd.NO_ANSWER, Phase.NO_ANSWER),
         (SampleEnd.TOKEN_LIMIT, Phase.NO_ANSWER),
     ],

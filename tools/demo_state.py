@@ -29,10 +29,15 @@ class Phase(StrEnum):
     FORCED = "forced answer"
     NO_ANSWER = "no answer"
     CANCELLED = "cancelled"
+    CODE_FAILED = "code failed"
     FAILED = "failed"
 
 
-_UNANSWERED = {SampleEnd.CANCELLED: Phase.CANCELLED, SampleEnd.ENGINE_ERROR: Phase.FAILED}
+_UNANSWERED = {
+    SampleEnd.CANCELLED: Phase.CANCELLED,
+    SampleEnd.FAILED_CODE: Phase.CODE_FAILED,
+    SampleEnd.ENGINE_ERROR: Phase.FAILED,
+}
 
 
 class LaneState:
