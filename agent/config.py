@@ -38,6 +38,7 @@ class EngineConfig(Section):
     model: str = "qwen2.5-coder-1.5b"
     port: int = Field(0, ge=0, le=65_535)  # of the embedded server; 0: any free one
     context_tokens: int = Field(4_096, ge=256)  # of one lane
+    streams: int = Field(0, ge=0)  # that the embedded engine computes at a time, others wait; 0: all
     stall_seconds: float = Field(120.0, gt=0)  # a stream silent for so long is broken
     start_seconds: float = Field(300.0, gt=0)  # a server not ready by then has failed
     retries: int = Field(2, ge=0)  # restarts of one sample's stream after an engine error

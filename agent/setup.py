@@ -33,6 +33,7 @@ def open_engine(config: Config, fetch: Callable[[str], Path], log: Path, notice:
     return EmbeddedEngine(
         fetch(engine.model),
         slots=min(config.sample.count * config.problems_in_flight, _MOST_SLOTS),
+        streams=engine.streams or None,
         context_tokens=engine.context_tokens,
         port=engine.port,
         start_seconds=engine.start_seconds,

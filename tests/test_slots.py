@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,6 +49,27 @@ async def test_what_was_kept_for_a_prompt_is_free_once_nothing_continues_it() ->
     assert pool.take_unkept() == []
     pool.release("Problem A")
     assert pool.take_unkept() == [slots["Problem A"]]
+
+
+async def test_no_more_streams_than_allowed_run_at_a_time_whatever_the_number_of_slots() -> None:
+    pool = SlotPool(4, streams=2)
+    first, second = await pool.take("a"), await pool.take("b")
+    waiting = [asyncio.create_task(pool.take(prompt)) for prompt in "cd"]
+    await asyncio.sleep(0)
+    assert not any(task.done() for task in waiting)
+    pool.give(first, "a and code", lane="a")
+    third = await waiting[0]
+    assert third not in (first, second), "the slot of a lane that runs its code is kept"
+    await asyncio.sleep(0)
+    assert not waiting[1].done()
+    pool.give(second, "b")
+    assert await waiting[1] not in (first, third)
+
+
+@pytest.mark.parametrize("streams", [None, 3, 9])
+async def test_all_slots_may_be_given_where_the_streams_allow_it(streams: int | None) -> None:
+    pool = SlotPool(3, streams)
+    assert {await pool.take(text) for text in "abc"} == {0, 1, 2}
 
 
 async def test_those_that_wait_are_served_as_slots_come_free() -> None:

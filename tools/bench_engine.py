@@ -115,6 +115,7 @@ def _config(args: argparse.Namespace, folder: Path) -> Config:
         "sample.max_tokens": args.tokens,
         # An answer asked of a lane that ended early is a prompt more to read, which no other client would send.
         "sample.answer_tokens": 0,
+        "engine.streams": 0,  # all lanes at a time, as the other clients have them
         "budget.time_limit_seconds": _AMPLE_SECONDS,
         "budget.ceiling_seconds": _AMPLE_SECONDS,
     }

@@ -47,8 +47,8 @@ class EmbeddedEngine:
     """Serves the GGUF file at `model_path` to `slots` lanes of `context_tokens` each, on `port` (0: any free one).
 
     A server that is not up after `start_seconds` has failed, a stream silent for `stall_seconds` is broken. Lanes
-    beyond the slots wait here for one, as long as it takes. The server appends to `log_path`. It ends with us, whatever
-    ends us.
+    beyond the slots, or beyond `streams` of them, wait here for their turn, as long as it takes. The server appends to
+    `log_path`. It ends with us, whatever ends us.
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class EmbeddedEngine:
         model_path: Path,
         *,
         slots: int,
+        streams: int | None = None,
         context_tokens: int,
         port: int = 0,
         start_seconds: float,
@@ -65,7 +66,7 @@ class EmbeddedEngine:
         self._model_path = model_path
         self._slots = slots
         # The server would let them wait too, but then a lane whose turn has not come would look like a broken one.
-        self._pool = SlotPool(slots)
+        self._pool = SlotPool(slots, streams)
         self._context_tokens = context_tokens
         self._port = port
         self._start_seconds = start_seconds

@@ -25,16 +25,17 @@ class SlotPool:
     """Gives each stream a slot, a lane that goes on the one that knows its text.
 
     A lane whose stream was closed before its end may be running its code: its slot is kept for it, and goes to another
-    only when there is no other.
+    only when there is no other. At most `streams` slots are given at a time.
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, streams: int | None = None) -> None:
+        self._must_idle = count - min(count, streams or count)
         self._idle = dict.fromkeys(range(count), _Idle())  # those that have been idle for longest come first
         self._freed = asyncio.Event()
 
     async def take(self, prompt: str) -> int:
-        """The slot for a stream from this prompt; waits, as long as it takes, until one is idle."""
-        while not self._idle:
+        """The slot for a stream from this prompt; waits, as long as it takes, until one may be given."""
+        while len(self._idle) <= self._must_idle:
             self._freed.clear()
             await self._freed.wait()
         slot = self._choose(prompt)
