@@ -55,6 +55,7 @@ class Lane:
         self._thinking_closed = not runtime.family.think_close
         self._session: Session | None = None
         self._failures = 0
+        self._failed_runs = 0
 
     async def run(self) -> Sample:
         """Generate until the sample ends by itself; one that has no answer then is asked for it.
@@ -196,6 +197,7 @@ class Lane:
             if self._session is None:
                 self._session = await self._runtime.sandbox.session()
             tool_run = await self._session.run(block.code)
+            self._failed_runs += tool_run.status is not ToolStatus.OK  # a sandbox that fails is not the code's fault
         except SandboxError as error:
             tool_run = ToolRun(block.code, f"[Python is not available: {error}]", ToolStatus.KILLED, 0.0)
         self._runtime.observer.tool_ran(self._problem.id, self._index, tool_run)
@@ -260,10 +262,6 @@ class Lane:
         written = (self._trail.tokens or 0) + self._trail.loose // _CHARS_PER_TOKEN if self._trail.tokens else estimate
         in_context = config.engine.context_tokens - written - config.sample.answer_tokens - _NUDGE_TOKENS
         return min(config.sample.max_tokens - self._tokens, in_context)
-
-    @property
-    def _failed_runs(self) -> int:
-        return sum(turn.tool_run is not None and turn.tool_run.status is not ToolStatus.OK for turn in self._turns)
 
     @property
     def _tokens(self) -> int:

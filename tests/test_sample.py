@@ -6,8 +6,9 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from agent.engine.base import Chunk, Prompt, SamplingParams
-from agent.errors import EngineError
+from agent.errors import EngineError, SandboxError
 from agent.sample import Lane, sample_seed
+from agent.sandbox.base import Session
 from agent.types import Sample, SampleEnd, ToolStatus
 from tests.doubles import BREAK, PROBLEM, Recorder, ScriptedEngine, ScriptedSandbox, config_with, runtime
 from tests.virtual_time import run_virtual
@@ -305,6 +306,16 @@ def test_so_many_failed_runs_end_a_sample_and_it_is_not_asked_then(failed_runs: 
     assert (sample.answer, sample.end, sample.forced) == (None, SampleEnd.FAILED_CODE, False)
     assert len(sample.tool_runs) == len(engine.prompts) == failed_runs
     assert sandbox.open_sessions == 0
+
+
+def test_a_sandbox_that_fails_does_not_end_the_sample() -> None:
+    class Dead(ScriptedSandbox):
+        async def session(self) -> Session:
+            raise SandboxError("gone")
+
+    engine = ScriptedEngine(lambda prompt, params: "So \\boxed{7}." if "not available" in prompt else CODE)
+    sample = run_lane(engine, sandbox=Dead(), sample__failed_runs=1)
+    assert (sample.answer, sample.end) == (7, SampleEnd.ANSWERED)
 
 
 def test_runs_that_succeed_do_not_count_as_failed() -> None:
