@@ -70,7 +70,10 @@ class Demo:
 @contextmanager
 def demo_served(directory: Path, engine: ScriptedServer) -> Iterator[Demo]:
     arguments = ("--url", engine.url, "--port", 0, "--run-dir", directory, "--samples", 3, "--time-limit", "60s")
-    process = subprocess.Popen(command(*arguments), stderr=subprocess.PIPE, text=True, cwd=ROOT, env=ENVIRONMENT)
+    whole = ("--set", "sample.printed_answers=false")  # what the model writes behind its code is to be seen
+    process = subprocess.Popen(
+        command(*arguments, *whole), stderr=subprocess.PIPE, text=True, cwd=ROOT, env=ENVIRONMENT
+    )
     assert process.stderr is not None
     served = re.search(r"http://\S+", process.stderr.readline())
     assert served
