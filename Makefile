@@ -6,9 +6,11 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3.14 python
 	"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$name" && break; done)
 INSTALL = -m pip --disable-pip-version-check install --quiet --no-compile
 PIP = .venv/bin/python $(INSTALL) -c tools/constraints.txt
-# On all cores, which pip cannot. Not left to the imports: PYTHONDONTWRITEBYTECODE, as containers set it, would make every
-# process compile all it imports. Packages also hold templates that are no Python, hence no exit status.
+# On all cores, which pip cannot. Packages also hold templates that are no Python, hence no exit status.
 COMPILE = -m compileall -qq -j 0
+
+# Containers like to set it; then every process compiles anew all that has not been compiled before.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: solve test test-vllm check rehearse clean
 

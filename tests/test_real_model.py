@@ -19,7 +19,7 @@ from tests.processes import command_of
 
 ROOT = Path(__file__).parents[1]
 PROBLEMS = "id,problem,answer\na,What is 2+3?,5\nb,What is 10 divided by 2?,5\n"
-SETTINGS = {"sample.max_tokens": 60, "engine.context_tokens": 1024}
+SETTINGS = {"sample.max_tokens": 32, "engine.context_tokens": 1024}
 
 
 def start(model: Path, tmp_path: Path, *arguments: object) -> subprocess.Popen[str]:
@@ -71,7 +71,7 @@ def test_a_real_model_solves_through_the_whole_agent(tiny_model: Path, tmp_path:
 
 
 def test_an_engine_killed_mid_stream_is_restarted_and_the_lanes_go_on(tiny_model: Path, tmp_path: Path) -> None:
-    process = start(tiny_model, tmp_path, "--set=sample.max_tokens=80", "--set=sample.tools=false")
+    process = start(tiny_model, tmp_path, "--set=sample.max_tokens=64", "--set=sample.tools=false")
     engine = engine_of(process)
     wait_for(b'"problem"', tmp_path / "run" / JOURNAL_FILE, process)
     time.sleep(0.5)

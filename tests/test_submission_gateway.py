@@ -235,6 +235,8 @@ def test_a_client_that_never_returns_is_not_waited_for(tmp_path: Path, monkeypat
     assert gateway.answer("a", "text") == 8, "the best vote so far"
     assert gateway.answer("b", "text") == 11
     leave.set()
+    assert gateway._thread is not None
+    gateway._thread.join(20)
     assert gateway.answer("c", "text") == 5
     assert [answered.closed for answered in gateway.answered] == ["stuck", "stuck", "all done"]
 

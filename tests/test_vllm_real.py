@@ -185,8 +185,8 @@ def test_killed_twice_in_mid_problem_every_problem_gets_its_answer(tmp_path: Pat
         "engine.model": f'"{hf_model("qwen2.5-coder-0.5b")}"',
         "engine.port": port,
         "vllm.python": f'"{PYTHON}"',
-        "sample.count": 4,
-        "sample.max_tokens": 200,
+        "sample.count": 3,
+        "sample.max_tokens": 160,
         "stopping.rule": "uncatchable",
         "budget.lanes_per_pace": 0,
     }
