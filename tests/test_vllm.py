@@ -16,9 +16,9 @@ from agent.engine.base import SamplingParams
 from agent.engine.vllm import VllmEngine
 from agent.engine.vllm_command import server_command, steps
 from agent.errors import EngineError, JournalError
-from agent.sample import Lane
+from agent.sample import _PROGRESS_TOKENS, Lane
 from agent.types import Sample, SampleEnd
-from tests.doubles import PROBLEM, ScriptedSandbox, config_with, runtime
+from tests.doubles import PROBLEM, Recorder, ScriptedSandbox, config_with, runtime
 from tests.vllm_doubles import FakeVllm, fake_vllm, plan
 
 LONG = "So π is né 3.14159 and 中文 too. " * 8 + "Thus \\boxed{42}."
@@ -34,20 +34,31 @@ async def read(engine: VllmEngine) -> str:
     return text
 
 
-async def run_lane(fake: FakeVllm, **keys: object) -> Sample:
+async def run_lane(fake: FakeVllm, observer: Recorder | None = None, **keys: object) -> Sample:
     config = config_with(**{"sample__max_tokens": 1_000, **keys})
     await fake.engine.ready()
-    return await Lane(PROBLEM, "PROMPT", 0, runtime(fake.engine, config, sandbox=ScriptedSandbox())).run()
+    setting = runtime(fake.engine, config, sandbox=ScriptedSandbox(), observer=observer)
+    return await Lane(PROBLEM, "PROMPT", 0, setting).run()
+
+
+class Striker(Recorder):
+    """Gives the server a signal each time that its lane has got on, so many times."""
+
+    def __init__(self, fake: FakeVllm, blow: int, times: int) -> None:
+        super().__init__()
+        self._fake, self._blow, self._left = fake, blow, times
+        self._goal = _PROGRESS_TOKENS + 2
+
+    def tokens_received(self, problem_id: str, index: int, tokens: int) -> None:
+        super().tokens_received(problem_id, index, tokens)
+        if self._left and self.tokens >= self._goal:
+            os.kill(self._fake.server, self._blow)
+            self._left, self._goal = self._left - 1, self.tokens + _PROGRESS_TOKENS + 2
 
 
 async def struck(fake: FakeVllm, blow: int, times: int = 1, **keys: object) -> Sample:
     """A lane whose server gets a signal in mid-stream, so many times."""
-    task = asyncio.create_task(run_lane(fake, **keys))
-    for number in range(times):
-        await fake.seen(2 * number + 2)  # a probe at each start, then the lane
-        await asyncio.sleep(0.3)
-        os.kill(fake.server, blow)
-    return await task
+    return await run_lane(fake, Striker(fake, blow, times), **keys)
 
 
 async def test_ready_means_that_a_token_was_completed(tmp_path: Path) -> None:

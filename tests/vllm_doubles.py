@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 from collections.abc import AsyncIterator
@@ -50,14 +49,6 @@ class FakeVllm:
         """Of all processes that were ever started, those that still run."""
         pids = [pid for entry in self.log for pid in entry.get("pids", ())]
         return [pid for pid in pids if lives(pid)]
-
-    async def seen(self, completions: int) -> None:
-        """Return once so many completions were asked for, the probes at the starts included."""
-        for _ in range(3_000):
-            if sum("body" in entry for entry in self.log) >= completions:
-                return
-            await asyncio.sleep(0.01)
-        raise AssertionError(self.log)
 
 
 def plan(folder: Path, **keys: object) -> dict[str, str]:
