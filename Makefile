@@ -1,10 +1,12 @@
-# make solve: watch a small model solve the starter problems.  make test: run every check.
+# make solve: watch a small model solve the starter problems.  make test: run the checks; make test-long: the rest of them.
 # make rehearse: run the Kaggle notebook as Kaggle does, without network.
 # A Python of your own: make solve PYTHON=/path/to/python3.12.  Flags: make solve ARGS="--samples 4".
 
 PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3.14 python3; do \
 	"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$name" && break; done)
 INSTALL = -m pip --disable-pip-version-check install --quiet --no-compile
+# Three files at a time, since much of the time is spent waiting for processes; but not beside the real vLLM.
+PYTEST = .venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore tests/test_vllm_real.py
 PIP = .venv/bin/python $(INSTALL) -c tools/constraints.txt
 # On all cores, which pip cannot. Packages also hold templates that are no Python, hence no exit status.
 COMPILE = -m compileall -qq -j 0
@@ -12,14 +14,17 @@ COMPILE = -m compileall -qq -j 0
 # Containers like to set it; then every process compiles anew all that has not been compiled before.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: solve test test-vllm check rehearse clean
+.PHONY: solve test test-long test-vllm check rehearse clean
 
 solve: .venv/.solve
 	.venv/bin/python -m agent.solve $(ARGS)
 
-# Three files at a time, since much of the time is spent waiting for processes; but not beside the real vLLM.
 test: check
-	.venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore tests/test_vllm_real.py
+	$(PYTEST) -m "not long"
+
+# Soaks, attacks in further jails, a report of full size, the gateway with 160 further seeds.
+test-long: .venv/.test
+	$(PYTEST) -m long
 
 # vLLM's CPU build in an environment of its own (2.3 GB); pip must find torch's CPU wheels.
 test-vllm: .venv/.test .venv-vllm/.done

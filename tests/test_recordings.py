@@ -78,6 +78,7 @@ def test_it_is_packed_small_without_a_name_or_a_time(directory: Path) -> None:
     assert gzip.decompress(packed).endswith(b"\n")
 
 
+@pytest.mark.long
 def test_the_report_takes_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert report.main([*map(str, RECORDINGS[:2]), "--output", str(tmp_path / "report.html")]) == 0
     assert "majority of all samples" in capsys.readouterr().out

@@ -245,9 +245,10 @@ def test_two_runs_side_by_side(browser: Browser, report: Path, tmp_path: Path) -
         assert opened.errors == []
 
 
+@pytest.mark.long
 def test_a_run_of_full_size_opens_quickly(browser: Browser, tmp_path: Path) -> None:
-    """50 problems of 16 samples of 5,000 tokens; `pytest -s` shows what was measured."""
-    run = synthetic_run(tmp_path / "run", problems=50, samples=16, tokens=5_000)
+    """50 problems of 16 samples of 10,000 tokens; `pytest -s` shows what was measured."""
+    run = synthetic_run(tmp_path / "run", problems=50, samples=16, tokens=10_000)
     started = time.perf_counter()
     assert main([str(run)]) == 0
     made = time.perf_counter() - started
@@ -269,6 +270,6 @@ def test_a_run_of_full_size_opens_quickly(browser: Browser, tmp_path: Path) -> N
         f"\n{journal / 1e6:.1f} MB of journal: page of {size / 1e6:.1f} MB made in {made:.1f} s, load event after "
         f"{loaded:.2f} s, transcript of {formulas} formulas after {shown:.2f} s"
     )
-    assert size < 15e6
+    assert size < 30e6
     assert formulas > 50
     assert loaded < 12 and shown < 12  # on a machine that others keep busy

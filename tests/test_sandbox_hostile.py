@@ -111,6 +111,7 @@ def test_as_root_in_a_container() -> None:
     _check(Rights.DOCKER)
 
 
+@pytest.mark.long
 def test_as_root_in_a_container_with_python_in_a_closed_home() -> None:
     _check(Rights.DOCKER_CLOSED, categories=_ESCAPES)
 
@@ -119,6 +120,7 @@ def test_as_a_user() -> None:
     _check(Rights.USER)
 
 
+@pytest.mark.long
 def test_as_root_without_landlock() -> None:
     _check(Rights.ROOT, "--without", "landlock", categories=_ESCAPES)
 

@@ -13,6 +13,7 @@ from tests.jail import Rights
 _SECONDS = 8
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rights", [Rights.ROOT, Rights.DOCKER])
 def test_attacks_leave_no_trace_on_honest_sessions(rights: Rights) -> None:
     if reason := jail.missing():

@@ -81,7 +81,7 @@ def start(config: Any, seed: int, folder: Path) -> Run:
     return Run(gateway, link, chance)
 
 
-@pytest.mark.parametrize("seed", range(200))
+@pytest.mark.parametrize("seed", [*range(40), *(pytest.param(n, marks=pytest.mark.long) for n in range(40, 200))])
 def test_every_problem_is_answered_in_form_and_in_time(
     seed: int, config: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
