@@ -22,7 +22,7 @@ solve: .venv/.solve
 test: check
 	$(PYTEST) -m "not long"
 
-# Soaks, attacks in further jails, a report of full size, the gateway with 160 further seeds.
+# Soaks, attacks in further jails, reports of full size and of the recordings, the gateway with 160 further seeds.
 test-long: .venv/.test
 	$(PYTEST) -m long
 
