@@ -1,4 +1,5 @@
-# make solve: watch a small model solve the starter problems.  make test: run the checks; make test-long: the rest of them.
+# make solve: watch a small model solve the starter problems.  make test: run the tests; make test-long: the longest of
+# them; make check: style and types.
 # make rehearse: run the Kaggle notebook as Kaggle does, without network.
 # A Python of your own: make solve PYTHON=/path/to/python3.12.  Flags: make solve ARGS="--samples 4".
 
@@ -19,7 +20,7 @@ unexport PYTHONDONTWRITEBYTECODE
 solve: .venv/.solve
 	.venv/bin/python -m agent.solve $(ARGS)
 
-test: check
+test: .venv/.test
 	$(PYTEST) -m "not long"
 
 # Soaks, attacks in further jails, reports of full size and of the recordings, the gateway with 160 further seeds.

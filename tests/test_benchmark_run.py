@@ -282,6 +282,7 @@ def test_bad_usage_is_refused_by_name(tmp_path: Path) -> None:
     refused(benchmark("aime2024", "--samples", 0, cwd=tmp_path), "no whole number above 0")
 
 
+@pytest.mark.long
 def test_a_real_model_takes_a_benchmark(tiny_model: Path, tmp_path: Path) -> None:
     data, run = write_set(tmp_path, "gpqa-diamond"), tmp_path / "run"
     settings = ("--set", "sample.max_tokens=16", "--set", "engine.context_tokens=1024")

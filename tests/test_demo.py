@@ -152,6 +152,7 @@ def test_a_question_is_asked_watched_and_answered_with_its_evidence(browser: Bro
         assert path.read_bytes() in {journal.read_bytes() for journal in demo.journals()}
 
 
+@pytest.mark.long
 def test_lanes_are_watched_unfolded_and_stopped(browser: Browser, demo: Demo) -> None:  # noqa: F811
     before = demo.journals()
     with opened(browser, demo) as page:
@@ -179,6 +180,7 @@ def test_lanes_are_watched_unfolded_and_stopped(browser: Browser, demo: Demo) ->
     assert [solution.stop for solution in read_run(journal.parent).solutions] == [StopReason.REQUESTED]
 
 
+@pytest.mark.long
 def test_a_closed_tab_frees_the_engine_and_the_line_moves_on(browser: Browser, demo: Demo) -> None:  # noqa: F811
     with opened(browser, demo, width=390, height=844) as second:
         with opened(browser, demo) as first:
@@ -193,6 +195,7 @@ def test_a_closed_tab_frees_the_engine_and_the_line_moves_on(browser: Browser, d
         assert width <= 390
 
 
+@pytest.mark.long
 def test_an_engine_that_dies_is_told_and_the_next_question_works(browser: Browser, demo: Demo) -> None:  # noqa: F811
     with opened(browser, demo) as page:
         ask(page, "Break it.")

@@ -192,6 +192,7 @@ async def test_warming_leaves_the_slot_of_a_lane_that_runs_its_code_alone(make: 
         assert await evaluated_prompt_tokens(port) - before < 10
 
 
+@pytest.mark.long
 async def test_a_slot_kept_for_a_lane_is_warmed_again_once_its_problem_is_closed(make: Make) -> None:
     port = free_port()
     async with running(make(port=port)) as engine:

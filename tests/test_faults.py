@@ -42,6 +42,7 @@ async def test_a_lane_gets_over_each_fault_without_a_token_lost_or_doubled(tmp_p
     assert bool(sample.turns[0].resumed_at) is (fault is not Fault.SLOW)
 
 
+@pytest.mark.long
 async def test_many_lanes_get_over_many_faults_of_all_kinds(tmp_path: Path) -> None:
     rng = random.Random(7)
     kinds = [fault for fault in Fault if fault is not Fault.SILENCE]

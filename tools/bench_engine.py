@@ -8,6 +8,7 @@ import json
 import math
 import socket
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -167,7 +168,7 @@ async def _round(config: Config, engine: Engine, directory: Path, url: str, devi
     bare = await through_a_bare_client(draw)
     vllm = None
     if config.engine.kind == "vllm":
-        vllm = await through_vllms_client(draw, config.vllm.python or "python", config.engine.model, directory)
+        vllm = await through_vllms_client(draw, config.vllm.python or sys.executable, config.engine.model, directory)
     context = len(draw.prompt) / 4 + config.sample.max_tokens / 2  # about four characters a token of English
     return Round(config.sample.count, agent, bare, vllm, _roofline(config, device, context))
 
