@@ -133,6 +133,7 @@ def big(page: Page) -> str:
     return page.locator(".answer .big").inner_text()
 
 
+@pytest.mark.long
 def test_a_question_is_asked_watched_and_answered_with_its_evidence(browser: Browser, demo: Demo) -> None:  # noqa: F811
     with opened(browser, demo) as page:
         page.get_by_text("How many multiples of 6").first.click()
@@ -208,6 +209,7 @@ def test_an_engine_that_dies_is_told_and_the_next_question_works(browser: Browse
         page.wait_for_function("document.querySelector('.answer .big')?.innerText === '42'")
 
 
+@pytest.mark.long
 def test_an_empty_problem_is_told(browser: Browser, demo: Demo) -> None:  # noqa: F811
     with opened(browser, demo) as page:
         ask(page, " ")

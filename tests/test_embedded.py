@@ -102,6 +102,7 @@ async def evaluated_prompt_tokens(port: int) -> int:
     return int(match[1])
 
 
+@pytest.mark.long
 async def test_lanes_stream_side_by_side_to_their_limit(make: Make) -> None:
     async with running(make()) as engine:
         lanes = await asyncio.gather(*(read(engine, COUNTING, 10, seed) for seed in range(2 * SLOTS)))
@@ -111,6 +112,7 @@ async def test_lanes_stream_side_by_side_to_their_limit(make: Make) -> None:
         assert [chunk.finish for chunk in chunks if chunk.finish] == ["length"]
 
 
+@pytest.mark.long
 async def test_streams_follow_one_another(make: Make) -> None:
     """llama.cpp's server breaks a connection that is used again after a stream; seen in half of the cases."""
     async with running(make()) as engine:
@@ -118,6 +120,7 @@ async def test_streams_follow_one_another(make: Make) -> None:
             assert text_of(await read(engine, COUNTING, 4, seed)).startswith(" 30")
 
 
+@pytest.mark.long
 async def test_lanes_that_wait_for_a_slot_are_not_taken_for_broken(make: Make) -> None:
     """They wait here: in the server's queue they would be silent streams."""
     port = free_port()

@@ -225,6 +225,7 @@ def test_a_lane_that_is_asked_may_be_assumed_to_answer(traces: Path) -> None:
     assert forced(late, "wait-for-all+equal-slice+no-forced-vote") == 0
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not TRACES.is_dir(), reason="the shared recordings are not here")
 def test_the_known_figures_of_the_shared_recordings(capsys: pytest.CaptureFixture[str]) -> None:
     """Margin 3 costs about half of the wall time of waiting for all, the clairvoyant about a third, and no accuracy."""
@@ -236,6 +237,7 @@ def test_the_known_figures_of_the_shared_recordings(capsys: pytest.CaptureFixtur
     assert policies["clairvoyant"]["wall"] == pytest.approx(0.36, abs=0.03)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not TRACES.is_dir(), reason="the shared recordings are not here")
 def test_ours_beats_the_clamp_on_the_shared_recordings(capsys: pytest.CaptureFixture[str]) -> None:
     result = replayed(

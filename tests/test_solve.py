@@ -122,7 +122,11 @@ def start_and_interrupt(arguments: Sequence[object], cwd: Path, journal: Path, h
     return process.returncode, errors
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda how: how.name)
+@pytest.mark.parametrize(
+    "how",
+    [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long), signal.SIGKILL],
+    ids=lambda how: how.name,
+)
 def test_interrupted_and_resumed(problems: Path, tmp_path: Path, how: signal.Signals) -> None:
     run = tmp_path / "run"
     with serving(ScriptedServer(own_number, pause=0.1)) as server:
