@@ -23,7 +23,8 @@ solve: .venv/.solve
 test: .venv/.test
 	$(PYTEST) -m "not long"
 
-# Soaks, attacks in further jails, reports of full size and of the recordings, the gateway with 160 further seeds.
+# Soaks, attacks in further jails, the demo in a browser, reports of full size and of the recordings, further faults, the
+# gateway with 160 further seeds.
 test-long: .venv/.test
 	$(PYTEST) -m long
 

@@ -47,7 +47,8 @@ _OWN: list[dict[str, Any]] = [
         ("udp", "import socket\ns = socket.socket(type=socket.SOCK_DGRAM)\n"
          "s.sendto(b'x', ('127.0.0.1', 50555)); print('SE' + 'NT')", {"notout": ["SENT"]}),
         ("deep_folders", "import os\nwhile True:\n  os.mkdir('d'); os.chdir('d')", {}),
-        ("many_files", "i = 0\nwhile True:\n  open(str(i), 'w').write('x'); i += 1", {}),
+        # Time enough that the limit ends it: what its second leaves behind would end the next cell.
+        ("many_files", "i = 0\nwhile True:\n  open(str(i), 'w').write('x'); i += 1", {"timeout": 4}),
         ("closed_folders", "import os\nos.makedirs('a/b'); os.chmod('a/b', 0); os.chmod('a', 0)", {}),
         ("foreign_mode", "import os\np = '/tmp/canary/file.txt'\nos.chmod(p, 0); os.utime(p)", {}),
         ("truncated", "import os\nos.truncate('/tmp/canary/file.txt', 0)", {}),
