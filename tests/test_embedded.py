@@ -19,12 +19,10 @@ import aiohttp
 import psutil
 import pytest
 
-from agent.engine import embedded_server
 from agent.engine.base import Chunk, SamplingParams
 from agent.engine.embedded import EmbeddedEngine
-from agent.engine.embedded_server import usable_cores
 from agent.errors import EngineError
-from tests.processes import command_of
+from tests.processes import command_of, free_port
 
 ROOT = Path(__file__).parents[1]
 SLOTS = 4
@@ -64,12 +62,6 @@ async def running(engine: EmbeddedEngine) -> AsyncIterator[EmbeddedEngine]:
 def head_of(model: Path, length: int, target: Path) -> Path:
     target.write_bytes(model.read_bytes()[:length])
     return target
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def temporary_files() -> list[Path]:
@@ -302,13 +294,3 @@ async def test_a_server_that_is_not_up_in_time_is_ended(make: Make) -> None:
         await make(start_seconds=0.01).ready()
     assert not servers()
     assert not temporary_files()
-
-
-@pytest.mark.parametrize(("quota", "most"), [("max 100000", 1_000), ("150000 100000", 2), ("100 100000", 1)])
-def test_a_container_s_quota_limits_the_cores(
-    quota: str, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "cpu.max").write_text(f"{quota}\n")
-    unlimited = usable_cores()
-    monkeypatch.setattr(embedded_server, "_CGROUP_QUOTA", tmp_path / "cpu.max")
-    assert 1 <= usable_cores() == min(most, unlimited)

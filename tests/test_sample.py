@@ -6,36 +6,12 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from agent.engine.base import Chunk, Prompt, SamplingParams
-from agent.errors import EngineError, SandboxError
+from agent.errors import EngineError
 from agent.sample import Lane, sample_seed
-from agent.sandbox.base import Session
-from agent.types import Sample, SampleEnd, ToolStatus
-from tests.doubles import BREAK, PROBLEM, Recorder, ScriptedEngine, ScriptedSandbox, config_with, runtime
+from agent.types import SampleEnd, ToolStatus
+from tests.doubles import BREAK, PROBLEM, Recorder, ScriptedEngine, ScriptedSandbox, runtime
+from tests.lanes import CODE, always, asked_for, run_lane, with_code
 from tests.virtual_time import run_virtual
-
-CODE = "Let us compute.\n```python\nprint(6 * 7)\n```"
-
-
-def run_lane(
-    engine: ScriptedEngine,
-    *,
-    sandbox: ScriptedSandbox | None = None,
-    observer: Recorder | None = None,
-    **keys: object,
-) -> Sample:
-    async def main() -> Sample:
-        lane = Lane(PROBLEM, "PROMPT", 3, runtime(engine, config_with(**keys), sandbox=sandbox, observer=observer))
-        return await lane.run()
-
-    return run_virtual(main())
-
-
-def always(text: str) -> ScriptedEngine:
-    return ScriptedEngine(lambda prompt, params: text)
-
-
-def with_code(prompt: str, params: SamplingParams) -> str:
-    return "So it is \\boxed{42}." if "```output\n42\n```" in prompt else CODE + "output\nmade up 17\n```\n \\boxed{17}"
 
 
 def test_a_boxed_answer_ends_the_sample() -> None:
@@ -88,12 +64,6 @@ def test_a_family_whose_turn_opens_with_code_closes_it_and_goes_on_in_prose() ->
     assert (sample.answer, sample.turns[0].text) == (42, "print(6 * 7)\n```")
 
 
-def test_an_unfinished_opening_block_is_closed_before_the_sample_is_asked() -> None:
-    engine = asked_for("7}", "x = 1\n" * 90)
-    run_lane(engine, sample__family="qwen-coder", sample__max_tokens=20)
-    assert engine.prompts[-1].endswith("x =\n```\n\n**Final Answer**\n\n\\boxed{")
-
-
 def test_the_prompts_can_be_rebuilt_from_the_turns() -> None:
     engine = ScriptedEngine(with_code)
     sample = run_lane(engine)
@@ -115,32 +85,6 @@ def test_without_tools_code_is_only_text() -> None:
     sample = run_lane(always(f"{CODE} so \\boxed{{42}}"), sandbox=sandbox, sample__tools=False)
     assert sandbox.cells == []
     assert sample.answer == 42
-
-
-def asked_for(answer: str, before: str) -> ScriptedEngine:
-    return ScriptedEngine(lambda prompt, params: answer if prompt.endswith("\\boxed{") else before)
-
-
-@pytest.mark.parametrize(
-    ("before", "keys", "end"),
-    [
-        ("I do not know.", {}, SampleEnd.NO_ANSWER),
-        ("word " * 700, {"sample__max_tokens": 50}, SampleEnd.TOKEN_LIMIT),
-        (CODE, {"sample__max_rounds": 2}, SampleEnd.ROUND_LIMIT),
-        ("again and again " * 600, {}, SampleEnd.REPEATING),
-        ("word " * 100, {"sample__max_seconds": 30}, SampleEnd.DEADLINE),
-    ],
-)
-def test_a_sample_that_ends_without_an_answer_is_asked_for_it(
-    before: str, keys: dict[str, object], end: SampleEnd
-) -> None:
-    sample = run_lane(asked_for("7}", before), **keys)  # type: ignore[arg-type]
-    assert (sample.answer, sample.end, sample.forced) == (7, end, True)
-
-
-def test_a_forced_answer_that_is_none_is_no_answer() -> None:
-    sample = run_lane(asked_for("unclear}", "I do not know."))
-    assert (sample.answer, sample.end) == (None, SampleEnd.NO_ANSWER)
 
 
 def test_the_token_limit_holds_over_all_turns() -> None:
@@ -173,20 +117,6 @@ def test_an_engine_that_keeps_failing_ends_the_sample_without_a_vote() -> None:
     assert sample.text.startswith("a")
 
 
-def test_a_cancelled_lane_can_still_be_asked() -> None:
-    async def main() -> Sample:
-        lane = Lane(PROBLEM, "PROMPT", 0, runtime(asked_for("42}", "thinking on " * 100)))
-        task = asyncio.create_task(lane.run())
-        await asyncio.sleep(5.5)
-        task.cancel()
-        await asyncio.wait([task])
-        return await lane.ask(SampleEnd.DEADLINE)
-
-    sample = run_virtual(main())
-    assert (sample.answer, sample.end, sample.forced) == (42, SampleEnd.DEADLINE, True)
-    assert sample.turns[0].text == "thinking on thinking on thinking"
-
-
 def test_cancelling_stops_the_engine() -> None:
     engine = always("on " * 100)
 
@@ -206,39 +136,6 @@ def test_seeds_depend_on_run_problem_and_index_alone() -> None:
     assert len(seeds) == 200
     assert all(0 <= seed < 2**31 for seed in seeds)
     assert sample_seed(7, "x", 3) == sample_seed(7, "x", 3)
-
-
-def test_a_box_that_is_open_already_is_filled_and_no_second_one_opened() -> None:
-    engine = ScriptedEngine(lambda prompt, params: "2} ok" if prompt.endswith("\\boxed{4") else "It is \\boxed{4")
-    sample = run_lane(engine, sample__max_tokens=3)
-    assert (sample.answer, sample.forced, sample.text.count("boxed")) == (42, True, 1)
-
-
-def test_thinking_beyond_its_cap_is_closed_and_the_answer_asked_for() -> None:
-    engine = asked_for("7}", "hmm and so on " * 200)
-    keys: dict[str, object] = {"sample__family": "qwq", "sample__max_thinking_tokens": 50}
-    sample = run_lane(engine, **keys)  # type: ignore[arg-type]
-    assert (sample.answer, sample.end, sample.forced) == (7, SampleEnd.TOKEN_LIMIT, True)
-    assert 50 <= sample.turns[0].tokens <= 50 + 64 and "</think>" in engine.prompts[-1]
-
-
-def test_the_cap_on_thinking_does_not_bind_what_follows_it() -> None:
-    engine = always(f"hmm </think> {'word ' * 150}\\boxed{{42}}")
-    sample = run_lane(engine, sample__family="qwq", sample__max_thinking_tokens=50)
-    assert (sample.answer, sample.end, sample.forced) == (42, SampleEnd.ANSWERED, False)
-
-
-def test_probes_ask_beside_the_stream_and_leave_no_trace_in_it() -> None:
-    engine = asked_for("7}", f"{'word ' * 99}so \\boxed{{42}}")
-    sample = run_lane(engine, sample__probe_tokens=30)
-    assert [(probe.tokens, probe.answer) for probe in sample.probes] == [(30, 7), (60, 7), (90, 7)]
-    assert (sample.answer, sample.text.count("boxed"), engine.running) == (42, 1, 0)
-
-
-def test_a_probe_of_a_dead_engine_is_no_probe() -> None:
-    engine = asked_for(f"7 {BREAK}", f"{'word ' * 60}so \\boxed{{42}}")
-    sample = run_lane(engine, sample__probe_tokens=30)
-    assert (sample.probes, sample.answer) == ((), 42)
 
 
 def test_a_stream_that_makes_progress_may_break_any_number_of_times() -> None:
@@ -261,66 +158,6 @@ def test_a_request_that_the_server_refuses_is_not_sent_again() -> None:
     engine = Refusing(lambda prompt, params: "")
     assert run_lane(engine).end is SampleEnd.ENGINE_ERROR
     assert len(engine.prompts) == 1
-
-
-def test_a_printed_integer_is_a_vote_where_that_is_configured() -> None:
-    engine, observer, sandbox = ScriptedEngine(with_code), Recorder(), ScriptedSandbox("42\n")
-    sample = run_lane(engine, sample__printed_answers=True, observer=observer, sandbox=sandbox)
-    assert (sample.answer, sample.end, sample.forced) == (42, SampleEnd.ANSWERED, False)
-    assert len(engine.prompts) == len(sample.turns) == 1
-    assert sample.text.endswith("```output\n42\n```\n") and sandbox.open_sessions == 0
-    assert "".join(text for _, text, _ in observer.texts) == sample.text
-
-
-@pytest.mark.parametrize(
-    ("output", "status"),
-    [
-        ("", ToolStatus.OK),
-        ("42\n43", ToolStatus.OK),
-        ("x = 42", ToolStatus.OK),
-        ("42.0", ToolStatus.OK),
-        ("-42", ToolStatus.OK),
-        ("100000", ToolStatus.OK),
-        ("4" * 1000, ToolStatus.OK),
-        ("42", ToolStatus.ERROR),
-        ("42", ToolStatus.TIMEOUT),
-        ("42", ToolStatus.KILLED),
-    ],
-)
-def test_what_is_no_printed_answer_is_shown_to_the_model(output: str, status: ToolStatus) -> None:
-    engine = ScriptedEngine(lambda prompt, params: "So \\boxed{7}." if "```output" in prompt else CODE)
-    sample = run_lane(engine, sample__printed_answers=True, sandbox=ScriptedSandbox(output, status=status))
-    assert (sample.answer, sample.end, len(engine.prompts)) == (7, SampleEnd.ANSWERED, 2)
-
-
-def test_a_printed_answer_is_reduced_as_the_edition_says() -> None:
-    sandbox = ScriptedSandbox("12345")
-    sample = run_lane(ScriptedEngine(with_code), sample__printed_answers=True, edition="aimo2", sandbox=sandbox)
-    assert sample.answer == 345
-
-
-@pytest.mark.parametrize("failed_runs", [1, 2, 3])
-def test_so_many_failed_runs_end_a_sample_and_it_is_not_asked_then(failed_runs: int) -> None:
-    engine, sandbox = always(CODE), ScriptedSandbox("NameError", status=ToolStatus.ERROR)
-    sample = run_lane(engine, sandbox=sandbox, sample__failed_runs=failed_runs, sample__max_rounds=9)
-    assert (sample.answer, sample.end, sample.forced) == (None, SampleEnd.FAILED_CODE, False)
-    assert len(sample.tool_runs) == len(engine.prompts) == failed_runs
-    assert sandbox.open_sessions == 0
-
-
-def test_a_sandbox_that_fails_does_not_end_the_sample() -> None:
-    class Dead(ScriptedSandbox):
-        async def session(self) -> Session:
-            raise SandboxError("gone")
-
-    engine = ScriptedEngine(lambda prompt, params: "So \\boxed{7}." if "not available" in prompt else CODE)
-    sample = run_lane(engine, sandbox=Dead(), sample__failed_runs=1)
-    assert (sample.answer, sample.end) == (7, SampleEnd.ANSWERED)
-
-
-def test_runs_that_succeed_do_not_count_as_failed() -> None:
-    sample = run_lane(ScriptedEngine(with_code), sample__failed_runs=1)
-    assert (sample.answer, len(sample.tool_runs)) == (42, 1)
 
 
 def test_letters_of_other_scripts_are_counted() -> None:

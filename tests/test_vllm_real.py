@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -28,7 +27,7 @@ from agent.problem_writer import write_problems
 from agent.problems import starter_problems
 from agent.trail import TokenTrail
 from agent.types import SampleEnd
-from tests.processes import command_of
+from tests.processes import command_of, free_port
 
 ROOT = Path(__file__).parents[1]
 PYTHON = ROOT / ".venv-vllm" / "bin" / "python"
@@ -58,12 +57,6 @@ def metric(port: int, name: str, engine: str = "") -> float:
         return 0.0
     label = f'engine="{engine}"' if engine else ""
     return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"vllm:{name}{{") and label in line)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
