@@ -34,7 +34,7 @@ def test_the_page_lies_in_the_run_and_says_what_it_came_to(run: Path, capsys: py
     assert main([str(run)]) == 0
     assert "report.html" in capsys.readouterr().err
     text = words(run / "report.html")
-    for part in ("1 of 2 known", "50% by vote", "25.0 of 50", "edition aimo3", "stops by margin", "closed by all done"):
+    for part in ("1 of 2 known", "50.0% by vote", "25.0 of 50", "edition aimo3", "stops by margin", "closed by all done"):
         assert part in text
     assert {path.name for path in run.iterdir()} == {
         "answers.csv",
@@ -51,7 +51,7 @@ def test_two_runs_are_compared_here(run: Path, tmp_path: Path, monkeypatch: pyte
     assert main([str(run), str(other)]) == 0
     text = words(tmp_path / "report.html")
     assert "Over the 3 problems closed in both runs" in text
-    assert "share right 0.50 1.00 +0.50" in text
+    assert "share right 0.500 1.000 +0.500" in text
     assert "second 4 5 wrong 4 right" in text
 
 

@@ -226,5 +226,5 @@ def _span(found: Interval) -> str:
     return f"{found.low:.1f} to {found.high:.1f}"
 
 
-def _signed(value: float, digits: int = 2) -> str:
+def _signed(value: float, digits: int) -> str:
     return f"{value:+,.{digits}f}"

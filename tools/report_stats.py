@@ -42,6 +42,7 @@ class Difference:
     second: float
     change: Interval
     problems: int
+    digits: int  # behind the point that tell something: three of a share, none of tokens, one of seconds
 
 
 def majority_curve(run: Run) -> list[CurvePoint]:
@@ -118,13 +119,13 @@ def differences(first: Run, second: Run) -> list[Difference]:
     result = []
     if known:
         rights = [[float(problem.outcome is Outcome.RIGHT) for problem in pair] for pair in known]
-        result.append(_difference("share right", rights))
+        result.append(_difference("share right", rights, 3))
         singles = [[single_share(problem) for problem in pair] for pair in known if all(p.counted for p in pair)]
-        result += [_difference("pass@1", singles)] if singles else []
+        result += [_difference("pass@1", singles, 3)] if singles else []
     if pairs:
         solutions = [[p.solution for p in pair if p.solution] for pair in pairs]
-        result.append(_difference("tokens by problem", [[float(s.tokens) for s in two] for two in solutions]))
-        result.append(_difference("seconds by problem", [[s.seconds for s in two] for two in solutions]))
+        result.append(_difference("tokens by problem", [[float(s.tokens) for s in two] for two in solutions], 0))
+        result.append(_difference("seconds by problem", [[s.seconds for s in two] for two in solutions], 1))
     return result
 
 
@@ -178,10 +179,10 @@ def single_share(problem: ProblemRecord) -> float:
     return fmean(problem.verdict(sample) is Verdict.RIGHT for sample in problem.counted)
 
 
-def _difference(name: str, pairs: Sequence[Sequence[float]]) -> Difference:
+def _difference(name: str, pairs: Sequence[Sequence[float]], digits: int) -> Difference:
     firsts, seconds = zip(*pairs, strict=True)
     changes = [second - first for first, second in pairs]
-    return Difference(name, fmean(firsts), fmean(seconds), mean_interval(changes), len(pairs))
+    return Difference(name, fmean(firsts), fmean(seconds), mean_interval(changes), len(pairs), digits)
 
 
 def _subsets(count: int, size: int, rng: np.random.Generator) -> Iterator[Sequence[int]]:
