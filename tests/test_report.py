@@ -34,7 +34,14 @@ def test_the_page_lies_in_the_run_and_says_what_it_came_to(run: Path, capsys: py
     assert main([str(run)]) == 0
     assert "report.html" in capsys.readouterr().err
     text = words(run / "report.html")
-    for part in ("1 of 2 known", "50.0% by vote", "25.0 of 50", "edition aimo3", "stops by margin", "closed by all done"):
+    for part in (
+        "1 of 2 known",
+        "50.0% by vote",
+        "25.0 of 50",
+        "edition aimo3",
+        "stops by margin",
+        "closed by all done",
+    ):
         assert part in text
     assert {path.name for path in run.iterdir()} == {
         "answers.csv",
