@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager, closing, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from agent.config import EngineConfig, VllmConfig, load_config
@@ -22,41 +20,13 @@ from agent.engine.base import Chunk, Prompt, SamplingParams
 from agent.engine.http import HttpEngine
 from agent.engine.vllm_command import ENVIRONMENT, server_command
 from agent.journal import read_run
-from agent.models import fetch_model
 from agent.problem_writer import write_problems
 from agent.problems import starter_problems
 from agent.trail import TokenTrail
-from agent.types import SampleEnd
-from tests.processes import command_of, free_port
+from tests.processes import free_port
+from tests.vllm_installed import PYTHON, QUIET, ROOT, hf_model, metric, needs_vllm
 
-ROOT = Path(__file__).parents[1]
-PYTHON = ROOT / ".venv-vllm" / "bin" / "python"
-# One thread: two of OpenMP's wait for each other where the machine is shared.
-QUIET = {"OMP_NUM_THREADS": "1"}
-
-if not PYTHON.exists() and os.environ.get("AIMO_VLLM") != "required":
-    pytest.skip("no vLLM here: make test-vllm", allow_module_level=True)
-
-
-def hf_model(name: str) -> Path:
-    """A known model as a directory that vLLM reads, converted once for this user."""
-    gguf = fetch_model(name)
-    folder = gguf.with_name(f"{gguf.stem}-hf")
-    if not folder.exists():
-        script = ROOT / "tools" / "gguf_to_hf.py"
-        subprocess.run([PYTHON, script, gguf, folder], check=True, capture_output=True, env=os.environ | QUIET)
-    return folder
-
-
-def metric(port: int, name: str, engine: str = "") -> float:
-    """The value of one of the server's metrics, of one of its engines or of all; 0 while there is no server."""
-    try:
-        with closing(urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5)) as page:
-            lines = page.read().decode().splitlines()
-    except OSError:
-        return 0.0
-    label = f'engine="{engine}"' if engine else ""
-    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"vllm:{name}{{") and label in line)
+pytestmark = needs_vllm
 
 
 @pytest.fixture(scope="module")
@@ -168,61 +138,6 @@ async def test_the_server_itself_ends_a_loop(server: int) -> None:
         chunks = [chunk async for chunk in stream]
     assert [chunk.finish for chunk in chunks if chunk.finish] == ["repetition"]
     assert sum(chunk.tokens for chunk in chunks) < 700
-
-
-def test_killed_twice_in_mid_problem_every_problem_gets_its_answer(tmp_path: Path) -> None:
-    problems = list(starter_problems())[:2]
-    write_problems(problems, tmp_path / "problems.csv")
-    port = free_port()
-    settings = {
-        "engine.model": f'"{hf_model("qwen2.5-coder-0.5b")}"',
-        "engine.port": port,
-        "vllm.python": f'"{PYTHON}"',
-        "sample.count": 3,
-        "sample.max_tokens": 160,
-        "stopping.rule": "uncatchable",
-        "budget.lanes_per_pace": 0,
-    }
-    command = [sys.executable, "-m", "agent.solve", "--profile", "vllm-cpu", "--problems", "problems.csv"]
-    command += ["--run-dir", "run", "--time-limit", "600"]
-    command += [f"--set={key}={value}" for key, value in settings.items()]
-    agent = subprocess.Popen(
-        command, cwd=tmp_path, env={**os.environ, **QUIET, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True
-    )
-    try:
-        for name in ("VLLM::EngineCore", "api_server"):
-            kill_in_mid_problem(agent, port, name)
-        _, errors = agent.communicate(timeout=600)
-    finally:
-        agent.kill()
-    assert agent.returncode == 0, errors
-    record = read_run(tmp_path / "run")
-    assert [solution.problem_id for solution in record.solutions] == [problem.id for problem in problems]
-    assert all(solution.answer is not None for solution in record.solutions)
-    resumed = [(turn, at) for sample in record.samples for turn in sample.turns for at in turn.resumed_at]
-    assert any(0 < at < turn.tokens for turn, at in resumed)
-    assert not any(sample.end is SampleEnd.ENGINE_ERROR for sample in record.samples)
-    assert any(sample.tool_runs for sample in record.samples)
-    assert any(turn.cached_tokens for sample in record.samples for turn in sample.turns)
-    assert errors.count("the vLLM server is up after") == 3
-    assert metric(port, "num_requests_running") == 0  # nothing serves there any more
-
-
-def kill_in_mid_problem(agent: subprocess.Popen[str], port: int, name: str) -> None:
-    """Kill the server's process of that name as soon as lanes have had some tokens from it."""
-    deadline = time.monotonic() + 300
-    while not (metric(port, "generation_tokens_total") > 24 and metric(port, "num_requests_running") > 1):
-        assert agent.poll() is None and time.monotonic() < deadline
-        time.sleep(0.2)
-    family = psutil.Process(agent.pid).children(recursive=True)
-    for process in family:
-        if name in " ".join(command_of(process)) and "guardian" not in " ".join(command_of(process)):
-            process.send_signal(signal.SIGKILL)
-            break
-    else:
-        raise AssertionError(family)
-    while metric(port, "generation_tokens_total"):  # the others of its processes take a moment to follow
-        time.sleep(0.1)
 
 
 def test_problems_in_flight_keep_the_engines_behind_one_url_busy(tmp_path: Path) -> None:
