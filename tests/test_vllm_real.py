@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from agent.config import EngineConfig, VllmConfig, load_config
+from agent.config import EngineConfig, load_config
 from agent.engine.base import Chunk, Prompt, SamplingParams
 from agent.engine.http import HttpEngine
 from agent.engine.vllm_command import ENVIRONMENT, server_command
@@ -41,9 +41,10 @@ def serving(folder: Path, **keys: Any) -> Iterator[int]:
     """A server that is not the agent's own; its port."""
     port = free_port()
     engine = EngineConfig(kind="vllm", model=str(hf_model("smollm2-135m")), context_tokens=1_024)
-    settings = VllmConfig(python=str(PYTHON), gpu="cpu", enforce_eager=True, max_num_seqs=8, **keys)
+    profile = load_config("vllm-cpu").vllm
+    settings = profile.model_copy(update={"python": str(PYTHON), **keys})
     guarded = [sys.executable, "-m", "agent.engine.guardian", *server_command(engine, settings, port)]
-    environment = {**load_config("vllm-cpu").vllm.environment, **ENVIRONMENT, **QUIET, **os.environ}
+    environment = {**profile.environment, **ENVIRONMENT, **QUIET, **os.environ}
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             guarded, stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment | {"PYTHONPATH": str(ROOT)}

@@ -22,7 +22,7 @@ pytestmark = needs_vllm
 
 
 def test_killed_twice_in_mid_problem_every_problem_gets_its_answer(tmp_path: Path) -> None:
-    problems = list(starter_problems())[:2]
+    problems = list(starter_problems())[0:3:2]  # whose code is short
     write_problems(problems, tmp_path / "problems.csv")
     port = free_port()
     settings = {
@@ -30,7 +30,7 @@ def test_killed_twice_in_mid_problem_every_problem_gets_its_answer(tmp_path: Pat
         "engine.port": port,
         "vllm.python": f'"{PYTHON}"',
         "sample.count": 3,
-        "sample.max_tokens": 160,
+        "sample.max_tokens": 110,
         "stopping.rule": "uncatchable",
         "budget.lanes_per_pace": 0,
     }
