@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from agent.config import EngineConfig, load_config
+from agent.config import EngineConfig, load_config, override_config
 from agent.engine.base import Chunk, Prompt, SamplingParams
 from agent.engine.http import HttpEngine
 from agent.engine.vllm_command import ENVIRONMENT, server_command
@@ -23,8 +23,10 @@ from agent.journal import read_run
 from agent.problem_writer import write_problems
 from agent.problems import starter_problems
 from agent.trail import TokenTrail
+from agent.types import Problem
 from tests.processes import free_port
 from tests.vllm_installed import PYTHON, QUIET, ROOT, hf_model, metric, needs_vllm
+from tools.bench_clients import Draw, through_the_agent, through_vllms_client
 
 pytestmark = needs_vllm
 
@@ -139,6 +141,22 @@ async def test_the_server_itself_ends_a_loop(server: int) -> None:
         chunks = [chunk async for chunk in stream]
     assert [chunk.finish for chunk in chunks if chunk.finish] == ["repetition"]
     assert sum(chunk.tokens for chunk in chunks) < 700
+
+
+async def test_vllms_own_benchmark_client_draws_what_the_agent_has_drawn(server: int, tmp_path: Path) -> None:
+    keys: dict[str, object] = {
+        "sample.count": 3,
+        "sample.max_tokens": 8,
+        "sample.answer_tokens": 0,
+        "sample.tools": False,
+    }
+    config = override_config(load_config("vllm-cpu"), keys)
+    problem = Problem("p", "Go on?")
+    async with client(server) as engine:
+        agent, samples = await through_the_agent(config, engine, tmp_path / "run", problem)
+    draw = Draw(config, problem, samples, f"http://127.0.0.1:{server}/v1")
+    vllms = await through_vllms_client(draw, str(PYTHON), str(hf_model("smollm2-135m")), tmp_path)
+    assert vllms.tokens == agent.tokens > 8
 
 
 def test_problems_in_flight_keep_the_engines_behind_one_url_busy(tmp_path: Path) -> None:

@@ -26,8 +26,10 @@ from agent.run import run_problems
 from agent.setup import open_sandbox
 from agent.types import Problem, Sample
 
-# vLLM's `vllm bench serve`, which is no command where the package has another name (the CPU build).
+# vLLM's `vllm bench serve`, which is no command where the package has another name (the CPU build). By that name vLLM
+# knows that it computes on a CPU, and loads what this one can execute: so before the name is changed.
 _VLLM_BENCH = (
+    "from vllm.platforms import current_platform\n"
     "import importlib.metadata as metadata\n"
     "named, find = metadata.packages_distributions()['vllm'][0], metadata.Distribution.from_name\n"
     "metadata.Distribution.from_name = lambda name: find(named if name == 'vllm' else name)\n"
