@@ -74,7 +74,7 @@ async def test_ready_means_that_a_token_was_completed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGSTOP])
 async def test_a_lane_goes_on_from_its_tokens_when_the_server_dies_or_hangs(tmp_path: Path, blow: int) -> None:
-    async with fake_vllm(tmp_path, reply=LONG, pause=0.02, hang_seconds=1.0) as fake:
+    async with fake_vllm(tmp_path, reply=LONG, pause=0.02, hang_seconds=3.0) as fake:
         sample = await struck(fake, blow)
         assert (sample.text, sample.answer, sample.end) == (LONG, 42, SampleEnd.ANSWERED)
         resumed = [entry for entry in fake.log if "body" in entry][-1]
@@ -96,7 +96,7 @@ async def test_killed_more_often_than_a_stream_is_retried_without_progress(tmp_p
 
 
 async def test_a_server_that_falls_silent_is_replaced_in_seconds(tmp_path: Path) -> None:
-    async with fake_vllm(tmp_path, reply=LONG, hang_seconds=0.5, starts=["serve 1", "serve"]) as fake:
+    async with fake_vllm(tmp_path, reply=LONG, hang_seconds=2.0, starts=["serve 1", "serve"]) as fake:
         assert (await run_lane(fake)).text == LONG
         assert [notice for notice in fake.notices if "hangs: 1 streams without a token" in notice]
         assert len(fake.starts) == 2
@@ -175,7 +175,7 @@ async def test_an_interpreter_without_vllm_is_told(tmp_path: Path) -> None:
 @pytest.mark.long
 async def test_lanes_that_wait_for_their_turn_are_not_taken_for_broken(tmp_path: Path) -> None:
     """The server works on one stream; the others are silent for longer than a hang."""
-    async with fake_vllm(tmp_path, reply=LONG, pause=0.03, hang_seconds=1.0, at_a_time=1) as fake:
+    async with fake_vllm(tmp_path, reply=LONG, pause=0.06, hang_seconds=3.0, at_a_time=1) as fake:
         await fake.engine.ready()
         setting = runtime(fake.engine, config_with(sample__max_tokens=1_000), sandbox=ScriptedSandbox())
         samples = await asyncio.gather(*(Lane(PROBLEM, "PROMPT", n, setting).run() for n in range(3)))
