@@ -28,8 +28,8 @@ test: .venv/.test
 test-long: .venv/.test
 	$(PYTEST) -m long
 
-# vLLM's CPU build in an environment of its own (2.3 GB); pip must find torch's CPU wheels. Two files at
-# a time: for most of theirs a server starts, on one core.
+# vLLM's CPU build in an environment of its own (2.3 GB); pip must find torch's CPU wheels. Two
+# files at a time: for most of theirs a server starts, on one core.
 test-vllm: .venv/.test .venv-vllm/.done
 	AIMO_VLLM=required .venv/bin/python -m pytest -n 2 --dist loadfile tests/test_vllm_real*.py
 

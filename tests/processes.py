@@ -1,8 +1,6 @@
-"""Other processes: what they are, where they may listen."""
+"""What other processes are."""
 
 from __future__ import annotations
-
-import socket
 
 import psutil
 
@@ -21,10 +19,3 @@ def lives(pid: int) -> bool:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:  # also one that ends while it is looked at
         return False
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nothing listens at just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

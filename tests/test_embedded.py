@@ -21,8 +21,9 @@ import pytest
 
 from agent.engine.base import Chunk, SamplingParams
 from agent.engine.embedded import EmbeddedEngine
+from agent.engine.process import free_port
 from agent.errors import EngineError
-from tests.processes import command_of, free_port
+from tests.processes import command_of
 
 ROOT = Path(__file__).parents[1]
 SLOTS = 4

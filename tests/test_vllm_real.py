@@ -18,13 +18,13 @@ import pytest
 from agent.config import EngineConfig, load_config, override_config
 from agent.engine.base import Chunk, Prompt, SamplingParams
 from agent.engine.http import HttpEngine
+from agent.engine.process import free_port
 from agent.engine.vllm_command import ENVIRONMENT, server_command
 from agent.journal import read_run
 from agent.problem_writer import write_problems
 from agent.problems import starter_problems
 from agent.trail import TokenTrail
 from agent.types import Problem
-from tests.processes import free_port
 from tests.vllm_installed import PYTHON, QUIET, ROOT, hf_model, metric, needs_vllm
 from tools.bench_clients import Draw, through_the_agent, through_vllms_client
 

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import psutil
 
+from agent.engine.process import free_port
 from agent.journal import read_run
 from agent.problem_writer import write_problems
 from agent.problems import starter_problems
 from agent.types import SampleEnd
-from tests.processes import command_of, free_port
+from tests.processes import command_of
 from tests.vllm_installed import PYTHON, QUIET, ROOT, hf_model, metric, needs_vllm
 
 pytestmark = needs_vllm

@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import json
 import math
-import socket
 import statistics
 import sys
 import tempfile
@@ -27,6 +26,7 @@ from agent.cli import overrides
 from agent.config import Config, load_config, override_config
 from agent.engine.base import Engine
 from agent.engine.http import api_url
+from agent.engine.process import free_port
 from agent.gpus import profile_plan, read_model
 from agent.models import fetch_model
 from agent.setup import open_engine
@@ -120,7 +120,7 @@ def _config(args: argparse.Namespace, folder: Path) -> Config:
         "budget.time_limit_seconds": _AMPLE_SECONDS,
         "budget.ceiling_seconds": _AMPLE_SECONDS,
     }
-    keys |= {"engine.port": _free_port()} if args.url is None else {"engine.url": args.url, "engine.kind": "http"}
+    keys |= {"engine.port": free_port()} if args.url is None else {"engine.url": args.url, "engine.kind": "http"}
     if args.architecture is not None:
         model = write_dummy(args.architecture, args.tokenizer or Path(), folder / args.architecture)
         keys |= {"engine.model": str(model), "vllm.load_format": "dummy"}
@@ -194,9 +194,3 @@ def _device(config: Config) -> Device | None:
         values.sum()
         spans.append(time.perf_counter() - started)
     return replace(DEVICES["H200"], name="cpu", bandwidth=values.nbytes / min(spans), flops=math.inf)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

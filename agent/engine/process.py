@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import signal
+import socket
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -115,3 +116,10 @@ class ServerProcess:
         quoted = errors[:1] or [_STAMP.sub("", line) for line in lines[-_QUOTED_LINES:]]
         cause = " / ".join(line.strip() for line in quoted)[:_LONGEST_QUOTE] or "it wrote nothing"
         return f"{cause} (log: {self._log_path})"
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nothing listens at just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

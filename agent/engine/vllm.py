@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
@@ -13,7 +12,7 @@ from pathlib import Path
 from agent.config import EngineConfig, VllmConfig
 from agent.engine.base import Chunk, Prompt, SamplingParams
 from agent.engine.http import HttpEngine, complete_one_token
-from agent.engine.process import ServerProcess
+from agent.engine.process import ServerProcess, free_port
 from agent.engine.vllm_command import ENVIRONMENT, SERVED_NAME, Step, server_command, steps
 from agent.engine.weights import Preread
 from agent.errors import EngineError
@@ -206,7 +205,7 @@ class VllmEngine:
     async def _start_once(self, step: Step) -> _Server:
         loop = asyncio.get_running_loop()
         began = loop.time()
-        port = self._engine.port or _free_port()
+        port = self._engine.port or free_port()
         process = await ServerProcess.start(
             server_command(self._engine, step.settings, port),
             log_path=self._log_path,
@@ -258,10 +257,3 @@ async def _serving(process: ServerProcess, client: HttpEngine) -> None:
 
 def _short_of_memory(complaint: str) -> bool:
     return any(word.lower() in complaint.lower() for word in _MEMORY_WORDS)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
