@@ -11,7 +11,7 @@ from dataclasses import replace
 from agent.confidence import LogprobMeter
 from agent.drift import DriftCounter
 from agent.engine.base import Chunk, SamplingParams
-from agent.errors import EngineError, SandboxError
+from agent.errors import EngineError, RequestRefusedError, SandboxError
 from agent.fences import CodeBlock
 from agent.probe import Prober
 from agent.prompts import BOX_OPEN, END_OF_TURN, answer_nudge, open_box, opening, tool_output
@@ -131,7 +131,7 @@ class Lane:
                     return await self._read(params, writer)
                 except EngineError as error:
                     self._failures = 1 if writer.tokens - came >= _PROGRESS_TOKENS else self._failures + 1
-                    if error.lasting or self._failures > self._runtime.config.engine.retries:
+                    if isinstance(error, RequestRefusedError) or self._failures > self._runtime.config.engine.retries:
                         raise
                     await self._runtime.engine.ready()
                     writer.resumed()

@@ -61,6 +61,13 @@ class ScriptedEngine:
     async def tokenize(self, text: str) -> list[int] | None:
         return None
 
+    async def count_tokens(self, text: str) -> int | None:
+        return None
+
+    @property
+    def context_tokens(self) -> int | None:
+        return None
+
     async def close(self) -> None:
         pass
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from agent.engine.base import Chunk, Prompt, SamplingParams
-from agent.errors import EngineError
+from agent.errors import RequestRefusedError
 from agent.sample import Lane, sample_seed
 from agent.types import SampleEnd, ToolStatus
 from tests.doubles import BREAK, PROBLEM, Recorder, ScriptedEngine, ScriptedSandbox, runtime
@@ -152,7 +152,7 @@ def test_a_request_that_the_server_refuses_is_not_sent_again() -> None:
     class Refusing(ScriptedEngine):
         async def stream(self, prompt: Prompt, params: SamplingParams) -> AsyncGenerator[Chunk, None]:
             self.prompts.append(str(prompt))
-            raise EngineError("answered 400", lasting=True)
+            raise RequestRefusedError("answered 400")
             yield Chunk("", 0)
 
     engine = Refusing(lambda prompt, params: "")

@@ -53,6 +53,15 @@ class IdleWatch:
         """Pass on."""
         return await self._engine.tokenize(text)
 
+    async def count_tokens(self, text: str) -> int | None:
+        """Pass on."""
+        return await self._engine.count_tokens(text)
+
+    @property
+    def context_tokens(self) -> int | None:
+        """As the engine has it."""
+        return self._engine.context_tokens
+
     async def close(self) -> None:
         """Pass on."""
         await self._engine.close()

@@ -55,7 +55,7 @@ class Engine(Protocol):
     async def ready(self) -> None:
         """Return once prompts can be served, restarting the server if it is ours and has died.
 
-        Raises EngineError if it cannot be reached or brought up.
+        Raises EngineUnavailableError if it does not serve now, RequestRefusedError if it never will as things are.
         """
 
     async def warm(self, prompt: str) -> None:
@@ -67,11 +67,18 @@ class Engine(Protocol):
     def stream(self, prompt: Prompt, params: SamplingParams) -> AsyncGenerator[Chunk, None]:
         """Continue the prompt. Closing the generator makes the server stop computing.
 
-        Raises EngineError, with the text received so far, if the stream breaks off.
+        Raises one of the four kinds of EngineError, with the text received so far.
         """
 
     async def tokenize(self, text: str) -> list[int] | None:
         """The ids of a text that goes on from others; None where prompts are better given as text."""
+
+    async def count_tokens(self, text: str) -> int | None:
+        """How many tokens a text is, by the server's own tokenizer; None where the server does not tell."""
+
+    @property
+    def context_tokens(self) -> int | None:
+        """Tokens that a prompt and its reply may have together, as the server has told; None where it has not."""
 
     @property
     def downtime(self) -> float:

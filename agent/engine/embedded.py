@@ -128,6 +128,15 @@ class EmbeddedEngine:
         """None: llama.cpp's server tells no ids, and finds the common prefix of texts by itself."""
         return None
 
+    async def count_tokens(self, text: str) -> int | None:
+        """How many tokens a text is; None while the server is down."""
+        return await self._server.client.count_tokens(text) if self._server else None
+
+    @property
+    def context_tokens(self) -> int | None:
+        """As configured."""
+        return self._context_tokens
+
     @property
     def downtime(self) -> float:
         """0: a restart takes seconds."""

@@ -16,7 +16,7 @@ import aiohttp
 from agent.engine.base import Chunk, Prompt, SamplingParams
 from agent.engine.wire import chunk as read_chunk
 from agent.engine.wire import events
-from agent.errors import EngineError
+from agent.errors import EngineError, EngineUnavailableError, RequestRefusedError, StreamBrokenError
 
 _CONNECT_SECONDS = 10.0
 _LONGEST_LINE = 1 << 22
@@ -62,12 +62,12 @@ class HttpEngine:
                 listing = await response.json(content_type=None)
                 names = [str(model["id"]) for model in listing["data"]]
         except (*_BROKEN, KeyError, TypeError) as error:
-            raise EngineError(
+            raise EngineUnavailableError(
                 f"no engine answers at {self._base_url}: {_brief(error)}; start a server there or give another --url"
             ) from error
         if self._model is None:
             if not names:
-                raise EngineError(f"the engine at {self._base_url} serves no model; start it with one")
+                raise RequestRefusedError(f"the engine at {self._base_url} serves no model; start it with one")
             self._model = names[0]
         self._vllm = await self._version()
 
@@ -99,11 +99,11 @@ class HttpEngine:
                     received.append(chunk.text)
                     yield chunk
         except _BROKEN as error:
-            raise EngineError(
+            raise StreamBrokenError(
                 f"the stream from {self._base_url} broke: {_brief(error)}", received="".join(received)
             ) from error
         if not finished:
-            raise EngineError(f"the stream from {self._base_url} ended early", received="".join(received))
+            raise StreamBrokenError(f"the stream from {self._base_url} ended early", received="".join(received))
 
     @property
     def downtime(self) -> float:
@@ -133,6 +133,16 @@ class HttpEngine:
                 return [int(token) for token in (await response.json())["tokens"]]
         except (*_BROKEN, KeyError, TypeError):
             return None
+
+    async def count_tokens(self, text: str) -> int | None:
+        """How many tokens a text is; None unless the server tells."""
+        ids = await self.tokenize(text)
+        return None if ids is None else len(ids)
+
+    @property
+    def context_tokens(self) -> int | None:
+        """None: it is not asked for."""
+        return None
 
     async def close(self) -> None:
         """Close all connections."""
@@ -188,8 +198,10 @@ class HttpEngine:
 
     async def _refusal(self, response: aiohttp.ClientResponse) -> EngineError:
         text = (await response.content.read(500)).decode("utf-8", "replace").strip()
-        lasting = 400 <= response.status < 500 and response.status not in _TRY_AGAIN
-        return EngineError(f"the engine at {self._base_url} answered {response.status}: {text}", lasting=lasting)
+        message = f"the engine at {self._base_url} answered {response.status}: {text}"
+        if 400 <= response.status < 500 and response.status not in _TRY_AGAIN:
+            return RequestRefusedError(message)
+        return EngineUnavailableError(message, answered=True)
 
 
 def api_url(url: str) -> str:

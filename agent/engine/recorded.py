@@ -172,6 +172,15 @@ class RecordedEngine:
         """Prompts are text."""
         return None
 
+    async def count_tokens(self, text: str) -> int | None:
+        """As many as the roofline counts."""
+        return len(text) // _CHARS_PER_TOKEN
+
+    @property
+    def context_tokens(self) -> int | None:
+        """None: what was recorded has fitted."""
+        return None
+
     @property
     def downtime(self) -> float:
         """None: it always serves."""

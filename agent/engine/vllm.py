@@ -124,6 +124,15 @@ class VllmEngine:
         """The ids of a text that goes on from others; None while the server is down."""
         return await self._server.client.tokenize(text) if self._server else None
 
+    async def count_tokens(self, text: str) -> int | None:
+        """How many tokens a text is; None while the server is down."""
+        return await self._server.client.count_tokens(text) if self._server else None
+
+    @property
+    def context_tokens(self) -> int | None:
+        """As the server tells."""
+        return self._server.client.context_tokens if self._server else None
+
     async def close(self) -> None:
         """End the server and wait until all its processes are gone. May be called twice."""
         self._closed = True
