@@ -13,8 +13,8 @@ from rich.console import Console
 
 from agent.budget import TimeBank
 from agent.config import Config
-from agent.engine.base import Engine
-from agent.errors import EngineError
+from agent.engine.persistent import PersistentEngine
+from agent.errors import EngineError, RequestRefusedError
 from agent.journal import Journal, read_run
 from agent.models import fetch_model
 from agent.observer import Observer, Observers
@@ -38,16 +38,23 @@ def execute(plan: Plan, *, as_json: bool) -> None:
     recorded all the same.
     """
     console = Console(stderr=True)
-    solutions = run_plan(plan, console)
+    try:
+        solutions = run_plan(plan, console)
+    except RequestRefusedError as error:
+        raise EngineError(f"{error}; fix it and resume with: {plan.resume_command}") from error
     record = read_run(plan.directory)
     if as_json:
         print(json.dumps(summary_json(plan.problems, solutions, record.samples), indent=2))
     else:
         Console().print(render(plan.problems, solutions, record.samples))
         console.print(f"recorded in {plan.directory}", soft_wrap=True, markup=False)
-    failed = sum(solution.stop is StopReason.ENGINE_ERROR for solution in solutions)
+    failed = [solution for solution in solutions if solution.stop is StopReason.ENGINE_ERROR]
     if failed:
-        raise EngineError(f"the engine failed at {failed} problems; mend it and go on with: {plan.resume_command}")
+        cause = next((solution.failure for solution in failed if solution.failure), "see the journal")
+        raise EngineError(
+            f"the engine failed at {len(failed)} of {len(solutions)} problems ({cause}); "
+            f"fix it and resume with: {plan.resume_command}"
+        )
 
 
 def run_plan(plan: Plan, console: Console, *, task: Task | None = None, show: ViewOpener = open_view) -> list[Solution]:
@@ -85,7 +92,7 @@ class Notices:
 
 
 async def _run(
-    plan: Plan, engine: Engine, console: Console, notices: Notices, task: Task | None, show: ViewOpener
+    plan: Plan, engine: PersistentEngine, console: Console, notices: Notices, task: Task | None, show: ViewOpener
 ) -> list[Solution]:
     main = asyncio.current_task()
     loop = asyncio.get_running_loop()
@@ -111,7 +118,7 @@ async def _run(
         )
 
 
-async def start_engine(config: Config, engine: Engine, task: Task) -> None:
+async def start_engine(config: Config, engine: PersistentEngine, task: Task) -> None:
     """Bring the engine up, prepared for the prompts of the task. Raises EngineError if it does not come up."""
-    await engine.ready()
+    await engine.start()
     await engine.warm(task.prefix(FAMILIES[config.sample.family], tools=config.sample.tools))

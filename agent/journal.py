@@ -26,15 +26,13 @@ from agent.config import Config, load_config, save_config
 from agent.errors import InputError, JournalError
 from agent.problem_writer import write_problems
 from agent.problems import load_problems
-from agent.types import Problem, Sample, SampleEnd, Solution, StopReason, ToolRun
+from agent.types import NOT_KEPT, Problem, Sample, Solution, StopReason, ToolRun
 
 CONFIG_FILE = "config.toml"
 PROBLEMS_FILE = "problems.csv"
 JOURNAL_FILE = "journal.jsonl"
 PACKED_JOURNAL_FILE = "journal.jsonl.gz"
 ANSWERS_FILE = "answers.csv"
-
-_OWED_AGAIN = (StopReason.ENGINE_ERROR, StopReason.OUT_OF_TIME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +82,18 @@ class RunRecord:
 
     @property
     def solved(self) -> dict[str, Solution]:
-        """The last solution of each problem, but for those that ended without an answer for want of engine or time."""
+        """The last solution of each problem, but for those that lacked the engine or the time."""
         last = {solution.problem_id: solution for solution in self.solutions}
-        return {
-            id_: solution
-            for id_, solution in last.items()
-            if solution.answer is not None or solution.stop not in _OWED_AGAIN
-        }
+        return {id_: solution for id_, solution in last.items() if not is_owed(solution)}
 
     def samples_of(self, problem_id: str) -> list[Sample]:
         """The samples of a problem that need not be drawn again."""
-        failed = (SampleEnd.ENGINE_ERROR, SampleEnd.CANCELLED)
-        return [s for s in self.samples if s.problem_id == problem_id and s.end not in failed]
+        return [s for s in self.samples if s.problem_id == problem_id and s.end not in NOT_KEPT]
+
+
+def is_owed(solution: Solution) -> bool:
+    """Whether its problem has to be taken up once more: the engine cost it, or there was no time for it."""
+    return solution.stop in (StopReason.ENGINE_ERROR, StopReason.OUT_OF_TIME)
 
 
 def read_run(directory: Path) -> RunRecord:

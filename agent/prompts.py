@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from agent.thinking import thinking_end
 from agent.types import Edition, Problem
 
 END_OF_TURN = "<|im_end|>"
+TURN_ENDS = (END_OF_TURN, "<|im_start|>", "<|endoftext|>")  # nothing that follows one is the model's reply
 CODE_OPEN = "```python\n"
 OUTPUT_HEAD = "\n```output\n"
 OUTPUT_TAIL = "\n```\n"
@@ -156,7 +158,8 @@ def answer_nudge(family: Family, text: str) -> str:
     if open_box(text) is not None:
         return ""
     close_fence = "\n```" if text.count("```") % 2 else ""
-    close_thinking = f"\n{family.think_close}" if family.think_close not in text else ""
+    is_open = family.think_close and thinking_end(text, family.think_close) is None
+    close_thinking = f"\n{family.think_close}" if is_open else ""
     return f"{close_fence}{close_thinking}\n\n**Final Answer**\n\n{BOX_OPEN}"
 
 

@@ -1,27 +1,29 @@
-"""Many problems: grants each its time, solves it, and goes on where an interrupted run stopped."""
+"""Many problems: grants each its time, solves it, and resumes where an interrupted run stopped."""
 
 from __future__ import annotations
 
 import asyncio
 import math
+from collections import Counter, deque
 from collections.abc import Sequence
+from contextlib import suppress
 
 from agent.budget import TimeBank, grant
 from agent.config import Config
-from agent.engine.base import Engine
+from agent.engine.persistent import PersistentEngine
 from agent.journal import RunRecord
 from agent.observer import Observer
 from agent.runtime import Runtime
 from agent.sandbox.base import Sandbox
-from agent.solver import solve_problem
+from agent.solver import Attempt
 from agent.task import Task
-from agent.types import Problem, Solution
+from agent.types import Problem, Sample, Solution, StopReason
 
 
 async def run_problems(
     problems: Sequence[Problem],
     config: Config,
-    engine: Engine,
+    engine: PersistentEngine,
     sandbox: Sandbox,
     observer: Observer,
     bank: TimeBank,
@@ -32,27 +34,67 @@ async def run_problems(
     """Solve the problems within what the bank has left; a solution each, in their order.
 
     They are started in their order, `problems_in_flight` at a time. Problems that an interrupted run (`before`) solved
-    are not solved again; of those that it was at, the samples that had ended are kept.
-    `task` is what is asked, if not for answers of the configured edition.
+    are not solved again; of those that it was at, the samples that had ended are kept. A problem that the engine cost
+    is put back, behind the others. `task` is what is asked, if not for answers of the configured edition.
+
+    Raises RequestRefusedError if the server refuses the run's requests for good.
     """
-    solved = before.solved if before else {}
     runtime = Runtime(config, engine, sandbox, observer, lambda: bank.spent, task)
-    owed = [problem for problem in problems if problem.id not in solved]
-    waiting = list(reversed(owed))
-
-    async def work() -> None:
-        while waiting:
-            rounds = math.ceil(len(waiting) / config.problems_in_flight)
-            problem = waiting.pop()
-            allowance = grant(bank.left, rounds, config, list(solved.values()))
-            prior = before.samples_of(problem.id) if before else []
-            solved[problem.id] = await solve_problem(problem, runtime, allowance, prior)
-
-    workers = [asyncio.create_task(work()) for _ in range(min(config.problems_in_flight, len(owed)))]
+    run = _Run(problems, runtime, bank, before)
+    workers = [asyncio.create_task(run.work()) for _ in range(min(config.problems_in_flight, len(run.waiting)))]
     try:
         await asyncio.gather(*workers)
     finally:
         for worker in workers:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
-    return [solved[problem.id] for problem in problems]
+    return [run.solved[problem.id] for problem in problems]
+
+
+class _Run:
+    """The problems that wait, and the solutions of the others."""
+
+    def __init__(self, problems: Sequence[Problem], runtime: Runtime, bank: TimeBank, before: RunRecord | None) -> None:
+        self._runtime = runtime
+        self._bank = bank
+        self._kept: dict[str, list[Sample]] = {}
+        self._broken: Counter[str] = Counter()  # attempts at which streams kept breaking
+        self.solved = before.solved if before else {}
+        self.waiting = deque(problem for problem in problems if problem.id not in self.solved)
+        if before:
+            self._kept = {problem.id: before.samples_of(problem.id) for problem in self.waiting}
+
+    async def work(self) -> None:
+        """Solve problems until none waits."""
+        config, engine = self._runtime.config, self._runtime.engine
+        while self.waiting:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._bank.left):
+                    await engine.ready()  # no problem pays for the wait
+            if not self.waiting:
+                return  # another worker took the last one meanwhile
+            rounds = math.ceil(len(self.waiting) / config.problems_in_flight)
+            problem = self.waiting.popleft()
+            allowance = grant(self._bank.left, rounds, config, list(self.solved.values()))
+            attempt = Attempt(problem, self._runtime, allowance, self._kept.get(problem.id, ()))
+            solution = await attempt.solve()
+            if attempt.refusal is not None:
+                raise attempt.refusal
+            if self._is_put_back(solution):
+                self._kept[problem.id] = attempt.reusable
+                self.waiting.append(problem)
+            else:
+                self.solved[problem.id] = solution
+
+    def _is_put_back(self, solution: Solution) -> bool:
+        """Whether the engine cost the problem, and another attempt may help.
+
+        One that the engine was away for may be tried again as long as there is time; one at which it broke its streams
+        `retries` times.
+        """
+        if solution.stop is not StopReason.ENGINE_ERROR or self._bank.left <= 0:
+            return False
+        if self._runtime.engine.unavailable:
+            return True
+        self._broken[solution.problem_id] += 1
+        return self._broken[solution.problem_id] <= self._runtime.config.engine.retries

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from agent.config import Config
-from agent.engine.base import Engine
+from agent.engine.persistent import PersistentEngine
 from agent.observer import Observer
 from agent.prompts import FAMILIES, Family
 from agent.sandbox.base import Sandbox
@@ -21,7 +21,7 @@ class Runtime:
     """
 
     config: Config
-    engine: Engine
+    engine: PersistentEngine
     sandbox: Sandbox
     observer: Observer
     clock: Callable[[], float]

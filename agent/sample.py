@@ -1,4 +1,4 @@
-"""One sample: stream -> closed code block -> tool run -> go on -> answer."""
+"""One sample: stream -> closed code block -> tool run -> continue -> answer."""
 
 from __future__ import annotations
 
@@ -10,24 +10,26 @@ from dataclasses import replace
 
 from agent.confidence import LogprobMeter
 from agent.drift import DriftCounter
-from agent.engine.base import Chunk, SamplingParams
-from agent.errors import EngineError, RequestRefusedError, SandboxError
+from agent.engine.base import Chunk
+from agent.errors import AgentError, EngineError, RequestRefusedError, SandboxError
 from agent.fences import CodeBlock
+from agent.fitting import ContextFitter
+from agent.outages import OutageCounter
 from agent.probe import Prober
-from agent.prompts import BOX_OPEN, END_OF_TURN, answer_nudge, open_box, opening, tool_output
+from agent.prompts import BOX_OPEN, TURN_ENDS, answer_nudge, open_box, opening
 from agent.runtime import Runtime
 from agent.sandbox.base import Session
-from agent.task import vote
-from agent.trail import TokenTrail
+from agent.task import finished_answer, thinking_answer, vote
+from agent.telling import TextTeller
+from agent.thinking import TurnEndScanner, thinking_end
+from agent.transcript import Transcript
 from agent.turn import TurnWriter
-from agent.types import Probe, Problem, Sample, SampleEnd, ToolRun, ToolStatus, Turn
+from agent.types import Probe, Problem, Sample, SampleEnd, ToolRun, ToolStatus
 
-_CHARS_PER_TOKEN = 3  # of text whose ids are not known; on the low side, because digits are a token each
-_NUDGE_TOKENS = 16  # what asks for the answer
 _THINKING_SLACK = 64  # for a server that closes the thinking by itself
-_PROGRESS_TOKENS = 16  # a stream that has brought so many before it broke does not count as another failure in a row
 _INTEGER = re.compile(r"-?\d{1,18}")
 _ENDS = {"length": SampleEnd.TOKEN_LIMIT, "repetition": SampleEnd.REPEATING}
+_LAST_RUN = "\n[no more Python from here on: finish without it]"
 
 
 def sample_seed(run_seed: int, problem_id: str, index: int) -> int:
@@ -37,116 +39,139 @@ def sample_seed(run_seed: int, problem_id: str, index: int) -> int:
 
 
 class Lane:
-    """A running sample: what it has written so far, and how it goes on."""
+    """A running sample: what it has written so far, and how it continues.
+
+    `refusal` is set where the server refused a request for good.
+    """
 
     def __init__(self, problem: Problem, prompt: str, index: int, runtime: Runtime) -> None:
         self._problem = problem
-        self._prompt = prompt
         self._index = index
         self._runtime = runtime
         self._seed = sample_seed(runtime.config.seed, problem.id, index)
         self._started = runtime.clock()
-        self._turns: list[Turn] = []
-        self._writer: TurnWriter | None = None
-        self._trail = TokenTrail()
+        self._transcript = Transcript(prompt, runtime.engine)
+        self._fitter = ContextFitter(self._transcript, runtime, self._seed)
+        self._outages = OutageCounter(runtime.engine, runtime.config.engine.retries)
+        self._turn_ends = TurnEndScanner(TURN_ENDS)
+        self._teller = TextTeller(runtime.observer, problem.id, index)
         self._logprobs = LogprobMeter()
         self._drift = DriftCounter()
         self._prober = Prober(runtime.config.sample.probe_tokens, self._probe)
-        self._thinking_closed = not runtime.family.think_close
+        self._thinks = bool(runtime.family.think_close)  # its thinking is open
+        self._turn_thinks = self._thinks  # and was when the turn began
         self._session: Session | None = None
-        self._failures = 0
         self._failed_runs = 0
+        self._answer: int | None = None
+        self._result: Sample | None = None  # what it came to, once that is known
+        self.refusal: RequestRefusedError | None = None
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that it has generated."""
+        return self._transcript.tokens
 
     async def run(self) -> Sample:
         """Generate until the sample ends by itself; one that has no answer then is asked for it.
 
-        May be cancelled at any moment; `ask` or `cut` then give the sample.
+        May be cancelled at any moment; `ask` or `cut` then give the sample. Whatever fails in it is told in the
+        sample, but for what the run itself has to know (AgentError).
         """
         try:
-            async with asyncio.timeout(self._runtime.config.sample.max_seconds):
-                end = await self._generate()
-        except TimeoutError:
-            end = SampleEnd.DEADLINE
-        except EngineError:
-            return self.cut(SampleEnd.ENGINE_ERROR)
-        finally:
-            await self._prober.close()
-            await self._close_session()
-        if end is SampleEnd.ANSWERED:
-            return self._sample(end, self._own_answer(), forced=False)
-        return self.cut(end) if end is SampleEnd.FAILED_CODE else await self.ask(end)
+            end = await self._generate_in_time()
+        except Exception as error:  # noqa: BLE001  # one lane is not worth the run
+            return self._failed(error)
+        return self.cut(end) if end in (SampleEnd.ANSWERED, SampleEnd.FAILED_CODE) else await self.ask(end)
 
     async def ask(self, end: SampleEnd) -> Sample:
         """Force an answer out of the unfinished sample: close its thinking, open the box, read what is put in."""
-        if not self._runtime.config.sample.answer_tokens:
+        if self._result is not None or not self._runtime.config.sample.answer_tokens:
             return self.cut(end)
-        nudge, boxed = self._nudge()
-        self._insert(nudge)
         mean, tail = self._logprobs.mean, self._logprobs.tail_mean
         try:
-            await self._write_turn(self._answer_params(), tools=False)
-        except EngineError:
-            return self.cut(SampleEnd.ENGINE_ERROR)
-        answer = vote(self._runtime.task, boxed + self._turns[-1].text)
+            nudge, boxed = self._nudge()
+            self._insert(nudge)
+            self._thinks = False
+            await self._write_turn(tools=False, asking=True)
+        except Exception as error:  # noqa: BLE001
+            return self._failed(error)
+        answer = vote(self._runtime.task, boxed + self._transcript.turns[-1].text)
         return replace(self._sample(end, answer, forced=True), mean_logprob=mean, tail_logprob=tail)
 
-    def cut(self, end: SampleEnd) -> Sample:
-        """The sample as it stands, without a vote."""
-        return self._sample(end, None, forced=False)
+    def cut(self, end: SampleEnd, failure: str = "") -> Sample:
+        """The sample as it stands: with its answer if that was known already, else without a vote."""
+        return self._result or replace(self._sample(end, None), failure=failure)
 
-    def _own_answer(self) -> int | None:
-        last = self._turns[-1]
-        return vote(self._runtime.task, last.text) if last.tool_run is None else self._printed(last.tool_run)
+    def _failed(self, error: Exception) -> Sample:
+        if isinstance(error, RequestRefusedError):
+            self.refusal = error
+        if isinstance(error, EngineError):
+            return self.cut(SampleEnd.ENGINE_ERROR, str(error))
+        if isinstance(error, AgentError) and not isinstance(error, SandboxError):
+            raise error
+        return self.cut(SampleEnd.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
+
+    async def _generate_in_time(self) -> SampleEnd:
+        try:
+            async with asyncio.timeout(self._runtime.config.sample.max_seconds):
+                end = await self._generate()
+            if end is SampleEnd.ANSWERED:
+                self._result = self._sample(end, self._answer)  # it is kept, even if the lane is cancelled now
+            return end
+        except TimeoutError:
+            return SampleEnd.DEADLINE
+        finally:
+            await self._prober.close()
+            await self._close_session()
 
     async def _generate(self) -> SampleEnd:
         limits = self._runtime.config.sample
         rounds = 0
-        while (room := self._room()) > 0:
-            outcome = await self._write_turn(self._params(room), tools=limits.tools)
+        while True:
+            tools = limits.tools and rounds < limits.max_rounds
+            outcome = await self._write_turn(tools=tools)
             if isinstance(outcome, SampleEnd):
                 return outcome
-            if rounds == limits.max_rounds:
-                return SampleEnd.ROUND_LIMIT
             rounds += 1
-            tool_run = await self._run_code(outcome)
-            if limits.printed_answers and self._printed(tool_run) is not None:
+            tool_run = await self._run_code(outcome, last=rounds == limits.max_rounds)
+            self._answer = self._printed(tool_run) if limits.printed_answers else None
+            if self._answer is not None:
                 return SampleEnd.ANSWERED
             if limits.failed_runs and self._failed_runs >= limits.failed_runs:
                 return SampleEnd.FAILED_CODE
-        return SampleEnd.TOKEN_LIMIT
 
-    async def _write_turn(self, params: SamplingParams, *, tools: bool) -> CodeBlock | SampleEnd:
+    async def _write_turn(self, *, tools: bool, asking: bool = False) -> CodeBlock | SampleEnd:
         """Generate one turn: up to a closed code block, or to the sample's end.
 
-        A stream that breaks is taken up again from the tokens that had come, as often as the configuration allows
-        without progress between.
+        A stream that breaks is resumed from the tokens that had come.
         """
-        before = "" if self._turns else opening(self._runtime.family, tools=tools)
-        writer = self._writer = TurnWriter(tools=tools, before=before)
+        before = "" if self._transcript.turns else opening(self._runtime.family, tools=tools)
+        writer = self._transcript.writer = TurnWriter(tools=tools, before=before)
+        self._turn_ends = TurnEndScanner(TURN_ENDS)
+        self._turn_thinks = self._thinks
         started = self._runtime.clock()
         try:
             while True:
                 came = writer.tokens
                 try:
-                    return await self._read(params, writer)
+                    return await self._read(writer, asking=asking)
                 except EngineError as error:
-                    self._failures = 1 if writer.tokens - came >= _PROGRESS_TOKENS else self._failures + 1
-                    if isinstance(error, RequestRefusedError) or self._failures > self._runtime.config.engine.retries:
-                        raise
-                    await self._runtime.engine.ready()
+                    if self._fitter.learn(error):
+                        continue
+                    await self._outages.overcome(error, writer.tokens - came)
                     writer.resumed()
         finally:
-            self._writer = None
-            self._turns.append(writer.turn(self._runtime.clock() - started))
+            self._teller.end_turn(writer.text)
+            self._transcript.end_turn(writer, self._runtime.clock() - started)
 
-    async def _read(self, params: SamplingParams, writer: TurnWriter) -> CodeBlock | SampleEnd:
-        """Read one stream into the writer, going on behind what it already holds."""
-        engine = self._runtime.engine
-        prompt = await self._trail.prompt(self._prompt + self._text, engine.tokenize)
-        params = replace(params, max_tokens=max(1, params.max_tokens - writer.tokens))
+    async def _read(self, writer: TurnWriter, *, asking: bool) -> CodeBlock | SampleEnd:
+        """Read one stream into the writer, continuing what it already holds."""
+        request = await (self._fitter.for_answer(writer) if asking else self._fitter.next(thinks=self._thinks))
+        if request is None:
+            return SampleEnd.TOKEN_LIMIT
         length, finish = len(writer.text), ""
         try:
-            async with aclosing(engine.stream(prompt, params)) as chunks:
+            async with aclosing(self._runtime.engine.stream(*request)) as chunks:
                 async for chunk in chunks:
                     length += len(chunk.text)
                     finish = chunk.finish or finish
@@ -154,37 +179,58 @@ class Lane:
                     if outcome is not None:
                         return outcome
         finally:
-            self._trail.end(length - len(writer.text))
-        if finish in _ENDS:
-            return _ENDS[finish]
-        answered = self._runtime.task.read(writer.text) is not None
-        return SampleEnd.ANSWERED if answered else SampleEnd.NO_ANSWER
+            self._transcript.trail.end(max(0, length - len(writer.text)))
+        return _ENDS.get(finish) or self._finished(writer)
 
     def _take(self, chunk: Chunk, writer: TurnWriter) -> CodeBlock | SampleEnd | None:
         """Take one chunk; returns what ends the turn here, if anything does."""
         self._runtime.observer.tokens_received(self._problem.id, self._index, chunk.tokens)
-        self._trail.add(chunk)
+        self._transcript.trail.add(chunk)
         self._logprobs.feed(chunk.logprobs)
         self._drift.feed(chunk.text)
-        before = writer.length
+        turn_end = self._turn_ends.feed(chunk.text)
         outcome = writer.write(chunk)
-        self._tell(chunk.text[: writer.length - before], inserted=False)
-        tokens = self._tokens
-        self._prober.tokens_came(tokens)
-        if outcome is None and not self._thinking_closed and 0 < self._thinking_cap <= tokens:
-            self._thinking_closed = self._runtime.family.think_close in self._text
-            return None if self._thinking_closed else SampleEnd.TOKEN_LIMIT
+        if turn_end is not None and turn_end < writer.length:
+            writer.truncate(turn_end)
+            return self._finished(writer)
+        if outcome is None:
+            self._teller.grow(chunk.text, self._turn_ends.held)
+            self._prober.tokens_came(self.tokens)
+            outcome = self._watch_thinking(chunk, writer)
         return outcome
+
+    def _finished(self, writer: TurnWriter) -> SampleEnd:
+        """How a turn ends that the model ended by itself."""
+        close = self._runtime.family.think_close if self._turn_thinks else ""
+        answer = finished_answer(self._runtime.task, writer.text, close)
+        self._answer = answer if isinstance(answer, int) else None
+        return SampleEnd.NO_ANSWER if answer is None else SampleEnd.ANSWERED
+
+    def _watch_thinking(self, chunk: Chunk, writer: TurnWriter) -> SampleEnd | None:
+        """End the sample where its thinking closes on an answer, or is longer than it may be."""
+        if not self._thinks:
+            return None
+        config, close = self._runtime.config.sample, self._runtime.family.think_close
+        if close in writer.tail(len(chunk.text) + len(close)):
+            text = writer.text
+            end = thinking_end(text, close)
+            self._thinks = end is None
+            if end is not None and config.answer_at_think_close:
+                answer = thinking_answer(self._runtime.task, text[:end])
+                self._answer = answer if isinstance(answer, int) else None
+                return None if answer is None else SampleEnd.ANSWERED
+        too_long = 0 < config.max_thinking_tokens <= self.tokens - _THINKING_SLACK
+        return SampleEnd.TOKEN_LIMIT if too_long and self._thinks else None
 
     async def _probe(self, tokens: int) -> Probe | None:
         """Ask the running sample for its present belief, beside its stream; None if the engine fails."""
         started = self._runtime.clock()
-        engine = self._runtime.engine
         nudge, boxed = self._nudge()
-        prompt = await self._trail.peek(self._prompt + self._text, nudge, engine.tokenize)
+        prompt = await self._transcript.request_with(nudge)
+        params = self._fitter.answer_params(self._runtime.config.sample.answer_tokens)
         pieces = [boxed]
         try:
-            async with aclosing(engine.stream(prompt, self._answer_params())) as chunks:
+            async with aclosing(self._runtime.engine.stream(prompt, params)) as chunks:
                 async for chunk in chunks:
                     pieces.append(chunk.text)
         except EngineError:
@@ -192,7 +238,7 @@ class Lane:
         answer = vote(self._runtime.task, "".join(pieces))
         return Probe(tokens, answer, self._runtime.clock() - started)
 
-    async def _run_code(self, block: CodeBlock) -> ToolRun:
+    async def _run_code(self, block: CodeBlock, *, last: bool) -> ToolRun:
         try:
             if self._session is None:
                 self._session = await self._runtime.sandbox.session()
@@ -201,7 +247,7 @@ class Lane:
         except SandboxError as error:
             tool_run = ToolRun(block.code, f"[Python is not available: {error}]", ToolStatus.KILLED, 0.0)
         self._runtime.observer.tool_ran(self._problem.id, self._index, tool_run)
-        self._insert(tool_output(tool_run.output), tool_run)
+        self._insert(await self._fitter.output(tool_run.output + (_LAST_RUN if last else "")), tool_run)
         return tool_run
 
     def _printed(self, tool_run: ToolRun) -> int | None:
@@ -212,73 +258,21 @@ class Lane:
 
     def _insert(self, text: str, tool_run: ToolRun | None = None) -> None:
         """Write `text` behind the last turn."""
-        last = self._turns.pop() if self._turns else Turn("", 0, 0.0)
-        self._turns.append(replace(last, inserted=last.inserted + text, tool_run=tool_run or last.tool_run))
-        self._trail.append(text)
-        self._tell(text, inserted=True)
-
-    def _tell(self, text: str, *, inserted: bool) -> None:
-        if text:
-            self._runtime.observer.text_written(self._problem.id, self._index, text, inserted=inserted)
+        self._transcript.insert(text, tool_run)
+        self._teller.insert(text)
 
     def _nudge(self) -> tuple[str, str]:
-        """What asks for the answer now, and the box that the reply goes on with."""
+        """What asks for the answer now, and the box that the reply continues."""
         config = self._runtime.config
-        written = opening(self._runtime.family, tools=config.sample.tools) + self._text
+        written = opening(self._runtime.family, tools=config.sample.tools) + self._transcript.text
         return answer_nudge(self._runtime.family, written), BOX_OPEN + (open_box(written) or "")
 
-    def _params(self, max_tokens: int) -> SamplingParams:
-        sampling = self._runtime.config.sampling
-        thinking = max(0, self._runtime.config.sample.max_thinking_tokens - self._tokens)
-        return SamplingParams(
-            max_tokens=max_tokens,
-            temperature=sampling.temperature,
-            top_p=sampling.top_p,
-            top_k=sampling.top_k,
-            min_p=sampling.min_p,
-            presence_penalty=sampling.presence_penalty,
-            seed=self._seed + len(self._turns) if sampling.seeded else None,
-            thinking_tokens=thinking if thinking and not self._thinking_closed else None,
-        )
-
-    def _answer_params(self) -> SamplingParams:
-        config = self._runtime.config
-        seed = self._seed if config.sampling.seeded else None  # greedy, but a recording is found by it
-        return SamplingParams(
-            max_tokens=config.sample.answer_tokens, temperature=0.0, seed=seed, stop=("\n", END_OF_TURN)
-        )
-
-    @property
-    def _thinking_cap(self) -> int:
-        """Tokens at which open thinking is closed, a little after the server would have; 0 for none."""
-        cap = self._runtime.config.sample.max_thinking_tokens
-        return cap + _THINKING_SLACK if cap else 0
-
-    def _room(self) -> int:
-        """Tokens that the next turn may have, under the sample's limit and the context's."""
-        config = self._runtime.config
-        inserted = sum(len(turn.inserted) for turn in self._turns)
-        estimate = (len(self._prompt) + inserted) // _CHARS_PER_TOKEN + self._tokens
-        written = (self._trail.tokens or 0) + self._trail.loose // _CHARS_PER_TOKEN if self._trail.tokens else estimate
-        in_context = config.engine.context_tokens - written - config.sample.answer_tokens - _NUDGE_TOKENS
-        return min(config.sample.max_tokens - self._tokens, in_context)
-
-    @property
-    def _tokens(self) -> int:
-        return sum(turn.tokens for turn in self._turns) + (self._writer.tokens if self._writer else 0)
-
-    @property
-    def _text(self) -> str:
-        """All that has been written behind the prompt, the turn that is being written included."""
-        written = "".join(turn.text + turn.inserted for turn in self._turns)
-        return written + (self._writer.text if self._writer else "")
-
-    def _sample(self, end: SampleEnd, answer: int | None, *, forced: bool) -> Sample:
+    def _sample(self, end: SampleEnd, answer: int | None, *, forced: bool = False) -> Sample:
         return Sample(
             problem_id=self._problem.id,
             index=self._index,
             seed=self._seed,
-            turns=tuple(self._turns),
+            turns=tuple(self._transcript.turns),
             answer=answer,
             end=end,
             forced=forced,

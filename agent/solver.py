@@ -6,12 +6,12 @@ import asyncio
 import math
 from collections.abc import Sequence
 
-from agent.errors import EngineError
+from agent.errors import EngineError, RequestRefusedError
 from agent.policy.progress import Progress, Verdict
 from agent.runtime import Runtime
 from agent.sample import Lane
 from agent.stopping import judge
-from agent.types import Allowance, Problem, Sample, SampleEnd, Solution, StopReason, Tally
+from agent.types import NOT_KEPT, Allowance, Problem, Sample, SampleEnd, Solution, StopReason, Tally
 from agent.vote import largest_weight, tally
 
 # The vote is not settled: ask for more.
@@ -27,16 +27,17 @@ async def solve_problem(
     *,
     wanted_now: asyncio.Event | None = None,
 ) -> Solution:
-    """Solve one problem within its allowance.
+    """Solve one problem within its allowance, in a single `Attempt`."""
+    return await Attempt(problem, runtime, allowance, prior).solve(wanted_now)
 
-    `prior` are samples of it that an interrupted run had finished: they vote, and are not drawn again. Never takes
-    longer than the allowance, with its extension if the engine was down; an engine that fails is told in the solution,
-    not raised. When `wanted_now` is set, the problem is closed as at its deadline.
+
+class Attempt:
+    """One try at a problem, within an allowance.
+
+    `prior` are samples of it that an earlier try had finished: they vote, and are not drawn again. `refusal` is set
+    where the server refused all requests for good.
     """
-    return await _Attempt(problem, runtime, allowance, prior).solve(wanted_now or asyncio.Event())
 
-
-class _Attempt:
     def __init__(self, problem: Problem, runtime: Runtime, allowance: Allowance, prior: Sequence[Sample]) -> None:
         self._problem = problem
         self._runtime = runtime
@@ -44,18 +45,32 @@ class _Attempt:
         self._started = runtime.clock()
         self._downtime = runtime.engine.downtime  # before this problem
         self._samples = list(prior)
+        self._prior = len(prior)
+        self._failure = ""  # of the engine
         config = runtime.config
         self._prompt = runtime.task.prompt(runtime.family, problem, tools=config.sample.tools)
         done = {sample.index for sample in prior}
         lanes = config.sample.count if allowance.lanes is None else allowance.lanes
         missing = [index for index in range(config.sample.count) if index not in done]
-        self._missing = missing[: max(0, lanes - len(done))]
+        self._batch = max(0, lanes - len(done))  # samples that are started at a time
+        self._missing, self._spare = missing[: self._batch], missing[self._batch :]
         self._running: dict[asyncio.Task[Sample], Lane] = {}
+        self.refusal: RequestRefusedError | None = None
 
-    async def solve(self, wanted_now: asyncio.Event) -> Solution:
+    @property
+    def reusable(self) -> list[Sample]:
+        """The samples that another attempt need not draw again."""
+        return [sample for sample in self._samples if sample.end not in NOT_KEPT]
+
+    async def solve(self, wanted_now: asyncio.Event | None = None) -> Solution:
+        """Solve the problem; an engine that fails is told in the solution, not raised.
+
+        Never takes longer than the allowance, with its extension if the engine was down. When `wanted_now` is set, the
+        problem is closed as at its deadline.
+        """
         self._runtime.observer.problem_started(self._problem, self._prompt, self._allowance.seconds, len(self._missing))
         try:
-            stop = await self._sample_until_wanted(wanted_now)
+            stop = await self._sample_until_wanted(wanted_now or asyncio.Event())
             if stop in _ASK_AFTER:
                 await self._ask_unfinished()
             else:
@@ -81,7 +96,8 @@ class _Attempt:
     async def _sample_until_settled(self) -> StopReason:
         left = self._left(self._allowance.reasoning_seconds)
         if left <= 0:
-            return StopReason.OUT_OF_TIME
+            self._failure = self._runtime.engine.unavailable  # for which the time has gone
+            return StopReason.ENGINE_ERROR if self._failure else StopReason.OUT_OF_TIME
         while left > 0:  # more than once if the engine was down meanwhile
             try:
                 async with asyncio.timeout(left):
@@ -89,7 +105,8 @@ class _Attempt:
                     return await self._sample()
             except TimeoutError:
                 left = self._left(self._allowance.reasoning_seconds)
-            except EngineError:
+            except EngineError as error:
+                self._fail(error)
                 return StopReason.ENGINE_ERROR
         return StopReason.DEADLINE
 
@@ -104,16 +121,30 @@ class _Attempt:
             self._running[asyncio.create_task(lane.run())] = lane
 
     async def _sample(self) -> StopReason:
-        while (verdict := self._verdict()).stop is None:
+        while True:
+            verdict = self._verdict()
+            if verdict.stop is StopReason.ALL_DONE and self._undecided() and self._spare:
+                self._missing, self._spare = self._spare[: self._batch], self._spare[self._batch :]
+                await self._start()
+            elif verdict.stop is not None:
+                return verdict.stop
             done, _ = await asyncio.wait(
                 self._running, timeout=self._until(verdict), return_when=asyncio.FIRST_COMPLETED
             )
             for task in done:
-                del self._running[task]
+                lane = self._running.pop(task)
                 self._end(task.result())
-        if verdict.stop is StopReason.ALL_DONE and all(s.end is SampleEnd.ENGINE_ERROR for s in self._samples):
-            return StopReason.ENGINE_ERROR
-        return verdict.stop
+                self._refused(lane)
+
+    def _undecided(self) -> bool:
+        """Whether nobody leads."""
+        return self._tally().lead == 0
+
+    def _refused(self, lane: Lane) -> None:
+        """Raise what a lane was refused for, where no lane of the problem got a token: all will be refused."""
+        drawn = [*self._samples[self._prior :], *self._running.values()]
+        if lane.refusal is not None and not any(each.tokens for each in drawn):
+            raise lane.refusal
 
     def _verdict(self) -> Verdict:
         config = self._runtime.config
@@ -146,11 +177,12 @@ class _Attempt:
             self._running = {asyncio.create_task(lane.ask(SampleEnd.DEADLINE)): lane for lane in lanes}
             await asyncio.wait(self._running, timeout=max(0.0, min(reserve, self._left(self._allowance.seconds))))
             lanes = await self._halt()
-        self._cut(lanes, SampleEnd.DEADLINE)
+        away = self._runtime.engine.unavailable
+        self._cut(lanes, SampleEnd.ENGINE_ERROR if away else SampleEnd.DEADLINE, away)
 
-    def _cut(self, lanes: Sequence[Lane], end: SampleEnd) -> None:
+    def _cut(self, lanes: Sequence[Lane], end: SampleEnd, failure: str = "") -> None:
         for lane in lanes:
-            self._end(lane.cut(end))
+            self._end(lane.cut(end, failure))
 
     async def _halt(self) -> list[Lane]:
         """Cancel what runs and wait until it has ended. What finished all the same counts; returns the other lanes."""
@@ -168,7 +200,22 @@ class _Attempt:
 
     def _end(self, sample: Sample) -> None:
         self._samples.append(sample)
+        if sample.end is SampleEnd.ENGINE_ERROR:
+            self._failure = sample.failure
         self._runtime.observer.sample_ended(sample)
+
+    def _fail(self, error: EngineError) -> None:
+        self._failure = str(error)
+        if isinstance(error, RequestRefusedError):
+            self.refusal = error
+
+    def _engine_cost_most(self) -> bool:
+        """Whether most samples were lost to the engine: what the others say is not the problem's solution."""
+        if not self._samples:
+            self._failure = self._failure or self._runtime.engine.unavailable
+            return bool(self._failure)
+        lost = sum(sample.end is SampleEnd.ENGINE_ERROR for sample in self._samples)
+        return 2 * lost > len(self._samples)
 
     def _tally(self) -> Tally:
         return tally(self._samples, self._runtime.config.voting)
@@ -180,6 +227,8 @@ class _Attempt:
 
     def _solution(self, stop: StopReason) -> Solution:
         votes = self._tally()
+        if self._engine_cost_most():
+            stop = StopReason.ENGINE_ERROR
         return Solution(
             problem_id=self._problem.id,
             answer=votes.leader.answer if votes.leader else None,
@@ -193,4 +242,5 @@ class _Attempt:
             allowance=self._allowance.seconds,
             at=self._runtime.clock(),
             first_vote=self._first_vote(),
+            failure=self._failure if stop is StopReason.ENGINE_ERROR else "",
         )

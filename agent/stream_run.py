@@ -9,10 +9,10 @@ from dataclasses import replace
 from agent.budget import TimeBank, grant
 from agent.config import Config
 from agent.runtime import Runtime
-from agent.solver import solve_problem
+from agent.solver import Attempt
 from agent.types import Allowance, Problem, Sample, Solution, StopReason
 
-_PAUSE_SECONDS = 5.0  # before a dead engine is asked again
+_PAUSE_SECONDS = 5.0  # before another attempt
 
 
 def next_allowance(
@@ -31,18 +31,21 @@ def next_allowance(
 async def solve_persistently(
     problem: Problem, runtime: Runtime, allowance: Allowance, prior: Sequence[Sample] = ()
 ) -> Solution:
-    """Solve a problem; where the engine fails and nothing was voted, try again in what is left of the allowance.
+    """Solve a problem; where the engine cost most of its samples, try again in what is left of the allowance.
 
-    As often as `engine.retries` says. `prior` are samples that an interrupted worker had finished.
+    `prior` are samples that an interrupted worker had finished.
     """
     until = runtime.clock() + allowance.seconds
-    for _ in range(runtime.config.engine.retries):
-        solution = await solve_problem(problem, runtime, allowance, prior)
-        if solution.stop is not StopReason.ENGINE_ERROR or solution.answer is not None:
+    while True:
+        attempt = Attempt(problem, runtime, allowance, prior)
+        solution = await attempt.solve()
+        if solution.stop is not StopReason.ENGINE_ERROR or attempt.refusal is not None:
             return solution
         await asyncio.sleep(max(0.0, min(_PAUSE_SECONDS, until - runtime.clock())))
-        allowance = _within(allowance, max(0.0, until - runtime.clock()))
-    return await solve_problem(problem, runtime, allowance, prior)
+        left = until - runtime.clock()
+        if left <= 0:
+            return solution
+        prior, allowance = attempt.reusable, _within(allowance, left)
 
 
 def _within(allowance: Allowance, seconds: float) -> Allowance:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from agent.answers import extract_answer
 from agent.prompts import Family, build_prompt, prompt_prefix
+from agent.thinking import has_box, near_its_end, thinking_end
 from agent.types import Edition, Problem
 
 
@@ -40,6 +41,28 @@ class CompetitionTask:
     def read(self, text: str) -> int | None:
         """The integer in the last box, if the edition allows it."""
         return extract_answer(text, self.edition)
+
+
+def finished_answer(task: Task, text: str, think_close: str) -> int | str | None:
+    """The answer of a reply that has ended by itself; `think_close` ends its thinking ("" where it does not think).
+
+    What stands behind the thinking counts. Where no box stands there, one that stands near the end of the thinking
+    does. None while the thinking is open: a box in it may be a guess that is dropped later.
+    """
+    if not think_close:
+        return task.read(text)
+    end = thinking_end(text, think_close)
+    if end is None:
+        return None
+    behind = text[end + len(think_close) :]
+    answer = task.read(behind)
+    return answer if answer is not None or has_box(behind) else thinking_answer(task, text[:end])
+
+
+def thinking_answer(task: Task, thinking: str) -> int | str | None:
+    """The answer that a closed thinking ends with."""
+    tail = near_its_end(thinking)
+    return task.read(tail) if tail else None
 
 
 def vote(task: Task, text: str) -> int | None:

@@ -48,9 +48,9 @@ class TokenTrail:
         return None if self._ids is None else len(self._ids)
 
     @property
-    def loose(self) -> int:
-        """Characters that have no ids yet."""
-        return len(self._loose)
+    def loose(self) -> str:
+        """The text at the end that has no ids yet."""
+        return self._loose
 
     def add(self, chunk: Chunk) -> None:
         """Take the next chunk of the stream; the first one brings the ids of its prompt."""

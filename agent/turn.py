@@ -47,6 +47,22 @@ class TurnWriter:
             return block
         return SampleEnd.REPEATING if self._guard.feed(chunk.text) else None
 
+    def truncate(self, length: int) -> None:
+        """Keep so many characters of the text: what follows is no part of the turn."""
+        self._pieces = [self.text[:length]]
+        self.length = length
+
+    def tail(self, length: int) -> str:
+        """The last characters of the text, `length` at least where there are so many."""
+        pieces: list[str] = []
+        missing = length
+        for piece in reversed(self._pieces):
+            pieces.append(piece)
+            missing -= len(piece)
+            if missing <= 0:
+                break
+        return "".join(reversed(pieces))
+
     def resumed(self) -> None:
         """The stream broke and is taken up again behind what has come."""
         self._resumed_at += (self.tokens,)

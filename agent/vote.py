@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from agent.config import VotingConfig
-from agent.types import Sample, Tally, Vote
+from agent.types import Sample, SampleEnd, Tally, Vote
 
 _LAST_INTEGER = re.compile(r"(?<![\d.])-?\d{1,18}(?!\d|\.\d)(?=\D*$)")
 
@@ -33,8 +33,12 @@ def tally(samples: Iterable[Sample], voting: VotingConfig) -> Tally:
 
 
 def sample_weight(sample: Sample, voting: VotingConfig) -> float:
-    """Weight of one sample's vote: 1, or `forced_weight` if it was asked for, plus the bonuses that it has earned."""
-    weight = voting.forced_weight if sample.forced else 1.0
+    """Weight of one sample's vote: 1, or `forced_weight` if it was forced, plus the bonuses that it has earned.
+
+    A sample that had ended by itself and only lacked the box weighs 1.
+    """
+    unfinished = sample.forced and sample.end is not SampleEnd.NO_ANSWER
+    weight = voting.forced_weight if unfinished else 1.0
     if voting.code_bonus and code_agrees(sample):
         weight += voting.code_bonus
     return weight + voting.confidence_bonus * confidence(sample)

@@ -20,7 +20,7 @@ from rich.console import Console
 
 from agent.budget import TimeBank
 from agent.config import Config, load_config
-from agent.engine.base import Engine
+from agent.engine.persistent import PersistentEngine
 from agent.errors import AgentError, EngineError
 from agent.journal import RunRecord
 from agent.models import fetch_model
@@ -46,7 +46,7 @@ class Worker:
     """
 
     config: Config
-    engine: Engine
+    engine: PersistentEngine
     sandbox: Sandbox
     bank: TimeBank
     recorder: RunRecorder
@@ -63,7 +63,7 @@ class Worker:
 
     async def _start(self) -> None:
         try:
-            await self.engine.ready()
+            await self.engine.start()
             sample = self.config.sample
             await self.engine.warm(prompt_prefix(self._runtime().family, self.config.rules, tools=sample.tools))
         except EngineError as error:

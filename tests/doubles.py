@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from agent.config import Config, load_config
 from agent.engine.base import Chunk, Engine, Prompt, SamplingParams
-from agent.errors import EngineError
+from agent.engine.persistent import PersistentEngine
+from agent.errors import EngineUnavailableError, StreamBrokenError
 from agent.observer import Observer
 from agent.runtime import Runtime
 from agent.sandbox.base import Session
@@ -30,11 +31,10 @@ class ScriptedEngine:
     running: int = 0
     restarts: int = 0
     down: bool = False
-    downtime: float = 0.0
 
     async def ready(self) -> None:
         if self.down:
-            raise EngineError("the engine is down")
+            raise EngineUnavailableError("the engine is down")
         self.restarts += 1
 
     async def warm(self, prompt: str) -> None:
@@ -51,8 +51,10 @@ class ScriptedEngine:
             words = self.reply(prompt, params).split(" ")
             for count, word in enumerate(words[: params.max_tokens]):
                 await asyncio.sleep(self.seconds)
+                if self.down:
+                    raise EngineUnavailableError("the engine went down", received=" ".join(words[:count]))
                 if word.startswith(BREAK):
-                    raise EngineError("broken", received=" ".join(words[:count]))
+                    raise StreamBrokenError("broken", received=" ".join(words[:count]))
                 yield Chunk(word if count == 0 else f" {word}", 1)
             yield Chunk("", 0, "length" if len(words) > params.max_tokens else "stop")
         finally:
@@ -156,7 +158,7 @@ def config_with(**keys: object) -> Config:
 
 
 def runtime(
-    engine: Engine,
+    engine: Engine | PersistentEngine,
     config: Config | None = None,
     *,
     sandbox: ScriptedSandbox | None = None,
@@ -165,7 +167,7 @@ def runtime(
     """A runtime on the running loop's clock."""
     return Runtime(
         config or config_with(),
-        engine,
+        engine if isinstance(engine, PersistentEngine) else PersistentEngine(engine),
         sandbox or ScriptedSandbox(),
         observer or Recorder(),
         asyncio.get_running_loop().time,

@@ -12,7 +12,7 @@ from typing import Any
 from agent.budget import TimeBank
 from agent.config import Config
 from agent.engine.base import Chunk, Prompt, SamplingParams
-from agent.errors import EngineError, JournalError, SandboxError
+from agent.errors import EngineUnavailableError, JournalError, SandboxError, StreamBrokenError
 from agent.sandbox.base import Session
 from submission.link import LinkError, Message
 from submission.recording import RunRecorder
@@ -33,13 +33,13 @@ class FailingEngine(ScriptedEngine):
     async def ready(self) -> None:
         await asyncio.sleep(1.0)
         if self.fault == "engine dead":
-            raise EngineError("the engine is dead")
+            raise EngineUnavailableError("the engine is dead")
 
     async def stream(self, prompt: Prompt, params: SamplingParams) -> AsyncGenerator[Chunk, None]:
         assert isinstance(prompt, str)
         if self.fault == "engine breaks":
             yield Chunk("Let me", 2)
-            raise EngineError("broken off", received="Let me")
+            raise StreamBrokenError("broken off", received="Let me")
         if self.fault == "endless":
             await asyncio.sleep(1e6)
         await asyncio.sleep(self.chance.uniform(1, 20))

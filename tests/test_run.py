@@ -8,6 +8,7 @@ import pytest
 from agent.budget import TimeBank
 from agent.config import Config
 from agent.engine.base import SamplingParams
+from agent.engine.persistent import PersistentEngine
 from agent.errors import JournalError
 from agent.journal import Journal, RunRecord, create_run, read_run
 from agent.observer import Observer
@@ -36,7 +37,9 @@ def run(
         clock = asyncio.get_running_loop().time
         bank = TimeBank(config.time_limit_seconds, clock, spent=before.spent if before else 0)
         async with asyncio.timeout(stop_after):
-            solutions = await run_problems(PROBLEMS, config, engine, ScriptedSandbox(), observer, bank, before=before)
+            solutions = await run_problems(
+                PROBLEMS, config, PersistentEngine(engine), ScriptedSandbox(), observer, bank, before=before
+            )
         return solutions, bank.spent
 
     return run_virtual(main())

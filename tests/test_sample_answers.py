@@ -26,7 +26,7 @@ def test_an_unfinished_opening_block_is_closed_before_the_sample_is_asked() -> N
     [
         ("I do not know.", {}, SampleEnd.NO_ANSWER),
         ("word " * 700, {"sample__max_tokens": 50}, SampleEnd.TOKEN_LIMIT),
-        (CODE, {"sample__max_rounds": 2}, SampleEnd.ROUND_LIMIT),
+        (CODE, {"sample__max_rounds": 2}, SampleEnd.NO_ANSWER),
         ("again and again " * 600, {}, SampleEnd.REPEATING),
         ("word " * 100, {"sample__max_seconds": 30}, SampleEnd.DEADLINE),
     ],

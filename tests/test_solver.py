@@ -124,8 +124,9 @@ def test_no_allowance_means_out_of_time_and_costs_nothing() -> None:
 
 
 def test_an_engine_that_is_down_is_told_not_raised() -> None:
-    solution, _ = solve(ScriptedEngine(lanes(words(10, 42)), down=True), sample__count=1)
-    assert (solution.answer, solution.stop) == (None, StopReason.ENGINE_ERROR)
+    solution, when = solve(ScriptedEngine(lanes(words(10, 42)), down=True), sample__count=1)
+    assert (solution.answer, solution.stop, solution.failure) == (None, StopReason.ENGINE_ERROR, "the engine is down")
+    assert when <= AMPLE.seconds
 
 
 def test_all_lanes_failing_is_an_engine_error() -> None:
@@ -203,20 +204,19 @@ def test_whatever_the_lanes_do_the_allowance_holds_and_every_sample_is_told_once
 
 @pytest.mark.parametrize(("extension", "ends"), [(0.0, 100), (30.0, 130), (500.0, 150)])
 def test_time_in_which_the_engine_was_down_is_given_back(extension: float, ends: float) -> None:
-    """The engine is down for 50 s of the problem's 100."""
+    """The engine is down for 50 s of the problem's 100; it is asked again within half a minute of its return."""
 
     async def main() -> tuple[Solution, float]:
         engine = ScriptedEngine(lanes(words(900, 42)))
-        engine.downtime = 7.0  # before this problem: no business of it
         setting = runtime(engine, config_with(sample__count=1))
         loop = asyncio.get_running_loop()
-        for second in range(1, 51):
-            loop.call_at(20 + second, setattr, engine, "downtime", 7.0 + second)
+        loop.call_at(20, setattr, engine, "down", True)
+        loop.call_at(70, setattr, engine, "down", False)
         return await solve_problem(PROBLEM, setting, Allowance(100, 90, extension)), setting.clock()
 
     solution, at = run_virtual(main())
     assert solution.stop is StopReason.DEADLINE and solution.answer == 7
-    assert ends - 10 <= at <= ends
+    assert ends - 10 <= at <= ends + 30 and at <= 100 + extension
 
 
 def test_an_answer_wanted_now_is_that_of_the_votes_so_far_and_of_the_lanes_that_are_asked() -> None:

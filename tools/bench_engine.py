@@ -24,8 +24,8 @@ from rich.table import Table
 from agent.capacity import DEVICES, Device
 from agent.cli import overrides
 from agent.config import Config, load_config, override_config
-from agent.engine.base import Engine
 from agent.engine.http import api_url
+from agent.engine.persistent import PersistentEngine
 from agent.engine.process import free_port
 from agent.gpus import profile_plan, read_model
 from agent.models import fetch_model
@@ -137,13 +137,13 @@ def _with_lanes(config: Config, lanes: int) -> Config:
 
 
 async def _measure(
-    config: Config, engine: Engine, folder: Path, lanes: Sequence[int], repeats: int, console: Console
+    config: Config, engine: PersistentEngine, folder: Path, lanes: Sequence[int], repeats: int, console: Console
 ) -> tuple[list[Round], float | None]:
     """All rounds. One before those of each number of lanes, which is not counted, fills the prompt cache."""
     url = api_url(config.engine.url or f"http://127.0.0.1:{config.engine.port}")
     device = await asyncio.to_thread(_device, config)
     try:
-        await engine.ready()
+        await engine.start()
         rounds = []
         for count in lanes:
             for number in track(range(repeats + 1), f"{count} lanes", console=console):
@@ -154,14 +154,14 @@ async def _measure(
         if config.engine.kind == "vllm" and config.vllm.load_format != "dummy":
             tools = override_config(_with_lanes(config, lanes[-1]), {"sample.tools": True})
             watch = IdleWatch(engine, url)
-            await through_the_agent(tools, watch, folder / "tools", Problem("tools", _TOOL_PROMPT))
+            await through_the_agent(tools, PersistentEngine(watch), folder / "tools", Problem("tools", _TOOL_PROMPT))
             idle = watch.idle_share
         return rounds, idle
     finally:
         await engine.close()
 
 
-async def _round(config: Config, engine: Engine, directory: Path, url: str, device: Device | None) -> Round:
+async def _round(config: Config, engine: PersistentEngine, directory: Path, url: str, device: Device | None) -> Round:
     problem = Problem("bench", _PROMPT)
     agent, samples = await through_the_agent(config, engine, directory, problem)
     draw = Draw(config, problem, samples, url)

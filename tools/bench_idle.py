@@ -32,11 +32,6 @@ class IdleWatch:
         """Share of the looks with a stream open in which the server computed nothing."""
         return self._idle / max(1, self._looks)
 
-    @property
-    def downtime(self) -> float:
-        """As the engine has it."""
-        return self._engine.downtime
-
     async def ready(self) -> None:
         """Pass on."""
         await self._engine.ready()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from agent.budget import grant
 from agent.config import Config
-from agent.engine.base import Engine
+from agent.engine.persistent import PersistentEngine
 from agent.errors import AgentError, InputError
 from agent.journal import JOURNAL_FILE, Journal, create_run
 from agent.observer import Observers
@@ -39,7 +39,7 @@ class Desk:
     """
 
     def __init__(
-        self, config: Config, engine: Engine, sandbox: Sandbox, directory: Path, clock: Callable[[], float]
+        self, config: Config, engine: PersistentEngine, sandbox: Sandbox, directory: Path, clock: Callable[[], float]
     ) -> None:
         self.config = config
         self.directory = directory
@@ -121,7 +121,7 @@ class Desk:
     async def _solve(self, question: Question) -> None:
         try:
             async with self._turn:
-                await self._engine.ready()  # of one that has died since: it is told before anything is recorded
+                await self._engine.start()  # of one that has died since: it is told before anything is recorded
                 await self._record(question)
         except AgentError as error:
             question.failure = str(error)

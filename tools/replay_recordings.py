@@ -18,6 +18,7 @@ from agent.prompts import FAMILIES, opening
 from agent.types import Problem, Sample, SampleEnd, ToolRun
 
 LARGEST_ANSWER = 99_999  # that the edition of a replay allows; other answers get a number of their own below it
+_TRACE_FAMILY = "qwq"  # trace files tell answers and lengths alone, of models that think
 _ASKING_SECONDS = 10.0  # what the profiles keep for it
 
 _LAST_FINISH = {SampleEnd.ANSWERED: "stop", SampleEnd.NO_ANSWER: "stop"}
@@ -42,7 +43,7 @@ class Recording:
 
     name: str
     problems: tuple[RecordedProblem, ...]
-    family: str = "qwq"
+    family: str = _TRACE_FAMILY
     tool_runs: dict[str, ToolRun] = field(default_factory=dict)
     answer_reserve: float = 0.0
     printed_answers: bool = False
@@ -102,7 +103,7 @@ def _problem(row: dict[str, Any], asked_from: float) -> RecordedProblem:
         if tokens < 1:
             raise ValueError(f"a sample of {tokens} tokens")
         answer = None if sample.get("truncated") else _code(sample.get("answer"), codes)
-        text = "" if answer is None else f"\\boxed{{{answer}}}"
+        text = "" if answer is None else f"{FAMILIES[_TRACE_FAMILY].think_close}\\boxed{{{answer}}}"
         finish = "length" if sample.get("truncated") else "stop"
         asked = "" if answer is None else f"{answer}}}"
         lanes.append(RecordedLane((RecordedTurn(text, tokens, finish),), asked, asked_from * tokens))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from agent.budget import TimeBank
 from agent.config import Config, load_config
+from agent.engine.persistent import PersistentEngine
 from agent.engine.recorded import RecordedEngine, RecordedLane
 from agent.engine.roofline import Hardware
 from agent.run import run_problems
@@ -163,7 +164,7 @@ def play_run(
         for _, problem, drawn in run
         for place, lane in enumerate(drawn)
     }
-    engine = RecordedEngine(lanes, setting.hardware)
+    engine = PersistentEngine(RecordedEngine(lanes, setting.hardware))
     collector = Collector({})
     sandbox = RecordedSandbox(recording.tool_runs)
 
@@ -191,7 +192,7 @@ def play_problem(
     async def main() -> Solution:
         runtime = Runtime(
             config,
-            RecordedEngine(lanes, setting.hardware),
+            PersistentEngine(RecordedEngine(lanes, setting.hardware)),
             RecordedSandbox(recording.tool_runs),
             collector,
             asyncio.get_running_loop().time,

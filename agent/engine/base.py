@@ -80,9 +80,5 @@ class Engine(Protocol):
     def context_tokens(self) -> int | None:
         """Tokens that a prompt and its reply may have together, as the server has told; None where it has not."""
 
-    @property
-    def downtime(self) -> float:
-        """Seconds in which it could not serve, since it was first ready; lanes get them back."""
-
     async def close(self) -> None:
         """Free what the engine holds and end its server if it is ours. May be called twice."""

@@ -173,18 +173,13 @@ class RecordedEngine:
         return None
 
     async def count_tokens(self, text: str) -> int | None:
-        """As many as the roofline counts."""
+        """As many as the roofline counts; what was not recorded as text is not in it."""
         return len(text) // _CHARS_PER_TOKEN
 
     @property
     def context_tokens(self) -> int | None:
         """None: what was recorded has fitted."""
         return None
-
-    @property
-    def downtime(self) -> float:
-        """None: it always serves."""
-        return 0.0
 
     async def close(self) -> None:
         """Nothing to free."""

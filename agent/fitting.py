@@ -1,0 +1,108 @@
+"""Fits the requests of a sample, and what is written into it, into the context of the server."""
+
+from __future__ import annotations
+
+import math
+
+from agent.engine.base import Prompt, SamplingParams
+from agent.errors import ContextExceededError, EngineError
+from agent.prompts import TURN_ENDS, tool_output
+from agent.runtime import Runtime
+from agent.transcript import Transcript, most_tokens
+from agent.turn import TurnWriter
+
+_INSERTED_TOKENS = 32  # kept for what asks for the answer, or frames an output
+_MOST_LESSONS = 8  # requests that the server finds too long, until the sample is taken to be at its end
+_CUT_MARK = "\n[... cut to fit the context ...]\n"
+
+Request = tuple[Prompt, SamplingParams]
+
+
+class ContextFitter:
+    """Works out what a sample may still ask for: prompt and reply together never exceed the context.
+
+    The context is the configured one, or the server's if that is smaller; lengths are the server's own counts where it
+    tells them. Some of it is always kept for the forced answer.
+    """
+
+    def __init__(self, transcript: Transcript, runtime: Runtime, seed: int) -> None:
+        self._transcript = transcript
+        self._runtime = runtime
+        self._seed = seed
+        self._limit = math.inf  # learned from refusals
+        self._lessons = 0
+        self._asked_for = 0  # tokens of the last request, the reply included
+
+    async def next(self, *, thinks: bool) -> Request | None:
+        """The request for the next turn, or for the rest of it; None where there is no room for it."""
+        config = self._runtime.config
+        prompt = await self._transcript.request()
+        length = await self._transcript.length()
+        room = min(config.sample.max_tokens - self._transcript.tokens, self._room(length))
+        if room < 1:
+            return None
+        self._asked_for = length + room
+        return prompt, self._params(room, thinks=thinks)
+
+    async def for_answer(self, writer: TurnWriter) -> Request | None:
+        """The request for a forced answer; where the context is full, the middle of the prompt gives way to it."""
+        tokens = self._runtime.config.sample.answer_tokens - writer.tokens
+        room = int(self._context - tokens)
+        if tokens < 1 or room < 1 or self._lessons > _MOST_LESSONS:
+            return None
+        prompt = await self._transcript.request()
+        length = await self._transcript.length()
+        if length > room:
+            prompt, length = await self._transcript.shorten(prompt, room), room
+        self._asked_for = length + tokens
+        return prompt, self.answer_params(tokens)
+
+    async def output(self, text: str) -> str:
+        """What is inserted for an output: at most half of the room that is left, its middle cut out if it is longer."""
+        inserted = tool_output(text)
+        room = max(0, self._room(await self._transcript.length()) // 2)
+        if most_tokens(inserted) <= room or await self._transcript.count(inserted) <= room:
+            return inserted
+        return tool_output(await self._transcript.cut_middle(text, room - _INSERTED_TOKENS // 2, _CUT_MARK))
+
+    def learn(self, error: EngineError) -> bool:
+        """Whether the error says that a request was too long; the next one then is shorter."""
+        if not isinstance(error, ContextExceededError):
+            return False
+        self._lessons += 1
+        named = min(self._context, error.context_tokens or math.inf)
+        # A request that should have fitted has been counted too low.
+        self._limit = named if self._asked_for > named else self._asked_for * 7 // 8
+        return True
+
+    def answer_params(self, tokens: int) -> SamplingParams:
+        """How a forced answer is drawn: greedily, to the end of its line."""
+        seed = self._seed if self._runtime.config.sampling.seeded else None  # a recording is found by it
+        return SamplingParams(max_tokens=tokens, temperature=0.0, seed=seed, stop=("\n", *TURN_ENDS))
+
+    @property
+    def _context(self) -> float:
+        server = self._runtime.engine.context_tokens or math.inf
+        return min(self._runtime.config.engine.context_tokens, server, self._limit)
+
+    def _room(self, length: int) -> int:
+        """Tokens that may follow so many, with the forced answer's kept."""
+        if self._lessons > _MOST_LESSONS:
+            return 0
+        return int(self._context) - length - self._runtime.config.sample.answer_tokens - _INSERTED_TOKENS
+
+    def _params(self, max_tokens: int, *, thinks: bool) -> SamplingParams:
+        config = self._runtime.config
+        sampling = config.sampling
+        thinking = max(0, config.sample.max_thinking_tokens - self._transcript.tokens)
+        return SamplingParams(
+            max_tokens=max_tokens,
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            top_k=sampling.top_k,
+            min_p=sampling.min_p,
+            presence_penalty=sampling.presence_penalty,
+            seed=self._seed + len(self._transcript.turns) if sampling.seeded else None,
+            stop=TURN_ENDS,
+            thinking_tokens=thinking if thinking and thinks else None,
+        )

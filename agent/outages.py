@@ -1,0 +1,33 @@
+"""Decides for one sample what a failure of the engine means: wait, continue, or give the sample up."""
+
+from __future__ import annotations
+
+from agent.engine.persistent import PersistentEngine
+from agent.errors import EngineError, EngineUnavailableError, RequestRefusedError
+
+_PROGRESS_TOKENS = 16  # a stream that has brought so many before it broke does not count as another failure in a row
+
+
+class OutageCounter:
+    """Counts a sample's failures in a row: broken streams, of which `retries` are allowed, and waits, without limit."""
+
+    def __init__(self, engine: PersistentEngine, retries: int) -> None:
+        self._engine = engine
+        self._retries = retries
+        self._broken = 0
+        self._waits = 0
+
+    async def overcome(self, error: EngineError, came: int) -> None:
+        """Return when the stream can be continued, of which `came` tokens had come. Raises the error if it cannot."""
+        if isinstance(error, RequestRefusedError):
+            raise error
+        if came >= _PROGRESS_TOKENS:
+            self._broken = 0
+        if came:
+            self._waits = 0
+        if not isinstance(error, EngineUnavailableError):
+            self._broken += 1
+            if self._broken > self._retries:
+                raise error
+        await self._engine.recover(error, self._waits)
+        self._waits += 1

@@ -1,0 +1,68 @@
+"""Where a model's thinking ends, and where its turn does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+NEAR_CLOSE = 200
+"""Characters before the end of the thinking in which its box is its answer: in 845 of 845 samples of QwQ-32B it was."""
+
+_CODE = re.compile(r"(`{3,}|~{3,}).*?(?:\1|\Z)|`[^`\n]*`", re.DOTALL)
+_BOX = re.compile(r"(?:\\boxed|\\fbox|\\framebox|\x08oxed)")
+
+
+def thinking_end(text: str, close: str) -> int | None:
+    """Where the tag stands that closes the thinking; None while it is open.
+
+    A tag in a code block or in inline code closes nothing. Of several tags it is the last one with something behind
+    it, or else the first.
+    """
+    if not close or close not in text:
+        return None
+    visible = _CODE.sub(lambda found: " " * len(found.group()), text)
+    places = [found.start() for found in re.finditer(re.escape(close), visible)]
+    if not places:
+        return None
+    behind = visible.rstrip()
+    while behind.endswith(close):
+        behind = behind.removesuffix(close).rstrip()
+    return max((place for place in places if place < len(behind)), default=places[0])
+
+
+def near_its_end(thinking: str) -> str:
+    """The end of the thinking from the first box on that stands near it; "" where none does."""
+    tail = thinking.rstrip()
+    found = _BOX.search(tail, max(0, len(tail) - NEAR_CLOSE))
+    return tail[found.start() :] if found else ""
+
+
+def has_box(text: str) -> bool:
+    """Whether a box is opened in it."""
+    return _BOX.search(text) is not None
+
+
+class TurnEndScanner:
+    """Finds the first of the given marks in a stream of text, however that is cut into pieces."""
+
+    def __init__(self, marks: Sequence[str]) -> None:
+        self._marks = tuple(marks)
+        self._longest = max(map(len, marks))
+        self._tail = ""
+        self._fed = 0
+
+    def feed(self, text: str) -> int | None:
+        """Where the first mark begins in all the text fed so far; None while there is none."""
+        window = self._tail + text
+        places = [place for mark in self._marks if (place := window.find(mark)) >= 0]
+        if places:
+            return self._fed - len(self._tail) + min(places)
+        self._fed += len(text)
+        self._tail = window[-(self._longest - 1) :]
+        return None
+
+    @property
+    def held(self) -> int:
+        """Characters at the end of the text that may be the beginning of a mark."""
+        lengths = range(len(self._tail), 0, -1)
+        return next((n for n in lengths if any(mark.startswith(self._tail[-n:]) for mark in self._marks)), 0)

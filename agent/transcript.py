@@ -1,0 +1,98 @@
+"""What a sample has written so far, as text, as turns and as the prompt that continues it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from agent.engine.base import Prompt
+from agent.engine.persistent import PersistentEngine
+from agent.trail import TokenTrail
+from agent.turn import TurnWriter
+from agent.types import ToolRun, Turn
+
+_SHORTENINGS = 8
+
+
+class Transcript:
+    """The prompt of a sample and all that stands behind it: finished turns, insertions, the turn being written."""
+
+    def __init__(self, prompt: str, engine: PersistentEngine) -> None:
+        self._prompt = prompt
+        self._engine = engine
+        self.turns: list[Turn] = []
+        self.writer: TurnWriter | None = None
+        self.trail = TokenTrail()
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that the model has generated."""
+        return sum(turn.tokens for turn in self.turns) + (self.writer.tokens if self.writer else 0)
+
+    @property
+    def text(self) -> str:
+        """All that has been written behind the prompt, the turn that is being written included."""
+        written = "".join(turn.text + turn.inserted for turn in self.turns)
+        return written + (self.writer.text if self.writer else "")
+
+    def end_turn(self, writer: TurnWriter, seconds: float) -> None:
+        """The turn has ended, after so many seconds."""
+        self.writer = None
+        self.turns.append(writer.turn(seconds))
+
+    def insert(self, text: str, tool_run: ToolRun | None = None) -> None:
+        """Write `text` behind the last turn."""
+        last = self.turns.pop() if self.turns else Turn("", 0, 0.0)
+        self.turns.append(replace(last, inserted=last.inserted + text, tool_run=tool_run or last.tool_run))
+        self.trail.append(text)
+
+    async def request(self) -> Prompt:
+        """The prompt that continues the sample."""
+        return await self.trail.prompt(self._prompt + self.text, self._engine.tokenize)
+
+    async def request_with(self, more: str) -> Prompt:
+        """The prompt that continues the sample behind `more`, while a stream of it may be running."""
+        return await self.trail.peek(self._prompt + self.text, more, self._engine.tokenize)
+
+    async def count(self, text: str) -> int:
+        """How many tokens a text is; where the server does not tell, as many as it can be at most."""
+        counted = await self._engine.count_tokens(text) if text else 0
+        return most_tokens(text) if counted is None else counted
+
+    async def shorten(self, prompt: Prompt, room: int) -> Prompt:
+        """The prompt without its middle, so that it has at most `room` tokens: the question and the end stay."""
+        if not isinstance(prompt, str):
+            return [*prompt[: room // 2], *prompt[len(prompt) - (room - room // 2) :]] if len(prompt) > room else prompt
+        return await self.cut_middle(prompt, room)
+
+    async def cut_middle(self, text: str, room: int, mark: str = "") -> str:
+        """The text with `mark` in place of its middle, so that it has at most `room` tokens."""
+        kept = text
+        for _ in range(_SHORTENINGS):
+            length = await self.count(kept)
+            if length <= room:
+                return kept
+            # A little less than in proportion, since tokens are not spread evenly over the text.
+            chars = max(0, int((len(kept) - len(mark)) * room / length * 0.95) - len(mark))
+            kept = text[: chars // 2] + mark + text[len(text) - (chars - chars // 2) :]
+        return kept if await self.count(kept) <= room else ""
+
+    async def length(self) -> int:
+        """Tokens of all that has been written, the prompt included."""
+        if self.trail.tokens is not None:
+            return self.trail.tokens + await self.count(self.trail.loose)
+        counted = await self._engine.count_tokens(self._prompt + self.text)
+        if counted is not None:
+            return max(counted, self.tokens)  # of a recorded sample there may be no text
+        # The server does not count for us, but it may have told how long a former prompt was.
+        known, text, tokens = 0, self._prompt, 0
+        for turn in self.turns:
+            if turn.prompt_tokens is not None:
+                known, text, tokens = turn.prompt_tokens, "", 0
+            tokens += turn.tokens
+            text += turn.inserted
+        return known + most_tokens(text) + tokens + (self.writer.tokens if self.writer else 0)
+
+
+def most_tokens(text: str) -> int:
+    """The most tokens that a text can be: one for each byte, as a tokenizer makes of digits between commas."""
+    return len(text.encode("utf-8", "replace"))
