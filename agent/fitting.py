@@ -12,6 +12,8 @@ from agent.transcript import Transcript, most_tokens
 from agent.turn import TurnWriter
 
 _INSERTED_TOKENS = 32  # kept for what asks for the answer, or frames an output
+_FRAME_TOKENS = 16  # of an output
+_LEAST_OUTPUT_TOKENS = 64  # of an output that does not fit
 _MOST_LESSONS = 8  # requests that the server finds too long, until the sample is taken to be at its end
 _CUT_MARK = "\n[... cut to fit the context ...]\n"
 
@@ -31,6 +33,7 @@ class ContextFitter:
         self._seed = seed
         self._limit = math.inf  # learned from refusals
         self._lessons = 0
+        self._full = False
         self._asked_for = 0  # tokens of the last request, the reply included
 
     async def next(self, *, thinks: bool) -> Request | None:
@@ -58,12 +61,17 @@ class ContextFitter:
         return prompt, self.answer_params(tokens)
 
     async def output(self, text: str) -> str:
-        """What is inserted for an output: at most half of the room that is left, its middle cut out if it is longer."""
+        """What is inserted for an output: at most half of the room that is left, its middle cut out if it is longer.
+
+        Where that is too little to be of use, the sample has no room for another turn.
+        """
         inserted = tool_output(text)
         room = max(0, self._room(await self._transcript.length()) // 2)
         if most_tokens(inserted) <= room or await self._transcript.count(inserted) <= room:
             return inserted
-        return tool_output(await self._transcript.cut_middle(text, room - _INSERTED_TOKENS // 2, _CUT_MARK))
+        self._full = room < _LEAST_OUTPUT_TOKENS
+        kept = "" if self._full else await self._transcript.cut_middle(text, room - _FRAME_TOKENS, _CUT_MARK)
+        return tool_output(kept)
 
     def learn(self, error: EngineError) -> bool:
         """Whether the error says that a request was too long; the next one then is shorter."""
@@ -87,7 +95,7 @@ class ContextFitter:
 
     def _room(self, length: int) -> int:
         """Tokens that may follow so many, with the forced answer's kept."""
-        if self._lessons > _MOST_LESSONS:
+        if self._full or self._lessons > _MOST_LESSONS:
             return 0
         return int(self._context) - length - self._runtime.config.sample.answer_tokens - _INSERTED_TOKENS
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,6 +10,8 @@ from agent.answers import extract_answer
 from agent.prompts import Family, build_prompt, prompt_prefix
 from agent.thinking import has_box, near_its_end, thinking_end
 from agent.types import Edition, Problem
+
+_NUMBER = re.compile(r"\d+")
 
 
 class Task(Protocol):
@@ -47,7 +50,8 @@ def finished_answer(task: Task, text: str, think_close: str) -> int | str | None
     """The answer of a reply that has ended by itself; `think_close` ends its thinking ("" where it does not think).
 
     What stands behind the thinking counts. Where no box stands there, one that stands near the end of the thinking
-    does. None while the thinking is open: a box in it may be a guess that is dropped later.
+    does, unless the reply names other numbers. None while the thinking is open: a box in it may be a guess that is
+    dropped later.
     """
     if not think_close:
         return task.read(text)
@@ -56,7 +60,11 @@ def finished_answer(task: Task, text: str, think_close: str) -> int | str | None
         return None
     behind = text[end + len(think_close) :]
     answer = task.read(behind)
-    return answer if answer is not None or has_box(behind) else thinking_answer(task, text[:end])
+    if answer is not None or has_box(behind):
+        return answer
+    thought = thinking_answer(task, text[:end])
+    numbers = _NUMBER.findall(behind)
+    return thought if not numbers or str(thought) in numbers else None
 
 
 def thinking_answer(task: Task, thinking: str) -> int | str | None:

@@ -9,6 +9,11 @@ NEAR_CLOSE = 200
 """Characters before the end of the thinking in which its box is its answer: in 845 of 845 samples of QwQ-32B it was."""
 
 _CODE = re.compile(r"(`{3,}|~{3,}).*?(?:\1|\Z)|`[^`\n]*`", re.DOTALL)
+_CONTENT = re.compile(r"\A\s*(?:\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}|\d+)")  # of a box
+_DOUBT = re.compile(
+    r"[?\d]|\b(?:wait|no|not|but|however|wrong|actually|hmm+|alternatively|maybe|perhaps|check|recheck|verify|let)\b",
+    re.IGNORECASE,
+)
 _BOX = re.compile(r"(?:\\boxed|\\fbox|\\framebox|\x08oxed)")
 
 
@@ -31,10 +36,16 @@ def thinking_end(text: str, close: str) -> int | None:
 
 
 def near_its_end(thinking: str) -> str:
-    """The end of the thinking from the first box on that stands near it; "" where none does."""
+    """The end of the thinking from the first box on that stands near it; "" where none does, or it is doubted there.
+
+    A box is doubted where a question mark, a doubting word or another number follows the last one.
+    """
     tail = thinking.rstrip()
-    found = _BOX.search(tail, max(0, len(tail) - NEAR_CLOSE))
-    return tail[found.start() :] if found else ""
+    boxes = list(_BOX.finditer(tail, max(0, len(tail) - NEAR_CLOSE)))
+    if not boxes:
+        return ""
+    behind = _CONTENT.sub("", tail[boxes[-1].end() :], count=1)
+    return "" if _DOUBT.search(behind) else tail[boxes[0].start() :]
 
 
 def has_box(text: str) -> bool:
