@@ -58,6 +58,7 @@ class Flight:
     rate: Rate
     tokens: int = 0
     tools: Counter[bool] = field(default_factory=Counter)  # by success
+    seen: set[int] = field(default_factory=set)  # samples that have been heard of
     ended: dict[int, Sample] = field(default_factory=dict)
 
     @property
@@ -74,6 +75,11 @@ class Flight:
     def running(self) -> int:
         """Samples that have not ended."""
         return max(0, self.lanes - len(self.ended))
+
+    def hear(self, index: int) -> None:
+        """A sample has told something; where nobody leads, more are started than were announced."""
+        self.seen.add(index)
+        self.lanes = max(self.lanes, len(self.seen))
 
     def counts(self) -> list[Count]:
         """Answers so far, those of most samples first; their weights are the business of the voting."""
@@ -109,6 +115,7 @@ class Board:
         with self._lock:
             if flight := self._flights.get(problem_id):
                 flight.tokens += tokens
+                flight.hear(index)
                 flight.rate.add(now, tokens)
 
     def text_written(self, problem_id: str, index: int, text: str, *, inserted: bool) -> None:
@@ -125,6 +132,7 @@ class Board:
         with self._lock:
             if flight := self._flights.get(sample.problem_id):
                 flight.ended[sample.index] = sample
+                flight.hear(sample.index)
 
     def engine_noticed(self, text: str, at: float) -> None:
         """Keep the word for a while."""

@@ -12,6 +12,7 @@ from typing import Any
 from agent.budget import TimeBank
 from agent.config import Config
 from agent.engine.base import Chunk, Prompt, SamplingParams
+from agent.engine.persistent import PersistentEngine
 from agent.errors import EngineUnavailableError, JournalError, SandboxError, StreamBrokenError
 from agent.sandbox.base import Session
 from submission.link import LinkError, Message
@@ -110,7 +111,14 @@ class VirtualLink:
         sandbox = FailingSandbox()
         recorder = FullDisk(self._directory, self._config, self._complain, self.engine)
         worker = Worker(
-            self._config, self.engine, sandbox, bank, recorder, None, self._events.put_nowait, self.loop.time
+            self._config,
+            PersistentEngine(self.engine),
+            sandbox,
+            bank,
+            recorder,
+            None,
+            self._events.put_nowait,
+            self.loop.time,
         )
         self._task = self.loop.create_task(worker.attend(self._requests))
 

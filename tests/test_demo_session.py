@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from agent.engine.base import SamplingParams
+from agent.engine.persistent import PersistentEngine
 from agent.errors import AgentError, EngineError, InputError
 from agent.journal import read_run
 from agent.types import SampleEnd, StopReason
@@ -33,7 +34,7 @@ def thinks(prompt: str, params: SamplingParams) -> str:
 
 def desk(directory: Path, engine: ScriptedEngine, **keys: object) -> Desk:
     config = config_with(**{"sample__count": 3, "budget__time_limit_seconds": 300, **keys})
-    return Desk(config, engine, ScriptedSandbox(), directory, asyncio.get_running_loop().time)
+    return Desk(config, PersistentEngine(engine), ScriptedSandbox(), directory, asyncio.get_running_loop().time)
 
 
 async def ask(at: Desk, visitor: str = "v", text: str = "What is 6 times 7?") -> Question:
