@@ -78,9 +78,12 @@ class ContextFitter:
         if not isinstance(error, ContextExceededError):
             return False
         self._lessons += 1
-        named = min(self._context, error.context_tokens or math.inf)
-        # A request that should have fitted has been counted too low.
-        self._limit = named if self._asked_for > named else self._asked_for * 7 // 8
+        if error.context_tokens is None:
+            self._limit = self._asked_for // 2
+        elif self._asked_for > error.context_tokens:
+            self._limit = error.context_tokens
+        else:  # a request that should have fitted has been counted too low
+            self._limit = self._asked_for * 7 // 8
         return True
 
     def answer_params(self, tokens: int) -> SamplingParams:

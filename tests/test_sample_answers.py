@@ -148,3 +148,42 @@ def test_a_sandbox_that_fails_does_not_end_the_sample() -> None:
 def test_runs_that_succeed_do_not_count_as_failed() -> None:
     sample = run_lane(ScriptedEngine(with_code), sample__failed_runs=1)
     assert (sample.answer, len(sample.tool_runs)) == (42, 1)
+
+
+def test_a_lane_that_has_used_up_its_tool_runs_continues_without_the_tool_and_is_told() -> None:
+    def reply(prompt: str, params: SamplingParams) -> str:
+        return "So \\boxed{42}." if "no more Python" in prompt else CODE
+
+    engine, sandbox = ScriptedEngine(reply), ScriptedSandbox("7")
+    sample = run_lane(engine, sandbox=sandbox, sample__max_rounds=3)
+    assert (sample.answer, sample.end, len(sample.tool_runs)) == (42, SampleEnd.ANSWERED, 3)
+
+
+@pytest.mark.parametrize("mark", ["<|im_end|>", "<|im_start|>user", "<|endoftext|>"])
+def test_nothing_behind_the_end_of_a_turn_is_read(mark: str) -> None:
+    observer = Recorder()
+    sample = run_lane(always(f"It is \\boxed{{42}}. {mark} What is 6 * 8? \\boxed{{48}}"), observer=observer)
+    assert (sample.answer, sample.text) == (42, "It is \\boxed{42}. ")
+    assert "".join(text for _, text, _ in observer.texts) == sample.text
+
+
+def test_a_sample_whose_thinking_closes_on_a_box_has_answered_where_that_is_set() -> None:
+    engine = always("So it is \\boxed{42}. </think> The answer is \\boxed{17}.")
+    early = run_lane(engine, sample__family="qwq", sample__answer_at_think_close=True)
+    assert (early.answer, early.end, early.forced) == (42, SampleEnd.ANSWERED, False)
+    assert early.text.endswith("</think>")
+    late = run_lane(engine, sample__family="qwq")
+    assert (late.answer, late.end) == (17, SampleEnd.ANSWERED)
+
+
+@pytest.mark.parametrize(
+    "text", ["Maybe \\boxed{5}? No. </think> It is \\boxed{42}.", "`</think>` \\boxed{5}? </think> \\boxed{42}"]
+)
+def test_a_thinking_that_closes_on_no_clear_box_is_read_to_the_end_of_the_reply(text: str) -> None:
+    sample = run_lane(always(text), sample__family="qwq", sample__answer_at_think_close=True)
+    assert (sample.answer, sample.forced) == (42, False)
+
+
+def test_a_box_in_thinking_that_is_still_open_is_no_answer_and_the_lane_is_asked() -> None:
+    sample = run_lane(asked_for("42}", "Perhaps \\boxed{5}"), sample__family="qwq")
+    assert (sample.answer, sample.end, sample.forced) == (42, SampleEnd.NO_ANSWER, True)
