@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from agent.engine.base import SamplingParams
 from agent.errors import SandboxError
 from agent.sample import Lane
 from agent.sandbox.base import Session
