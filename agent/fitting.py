@@ -66,6 +66,8 @@ class ContextFitter:
         Where that is too little to be of use, the sample has no room for another turn.
         """
         inserted = tool_output(text)
+        if most_tokens(inserted) <= self._room(self._transcript.most_length) // 2:
+            return inserted
         room = max(0, self._room(await self._transcript.length()) // 2)
         if most_tokens(inserted) <= room or await self._transcript.count(inserted) <= room:
             return inserted

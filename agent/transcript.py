@@ -76,6 +76,14 @@ class Transcript:
             kept = text[: chars // 2] + mark + text[len(text) - (chars - chars // 2) :]
         return kept if await self.count(kept) <= room else ""
 
+    @property
+    def most_length(self) -> int:
+        """The most tokens that all of it can be, told without asking the server."""
+        if self.trail.tokens is not None:
+            return self.trail.tokens + most_tokens(self.trail.loose)
+        inserted = sum(most_tokens(turn.inserted) for turn in self.turns)
+        return most_tokens(self._prompt) + inserted + self.tokens
+
     async def length(self) -> int:
         """Tokens of all that has been written, the prompt included."""
         if self.trail.tokens is not None:

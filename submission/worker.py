@@ -87,6 +87,8 @@ class Worker:
             prior = self.before.samples_of(problem.id) if self.before else ()
             known = await solve_persistently(problem, runtime, allowance, prior)
             self.solved[problem.id] = known
+            if known.failure:
+                tell(event="trouble", why=known.failure)
         tell(event="solved", answer=known.answer, closed=str(known.stop), votes=votes_of(known))
 
     def _runtime(self, *watch: VoteWatch) -> Runtime:

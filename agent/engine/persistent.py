@@ -38,14 +38,13 @@ class PersistentEngine:
 
     @property
     def unavailable(self) -> str:
-        """Why the engine does not serve now, "" while it does."""
-        return self._cause
+        """Why the engine does not serve now, "" while it does, or has not for less than a second."""
+        return self._cause if self._seconds_away() >= _SHORT_AWAY_SECONDS else ""
 
     @property
     def downtime(self) -> float:
         """Seconds in which it did not serve; lanes get them back."""
-        away = 0.0 if self._away_since is None else asyncio.get_running_loop().time() - self._away_since
-        return self._downtime + away
+        return self._downtime + self._seconds_away()
 
     async def start(self) -> None:
         """Return once the engine serves for the first time.
@@ -128,9 +127,11 @@ class PersistentEngine:
             self._cause = str(error)
             self._tell_away(self._cause)
 
+    def _seconds_away(self) -> float:
+        return 0.0 if self._away_since is None else asyncio.get_running_loop().time() - self._away_since
+
     def _return(self) -> None:
-        assert self._away_since is not None
-        away = asyncio.get_running_loop().time() - self._away_since
+        away = self._seconds_away()
         self._downtime += away
         self._away_since, self._cause = None, ""
         if self._noticed_at is not None and away >= _SHORT_AWAY_SECONDS:
