@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.answers import MAX_CHARS, MAX_DIGITS, extract_answer, last_boxed, parse_integer
+from agent.answers import extract_answer, last_boxed
 from agent.editions import EDITIONS
+from agent.latex_arithmetic import MAX_DIGITS
+from agent.latex_integer import MAX_CHARS, parse_integer
 
 AIMO1, AIMO2, AIMO3 = EDITIONS["aimo1"], EDITIONS["aimo2"], EDITIONS["aimo3"]
 

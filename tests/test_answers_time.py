@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from agent.answers import MAX_CHARS, extract_answer
+from agent.answers import extract_answer
 from agent.editions import EDITIONS
+from agent.latex_integer import MAX_CHARS
 
 AIMO2 = EDITIONS["aimo2"]
 

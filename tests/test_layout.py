@@ -24,6 +24,9 @@ LAYERS = (
     ("agent.editions", "agent.config"),
     (
         "agent.answers",
+        "agent.latex_arithmetic",
+        "agent.latex_integer",
+        "agent.latex_tokens",
         "agent.guard",
         "agent.drift",
         "agent.fences",

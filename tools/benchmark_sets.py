@@ -9,9 +9,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from agent.answers import parse_integer
 from agent.editions import EDITIONS, HOUR
 from agent.errors import InputError
+from agent.latex_integer import parse_integer
 from agent.problems import load_problems
 from agent.task import CompetitionTask, Task
 from agent.types import Edition, Problem
