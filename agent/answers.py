@@ -30,12 +30,11 @@ _BRACE = re.compile(
 _PLACEHOLDER = re.compile(
     r"""
     (?: \s | [$?.\u2026_*#~\[\]<>(){}&\u25a1\u25a0\u2610-] | \\[,;:! \\()\[\]{}_\n]
-      | \\ (?: [lcv]?dots[bcmio]? | cdot | bullet | square | Box | blacksquare | q?quad | strut | text[a-z]* | math[a-z]*
-            | boxed | fbox | framebox | q?quad | displaystyle | left | right | big | Big | large | Large | underline )
-        (?![A-Za-z])
+      | \\ (?: [lcv]?dots[bcmio]? | cdot | bullet | square | Box | blacksquare | q?quad | strut | text[a-z]* | boxed
+            | math[a-z]* | fbox | framebox | displaystyle | left | right | big | large | underline ) (?![A-Za-z])
       | \\[hv]?phantom \s* \{ [^{}]* \} | \\hspace\*? \s* \{ [^{}]* \}
-      | \b (?: the | your | my | our | final | correct | numerical | integer | answer | ans | result | value | here | goes
-             | number | solution | placeholder | blank | insert | put ) \b
+      | \b (?: the | your | my | our | final | correct | numerical | integer | answer | ans | result | value | number
+             | solution | placeholder | blank | insert | put | here | goes ) \b
     )*+
     """,
     re.VERBOSE | re.IGNORECASE,

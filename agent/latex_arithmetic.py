@@ -78,7 +78,7 @@ class _Reader:
         while unit := self._take(UNIT, MARK, "/"):
             if unit == "/":
                 self._expect(UNIT)
-            elif unit == UNIT and self._take("^"):
+            if unit != MARK and self._take("^"):
                 self._atom()
 
     def _sum(self) -> Fraction:

@@ -25,15 +25,15 @@ _COMMON = rf"""
   | (?P<mark> \^ \s* (?: \\circ | \\degree | \{{\s*\\circ\s*\}} ) )
   | (?P<look> \\(?: (?: text )? color (?: box )? | hspace\*? | begin | end ) \s*
               \{{ (?! cases | array | [a-zA-Z]?matrix ) [^{{}}]* \}} )
-  | (?P<label> (?i: answer | result | total ) \s* : )
-  | (?P<equals> & \s* = )
+  | (?P<equals> (?: \\\\ \s* )? & \s* = )
   | (?: [<>!] | \\not\s* ) =
   | \*\*
 """
 _REST = r"| \\[A-Za-z]+ | \\\S | [A-Za-z]+ | \S"
+_LABELS = r"| (?P<label> (?i: answer | result | total ) \s* : )"
 _UNITS = r"| (?P<unit> (?: [ckm]m | kg | units? | degrees? | dollars? | cents? | inch(?:es)? | feet ) \b )"
 _PHRASE = r"| (?P<phrase> [^\W\d_]+ (?: [\s.,;:'\u2019~-]+ [^\W\d_]+ )* [\s.,;:]* )"
-_IN_MATHS = re.compile(_COMMON + _UNITS + _REST, re.VERBOSE)
+_IN_MATHS = re.compile(_COMMON + _LABELS + _UNITS + _REST, re.VERBOSE)
 _IN_TEXT = re.compile(_COMMON + _PHRASE + _REST, re.VERBOSE)
 
 _MEANING = {
@@ -44,8 +44,8 @@ _MEANING = {
         "-": "\u2212",
         "=": "is are equals",
         CONGRUENT: "\\equiv \u2261",
-        "<": "> <= >= != \\lt \\gt \\le \\leq \\leqslant \\ge \\geq \\geqslant \\ne \\neq \\approx \\sim \\simeq \\pm \\mp"
-        " \\in \\notin \\not= \u2264 \u2265 \u2260 \u2248 \u00b1 \u2208",
+        "<": "> <= >= != \\lt \\gt \\le \\leq \\leqslant \\ge \\geq \\geqslant \\ne \\neq \\approx \\sim \\simeq \\pm"
+        " \\mp \\in \\notin \\not= \u2264 \u2265 \u2260 \u2248 \u00b1 \u2208",
         "\\frac": r"\dfrac \tfrac \cfrac",
         "\\binom": r"\dbinom \tbinom",
         "mod": r"\mod \bmod \pmod modulo",
@@ -63,121 +63,18 @@ _MEANING = {
 }
 
 _LETTER_UNITS = frozenset("msghlLJNWVAKCF")
-_CHANGING = frozenset(
-    [
-        "hundred",
-        "hundreds",
-        "thousand",
-        "thousands",
-        "million",
-        "millions",
-        "billion",
-        "billions",
-        "trillion",
-        "trillions",
-        "dozen",
-        "dozens",
-        "gross",
-        "lakh",
-        "crore",
-        "bn",
-        "mn",
-        "half",
-        "halves",
-        "halved",
-        "third",
-        "thirds",
-        "quarter",
-        "quarters",
-        "fourths",
-        "fifths",
-        "sixths",
-        "sevenths",
-        "eighths",
-        "ninths",
-        "tenths",
-        "hundredths",
-        "thousandths",
-        "ths",
-        "factorial",
-        "minus",
-        "plus",
-        "times",
-        "over",
-        "choose",
-        "power",
-        "mod",
-        "modulo",
-        "twice",
-        "thrice",
-        "double",
-        "doubled",
-        "triple",
-        "tripled",
-        "divided",
-        "multiplied",
-        "base",
-        "binary",
-        "octal",
-        "hex",
-        "hexadecimal",
-        "repeating",
-        "recurring",
-        "point",
-        "pi",
-        "sqrt",
-        "log",
-        "ln",
-        "sin",
-        "cos",
-        "tan",
-        "exp",
-        "negative",
-        "not",
-        "no",
-        "never",
-        "about",
-        "approximately",
-        "approx",
-        "roughly",
-        "around",
-        "nearly",
-        "almost",
-        "least",
-        "most",
-        "more",
-        "less",
-        "fewer",
-        "than",
-        "between",
-        "up",
-        "except",
-        "unless",
-        "otherwise",
-        "else",
-        "but",
-        "respectively",
-    ]
-)
+_CHANGING_WORDS = """
+    hundred hundreds thousand thousands million millions billion billions trillion trillions dozen dozens gross lakh
+    crore bn mn half halves halved third thirds quarter quarters fourths fifths sixths sevenths eighths ninths tenths
+    hundredths thousandths ths factorial minus plus times over choose power mod modulo twice thrice double doubled
+    triple tripled divided multiplied base binary octal hex hexadecimal repeating recurring point pi sqrt log ln sin
+    cos tan exp negative not no never about approximately approx roughly around nearly almost least most more less
+    fewer than between up except unless otherwise else but respectively none
+"""
+_CHANGING = frozenset(_CHANGING_WORDS.split())
 _CHANGING_CHARACTERS = frozenset("百千万亿萬億半倍约約负負非或和当當若")
-_CONDITIONS = frozenset(
-    [
-        "for",
-        "if",
-        "when",
-        "where",
-        "whenever",
-        "with",
-        "at",
-        "as",
-        "since",
-        "because",
-        "given",
-        "assuming",
-        "provided",
-        "while",
-    ]
-)
+_CONDITION_WORDS = "for if when where whenever with at as since because given assuming provided while"
+_CONDITIONS = frozenset(_CONDITION_WORDS.split())
 _VERBS = frozenset({"is", "are", "be", "equals", "get", "obtain", "have"})
 _GIVING = frozenset({"gives", "yields", "produces"})
 
@@ -226,7 +123,8 @@ def latex_tokens(latex: str) -> list[str]:
 
 def _close(groups: list[_Group], tokens: list[str]) -> None:
     group = groups.pop()
-    if not group.has_words:
+    content = tokens[group.place :]
+    if not group.has_words and content.count("(") == content.count(")"):
         tokens.append("}")
         return
     tokens[group.place] = ""
@@ -270,7 +168,7 @@ def _phrase(text: str) -> list[str]:
     if first in ORDINALS:
         return [first, *more]
     if not {"or", "and"}.isdisjoint((first, last)):
-        return [","]
+        return [UNREADABLE if more else ","]
     if first in _CONDITIONS:
         return [CONDITION, *more]
     return [_relation(words, colon=text.rstrip().endswith(":"))]
@@ -281,7 +179,7 @@ def _relation(words: list[str], *, colon: bool) -> str:
     first, last = words[0], words[-1]
     if last in _GIVING:
         return GIVES
-    if last in _VERBS or words[-2:] == ["equal", "to"]:
+    if last in _VERBS or words[-2:] == ["equal", "to"] or last.endswith(("\u662f", "\u4e3a", "\u70ba")):
         return "="
     if first in _VERBS:  # 42 `is the answer`
         return UNIT
