@@ -12,13 +12,15 @@ _LONGEST_PLACEHOLDER = 80
 # A doubled backslash is a model's slip (text escaped twice), so it opens a box too; so do the characters that the \b of
 # \boxed and the \f of \fbox become where a text was unescaped once too often.
 _BOX = r"(?: \\{1,2} (?: boxed | fbox | framebox ) | \x08 oxed | \x0c (?: box | ramebox ) )"
+_OTHER_COMMAND = r"\\(?! boxed | f(?:rame)?box ) [A-Za-z]+"
 _BRACE = re.compile(
     rf"""
     {_BOX} \s* (?:
         (?: \\ (?: text | math ) [a-z]* \s* )? (?P<open> \{{ )
       | \\\{{ (?P<escaped> [^{{}}\\\n]{{0,200}} ) \\\}}
-      | (?P<bare> [-+\u2212]? \d [^\s{{}}$()\]*<>"'`|]* (?: \s* (?: [-+/^!=_{{\d] | \*(?!\*) | \\[A-Za-z]+ \s* \{{? ) )?
-                | (?<=[a-z]) \\(?! boxed | fbox ) [A-Za-z]+ )
+      | (?P<bare> [-+\u2212]? \d (?: [^\s{{}}$()\]*<>"'`|\\\x08\x0c] | \\[^A-Za-z\s] )*
+                  (?= (?P<more> \s* (?: [-+/^!=_{{\d] | \*(?!\*) | {_OTHER_COMMAND} \s* \{{? ) )? )
+                | (?<=[a-z]) {_OTHER_COMMAND} )
       | (?P<end> \Z )
     )
   | \\. | [{{}}]
@@ -63,8 +65,10 @@ def last_boxed(text: str) -> str | None:
             open_braces.append(match.end())
         elif token == "{":
             open_braces.append(None)
-        elif whole := match["escaped"] or match["bare"]:
-            found = match.start(), whole.rstrip(".,;:")
+        elif match["escaped"] is not None:
+            found = match.start(), match["escaped"]
+        elif match["bare"] is not None:  # with what follows, if that belongs to it
+            found = match.start(), match["bare"].rstrip(".,;:") + (match["more"] or "")
         if found is not None and not _is_placeholder(found[1]):
             last, content = found
     withdrawn = any(start is not None and start > last for start in open_braces)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 # What words stand for. Any other word is a variable, or if it stands in `\text` a unit.
 UNIT = "<unit>"  # may have a power: cm^2
@@ -62,6 +63,7 @@ _MEANING = {
     for spelling in spellings.split()
 }
 
+_BEHIND_FACTORIALS = frozenset("+-*/^)}=")
 _LETTER_UNITS = frozenset("msghlLJNWVAKCF")
 _CHANGING_WORDS = """
     hundred hundreds thousand thousands million millions billion billions trillion trillions dozen dozens gross lakh
@@ -69,7 +71,8 @@ _CHANGING_WORDS = """
     hundredths thousandths ths factorial minus plus times over choose power mod modulo twice thrice double doubled
     triple tripled divided multiplied base binary octal hex hexadecimal repeating recurring point pi sqrt log ln sin
     cos tan exp negative not no never about approximately approx roughly around nearly almost least most more less
-    fewer than between up except unless otherwise else but respectively none
+    fewer than between up except unless otherwise else but respectively none may might could
+    maybe perhaps possibly probably presumably cannot isn aren guess
 """
 _CHANGING = frozenset(_CHANGING_WORDS.split())
 _CHANGING_CHARACTERS = frozenset("百千万亿萬億半倍约約负負非或和当當若")
@@ -128,8 +131,8 @@ def _close(groups: list[_Group], tokens: list[str]) -> None:
         tokens.append("}")
         return
     tokens[group.place] = ""
-    for place in range(group.place, len(tokens)):
-        if tokens[place] == "!":  # an exclamation rather than a factorial, perhaps
+    for place, (token, following) in enumerate(pairwise([*content, ""]), group.place):
+        if token == "!" and following not in _BEHIND_FACTORIALS:  # an exclamation, perhaps
             tokens[place] = UNREADABLE
     if groups and groups[-1].is_text:
         groups[-1].has_words = True

@@ -27,6 +27,16 @@ def processor_seconds(text: str) -> float:
     "unit",
     [
         *["{", "}", r"\boxed{", r"\boxed{}", r"\boxed", "\\", r"\{", r"\boxed ", r"\boxed{\boxed{1}"],
+        *[
+            "\\boxed 1",
+            "\\boxed 1 -",
+            "\\boxed\\text ",
+            "\\boxed\\{",
+            "\x08oxed{",
+            r"\boxed{ answer }",
+            r"\boxed{\phantom{",
+        ],
+        *[r"\boxed{" + "answer " * 11 + "}", r"\boxed{" + "? " * 39 + "1}", r"\boxed{$", "answer "],
         *[r"\text{", "^", "9^{", "1,", "1,234", " ", "-", "(", "=", "9", r"\frac{"],
     ],
 )
@@ -39,7 +49,20 @@ def test_time_grows_with_length_only(unit: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "unit", ["9^{", "1,", "1,234", r"\text{", r"\not ", "^ ", "(", "640!*", "1/" + "9" * 600 + "+"]
+    "unit",
+    [
+        *["9^{", "1,", "1,234", r"\text{", r"\not ", "^ ", "(", "640!*", "1/" + "9" * 600 + "+", "1=", "640!=", "(="],
+        *[
+            r"\binom{2000}{999}=",
+            r"\binom{9^{500}}{2}+",
+            r"9^{600}=",
+            r"\sqrt{9^{600}}=",
+            r"\text{a ",
+            r"\text{a }",
+            "a.",
+        ],
+        *[r"\text{for }", r"\text{a. ", r"\text{is }", r"\text{gives }1", ", ", "=,", "\\\\ ", "{(=}", "1,=("],
+    ],
 )
 def test_the_longest_box_takes_little(unit: str) -> None:
     content = (unit * MAX_CHARS)[:MAX_CHARS]
