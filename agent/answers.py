@@ -53,26 +53,26 @@ def last_boxed(text: str) -> str | None:
     boxes that stand before it, since the text says something else last. Complete boxes behind its opening count.
     """
     open_braces: list[int | None] = []  # where the content starts if the brace is a box's, else None
-    last, content = -1, None
+    last: tuple[int, int] | None = None
     for match in _BRACE.finditer(text):
         token = match.group()
         found = None
         if token == "}":
             start = open_braces.pop() if open_braces else None
-            if start is not None:
-                found = start, text[start : match.start()]
+            found = None if start is None else (start, match.start())
         elif match["open"] or match["end"] is not None:
             open_braces.append(match.end())
         elif token == "{":
             open_braces.append(None)
         elif match["escaped"] is not None:
-            found = match.start(), match["escaped"]
-        elif match["bare"] is not None:  # with what follows, if that belongs to it
-            found = match.start(), match["bare"].rstrip(".,;:") + (match["more"] or "")
-        if found is not None and not _is_placeholder(found[1]):
-            last, content = found
-    withdrawn = any(start is not None and start > last for start in open_braces)
-    return None if withdrawn else content
+            found = match.span("escaped")
+        elif match["bare"]:
+            found = _bare(match)
+        if found is not None and not _is_placeholder(text, *found):
+            last = found
+    if last is None or any(start is not None and start > last[0] for start in open_braces):
+        return None
+    return text[slice(*last)]
 
 
 def extract_answer(text: str, edition: Edition) -> int | None:
@@ -90,5 +90,12 @@ def extract_answer(text: str, edition: Edition) -> int | None:
     return value if 0 <= value <= edition.max_answer else None
 
 
-def _is_placeholder(content: str) -> bool:
-    return len(content) <= _LONGEST_PLACEHOLDER and _PLACEHOLDER.fullmatch(content) is not None
+def _bare(match: re.Match[str]) -> tuple[int, int]:
+    """Where the number without braces stands, with what follows if that belongs to it."""
+    if match["more"]:
+        return match.start("bare"), match.end("more")
+    return match.start("bare"), match.start("bare") + len(match["bare"].rstrip(".,;:"))
+
+
+def _is_placeholder(text: str, start: int, end: int) -> bool:
+    return end - start <= _LONGEST_PLACEHOLDER and _PLACEHOLDER.fullmatch(text, start, end) is not None

@@ -68,8 +68,10 @@ class _Reader:
         elif self._take("("):  # no product without a sign is read, so this can only be `(mod m)` or `(units)`
             if self._take("mod"):
                 value = _residue(value, self._sum())
-            else:
+            elif self._peek() == UNIT:
                 self._skip_units()
+            else:
+                raise NotAnIntegerError
             self._expect(")")
         self._skip_units()
         return value

@@ -24,8 +24,8 @@ _COMMON = rf"""
                 (?: \. \d* )? )
   | (?P<text> \\(?: text(?:rm|bf|it|sf|tt|normal)? | mathrm | mbox | hbox | operatorname\*? ) \s* \{{ )
   | (?P<mark> \^ \s* (?: \\circ | \\degree | \{{\s*\\circ\s*\}} ) )
-  | (?P<look> \\(?: (?: text )? color (?: box )? | hspace\*? | begin | end ) \s*
-              \{{ (?! cases | array | [a-zA-Z]?matrix ) [^{{}}]* \}} )
+  | (?P<look> \\(?: (?: text )? color (?: box )? | hspace\*? ) \s* \{{ [^{{}}]* \}}
+            | \\(?: begin | end ) \s* \{{ (?: align(?:ed)? | gather(?:ed)? | split | equation | center ) \*? \}} )
   | (?P<equals> (?: \\\\ \s* )? & \s* = )
   | (?: [<>!] | \\not\s* ) =
   | \*\*
@@ -67,12 +67,13 @@ _BEHIND_FACTORIALS = frozenset("+-*/^)}=")
 _LETTER_UNITS = frozenset("msghlLJNWVAKCF")
 _CHANGING_WORDS = """
     hundred hundreds thousand thousands million millions billion billions trillion trillions dozen dozens gross lakh
-    crore bn mn half halves halved third thirds quarter quarters fourths fifths sixths sevenths eighths ninths tenths
-    hundredths thousandths ths factorial minus plus times over choose power mod modulo twice thrice double doubled
-    triple tripled divided multiplied base binary octal hex hexadecimal repeating recurring point pi sqrt log ln sin
-    cos tan exp negative not no never about approximately approx roughly around nearly almost least most more less
-    fewer than between up except unless otherwise else but respectively none may might could
-    maybe perhaps possibly probably presumably cannot isn aren guess
+    crore bn mn half halves halved third thirds quarter quarters fourth fourths fifth fifths sixth sixths seventh
+    sevenths eighth eighths ninth ninths tenth tenths hundredth hundredths thousandth thousandths ths factorial
+    minus plus times over choose power mod modulo twice thrice double doubled triple tripled quadrupled increased
+    decreased reduced subtracted added rounded inverse reciprocal divided multiplied base binary octal hex
+    hexadecimal repeating recurring point pi sqrt log ln sin cos tan exp negative not no never about approximately
+    approx roughly around nearly almost least most more less fewer than between up except unless otherwise else but
+    respectively none may might could maybe perhaps possibly probably presumably cannot isn aren guess
 """
 _CHANGING = frozenset(_CHANGING_WORDS.split())
 _CHANGING_CHARACTERS = frozenset("百千万亿萬億半倍约約负負非或和当當若")
@@ -95,6 +96,7 @@ class _Group:
 
     place: int
     is_text: bool
+    parentheses: int  # that were open then
     has_words: bool = False
 
 
@@ -106,16 +108,17 @@ def latex_tokens(latex: str) -> list[str]:
     latex = _ESCAPES.sub(lambda match: _UNESCAPED[match.group()], latex)
     tokens: list[str] = []
     groups: list[_Group] = []
-    position = 0
+    position = parentheses = 0
     while match := (_IN_TEXT if groups and groups[-1].is_text else _IN_MATHS).search(latex, position):
         position = match.end()
         token = match.group()
+        parentheses += (token == "(") - (token == ")")
         if match["text"] is not None or token == "{":
             is_text = token != "{" or bool(groups and groups[-1].is_text)
-            groups.append(_Group(len(tokens), is_text))
+            groups.append(_Group(len(tokens), is_text, parentheses))
             tokens.append("{")
         elif token == "}" and groups:
-            _close(groups, tokens)
+            _close(groups, tokens, parentheses)
         else:
             read = _read(match)
             if match.lastgroup == "phrase" and not (len(read[0]) == 1 and read[0].isalpha()):
@@ -124,14 +127,13 @@ def latex_tokens(latex: str) -> list[str]:
     return [token for token in tokens if token]
 
 
-def _close(groups: list[_Group], tokens: list[str]) -> None:
+def _close(groups: list[_Group], tokens: list[str], parentheses: int) -> None:
     group = groups.pop()
-    content = tokens[group.place :]
-    if not group.has_words and content.count("(") == content.count(")"):
+    if not group.has_words and group.parentheses == parentheses:
         tokens.append("}")
         return
     tokens[group.place] = ""
-    for place, (token, following) in enumerate(pairwise([*content, ""]), group.place):
+    for place, (token, following) in enumerate(pairwise([*tokens[group.place :], ""]), group.place):
         if token == "!" and following not in _BEHIND_FACTORIALS:  # an exclamation, perhaps
             tokens[place] = UNREADABLE
     if groups and groups[-1].is_text:
@@ -196,4 +198,5 @@ def _changes(words: list[str]) -> bool:
     if words[0] in {"squared", "cubed", "of", "k"}:  # behind a unit they are a part of it: cm squared
         return True
     percentage = "of" in words and not {"percent", "cent"}.isdisjoint(words)
-    return percentage or (words[0] == "with" and "remainder" in words)
+    another = words[0] in _CONDITIONS and not {"remainder", "total", "sum"}.isdisjoint(words)  # of another value
+    return percentage or another

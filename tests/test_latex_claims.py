@@ -155,9 +155,9 @@ def evaluated(soup: str) -> Fraction | None:
 @pytest.mark.filterwarnings("ignore::SyntaxWarning")
 def test_a_soup_of_signs_is_read_as_python_reads_it_or_not_at_all(soup: str) -> None:
     value = parse_integer(soup)
-    sides = [evaluated(side) for side in soup.split("=")]
-    assert value is None or sides[-1] == value
-    assert value is None or all(side in {None, value} for side in sides)
+    *others, last = soup.split("=")
+    assert value is None or evaluated(last) == value
+    assert value is None or all(parse_integer(other) in {None, value} for other in others)
 
 
 @given(st.integers(0, 10**4), st.integers(0, 10**4))
