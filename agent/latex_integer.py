@@ -38,7 +38,8 @@ def parse_integer(latex: str) -> int | None:
 
 
 def _unwrapped(tokens: list[str]) -> list[str]:
-    """The tokens without pairs of braces or quotes that enclose all of them, and without separators at the ends."""
+    """The tokens without pairs of braces or quotes that enclose all of them, and without what separates or ends
+    sentences at its ends."""
     partner: dict[int, int] = {}
     open_braces: list[int] = []
     for index, token in enumerate(tokens):
@@ -51,7 +52,7 @@ def _unwrapped(tokens: list[str]) -> list[str]:
         quoted = first < last and tokens[first] == tokens[last] and tokens[first] in _QUOTES
         if partner.get(first) == last or quoted:
             first, last = first + 1, last - 1
-        elif tokens[last] == ",":
+        elif tokens[last] == "," or (tokens[last] == "." and not tokens[last - 1].endswith(".")):
             last -= 1
         elif tokens[first] == ",":
             first += 1
@@ -84,9 +85,18 @@ def _solution(sides: list[list[str]], *, modular: bool) -> Fraction:
     if any(UNIT in side for side in sides[1:-1]):  # x = 3, words, y = 5
         raise NotAnIntegerError
     value = evaluate(sides[-1])
-    if not modular and any(other != value for other in map(_number, sides[:-1]) if other is not None):
-        raise NotAnIntegerError
+    for side in sides[:-1]:
+        other = _number(side)
+        if other is None and not _is_label(side):
+            raise NotAnIntegerError
+        if other is not None and other != value and not modular:
+            raise NotAnIntegerError
     return value
+
+
+def _is_label(side: list[str]) -> bool:
+    """Whether this may be what a value is given to, and not a value with a remark behind it (`42: n = 4`)."""
+    return ":" not in side[:-1] and not (side and side[0][0].isdecimal() and UNIT in side)
 
 
 def _number(tokens: list[str]) -> Fraction | None:

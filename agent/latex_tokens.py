@@ -46,7 +46,7 @@ _MEANING = {
         "=": "is are equals",
         CONGRUENT: "\\equiv \u2261",
         "<": "> <= >= != \\lt \\gt \\le \\leq \\leqslant \\ge \\geq \\geqslant \\ne \\neq \\approx \\sim \\simeq \\pm"
-        " \\mp \\in \\notin \\not= \u2264 \u2265 \u2260 \u2248 \u00b1 \u2208",
+        " \\mp \\mid \\nmid \\in \\notin \\not= \u2264 \u2265 \u2260 \u2248 \u00b1 \u2208",
         "\\frac": r"\dfrac \tfrac \cfrac",
         "\\binom": r"\dbinom \tbinom",
         "mod": r"\mod \bmod \pmod modulo",
@@ -63,6 +63,7 @@ _MEANING = {
     for spelling in spellings.split()
 }
 
+_POINTS = frozenset(["", ".", ",", ":"])
 _BEHIND_FACTORIALS = frozenset("+-*/^)}=")
 _LETTER_UNITS = frozenset("msghlLJNWVAKCF")
 _CHANGING_WORDS = """
@@ -123,12 +124,15 @@ def latex_tokens(latex: str) -> list[str]:
             read = _read(match)
             if match.lastgroup == "phrase" and not (len(read[0]) == 1 and read[0].isalpha()):
                 groups[-1].has_words = True
-            tokens += read
+            tokens += ["="] if read == [":"] and tokens[-1:] in ([UNIT], ["="]) else read
     return [token for token in tokens if token]
 
 
 def _close(groups: list[_Group], tokens: list[str], parentheses: int) -> None:
     group = groups.pop()
+    if group.is_text and _POINTS.issuperset(tokens[group.place + 1 :]):
+        tokens[group.place :] = [token for token in tokens[group.place + 1 :] if token != "."]
+        return
     if not group.has_words and group.parentheses == parentheses:
         tokens.append("}")
         return

@@ -25,6 +25,16 @@ from agent.latex_integer import parse_integer
         *[(r"n \equiv 3 \pmod 7", 3), (r"-1 \equiv 6 \pmod{7}", 6), (r"1042 \equiv 42 \pmod{1000}", 42)],
         *[(r"2^{100} \equiv 376", 376), (r"n=4 \text{ gives } 42", 42), (r"2n = 84 \implies n = 42", 42)],
         *[(r"\begin{aligned} x &= 12 + 30 \\ &= 42 \end{aligned}", 42), (r"\begin{aligned}73\end{aligned}", 73)],
+        *[(r"\text{Answer}: 42", 42), (r"\textbf{Area}: 42", 42), (r"The answer is $42$.", 42), ("N := 42", 42)],
+        *[("42 : n = 4", None), (r"42 \mid n = 4", None), (r"42 \text{ ways } n = 4", None), ("42 .. = n", None)],
+        *[(r"42\text{.}", 42), (r"42\text{}", 42), (r"\text{\$}42", 42), (r"n = 3\text{, } m = 5", None)],
+        *[
+            (r"1\text{,}5", None),
+            (r"12\text{:}30", None),
+            ("42 ..", None),
+            ("42.. ", None),
+            (r"\text{ratio}: 3:4", None),
+        ],
         *[("n = 5, m = 7", None), ("n = 4, 42", None), ("4, n = 42", None), ("a, b = 42", None), ("n = m", None)],
         *[
             ("5 = x + 2", None),
