@@ -11,6 +11,11 @@ from agent.latex_tokens import CONDITION, CONGRUENT, GIVES, UNIT, UNREADABLE, la
 MAX_CHARS = 10_000  # of a box: whatever is longer is prose, not an integer
 _OPENING = frozenset({"{", "(", "[", "\\{", "\\lfloor", "\\lceil"})
 _CLOSING = frozenset({"}", ")", "]", "\\}", "\\rfloor", "\\rceil"})
+_SYMBOL_NAMES = r"""
+    \alpha \beta \gamma \delta \theta \lambda \mu \phi \varphi \sigma \omega \Delta \Omega \ell \angle \triangle \gcd
+"""
+_SYMBOLS = frozenset(_SYMBOL_NAMES.split())
+_IN_NAMES = frozenset("+-|_(){}")
 _QUOTES = frozenset({"**", "`", '"'})
 
 
@@ -147,10 +152,11 @@ def _split(tokens: list[str], *separators: str) -> list[list[str]]:
 
 
 def _is_name(tokens: list[str]) -> bool:
-    """Whether this is a variable, perhaps with an index or arguments: `n`, `ABC`, `a_{10}`, `f(3)`."""
-    if not tokens or not tokens[0].isalpha():
-        return False
-    rest = tokens[1:]
-    if rest[:1] == ["_"]:
-        rest = rest[1:] if rest[1:2] == ["{"] else rest[2:]
-    return not rest or (rest[0] in "({" and all(depth for _, depth in list(_depths(rest))[1:-1]) and len(rest) > 2)
+    """Whether these are variables, perhaps with an index or arguments: `n`, `ABC`, `a_{10}`, `f(3)`, `|S|`, `m + n`."""
+    outer = [token for token, depth in _depths(tokens) if depth == 0]
+    indices = {place + 1 for place, token in enumerate(outer) if token == "_"}
+    named = any(token.isalpha() or token in _SYMBOLS for token in outer)
+    return named and all(
+        token.isalpha() or token in _SYMBOLS or token in _IN_NAMES or (place in indices and token.isdecimal())
+        for place, token in enumerate(outer)
+    )

@@ -35,6 +35,15 @@ from agent.latex_integer import parse_integer
             ("42.. ", None),
             (r"\text{ratio}: 3:4", None),
         ],
+        *[
+            ("42 = |S|", 42),
+            (r"42 = \angle ABC", 42),
+            ("42 = m + n", 42),
+            (r"42 = \lambda_1", 42),
+            (r"42 = \gcd(a, b)", 42),
+        ],
+        *[("42 = 2n", None), ("42 = n!", None), ("42 = n^2", None), ("42 = n + 1", None), ("42 = 3 = n", None)],
+        *[(r"3 = \pi", None), ("x = n", None), ("42 = _1", None), ("42 = ()", None)],
         *[("n = 5, m = 7", None), ("n = 4, 42", None), ("4, n = 42", None), ("a, b = 42", None), ("n = m", None)],
         *[
             ("5 = x + 2", None),
