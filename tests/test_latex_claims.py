@@ -161,7 +161,7 @@ SOUP = [
 
 def evaluated(soup: str) -> Fraction | None:
     """What Python makes of it."""
-    python = re.sub(r"\d+\.?\d*", r"Fraction('\g<0>')", soup.replace(r"\text{", "("))
+    python = re.sub(r"\d+\.?\d*", r"Fraction('\g<0>')", soup.replace(r"\mathbf{", "("))
     python = python.replace("{", "(").replace("}", ")").replace(r"\cdot", "*").replace(r"\times", "*")
     try:
         value = eval(python, {"Fraction": Fraction})
@@ -170,7 +170,11 @@ def evaluated(soup: str) -> Fraction | None:
     return value if isinstance(value, Fraction) else None
 
 
-@given(st.lists(st.sampled_from(SOUP), max_size=12).map("".join))
+# Double stars are bold type.
+soups = st.lists(st.sampled_from(SOUP), max_size=12).map(lambda signs: re.sub(r"\*+", "*", "".join(signs)))
+
+
+@given(soups)
 @pytest.mark.filterwarnings("ignore::SyntaxWarning")
 def test_a_soup_of_signs_is_read_as_python_reads_it_or_not_at_all(soup: str) -> None:
     value = parse_integer(soup)
