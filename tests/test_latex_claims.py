@@ -154,7 +154,7 @@ SOUP = [
     "}",
     r"\cdot ",
     r"\times ",
-    r"\text{",
+    r"\mathbf{",
     "=",
 ]
 
