@@ -14,6 +14,7 @@ CODE_OPEN = "```python\n"
 OUTPUT_HEAD = "\n```output\n"
 OUTPUT_TAIL = "\n```\n"
 BOX_OPEN = "\\boxed{"
+_BRACES = re.compile(r"(?<!\\)[{}]")
 _OPEN_BOX = re.compile(r"\\boxed\{([^{}\n]{0,40})$")
 
 
@@ -167,6 +168,16 @@ def open_box(text: str) -> str | None:
     """What stands in the box at the end of a text that was cut inside it, else None."""
     found = _OPEN_BOX.search(text)
     return found and found[1]
+
+
+def first_box(text: str) -> str:
+    """A reply that continues a box, up to the brace that closes it: what else it says was not asked for."""
+    depth = 0
+    for brace in _BRACES.finditer(text):
+        depth += 1 if brace.group() == "{" else -1
+        if depth == 0:
+            return text[: brace.end()]
+    return text
 
 
 def _turn(role: str, content: str) -> str:

@@ -16,7 +16,7 @@ from agent.fences import CodeBlock
 from agent.fitting import ContextFitter
 from agent.outages import OutageCounter
 from agent.probe import Prober
-from agent.prompts import BOX_OPEN, TURN_ENDS, answer_nudge, open_box, opening
+from agent.prompts import BOX_OPEN, TURN_ENDS, answer_nudge, first_box, open_box, opening
 from agent.runtime import Runtime
 from agent.sandbox.base import Session
 from agent.task import finished_answer, thinking_answer, vote
@@ -95,7 +95,7 @@ class Lane:
             await self._write_turn(tools=False, asking=True)
         except Exception as error:  # noqa: BLE001
             return self._failed(error)
-        answer = vote(self._runtime.task, boxed + self._transcript.turns[-1].text)
+        answer = vote(self._runtime.task, first_box(boxed + self._transcript.turns[-1].text))
         return replace(self._sample(end, answer, forced=True), mean_logprob=mean, tail_logprob=tail)
 
     def cut(self, end: SampleEnd, failure: str = "") -> Sample:
@@ -235,7 +235,7 @@ class Lane:
                     pieces.append(chunk.text)
         except EngineError:
             return None
-        answer = vote(self._runtime.task, "".join(pieces))
+        answer = vote(self._runtime.task, first_box("".join(pieces)))
         return Probe(tokens, answer, self._runtime.clock() - started)
 
     async def _run_code(self, block: CodeBlock, *, last: bool) -> ToolRun:

@@ -188,3 +188,10 @@ def test_a_thinking_that_closes_on_no_clear_box_is_read_to_the_end_of_the_reply(
 def test_a_box_in_thinking_that_is_still_open_is_no_answer_and_the_lane_is_asked() -> None:
     sample = run_lane(asked_for("42}", "Perhaps \\boxed{5}"), sample__family="qwq")
     assert (sample.answer, sample.end, sample.forced) == (42, SampleEnd.NO_ANSWER, True)
+
+
+@pytest.mark.parametrize(
+    "said", ["7}", "7}. So \\boxed{", "7}, or \\boxed{8}", "\\frac{14}{2}} is it", "7 \\text{ cm}}."]
+)
+def test_a_forced_answer_is_what_the_box_is_closed_on(said: str) -> None:
+    assert run_lane(asked_for(said, "I do not know.")).answer == 7
