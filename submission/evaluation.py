@@ -14,6 +14,7 @@ import polars as pl
 
 from submission.local_gateway import LocalInferenceServer, LocalIterator
 from submission.mounts import find_evaluation_package
+from submission.problem_table import column_names, read_table, write_table
 from submission.rules import Competition
 
 Predict = Callable[..., pl.DataFrame]
@@ -57,11 +58,10 @@ def serve_iterator(predict: Predict, environment: Any) -> None:
 
 def without_answers(csv: Path) -> Path:
     """The file, or a copy without its answers: the package would hand these to `predict` as a third argument."""
-    frame = pl.read_csv(csv)
-    if frame.columns == ["id", "problem"]:
+    if column_names(csv) == ["id", "problem"]:
         return csv
     copy = Path.cwd() / f"{csv.stem}-problems.csv"
-    frame.rename({"question": "problem"}, strict=False).select("id", "problem").write_csv(copy)
+    write_table(read_table(csv), copy)
     return copy
 
 

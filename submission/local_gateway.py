@@ -19,6 +19,7 @@ import polars as pl
 
 from agent.errors import AgentError
 from agent.types import Edition
+from submission.problem_table import read_table
 
 PORT = 50051
 STARTUP_SECONDS = 900.0
@@ -144,5 +145,4 @@ def _play(send: Send, csv: Path, edition: Edition, folder: Path, *, response_sec
 
 
 def _shuffled(csv: Path) -> pl.DataFrame:
-    frame = pl.read_csv(csv).rename({"question": "problem"}, strict=False).select("id", "problem")
-    return frame.sample(fraction=1.0, shuffle=True, seed=random.SystemRandom().getrandbits(32))
+    return read_table(csv).sample(fraction=1.0, shuffle=True, seed=random.SystemRandom().getrandbits(32))

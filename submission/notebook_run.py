@@ -8,9 +8,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-import polars as pl
-
 from agent.errors import EngineError
+from agent.problems import load_problems
 from submission.client import Client
 from submission.evaluation import is_rerun
 from submission.gateway import RECORD_FILE, Gateway
@@ -57,7 +56,7 @@ def open_gateway(
         link.restart()
     except LinkError as error:
         print(f"trouble: {error}")
-    count = competition.edition.problem_count if is_rerun() else pl.read_csv(csv).height
+    count = competition.edition.problem_count if is_rerun() else len(load_problems(csv))
     return Gateway(
         Client(link, time.monotonic, start_seconds=_START_SECONDS),
         competition.edition,
@@ -83,10 +82,9 @@ def report(gateway: Gateway, csv: Path, competition: Competition) -> None:
     print(f"troubles on the way: {troubles}")
     if not voted and not is_rerun():
         raise EngineError("no problem was answered by vote: see run/worker.log and run/engine.log for the reason")
-    frame = pl.read_csv(csv)
-    if is_rerun() or "answer" not in frame.columns:
+    truths = {} if is_rerun() else {p.id: p.answer for p in load_problems(csv) if p.answer is not None}
+    if not truths:
         return
-    truths = dict(zip(frame["id"].cast(pl.String), frame["answer"], strict=True))
     modulus = competition.edition.modulus or competition.edition.max_answer + 1
-    right = sum(truths.get(answered.id, -1) % modulus == answered.answer for answered in asked)
+    right = sum(answered.id in truths and truths[answered.id] % modulus == answered.answer for answered in asked)
     print(f"{right} of {len(asked)} answers are right")

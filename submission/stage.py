@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
-import polars as pl
 from nbformat import NotebookNode
 
 from agent.errors import InputError
+from agent.problem_writer import write_problems
 from agent.problems import STARTER, load_problems
 from submission.environment import create_environment
 from submission.isolation import can_isolate, isolated, offline_environment
 from submission.local_gateway import SUBMISSION_FILE
 from submission.mounts import ROOT_VARIABLE
+from submission.problem_table import read_table, write_table
 from submission.rules import Competition
 
 ROOT = Path(__file__).parents[1]
@@ -115,7 +116,7 @@ class Stage:
 
     def _gateway(self, folder: Path) -> list[str]:
         hidden = folder / "test.csv"  # the gateway's own file, which the notebook does not see
-        pl.read_csv(self.csv).select("id", "problem").write_csv(hidden)
+        write_table(read_table(self.csv), hidden)
         package = [str(self.package)] if self.package else []
         return [
             str(self.image),
@@ -167,15 +168,14 @@ def make_image(folder: Path) -> Path:
 def lay_out(stage: Stage, *, problems: Path | None, wheels: Path, model: Path, package: Path | None) -> None:
     """Fill the /kaggle tree as Kaggle mounts it. Raises InputError for a file or package that is not usable."""
     source = problems or STARTER
-    load_problems(source)
+    loaded = load_problems(source)
+    if any(problem.answer is None for problem in loaded):
+        raise InputError(f"{source} has no answers: give a file in the format of reference.csv")
     shutil.rmtree(stage.kaggle, ignore_errors=True)
     data = stage.csv.parent
     data.mkdir(parents=True)
-    frame = pl.read_csv(source).rename({"question": "problem"}, strict=False)
-    if "answer" not in frame.columns:
-        raise InputError(f"{source} has no answers: give a file in the format of reference.csv")
-    frame.select("id", "problem", "answer").write_csv(stage.csv)
-    frame.select("id", "problem").head(3).write_csv(data / "test.csv")
+    write_problems(loaded, stage.csv)
+    write_table(read_table(stage.csv).head(3), data / "test.csv")
     if package is not None:
         shutil.copytree(_package_folder(package, stage), data / _package_folder(package, stage).name)
     datasets = stage.kaggle / "input" / "datasets" / "owner" / "aimo-agent-wheels"

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import polars as pl
 
+from agent.problems import load_problems
 from submission.evaluation import SERVED_BY
 from submission.gateway import RECORD_FILE
 from submission.local_gateway import SUBMISSION_FILE
 from submission.notebook_run import RUN_FOLDER
+from submission.problem_table import read_table
 from submission.stage import Stage
 
 Finding = tuple[bool, str]
@@ -21,7 +23,7 @@ def judge(stage: Stage, *, rerun: bool) -> list[Finding]:
     """What was found, each with whether it is good: the submission's form, and how its answers came about."""
     return [
         *served_findings(stage.executed(rerun=rerun), genuine=stage.package is not None),
-        *submission_findings(stage.submission(rerun=rerun), pl.read_csv(stage.csv), stage),
+        *submission_findings(stage.submission(rerun=rerun), read_table(stage.csv), stage),
         *record_findings(stage.working / RUN_FOLDER / RECORD_FILE, stage.csv),
     ]
 
@@ -62,7 +64,7 @@ def record_findings(path: Path, csv: Path) -> list[Finding]:
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     voted = [row for row in rows if row["source"] == "vote"]
     troubles = sorted({trouble for row in rows for trouble in row["troubles"]})
-    truths = {str(id_): answer for id_, answer, *_ in pl.read_csv(csv).select("id", "answer").iter_rows()}
+    truths = {problem.id: problem.answer for problem in load_problems(csv)}
     right = sum(truths.get(row["id"]) == row["answer"] for row in rows)
     slowest = max((row["seconds"] for row in rows), default=0.0)
     return [
