@@ -9,14 +9,18 @@ import argparse
 import shlex
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from rich.console import Console
 
 from agent.errors import AgentError, InputError
-from submission.kaggle_api import CALL_SECONDS, Kaggle, KaggleError
+from submission.kaggle_api import Kaggle
+from submission.kaggle_calls import Calls, KaggleError
+from submission.kaggle_dataset import DatasetUpload
+from submission.kaggle_run import KernelRun, Output
+from submission.kaggle_wait import Look, Watch
 from submission.local_gateway import SUBMISSION_FILE
 from submission.metadata import (
     DATASET_FILE,
@@ -27,12 +31,19 @@ from submission.metadata import (
     check_kernel,
     read_metadata,
 )
+from submission.notebook_run import RUN_FOLDER
 from submission.rules import COMPETITIONS
 
-_RUNNING = ("queued", "running", "new_script")
 _PROCESSING_SECONDS = 3_600.0  # of a dataset, and of a run beyond its own limit
 _RUN_SECONDS = 5 * 3_600  # of a competition that is not known here
+_CALL_SECONDS = 120.0
+_OUTPUT_LOOKS = 3  # for the submission of a run that has just become complete
 _NOTE = "wheels of this build"
+_KEPT = (SUBMISSION_FILE, "submission.csv", "result.json")  # of the output, beside logs and the record of the run
+
+
+class RunFailedError(KaggleError):
+    """The run of the pushed version left nothing to submit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +82,17 @@ class Push:
             ["kernels", "output", self.kernel.id, "-p", str(self.out), "--force"],
         ]
         if self.message is not None:
-            submit = ["competitions", "submit", self.competition, "-k", self.kernel.id, "-v", "VERSION"]
-            lines.append([*submit, "-f", SUBMISSION_FILE, "-m", self.message])
+            lines.append(self._submission("VERSION"))
         return [shlex.join(["kaggle", *line]) for line in lines]
+
+    def submit_command(self, version: int) -> str:
+        """The command line that submits the output of a version."""
+        return shlex.join(["kaggle", *self._submission(str(version))])
+
+    def _submission(self, version: str) -> list[str]:
+        text = self.message or f"{self.kernel.id.split('/')[1]} version {version}"
+        submit = ["competitions", "submit", self.competition, "-k", self.kernel.id, "-v", version]
+        return [*submit, "-f", SUBMISSION_FILE, "-m", text]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -86,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print("\n".join(push.calls()))
             print("(create for a new dataset, version for one that is there)", file=sys.stderr)
             return 0
-        carry_out(push, Kaggle(seconds=args.call_seconds), console, pause=args.poll_seconds)
+        carry_out(push, Calls(seconds=args.call_seconds, pause=args.poll_seconds), console)
         return 0
     except AgentError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -111,60 +130,78 @@ def plan(args: argparse.Namespace) -> Push:
     return Push(args.notebook, args.wheels, kernel, dataset, seconds, args.out, args.submit, public=args.public)
 
 
-def carry_out(push: Push, kaggle: Kaggle, console: Console, *, pause: float) -> None:
-    """Do all of it, waiting `pause` seconds between looks. Raises KaggleError; what was done till then stays."""
+def carry_out(push: Push, calls: Calls, console: Console) -> None:
+    """Do all of it. Raises KaggleError; what was done till then stays."""
+    kaggle, watch = Kaggle(calls), Watch(calls, console)
     if push.dataset is not None and push.wheels is not None:
-        _upload(push.dataset.id, push.wheels, push, kaggle, console, pause)
+        _upload(push.dataset.id, push.wheels, push, kaggle, watch)
     version = kaggle.push_kernel(push.notebook, seconds=push.seconds, accelerator=push.kernel.machine_shape)
-    console.print(f"pushed {push.kernel.id}, version {version}")
-    limit = push.seconds + _PROCESSING_SECONDS
-    state, why = _wait(lambda: kaggle.kernel_status(push.kernel.id), "the run", console, pause, limit)
-    files = kaggle.fetch_output(push.kernel.id, push.out)
-    console.print(f"the run is {state}; {len(files)} files in {push.out}", soft_wrap=True)
-    if state != "complete":
-        raise KaggleError(f"the run ended as {state} ({why or 'no reason given'}): read the log in {push.out}")
-    if not any(file.name == SUBMISSION_FILE for file in files):
-        raise KaggleError(f"the run wrote no {SUBMISSION_FILE}: read the log in {push.out}")
-    if push.message is None:
-        console.print(f"not submitted: add --submit TEXT, or run: {push.calls()[-1]}", soft_wrap=True)
-        return
-    console.print(kaggle.submit(push.competition, push.kernel.id, version, SUBMISSION_FILE, push.message))
+    _say(console, f"pushed {push.kernel.id}, version {version}")
+    try:
+        _await_output(push, kaggle.run_of(push.kernel.id, version), watch)
+        if push.message is not None:
+            _say(console, kaggle.submit(push.competition, push.kernel.id, version, SUBMISSION_FILE, push.message))
+            return
+    except RunFailedError:
+        raise
+    except (KaggleError, KeyboardInterrupt):
+        _say(console, f"version {version} is submitted, once it is complete, by: {push.submit_command(version)}")
+        raise
+    _say(console, f"not submitted; this submits it: {push.submit_command(version)}")
 
 
-def _upload(dataset: str, folder: Path, push: Push, kaggle: Kaggle, console: Console, pause: float) -> None:
+def _await_output(push: Push, run: KernelRun, watch: Watch) -> None:
+    """Wait for the run's end and fetch what it wrote. Raises RunFailedError where there is nothing to submit."""
+    end = watch.until_over(run.look, "the run", push.seconds + _PROCESSING_SECONDS)
+    try:
+        output = _listed(end, run, watch)
+    except KaggleError as error:
+        if end.state == "complete":
+            raise
+        raise RunFailedError(f"the run ended as {end.state} ({end.why or 'no reason given'}); {error}") from error
+    names = [name for name in output.urls if _is_kept(name)]
+    failures = run.fetch(output, names, push.out)
+    for failure in failures.values():
+        _say(watch.console, f"not fetched: {failure}")
+    _say(watch.console, f"the run is {end.state}; {len(names) - len(failures)} files and the log in {push.out}")
+    if end.state != "complete":
+        raise RunFailedError(
+            f"the run ended as {end.state} ({end.why or 'no reason given'}): read the log in {push.out}"
+        )
+    if SUBMISSION_FILE not in output.urls:
+        raise RunFailedError(f"the run wrote no {SUBMISSION_FILE}: read the log in {push.out}")
+    if SUBMISSION_FILE in failures and push.message is None:
+        raise failures[SUBMISSION_FILE]
+
+
+def _listed(end: Look, run: KernelRun, watch: Watch) -> Output:
+    """The output; where a complete run seems to have written no submission, it is looked for a few times."""
+    for _ in range(_OUTPUT_LOOKS - 1):
+        output = run.output()
+        if end.state != "complete" or SUBMISSION_FILE in output.urls:
+            return output
+        time.sleep(watch.calls.pause)
+    return run.output()
+
+
+def _is_kept(name: str) -> bool:
+    """Whether a file of the output is fetched: not the source of the agent, which the notebook writes there too."""
+    path = PurePosixPath(name)
+    return name in _KEPT or path.parts[0] == RUN_FOLDER or (len(path.parts) == 1 and path.suffix == ".log")
+
+
+def _upload(dataset: str, folder: Path, push: Push, kaggle: Kaggle, watch: Watch) -> None:
     size = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
-    with console.status(f"uploading {size:.0f} MB to {dataset}"):
-        if kaggle.dataset_status(dataset) is None:
-            kaggle.create_dataset(folder, public=push.public)
-        else:
-            kaggle.version_dataset(folder, _NOTE)
-
-    def look() -> tuple[str, str]:
-        state = kaggle.dataset_status(dataset) or "not there yet"
-        return state if state in ("ready", "failed", "deleted") else "running", ""
-
-    state, _ = _wait(look, "the dataset", console, pause, _PROCESSING_SECONDS)
-    missing = {file.name for file in folder.iterdir() if file.name != DATASET_FILE} - kaggle.dataset_files(dataset)
-    if state != "ready" or missing:
-        lost = f"it lacks {', '.join(sorted(missing)[:3])}" if missing else f"it is {state}"
-        raise KaggleError(f"the dataset {dataset} is not complete ({lost}): run this again")
-    console.print(f"{dataset} is ready")
+    work = DatasetUpload(kaggle, watch, dataset, folder, _NOTE, push.public, _PROCESSING_SECONDS)
+    _say(watch.console, f"uploading {size:.0f} MB to {dataset}")
+    work.upload()
+    work.wait()
+    _say(watch.console, f"{dataset} is ready")
 
 
-def _wait(
-    look: Callable[[], tuple[str, str]], what: str, console: Console, pause: float, limit: float
-) -> tuple[str, str]:
-    began = time.monotonic()
-    with console.status(what) as status:
-        while True:
-            state, why = look()
-            if state not in _RUNNING:
-                return state, why
-            gone = time.monotonic() - began
-            if gone > limit:
-                raise KaggleError(f"{what} is still {state} after {gone / 60:.0f} min: look at it on kaggle.com")
-            status.update(f"{what} is {state}, {gone / 60:.0f} min")
-            time.sleep(pause)
+def _say(console: Console, text: str) -> None:
+    """Print a line as it is: paths and descriptions may look like markup."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -176,9 +213,12 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--submit", metavar="TEXT", help="submit the output, with this description")
     parser.add_argument("--public", action="store_true", help="a new dataset is public")
     parser.add_argument("--poll-seconds", type=float, default=30.0, help="between two looks at the run")
-    parser.add_argument("--call-seconds", type=float, default=CALL_SECONDS, help="what a call to Kaggle may take")
+    parser.add_argument("--call-seconds", type=float, default=_CALL_SECONDS, help="what a call to Kaggle may take")
     parser.add_argument("--dry-run", action="store_true", help="print every call and make none")
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if not args.poll_seconds >= 0 or not args.call_seconds > 0:
+        parser.error("--poll-seconds has to be 0 or more, --call-seconds above 0")
+    return args
 
 
 if __name__ == "__main__":

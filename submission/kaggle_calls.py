@@ -1,0 +1,181 @@
+"""Calls of the `kaggle` package with time limits and new tries, and with errors that say what to fix."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import requests
+
+from agent.errors import AgentError, InputError
+
+_TRIES = 6  # of a call that changes nothing
+_LONGEST_PAUSE = 300.0  # seconds between two tries
+_REASON_CHARS = 300
+_REMEDIES = {
+    400: "fix what it says",
+    401: "make a new token in your Kaggle settings",
+    403: "check that the token is yours, the slug right, and the competition's rules accepted",
+    404: "check the owner and the slug",
+    409: "wait until the former call is done",
+    429: "wait some minutes: too many calls",
+}
+_PASSING = (408, 425, 429)  # statuses below 500 that say nothing about the call itself
+
+T = TypeVar("T")
+
+
+class KaggleError(AgentError):
+    """Kaggle refused a call, or did not answer."""
+
+
+class RefusedError(KaggleError):
+    """A refusal that the same call will meet again; `status` is that of HTTP, `reason` what Kaggle said."""
+
+    def __init__(self, text: str, status: int, reason: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.reason = reason
+
+
+class UnansweredError(KaggleError):
+    """No answer, or none that says anything: the same call may succeed later."""
+
+
+class Calls:
+    """Makes calls, each limited to `seconds`; `pause` is the wait in seconds before the second try of a call.
+
+    Raises InputError if the package or the credentials are missing. All calls raise KaggleError, with what Kaggle said
+    and how to fix it; credentials are in no message.
+    """
+
+    def __init__(self, *, seconds: float, pause: float) -> None:
+        self.seconds = seconds
+        self.pause = pause
+        self.api = _authenticated()
+
+    def ask(self, what: str, service: str, name: str, fields: Mapping[str, object]) -> dict[str, Any]:
+        """The answer to a call of Kaggle's API as it is in JSON.
+
+        The package's own types do not have states that are newer than they are.
+        """
+
+        def call() -> object:
+            with self.api.build_kaggle_client() as client:
+                return client.http_client().call(service, name, _Fields(fields), _Answer)
+
+        answer = self.once(what, call)
+        if not isinstance(answer, dict):
+            raise UnansweredError(f"{what}: Kaggle's answer is not understood ({short(repr(answer))}): try again later")
+        return answer
+
+    def repeat(self, call: Callable[[], T], *, tries: int = _TRIES) -> T:
+        """Make a call that changes nothing, again and again with growing pauses where Kaggle itself fails."""
+        for failures in range(tries - 1):
+            try:
+                return call()
+            except UnansweredError:
+                time.sleep(self.delay(failures))
+        return call()
+
+    def delay(self, failures: int) -> float:
+        """Seconds to wait after so many failures in a row, beyond the first one."""
+        return min(self.pause * 2 ** min(failures, 10), max(self.pause, _LONGEST_PAUSE))
+
+    def once(self, what: str, call: Callable[[], T], *, seconds: float | None = None) -> T:
+        """Run the call in a thread, because the package itself waits for ever."""
+        limit = self.seconds if seconds is None else seconds
+        outcome: list[T] = []
+        failure: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                outcome.append(call())
+            except BaseException as error:  # noqa: BLE001
+                failure.append(error)  # the package exits where it cannot go on
+
+        with contextlib.redirect_stdout(io.StringIO()):  # the package prints; what matters is in its answers
+            thread = threading.Thread(target=run, daemon=True)
+            thread.start()
+            thread.join(limit)
+        if failure:
+            raise self._told(what, failure[0]) from failure[0]
+        if not outcome:
+            raise UnansweredError(
+                f"{what}: Kaggle did not answer within {limit:.0f} s: look there whether it was done, try again"
+            )
+        return outcome[0]
+
+    def _told(self, what: str, error: BaseException) -> KaggleError:
+        if isinstance(error, requests.HTTPError) and error.response is not None:
+            status = error.response.status_code
+            remedy = _REMEDIES.get(status, "try again later" if status >= 500 else "fix what it says")
+            reason = self._redacted(short(str(error)))
+            text = f"{what}: Kaggle says {status}, {reason}: {remedy}"
+            if status >= 500 or status in _PASSING:
+                return UnansweredError(text)
+            return RefusedError(text, status, reason)
+        if isinstance(error, requests.JSONDecodeError | LookupError | TypeError | AttributeError):
+            said = f"{type(error).__name__}: {self._redacted(short(str(error)))}"
+            return UnansweredError(f"{what}: Kaggle's answer is not understood ({said}): try again later")
+        if isinstance(error, requests.RequestException):
+            return UnansweredError(
+                f"{what}: Kaggle cannot be reached ({type(error).__name__}): check the network and try again"
+            )
+        return KaggleError(f"{what}: {self._redacted(short(str(error)))}: fix that and try again")
+
+    def _redacted(self, text: str) -> str:
+        for name in ("key", "token"):
+            secret = self.api.config_values.get(name)
+            if secret:
+                text = text.replace(str(secret), "***")
+        return text
+
+
+def short(text: str) -> str:
+    """A message of Kaggle's in one line that is not too long."""
+    return " ".join(text.split())[:_REASON_CHARS].rstrip(". ")
+
+
+class _Fields(dict[str, object]):
+    """What is sent, for the package to send it."""
+
+    @classmethod
+    def to_dict(cls, fields: Mapping[str, object]) -> dict[str, object]:
+        """The JSON object."""
+        return dict(fields)
+
+
+class _Answer:
+    """What comes back, as the package wants to be told how to read it."""
+
+    @staticmethod
+    def prepare_from(response: requests.Response) -> object:
+        """The JSON value."""
+        return response.json()
+
+
+def _authenticated() -> Any:
+    help_text = io.StringIO()
+    with contextlib.redirect_stdout(help_text), contextlib.redirect_stderr(help_text):
+        try:
+            from kaggle.api.kaggle_api_extended import KaggleApi  # type: ignore[import-untyped]
+
+            api = KaggleApi()
+            api.authenticate()
+        except ImportError as error:
+            raise InputError(f"the kaggle package is missing ({error}): pip install 'aimo-agent[kaggle]'") from None
+        except SystemExit:
+            raise InputError(
+                "no valid Kaggle credentials: make a token in your Kaggle settings and put it into "
+                "~/.kaggle/access_token"
+            ) from None
+        except requests.RequestException as error:
+            raise KaggleError(
+                f"Kaggle cannot be reached ({type(error).__name__}): check the network, try again"
+            ) from None
+    return api
