@@ -25,6 +25,7 @@ _REMEDIES = {
     429: "wait some minutes: too many calls",
 }
 _PASSING = (408, 425, 429)  # statuses below 500 that say nothing about the call itself
+_NOT_IMPLEMENTED = 501
 
 T = TypeVar("T")
 
@@ -84,7 +85,7 @@ class Calls:
 
     def delay(self, failures: int) -> float:
         """Seconds to wait after so many failures in a row, beyond the first one."""
-        return min(self.pause * 2 ** min(failures, 10), max(self.pause, _LONGEST_PAUSE))
+        return min(self.pause * 2.0 ** min(failures, 10), max(self.pause, _LONGEST_PAUSE))
 
     def once(self, what: str, call: Callable[[], T], *, seconds: float | None = None) -> T:
         """Run the call in a thread, because the package itself waits for ever."""
@@ -116,7 +117,7 @@ class Calls:
             remedy = _REMEDIES.get(status, "try again later" if status >= 500 else "fix what it says")
             reason = self._redacted(short(str(error)))
             text = f"{what}: Kaggle says {status}, {reason}: {remedy}"
-            if status >= 500 or status in _PASSING:
+            if (status >= 500 and status != _NOT_IMPLEMENTED) or status in _PASSING:
                 return UnansweredError(text)
             return RefusedError(text, status, reason)
         if isinstance(error, requests.JSONDecodeError | LookupError | TypeError | AttributeError):

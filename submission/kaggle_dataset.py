@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from submission.kaggle_wait import SETTLING_LOOKS, Look, Start, Watch, plain, sh
 from submission.metadata import DATASET_FILE
 
 _ENDS = ("ready", "failed", "deleted")
-_REFUSALS = 3  # uploads of a version that are refused before the refusal is taken for the last word
+_REFUSALS = 5  # uploads of a version that are refused before the refusal is taken for the last word
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class DatasetUpload:
                 # While the version before is processed, this is what Kaggle answers.
                 if error.status != 403 or refusals == _REFUSALS:
                     raise
+                time.sleep(self.watch.calls.delay(refusals - 1))
 
     def wait(self) -> None:
         """Wait until Kaggle has processed what was uploaded. Raises KaggleError where it fails or loses files."""

@@ -71,7 +71,8 @@ class KernelRun:
             look = partial(self._ask, "the run's output", "ListKernelSessionOutput", **page)
             answer, _ = self._calls.repeat(look)
             for file in answer.get("files") or ():
-                urls[str(file.get("fileName"))] = str(file.get("url"))
+                if isinstance(file, dict) and file.get("fileName"):
+                    urls[str(file["fileName"])] = str(file.get("url"))
             log = log or str(answer.get("log") or "")
             token = str(answer.get("nextPageToken") or "")
             if token in seen:
@@ -79,19 +80,19 @@ class KernelRun:
             seen.add(token)
 
     def fetch(self, output: Output, names: Iterable[str], folder: Path) -> dict[str, KaggleError]:
-        """Put files of the output and its log into the folder; those that could not be fetched, each with why.
-
-        Raises OSError if the folder cannot be written.
-        """
+        """Put files of the output and its log into the folder; those that could not be fetched, each with why."""
         failures = {}
-        folder.mkdir(parents=True, exist_ok=True)
         for name in names:
             try:
                 self._calls.repeat(partial(self._fetch, output.urls[name], name, folder), tries=_FETCHES)
             except KaggleError as error:
                 failures[name] = error
-        if output.log:
-            (folder / f"{self._slug}.log").write_text(output.log, encoding="utf-8")
+        log = folder / f"{self._slug}.log"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            log.write_text(output.log, encoding="utf-8")
+        except OSError as error:
+            failures[log.name] = KaggleError(f"the log: {log} cannot be written ({error.strerror})")
         return failures
 
     def _fetch(self, url: str, name: str, folder: Path) -> None:

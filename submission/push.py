@@ -187,7 +187,7 @@ def _listed(end: Look, run: KernelRun, watch: Watch) -> Output:
 def _is_kept(name: str) -> bool:
     """Whether a file of the output is fetched: not the source of the agent, which the notebook writes there too."""
     path = PurePosixPath(name)
-    return name in _KEPT or path.parts[0] == RUN_FOLDER or (len(path.parts) == 1 and path.suffix == ".log")
+    return name in _KEPT or path.parts[:1] == (RUN_FOLDER,) or (len(path.parts) == 1 and path.suffix == ".log")
 
 
 def _upload(dataset: str, folder: Path, push: Push, kaggle: Kaggle, watch: Watch) -> None:

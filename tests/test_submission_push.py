@@ -102,12 +102,16 @@ def test_credentials_are_used_and_never_shown(
         ({"SaveKernel": [403]}, "rules accepted"),
         ({"SaveKernel": [429]}, "too many calls"),
         ({"SaveKernel": [500]}, "try again later"),
-        ({"GetKernelSessionStatus": [503] * 3}, "the run's status: Kaggle says 503"),
-        ({"ListKernelSessionOutput": [500] * 3}, "the run's output: Kaggle says 500"),
+        ({"GetKernelSessionStatus": [401]}, "the run's status: Kaggle says 401"),
+        ({"GetKernelSessionStatus": [403] * 100}, "the run's status: Kaggle says 403"),
+        ({"ListKernelSessionOutput": [500] * 20}, "the run's output: Kaggle says 500"),
+        ({"ListKernelSessionOutput": [403] * 20}, "the run's output: Kaggle says 403"),
         ({"CreateCodeSubmission": [400]}, "submit: Kaggle says 400, scripted 400"),
         ({"StartBlobUpload": [400] * 20}, "upload: Kaggle says 400"),
         ({"CreateDatasetVersion": [500] * 20}, "upload: Kaggle says 500"),
-        ({"ListDatasetFiles": [502] * 3}, "the dataset's files: Kaggle says 502"),
+        ({"CreateDatasetVersion": [403] * 20}, "upload: Kaggle says 403"),
+        ({"GetDatasetStatus": [401]}, "make a new token"),
+        ({"ListDatasetFiles": [400]}, "the dataset's files: Kaggle says 400"),
     ],
 )
 def test_refusals_say_what_to_do(
@@ -125,10 +129,17 @@ def test_refusals_say_what_to_do(
 
 
 def test_reads_are_tried_again_and_writes_are_not(kaggle: StandIn, folders: tuple[Path, Path]) -> None:
-    kaggle.faults = {"GetKernelSessionStatus": [500, 502], "ListKernelSessionOutput": [503]}
-    assert push(folders, "--submit", "x") == 0
-    assert [name for name, _ in kaggle.calls].count("SaveKernel") == 1
-    assert [name for name, _ in kaggle.calls].count("CreateCodeSubmission") == 1
+    passing = [500, 502, 503, 429, "reset", 408, 504]
+    kaggle.faults = {
+        "GetDatasetStatus": [500],
+        "ListDatasetFiles": passing * 3,
+        "GetKernelSessionStatus": passing * 9,
+        "ListKernelSessionOutput": passing[:5],
+        "get submission.parquet": [503, "reset"],
+    }
+    assert push(folders, "--submit", "x", wheels=True) == 0
+    assert (kaggle.count("SaveKernel"), kaggle.count("CreateCodeSubmission")) == (1, 1)
+    assert (folders[0].parent / "output" / "submission.parquet").read_bytes() == b"rows"
 
 
 @pytest.mark.parametrize("call", ["SaveKernel", "CreateCodeSubmission"])
