@@ -78,10 +78,10 @@ class _AfterUpload:
         if word is None:
             return Look("not there yet")
         if state not in _ENDS:
-            self._start.note(started=bool(state))
+            self._start.note(state, starts=bool(state))
             return Look(shown(word))
         if state != "ready":
-            return Look(state, over=self._start.believes(state))
+            return Look(state, over=self._start.note(state))
         missing = self._upload.missing()
         self._incomplete = self._incomplete + 1 if missing else 0
         lacks = f"it lacks {', '.join(missing[:3])}" if missing else ""

@@ -18,7 +18,7 @@ BYTES_PER_SECOND = 200_000  # slower than that is taken for broken
 _SERVICE = "kernels.KernelsApiService"
 _ENDS = {"complete": "complete", "error": "error", "cancelacknowledged": "cancelled"}
 _WAITING = ("queued", "newscript")
-_ACTIVE = (*_WAITING, "running", "cancelrequested")
+_ACTIVE = ("running", "cancelrequested")
 _PAGE_FILES = 100
 _FETCHES = 3  # tries of one file
 _UNAUTHORIZED = 401
@@ -35,8 +35,8 @@ class Output:
 class KernelRun:
     """The run of `version` of the notebook `kernel`, "owner/slug".
 
-    Kaggle is asked for the version by its label. Where it knows none, it speaks of the latest session, which may be
-    that of the version before; then an end counts only after a sign of a start. All methods raise KaggleError.
+    Kaggle is asked for the version by its label. Where it knows no labels it speaks of the latest session, which may be
+    that of the version before, so an end counts only after a sign of a start. All methods raise KaggleError.
     """
 
     def __init__(self, calls: Calls, kernel: str, version: int) -> None:
@@ -45,6 +45,7 @@ class KernelRun:
         self._fields: dict[str, object] = {"userName": owner, "kernelSlug": self._slug}
         self._labels = (str(version), f"v{version}")  # public reports have the second; the first one is refused then
         self._start = Start()
+        self._ended = False  # an end has been seen, be it that of the version before
         self._label = ""
 
     def look(self) -> Look:
@@ -52,13 +53,13 @@ class KernelRun:
         answer, label = self._ask("the run's status", "GetKernelSessionStatus")
         word = answer.get("status")
         state = plain(word).removeprefix("kernelworkerstatus")
+        is_new = self._start.note(state, starts=state in _WAITING or (self._ended and state in _ACTIVE))
+        if is_new:
+            self._label = label
         if state not in _ENDS:
-            is_new = bool(label) or state in _WAITING or self._start.behind_an_end
-            self._start.note(started=state in _ACTIVE and is_new)
-            if self._start.seen:
-                self._label = label
             return Look(shown(word))
-        if not self._start.believes(state):
+        self._ended = True
+        if not is_new:
             return Look(f"{shown(word)}, perhaps of the version before")
         return Look(_ENDS[state], over=True, why=short(str(answer.get("failureMessage") or "")))
 

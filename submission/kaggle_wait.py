@@ -24,32 +24,23 @@ class Look:
 
 
 class Start:
-    """Whether what was started has been seen to start.
+    """Whether what was started has been `seen`.
 
-    For a while Kaggle reports the end of the version before. An end that was seen before any sign of a start is
-    believed once `SETTLING_LOOKS` looks in a row have found it.
+    For a while Kaggle reports the state of the version before. A state is that of what was started behind any sign of
+    a start, and once `SETTLING_LOOKS` looks in a row have found it.
     """
 
     def __init__(self) -> None:
         self.seen = False
-        self._end = ""
+        self._state = ""
         self._looks = 0
 
-    @property
-    def behind_an_end(self) -> bool:
-        """Whether the last state noted was an end."""
-        return bool(self._end)
-
-    def note(self, *, started: bool) -> None:
-        """A state that is no end, which shows that it has `started` or not."""
-        self.seen = self.seen or started
-        self._end = ""
-
-    def believes(self, end: str) -> bool:
-        """Whether this end is that of what was started."""
-        self._looks = self._looks + 1 if end == self._end else 1
-        self._end = end
-        return self.seen or self._looks >= SETTLING_LOOKS
+    def note(self, state: str, *, starts: bool = False) -> bool:
+        """Note the state that a look found, which may be a sign of a start; whether it is that of what was started."""
+        self._looks = self._looks + 1 if state == self._state else 1
+        self._state = state
+        self.seen = self.seen or starts or self._looks >= SETTLING_LOOKS
+        return self.seen
 
 
 @dataclass(frozen=True, slots=True)
