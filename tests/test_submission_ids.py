@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import html
 import json
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,7 +28,9 @@ from submission.recording import RunRecorder, record_of
 from submission.rules import COMPETITIONS
 from submission.stage import Stage, lay_out
 from submission.verdict import record_findings, submission_findings
-from tests.doubles import config_with
+from tests.doubles import config_with, sample
+from tests.report_runs import write_run
+from tools.report import main as report_main
 
 LOOKALIKES = (
     *("192e23", "480182", "000123", "0", "-0", "+7", "1e5", "1E400", "0x1f", "0b1", "1_000", "1.0", ".5"),
@@ -135,6 +139,16 @@ def test_the_hidden_problems_of_a_rehearsal_are_the_given_texts(tmp_path: Path) 
     command = stage._gateway(tmp_path)
     hidden = Path(next(word for word in command if word.endswith("test.csv")))
     assert rows_of(hidden) == [["id", "problem"], *([id_, id_] for id_ in DIGITS_FIRST)]
+
+
+def test_the_report_and_the_answers_of_a_run_name_each_problem_by_its_id(tmp_path: Path) -> None:
+    problems = [Problem(id_, id_, 7) for id_ in LOOKALIKES]
+    run = write_run(tmp_path / "run", problems, {id_: [sample(7)] for id_ in LOOKALIKES})
+    assert report_main([str(run)]) == 0
+    page = (run / "report.html").read_text(encoding="utf-8")
+    shown = [html.unescape(id_) for id_ in re.findall(r'<span class="id">(.*?)</span>', page, re.DOTALL)]
+    assert sorted(shown) == sorted(id_.strip() for id_ in LOOKALIKES), "all but blanks around, which no page shows"
+    assert rows_of(run / "answers.csv") == [["id", "answer"], *([id_, "7"] for id_ in LOOKALIKES)]
 
 
 def test_a_recorded_run_names_each_problem_by_its_id(tmp_path: Path) -> None:
