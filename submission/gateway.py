@@ -8,10 +8,11 @@ import math
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import polars as pl
 
@@ -110,8 +111,12 @@ class Gateway:
             self._thread.join(_SLACK_SECONDS)
         if self._thread is not None and self._thread.is_alive():
             return Reply(closed="stuck", troubles=["a problem before this one is still being dealt with"])
-        self._thread = threading.Thread(target=solve, daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=solve, daemon=True)
+        try:
+            thread.start()
+        except (RuntimeError, MemoryError) as error:  # no room for one more thread
+            return Reply(closed="failed", troubles=[f"no thread can be started: {error}"])
+        self._thread = thread
         self._thread.join(until - started + _SLACK_SECONDS)
         if self._thread.is_alive():
             return Reply(
@@ -139,12 +144,18 @@ class Gateway:
 
     def _note(self, answered: Answered) -> None:
         self.answered.append(answered)
-        print(answered, flush=True)
+        _print(str(answered), sys.stdout)
         try:
             with self._record.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(asdict(answered)) + "\n")
         except OSError as error:
-            print(f"  not recorded: {error.strerror}", file=sys.stderr, flush=True)
+            _print(f"  not recorded: {error.strerror}", sys.stderr)
+
+
+def _print(text: str, stream: TextIO) -> None:
+    """Print, if that is possible: a closed stream or a character that it cannot take must not cost the run."""
+    with suppress(OSError, ValueError):
+        print(text.encode("utf-8", "replace").decode("utf-8"), file=stream, flush=True)
 
 
 def make_predict(gateway: Gateway) -> Callable[..., pl.DataFrame]:

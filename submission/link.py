@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import queue
+import signal
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -90,11 +92,12 @@ class ProcessLink:
         threading.Thread(target=_read, args=(self._process.stdout, self._inbox), daemon=True).start()
 
     def close(self) -> None:
-        """End the worker. May be called twice."""
+        """End the worker and what it runs, as a pip that still installs. May be called twice."""
         process, self._process = self._process, None
         if process is None:
             return
-        process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         with suppress(subprocess.TimeoutExpired):  # a machine that fails may keep it for long
             process.wait(_DEATH_SECONDS)
         if process.stdin is not None:
@@ -110,9 +113,11 @@ class ProcessLink:
 
 
 def _read(stream: IO[str], inbox: queue.Queue[Message | None]) -> None:
-    """Put each line into the inbox, and None when the worker closed its end."""
+    """Put each event into the inbox, and None when the worker closed its end."""
     with stream:
         for line in stream:
             with suppress(ValueError):  # a line torn by a kill
-                inbox.put(json.loads(line))
+                message = json.loads(line)
+                if isinstance(message, dict) and "event" in message:  # not what a library printed
+                    inbox.put(message)
     inbox.put(None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -217,6 +218,26 @@ def test_a_record_that_cannot_be_written_does_not_matter(tmp_path: Path, capsys:
     (tmp_path / "record").mkdir()
     assert gateway.answer("a", "text") == 5
     assert "not recorded" in capsys.readouterr().err
+
+
+def test_an_output_that_cannot_be_printed_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gateway = gateway_before(Oracle(7), tmp_path)
+    with (tmp_path / "closed").open("w", encoding="ascii") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        assert gateway.answer("\u00e9", "?") == 7
+    assert gateway.answer("b", "?") == 7, "the stream is closed"
+
+
+def test_a_machine_without_room_for_a_thread_costs_one_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    gateway = gateway_before(Oracle(7), tmp_path)
+    with monkeypatch.context() as full:
+        full.setattr(threading.Thread, "start", refuse)
+        assert gateway.answer("a", "?") == 11
+    assert gateway.answer("b", "?") == 7
+    assert gateway.answered[0].troubles == ("no thread can be started: can't start new thread",)
 
 
 def test_a_client_that_never_returns_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -156,7 +156,8 @@ def test_a_worker_that_cannot_be_started_is_an_error_of_the_link(tmp_path: Path)
 
 
 def test_lines_that_are_no_events_do_not_matter(tmp_path: Path) -> None:
-    torn = 'import sys; print("{torn"); print(\'{"event": "x"}\'); sys.stdout.flush(); sys.stdin.read()'
+    lines = ["{torn", "7", "null", "[1]", "{}", "Loading wheels", '{"event": "x"}']
+    torn = f"import sys; print({chr(10).join(lines)!r}, flush=True); sys.stdin.read()"
     link = ProcessLink(lambda: [sys.executable, "-c", torn], tmp_path / "log", dict(os.environ))
     link.restart()
     try:
@@ -164,6 +165,20 @@ def test_lines_that_are_no_events_do_not_matter(tmp_path: Path) -> None:
         assert link.receive(0.0) is None
     finally:
         link.close()
+
+
+def test_what_a_worker_runs_ends_with_it(tmp_path: Path) -> None:
+    runs = "import subprocess, sys; child = subprocess.Popen(['sleep', '60']); "
+    tells = 'print(\'{"event": "child", "pid": %d}\' % child.pid, flush=True); child.wait()'
+    link = ProcessLink(lambda: [sys.executable, "-c", runs + tells], tmp_path / "log", dict(os.environ))
+    link.restart()
+    message = link.receive(SECONDS)
+    assert message is not None
+    child = psutil.Process(message["pid"])
+    link.close()
+    link.close()
+    _, alive = psutil.wait_procs([child], timeout=10)
+    assert not [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
 
 
 def test_without_wheels_the_python_that_runs_is_used(tmp_path: Path) -> None:
