@@ -114,20 +114,20 @@ class Calls:
     def _told(self, what: str, error: BaseException) -> KaggleError:
         if isinstance(error, requests.HTTPError) and error.response is not None:
             status = error.response.status_code
-            remedy = _REMEDIES.get(status, "try again later" if status >= 500 else "fix what it says")
+            passes = (status >= 500 and status != _NOT_IMPLEMENTED) or status in _PASSING
+            remedy = _REMEDIES.get(status, "try again later" if passes else "fix what it says")
             reason = self._redacted(short(str(error)))
             text = f"{what}: Kaggle says {status}, {reason}: {remedy}"
-            if (status >= 500 and status != _NOT_IMPLEMENTED) or status in _PASSING:
-                return UnansweredError(text)
-            return RefusedError(text, status, reason)
+            return UnansweredError(text) if passes else RefusedError(text, status, reason)
         if isinstance(error, requests.JSONDecodeError | LookupError | TypeError | AttributeError):
             said = f"{type(error).__name__}: {self._redacted(short(str(error)))}"
             return UnansweredError(f"{what}: Kaggle's answer is not understood ({said}): try again later")
-        if isinstance(error, requests.RequestException):
-            return UnansweredError(
-                f"{what}: Kaggle cannot be reached ({type(error).__name__}): check the network and try again"
-            )
-        return KaggleError(f"{what}: {self._redacted(short(str(error)))}: fix that and try again")
+        ours = isinstance(error, SystemExit | ValueError) or (isinstance(error, OSError) and error.filename is not None)
+        if ours and not isinstance(error, requests.RequestException):
+            return KaggleError(f"{what}: {self._redacted(short(str(error)))}: fix that and try again")
+        return UnansweredError(
+            f"{what}: Kaggle cannot be reached ({type(error).__name__}): check the network and try again"
+        )
 
     def _redacted(self, text: str) -> str:
         for name in ("key", "token"):

@@ -43,7 +43,8 @@ class KernelRun:
         owner, self._slug = kernel.split("/")
         self._calls = calls
         self._fields: dict[str, object] = {"userName": owner, "kernelSlug": self._slug}
-        self._labels = (str(version), f"v{version}")  # public reports have the second; the first one is refused then
+        # Kaggle takes "v3" and says 404 to "3". The bare number is first, because who takes it may not refuse "v3".
+        self._labels = (str(version), f"v{version}")
         self._start = Start()
         self._ended = False  # an end has been seen, be it that of the version before
         self._label = ""
