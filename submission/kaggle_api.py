@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from submission.kaggle_calls import Calls, KaggleError, RefusedError, short
+from submission.kaggle_calls import BusyError, Calls, KaggleError, RefusedError, short
 from submission.kaggle_run import BYTES_PER_SECOND, KernelRun
 
 _DATASETS = "datasets.DatasetApiService"
@@ -89,9 +89,8 @@ class Kaggle:
 
     def submit(self, competition: str, kernel: str, version: int, file: str, message: str) -> str:
         """Submit the output of a version to the competition; returns what Kaggle said."""
-        done = self._calls.once(
-            "submit", lambda: self._api.competition_submit_code(file, message, competition, kernel, version, quiet=True)
-        )
+        call = partial(self._api.competition_submit_code, file, message, competition, kernel, version, quiet=True)
+        done = self._calls.repeat(lambda: self._calls.once("submit", call), after=BusyError)
         return short(done.message)
 
     def _upload(self, folder: Path, call: Callable[[], T]) -> T:

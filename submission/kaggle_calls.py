@@ -24,7 +24,8 @@ _REMEDIES = {
     409: "wait until the former call is done",
     429: "wait some minutes: too many calls",
 }
-_PASSING = (408, 425, 429)  # statuses below 500 that say nothing about the call itself
+_TOO_MANY_CALLS = 429
+_PASSING = (408, 425, _TOO_MANY_CALLS)  # statuses below 500 that say nothing about the call itself
 _NOT_IMPLEMENTED = 501
 
 T = TypeVar("T")
@@ -45,6 +46,10 @@ class RefusedError(KaggleError):
 
 class UnansweredError(KaggleError):
     """No answer, or none that says anything: the same call may succeed later."""
+
+
+class BusyError(UnansweredError):
+    """Too many calls: Kaggle did nothing, so that even a call that changes something can be made again."""
 
 
 class Calls:
@@ -74,12 +79,17 @@ class Calls:
             raise UnansweredError(f"{what}: Kaggle's answer is not understood ({short(repr(answer))}): try again later")
         return answer
 
-    def repeat(self, call: Callable[[], T], *, tries: int = _TRIES) -> T:
-        """Make a call that changes nothing, again and again with growing pauses where Kaggle itself fails."""
+    def repeat(
+        self, call: Callable[[], T], *, tries: int = _TRIES, after: type[UnansweredError] = UnansweredError
+    ) -> T:
+        """Make a call that changes nothing, again and again with growing pauses where Kaggle itself fails.
+
+        A call that changes something may be repeated `after` a BusyError only.
+        """
         for failures in range(tries - 1):
             try:
                 return call()
-            except UnansweredError:
+            except after:
                 time.sleep(self.delay(failures))
         return call()
 
@@ -118,6 +128,8 @@ class Calls:
             remedy = _REMEDIES.get(status, "try again later" if passes else "fix what it says")
             reason = self._redacted(short(str(error)))
             text = f"{what}: Kaggle says {status}, {reason}: {remedy}"
+            if status == _TOO_MANY_CALLS:
+                return BusyError(text)
             return UnansweredError(text) if passes else RefusedError(text, status, reason)
         if isinstance(error, requests.JSONDecodeError | LookupError | TypeError | AttributeError):
             said = f"{type(error).__name__}: {self._redacted(short(str(error)))}"

@@ -14,7 +14,7 @@ import pytest
 
 from submission.kaggle_wait import SETTLING_LOOKS
 from tests.kaggle_stand_in import StandIn
-from tests.test_submission_push import WHEELS, folders, kaggle, push  # noqa: F401
+from tests.test_submission_push import folders, kaggle, push  # noqa: F401
 
 Folders = tuple[Path, Path]
 
@@ -130,61 +130,6 @@ def test_the_time_out_names_the_state(
     assert "CreateCodeSubmission" not in kaggle.names
 
 
-@pytest.mark.parametrize("word", ["BLOBS_RECEIVED", "QUARANTINED", "", None])
-@pytest.mark.parametrize("before", [True, False])
-def test_a_dataset_that_is_stuck_ends_in_one_sentence(
-    word: str | None,
-    before: bool,
-    hours: None,
-    kaggle: StandIn,
-    folders: Folders,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    setattr(kaggle, "processing" if before else "after_upload", [word] * 100)
-    assert push(folders, wheels=True) == 2
-    assert f"is still in the state {word or ''!r} after " in capsys.readouterr().err
-    assert "SaveKernel" not in kaggle.names
-    assert ("StartBlobUpload" in kaggle.names) is not before, "nothing is uploaded that would be refused"
-
-
-def test_a_dataset_version_waits_for_the_one_before(kaggle: StandIn, folders: Folders) -> None:
-    kaggle.processing = ["BLOBS_RECEIVED"] * 6
-    kaggle.faults["CreateDatasetVersion"] = [403, 403]  # the status may be ahead of the refusals
-    assert push(folders, wheels=True) == 0
-    assert kaggle.count("CreateDatasetVersion") == 3
-    assert kaggle.uploaded == WHEELS
-
-
-def test_a_dataset_that_fails_is_not_used(
-    kaggle: StandIn, folders: Folders, capsys: pytest.CaptureFixture[str]
-) -> None:
-    kaggle.after_upload = ["BLOBS_RECEIVED", "FAILED"]
-    assert push(folders, wheels=True) == 2
-    assert "is not complete (it is failed)" in capsys.readouterr().err
-    assert "SaveKernel" not in kaggle.names
-
-
-def test_a_dataset_whose_version_before_had_failed_gets_a_new_one(kaggle: StandIn, folders: Folders) -> None:
-    kaggle.processing = ["FAILED"]
-    kaggle.after_upload = ["FAILED", "BLOBS_RECEIVED"]  # the first one is still the old version's
-    assert push(folders, wheels=True) == 0
-
-
-def test_files_of_a_dataset_that_come_late_are_waited_for(
-    kaggle: StandIn, folders: Folders, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    listed = kaggle._ListDatasetFiles
-    kaggle.lost_files = set(WHEELS)
-
-    def late(body: dict[str, Any]) -> dict[str, Any]:
-        if kaggle.count("ListDatasetFiles") > 5:
-            kaggle.lost_files = set()
-        return listed(body)
-
-    monkeypatch.setattr(kaggle, "_ListDatasetFiles", late)
-    assert push(folders, wheels=True) == 0
-
-
 def test_what_the_notebook_holds_of_the_agent_is_not_fetched(kaggle: StandIn, folders: Folders) -> None:
     modules = {f"aimo_agent/agent/m{n}.py": b"" for n in range(60)}
     kept_files = {"run/journal.jsonl": b"{}", "run/a/engine.log": b"log", "submission.parquet": b"rows", "x.log": b""}
@@ -284,6 +229,12 @@ def test_the_command_to_submit_by_hand_submits_the_pushed_version(
     )
     assert (sent["kernelVersion"], sent["fileName"]) == (3, "submission.parquet")
     assert sent["submissionDescription"] == (flags[1] if flags else "my-notebook version 3")
+
+
+def test_a_submission_that_is_one_call_too_many_is_made_later(kaggle: StandIn, folders: Folders) -> None:
+    kaggle.faults = {"CreateCodeSubmission": [429, 429]}
+    assert push(folders, "--submit", "x") == 0
+    assert kaggle.count("CreateCodeSubmission") == 3
 
 
 def test_a_wait_that_is_interrupted_says_how_to_submit(
