@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rich.console import Console
+from rich.text import Text
 
 from submission.kaggle_calls import Calls, KaggleError, RefusedError, UnansweredError
 
@@ -74,7 +75,7 @@ class Watch:
                 if gone > limit:
                     told = f"{what} is still {state} after {gone / 60:.0f} min{trouble}"
                     raise KaggleError(f"{told}: look at it on kaggle.com")
-                status.update(f"{what} is {state}, {gone / 60:.0f} min{trouble}")
+                status.update(Text(f"{what} is {state}, {gone / 60:.0f} min{trouble}"))
                 time.sleep(self.calls.delay(max(0, failures - 1)))
 
 

@@ -117,7 +117,7 @@ def test_states_that_nobody_knows_are_waited_for(kaggle: StandIn, folders: Folde
     assert kaggle.count("CreateCodeSubmission") == 1
 
 
-@pytest.mark.parametrize("word", ["PREEMPTED", "Starting up", "running", None, ""])
+@pytest.mark.parametrize("word", ["PREEMPTED", "Starting up", "[/odd]", "running", None, ""])
 def test_the_time_out_names_the_state(
     word: str | None, hours: None, kaggle: StandIn, folders: Folders, capsys: pytest.CaptureFixture[str]
 ) -> None:
