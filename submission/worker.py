@@ -133,11 +133,16 @@ async def serve(settings: Settings, tell: Tell) -> None:
     solved = before.solved if before else {}
     worker = Worker(config, engine, sandbox, bank, recorder, before, tell, loop.time, solved)
     attending = asyncio.create_task(worker.attend(requests))
+    reading = asyncio.create_task(_read_requests(requests))
     try:
-        await _read_requests(requests)
+        # A worker that can attend no more ends, and is replaced; a silent one would be waited for.
+        done, _ = await asyncio.wait((attending, reading), return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
     finally:
         attending.cancel()
-        await asyncio.gather(attending, return_exceptions=True)
+        reading.cancel()
+        await asyncio.gather(attending, reading, return_exceptions=True)
         await engine.close()
         await sandbox.close()
         recorder.close()

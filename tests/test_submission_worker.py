@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -20,6 +21,7 @@ from submission.client import Client, Reply
 from submission.launch import prepared
 from submission.link import LinkError, ProcessLink
 from submission.settings import Settings
+from submission.worker import Worker, serve
 from tests.scripted_server import SILENCE, ScriptedServer, serving
 
 ROOT = Path(__file__).parents[1]
@@ -189,3 +191,20 @@ def test_settings_survive_the_way_to_the_worker() -> None:
     settings = Settings("cpu", "run", 10.0, overrides={"sample.count": 4})
     assert Settings.from_json(settings.after(3.0).to_json()) == Settings("cpu", "run", 10.0, 3.0, {"sample.count": 4})
     assert json.loads(settings.to_json())["spent_seconds"] == 0.0
+
+
+async def test_a_worker_that_can_attend_no_more_ends_and_does_not_sit_silent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(self: Worker, requests: object) -> None:
+        raise KeyError("unforeseen")
+
+    async def wait_for_requests(requests: object) -> None:
+        await asyncio.sleep(3_600)
+
+    monkeypatch.setattr(Worker, "attend", broken)
+    monkeypatch.setattr("submission.worker._read_requests", wait_for_requests)
+    keys = {"engine.kind": "http", "engine.url": "http://127.0.0.1:1"}
+    with pytest.raises(KeyError, match="unforeseen"):
+        async with asyncio.timeout(SECONDS):
+            await serve(Settings("cpu", str(tmp_path), 500.0, overrides=keys), lambda message: None)
