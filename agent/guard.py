@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from itertools import islice
 
 WINDOW = 1_400
@@ -13,15 +14,21 @@ Longer than what mathematics repeats by intent: a rule of dashes, a zero matrix 
 sentence of 300 characters said four times. Lines that differ in one digit are no cycle.
 """
 
-MAX_PERIOD = 600
-"""The longest cycle found, in characters: a paragraph.
+MAX_PERIOD = 6_500
+"""The longest cycle found, in characters: a line of thought that is taken up again and again.
 
-The window holds two and a third of it. Two copies may be meant (a program shown, then shown again as final); who
-starts on the third does not stop.
+Distilled reasoning models mostly loop with 650 to 5,500.
 """
 
+PARAGRAPH = 600
+"""The longest cycle, in characters, of which the window alone holds enough."""
+
 STRIDE = 100
-"""Characters between two looks at the window, so an exact loop is reported within `WINDOW + STRIDE` of its start."""
+"""Characters between two looks at the text: an exact loop is reported at most so many behind its `cycle_length`."""
+
+_KEPT = 7 * MAX_PERIOD // 3
+# How many of the last characters are sought, and how far before the end: four thirds of a period are there twice.
+_SEARCHES = ((4 * PARAGRAPH // 3, PARAGRAPH, 3 * WINDOW // 4), (WINDOW, 3 * WINDOW // 4, MAX_PERIOD))
 
 SPANS = {300: 50, 800: 150}
 """Words of the windows in which near-repeats are sought, and words between two looks at each.
@@ -45,7 +52,7 @@ Truth tables, matrices, lists of bits and most lines of a calculation have fewer
 """
 
 PLACE = 3
-"""Words that tell a place within a copy: those just before it."""
+"""Words that tell a place within a copy: those just before it. All numbers are one word for this."""
 
 CHANGES = 0.01
 """Share of a window's words that may have changed since the last copy, besides those in the commonest place.
@@ -54,8 +61,18 @@ A loop may count, or choose its first word anew. Where numbers change in two pla
 several, cases are being worked through.
 """
 
+_NUMBER = "0"
+_Place = tuple[str, ...]
 _WORD = re.compile(r"[\u3040-\u9fff]|[^\W\d_\u3040-\u9fff]{1,24}|\d{1,24}")
 # Kana and Chinese characters are a word each. The bound is for memory: nothing in a stream ends an endless word.
+
+
+def cycle_length(period: int) -> int:
+    """Characters that must repeat with this period: the window, and two and a third copies.
+
+    Two copies may be meant (a program shown, then shown again as final); who starts on the third does not stop.
+    """
+    return max(WINDOW, -(-7 * period // 3))
 
 
 class RepetitionGuard:
@@ -77,12 +94,12 @@ class RepetitionGuard:
 class CycleDetector:
     """Finds loops whose copies are equal, of whatever characters.
 
-    It looks at the last `WINDOW` characters wherever the stream's length is a multiple of `STRIDE`, so its verdict
-    does not depend on how the stream is cut into pieces.
+    It looks at the last characters wherever the stream's length is a multiple of `STRIDE`, so its verdict does not
+    depend on how the stream is cut into pieces.
     """
 
     def __init__(self) -> None:
-        self._window = ""
+        self._tail = ""
         self._pending = ""  # fed, but not yet a whole stride
         self._repeating = False
 
@@ -93,8 +110,8 @@ class CycleDetector:
         for start in range(0, whole, STRIDE):
             if self._repeating:
                 break
-            self._window = (self._window + pending[start : start + STRIDE])[-WINDOW:]
-            self._repeating = len(self._window) == WINDOW and _is_cycle(self._window)
+            self._tail = self._tail[-_KEPT:] + pending[start : start + STRIDE]
+            self._repeating = _is_cycle(self._tail)
         self._pending = pending[whole:]
         return self._repeating
 
@@ -175,28 +192,87 @@ def _said_again(window: list[str]) -> int:
 def _changes(window: list[str]) -> int:
     """How many words are not what stood in their place the last time, but for those in the place with most of them.
 
-    Numbers count whatever they are. Other words count if both, the old and the new one, stand there at least `COPIES`
-    times: a slip does not come back.
+    Numbers are forgiven nowhere unless they count one by one: one that is another in each line is what the line works
+    out. Only the last `SHARE` of the window is asked for them, as a calculation may have led up to a loop.
+    """
+    changes, worked_out = _changed_numbers(window[-int(SHARE * len(window)) :])
+    changes += _changed_words(window)
+    return worked_out + changes.total() - max(changes.values(), default=0)
+
+
+def _changed_words(window: list[str]) -> Counter[_Place]:
+    """How often the word that is no number changed, by place: what stands before it.
+
+    A change counts if both words, the old and the new one, stand there at least `COPIES` times: a slip does not come
+    back.
     """
     counts = Counter(_runs(window, PLACE + 1))
-    latest: dict[tuple[str, ...], str] = {}
-    changes: Counter[tuple[str, ...]] = Counter()
+    latest: dict[_Place, str] = {}
+    changes: Counter[_Place] = Counter()
     for place, word in zip(_runs(window[:-1], PLACE), window[PLACE:], strict=True):
         old = latest.get(place, word)
         latest[place] = word
-        if old != word and (
-            (old.isdecimal() and word.isdecimal()) or min(counts[*place, old], counts[*place, word]) >= COPIES
-        ):
-            changes[place] += 1
-    return changes.total() - max(changes.values(), default=0)
+        if old != word and min(counts[*place, old], counts[*place, word]) >= COPIES:
+            changes[place] += not (old.isdecimal() and word.isdecimal())
+    return changes
 
 
-def _is_cycle(window: str) -> bool:
-    """Whether the window repeats with one period of at most `MAX_PERIOD` characters.
+def _changed_numbers(window: list[str]) -> tuple[Counter[_Place], int]:
+    """How often a number counted one by one, by place, and how often one was replaced by any other number.
+
+    A place is told by what stands on both sides. Where that holds further numbers, they may be others if the number
+    itself stands there only this once.
+    """
+    marks = [_NUMBER if word.isdecimal() else word for word in window]
+    spots = [at for at in range(PLACE, len(window)) if marks[at] == _NUMBER]
+    places = {
+        at: [(*text[at - PLACE : at], _NUMBER, *text[at + 1 : at + 2]) for text in (window, marks)] for at in spots
+    }
+    counts = Counter((places[at][1], window[at]) for at in spots)
+    latest: dict[_Place, str] = {}
+    changes: Counter[_Place] = Counter()
+    worked_out = 0
+    for at in spots:
+        exact, rough = places[at]
+        old = latest.get(exact) or (latest.get(rough) if counts[rough, window[at]] == 1 else None)
+        latest[exact] = latest[rough] = window[at]
+        step = abs(int(window[at]) - int(old)) if old else 0
+        changes[rough] += step == 1
+        worked_out += step > 1
+    return changes, worked_out
+
+
+def _is_cycle(tail: str) -> bool:
+    """Whether so many of the last characters as `cycle_length` says repeat with one period of at most `MAX_PERIOD`.
+
+    What ends such a cycle stands a period before once more. The longer searches look for more characters than have a
+    period of their own, of up to `PARAGRAPH`, as that was looked for first: so they find few places.
+    """
+    return _is_short_cycle(tail[-WINDOW:]) or any(
+        _has_period(tail, period) for search in _SEARCHES for period in _distances(tail, *search)
+    )
+
+
+def _is_short_cycle(window: str) -> bool:
+    """Whether the window repeats with one period of at most `PARAGRAPH` characters.
 
     Only the smallest shift that maps the window's head onto itself can be that period. The head is longer than
-    `MAX_PERIOD`, so by the theorem of Fine and Wilf (1965) a smaller shift divides every period there is.
+    `PARAGRAPH`, so by the theorem of Fine and Wilf (1965) a smaller shift divides every period there is.
     """
-    head = window[:-MAX_PERIOD]
+    head = window[:-PARAGRAPH]
     period = window.find(head, 1)
-    return period > 0 and window[period:] == window[:-period]
+    return len(window) == WINDOW and period > 0 and window[period:] == window[:-period]
+
+
+def _distances(tail: str, count: int, shortest: int, longest: int) -> Iterator[int]:
+    """How far before the end the last `count` characters stand again, between the bounds."""
+    end, stop = tail[-count:], len(tail) - shortest
+    place = tail.find(end, max(0, len(tail) - count - longest), stop)
+    while place >= 0:
+        yield len(tail) - count - place
+        place = tail.find(end, place + 1, stop)
+
+
+def _has_period(tail: str, period: int) -> bool:
+    length = cycle_length(period)
+    return len(tail) >= length and tail[-length:-period] == tail[period - length :]

@@ -103,7 +103,7 @@ def truth_table(rng: Random) -> str:
         f"{words[rng.choice('TF')]}.\n"
         for row in rows
     )
-    return (short + long) * 3
+    return (short + long) * 2 + long + short
 
 
 def binary(rng: Random) -> str:

@@ -158,6 +158,51 @@ def test_a_loop_counts_in_one_place_only(places: int) -> None:
     assert fires([text]) == (places == 1)
 
 
+PRIMES = [n for n in range(2, 400) if all(n % divisor for divisor in range(2, n))]
+CALCULATIONS = {
+    "one number": "Now we try {n}. The division does not come out even here, so this prime is no factor of our number, "
+    "and we continue with the next one.\n",
+    "one number at the start": "Dividing by {n}, the remainder is not zero, so it is no divisor and we take the next "
+    "prime of the list above.\n",
+    "a number and its remainder": "Testing {n}, we see the remainder {r}, which is not zero, so that this prime "
+    "does not divide our number and we try the next.\n",
+    "products": "Check whether {n} is a divisor of it: 100003 = {n} * {q} + {r}, so it is not.\n",
+    "a class": "When x is congruent to {n} modulo our modulus, its square is congruent to {r}, which is no residue "
+    "that we want, so that this class gives nothing.\n",
+    "a pair": "Pair ({n}, {r}): their greatest common divisor is one and their sum is even, so we have to count this "
+    "pair once more in the total.\n",
+    "an order": "The order of {n} in the group divides the order of the group, and raising it to the power {r} "
+    "gives one, so it is not a generator of it.\n",
+}
+
+
+@pytest.mark.parametrize("name", CALCULATIONS)
+def test_trial_and_error_told_in_words_is_no_loop(name: str) -> None:
+    lines = [CALCULATIONS[name].format(n=n, q=100_003 // n, r=100_003 % n) for n in PRIMES]
+    assert fires_after(lines) is None
+
+
+def test_steps_that_count_in_two_places_are_no_loop() -> None:
+    line = (
+        "By what we have assumed the claim is true for {0}, and the same argument shows that it is true for {1} too.\n"
+    )
+    assert fires_after([line.format(n, n + 1) for n in range(1, 60)]) is None
+
+
+@pytest.mark.parametrize("step", [1, -1])
+def test_a_loop_that_counts_one_by_one_is_one(step: int) -> None:
+    line = (
+        "Attempt {0} begins: let me look at the sum of all the digits once more, which must be even, and it is not.\n"
+    )
+    assert fires([line.format(n) for n in range(200, 200 + 30 * step, step)])
+
+
+def test_a_calculation_before_a_loop_does_not_keep_it_from_being_found() -> None:
+    lines = [CALCULATIONS["products"].format(n=n, q=100_003 // n, r=100_003 % n) for n in PRIMES]
+    loop = near_loop(Random(3), swapped, 60, 450)
+    assert fires(["".join(lines), " ".join(loop)])
+
+
 @given(seeds, st.sampled_from(EDITS), st.integers(20, 85))
 def test_a_loop_of_few_different_words_may_differ(seed: int, edit: Edit, period: int) -> None:
     words = near_loop(Random(seed), edit, period, 1_000)
