@@ -26,6 +26,8 @@ class Totals:
     `answered` those with an answer, `known` those whose truth is known, `correct` those that match it.
     Samples, tokens and tool runs are summed over the solutions. `seconds` is the wall time with at least one
     problem in flight: problems solved side by side count once, pauses between problems not at all.
+    `samples_with_unrun_code` counts the samples that opened a block of code that was not run, those that were cut
+    short from outside left aside.
 
     `pass_at_1` is the chance that one sample drawn at random is right: the mean, over the known problems with
     a sample that counts, of the share of those samples that are right; None where there is no such problem.
@@ -45,6 +47,7 @@ class Totals:
     tool_runs: int
     seconds: float
     pass_at_1: float | None
+    samples_with_unrun_code: int = 0
 
     @property
     def majority(self) -> float | None:
@@ -79,6 +82,7 @@ def totals(problems: Sequence[Problem], solutions: Sequence[Solution], samples: 
         tool_runs=sum(solution.tool_runs for solution in solutions),
         seconds=_busy_seconds(solutions),
         pass_at_1=_pass_at_1(truths, solutions, samples),
+        samples_with_unrun_code=sum(sample.unrun_blocks > 0 for sample in samples),
     )
 
 
@@ -233,6 +237,9 @@ def _total_lines(sums: Totals) -> Iterator[list[str]]:
         f"{sums.tokens:,} tokens",
         f"{sums.tokens_per_second:,.0f} tokens/s",
     ]
+    if sums.samples_with_unrun_code:
+        count = sums.samples_with_unrun_code
+        yield [f"{count:,} {'sample' if count == 1 else 'samples'} opened code that was not run"]
     time = [f"{duration(sums.seconds)} for {sums.closed} of {sums.problems} problems"]
     if sums.projected_seconds is not None:
         time.append(f"{_PROJECTED_PROBLEMS} would take {duration(sums.projected_seconds)}")

@@ -76,4 +76,5 @@ class TurnWriter:
             prompt_tokens=self._prompt_tokens,
             cached_tokens=self._cached_tokens,
             resumed_at=self._resumed_at,
+            unrun_blocks=self._fences.unrun if self._fences else 0,
         )

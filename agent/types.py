@@ -24,6 +24,7 @@ class SampleEnd(StrEnum):
 
 NOT_KEPT = (SampleEnd.ENGINE_ERROR, SampleEnd.INTERNAL_ERROR, SampleEnd.CANCELLED)
 """Ends of samples that are drawn again when their problem is taken up once more."""
+_CUT_SHORT = (SampleEnd.DEADLINE, SampleEnd.ENGINE_ERROR, SampleEnd.CANCELLED)
 
 
 class StopReason(StrEnum):
@@ -88,7 +89,8 @@ class Turn:
     The prompt of turn n is the sample's prompt followed by `text + inserted` of the turns before it.
     `prompt_tokens` is the length of that prompt and `cached_tokens` how many of them the engine had in its cache; both
     are None where the engine did not say, as for a turn that was cut at a code block. `resumed_at` holds the tokens
-    that had come whenever the stream broke and was taken up again.
+    that had come whenever the stream broke and was taken up again. `unrun_blocks` counts the blocks of code in it that
+    were not run: not closed when the turn ended, or opened in a way that is not read as Python's.
     """
 
     text: str
@@ -99,6 +101,7 @@ class Turn:
     prompt_tokens: int | None = None
     cached_tokens: int | None = None
     resumed_at: tuple[int, ...] = ()
+    unrun_blocks: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +153,11 @@ class Sample:
     def tool_runs(self) -> tuple[ToolRun, ...]:
         """The tool runs in their order."""
         return tuple(turn.tool_run for turn in self.turns if turn.tool_run is not None)
+
+    @property
+    def unrun_blocks(self) -> int:
+        """Blocks of code that were not run, of a sample that was not cut short from outside."""
+        return 0 if self.end in _CUT_SHORT else sum(turn.unrun_blocks for turn in self.turns)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ LAYERS = (
         "agent.latex_tokens",
         "agent.guard",
         "agent.drift",
+        "agent.fence_close",
         "agent.fences",
         "agent.thinking",
         "agent.prompts",

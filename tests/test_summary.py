@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +13,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from agent.summary import as_json, duration, is_right, render, short, totals, votes_text
-from agent.types import Problem, Sample, SampleEnd, Solution, StopReason, Tally, Vote
+from agent.types import Problem, Sample, SampleEnd, Solution, StopReason, Tally, Turn, Vote
 
 PROBLEMS = [
     Problem("a", "first", 7),
@@ -154,6 +155,15 @@ class TestTable:
             "16 samples, 12 finished · 6 tool runs · 2,000 tokens · 22 tokens/s",
             "0:01:30 for 2 of 4 problems · 50 would take 0:37:30",
         ]
+
+    def test_code_that_was_not_run_is_told(self) -> None:
+        ended = [SampleEnd.ANSWERED, SampleEnd.NO_ANSWER, SampleEnd.CANCELLED, SampleEnd.DEADLINE]
+        samples = [replace(sample("a", 7, end), turns=(Turn("```python", 3, 1.0, unrun_blocks=2),)) for end in ended]
+        assert totals(PROBLEMS, [solution("a", {7: 1})], samples).samples_with_unrun_code == 2
+        for count, told in ((0, ""), (1, "1 sample opened code"), (2, "2 samples opened code that was not run")):
+            text = "\n".join(printed(PROBLEMS, [solution("a", {7: 1})], samples[:count]))
+            assert told in text and ("opened" in text) == (count > 0)
+        assert as_json(PROBLEMS, [solution("a", {7: 1})], samples)["totals"]["samples_with_unrun_code"] == 2  # type: ignore[index]
 
     def test_without_a_truth_nothing_is_said_of_it(self) -> None:
         lines = printed([Problem("c", "third")], [solution("c", {5: 2})], [sample("c", 5)])

@@ -35,8 +35,8 @@ def packed(html: str) -> Markup:
 
 
 def _turn(turn: Turn, label: str, before: str) -> Iterator[Markup]:
-    yield Markup('<h5>{} <span class="faint">{:,} tokens · {:,.1f} s</span></h5>').format(
-        label, turn.tokens, turn.seconds
+    yield Markup('<h5>{} <span class="faint">{:,} tokens · {:,.1f} s{}</span></h5>').format(
+        label, turn.tokens, turn.seconds, " · opened code that was not run" if turn.unrun_blocks else ""
     )
     written = list(pieces(before + turn.text))
     inserted = turn.inserted
