@@ -118,6 +118,6 @@ def _rules(mark: str, length: int) -> dict[str, re.Pattern[str]]:
         long = 3 * quote
         rules[long] = rf"{escape}|(?P<end>{long})|(?P<line>\n)|(?P<wait>(?:{quote}{{1,2}}|{half_escape})\Z)"
         started = rf"{mark}{{0,{length - 1}}}|{ticks}{_BLANK}{{0,32}}\w{{0,11}}"
-        fence = rf"(?P<fence_in_string>{_MARGIN}{ticks}{_BLANK}{{0,32}}{_WORD})"
+        fence = rf"(?P<fence_in_string>{_MARGIN}{ticks}(?!{mark}){_BLANK}{{0,32}}{_WORD})"
         rules[long + "\n"] = rf"{fence}|(?P<wait>{_MARGIN}(?:{started})\Z)|(?P<text>)"
     return {within: re.compile(rule) for within, rule in rules.items()}
