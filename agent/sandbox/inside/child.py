@@ -9,7 +9,7 @@ import os
 import random
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from agent.sandbox.inside.interpreter import BROKEN, OUT_OF_MEMORY, Interpreter
 
@@ -19,12 +19,12 @@ MAGIC = b"CELL"
 NAME_SIZE = 8
 
 
-def serve(hint: str) -> None:
-    """Run cells until the controller closes its end; ends the process."""
+def serve(libraries: Sequence[str]) -> None:
+    """Run cells, with these libraries at hand, until the controller closes its end; ends the process."""
     random.seed()
     if numpy := sys.modules.get("numpy"):
         numpy.random.seed(int.from_bytes(os.urandom(4), "big"))
-    interpreter = Interpreter(os.environ["HOME"], hint)
+    interpreter = Interpreter(os.environ["HOME"], libraries)
     read, write, leave = os.read, os.write, os._exit
     write(CONTROL, READY)
     interpreter.rehearse()

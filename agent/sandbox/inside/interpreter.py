@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import builtins
 import contextlib
 import gc
+import inspect
 import io
 import linecache
 import mmap
@@ -14,7 +16,10 @@ import signal
 import sys
 import traceback
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+from agent.sandbox.inside.hints import Hints
+from agent.sandbox.inside.reading import read
 
 OK, ERROR, OUT_OF_MEMORY, BROKEN = range(4)
 
@@ -28,15 +33,15 @@ _STREAMS = {1: "stdout", 2: "stderr"}
 
 
 class Interpreter:
-    """One session's Python. `home` is its directory; `hint` follows an error about a missing module.
+    """One session's Python. `home` is its directory; `libraries` are named where another one is missing.
 
     A cell may replace whatever it finds, this object included. What it needs later is therefore taken hold of
     first, and put back after each cell; where that fails the session is given up.
     """
 
-    def __init__(self, home: str, hint: str) -> None:
+    def __init__(self, home: str, libraries: Sequence[str]) -> None:
         self._home = home
-        self._hint = hint
+        self._hints = Hints(libraries)
         self._count = -1  # before the rehearsal
         self._builtins = dict(vars(builtins))
         self._module = types.ModuleType("__main__")
@@ -62,36 +67,44 @@ class Interpreter:
             sys.stdout.flush()
         except SystemExit as leave:
             status = ERROR if leave.code else OK
-            self._tell(_describe_exit, leave)
+            self._tell(_describe_exit, leave, source)
         except BaseException as error:  # noqa: BLE001 - whatever the cell raises is the cell's result
             status = OUT_OF_MEMORY if isinstance(error, MemoryError) else ERROR
-            self._tell(_describe, error)
+            self._tell(_describe, error, source)
         finally:
             self._in_cell = False
         return self._settle(status)
 
     def _execute(self, source: str, name: str) -> None:
+        tree, source, note = read(source, name)
         linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
-        tree = ast.parse(source, name)
+        self._put(note)
         last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
-        scope = vars(self._module)
-        if tree.body:
-            exec(compile(tree, name, "exec", dont_inherit=True), scope)
+        parts = [_compile(tree, name)] if tree.body else []
         if isinstance(last, ast.Expr):
-            value = eval(compile(ast.Expression(last.value), name, "eval", dont_inherit=True), scope)
-            if value is not None:
-                scope["_"] = value
-                sys.stdout.write(repr(value) + "\n")
+            parts.append(_compile(ast.Expression(last.value), name))
+        scope = vars(self._module)
+        if any(part.co_flags & inspect.CO_COROUTINE for part in parts):
+            value = asyncio.run(_run_awaiting(parts, scope))
+        else:
+            value = [None, *(eval(part, scope) for part in parts)][-1]
+        if value is not None:
+            scope["_"] = value
+            sys.stdout.write(repr(value) + "\n")
 
-    def _tell(self, describe: Callable[[BaseException, str], str], error: BaseException) -> None:
-        """Write an error behind the cell's output, straight to the pipe: all else may be replaced."""
+    def _tell(self, describe: Callable[[BaseException, Hints, str], str], error: BaseException, source: str) -> None:
+        """Write an error behind the cell's output."""
         with contextlib.suppress(BaseException):  # the cell's own stream may do anything
             sys.stdout.flush()
         try:
-            message = describe(error, self._hint)
+            message = describe(error, self._hints, source)
         except BaseException as another:  # noqa: BLE001 - an exception's own text may raise anything
             message = f"{type(error).__name__}, and {type(another).__name__} while it was being told\n"
         self._in_cell = False
+        self._put(message)
+
+    def _put(self, message: str) -> None:
+        """Write it straight to the pipe: all else may be replaced."""
         data = message.encode("utf-8", "backslashreplace")
         while data:
             data = data[self._write(2, data) :]
@@ -166,12 +179,28 @@ class Interpreter:
             raise KeyboardInterrupt
 
 
-def _describe_exit(leave: BaseException, hint: str) -> str:
+def _compile(tree: ast.Module | ast.Expression, name: str) -> types.CodeType:
+    mode = "exec" if isinstance(tree, ast.Module) else "eval"
+    code: types.CodeType = compile(tree, name, mode, ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    return code
+
+
+async def _run_awaiting(parts: Sequence[types.CodeType], scope: dict[str, object]) -> object:
+    """Run parts of a cell of which one awaits something, all in one event loop; the value of the last."""
+    value: object = None
+    for part in parts:
+        value = eval(part, scope)
+        if part.co_flags & inspect.CO_COROUTINE:
+            value = await value  # type: ignore[misc]
+    return value
+
+
+def _describe_exit(leave: BaseException, hints: Hints, source: str) -> str:
     code = leave.code if isinstance(leave, SystemExit) else None
     return f"SystemExit: {code}\n" if code else ""
 
 
-def _describe(error: BaseException, hint: str) -> str:
+def _describe(error: BaseException, hints: Hints, source: str) -> str:
     trace = error.__traceback__
     while trace and not trace.tb_frame.f_code.co_filename.startswith("<cell "):
         trace = trace.tb_next
@@ -181,7 +210,8 @@ def _describe(error: BaseException, hint: str) -> str:
         frame.filename = _short(frame.filename)
     told.stack = traceback.StackSummary.from_list(frames)
     text = "".join(told.format())
-    return f"{text}({hint})\n" if isinstance(error, ModuleNotFoundError) else text
+    hint = hints.about(error, told.stack, source)
+    return f"{text}({hint})\n" if hint else text
 
 
 def _short(path: str) -> str:

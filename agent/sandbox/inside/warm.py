@@ -13,16 +13,10 @@ _STANDARD = (
     "tempfile textwrap threading time timeit traceback typing unicodedata warnings "
     "concurrent.futures.thread "
 )
-_LIBRARIES = (
-    "mpmath",
-    "numpy",
-    "numpy.random",
-    "numpy.linalg",
-    "numpy.polynomial",
-    "sympy",
-    "networkx",
-    "scipy",
-)
+LIBRARIES = ("sympy", "numpy", "mpmath", "scipy", "networkx")
+"""What cells may use besides the standard library."""
+
+_PARTS = ("numpy.random", "numpy.linalg", "numpy.polynomial")
 
 
 def load() -> list[str]:
@@ -30,7 +24,7 @@ def load() -> list[str]:
     for name in _STANDARD.split():
         importlib.import_module(name)
     missing = []
-    for name in _LIBRARIES:
+    for name in (*LIBRARIES, *_PARTS):
         try:
             importlib.import_module(name)
         except ImportError:

@@ -19,12 +19,10 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from agent.sandbox.inside import child, rlimits, scratch, warm
+from agent.sandbox.inside import child, pools, rlimits, scratch, warm
 from agent.sandbox.inside.layers import NICE, SLOTS, Layers
 from agent.sandbox.inside.settings import Settings
 from agent.sandbox.inside.watch import PERIOD, Watch
-
-_HINT = "This Python is offline and installs nothing: use the standard library, sympy, numpy, mpmath or networkx."
 
 
 @dataclass(slots=True)
@@ -54,6 +52,8 @@ class Zygote:
             sys.exit(1)
         self._layers.share_cpu(0)
         missing_libraries = warm.load()
+        pools.replace_pools()
+        self._libraries = [name for name in warm.LIBRARIES if name not in missing_libraries]
         rlimits.grow_stack()
         self._layers.enter_zygote()
         self._layers.share_cpu(NICE)
@@ -118,7 +118,7 @@ class Zygote:
         os.closerange(child.CONTROL + 1, 1_024)
         sys.argv = [""]
         try:
-            child.serve(_HINT)
+            child.serve(self._libraries)
         finally:
             os._exit(1)
 

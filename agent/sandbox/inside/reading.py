@@ -1,0 +1,110 @@
+"""Reads a cell's source. What does not compile for how it was typed is put right where that is certain, and said."""
+
+from __future__ import annotations
+
+import ast
+import re
+import unicodedata
+
+_STRINGS = (
+    r'"""(?:\\.|[^\\])*?"""' + r"|'''(?:\\.|[^\\])*?'''" + r'|"(?:\\.|[^"\\\n])*"' + r"|'(?:\\.|[^'\\\n])*'|\#[^\n]*"
+)
+_SPACES = "\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+_NO_WIDTH = (
+    "\xad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2061\u2062\u2063\u2064\ufeff"
+)
+_DOUBLE, _SINGLE = "\u201c\u201d\u201e\u201f\uff02", "\u2018\u2019\u201a\u201b\uff07"
+_STAND_INS = {
+    " ": _SPACES,
+    "": _NO_WIDTH,
+    "\n": "\x85\u2028\u2029",
+    "-": "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe63",
+    "*": "\xb7\xd7\u2217\u2219\u22c5",
+    "/": "\xf7\u2044\u2215",
+    "<=": "\u2264\u2a7d",
+    ">=": "\u2265\u2a7e",
+    "!=": "\u2260",
+    "->": "\u2192",
+    ",": "\u3001",
+}
+_WIDER = 0xFF01 - 0x21  # the forms of ASCII that are as wide as Chinese characters
+_PLAIN = {character: plain for plain, odd in _STAND_INS.items() for character in odd}
+_PLAIN |= {chr(code + _WIDER): chr(code) for code in range(0x21, 0x7F)}
+_SUPERSCRIPTS = str.maketrans("\u2070\xb9\xb2\xb3\u2074\u2075\u2076\u2077\u2078\u2079", "0123456789")
+_TYPED = re.compile(
+    rf"(?P<kept>{_STRINGS})"
+    rf"|(?P<double>[{_DOUBLE}](?:\\.|[^{_DOUBLE}\"\\\n])*[{_DOUBLE}\"]|\"(?:\\.|[^\"\\\n{_DOUBLE}])*[{_DOUBLE}])"
+    rf"|(?P<single>[{_SINGLE}](?:\\.|[^{_SINGLE}'\\\n])*[{_SINGLE}']|'(?:\\.|[^'\\\n{_SINGLE}])*[{_SINGLE}])"
+    rf"|(?P<power>[{''.join(map(chr, _SUPERSCRIPTS))}]+)|(?P<odd>[{re.escape(''.join(_PLAIN))}])",
+    re.DOTALL,
+)
+_MAGIC = re.compile(
+    rf"(?P<kept>{_STRINGS})|^(?P<margin>[ \t]*)"
+    r"(?P<magic>(?:%%(?:time|timeit|capture|prun|python3?)\b|%[A-Za-z]|![ \t]*[\w./~])[^\n]*)",
+    re.DOTALL | re.MULTILINE,
+)
+_TOLD = 4  # characters that a note names
+
+
+def read(source: str, name: str) -> tuple[ast.Module, str, str]:
+    """The cell's tree, the source that it is of, and a note on how that differs from what was given; mostly empty.
+
+    Raises what `ast.parse` raises for the source itself, if it is not certain what was meant.
+    """
+    try:
+        return ast.parse(source, name), source, ""
+    except SyntaxError as error:
+        typed, characters = _retyped(source)
+        for text, notes in ((typed, [characters]), _without_magics(source), _without_magics(typed, characters)):
+            try:
+                tree = ast.parse(text, name)
+            except SyntaxError:
+                continue
+            if text != source and not all(isinstance(statement, ast.Pass) for statement in tree.body):
+                return tree, text, "".join(f"({note})\n" for note in notes if note)
+        raise error
+
+
+def _retyped(source: str) -> tuple[str, str]:
+    """The source with plain characters outside of strings, and what was replaced."""
+    replaced: dict[str, str] = {}
+
+    def plain(match: re.Match[str]) -> str:
+        text, kind = match.group(), match.lastgroup
+        if kind == "kept":
+            return text
+        if kind == "power":
+            new = f"**{text.translate(_SUPERSCRIPTS)}"
+        elif kind == "odd":
+            new = _PLAIN[text]
+        else:
+            quote = '"' if kind == "double" else "'"
+            replaced.update({mark: quote for mark in (text[0], text[-1]) if mark != quote})
+            return f"{quote}{text[1:-1]}{quote}"
+        replaced[text] = new
+        return new
+
+    text = _TYPED.sub(plain, source)
+    told = ", ".join(_told(old, new) for old, new in list(replaced.items())[:_TOLD])
+    more = ", and others" if len(replaced) > _TOLD else ""
+    return text, f"This is not Python as it was typed. It was run with {told}{more}." if replaced else ""
+
+
+def _told(old: str, new: str) -> str:
+    names = " ".join(unicodedata.name(character, "") for character in old)
+    return f"U+{ord(old[0]):04X} {names} " + (f"as {new!r}" if new else "left out")
+
+
+def _without_magics(source: str, *notes: str) -> tuple[str, list[str]]:
+    """The source without lines that are IPython's or the shell's, and what to say of them."""
+    lines: list[str] = []
+
+    def nothing(match: re.Match[str]) -> str:
+        if match["magic"] is None:
+            return match.group()
+        lines.append(match["magic"].strip())
+        return f"{match['margin']}pass"
+
+    text = _MAGIC.sub(nothing, source)
+    left_out = "; ".join(lines[:_TOLD])
+    return text, [*notes, f"Left out, as this is Python without IPython's magics, a shell or pip: {left_out[:200]}"]
