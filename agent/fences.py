@@ -97,7 +97,7 @@ class _Block:
 
     def feed(self, text: str) -> CodeBlock | None:
         found = self._close.feed(text)
-        return found and CodeBlock(_plain(found.code, self._quotes), self._start + found.end)
+        return CodeBlock(_plain(found.code, self._quotes), self._start + found.end) if found else None
 
 
 def _first_line(opening: re.Match[str]) -> str | None:

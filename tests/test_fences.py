@@ -66,7 +66,7 @@ def scan(*pieces: str) -> CodeBlock | None:
 
 def code(text: str) -> str | None:
     block = scan(text)
-    return block and block.code
+    return block.code if block else None
 
 
 def test_a_closed_block() -> None:

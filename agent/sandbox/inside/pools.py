@@ -44,8 +44,8 @@ class _Threads:
 
 
 class _ThreadPool(ThreadPool):
-    def __init__(self, *arguments: object) -> None:
-        Pool.__init__(self, *arguments, context=_Threads())
+    def __init__(self, processes: int, initializer: Callable[..., object] | None, initargs: Iterable[Any]) -> None:
+        Pool.__init__(self, processes, initializer, initargs, context=_Threads())
 
 
 def thread_pool(
