@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import keyword
 import re
 import textwrap
+import warnings
 from dataclasses import dataclass
 
 from agent.fence_close import FenceClose
@@ -21,8 +24,9 @@ _INFO = re.compile(
     rf"(?:{_LANGUAGE}(?=[\s,:;{{]|$)|\{{\s*(?:\#\S+\s+)?\.?{_LANGUAGE}(?![\w-])[^}}]*\}})(?P<rest>.*)", re.IGNORECASE
 )
 _ATTRIBUTES = re.compile(
-    r"""(?:[\s,:;]*\{[^}]*\}|[\s,:;]+(?:"[^"]*"|\[[^]]*\]|[\w.\#/-]+(?:=(?:"[^"]*"|'[^']*'|[^\s"'(]+))?))*[\s,:;]*"""
+    r"""(?:[\s,:;]*\{[^}]*\}|[\s,:;]+(?:"[^"]*"|\[[^]]*\]|\([^)]*\)|[\w.\#/-]+(?:=(?:"[^"]*"|'[^']*'|[^\s"'(]+))?))*[\s,:;]*"""
 )
+_INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff"
 _STATEMENTS = {*keyword.kwlist, "print"}
 _PYTHON_LIKE = re.compile(r"\W{0,3}(?:i?py|sage|tool_code)", re.IGNORECASE)
 
@@ -103,13 +107,24 @@ class _Block:
 def _first_line(opening: re.Match[str]) -> str | None:
     """What code stands on the line of the fence, mostly none; None if no Python block begins here."""
     at_start = opening["margin"] is not None
-    info = _INFO.fullmatch(opening["info"].strip())
+    info = _INFO.fullmatch(opening["info"].strip().strip(_INVISIBLE))
     if info is None or not (at_start or opening["fence"][0] == "`"):
         return None
-    rest = info["rest"]
-    if _ATTRIBUTES.fullmatch(rest) and not _STATEMENTS.intersection(rest.split()[:1]):
-        return ""
-    return f"{rest.strip()}\n" if at_start else None
+    rest = info["rest"].strip()
+    plain = _ATTRIBUTES.fullmatch(info["rest"]) and not _STATEMENTS.intersection(rest.split()[:1])
+    if not plain and not at_start:
+        return None
+    return "" if plain or not _is_code(rest) else f"{rest}\n"
+
+
+def _is_code(line: str) -> bool:
+    """Whether a statement of Python starts with this line."""
+    for text in (line, f"{line}\n    pass"):
+        with contextlib.suppress(SyntaxError, ValueError, RecursionError, MemoryError), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what Python thinks of the code is for its session
+            ast.parse(text)
+            return True
+    return False
 
 
 def _plain(code: str, quotes: int) -> str:

@@ -18,7 +18,7 @@ _LAST = 99
 _ORDER = {
     "The vocabulary and the rules": [
         *("types", "errors", "editions", "config", "problems", "prompts"),
-        *("answers", "fences", "guard", "vote", "stopping", "policy/", "budget"),
+        *("answers", "fences", "fence_close", "guard", "vote", "stopping", "policy/", "budget"),
     ],
     "One sample, one problem, the run": ["observer", "turn", "sample", "solver", "stream_run", "journal"],
     "The engine": ["engine/"],

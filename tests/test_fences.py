@@ -110,6 +110,14 @@ OPENINGS = [
         "```python showLineNumbers",
         '```python "a.py"',
     ),
+    *(
+        "```Python 3",
+        "```python (run it)",
+        "```python runs this now:",
+        "```python # first",
+        "```python\u200b",
+        "\ufeff```py",
+    ),
     *("~~~python", "~~~ {.python}", "1. ~~~py", "````python", "``````python", "~~~~~python"),
 ]
 

@@ -46,6 +46,8 @@ TYPED = {
     's = """\u2212 \u201ca\u201d\n\u00a0"""\u00a0': 's = """\u2212 \u201ca\u201d\n\u00a0""" ',
     "x = 1\u2028y = 2": "x = 1\ny = 2",
     "def f() \u2192 int: return 1": "def f() -> int: return 1",
+    "x = f'{5 \u2212 3} \u2212'": "x = f'{5 - 3} \u2212'",
+    "x = rf'{a\u00a0}' + '{a\u00a0}'": "x = rf'{a }' + '{a\u00a0}'",
     "x = (1\u00a0": None,
     "x = \u221a2": None,
     "\u2212": None,
@@ -221,6 +223,13 @@ async def test_what_starts_a_process_gets_a_sentence(box: ForkServerSandbox, cod
 async def test_other_failures_of_the_system_get_none(box: ForkServerSandbox) -> None:
     output = await told(await box.session(), "open('missing')")
     assert "FileNotFoundError" in output and "started" not in output
+
+
+@in_module
+@pytest.mark.parametrize("code", ["display(1)", "get_ipython().run_line_magic('ls', '')"])
+async def test_what_only_a_notebook_has_gets_a_sentence(box: ForkServerSandbox, code: str) -> None:
+    assert "use print" in await told(await box.session(), code)
+    assert "use print" not in await told(await box.session(), "displayed(1)")
 
 
 @in_module

@@ -28,6 +28,8 @@ class Hints:
             return f"This Python is offline and installs nothing: {self._use}."
         if isinstance(error, SyntaxError) and _MAGIC.search(source):
             return f"There are no IPython magics (%) and no shell (!) here, and nothing can be installed: {self._use}."
+        if isinstance(error, NameError) and error.name in ("display", "get_ipython"):
+            return "This is Python without IPython: use print."
         if isinstance(error, OSError) and any(_starts_processes(frame) for frame in frames):
             return "No processes or programs can be started here: use plain loops in this one."
         return ""

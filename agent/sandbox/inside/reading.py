@@ -38,6 +38,7 @@ _TYPED = re.compile(
     rf"|(?P<power>[{''.join(map(chr, _SUPERSCRIPTS))}]+)|(?P<odd>[{re.escape(''.join(_PLAIN))}])",
     re.DOTALL,
 )
+_FIELD = re.compile(r"\{[^{}]*\}")  # of a formatted string
 _MAGIC = re.compile(
     rf"(?P<kept>{_STRINGS})|^(?P<margin>[ \t]*)"
     r"(?P<magic>(?:%%(?:time|timeit|capture|prun|python3?)\b|%[A-Za-z]|![ \t]*[\w./~])[^\n]*)",
@@ -72,7 +73,8 @@ def _retyped(source: str) -> tuple[str, str]:
     def plain(match: re.Match[str]) -> str:
         text, kind = match.group(), match.lastgroup
         if kind == "kept":
-            return text
+            formatted = match.string[max(0, match.start() - 2) : match.start()].lower().endswith(("f", "fr"))
+            return _FIELD.sub(lambda field: _TYPED.sub(plain, field.group()), text) if formatted else text
         if kind == "power":
             new = f"**{text.translate(_SUPERSCRIPTS)}"
         elif kind == "odd":
