@@ -28,7 +28,7 @@ class FenceClose:
     In the code itself a fence of backticks counts wherever it stands, as soon as it is as long as the opening one,
     whatever follows: models that forget to close a block often go on with ```` ```output ````. In a comment, or in a
     string that its line leaves open, it counts at the end of the line. In a string of several lines it belongs to the
-    string, unless that is not ended soon or the model goes on with another block.
+    string, unless that is not ended soon, or the model continues with another block or ends its thinking.
 
     The verdict does not depend on how the code is cut into pieces. The cost of a character is constant.
     """
@@ -76,6 +76,8 @@ class FenceClose:
                 self._within += "\n"
                 if self._doubt is not None and start - self._doubt > DOUBT_CHARACTERS:
                     return self._doubt, end
+            case "thought" if self._doubt is not None:
+                return self._doubt, end
             case "fence_in_string" | "text":
                 self._within = self._within[:-1]
                 return self._fence_in_string(text, start) if text else None
@@ -116,7 +118,8 @@ def _rules(mark: str, length: int) -> dict[str, re.Pattern[str]]:
     for quote in "'\"":
         rules[quote] = rf"{escape}|{rest_of_line}|(?P<end>{quote}|(?=\n))"
         long = 3 * quote
-        rules[long] = rf"{escape}|(?P<end>{long})|(?P<line>\n)|(?P<wait>(?:{quote}{{1,2}}|{half_escape})\Z)"
+        cut_off = rf"{quote}{{1,2}}|{half_escape}|</?t?h?i?n?k?"
+        rules[long] = rf"{escape}|(?P<end>{long})|(?P<line>\n)|(?P<thought></think>)|(?P<wait>(?:{cut_off})\Z)"
         started = rf"{mark}{{0,{length - 1}}}|{ticks}{_BLANK}{{0,32}}\w{{0,11}}"
         fence = rf"(?P<fence_in_string>{_MARGIN}{ticks}(?!{mark}){_BLANK}{{0,32}}{_WORD})"
         rules[long + "\n"] = rf"{fence}|(?P<wait>{_MARGIN}(?:{started})\Z)|(?P<text>)"

@@ -47,6 +47,8 @@ PIECES = st.sampled_from(
             "=",
             "é",
             "`" * 9,
+            "</think>",
+            "</th",
         ),
     ]
 )
@@ -182,6 +184,7 @@ def test_a_block_behind_another_languages_block() -> None:
         "s = r'''\n```text\n\\'''\n```\n'''\n",
         "a, b = '', \"\"\n'''\n```\n'''\n",
         '"""\n```\n"""\n"""\n```\n"""\n',
+        "s = '''</think>\n```\n<think>\n'''\n",
         's = """It\'s "quoted" ```\n```\n""" + \'"""\'\n',
     ],
 )
@@ -212,7 +215,7 @@ def test_a_block_is_closed_by_its_own_fence_or_a_longer_one(fence: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "after", ["```output\n41\n", "```python\nprint(2)\n```", "and so on. " * 90 + "\n" * 2, "\n" * 1_100]
+    "after", ["```output\n41\n", "```python\nprint(2)\n```", "</think>\n", "and so on. " * 90 + "\n" * 2, "\n" * 1_100]
 )
 def test_a_string_that_is_never_ended_does_not_keep_the_block_open(after: str) -> None:
     broken = 'x = 1\nprint("""Sum: ", x)\n'
