@@ -26,7 +26,7 @@ class FenceClose:
     """Reads code as it comes, as far as to tell strings and comments apart, until a fence closes the block.
 
     In the code itself a fence of backticks counts wherever it stands, as soon as it is as long as the opening one,
-    whatever follows: models that forget to close a block often go on with ```` ```output ````. In a comment, or in a
+    whatever follows: models that forget to close a block often write ```` ```output ```` next. In a comment, or in a
     string that its line leaves open, it counts at the end of the line. In a string of several lines it belongs to the
     string, unless that is not ended soon, or the model continues with another block or ends its thinking.
 
@@ -37,7 +37,7 @@ class FenceClose:
         self._rules = _rules(fence[0], len(fence))
         self._read: list[str] = []
         self._rest = "\n"  # not yet read; a break, as what a line starts with is told by the break before it
-        self._place = -1  # of the rest in what was fed
+        self._place = -1  # where the rest starts in what was fed
         self._within = ""  # what a string or a comment began with; "\n" behind that where a line of it starts
         self._fences = 0  # in it
         self._doubt: int | None = None  # where the code ends if the first of them is what closes the block

@@ -14,7 +14,7 @@ from agent.fence_close import FenceClose
 
 _BLANK = r"[^\S\n]"
 _LANGUAGE = r"(?:i?python[23]?|py3?)(?:\.\d+)*"
-_MARGIN = rf"{_BLANK}{{0,32}}(?:(?:>|[-*+]|\d{{1,9}}[.)]){_BLANK}{{0,16}}){{0,4}}"  # of quotes and lists
+_MARGIN = rf"{_BLANK}{{0,32}}(?:(?:>|[-*+]|\d{{1,9}}[.)]){_BLANK}{{0,16}}){{0,4}}"  # as quotes and lists have
 _FENCE = re.compile(
     rf"(?:(?<=\n)(?P<margin>{_MARGIN}))?(?<![`~])(?P<fence>`{{3,32}}(?!`)|~{{3,32}}(?!~))(?P<info>[^`~\n]{{0,200}})\n"
 )

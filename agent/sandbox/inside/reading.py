@@ -38,7 +38,7 @@ _TYPED = re.compile(
     rf"|(?P<power>[{''.join(map(chr, _SUPERSCRIPTS))}]+)|(?P<odd>[{re.escape(''.join(_PLAIN))}])",
     re.DOTALL,
 )
-_FIELD = re.compile(r"\{[^{}]*\}")  # of a formatted string
+_FIELD = re.compile(r"\{[^{}]*\}")  # in a formatted string
 _MAGIC = re.compile(
     rf"(?P<kept>{_STRINGS})|^(?P<margin>[ \t]*)"
     r"(?P<magic>(?:%%(?:time|timeit|capture|prun|python3?)\b|%[A-Za-z]|![ \t]*[\w./~])[^\n]*)",
