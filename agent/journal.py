@@ -26,7 +26,7 @@ from agent.config import Config, load_config, save_config
 from agent.errors import InputError, JournalError
 from agent.problem_writer import write_problems
 from agent.problems import load_problems
-from agent.types import NOT_KEPT, Problem, Sample, Solution, StopReason, ToolRun
+from agent.types import Problem, Sample, Solution, StopReason, ToolRun, is_kept
 
 CONFIG_FILE = "config.toml"
 PROBLEMS_FILE = "problems.csv"
@@ -88,7 +88,7 @@ class RunRecord:
 
     def samples_of(self, problem_id: str) -> list[Sample]:
         """The samples of a problem that need not be drawn again."""
-        return [s for s in self.samples if s.problem_id == problem_id and s.end not in NOT_KEPT]
+        return [sample for sample in self.samples if sample.problem_id == problem_id and is_kept(sample)]
 
 
 def is_owed(solution: Solution) -> bool:

@@ -17,6 +17,10 @@ class OutageCounter:
         self._broken = 0
         self._waits = 0
 
+    def reset(self) -> None:
+        """A stream has come to its end."""
+        self._broken = self._waits = 0
+
     async def overcome(self, error: EngineError, came: int) -> None:
         """Return when the stream can be continued, of which `came` tokens had come. Raises the error if it cannot."""
         if isinstance(error, RequestRefusedError):

@@ -59,6 +59,7 @@ class _Run:
         self._bank = bank
         self._kept: dict[str, list[Sample]] = {}
         self._broken: Counter[str] = Counter()  # attempts at which streams kept breaking
+        self._refused = 0  # problems in a row
         self.solved = before.solved if before else {}
         self.waiting = deque(problem for problem in problems if problem.id not in self.solved)
         if before:
@@ -78,9 +79,10 @@ class _Run:
             allowance = grant(self._bank.left, rounds, config, list(self.solved.values()))
             attempt = Attempt(problem, self._runtime, allowance, self._kept.get(problem.id, ()))
             solution = await attempt.solve()
-            if attempt.refusal is not None:
-                raise attempt.refusal
-            if self._is_put_back(solution):
+            self._refused = self._refused + 1 if attempt.refusal else 0
+            if attempt.refusal is not None and (self._refused > 1 or not self.solved):
+                raise attempt.refusal  # not for one problem: for the run
+            if attempt.refusal is None and self._is_put_back(solution):
                 self._kept[problem.id] = attempt.reusable
                 self.waiting.append(problem)
             else:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from agent.confidence import LogprobMeter
 from agent.drift import DriftCounter
 from agent.engine.base import Chunk
-from agent.errors import AgentError, EngineError, RequestRefusedError, SandboxError
+from agent.errors import AgentError, EngineError, RequestRefusedError, SandboxError, StreamBrokenError
 from agent.fences import CodeBlock
 from agent.fitting import ContextFitter
 from agent.outages import OutageCounter
@@ -62,8 +62,8 @@ class Lane:
         self._turn_thinks = self._thinks  # and was when the turn began
         self._session: Session | None = None
         self._failed_runs = 0
-        self._answer: int | None = None
-        self._result: Sample | None = None  # what it came to, once that is known
+        self._answer: int | None = None  # of a sample that has ended by itself
+        self._asking: SampleEnd | None = None  # the end for which it is being asked
         self.refusal: RequestRefusedError | None = None
 
     @property
@@ -85,8 +85,9 @@ class Lane:
 
     async def ask(self, end: SampleEnd) -> Sample:
         """Force an answer out of the unfinished sample: close its thinking, open the box, read what is put in."""
-        if self._result is not None or not self._runtime.config.sample.answer_tokens:
+        if self._answer is not None or not self._runtime.config.sample.answer_tokens:
             return self.cut(end)
+        end = self._asking = self._asking or end
         mean, tail = self._logprobs.mean, self._logprobs.tail_mean
         try:
             nudge, boxed = self._nudge()
@@ -100,7 +101,9 @@ class Lane:
 
     def cut(self, end: SampleEnd, failure: str = "") -> Sample:
         """The sample as it stands: with its answer if that was known already, else without a vote."""
-        return self._result or replace(self._sample(end, None), failure=failure)
+        if self._answer is not None:
+            return self._sample(SampleEnd.ANSWERED, self._answer)
+        return replace(self._sample(end, None), failure=failure)
 
     def _failed(self, error: Exception) -> Sample:
         if isinstance(error, RequestRefusedError):
@@ -113,12 +116,11 @@ class Lane:
 
     async def _generate_in_time(self) -> SampleEnd:
         try:
-            async with asyncio.timeout(self._runtime.config.sample.max_seconds):
-                end = await self._generate()
-            if end is SampleEnd.ANSWERED:
-                self._result = self._sample(end, self._answer)  # it is kept, even if the lane is cancelled now
-            return end
+            async with asyncio.timeout(self._runtime.config.sample.max_seconds) as limit:
+                return await self._generate()
         except TimeoutError:
+            if not limit.expired():
+                raise
             return SampleEnd.DEADLINE
         finally:
             await self._prober.close()
@@ -154,7 +156,9 @@ class Lane:
             while True:
                 came = writer.tokens
                 try:
-                    return await self._read(writer, asking=asking)
+                    outcome = await self._read(writer, asking=asking)
+                    self._outages.reset()
+                    return outcome
                 except EngineError as error:
                     if self._fitter.learn(error):
                         continue
@@ -180,6 +184,8 @@ class Lane:
                         return outcome
         finally:
             self._transcript.trail.end(max(0, length - len(writer.text)))
+        if finish != "stop" and finish not in _ENDS:
+            raise StreamBrokenError(f"the stream ended with {finish or 'no reason'}")
         return _ENDS.get(finish) or self._finished(writer)
 
     def _take(self, chunk: Chunk, writer: TurnWriter) -> CodeBlock | SampleEnd | None:
@@ -195,12 +201,15 @@ class Lane:
             return self._finished(writer)
         if outcome is None:
             self._teller.grow(chunk.text, self._turn_ends.held)
-            self._prober.tokens_came(self.tokens)
+            if self._asking is None:
+                self._prober.tokens_came(self.tokens)
             outcome = self._watch_thinking(chunk, writer)
         return outcome
 
     def _finished(self, writer: TurnWriter) -> SampleEnd:
         """How a turn ends that the model ended by itself."""
+        if self._asking is not None:
+            return SampleEnd.NO_ANSWER  # of its own
         close = self._runtime.family.think_close if self._turn_thinks else ""
         answer = finished_answer(self._runtime.task, writer.text, close)
         self._answer = answer if isinstance(answer, int) else None
@@ -233,7 +242,7 @@ class Lane:
             async with aclosing(self._runtime.engine.stream(prompt, params)) as chunks:
                 async for chunk in chunks:
                     pieces.append(chunk.text)
-        except EngineError:
+        except Exception:  # noqa: BLE001  # the sample itself does not need it
             return None
         answer = vote(self._runtime.task, first_box("".join(pieces)))
         return Probe(tokens, answer, self._runtime.clock() - started)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from agent.errors import EngineError, RequestRefusedError
 from agent.policy.progress import Progress, Verdict
 from agent.runtime import Runtime
 from agent.sample import Lane
 from agent.stopping import judge
-from agent.types import NOT_KEPT, Allowance, Problem, Sample, SampleEnd, Solution, StopReason, Tally
+from agent.types import Allowance, Problem, Sample, SampleEnd, Solution, StopReason, Tally, is_kept
 from agent.vote import largest_weight, tally
 
 # The vote is not settled: ask for more.
 _ASK_AFTER = (StopReason.DEADLINE, StopReason.SHARE, StopReason.SCATTERED, StopReason.REQUESTED)
+_SHORTEST_LOOK = 0.25  # seconds between two looks at the time while the engine is down
 _SHORTEST_WAIT = 1e-3  # seconds; less may be lost in the clock's rounding
 
 
@@ -47,20 +48,22 @@ class Attempt:
         self._samples = list(prior)
         self._prior = len(prior)
         self._failure = ""  # of the engine
+        self._refusals = 0
         config = runtime.config
         self._prompt = runtime.task.prompt(runtime.family, problem, tools=config.sample.tools)
         done = {sample.index for sample in prior}
         lanes = config.sample.count if allowance.lanes is None else allowance.lanes
         missing = [index for index in range(config.sample.count) if index not in done]
-        self._batch = max(0, lanes - len(done))  # samples that are started at a time
-        self._missing, self._spare = missing[: self._batch], missing[self._batch :]
+        first = max(0, lanes - len(done))
+        self._missing, self._spare = missing[:first], missing[first:]
+        self._batch = max(1, lanes)  # samples that are started at a time where the first decide nothing
         self._running: dict[asyncio.Task[Sample], Lane] = {}
         self.refusal: RequestRefusedError | None = None
 
     @property
     def reusable(self) -> list[Sample]:
         """The samples that another attempt need not draw again."""
-        return [sample for sample in self._samples if sample.end not in NOT_KEPT]
+        return [sample for sample in self._samples if is_kept(sample)]
 
     async def solve(self, wanted_now: asyncio.Event | None = None) -> Solution:
         """Solve the problem; an engine that fails is told in the solution, not raised.
@@ -83,10 +86,21 @@ class Attempt:
         return solution
 
     async def _sample_until_wanted(self, wanted_now: asyncio.Event) -> StopReason:
+        """Sample until the vote is settled, the time is over or the answer is wanted; lanes may be running then."""
+        if self._left(self._allowance.reasoning_seconds) <= 0:
+            self._failure = self._runtime.engine.unavailable  # for which the time has gone
+            return StopReason.ENGINE_ERROR if self._failure else StopReason.OUT_OF_TIME
         sampling = asyncio.create_task(self._sample_until_settled())
         wanted = asyncio.create_task(wanted_now.wait())
         try:
-            await asyncio.wait((sampling, wanted), return_when=asyncio.FIRST_COMPLETED)
+            while not (sampling.done() or wanted.done()):
+                left = self._left(self._allowance.reasoning_seconds)
+                if left <= 0:
+                    return StopReason.DEADLINE
+                # Time in which the engine is down is given back while it passes: looked at in steps, not without end.
+                most = self._left(self._allowance.reasoning_seconds, down=self._allowance.extension_seconds)
+                pause = max(left, min(_SHORTEST_LOOK, most))
+                await asyncio.wait((sampling, wanted), timeout=pause, return_when=asyncio.FIRST_COMPLETED)
             return sampling.result() if sampling.done() else StopReason.REQUESTED
         finally:
             sampling.cancel()
@@ -94,21 +108,14 @@ class Attempt:
             await asyncio.gather(sampling, wanted, return_exceptions=True)
 
     async def _sample_until_settled(self) -> StopReason:
-        left = self._left(self._allowance.reasoning_seconds)
-        if left <= 0:
-            self._failure = self._runtime.engine.unavailable  # for which the time has gone
-            return StopReason.ENGINE_ERROR if self._failure else StopReason.OUT_OF_TIME
-        while left > 0:  # more than once if the engine was down meanwhile
-            try:
-                async with asyncio.timeout(left):
-                    await self._start()
-                    return await self._sample()
-            except TimeoutError:
-                left = self._left(self._allowance.reasoning_seconds)
-            except EngineError as error:
-                self._fail(error)
-                return StopReason.ENGINE_ERROR
-        return StopReason.DEADLINE
+        try:
+            await self._start()
+            return await self._sample()
+        except EngineError as error:
+            self._failure = str(error)
+            if isinstance(error, RequestRefusedError):
+                self.refusal = error
+            return StopReason.ENGINE_ERROR
 
     async def _start(self) -> None:
         engine = self._runtime.engine
@@ -131,20 +138,22 @@ class Attempt:
             done, _ = await asyncio.wait(
                 self._running, timeout=self._until(verdict), return_when=asyncio.FIRST_COMPLETED
             )
-            for task in done:
-                lane = self._running.pop(task)
-                self._end(task.result())
-                self._refused(lane)
+            self._take(done)
+
+    def _take(self, done: Iterable[asyncio.Task[Sample]]) -> None:
+        """Take the samples that have ended. Raises what they were refused for, if that was all of them."""
+        for task in done:
+            lane = self._running.pop(task)
+            cancelled = lane.cut(SampleEnd.INTERNAL_ERROR, "cancelled from within") if task.cancelled() else None
+            self._end(cancelled or task.result())
+            self._refusals += lane.refusal is not None
+            drawn = self._samples[self._prior :]
+            if lane.refusal and self._refusals == len(drawn) and not self._running and not any(s.tokens for s in drawn):
+                raise lane.refusal
 
     def _undecided(self) -> bool:
         """Whether nobody leads."""
         return self._tally().lead == 0
-
-    def _refused(self, lane: Lane) -> None:
-        """Raise what a lane was refused for, where no lane of the problem got a token: all will be refused."""
-        drawn = [*self._samples[self._prior :], *self._running.values()]
-        if lane.refusal is not None and not any(each.tokens for each in drawn):
-            raise lane.refusal
 
     def _verdict(self) -> Verdict:
         config = self._runtime.config
@@ -204,25 +213,28 @@ class Attempt:
             self._failure = sample.failure
         self._runtime.observer.sample_ended(sample)
 
-    def _fail(self, error: EngineError) -> None:
-        self._failure = str(error)
-        if isinstance(error, RequestRefusedError):
-            self.refusal = error
-
     def _engine_cost_most(self) -> bool:
         """Whether most samples were lost to the engine: what the others say is not the problem's solution."""
         if not self._samples:
             self._failure = self._failure or self._runtime.engine.unavailable
             return bool(self._failure)
         lost = sum(sample.end is SampleEnd.ENGINE_ERROR for sample in self._samples)
+        if self._tally().leader is None and self._not_given_back() > self._allowance.seconds / 2:
+            self._failure = self._failure or "the engine was down for most of the time"
+            return True
         return 2 * lost > len(self._samples)
+
+    def _not_given_back(self) -> float:
+        """Seconds in which the engine was down and the problem got no others for them."""
+        return self._runtime.engine.downtime - self._downtime - self._allowance.extension_seconds
 
     def _tally(self) -> Tally:
         return tally(self._samples, self._runtime.config.voting)
 
-    def _left(self, seconds: float) -> float:
-        """Time left of so many seconds since the start, those in which the engine was down not counted."""
-        down = min(self._runtime.engine.downtime - self._downtime, self._allowance.extension_seconds)
+    def _left(self, seconds: float, *, down: float | None = None) -> float:
+        """Time left of so many seconds since the start, those in which the engine was `down` not counted."""
+        if down is None:
+            down = min(self._runtime.engine.downtime - self._downtime, self._allowance.extension_seconds)
         return self._started + seconds + down - self._runtime.clock()
 
     def _solution(self, stop: StopReason) -> Solution:

@@ -11,7 +11,7 @@ from agent.prompts import Family, build_prompt, prompt_prefix
 from agent.thinking import has_box, near_its_end, thinking_end
 from agent.types import Edition, Problem
 
-_NUMBER = re.compile(r"\d+")
+_NUMBER = re.compile(r"\d+(?:[, \u2009\u202f]\d{3})*")
 
 
 class Task(Protocol):
@@ -63,8 +63,8 @@ def finished_answer(task: Task, text: str, think_close: str) -> int | str | None
     if answer is not None or has_box(behind):
         return answer
     thought = thinking_answer(task, text[:end])
-    numbers = _NUMBER.findall(behind)
-    return thought if not numbers or str(thought) in numbers else None
+    numbers = [re.sub(r"\D", "", number) for number in _NUMBER.findall(behind)]
+    return thought if not numbers or any(task.read(f"\\boxed{{{number}}}") == thought for number in numbers) else None
 
 
 def thinking_answer(task: Task, thinking: str) -> int | str | None:

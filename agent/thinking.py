@@ -8,7 +8,8 @@ from collections.abc import Sequence
 NEAR_CLOSE = 200
 """Characters before the end of the thinking in which its box is its answer: in 845 of 845 samples of QwQ-32B it was."""
 
-_CODE = re.compile(r"(`{3,}|~{3,}).*?(?:\1|\Z)|`[^`\n]*`", re.DOTALL)
+# A block that is closed, at the start or the end of a line, or code within a line.
+_CODE = re.compile(r"(`{3,}|~{3,})[^`\n]*\n(?s:.*?)(?:^[ \t]*\1|\1[ \t]*$)|`[^`\s](?:[^`\n]*[^`\s])?`", re.MULTILINE)
 _CONTENT = re.compile(r"\A\s*(?:\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}|\d+)")  # of a box
 _DOUBT = re.compile(
     r"[?\d]|\b(?:wait|no|not|but|however|wrong|actually|hmm+|alternatively|maybe|perhaps|check|recheck|verify|let)\b",

@@ -30,7 +30,9 @@ class TokenTrail:
         """What to send for the whole `text`: ids if all of it can be had as such, else the text itself."""
         if self._ids is not None and self._loose:
             more = await tokenize(self._loose)
-            self._ids = None if more is None else self._ids + more
+            if more is None:  # for now: the next stream tells the ids of its whole prompt
+                return text
+            self._ids += more
             self._loose = ""
         return text if self._ids is None else list(self._ids)
 

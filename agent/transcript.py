@@ -22,6 +22,8 @@ class Transcript:
         self.turns: list[Turn] = []
         self.writer: TurnWriter | None = None
         self.trail = TokenTrail()
+        # A length that is known, with the tokens generated and inserted (at most) until then.
+        self._counted = (most_tokens(prompt), 0, 0)
 
     @property
     def tokens(self) -> int:
@@ -37,7 +39,10 @@ class Transcript:
     def end_turn(self, writer: TurnWriter, seconds: float) -> None:
         """The turn has ended, after so many seconds."""
         self.writer = None
-        self.turns.append(writer.turn(seconds))
+        turn = writer.turn(seconds)
+        if turn.prompt_tokens is not None:
+            self._counted = (turn.prompt_tokens, self.tokens, self._inserted)
+        self.turns.append(turn)
 
     def insert(self, text: str, tool_run: ToolRun | None = None) -> None:
         """Write `text` behind the last turn."""
@@ -81,8 +86,7 @@ class Transcript:
         """The most tokens that all of it can be, told without asking the server."""
         if self.trail.tokens is not None:
             return self.trail.tokens + most_tokens(self.trail.loose)
-        inserted = sum(most_tokens(turn.inserted) for turn in self.turns)
-        return most_tokens(self._prompt) + inserted + self.tokens
+        return most_tokens(self._prompt) + self._inserted + self.tokens
 
     async def length(self) -> int:
         """Tokens of all that has been written, the prompt included."""
@@ -90,15 +94,18 @@ class Transcript:
             return self.trail.tokens + await self.count(self.trail.loose)
         counted = await self._engine.count_tokens(self._prompt + self.text)
         if counted is not None:
-            return max(counted, self.tokens)  # of a recorded sample there may be no text
-        # The server does not count for us, but it may have told how long a former prompt was.
-        known, text, tokens = 0, self._prompt, 0
-        for turn in self.turns:
-            if turn.prompt_tokens is not None:
-                known, text, tokens = turn.prompt_tokens, "", 0
-            tokens += turn.tokens
-            text += turn.inserted
-        return known + most_tokens(text) + tokens + (self.writer.tokens if self.writer else 0)
+            self._count(max(counted, self.tokens))  # of a recorded sample there may be no text
+        length, tokens, inserted = self._counted
+        return length + self.tokens - tokens + self._inserted - inserted
+
+    @property
+    def _inserted(self) -> int:
+        """The most tokens that all insertions can be."""
+        return sum(most_tokens(turn.inserted) for turn in self.turns)
+
+    def _count(self, length: int) -> None:
+        """The whole has so many tokens now."""
+        self._counted = (length, self.tokens, self._inserted)
 
 
 def most_tokens(text: str) -> int:

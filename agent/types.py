@@ -22,8 +22,6 @@ class SampleEnd(StrEnum):
     CANCELLED = "cancelled"  # the vote was settled without it
 
 
-NOT_KEPT = (SampleEnd.ENGINE_ERROR, SampleEnd.INTERNAL_ERROR, SampleEnd.CANCELLED)
-"""Ends of samples that are drawn again when their problem is taken up once more."""
 _CUT_SHORT = (SampleEnd.DEADLINE, SampleEnd.ENGINE_ERROR, SampleEnd.CANCELLED)
 
 
@@ -158,6 +156,12 @@ class Sample:
     def unrun_blocks(self) -> int:
         """Blocks of code that were not run, of a sample that was not cut short from outside."""
         return 0 if self.end in _CUT_SHORT else sum(turn.unrun_blocks for turn in self.turns)
+
+
+def is_kept(sample: Sample) -> bool:
+    """Whether the sample need not be drawn again when its problem is taken up once more."""
+    drawn_again = (SampleEnd.ENGINE_ERROR, SampleEnd.INTERNAL_ERROR, SampleEnd.CANCELLED, SampleEnd.DEADLINE)
+    return sample.answer is not None or sample.end not in drawn_again
 
 
 @dataclass(frozen=True, slots=True)

@@ -213,3 +213,87 @@ def test_something_unforeseen_in_a_lane_is_data() -> None:
     assert run_virtual(main()).answer == 42
     assert [s.failure for s in recorder.samples if s.end is SampleEnd.INTERNAL_ERROR] == ["KeyError: 'choices'"]
     assert not issubclass(KeyError, AgentError)
+
+
+def test_a_problem_that_is_refused_alone_is_owed_and_the_others_are_solved() -> None:
+    class Picky(ScriptedEngine):
+        async def stream(self, prompt: Prompt, params: SamplingParams) -> AsyncGenerator[Chunk, None]:
+            if "Problem 1?" in str(prompt):
+                raise RequestRefusedError("answered 400: this text is not allowed")
+            async for chunk in super().stream(prompt, params):
+                yield chunk
+
+    async def main() -> list[Solution]:
+        bank = TimeBank(3_000, asyncio.get_running_loop().time)
+        problems = [Problem(f"p{n}", f"Problem {n}?", n) for n in range(4)]
+        engine = PersistentEngine(Picky(own_number))
+        return await run_problems(problems, config_with(sample__count=2), engine, ScriptedSandbox(), Recorder(), bank)
+
+    solutions = run_virtual(main())
+    assert [solution.answer for solution in solutions] == [0, None, 2, 3]
+    assert (solutions[1].stop, "not allowed" in solutions[1].failure) == (StopReason.ENGINE_ERROR, True)
+
+
+def test_a_long_wait_that_a_server_asks_for_does_not_cost_the_run() -> None:
+    def fault(moment: float) -> EngineError | None:
+        busy = EngineUnavailableError("answered 503", answered=True, retry_after=86_400)
+        return busy if 100 <= moment < 105 else None
+
+    solutions, spent, _, _ = run(fault, config_with(sample__count=2, budget__time_limit_seconds=3_000), problems=6)
+    assert [solution.answer for solution in solutions] == list(range(6)) and spent < 1_000
+
+
+@pytest.mark.parametrize("restart", [30.0, 400.0])
+def test_a_server_of_ours_that_is_restarted_for_minutes_costs_no_problem(restart: float) -> None:
+    """It crashes in the second problem; its restart, longer than a problem may take, is not cancelled with that."""
+
+    class Restarting(ScriptedEngine):
+        up, starts = True, 0
+
+        async def ready(self) -> None:
+            if not self.up:
+                self.starts += 1
+                await asyncio.sleep(restart)
+                self.up = True
+
+        async def stream(self, prompt: Prompt, params: SamplingParams) -> AsyncGenerator[Chunk, None]:
+            if not self.up:
+                raise StreamBrokenError("connection reset")
+            async for chunk in super().stream(prompt, params):
+                if self.starts == 0 and asyncio.get_running_loop().time() > 80:
+                    self.up = False
+                    raise StreamBrokenError("connection reset")
+                yield chunk
+
+    engine = Restarting(own_number)
+
+    async def main() -> list[Solution]:
+        config = config_with(sample__count=2, budget__ceiling_seconds=100, budget__time_limit_seconds=1_500)
+        bank = TimeBank(1_500, asyncio.get_running_loop().time)
+        problems = [Problem(f"p{n}", f"Problem {n}?", n) for n in range(4)]
+        return await run_problems(problems, config, PersistentEngine(engine), ScriptedSandbox(), Recorder(), bank)
+
+    assert [solution.answer for solution in run_virtual(main())] == [0, 1, 2, 3]
+    assert engine.starts == 1
+
+
+@pytest.mark.parametrize("error", [TimeoutError(), ValueError("odd"), KeyError("odd"), EngineError("odd")])
+def test_whatever_an_engine_raises_when_it_is_asked_or_warmed_costs_no_problem(error: Exception) -> None:
+    class Odd(ScriptedEngine):
+        asked = 0
+
+        async def ready(self) -> None:
+            self.asked += 1
+            if self.asked % 3 == 2:
+                raise error
+
+        async def warm(self, prompt: str) -> None:
+            raise error
+
+    async def main() -> list[Solution]:
+        bank = TimeBank(3_000, asyncio.get_running_loop().time)
+        problems = [Problem(f"p{n}", f"Problem {n}?", n) for n in range(4)]
+        engine = PersistentEngine(Odd(own_number))
+        return await run_problems(problems, config_with(sample__count=2), engine, ScriptedSandbox(), Recorder(), bank)
+
+    assert [solution.answer for solution in run_virtual(main())] == [0, 1, 2, 3]

@@ -137,7 +137,7 @@ def test_all_lanes_wait_for_one_engine_and_each_is_back_when_it_is() -> None:
 
     ends = run_virtual(scene())
     assert max(ends) == min(ends)
-    assert len(raw.asked) == 5 + 16
+    assert len(raw.asked) == 6
 
 
 def test_a_restart_of_a_server_of_ours_counts_as_downtime() -> None:

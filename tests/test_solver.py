@@ -292,3 +292,20 @@ def test_an_answer_forced_after_a_natural_end_weighs_as_much_as_any(end: SampleE
         ScriptedEngine(lanes(words(10, 5))), prior=[sample(42, index=1, forced=True, end=end)], sample__count=2
     )
     assert {vote.answer: vote.weight for vote in solution.tally.votes} == {5: 1.0, 42: weight}
+
+
+@pytest.mark.parametrize(("prior", "granted"), [((None, None, None), 3), ((1, 2), 2), ((), 0)])
+def test_prior_samples_that_fill_the_granted_lanes_without_a_leader_are_followed_by_others(
+    prior: Sequence[int | None], granted: int
+) -> None:
+    before = [sample(answer, index=index) for index, answer in enumerate(prior)]
+    engine = ScriptedEngine(lanes(*[words(10, 42)] * 5))
+    solution, _ = solve(engine, prior=before, allowance=Allowance(500, 490, lanes=granted), sample__count=5)
+    assert solution.answer == 42
+
+
+def test_a_forced_answer_after_a_natural_end_weighs_1_though_the_deadline_comes_between() -> None:
+    engine, observer = ScriptedEngine(lanes(words(40, None), asked="is 42}")), Recorder()
+    solution, _ = solve(engine, observer=observer, allowance=Allowance(60, 40.5), sample__count=1)
+    assert [(s.answer, s.end, s.forced) for s in observer.samples] == [(42, SampleEnd.NO_ANSWER, True)]
+    assert solution.tally.votes[0].weight == 1.0

@@ -47,6 +47,13 @@ def read(text: str) -> int | str | None:
         ("```python\nprint('</think>')\n```\n \\boxed{5} and more", None),
         ("```\n</think>\n```\nso \\boxed{5}? no.</think> It is \\boxed{42}", 42),
         ("~~~\n</think>\n~~~\nso \\boxed{5}", None),
+        # What only looks like code hides no tag.
+        ("With $x=3,~~~y=4$.</think> \\boxed{42}", 42),
+        ("```python\nx = 1\n</think> \\boxed{42}", 42),
+        ("Use ``` here.\n</think> \\boxed{42}", 42),
+        ("Let f` be.\n</think> f` \\boxed{42}", 42),
+        # A number in the reply is the box's, however it is written.
+        ("So \\boxed{1000}.</think> The answer is 1,000.", 1000),
     ],
 )
 def test_what_counts_of_a_reply_that_has_ended(text: str, answer: int | None) -> None:
