@@ -14,9 +14,10 @@ def grant(left: float, problems_left: int, config: Config, past: Sequence[Soluti
     """The allowance of the next problem, with `left` seconds in the bank and `problems_left` to go, it included.
 
     What the configured rule grants, or `paces` times the usual time of a first vote if that is more: less would most
-    likely be spent for nothing. Between floor and ceiling, and never more than is left. `past` are the solutions of
-    the run so far; with several problems in flight, `problems_left` counts the rounds of them. Half of what then stays
-    in the bank may make up for time in which the engine is down.
+    likely be spent for nothing. Between floor and ceiling, and never more than is left; where the floor is more than an
+    even share, it gives way to that, as it would be taken from later problems. `past` are the solutions of the run so
+    far; with several problems in flight, `problems_left` counts the rounds of them. Half of what then stays in the bank
+    may make up for time in which the engine is down.
     """
     if problems_left < 1:
         raise ValueError("a grant needs a problem")
@@ -26,7 +27,7 @@ def grant(left: float, problems_left: int, config: Config, past: Sequence[Soluti
     share = left / problems_left
     usual = usual_first_vote(share, past)
     wanted = min(max(GRANTS[budget.rule](bank, budget), budget.paces * usual), budget.ceiling_seconds)
-    seconds = max(0.0, min(left, max(budget.floor_seconds, wanted)))
+    seconds = max(0.0, min(left, max(min(budget.floor_seconds, share), wanted)))
     reserve = min(budget.answer_reserve_seconds, seconds / 2)
     lanes = lanes_worth(share, usual, config.sample.count, budget)
     return Allowance(seconds, seconds - reserve, (left - seconds) / 2, share, lanes)

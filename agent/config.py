@@ -1,7 +1,8 @@
 """One validated configuration tree, read from a profile and overridden by single keys.
 
 A profile is a TOML file, bundled (`agent/profiles/NAME.toml`) or anywhere (`path/to/own.toml`). Unknown keys and
-values of the wrong kind are errors. The resolved tree is written into the run directory and is itself a profile.
+values of another type are errors: nothing is converted but an integer to a float. The resolved tree is written into
+the run directory and is itself a profile.
 """
 
 from __future__ import annotations
@@ -9,22 +10,28 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from agent.addresses import checked_url, expand_home
+from agent.config_faults import first_fault
 from agent.editions import EDITIONS
 from agent.errors import ConfigError
+from agent.stored_config import seal
 from agent.types import Edition
+from agent.whole_file import write_whole
 
 PROFILES = Path(__file__).parent / "profiles"
 
+HomePath = Annotated[str, AfterValidator(expand_home)]
+"""A text that may be a path; a leading `~` is the home directory."""
+
 
 class Section(BaseModel):
-    """A table of the configuration: immutable, no unknown keys."""
+    """A table of the configuration: immutable, no unknown keys, no values of other types."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
 
 
 class EngineConfig(Section):
@@ -34,8 +41,8 @@ class EngineConfig(Section):
     """
 
     kind: Literal["embedded", "vllm", "http"] = "embedded"
-    url: str = ""
-    model: str = "qwen2.5-coder-1.5b"
+    url: Annotated[str, AfterValidator(checked_url)] = ""
+    model: HomePath = "qwen2.5-coder-1.5b"
     port: int = Field(0, ge=0, le=65_535)  # of the embedded server; 0: any free one
     context_tokens: int = Field(4_096, ge=256)  # of one lane
     streams: int = Field(0, ge=0)  # that the embedded engine computes at a time, others wait; 0: all
@@ -51,7 +58,7 @@ class VllmConfig(Section):
     `tensor_parallel_size` x `data_parallel_size` of them.
     """
 
-    python: str = ""  # the interpreter that has vLLM; ours where empty
+    python: HomePath = ""  # the interpreter that has vLLM; ours where empty
     gpu: str = ""
     tensor_parallel_size: int = Field(1, ge=1)
     data_parallel_size: int = Field(1, ge=1)
@@ -65,7 +72,7 @@ class VllmConfig(Section):
     enforce_eager: bool = False
     reasoning_parser: str = ""  # with one the server itself can limit the thinking
     hang_seconds: float = Field(30.0, gt=0)  # without a token from any lane: the server hangs and is restarted
-    extra_args: tuple[str, ...] = ()
+    extra_args: tuple[str, ...] = Field((), strict=False)  # TOML has lists
     environment: dict[str, str] = Field(default_factory=dict)  # of the server, where ours does not set them
 
 
@@ -134,7 +141,7 @@ class StoppingConfig(Section):
     margin: float = Field(3.0, gt=0)  # weight by which the leader must lead
     confidence: float = Field(0.95, gt=0, lt=1)  # of the rule "beta"
     votes: int = Field(4, ge=1)  # of the rule "agree"
-    waits: tuple[float, float, float] = (3.0, 2.0, 1.4)
+    waits: tuple[float, float, float] = Field((3.0, 2.0, 1.4), strict=False)  # TOML has lists
     slack: float = Field(0.5, ge=0)
     shares: float = Field(1.0, gt=0)
     scatter: int = Field(4, ge=1)
@@ -206,55 +213,43 @@ def load_config(profile: str, overrides: Mapping[str, Any] | None = None) -> Con
     >>> load_config("cpu", {"sample.count": 4}).sample.count
     4
 
+    Where the keys turn a profile with an engine of its own to a server at a URL, the profile's model, a file or a name
+    on the Hub, means nothing there: unless they name one, it is the first that the server lists.
+
     Raises ConfigError, naming the key, if anything in it is not valid.
     """
     tree = _read(profile)
-    tree.setdefault("profile", Path(profile).stem)
-    return _validate(_set(tree, overrides or {}), profile)
+    tree.setdefault("profile", Path(profile).stem.encode("utf-8", "replace").decode())
+    keys = dict(overrides or {})
+    engine = tree.get("engine")
+    own = not (isinstance(engine, dict) and engine.get("kind") == "http")
+    if own and keys.get("engine.kind") == "http":
+        keys.setdefault("engine.model", "")
+    return parse_config(_set(tree, keys), profile)
 
 
 def override_config(config: Config, overrides: Mapping[str, Any]) -> Config:
     """The configuration with dotted keys set anew. Raises ConfigError if that is not valid."""
-    return _validate(_set(config.model_dump(), overrides), config.profile)
+    return parse_config(_set(config.model_dump(), overrides), config.profile)
 
 
 def save_config(config: Config, path: Path) -> None:
-    """Write the resolved tree as TOML; `load_config` of that file gives an equal one."""
-    path.write_text(tomli_w.dumps(config.model_dump()), encoding="utf-8")
+    """Write the resolved tree as TOML, whole or not at all; `load_config` of that file gives an equal one.
+
+    Raises OSError if it cannot be written.
+    """
+    write_whole(path, seal(config.model_dump()))
 
 
-def _read(profile: str) -> dict[str, Any]:
-    bundled = PROFILES / f"{profile}.toml"
-    path = bundled if profile in profile_names() else Path(profile)
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        names = ", ".join(profile_names())
-        raise ConfigError(f"no profile {profile!r}: give one of {names} or the path of a TOML file") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"profile {path} cannot be read: {error}") from error
+def parse_config(tree: Mapping[str, Any], source: str) -> Config:
+    """The configuration of a tree of tables, with defaults for keys that it lacks; `source` says where it comes from.
 
-
-def _set(tree: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    for key, value in overrides.items():
-        *tables, last = key.split(".")
-        table: Any = tree
-        for name in tables:
-            table = table.setdefault(name, {})
-            if not isinstance(table, dict):
-                raise ConfigError(f"configuration: {key}: {name} is a value, not a table")
-        table[last] = value
-    return tree
-
-
-def _validate(tree: Mapping[str, Any], source: str) -> Config:
+    Raises ConfigError, naming the key, if anything in it is not valid.
+    """
     try:
         config = Config.model_validate(tree)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        reason = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].lower()
-        raise ConfigError(f"configuration ({source}): {key}: {reason}") from None
+        raise ConfigError(f"configuration ({source}): {first_fault(error, Config)}") from None
     if config.edition not in EDITIONS:
         raise ConfigError(f"unknown edition {config.edition!r}: give one of {', '.join(EDITIONS)}")
     if config.sample.probe_tokens and not config.sample.answer_tokens:
@@ -262,3 +257,30 @@ def _validate(tree: Mapping[str, Any], source: str) -> Config:
     if config.engine.kind == "http" and not config.engine.url:
         raise ConfigError(f"configuration ({source}): engine.url is needed where engine.kind is 'http'")
     return config
+
+
+def _read(profile: str) -> dict[str, Any]:
+    bundled = PROFILES / f"{profile}.toml"
+    try:
+        path = bundled if profile in profile_names() else Path(expand_home(profile))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        names = ", ".join(profile_names())
+        raise ConfigError(f"no profile {profile!r}: give one of {names} or the path of a TOML file") from None
+    except (OSError, ValueError, RecursionError) as error:
+        reason = (isinstance(error, OSError) and error.strerror) or error
+        raise ConfigError(f"profile {profile} cannot be read ({reason}): give a TOML file that you may read") from error
+
+
+def _set(tree: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    for key, value in overrides.items():
+        *tables, last = key.split(".")
+        if key in Config.model_fields and isinstance(Config.model_fields[key].default, Section):
+            raise ConfigError(f"configuration: {key} is a table: set single keys of it, written as {key}.KEY")
+        table: Any = tree
+        for name in tables:
+            table = table.setdefault(name, {})
+            if not isinstance(table, dict):
+                raise ConfigError(f"configuration: {key}: {name} is a value, not a table")
+        table[last] = value
+    return tree

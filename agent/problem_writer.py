@@ -10,6 +10,7 @@ from pathlib import Path
 from agent.errors import InputError
 from agent.problems import parse_csv
 from agent.types import Problem
+from agent.whole_file import write_whole
 
 
 def write_problems(problems: Sequence[Problem], path: Path) -> None:
@@ -23,15 +24,14 @@ def write_problems(problems: Sequence[Problem], path: Path) -> None:
     text = _header() + _rows(problems)
     if not parse_csv(path, text):
         raise InputError(f"{path}: there are no problems to write: give at least one")
-    path.write_text(text, encoding="utf-8", newline="")
+    write_whole(path, text)
 
 
 def append_problem(problem: Problem, path: Path) -> None:
     """Add a problem, whose id must be new, to a file that `write_problems` wrote. Raises as that does."""
     row = _rows([problem])
     parse_csv(path, _header() + row)
-    with path.open("a", encoding="utf-8", newline="") as file:
-        file.write(row)
+    write_whole(path, path.read_bytes().decode("utf-8") + row)
 
 
 def _header() -> str:

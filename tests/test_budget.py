@@ -30,8 +30,7 @@ def test_an_even_share_times_the_spread() -> None:
     allowance = grant(18_000, 50, budget)
     assert (allowance.seconds, allowance.reasoning_seconds) == (540.0, 532.0)
     assert grant(18_000, 10, budget).seconds == 600
-    assert grant(18_000, 2_700_000, budget).seconds == 10
-    assert grant(7, 3, budget).seconds == 7
+    assert grant(7, 1, budget).seconds == 7
 
 
 def test_an_empty_bank_grants_nothing() -> None:
@@ -51,6 +50,8 @@ def solution(seconds: float, first_vote: float | None = None) -> Solution:
 def test_never_more_than_is_left_and_never_negative(left: float, problems: int, budget: BudgetConfig) -> None:
     allowance = grant(left, problems, with_(budget))
     assert 0 <= allowance.reasoning_seconds <= allowance.seconds <= left
+    assert 0 <= allowance.extension_seconds <= (left - allowance.seconds)
+    assert allowance.share * problems == pytest.approx(left)
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=60), st.floats(1, 1e5), budgets)
@@ -60,6 +61,35 @@ def test_a_run_never_overruns_whatever_its_problems_use(used: list[float], limit
     for done, share in enumerate(used):
         now += share * grant(bank.left, len(used) - done, with_(budget)).seconds
     assert now - 1e6 <= limit * (1 + 1e-9)
+
+
+def test_the_floor_gives_way_to_the_even_share() -> None:
+    low = BudgetConfig(rule="equal", paces=0, time_limit_seconds=50, floor_seconds=60)
+    assert grant(100, 50, with_(low)).seconds == 2
+    assert grant(100, 2, with_(low)).seconds == 50
+    assert grant(200, 2, with_(low)).seconds == 60
+    assert grant(100, 50, with_(BudgetConfig(spread=3, paces=0, floor_seconds=60))).seconds == 6
+
+
+@given(st.floats(1, 1e5), st.integers(2, 60), st.floats(0, 1e6))
+def test_no_floor_leaves_a_later_problem_without_its_share(left: float, problems: int, floor: float) -> None:
+    """Each problem uses all that it is granted, by the rule that lends nothing."""
+    budget = with_(BudgetConfig(rule="equal", paces=0, time_limit_seconds=1e-3, floor_seconds=floor))
+    share = left / problems
+    for to_go in range(problems, 0, -1):
+        seconds = grant(left, to_go, budget).seconds
+        assert min(floor, share) * (1 - 1e-9) <= seconds <= share * (1 + 1e-9) or seconds == pytest.approx(floor)
+        left -= seconds
+    assert left >= -1e-6
+
+
+@given(st.floats(0, 1e5), st.integers(1, 60), budgets, st.floats(0, 1e6))
+def test_a_floor_above_the_even_share_is_as_good_as_one_that_is_the_share(
+    left: float, problems: int, budget: BudgetConfig, more: float
+) -> None:
+    share = left / problems
+    at, above = (budget.model_copy(update={"floor_seconds": floor}) for floor in (share, share + more))
+    assert grant(left, problems, with_(above)).seconds == grant(left, problems, with_(at)).seconds
 
 
 @given(st.integers(2, 60), budgets)

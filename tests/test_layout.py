@@ -20,8 +20,8 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 # Each layer may import from itself and from those before it.
 LAYERS = (
-    ("agent.types", "agent.errors", "agent.virtual_time"),
-    ("agent.editions", "agent.config"),
+    ("agent.types", "agent.errors", "agent.virtual_time", "agent.whole_file", "agent.addresses", "agent.streams"),
+    ("agent.editions", "agent.config", "agent.config_faults", "agent.stored_config"),
     (
         "agent.answers",
         "agent.latex_arithmetic",
@@ -59,7 +59,7 @@ LAYERS = (
         "agent.fitting",
         "agent.outages",
     ),
-    ("agent.journal", "agent.summary", "agent.board", "agent.progress", "agent.sample"),
+    ("agent.journal", "agent.claim", "agent.summary", "agent.board", "agent.progress", "agent.sample"),
     ("agent.solver",),
     ("agent.run", "agent.stream_run"),
     ("agent.setup", "agent.cli", "agent.plan"),

@@ -51,7 +51,7 @@ def test_every_problem_gets_a_solution_in_order() -> None:
 
 
 def test_the_time_limit_holds_and_what_could_not_be_started_says_so() -> None:
-    config = config_with(budget__time_limit_seconds=40, budget__floor_seconds=15, sample__count=2)
+    config = config_with(budget__time_limit_seconds=40, budget__spread=3, sample__count=2)
     solutions, spent = run(config, ScriptedEngine(lambda prompt, params: "word " * 500), Recorder())
     assert spent <= 40
     assert [s.stop for s in solutions].count(StopReason.DEADLINE) >= 2
@@ -78,7 +78,7 @@ def test_an_interrupted_run_goes_on_with_what_is_missing(tmp_path: Path) -> None
 
 
 def test_a_run_that_was_out_of_time_can_be_given_more(tmp_path: Path) -> None:
-    config = config_with(budget__time_limit_seconds=30, budget__floor_seconds=15, sample__count=1)
+    config = config_with(budget__time_limit_seconds=30, budget__spread=3, sample__count=1)
     create_run(tmp_path, config, PROBLEMS)
     journal = Journal(tmp_path)
     first, _ = run(config, ScriptedEngine(answer_own_number, seconds=2), journal)
