@@ -1,32 +1,42 @@
 """The record of a run: one directory with the configuration, the problems, an append-only journal and the answers.
 
-`journal.jsonl` holds one JSON object a line, told apart by `kind`: "problem" (a problem was started: its prompt and
-its allowance), "sample" (one finished episode, whole), "solution" and "engine" (what befell the engine). Each line is
-written by a single call, so a kill at any moment costs at most the line being written; a torn line means only that its
-episode is owed again. A finished run may be kept with its journal compressed, as `journal.jsonl.gz`.
+`agent.journal_lines` says what the journal holds. Each of its lines is written by a single call, so a kill at any
+moment costs at most the line being written; a torn line means only that its episode is owed again. A finished run may
+be kept with its journal compressed, as `journal.jsonl.gz`. The configuration is written last, so that a directory which
+has one holds a whole run; every file but the journal is replaced as a whole.
+
+Whatever the journal holds, a sample counts once: of several with one problem and index, the first that voted, or else
+the first.
 """
 
 from __future__ import annotations
 
 import csv
 import errno
-import gzip
 import io
 import json
 import os
-import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-
-from agent.config import Config, load_config, save_config
+from agent.config import Config, override_config, parse_config, save_config
 from agent.errors import InputError, JournalError
+from agent.journal_lines import (
+    Notice,
+    SettingsChange,
+    Start,
+    drop_torn_end,
+    has_recorded,
+    read_entries,
+)
 from agent.problem_writer import write_problems
 from agent.problems import load_problems
+from agent.stored_config import stored_tree
 from agent.types import Problem, Sample, Solution, StopReason, ToolRun, is_kept
+from agent.whole_file import write_whole
 
 CONFIG_FILE = "config.toml"
 PROBLEMS_FILE = "problems.csv"
@@ -35,36 +45,10 @@ PACKED_JOURNAL_FILE = "journal.jsonl.gz"
 ANSWERS_FILE = "answers.csv"
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
-    """A problem was started: what was asked, the seconds granted and the samples to be drawn."""
-
-    problem_id: str
-    prompt: str
-    allowance: float
-    lanes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """What befell the engine, in a sentence, `at` seconds after the run began."""
-
-    text: str
-    at: float
-
-
-_Entry = Sample | Solution | Start | Notice
-_KINDS: dict[str, TypeAdapter[_Entry]] = {
-    "problem": TypeAdapter(Start),
-    "sample": TypeAdapter(Sample),
-    "solution": TypeAdapter(Solution),
-    "engine": TypeAdapter(Notice),
-}
-
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """All that a run directory says."""
+    """All that a run directory says; `config` is the stored one with all changes since."""
 
     config: Config
     problems: tuple[Problem, ...]
@@ -73,6 +57,7 @@ class RunRecord:
     unreadable: int  # journal lines skipped; their episodes are owed again
     starts: tuple[Start, ...] = ()
     notices: tuple[Notice, ...] = ()
+    changes: tuple[SettingsChange, ...] = ()
 
     @property
     def spent(self) -> float:
@@ -87,8 +72,9 @@ class RunRecord:
         return {id_: solution for id_, solution in last.items() if not is_owed(solution)}
 
     def samples_of(self, problem_id: str) -> list[Sample]:
-        """The samples of a problem that need not be drawn again."""
-        return [sample for sample in self.samples if sample.problem_id == problem_id and is_kept(sample)]
+        """The samples of a problem that need not be drawn again, one an index."""
+        kept = (sample for sample in self.samples if sample.problem_id == problem_id and is_kept(sample))
+        return list(_counted_once(kept))
 
 
 def is_owed(solution: Solution) -> bool:
@@ -97,33 +83,67 @@ def is_owed(solution: Solution) -> bool:
 
 
 def read_run(directory: Path) -> RunRecord:
-    """Read a run directory. Raises InputError if it holds no run; journal lines that cannot be read are counted."""
+    """Read a run directory; journal lines that cannot be read are counted.
+
+    Raises InputError if it holds no run, ConfigError if the configuration in it is not complete.
+    """
     for name in (CONFIG_FILE, PROBLEMS_FILE):
-        if not (directory / name).is_file():
+        if not _holds(directory, name):
             raise InputError(f"{directory} holds no run: there is no {name} in it; give the directory of a run")
-    entries = [_entry(line) for line in _lines(directory)]
+    config = parse_config(stored_tree(directory / CONFIG_FILE), str(directory / CONFIG_FILE))
+    entries = read_entries(_journal_of(directory))
+    changes = tuple(entry for entry in entries if isinstance(entry, SettingsChange))
+    for change in changes:
+        config = override_config(config, change.changed)
     return RunRecord(
-        config=load_config(str(directory / CONFIG_FILE)),
+        config=config,
         problems=tuple(load_problems(directory / PROBLEMS_FILE)),
-        samples=tuple(entry for entry in entries if isinstance(entry, Sample)),
+        samples=_counted_once(entry for entry in entries if isinstance(entry, Sample)),
         solutions=tuple(entry for entry in entries if isinstance(entry, Solution)),
         unreadable=sum(entry is None for entry in entries),
         starts=tuple(entry for entry in entries if isinstance(entry, Start)),
         notices=tuple(entry for entry in entries if isinstance(entry, Notice)),
+        changes=changes,
     )
 
 
-def create_run(directory: Path, config: Config, problems: Sequence[Problem]) -> None:
-    """Lay out the directory of a new run. Raises InputError if it holds one, JournalError if it cannot be written."""
-    if (directory / CONFIG_FILE).exists():
-        raise InputError(f"{directory} already holds a run: add --resume to go on with it, or name another --run-dir")
+def check_free(directory: Path) -> None:
+    """Raises InputError if a new run in the directory would overwrite something.
+
+    A run that was laid out and has recorded neither a sample nor a solution is nothing.
+    """
+    journal = directory / JOURNAL_FILE
+    if not any(_holds(directory, name) for name in (CONFIG_FILE, JOURNAL_FILE, PACKED_JOURNAL_FILE)):
+        taken = [name for name in (PROBLEMS_FILE, ANSWERS_FILE) if _holds(directory, name)]
+        if taken:
+            raise InputError(f"{directory} has a {taken[0]} that a run would overwrite: name another --run-dir")
+    elif _holds(directory, PACKED_JOURNAL_FILE) or (_holds(directory, JOURNAL_FILE) and has_recorded(journal)):
+        raise InputError(f"{directory} already holds a run: add --resume to continue it, or name another --run-dir")
+
+
+def create_run(
+    directory: Path, config: Config, problems: Sequence[Problem], files: Mapping[str, str] | None = None
+) -> None:
+    """Lay out the directory of a new run, with further `files` (name and text) if there are some.
+
+    Raises InputError if the directory holds a run, JournalError if it cannot be written; nothing is left there then.
+    """
+    check_free(directory)
     try:
         directory.mkdir(parents=True, exist_ok=True)
+        (directory / CONFIG_FILE).unlink(missing_ok=True)  # of a run that recorded nothing
+        write_whole(directory / JOURNAL_FILE, "")
         write_problems(problems, directory / PROBLEMS_FILE)
-        (directory / JOURNAL_FILE).touch()
+        for name, text in (files or {}).items():
+            write_whole(directory / name, text)
         save_config(config, directory / CONFIG_FILE)
-    except OSError as error:
-        raise _unwritable(directory, error) from error
+    except (OSError, InputError) as error:
+        for name in (JOURNAL_FILE, PROBLEMS_FILE, *(files or {})):
+            with suppress(OSError):
+                (directory / name).unlink()
+        if isinstance(error, OSError):
+            raise unwritable(directory, error) from error
+        raise
 
 
 class Journal:
@@ -134,12 +154,12 @@ class Journal:
         self._answers = {solution.problem_id: solution.answer for solution in answers}
         packed = directory / PACKED_JOURNAL_FILE
         if packed.exists():
-            raise InputError(f"the journal of {directory} is compressed: gunzip {packed} first to go on with the run")
+            raise InputError(f"the journal of {directory} is compressed: gunzip {packed} first to continue the run")
         try:
-            _drop_torn_end(directory / JOURNAL_FILE)
+            drop_torn_end(directory / JOURNAL_FILE)
             self._file = os.open(directory / JOURNAL_FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         except OSError as error:
-            raise _unwritable(directory, error) from error
+            raise unwritable(directory, error) from error
 
     def problem_started(self, problem: Problem, prompt: str, allowance: float, lanes: int) -> None:
         """Record what was asked and granted."""
@@ -168,6 +188,10 @@ class Journal:
         """Record the sentence."""
         self._append("engine", {"text": text, "at": at})
 
+    def settings_changed(self, changed: Mapping[str, Any], at: float) -> None:
+        """Record which keys of the configuration were set anew."""
+        self._append("settings", {"changed": dict(changed), "at": at})
+
     def close(self) -> None:
         """Close the file. May be called twice."""
         if self._file >= 0:
@@ -182,54 +206,47 @@ class Journal:
                 os.ftruncate(self._file, os.fstat(self._file).st_size - written)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
-            raise _unwritable(self._directory, error) from error
+            raise unwritable(self._directory, error) from error
 
     def _write_answers(self) -> None:
         table = io.StringIO()
         writer = csv.writer(table, lineterminator="\n")
         writer.writerow(("id", "answer"))
         writer.writerows((id_, "" if answer is None else answer) for id_, answer in self._answers.items())
-        path = self._directory / ANSWERS_FILE
         try:
-            path.with_suffix(".tmp").write_text(table.getvalue(), encoding="utf-8")
-            path.with_suffix(".tmp").replace(path)
+            write_whole(self._directory / ANSWERS_FILE, table.getvalue())
         except OSError as error:
-            raise _unwritable(self._directory, error) from error
+            raise unwritable(self._directory, error) from error
 
 
-def _lines(directory: Path) -> list[bytes]:
-    plain, packed = directory / JOURNAL_FILE, directory / PACKED_JOURNAL_FILE
-    path = packed if packed.exists() and not plain.exists() else plain
-    try:
-        data = path.read_bytes()
-        return (gzip.decompress(data) if path == packed else data).splitlines()
-    except (OSError, EOFError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{path} cannot be read ({reason}): give the directory of a run") from error
-
-
-def _entry(line: bytes) -> _Entry | str | None:
-    """What a journal line holds: a record, its kind if that is not known here, or None if it cannot be read."""
-    try:
-        record = json.loads(line)
-        kind = record.pop("kind")
-        return _KINDS[kind].validate_python(record) if kind in _KINDS else str(kind)
-    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
-        return None
-
-
-def _drop_torn_end(path: Path) -> None:
-    """Cut off a last line that was not finished, so that the next one starts on its own."""
-    with path.open("r+b") as file:
-        data = file.read()
-        whole = data.rfind(b"\n") + 1
-        if whole < len(data):
-            file.truncate(whole)
-
-
-def _unwritable(directory: Path, error: OSError) -> JournalError:
+def unwritable(directory: Path, error: OSError) -> JournalError:
+    """The error that the directory of a run cannot be written."""
     reason = error.strerror or str(error)
     return JournalError(
         f"the run directory {directory} cannot be written ({reason}): free space or name another --run-dir; "
-        "what is recorded there stays, and --resume goes on from it"
+        "what is recorded there stays, and --resume continues from it"
     )
+
+
+def _holds(directory: Path, name: str) -> bool:
+    try:
+        return (directory / name).is_file()
+    except OSError as error:
+        raise InputError(f"{directory} cannot be read ({error.strerror}): give the directory of a run") from error
+
+
+def _journal_of(directory: Path) -> Path:
+    plain, packed = directory / JOURNAL_FILE, directory / PACKED_JOURNAL_FILE
+    return packed if packed.exists() and not plain.exists() else plain
+
+
+def _counted_once(samples: Iterable[Sample]) -> tuple[Sample, ...]:
+    """The samples without those that another one with their problem and index stands for, and without repetitions."""
+    each = tuple(dict.fromkeys(samples))
+    chosen: dict[tuple[str, int], Sample] = {}
+    for sample in each:
+        key = (sample.problem_id, sample.index)
+        better = key not in chosen or (chosen[key].answer is None and sample.answer is not None)
+        if sample.end not in _UNFINISHED and better:
+            chosen[key] = sample
+    return tuple(s for s in each if s.end in _UNFINISHED or chosen[s.problem_id, s.index] is s)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from agent.claim import claim
 from agent.config import Config, VotingConfig
 from agent.errors import AgentError
-from agent.journal import CONFIG_FILE, PROBLEMS_FILE, Journal, RunRecord, create_run, read_run
+from agent.journal import PROBLEMS_FILE, Journal, RunRecord, create_run, read_run
 from agent.problem_writer import append_problem
 from agent.types import Problem, Sample, Solution, ToolRun
 from agent.vote import tally
@@ -39,6 +40,7 @@ class RunRecorder:
         self._listed = {problem.id for problem in before.problems} if before else set()
         self._solved = tuple(before.solved.values()) if before else ()
         self._journal: Journal | None = None
+        self._claimed: ExitStack | None = None
         self._given_up = False
 
     def add_problem(self, problem: Problem) -> None:
@@ -46,8 +48,11 @@ class RunRecorder:
         if self._given_up:
             return
         with self._forgiving():
+            if self._claimed is None:
+                self._claimed = ExitStack()
+                self._claimed.enter_context(claim(self._directory))
             if problem.id not in self._listed:
-                if (self._directory / CONFIG_FILE).exists():
+                if self._listed:
                     append_problem(problem, self._directory / PROBLEMS_FILE)
                 else:
                     create_run(self._directory, self._config, [problem])
@@ -83,6 +88,8 @@ class RunRecorder:
         """Close the journal. May be called twice."""
         if self._journal is not None:
             self._journal.close()
+        if self._claimed is not None:
+            self._claimed.close()
 
     def _record(self, event: str, *values: Any) -> None:
         if self._journal is not None and not self._given_up:

@@ -162,6 +162,7 @@ def test_a_directory_without_a_run(tmp_path: Path) -> None:
 
 
 def test_a_run_is_never_overwritten(directory: Path) -> None:
+    write(directory)
     with pytest.raises(InputError, match="already holds a run: add --resume"):
         create_run(directory, config_with(), PROBLEMS)
 

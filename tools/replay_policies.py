@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from agent.errors import InputError
 
 Keys = dict[str, Any]
+_TRUTHS = {"true": True, "false": False}
 
 
 def _stop(rule: str, **keys: Any) -> Keys:
@@ -85,14 +87,17 @@ def policy_keys(name: str) -> dict[str, Any]:
         key, equals, value = setting.partition("=")
         if not equals:
             raise InputError(f"policy {name!r}: write {setting!r} as KEY=VALUE, like stopping.scatter=3")
-        keys[key] = _number(value)
+        keys[key] = _value(value)
     return keys
 
 
-def _number(text: str) -> Any:
+def _value(text: str) -> Any:
+    """What a setting's text stands for: a truth value, a number, a list of them with colons between, or the text."""
     if ":" in text:
-        return [_number(part) for part in text.split(":")]
-    try:
-        return float(text) if "." in text else int(text)
-    except ValueError:
-        return text
+        return [_value(part) for part in text.split(":")]
+    if text in _TRUTHS:
+        return _TRUTHS[text]
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(text)
+    return text

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from agent.journal import Notice, RunRecord, Start, read_run
+from agent.journal import RunRecord, read_run
+from agent.journal_lines import Notice, Start
 from agent.summary import Totals, totals
 from agent.types import Problem, Sample, SampleEnd, Solution
 

@@ -1,0 +1,101 @@
+"""The lines of a run's journal, one JSON object each, told apart by `kind`.
+
+"problem" (a problem was started: its prompt and its allowance), "sample" (one finished episode, whole), "solution",
+"engine" (what happened to the engine) and "settings" (what a resumed run set anew: the stored configuration stays as
+the run was started).
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from agent.errors import InputError
+from agent.types import Sample, Solution
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A problem was started: what was asked, the seconds granted and the samples to be drawn."""
+
+    problem_id: str
+    prompt: str
+    allowance: float
+    lanes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What happened to the engine, in a sentence, `at` seconds after the run began."""
+
+    text: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsChange:
+    """A resumed run set dotted configuration keys anew, `at` seconds after the run began."""
+
+    changed: dict[str, Any]
+    at: float
+
+
+Entry = Sample | Solution | Start | Notice | SettingsChange
+_KINDS: dict[str, TypeAdapter[Entry]] = {
+    "problem": TypeAdapter(Start),
+    "sample": TypeAdapter(Sample),
+    "solution": TypeAdapter(Solution),
+    "engine": TypeAdapter(Notice),
+    "settings": TypeAdapter(SettingsChange),
+}
+
+
+def read_entries(path: Path) -> list[Entry | str | None]:
+    """What each line of a journal, compressed or not, holds: a record, its kind if that is not known here, or None.
+
+    None is a line that cannot be read. Raises InputError if the journal as a whole cannot be read.
+    """
+    return [_entry(line) for line in _content(path).splitlines()]
+
+
+def has_recorded(path: Path) -> bool:
+    """Whether the journal holds a sample, a solution or a whole line that this version cannot read.
+
+    Raises InputError if the journal as a whole cannot be read.
+    """
+    whole = (line for line in _content(path).splitlines(keepends=True) if line.endswith(b"\n"))
+    return any(not isinstance(_entry(line), Start | Notice | SettingsChange) for line in whole)
+
+
+def drop_torn_end(path: Path) -> None:
+    """Cut off a last line that was not finished, so that the next one starts on its own. Raises OSError."""
+    with path.open("r+b") as file:
+        data = file.read()
+        whole = data.rfind(b"\n") + 1
+        if whole < len(data):
+            file.truncate(whole)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        data = path.read_bytes()
+        return gzip.decompress(data) if path.suffix == ".gz" else data
+    except (OSError, EOFError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path} cannot be read ({reason}): give the directory of a run") from error
+
+
+def _entry(line: bytes) -> Entry | str | None:
+    """What a journal line holds: a record, its kind if that is not known here, or None if it cannot be read."""
+    try:
+        record = json.loads(line)
+        kind = record.pop("kind")
+        return _KINDS[kind].validate_python(record) if kind in _KINDS else str(kind)
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
+        return None

@@ -1,0 +1,101 @@
+"""Standard output and standard error, which may be closed, full or read by nobody any more.
+
+What is shown on the way is shown as well as may be: no run ends because nobody can read about it. The result is
+different: that it could not be written is an error, unless its reader did not want more of it.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO, cast
+
+from agent.errors import AgentError
+
+
+class _Lenient:
+    """A text stream that drops what cannot be written."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except OSError:
+            _drop(self._stream)
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except OSError:
+            _drop(self._stream)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextmanager
+def steady_streams() -> Iterator[None]:
+    """While the context lasts, nothing that is written to standard error fails, and no file takes a stream's number.
+
+    Characters that the locale does not have are written as escapes.
+    """
+    stderr = sys.stderr
+    for descriptor in range(3):
+        _fill(descriptor)
+    for stream in (sys.stdout, stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    if stderr is None:  # it was closed when Python started
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+    else:
+        sys.stderr = cast(TextIO, _Lenient(stderr))
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            sys.stderr.flush()
+        sys.stderr = stderr
+
+
+def write_result(text: str) -> None:
+    """Write a result to standard output, now; nothing is said to a reader that has gone.
+
+    Raises AgentError if it cannot be written.
+    """
+    if sys.stdout is None:
+        raise AgentError("the result cannot be written: standard output is closed")
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _drop(sys.stdout)
+    except OSError as error:
+        _drop(sys.stdout)
+        raise AgentError(f"the result cannot be written to standard output ({error.strerror})") from error
+
+
+def _fill(descriptor: int) -> None:
+    """Open the null device at a descriptor that is closed: a file that took its number would be written to."""
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        opened = os.open(os.devnull, os.O_RDWR)
+        if opened != descriptor:
+            os.dup2(opened, descriptor)
+            os.close(opened)
+
+
+def _drop(stream: TextIO) -> None:
+    """Send what the stream holds back, and all that follows, to the null device."""
+    with suppress(OSError, ValueError):
+        opened = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(opened, stream.fileno())
+        finally:
+            os.close(opened)
