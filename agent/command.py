@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, closing
 from functools import partial
 
@@ -15,18 +15,20 @@ from agent.budget import TimeBank
 from agent.config import Config
 from agent.engine.persistent import PersistentEngine
 from agent.errors import EngineError, RequestRefusedError
-from agent.journal import Journal, read_run
+from agent.journal import Journal, create_run, read_run
 from agent.models import fetch_model
 from agent.observer import Observer, Observers
 from agent.plan import Plan
 from agent.progress import ViewOpener, open_view
 from agent.prompts import FAMILIES
 from agent.run import run_problems
-from agent.setup import open_engine, open_sandbox
+from agent.setup import open_engine, open_sandbox, settle_model
+from agent.stored_config import changed_keys
+from agent.streams import write_result
 from agent.summary import as_json as summary_json
 from agent.summary import render
 from agent.task import CompetitionTask, Task
-from agent.types import Solution, StopReason
+from agent.types import Sample, Solution, StopReason
 
 ENGINE_LOG = "engine.log"
 
@@ -43,11 +45,9 @@ def execute(plan: Plan, *, as_json: bool) -> None:
     except RequestRefusedError as error:
         raise EngineError(f"{error}; fix it and resume with: {plan.resume_command}") from error
     record = read_run(plan.directory)
-    if as_json:
-        print(json.dumps(summary_json(plan.problems, solutions, record.samples), indent=2))
-    else:
-        Console().print(render(plan.problems, solutions, record.samples))
+    if not as_json:
         console.print(f"recorded in {plan.directory}", soft_wrap=True, markup=False)
+    write_result(_result(plan, solutions, record.samples, as_json=as_json))
     failed = [solution for solution in solutions if solution.stop is StopReason.ENGINE_ERROR]
     if failed:
         cause = next((solution.failure for solution in failed if solution.failure), "see the journal")
@@ -57,10 +57,20 @@ def execute(plan: Plan, *, as_json: bool) -> None:
         )
 
 
-def run_plan(plan: Plan, console: Console, *, task: Task | None = None, show: ViewOpener = open_view) -> list[Solution]:
-    """Run the plan to its end, recorded in its directory; a solution for each problem.
+def _result(plan: Plan, solutions: Sequence[Solution], samples: Sequence[Sample], *, as_json: bool) -> str:
+    if as_json:
+        return json.dumps(summary_json(plan.problems, solutions, samples), indent=2) + "\n"
+    console = Console()
+    with console.capture() as shown:
+        console.print(render(plan.problems, solutions, samples))
+    return shown.get()
 
-    `task` is what is asked, if not for answers of the configured edition. `show` opens the view on the console.
+
+def run_plan(plan: Plan, console: Console, *, task: Task | None = None, show: ViewOpener = open_view) -> list[Solution]:
+    """Run the plan to its end, recorded in its directory, which the caller has claimed; a solution for each problem.
+
+    A new run is laid out when the engine has come up, so that one which cannot start leaves nothing behind. `task` is
+    what is asked, if not for answers of the configured edition. `show` opens the view on the console.
     Raises AgentError for what the user has to mend; an engine that failed at some problems is told in their solutions.
     """
     if plan.before and plan.before.unreadable:
@@ -68,7 +78,10 @@ def run_plan(plan: Plan, console: Console, *, task: Task | None = None, show: Vi
     notices = Notices(console)
     fetch = partial(fetch_model, console=console)
     engine = open_engine(plan.config, fetch, plan.directory / ENGINE_LOG, notices.take)
-    return asyncio.run(_run(plan, engine, console, notices, task, show))
+    try:
+        return asyncio.run(_run(plan, engine, console, notices, task, show))
+    except asyncio.CancelledError:  # SIGTERM ends a run as Ctrl-C does
+        raise KeyboardInterrupt from None
 
 
 class Notices:
@@ -105,8 +118,14 @@ async def _run(
         stack.push_async_callback(sandbox.close)
         with console.status("starting the engine"):
             await start_engine(plan.config, engine, task or CompetitionTask(plan.config.rules))
+        config = await settle_model(plan.config, engine)
+        if plan.before is None:
+            create_run(plan.directory, config, plan.problems, plan.files)
         solved = tuple(plan.before.solved.values()) if plan.before else ()
         journal = stack.enter_context(closing(Journal(plan.directory, solved)))
+        if plan.before and config != plan.before.config:
+            changed = changed_keys(plan.before.config.model_dump(), config.model_dump())
+            journal.settings_changed(changed, bank.spent)
         truths = {problem.id: problem.answer for problem in plan.problems}
         view = stack.enter_context(show(console, problems=len(plan.problems), clock=lambda: bank.spent, truths=truths))
         for solution in solved:
@@ -114,7 +133,7 @@ async def _run(
         observers = Observers([journal, view])
         notices.to(observers, lambda: bank.spent)
         return await run_problems(
-            plan.problems, plan.config, engine, sandbox, observers, bank, before=plan.before, task=task
+            plan.problems, config, engine, sandbox, observers, bank, before=plan.before, task=task
         )
 
 

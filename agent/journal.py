@@ -45,7 +45,6 @@ PACKED_JOURNAL_FILE = "journal.jsonl.gz"
 ANSWERS_FILE = "answers.csv"
 
 
-
 @dataclass(frozen=True, slots=True)
 class RunRecord:
     """All that a run directory says; `config` is the stored one with all changes since."""
@@ -87,9 +86,7 @@ def read_run(directory: Path) -> RunRecord:
 
     Raises InputError if it holds no run, ConfigError if the configuration in it is not complete.
     """
-    for name in (CONFIG_FILE, PROBLEMS_FILE):
-        if not _holds(directory, name):
-            raise InputError(f"{directory} holds no run: there is no {name} in it; give the directory of a run")
+    check_run(directory)
     config = parse_config(stored_tree(directory / CONFIG_FILE), str(directory / CONFIG_FILE))
     entries = read_entries(_journal_of(directory))
     changes = tuple(entry for entry in entries if isinstance(entry, SettingsChange))
@@ -105,6 +102,13 @@ def read_run(directory: Path) -> RunRecord:
         notices=tuple(entry for entry in entries if isinstance(entry, Notice)),
         changes=changes,
     )
+
+
+def check_run(directory: Path) -> None:
+    """Raises InputError if the directory holds no run."""
+    for name in (CONFIG_FILE, PROBLEMS_FILE):
+        if not _holds(directory, name):
+            raise InputError(f"{directory} holds no run: there is no {name} in it; give the directory of a run")
 
 
 def check_free(directory: Path) -> None:
@@ -247,6 +251,6 @@ def _counted_once(samples: Iterable[Sample]) -> tuple[Sample, ...]:
     for sample in each:
         key = (sample.problem_id, sample.index)
         better = key not in chosen or (chosen[key].answer is None and sample.answer is not None)
-        if sample.end not in _UNFINISHED and better:
+        if is_kept(sample) and better:
             chosen[key] = sample
-    return tuple(s for s in each if s.end in _UNFINISHED or chosen[s.problem_id, s.index] is s)
+    return tuple(s for s in each if not is_kept(s) or chosen[s.problem_id, s.index] is s)

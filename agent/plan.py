@@ -3,52 +3,110 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from agent.claim import claim, claim_fresh
 from agent.cli import overrides
 from agent.config import Config, load_config, override_config
 from agent.errors import InputError
-from agent.journal import RunRecord, create_run, read_run
-from agent.problems import BUNDLED, load_problems, starter_problems
+from agent.journal import CONFIG_FILE, RunRecord, check_free, check_run, read_run
+from agent.problems import BUNDLED, SUFFIXES, load_problems, starter_problems
 from agent.types import Problem
 
 DEFAULT_PROFILE = "cpu"
+RUNS = Path("runs")
+STANDARD_INPUT = "-"
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A run that is ready to start; `before` is what the journal holds of it if it is resumed."""
+    """A run that is ready to start, in a directory that is held for it.
+
+    `before` is what the journal holds of it if it is resumed; else it is to be laid out, with further `files`.
+    """
 
     config: Config
     problems: Sequence[Problem]
     directory: Path
     before: RunRecord | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def resume_command(self) -> str:
-        """The command that goes on with this run."""
-        return f"{Path(sys.executable).name} -m agent.solve --run-dir {self.directory} --resume"
+    def resume_command(self) -> str | None:
+        """The command that continues this run; None as long as nothing of it is recorded."""
+        if not (self.directory / CONFIG_FILE).exists():
+            return None
+        return resume_command("agent.solve", self.directory)
 
 
-def make_plan(args: argparse.Namespace) -> Plan:
-    """The plan of a call; lays out the directory of a new run. Raises InputError, ConfigError or JournalError."""
+def resume_command(module: str, directory: Path) -> str:
+    """The command, as a shell takes it, by which a module continues the run in a directory."""
+    place = f"./{directory}" if str(directory).startswith("-") else str(directory)
+    return f"{Path(sys.executable).name} -m {module} --run-dir {shlex.quote(place)} --resume"
+
+
+@contextmanager
+def open_plan(args: argparse.Namespace) -> Iterator[Plan]:
+    """The plan of a call, whose directory is held as long as the context lasts.
+
+    Raises InputError, ConfigError or JournalError.
+    """
     if args.resume:
-        before = read_run(args.run_dir)
-        return Plan(override_config(before.config, overrides(args)), before.problems, args.run_dir, before)
-    config = load_config(args.profile or DEFAULT_PROFILE, overrides(args))
+        with resumed(args.run_dir) as before:
+            yield Plan(resumed_config(before, args), before.problems, args.run_dir, before)
+        return
     problems = _problems(args)
-    directory = args.run_dir or Path("runs") / datetime.now().astimezone().strftime("%Y-%m-%dT%H-%M-%S")
-    create_run(directory, config, problems)
-    return Plan(config, problems, directory)
+    config = load_config(DEFAULT_PROFILE if args.profile is None else args.profile, overrides(args))
+    with new_directory(args.run_dir, "") as directory:
+        yield Plan(config, problems, directory)
+
+
+@contextmanager
+def resumed(directory: Path) -> Iterator[RunRecord]:
+    """What the run in the directory has recorded; the directory is held as long as the context lasts."""
+    check_run(directory)  # before anything is written there
+    with claim(directory):
+        yield read_run(directory)
+
+
+@contextmanager
+def new_directory(named: Path | None, label: str) -> Iterator[Path]:
+    """The directory of a new run, held as long as the context lasts: the one that was named, else a fresh one.
+
+    A fresh one is called by the label and the time. Raises InputError if the one that was named holds a run.
+    """
+    if named is None:
+        with claim_fresh(RUNS, datetime.now().astimezone().strftime(f"{label}%Y-%m-%dT%H-%M-%S")) as directory:
+            yield directory
+        return
+    check_free(named)
+    with claim(named):
+        check_free(named)  # again: another process may have been at it until now
+        yield named
+
+
+def resumed_config(before: RunRecord, args: argparse.Namespace) -> Config:
+    """The configuration of a resumed run, with what the flags set anew; its model stays. Raises InputError if not."""
+    model = before.config.engine.model
+    config = override_config(before.config, overrides(args))
+    if model and config.engine.model != model:
+        raise InputError(
+            f"the run in {args.run_dir} was started with the model {model}: leave out --model, or start a new run"
+        )
+    return config
 
 
 def _problems(args: argparse.Namespace) -> list[Problem]:
+    if args.problem == STANDARD_INPUT:
+        return [Problem("problem", _text(_standard_input()))]
     if args.problem is not None:
-        return [Problem("problem", args.problem)]
+        return [Problem("problem", _text(_no_file(args.problem)))]
     return starter_problems() if args.problems is None else _named_problems(args.problems)
 
 
@@ -59,3 +117,36 @@ def _named_problems(source: Path) -> list[Problem]:
         sets = ", ".join(BUNDLED)
         raise InputError(f"{name!r} are no problems: give a bundled set ({sets}) or a CSV, JSONL, JSON or parquet file")
     return load_problems(BUNDLED.get(name, source))
+
+
+def _standard_input() -> str:
+    if sys.stdin is None:
+        raise InputError("standard input is closed: give the text of the problem, or pipe it in")
+    try:
+        return sys.stdin.buffer.read().decode("utf-8-sig")
+    except (OSError, ValueError) as error:
+        reason = "it is not UTF-8 text" if isinstance(error, ValueError) else error.strerror
+        raise InputError(f"the problem on standard input cannot be read ({reason}): pipe in its text") from error
+
+
+def _text(text: str) -> str:
+    """The text of a problem as it stands. Raises InputError if it is none."""
+    if not text.strip():
+        raise InputError("the problem is empty: give its text")
+    if "\0" in text or any("\ud800" <= char <= "\udfff" for char in text):
+        raise InputError("the problem is not UTF-8 text: give it in that encoding, without NUL")
+    return text
+
+
+def _no_file(text: str) -> str:
+    """The text as it is. Raises InputError if it is the name of a problem file or of a bundled set."""
+    try:
+        is_file = Path(text).is_file()
+    except (OSError, ValueError):  # longer than any name
+        is_file = False
+    looks_like_one = text.lower().endswith(SUFFIXES) and not any(char.isspace() for char in text.strip())
+    if is_file or looks_like_one or text in BUNDLED:
+        raise InputError(
+            f"{text!r} names problems and is not the text of one: give it as --problems {shlex.quote(text)}"
+        )
+    return text

@@ -215,6 +215,9 @@ _READERS: Mapping[str, Callable[[Path, bytes], Iterator[_Row]]] = {
     ".parquet": _parquet_rows,
 }
 
+SUFFIXES = tuple(_READERS)
+"""How the names of problem files end."""
+
 
 # From rows to problems.
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
-from agent.config import Config
+from agent.config import Config, override_config
 from agent.engine.base import Engine
 from agent.engine.embedded import EmbeddedEngine
-from agent.engine.http import HttpEngine, api_url
+from agent.engine.http import HttpEngine, api_url, complete_one_token
 from agent.engine.persistent import PersistentEngine
 from agent.engine.vllm import VllmEngine
+from agent.errors import EngineError, RequestRefusedError
 from agent.gpus import check_profile, find_gpus
 from agent.sandbox.base import Limits, Sandbox
 from agent.sandbox.forkserver import ForkServerSandbox
 
 _MOST_SLOTS = 16  # of the embedded engine, each with its own context in memory; lanes beyond wait for one
+_ALIAS_SECONDS = 30.0  # for a server to refuse a model that it does not know
 
 
 def open_engine(
@@ -48,6 +51,33 @@ def _engine(config: Config, fetch: Callable[[str], Path], log: Path, notice: Cal
         stall_seconds=engine.stall_seconds,
         log_path=log,
     )
+
+
+async def settle_model(config: Config, persistent: PersistentEngine) -> Config:
+    """The configuration with the model that the server at a URL computes; the engine must be ready.
+
+    Where none was named, that is the one the engine took. One that the server does not list may be an alias, so it is
+    asked for a token: what goes wrong there, but for a refusal, is left to the first sample. Raises RequestRefusedError
+    if the server knows no such model.
+    """
+    engine = persistent.wrapped
+    if not isinstance(engine, HttpEngine):
+        return config
+    named = config.engine.model
+    if not named:
+        return override_config(config, {"engine.model": engine.model or ""})
+    if named not in engine.listed:
+        try:
+            async with asyncio.timeout(_ALIAS_SECONDS):
+                await complete_one_token(engine)
+        except RequestRefusedError as error:
+            listed = ", ".join(engine.listed[:5]) or "none"
+            raise RequestRefusedError(
+                f"the model {named!r} is refused ({error}); the server lists {listed}: name one of these with --model"
+            ) from error
+        except (EngineError, TimeoutError):
+            pass
+    return config
 
 
 def open_sandbox(config: Config) -> Sandbox:

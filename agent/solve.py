@@ -2,43 +2,55 @@
 
 from __future__ import annotations
 
-import asyncio
-import io
+import signal
 import sys
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from agent.cli import check, parse_arguments
-from agent.errors import AgentError
-
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from agent.plan import Plan
 
+FAILED = 2
 INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    args = parse_arguments(sys.argv[1:] if argv is None else argv)
-    plan: Plan | None = None
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a tick must not fail where the locale has none
     try:
+        # Imported here and not above, so that an interrupt at any moment is answered.
+        from agent.streams import steady_streams
+
+        with steady_streams():
+            return _command(sys.argv[1:] if argv is None else argv)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _command(argv: Sequence[str]) -> int:
+    from agent.cli import check, parse_arguments
+    from agent.errors import AgentError
+
+    plan: Plan | None = None
+    try:
+        args = parse_arguments(argv)
         check(args)
         from agent.command import execute  # slow imports wait until the flags are known to be good
-        from agent.plan import make_plan
+        from agent.plan import open_plan
 
-        plan = make_plan(args)
-        execute(plan, as_json=args.json)
+        with open_plan(args) as plan:
+            execute(plan, as_json=args.json)
         return 0
     except AgentError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        go_on = f"; go on with: {plan.resume_command}" if plan else ""
-        print(f"interrupted{go_on}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        command = plan.resume_command if plan else None
+        print(f"interrupted; continue with: {command}" if command else "interrupted", file=sys.stderr)
         return INTERRUPTED
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is left is Python's own end
+    sys.exit(status)

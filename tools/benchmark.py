@@ -6,7 +6,6 @@ python -m tools.benchmark aime2024 --profile qwq --url http://127.0.0.1:8000 --s
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import sys
 from collections.abc import Sequence
@@ -19,12 +18,12 @@ from tools.benchmark_completions import read_completions
 from tools.benchmark_grade import VerdictFile, judge
 from tools.benchmark_inspect import check_inspect, write_inspect_log
 from tools.benchmark_question import Outcome
-from tools.benchmark_run import VERDICTS_FILE, check_complete, data_files, draw, go_on, start_run
+from tools.benchmark_run import VERDICTS_FILE, Run, check_complete, data_files, draw, go_on, start_run
 from tools.benchmark_sets import SETS, BenchmarkSet, load_set
 from tools.benchmark_view import as_json, render
 from tools.command_line import run_command, whole_number
 
-_FIXED_BY_RUN = ("profile", "samples", "limit", "seed", "model", "set")
+_FIXED_BY_RUN = ("profile", "samples", "limit", "seed", "set")
 _OF_SAMPLING = ("profile", "samples", "url", "set", "run_dir", "problems_in_flight")
 
 
@@ -53,19 +52,26 @@ def _grade(args: argparse.Namespace, chosen: BenchmarkSet, console: Console) -> 
 
 def _run(args: argparse.Namespace, chosen: BenchmarkSet, console: Console) -> None:
     """Draw completions, or what is missing of them, and grade them."""
-    run = go_on(args, chosen, console) if args.resume else start_run(args, chosen, console)
-    try:
-        completions = draw(run, console)
-        if completions:
-            questions = {question.id: question for question in run.questions}
-            verdicts = judge(chosen, questions, completions, VerdictFile(run.directory / VERDICTS_FILE), console)
-            outcome = Outcome(chosen.name, run.plan.config.engine.model, questions, completions, verdicts)
-            _tell(args, outcome, run.directory / "inspect", console)
-        console.print(f"recorded in {run.directory}", soft_wrap=True, markup=False)
-        check_complete(run, completions)
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        console.print(f"interrupted; go on with: {run.resume_command}", soft_wrap=True, markup=False)
-        raise KeyboardInterrupt from None
+    with (go_on if args.resume else start_run)(args, chosen, console) as run:
+        try:
+            _draw_and_grade(args, run, console)
+        except KeyboardInterrupt:
+            command = run.plan.resume_command and run.resume_command
+            console.print(
+                f"interrupted; go on with: {command}" if command else "interrupted", soft_wrap=True, markup=False
+            )
+            raise
+
+
+def _draw_and_grade(args: argparse.Namespace, run: Run, console: Console) -> None:
+    completions = draw(run, console)
+    if completions:
+        questions = {question.id: question for question in run.questions}
+        verdicts = judge(run.chosen, questions, completions, VerdictFile(run.directory / VERDICTS_FILE), console)
+        outcome = Outcome(run.chosen.name, run.plan.config.engine.model, questions, completions, verdicts)
+        _tell(args, outcome, run.directory / "inspect", console)
+    console.print(f"recorded in {run.directory}", soft_wrap=True, markup=False)
+    check_complete(run, completions)
 
 
 def _tell(args: argparse.Namespace, outcome: Outcome, log: Path, console: Console) -> None:

@@ -6,19 +6,19 @@ import argparse
 import json
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 
 from rich.console import Console
 
 from agent.cli import overrides
 from agent.command import run_plan
-from agent.config import Config, load_config, override_config
-from agent.errors import EngineError, InputError, JournalError
-from agent.journal import RunRecord, create_run, read_run
-from agent.plan import DEFAULT_PROFILE, Plan
+from agent.config import Config, load_config
+from agent.errors import EngineError, InputError
+from agent.journal import RunRecord, read_run
+from agent.plan import DEFAULT_PROFILE, Plan, new_directory, resume_command, resumed, resumed_config
 from agent.task import CompetitionTask
 from agent.types import Sample, SampleEnd
 from tools.benchmark_hub import fetch
@@ -66,7 +66,7 @@ class Run:
     @property
     def resume_command(self) -> str:
         """The command that goes on with it."""
-        return f"python -m tools.benchmark {self.chosen.name} --run-dir {self.directory} --resume"
+        return resume_command(f"tools.benchmark {self.chosen.name}", self.directory)
 
 
 def data_files(args: argparse.Namespace, chosen: BenchmarkSet, console: Console) -> list[Path]:
@@ -78,24 +78,28 @@ def data_files(args: argparse.Namespace, chosen: BenchmarkSet, console: Console)
     return [fetch(chosen.source, console)]
 
 
-def start_run(args: argparse.Namespace, chosen: BenchmarkSet, console: Console) -> Run:
-    """A new run, laid out in its directory. Raises InputError, ConfigError or JournalError."""
+@contextmanager
+def start_run(args: argparse.Namespace, chosen: BenchmarkSet, console: Console) -> Iterator[Run]:
+    """A new run, whose directory is held as long as the context lasts.
+
+    Raises InputError, ConfigError or JournalError.
+    """
     config = _config(args, chosen)
     files = data_files(args, chosen, console)
     questions = load_set(chosen, files, config.seed, args.limit, console)
-    directory = args.run_dir or Path("runs") / datetime.now().astimezone().strftime(f"{chosen.name}-%Y-%m-%dT%H-%M-%S")
     problems = [question.problem for question in questions]
-    create_run(directory, config, problems)
     record = {"set": chosen.name, "data": [str(path.resolve()) for path in files], "limit": args.limit}
-    try:
-        (directory / RECORD_FILE).write_text(json.dumps({**record, "sha256": digest(files)}), encoding="utf-8")
-    except OSError as error:
-        raise JournalError(f"{directory} cannot be written ({error.strerror}): name another --run-dir") from error
-    return Run(chosen, questions, Plan(config, problems, directory))
+    text = json.dumps({**record, "sha256": digest(files)})
+    with new_directory(args.run_dir, f"{chosen.name}-") as directory:
+        yield Run(chosen, questions, Plan(config, problems, directory, files={RECORD_FILE: text}))
 
 
-def go_on(args: argparse.Namespace, chosen: BenchmarkSet, console: Console) -> Run:
-    """The run in `--run-dir`, with what it has drawn. Raises InputError if it is of another set or its data changed."""
+@contextmanager
+def go_on(args: argparse.Namespace, chosen: BenchmarkSet, console: Console) -> Iterator[Run]:
+    """The run in `--run-dir`, with what it has drawn; the directory is held as long as the context lasts.
+
+    Raises InputError if it is of another set or its data changed.
+    """
     directory: Path = args.run_dir
     try:
         record = json.loads((directory / RECORD_FILE).read_text(encoding="utf-8"))
@@ -107,10 +111,10 @@ def go_on(args: argparse.Namespace, chosen: BenchmarkSet, console: Console) -> R
     files = list(args.data) if args.data else files
     if digest(files) != record.get("sha256"):
         raise InputError(f"{files[0]} is not what the run was started with: give that file with --data")
-    before = read_run(directory)
-    config = override_config(before.config, overrides(args))
-    questions = load_set(chosen, files, config.seed, limit, console)
-    return Run(chosen, questions, Plan(config, before.problems, directory, _with_all_samples(before)))
+    with resumed(directory) as before:
+        config = resumed_config(before, args)
+        questions = load_set(chosen, files, config.seed, limit, console)
+        yield Run(chosen, questions, Plan(config, before.problems, directory, _with_all_samples(before)))
 
 
 def draw(run: Run, console: Console) -> list[Completion]:

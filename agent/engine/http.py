@@ -48,6 +48,7 @@ class HttpEngine:
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._model = model
+        self._listed: tuple[str, ...] = ()
         self._stall_seconds = stall_seconds
         self._thinking_budget = thinking_budget
         self._vllm: tuple[int, ...] = ()  # version of the server if it is vLLM
@@ -65,11 +66,22 @@ class HttpEngine:
             raise EngineUnavailableError(
                 f"no engine answers at {self._base_url}: {_brief(error)}; start a server there or give another --url"
             ) from error
+        self._listed = tuple(names)
         if self._model is None:
             if not names:
                 raise RequestRefusedError(f"the engine at {self._base_url} serves no model; start it with one")
             self._model = names[0]
         self._vllm = await self._version()
+
+    @property
+    def model(self) -> str | None:
+        """The model that is asked for; None where none was named and the server has not been asked yet."""
+        return self._model
+
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """The models that the server listed when it was last ready."""
+        return self._listed
 
     async def warm(self, prompt: str) -> None:
         """Nothing to do: servers behind a URL share prefixes by themselves."""

@@ -42,6 +42,11 @@ class PersistentEngine:
         self._noticed_at: float | None = None
 
     @property
+    def wrapped(self) -> Engine:
+        """The engine that is waited for."""
+        return self._engine
+
+    @property
     def unavailable(self) -> str:
         """Why the engine does not serve now, "" while it does, or has not for less than a second."""
         long = self._seconds_away() >= _SHORT_AWAY_SECONDS
