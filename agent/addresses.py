@@ -1,9 +1,18 @@
-"""Paths and URLs as users write them."""
+"""Texts, paths and URLs as users write them."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from urllib.parse import urlsplit
+
+
+def utf8(text: str) -> str:
+    """The text of a command line's word, also where the locale is not UTF-8. Raises ValueError if the word is not."""
+    try:
+        return os.fsencode(text).decode("utf-8")
+    except UnicodeError:
+        raise ValueError(f"{text!r} is not UTF-8 text: write it in that encoding") from None
 
 
 def expand_home(text: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from agent.addresses import expand_home
+from agent.addresses import expand_home, utf8
 from agent.errors import InputError
 from agent.streams import write_result
 
@@ -67,7 +67,20 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
     record.add_argument("--run-dir", type=path, metavar="DIR", help="directory of the run (default: runs/<date>)")
     record.add_argument("--resume", action="store_true", help="continue the run in --run-dir")
     record.add_argument("--json", action="store_true", help="print the result as JSON on standard output")
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    _decode(parser, args)
+    return args
+
+
+def _decode(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Read as UTF-8 what is a text and no path."""
+    try:
+        for name in ("problem", "edition", "url", "model"):
+            value = getattr(args, name)
+            setattr(args, name, None if value is None else utf8(value))
+        args.set = None if args.set is None else [utf8(pair) for pair in args.set]
+    except ValueError as error:
+        parser.error(str(error))
 
 
 def add_setting_flags(parser: argparse._ActionsContainer, *, time_limit_of: str) -> None:
@@ -130,8 +143,6 @@ def _set_keys(pairs: Sequence[str]) -> dict[str, Any]:
         key, equals, value = pair.partition("=")
         if not equals or not key.strip():
             raise InputError(f"--set {pair!r} cannot be read: write it as KEY=VALUE, like sample.max_tokens=800")
-        if any("\ud800" <= char <= "\udfff" for char in pair):
-            raise InputError(f"--set {pair!r} is not UTF-8 text: give it in that encoding")
         keys[key.strip()] = _toml_value(value)
     return keys
 

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, closing
 from functools import partial
+from typing import IO, cast
 
 from rich.console import Console
 
@@ -24,7 +25,7 @@ from agent.prompts import FAMILIES
 from agent.run import run_problems
 from agent.setup import open_engine, open_sandbox, settle_model
 from agent.stored_config import changed_keys
-from agent.streams import write_result
+from agent.streams import HeldOutput, write_result
 from agent.summary import as_json as summary_json
 from agent.summary import render
 from agent.task import CompetitionTask, Task
@@ -43,11 +44,15 @@ def execute(plan: Plan, *, as_json: bool) -> None:
     try:
         solutions = run_plan(plan, console)
     except RequestRefusedError as error:
+        if plan.resume_command is None:
+            raise
         raise EngineError(f"{error}; fix it and resume with: {plan.resume_command}") from error
     record = read_run(plan.directory)
-    if not as_json:
-        console.print(f"recorded in {plan.directory}", soft_wrap=True, markup=False)
-    write_result(_result(plan, solutions, record.samples, as_json=as_json))
+    try:
+        write_result(_result(plan, solutions, record.samples, as_json=as_json))
+    finally:
+        if not as_json:
+            console.print(f"recorded in {plan.directory}", soft_wrap=True, markup=False)
     failed = [solution for solution in solutions if solution.stop is StopReason.ENGINE_ERROR]
     if failed:
         cause = next((solution.failure for solution in failed if solution.failure), "see the journal")
@@ -60,10 +65,9 @@ def execute(plan: Plan, *, as_json: bool) -> None:
 def _result(plan: Plan, solutions: Sequence[Solution], samples: Sequence[Sample], *, as_json: bool) -> str:
     if as_json:
         return json.dumps(summary_json(plan.problems, solutions, samples), indent=2) + "\n"
-    console = Console()
-    with console.capture() as shown:
-        console.print(render(plan.problems, solutions, samples))
-    return shown.get()
+    held = HeldOutput()
+    Console(file=cast(IO[str], held)).print(render(plan.problems, solutions, samples))
+    return held.text
 
 
 def run_plan(plan: Plan, console: Console, *, task: Task | None = None, show: ViewOpener = open_view) -> list[Solution]:

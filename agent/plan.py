@@ -113,6 +113,8 @@ def _problems(args: argparse.Namespace) -> list[Problem]:
 def _named_problems(source: Path) -> list[Problem]:
     """The problems of a bundled set, given by its name, or of a file. No file is hidden by a name: it has an ending."""
     name = str(source)
+    if name == STANDARD_INPUT:
+        raise InputError("--problems reads no standard input: name a file, or give - as the problem for a single text")
     if name not in BUNDLED and not source.suffix:
         sets = ", ".join(BUNDLED)
         raise InputError(f"{name!r} are no problems: give a bundled set ({sets}) or a CSV, JSONL, JSON or parquet file")
@@ -133,8 +135,8 @@ def _text(text: str) -> str:
     """The text of a problem as it stands. Raises InputError if it is none."""
     if not text.strip():
         raise InputError("the problem is empty: give its text")
-    if "\0" in text or any("\ud800" <= char <= "\udfff" for char in text):
-        raise InputError("the problem is not UTF-8 text: give it in that encoding, without NUL")
+    if "\0" in text:
+        raise InputError("the problem has a NUL byte, which no text has: remove it")
     return text
 
 

@@ -23,6 +23,7 @@ class _Lenient:
         self._stream = stream
 
     def write(self, text: str) -> int:
+        """Write the text, if that can be done."""
         try:
             return self._stream.write(text)
         except OSError:
@@ -30,6 +31,7 @@ class _Lenient:
             return len(text)
 
     def flush(self) -> None:
+        """Write what is held back, if that can be done."""
         try:
             self._stream.flush()
         except OSError:
@@ -37,6 +39,29 @@ class _Lenient:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+class HeldOutput:
+    """A text stream of the kind of standard output that keeps what is written."""
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+
+    @property
+    def text(self) -> str:
+        """All that was written."""
+        return "".join(self._parts)
+
+    def write(self, text: str) -> int:
+        """Keep the text."""
+        self._parts.append(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing is written anywhere."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys.stdout, name)
 
 
 @contextmanager

