@@ -5,14 +5,16 @@ from __future__ import annotations
 import fcntl
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from agent.errors import InputError
 from agent.journal import unwritable
 
 LOCK_FILE = "run.lock"
+_ATTEMPTS = 100  # at a lock file whose directory is gone again and again
 
 
 @contextmanager
@@ -22,12 +24,9 @@ def claim(directory: Path) -> Iterator[None]:
     Folders that are made for it are removed again if nothing has been put into them. Raises InputError if another
     process has the directory or it is a file, JournalError if it cannot be written.
     """
-    if directory.is_file():
-        raise InputError(f"{directory} is a file: name the directory of a run with --run-dir")
     made: list[Path] = []
     try:
-        _make(directory, made)
-        with _locked(directory):
+        with _locked(directory, partial(_make, directory, made)):
             yield
     finally:
         _remove_empty(made)
@@ -39,7 +38,7 @@ def claim_fresh(parent: Path, name: str) -> Iterator[Path]:
     made: list[Path] = []
     try:
         directory = _make_fresh(parent, name, made)
-        with _locked(directory):
+        with _locked(directory, lambda: None):
             yield directory
     finally:
         _remove_empty(made)
@@ -48,12 +47,12 @@ def claim_fresh(parent: Path, name: str) -> Iterator[Path]:
 def _make(directory: Path, made: list[Path]) -> None:
     """Make the directory and those above it; `made` takes each one that was missing."""
     try:
+        if directory.is_file():
+            raise InputError(f"{directory} is a file: name the directory of a run with --run-dir")
         for folder in [*reversed(directory.parents), directory]:
             with suppress(FileExistsError):
                 folder.mkdir()
                 made.append(folder)
-        if not directory.is_dir():
-            raise NotADirectoryError(20, "Not a directory")
     except OSError as error:
         raise unwritable(directory, error) from error
 
@@ -80,10 +79,10 @@ def _remove_empty(folders: list[Path]) -> None:
 
 
 @contextmanager
-def _locked(directory: Path) -> Iterator[None]:
+def _locked(directory: Path, make: Callable[[], None]) -> Iterator[None]:
     path = directory / LOCK_FILE
     try:
-        descriptor = _lock(path)
+        descriptor = _lock(path, make)
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode())
     except BlockingIOError as error:
@@ -101,10 +100,19 @@ def _locked(directory: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _lock(path: Path) -> int:
-    """The descriptor of the file, locked. One that its holder removed meanwhile is no lock: it is made anew."""
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+def _lock(path: Path, make: Callable[[], None]) -> int:
+    """The descriptor of the file, locked, in the directory that `make` makes sure of.
+
+    Others may remove the file, when they release it, or the directory, when nothing came of their run: then again.
+    """
+    for attempt in itertools.count(1):
+        make()
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        except FileNotFoundError:
+            if attempt < _ATTEMPTS:
+                continue
+            raise
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.fstat(descriptor).st_nlink:
@@ -113,6 +121,7 @@ def _lock(path: Path) -> int:
             os.close(descriptor)
             raise
         os.close(descriptor)
+    raise AssertionError("the numbers do not end")
 
 
 def _holder(path: Path) -> str:

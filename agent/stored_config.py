@@ -1,7 +1,8 @@
 """The text of a stored configuration, which shows whether it is complete.
 
-Its last line says how many keys it has. A text that was cut lacks that line; one with fewer keys has lost some. Either
-would load as a profile, with defaults for what is missing, and so turn one run into another.
+Its first line announces its last one, which says how many keys there are. A text that was cut lacks that line; one with
+fewer keys has lost some. Either would load as a profile, with defaults for what is missing, and so turn one run into
+another.
 """
 
 from __future__ import annotations
@@ -16,16 +17,17 @@ import tomli_w
 
 from agent.errors import ConfigError
 
+_FIRST_LINE = "# A configuration, complete if its end is marked.\n"
 _LAST_LINE = "# end of the configuration, {count} keys\n"
 _SEAL = re.compile(r"^# end of the configuration, (\d+) keys$", re.MULTILINE)
-# Earlier versions wrote no such line. They wrote at least these tables, in this order, with this key last.
+# Earlier versions wrote no such lines. They wrote at least these tables, in this order, with this key last.
 _FIRST_TABLES = ("engine", "vllm", "sampling", "sample", "voting", "stopping", "budget", "sandbox")
 _LAST_KEY = "output_chars"
 
 
 def seal(tree: Mapping[str, Any]) -> str:
-    """The configuration as TOML, with the line that shows it to be complete."""
-    return tomli_w.dumps(tree) + _LAST_LINE.format(count=_count(tree))
+    """The configuration as TOML, with the lines that show it to be complete."""
+    return _FIRST_LINE + tomli_w.dumps(tree) + _LAST_LINE.format(count=_count(tree))
 
 
 def stored_tree(path: Path) -> dict[str, Any]:
@@ -58,6 +60,8 @@ def _unseal(text: str) -> dict[str, Any]:
     tree = tomllib.loads(text)
     sealed = _SEAL.search(text)
     if sealed is None:
+        if text.startswith(_FIRST_LINE):
+            raise ValueError("its end is missing")
         missing = [name for name in _FIRST_TABLES if not isinstance(tree.get(name), dict)]
         if missing:
             raise ValueError(f"its end is missing: there is no table [{missing[0]}]")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import signal
@@ -17,12 +16,10 @@ from typing import Any
 import pytest
 
 from agent.journal import ANSWERS_FILE, JOURNAL_FILE, read_run
-from agent.solve import main
+from tests.calls import ROOT, Result, command, environment, refused, solve, solve_here
 from tests.scripted_server import ScriptedServer, serving
 
-ROOT = Path(__file__).parents[1]
 PROBLEMS = "id,problem,answer\na,Problem 1?,1\nb,Problem 2?,2\nc,Problem 3?,3\n"
-Result = subprocess.CompletedProcess[str]
 Here = Callable[..., Result]
 
 
@@ -43,43 +40,12 @@ def problems(tmp_path: Path) -> Path:
     return tmp_path / "problems.csv"
 
 
-def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "agent.solve", *map(str, arguments)]
-
-
-def environment(**extra: str) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT), **extra}
-
-
-def solve(*arguments: object, cwd: Path, **extra: str) -> Result:
-    return subprocess.run(
-        command(*arguments), capture_output=True, text=True, cwd=cwd, env=environment(**extra), timeout=60, check=False
-    )
-
-
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
     """The command in this process, in a directory of its own: for what is refused before anything is started."""
     monkeypatch.chdir(tmp_path)
 
-    def run(*arguments: str) -> Result:
-        try:
-            status: object = main(arguments)
-        except SystemExit as exit_:
-            status = exit_.code
-        assert isinstance(status, int)
-        return Result(arguments, status, *capsys.readouterr())
-
-    return run
-
-
-def refused(result: Result, *fragments: str) -> None:
-    """Exit status 2 and one clear sentence, no traceback."""
-    assert result.returncode == 2, result.stderr
-    assert "Traceback" not in result.stderr
-    message = result.stderr.strip().splitlines()[-1]
-    for fragment in fragments:
-        assert fragment in message
+    return lambda *arguments: solve_here(capsys, *arguments)
 
 
 def test_one_problem(server: ScriptedServer, tmp_path: Path) -> None:
