@@ -262,7 +262,7 @@ def parse_config(tree: Mapping[str, Any], source: str) -> Config:
 def _read(profile: str) -> dict[str, Any]:
     bundled = PROFILES / f"{profile}.toml"
     try:
-        path = bundled if profile in profile_names() else Path(expand_home(profile))
+        path = bundled if profile in profile_names() else Path(expand_home(profile) or bundled)
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         names = ", ".join(profile_names())

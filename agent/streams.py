@@ -85,6 +85,8 @@ def steady_streams() -> Iterator[None]:
     finally:
         with suppress(OSError):
             sys.stderr.flush()
+        if stderr is None:
+            sys.stderr.close()
         sys.stderr = stderr
 
 

@@ -35,12 +35,49 @@ def test_a_key_is_set_anew_and_the_rest_stays() -> None:
         ({"edition.x": 1}, r"edition\.x: edition is a value, not a table"),
         ({"edition": "aimo9"}, r"unknown edition 'aimo9': give one of aimo1, aimo2, aimo3"),
         ({"engine.kind": "http"}, r"engine\.url is needed"),
+        ({"sample.count": "8"}, r"sample\.count: input should be a valid integer, not '8'"),
+        ({"sample.count": 8.0}, r"sample\.count: input should be a valid integer, not 8\.0"),
+        ({"sample.count": True}, r"sample\.count: input should be a valid integer, not True"),
+        ({"sample.tools": 1}, r"sample\.tools: input should be a valid boolean, not 1"),
+        ({"sampling.top_p": True}, r"sampling\.top_p: input should be a valid number, not True"),
+        ({"sampling.top_p": "0.9"}, r"sampling\.top_p: input should be a valid number, not '0\.9'"),
+        ({"sample.max_seconds": float("inf")}, r"sample\.max_seconds: input should be a finite number, not inf"),
+        ({"seed": 1e3}, r"seed: input should be a valid integer, not 1000\.0"),
+        ({"engine.model": 7}, r"engine\.model: input should be a valid string, not 7"),
+        ({"stopping.waits": [1, "2", 3]}, r"stopping\.waits\.1: input should be a valid number, not '2'"),
+        ({"vllm.environment": {"A": 1}}, r"vllm\.environment\.A: input should be a valid string, not 1"),
+        ({"sample": {"count": 3}}, r"sample is a table: set single keys of it, written as sample\.KEY"),
+        ({"sample.cuont": 4}, r"did you mean sample\.count\?"),
+        ({"count": 4}, r"did you mean sample\.count\?"),
+        ({"budget.max_tokens": 4}, r"did you mean sample\.max_tokens\?"),
+        ({"zzz": 4}, r"zzz: unknown key$"),
+        ({"engine.url": "localhost"}, r"engine\.url: 'localhost' is no URL of a server"),
         ({"sample.family": "gpt"}, r"sample\.family: input should be 'qwen-coder'"),
     ],
 )
 def test_what_is_not_valid_is_named(keys: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load_config("cpu", keys)
+
+
+def test_an_integer_is_a_number_and_a_list_a_row_of_values() -> None:
+    config = load_config("cpu", {"sampling.top_p": 1, "stopping.waits": [3, 2, 1], "vllm.extra_args": ["-x"]})
+    assert (config.sampling.top_p, config.stopping.waits) == (1.0, (3.0, 2.0, 1.0))
+    assert config.vllm.extra_args == ("-x",)
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), st.lists, max_leaves=4))
+def test_any_value_of_a_key_is_kept_as_it_is_or_refused(value: object) -> None:
+    for key in ("seed", "sample.tools", "sampling.temperature", "vllm.gpu"):
+        try:
+            config = load_config("cpu", {key: value})
+        except ConfigError as error:
+            assert key in str(error)
+            continue
+        table, _, name = key.rpartition(".")
+        kept = getattr(getattr(config, table) if table else config, name)
+        assert kept == value
+        assert type(kept) is type(value) or (type(kept), type(value)) == (float, int)
 
 
 def test_no_such_profile() -> None:
