@@ -28,13 +28,15 @@ exit status: 0 the run ended, 2 something has to be fixed (one sentence says wha
 """
 
 
-class _Parser(argparse.ArgumentParser):
+class SentenceParser(argparse.ArgumentParser):
     """Says what is wrong in one sentence, and writes its help like any result."""
 
     def error(self, message: str) -> NoReturn:
+        """End the command with status 2."""
         self.exit(2, f"error: {message}; --help lists the flags\n")
 
     def print_help(self, file: Any = None) -> None:
+        """Write the help. Raises AgentError if it cannot be written."""
         if file is None and sys.stdout is not None:
             write_result(self.format_help())
         else:
@@ -43,7 +45,7 @@ class _Parser(argparse.ArgumentParser):
 
 def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
     """The command line's values, None for each flag that was not given. Exits with status 2 on bad usage."""
-    parser = _Parser(
+    parser = SentenceParser(
         prog="python -m agent.solve",
         description="Solve competition mathematics by self-consistency with Python tools, under a time limit.",
         epilog=_EPILOG,
@@ -55,7 +57,7 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
     )
     what.add_argument(
         "--problems",
-        type=path,
+        type=given_path,
         metavar="FILE",
         help="CSV, JSONL or parquet: id, problem[, answer]; or a bundled set by its name, starter (12 problems) or "
         "practice (60), whatever file or directory is called so",
@@ -64,7 +66,7 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
     add_setting_flags(how, time_limit_of="the whole run")
     how.add_argument("--problems-in-flight", type=int, metavar="N", help="problems solved at a time (for a big engine)")
     record = parser.add_argument_group("where it is recorded")
-    record.add_argument("--run-dir", type=path, metavar="DIR", help="directory of the run (default: runs/<date>)")
+    record.add_argument("--run-dir", type=given_path, metavar="DIR", help="directory of the run (default: runs/<date>)")
     record.add_argument("--resume", action="store_true", help="continue the run in --run-dir")
     record.add_argument("--json", action="store_true", help="print the result as JSON on standard output")
     args = parser.parse_args(argv)
@@ -100,7 +102,7 @@ def add_setting_flags(parser: argparse._ActionsContainer, *, time_limit_of: str)
     parser.add_argument("--set", action="append", metavar="KEY=VALUE", help="any key, as in sample.max_tokens=800")
 
 
-def path(text: str) -> Path:
+def given_path(text: str) -> Path:
     """The value of a flag that names a file or a directory; a leading `~` is the home directory.
 
     Raises argparse's own error, which ends the command, for an empty one.

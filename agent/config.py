@@ -150,6 +150,7 @@ class StoppingConfig(Section):
 class BudgetConfig(Section):
     """What the time bank grants: `spread` x time left / problems left, between `floor` and `ceiling` seconds.
 
+    The floor is at most the even share of what is left.
     A problem gets at least `paces` times the time that a first vote has usually taken in the run.
     `time_limit_seconds` of 0 stands for the edition's own limit. The last `answer_reserve_seconds` of an allowance
     are kept for the forced answers of unfinished samples. A problem starts `lanes_per_pace` lanes for each time that

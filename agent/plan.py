@@ -7,7 +7,7 @@ import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -26,7 +26,7 @@ STANDARD_INPUT = "-"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A run that is ready to start, in a directory that is held for it.
+    """A run that is ready to start in its directory.
 
     `before` is what the journal holds of it if it is resumed; else it is to be laid out, with further `files`.
     """
@@ -51,6 +51,19 @@ def resume_command(module: str, directory: Path) -> str:
     return f"{Path(sys.executable).name} -m {module} --run-dir {shlex.quote(place)} --resume"
 
 
+def make_plan(args: argparse.Namespace) -> Plan:
+    """The plan of a call, as its flags have it; a new run's directory is the one named, else where one will be made.
+
+    Writes nothing. Raises InputError or ConfigError.
+    """
+    if args.resume:
+        before = read_run(args.run_dir)
+        return Plan(resumed_config(before, args), before.problems, args.run_dir, before)
+    problems = _problems(args)
+    config = load_config(DEFAULT_PROFILE if args.profile is None else args.profile, overrides(args))
+    return Plan(config, problems, args.run_dir or RUNS)
+
+
 @contextmanager
 def open_plan(args: argparse.Namespace) -> Iterator[Plan]:
     """The plan of a call, whose directory is held as long as the context lasts.
@@ -58,21 +71,23 @@ def open_plan(args: argparse.Namespace) -> Iterator[Plan]:
     Raises InputError, ConfigError or JournalError.
     """
     if args.resume:
-        with resumed(args.run_dir) as before:
-            yield Plan(resumed_config(before, args), before.problems, args.run_dir, before)
+        with old_directory(args.run_dir):
+            yield make_plan(args)
         return
-    problems = _problems(args)
-    config = load_config(DEFAULT_PROFILE if args.profile is None else args.profile, overrides(args))
+    plan = make_plan(args)
     with new_directory(args.run_dir, "") as directory:
-        yield Plan(config, problems, directory)
+        yield replace(plan, directory=directory)
 
 
 @contextmanager
-def resumed(directory: Path) -> Iterator[RunRecord]:
-    """What the run in the directory has recorded; the directory is held as long as the context lasts."""
+def old_directory(directory: Path) -> Iterator[None]:
+    """Hold the directory of a run that is resumed as long as the context lasts; read it within that.
+
+    Raises InputError if it holds no run.
+    """
     check_run(directory)  # before anything is written there
     with claim(directory):
-        yield read_run(directory)
+        yield
 
 
 @contextmanager
@@ -142,13 +157,14 @@ def _text(text: str) -> str:
 
 def _no_file(text: str) -> str:
     """The text as it is. Raises InputError if it is the name of a problem file or of a bundled set."""
+    name = text.strip()
     try:
         is_file = Path(text).is_file()
-    except (OSError, ValueError):  # longer than any name
+    except (OSError, ValueError):  # longer than any name, or with a NUL
         is_file = False
-    looks_like_one = text.lower().endswith(SUFFIXES) and not any(char.isspace() for char in text.strip())
-    if is_file or looks_like_one or text in BUNDLED:
+    one_word = not any(char.isspace() for char in name)
+    if is_file or name in BUNDLED or (one_word and name.lower().endswith(SUFFIXES)):
         raise InputError(
-            f"{text!r} names problems and is not the text of one: give it as --problems {shlex.quote(text)}"
+            f"{name!r} names problems and is not the text of one: give it as --problems {shlex.quote(name)}"
         )
     return text

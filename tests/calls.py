@@ -39,7 +39,7 @@ def solve_here(capsys: pytest.CaptureFixture[str], *arguments: object) -> Result
     except SystemExit as exit_:
         status = exit_.code
     assert isinstance(status, int)
-    return Result(arguments, status, *capsys.readouterr())
+    return Result(command(*arguments), status, *capsys.readouterr())
 
 
 def refused(result: Result, *fragments: str) -> None:

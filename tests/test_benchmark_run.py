@@ -17,8 +17,8 @@ import pytest
 from agent.journal import JOURNAL_FILE, read_run
 from agent.types import SampleEnd
 from tests.benchmark_fixtures import KEEP_PROGRAM, MATH, SUM_PROGRAM, write_jsonl, write_set
+from tests.calls import Result, environment, refused
 from tests.scripted_server import BREAK, ScriptedServer, serving
-from tests.test_solve import Result, environment, refused
 from tools.benchmark import main
 from tools.benchmark_run import RECORD_FILE, VERDICTS_FILE
 from tools.benchmark_sets import SETS

@@ -18,11 +18,10 @@ from agent.journal import (
     JOURNAL_FILE,
     PACKED_JOURNAL_FILE,
     Journal,
-    Notice,
-    Start,
     create_run,
     read_run,
 )
+from agent.journal_lines import Notice, Start
 from agent.types import Problem, SampleEnd, Solution, StopReason, Tally, ToolRun, ToolStatus, Turn, Vote
 from tests.doubles import config_with, sample
 

@@ -126,6 +126,6 @@ def test_a_reader_that_has_gone_is_no_error() -> None:
 
 def test_held_output_is_of_the_kind_of_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
     held = HeldOutput()
-    print("42", file=held)  # type: ignore[arg-type]
+    print("42", file=held)
     assert (held.text, held.isatty()) == ("42\n", False)
     assert capsys.readouterr().out == ""

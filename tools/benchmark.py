@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from agent.cli import SentenceParser, given_path
 from agent.errors import InputError
 from tools.benchmark_completions import read_completions
 from tools.benchmark_grade import VerdictFile, judge
@@ -29,9 +30,9 @@ _OF_SAMPLING = ("profile", "samples", "url", "set", "run_dir", "problems_in_flig
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
-    args = _parser().parse_args(argv)
 
     def benchmark(console: Console) -> None:
+        args = _parser().parse_args(argv)
         _check(args)
         if args.grade:
             _grade(args, SETS[args.name], console)
@@ -106,7 +107,7 @@ def _leave_out(args: argparse.Namespace, names: Sequence[str], reason: str) -> N
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = SentenceParser(
         prog="python -m tools.benchmark",
         description="Run a benchmark of QwQ's release, or grade completions, beside the published figures.",
     )
@@ -130,7 +131,9 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument("--set", action="append", metavar="KEY=VALUE", help="any key of the configuration")
     how.add_argument("--problems-in-flight", type=whole_number, metavar="N", help="default: to fill the lanes")
     record = parser.add_argument_group("what comes out")
-    record.add_argument("--run-dir", type=Path, metavar="DIR", help="directory of the run (default: runs/NAME-<date>)")
+    record.add_argument(
+        "--run-dir", type=given_path, metavar="DIR", help="directory of the run (default: runs/NAME-<date>)"
+    )
     record.add_argument("--resume", action="store_true", help="go on with the run in --run-dir")
     record.add_argument("--json", action="store_true", help="all figures and verdicts as JSON on standard output")
     record.add_argument("--export", choices=["inspect"], help="write a log of Inspect AI too (extra `inspect`)")

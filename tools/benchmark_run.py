@@ -18,7 +18,7 @@ from agent.command import run_plan
 from agent.config import Config, load_config
 from agent.errors import EngineError, InputError
 from agent.journal import RunRecord, read_run
-from agent.plan import DEFAULT_PROFILE, Plan, new_directory, resume_command, resumed, resumed_config
+from agent.plan import DEFAULT_PROFILE, Plan, new_directory, old_directory, resume_command, resumed_config
 from agent.task import CompetitionTask
 from agent.types import Sample, SampleEnd
 from tools.benchmark_hub import fetch
@@ -111,7 +111,8 @@ def go_on(args: argparse.Namespace, chosen: BenchmarkSet, console: Console) -> I
     files = list(args.data) if args.data else files
     if digest(files) != record.get("sha256"):
         raise InputError(f"{files[0]} is not what the run was started with: give that file with --data")
-    with resumed(directory) as before:
+    with old_directory(directory):
+        before = read_run(directory)
         config = resumed_config(before, args)
         questions = load_set(chosen, files, config.seed, limit, console)
         yield Run(chosen, questions, Plan(config, before.problems, directory, _with_all_samples(before)))

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.cli import add_setting_flags, overrides
+from agent.cli import add_setting_flags, given_path, overrides
 from agent.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     where.add_argument("--host", default="127.0.0.1", help="address to serve on (default: this machine only)")
     where.add_argument("--port", type=int, default=PORT, help=f"port to serve on (default {PORT}; 0: any free one)")
     where.add_argument(
-        "--run-dir", type=Path, metavar="DIR", help="where questions are recorded (default: runs/demo-…)"
+        "--run-dir", type=given_path, metavar="DIR", help="where questions are recorded (default: runs/demo-…)"
     )
     args = parser.parse_args(argv)
     from tools.command_line import run_command  # slow imports wait until the flags are known to be good
