@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.config import Config, override_config, parse_config, save_config
-from agent.errors import InputError, JournalError
+from agent.errors import ConfigError, InputError, JournalError
 from agent.journal_lines import (
     Notice,
     SettingsChange,
@@ -91,7 +91,10 @@ def read_run(directory: Path) -> RunRecord:
     entries = read_entries(_journal_of(directory))
     changes = tuple(entry for entry in entries if isinstance(entry, SettingsChange))
     for change in changes:
-        config = override_config(config, change.changed)
+        try:
+            config = override_config(config, change.changed)
+        except ConfigError as error:
+            raise ConfigError(f"the journal of {directory} sets what this version does not take: {error}") from error
     return RunRecord(
         config=config,
         problems=tuple(load_problems(directory / PROBLEMS_FILE)),

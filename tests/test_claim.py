@@ -15,7 +15,11 @@ import pytest
 
 from agent.claim import LOCK_FILE, claim, claim_fresh
 from agent.errors import InputError, JournalError
+from agent.journal import read_run
+from agent.types import Problem
+from submission.recording import RunRecorder
 from tests.calls import ROOT, environment
+from tests.doubles import config_with, sample
 
 HOLDER = """
 import pathlib, sys
@@ -117,3 +121,21 @@ def test_a_directory_that_cannot_be_had(
     with pytest.raises(InputError, match="is a file"), claim_fresh(tmp_path / "file", "run"):
         pass
     assert (tmp_path / "file").read_text() == "kept"
+
+
+def test_a_notebooks_recorder_holds_its_directory_until_it_is_closed(tmp_path: Path) -> None:
+    complaints: list[str] = []
+    first, second = (RunRecorder(tmp_path / "run", config_with(), complaints.append) for _ in range(2))
+    first.add_problem(Problem("p1", "What?"))
+    second.add_problem(Problem("p2", "Why?"))
+    assert len(complaints) == 1
+    assert "in use by another run" in complaints[0]
+    first.sample_ended(sample(42))
+    first.close()
+    first.close()
+    third = RunRecorder(tmp_path / "run", config_with(), complaints.append)
+    third.add_problem(Problem("p3", "Who?"))
+    third.close()
+    record = read_run(tmp_path / "run")
+    assert [problem.id for problem in record.problems] == ["p1", "p3"]
+    assert len(record.samples) == len(complaints) == 1

@@ -6,18 +6,21 @@ import argparse
 import io
 import json
 import shlex
+import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import platformdirs
 import pytest
 from aiohttp import web
 
 from agent.cli import overrides, parse_arguments
 from agent.config import load_config, override_config
-from agent.errors import InputError
+from agent.errors import InputError, ModelError
 from agent.journal import CONFIG_FILE, JOURNAL_FILE, create_run, read_run
 from agent.models.store import models_folder
 from agent.plan import open_plan, resume_command
@@ -217,6 +220,32 @@ def test_a_tilde_is_the_home_directory_where_no_shell_replaced_it(
     assert models_folder() == tmp_path / "models here" / "models"
     (tmp_path / "own.toml").write_text("seed = 5")
     assert load_config("~/own.toml").seed == 5
+
+
+@pytest.mark.parametrize("cache", [Path("~/.cache/aimo-agent"), RuntimeError("no home")])
+def test_without_a_home_directory_models_need_one_that_is_named(
+    cache: Path | RuntimeError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def user_cache_path(name: str) -> Path:
+        if isinstance(cache, RuntimeError):
+            raise cache
+        return cache
+
+    monkeypatch.delenv("AIMO_AGENT_CACHE", raising=False)
+    monkeypatch.setattr(platformdirs, "user_cache_path", user_cache_path)
+    with pytest.raises(ModelError, match=r"no home directory .* AIMO_AGENT_CACHE"):
+        models_folder()
+
+
+def test_interrupted_before_the_engine_is_up_nothing_is_left(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        words = command("What?", "--url", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        process = subprocess.Popen(words, cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True)
+        with silent.accept()[0]:
+            process.send_signal(signal.SIGINT)
+            errors = process.communicate(timeout=30)[1]
+    assert (process.returncode, errors) == (130, "interrupted\n")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("directory", ["runs/a b", "it's", "$HOME", "-x", 'say "x"', "é", "a;b"])

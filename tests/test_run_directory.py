@@ -138,6 +138,12 @@ def test_what_a_resume_sets_anew_counts_from_then_on(directory: Path) -> None:
     assert (directory / CONFIG_FILE).read_bytes() == stored
 
 
+def test_a_setting_that_is_not_known_here_is_named(directory: Path) -> None:
+    (directory / JOURNAL_FILE).write_text('{"kind": "settings", "changed": {"sample.mood": 1}, "at": 1.0}\n')
+    with pytest.raises(ConfigError, match=r"the journal of .* sets .*sample\.mood: unknown key"):
+        read_run(directory)
+
+
 def test_of_two_samples_with_one_index_the_first_that_voted_counts(directory: Path) -> None:
     silent, first, second = sample(None, started=0.0), sample(7, started=1.0), sample(8, started=2.0)
     other = sample(8, index=1)
