@@ -1,27 +1,35 @@
 """The one client of every engine: streams completions from a server that speaks the OpenAI protocol.
 
-Works with vLLM, SGLang and llama.cpp's server; what differs between them is hidden here.
+Works with vLLM, SGLang, llama.cpp's server and hosted services; what differs between them is hidden here.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any
 
 import aiohttp
 
 from agent.engine.base import Chunk, Prompt, SamplingParams
-from agent.engine.wire import chunk as read_chunk
-from agent.engine.wire import events
-from agent.errors import EngineError, EngineUnavailableError, RequestRefusedError, StreamBrokenError
+from agent.engine.connection import FAULTS, Connection
+from agent.engine.listing import ask, ask_models, context_of, context_of_props, token_count
+from agent.engine.patience import Listener, Patience
+from agent.engine.refusals import error_event
+from agent.engine.sse import Event, EventParser
+from agent.engine.wire import ReplyReader
+from agent.errors import (
+    ContextExceededError,
+    EngineError,
+    RequestRefusedError,
+    StreamBrokenError,
+)
 
-_CONNECT_SECONDS = 10.0
-_LONGEST_LINE = 1 << 22
-_BROKEN = (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError)
-_TRY_AGAIN = (408, 429)  # refusals that may pass; the other ones below 500 do not
+_ANSWER_SECONDS = 30.0  # for what a server tells of itself
+_TOKENIZE_SECONDS = 10.0
+_TOKENIZE_PAUSE = 30.0  # after a failure that may pass
 # Versions of vLLM from which on a request may have these.
 _REPETITION_DETECTION = (0, 17)
 _THINKING_BUDGET = (0, 20)
@@ -34,8 +42,9 @@ class HttpEngine:
     """An engine behind a base URL such as `http://127.0.0.1:8000/v1`.
 
     `model` is the name that the server knows; None takes the first that it lists. A stream that sends nothing for
-    `stall_seconds` is broken. `thinking_budget` says that the server was started with a reasoning parser, without
-    which it refuses a limit on the thinking.
+    `stall_seconds` is broken; one that has sent nothing yet waits for its turn as long as others get something.
+    `thinking_budget` says that the server was started with a reasoning parser, without which it refuses a limit on the
+    thinking. The `api_key` is sent to this server only; `proxied` requests respect the environment's proxies.
     """
 
     def __init__(
@@ -45,33 +54,41 @@ class HttpEngine:
         model: str | None = None,
         stall_seconds: float = 120.0,
         thinking_budget: bool = False,
+        api_key: str | None = None,
+        proxied: bool = False,
     ) -> None:
-        self._base_url = base_url.rstrip("/")
+        self._server = Connection(base_url, api_key=api_key, proxied=proxied)
+        self._named = model
         self._model = model
         self._listed: tuple[str, ...] = ()
-        self._stall_seconds = stall_seconds
+        self._patience = Patience(stall_seconds)
         self._thinking_budget = thinking_budget
         self._vllm: tuple[int, ...] = ()  # version of the server if it is vLLM
-        self._client: aiohttp.ClientSession | None = None
+        self._llama = False  # whether it is llama.cpp's
+        self._told_context: int | None = None
+        self._learned_context: int | None = None
+        self._counts_from: float | None = 0.0  # the loop's time from which on the server may count; None: it cannot
 
     async def ready(self) -> None:
-        """Return once the server lists its models; takes the first of them if none was named."""
-        try:
-            async with self._session().get(f"{self._base_url}/models") as response:
-                if response.status != 200:
-                    raise await self._refusal(response)
-                listing = await response.json(content_type=None)
-                names = [str(model["id"]) for model in listing["data"]]
-        except (*_BROKEN, KeyError, TypeError) as error:
-            raise EngineUnavailableError(
-                f"no engine answers at {self._base_url}: {_brief(error)}; start a server there or give another --url"
-            ) from error
-        self._listed = tuple(names)
-        if self._model is None:
-            if not names:
-                raise RequestRefusedError(f"the engine at {self._base_url} serves no model; start it with one")
-            self._model = names[0]
+        """Return once the server lists its models; takes the first of them if none was named.
+
+        Raises EngineUnavailableError or RequestRefusedError.
+        """
+        root = self._server.root
+        listed = await self._told_models()
+        self._listed = tuple(str(model["id"]) for model in listed)
+        if self._named is None:
+            if not listed:
+                raise RequestRefusedError(f"the engine at {self._server.shown} serves no model; start it with one")
+            self._model = self._model if self._model in self._listed else self._listed[0]
         self._vllm = await self._version()
+        context = context_of(listed, self._model)
+        props = None if self._vllm else await ask(self._server, "GET", f"{root}/props", None, seconds=self._seconds)
+        self._llama = context_of_props(props) is not None
+        context = context_of_props(props) or context
+        if context != self._told_context:
+            self._told_context, self._learned_context = context, None
+        self._counts_from = 0.0
 
     @property
     def model(self) -> str | None:
@@ -94,28 +111,35 @@ class HttpEngine:
     ) -> AsyncGenerator[Chunk, None]:
         """Continue the prompt; closing the generator drops the connection, at which servers stop computing.
 
-        `slot` is the one of a llama.cpp server that has to do it.
+        `slot` is the one of a llama.cpp server that has to do it. Once the reply has ended, nothing that may follow
+        can spoil it.
         """
-        received: list[str] = []
-        finished = False
-        counted = 0
+        reply = ReplyReader(params.max_tokens)
+        listener = self._patience.listener()
+        parser = EventParser()
         body = self._body(prompt, params) | ({} if slot is None else {"id_slot": slot})
+        answered = done = False
+        last: Chunk | None = None
         try:
-            async with self._session().post(f"{self._base_url}/completions", json=body) as response:
-                if response.status != 200:
-                    raise await self._refusal(response)
-                async for event in events(response.content):
-                    chunk = read_chunk(event, counted)
-                    counted += chunk.tokens
-                    finished = finished or chunk.finish is not None
-                    received.append(chunk.text)
-                    yield chunk
-        except _BROKEN as error:
-            raise StreamBrokenError(
-                f"the stream from {self._base_url} broke: {_brief(error)}", received="".join(received)
-            ) from error
-        if not finished:
-            raise StreamBrokenError(f"the stream from {self._base_url} ended early", received="".join(received))
+            async with self._server.open("POST", "/completions", body, send=listener.within) as response:
+                answered = True
+                async with aclosing(_events(response, parser, listener)) as stream:
+                    async for event in stream:
+                        if event is None:
+                            done = True
+                            break
+                        yield self._read(event, reply, listener)
+            last = reply.end(done=done)
+        except EngineError as error:
+            if reply.finish is None:
+                self._learn(error)
+                self._server.clean(error, reply.text)
+                raise
+        except FAULTS as error:
+            if reply.finish is None:
+                raise self._fault(error, reply, parser.stray, answered=answered) from error
+        if last is not None:
+            yield last
 
     @property
     def downtime(self) -> float:
@@ -125,52 +149,86 @@ class HttpEngine:
     async def healthy(self) -> bool:
         """Whether the server says that it is well; one of vLLM whose engine has died says no."""
         try:
-            async with asyncio.timeout(_CONNECT_SECONDS), self._session().get(f"{self._root}/health") as response:
-                return response.status == 200
-        except _BROKEN:
+            await self._server.page("GET", f"{self._server.root}/health", seconds=_TOKENIZE_SECONDS)
+        except (*FAULTS, EngineError):
             return False
+        return True
 
     async def tokenize(self, text: str) -> list[int] | None:
         """The ids of the text, without a start token; None unless the server is a vLLM that answers."""
-        if not self._vllm:
-            return None
-        body = {"model": self._model, "prompt": text, "add_special_tokens": False}
-        try:
-            async with (
-                asyncio.timeout(_CONNECT_SECONDS),
-                self._session().post(f"{self._root}/tokenize", json=body) as response,
-            ):
-                if response.status != 200:
-                    return None
-                return [int(token) for token in (await response.json())["tokens"]]
-        except (*_BROKEN, KeyError, TypeError):
-            return None
+        answer = await self._tokenized(text) if self._vllm else None
+        ids = answer.get("tokens") if isinstance(answer, dict) else None
+        return ids if isinstance(ids, list) and all(type(token) is int for token in ids) else None
 
     async def count_tokens(self, text: str) -> int | None:
-        """How many tokens a text is; None unless the server tells."""
-        ids = await self.tokenize(text)
-        return None if ids is None else len(ids)
+        """How many tokens a text is; None unless the server tells. Never raises."""
+        now = asyncio.get_running_loop().time()
+        if self._counts_from is None or now < self._counts_from:
+            return None
+        answer = await self._tokenized(text)
+        count = token_count(answer)
+        if answer is not None and count is None:  # another kind of page
+            self._counts_from = None
+        return count
 
     @property
     def context_tokens(self) -> int | None:
-        """None: it is not asked for."""
-        return None
+        """As the server tells, when it is asked or when it refuses; None where it has not."""
+        told = [context for context in (self._told_context, self._learned_context) if context is not None]
+        return min(told, default=None)
 
     async def close(self) -> None:
         """Close all connections."""
-        if self._client is not None:
-            await self._client.close()
-            self._client = None
+        await self._server.close()
 
-    def _session(self) -> aiohttp.ClientSession:
-        if self._client is None:
-            self._client = aiohttp.ClientSession(
-                # A connection for each stream: llama.cpp's server breaks one that is used again after a stream.
-                connector=aiohttp.TCPConnector(limit=0, force_close=True),
-                read_bufsize=_LONGEST_LINE,
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=self._stall_seconds),
-            )
-        return self._client
+    def _read(self, event: Event, reply: ReplyReader, listener: Listener) -> Chunk:
+        error = error_event(self._server.shown, event)
+        if error is not None:
+            raise error
+        chunk = reply.read(event)
+        listener.event(last=reply.finish is not None)
+        return chunk
+
+    def _learn(self, error: EngineError) -> None:
+        """Take the context from an error that names it."""
+        if isinstance(error, ContextExceededError) and error.context_tokens:
+            known = self.context_tokens or error.context_tokens
+            self._learned_context = min(known, error.context_tokens)
+
+    def _fault(self, error: Exception, reply: ReplyReader, stray: str, *, answered: bool) -> EngineError:
+        if not answered:
+            return self._server.unreached(error)
+        cause = self._server.brief(error) + (f"; it said {self._server.scrubbed(stray)!r}" if stray else "")
+        return StreamBrokenError(f"the stream from {self._server.shown} broke: {cause}", received=reply.text)
+
+    async def _told_models(self) -> list[Mapping[str, Any]]:
+        """The models that the server lists; one that has no such page may still serve the model that was named."""
+        try:
+            return await ask_models(self._server, seconds=self._seconds)
+        except RequestRefusedError as error:
+            if self._named is not None and " answered 404" in str(error):
+                return []
+            raise
+
+    @property
+    def _seconds(self) -> float:
+        """For what the server tells of itself."""
+        return min(_ANSWER_SECONDS, self._patience.seconds)
+
+    async def _tokenized(self, text: str) -> Any:
+        """The server's answer, None where it has none."""
+        body: dict[str, Any] = {"model": self._model, "prompt": text, "add_special_tokens": False}
+        if self._llama:
+            body = {"content": text, "add_special": False, "parse_special": True}
+        try:
+            return await self._server.json("POST", f"{self._server.root}/tokenize", body, seconds=_TOKENIZE_SECONDS)
+        except ContextExceededError:
+            return None
+        except (RequestRefusedError, ValueError):  # it has no such page
+            self._counts_from = None
+        except (*FAULTS, EngineError):
+            self._counts_from = asyncio.get_running_loop().time() + _TOKENIZE_PAUSE
+        return None
 
     def _body(self, prompt: Prompt, params: SamplingParams) -> dict[str, Any]:
         body: dict[str, Any] = {
@@ -186,34 +244,32 @@ class HttpEngine:
         }
         optional: dict[str, Any] = {"model": self._model, "seed": params.seed, "stop": list(params.stop) or None}
         if self._vllm:
-            optional |= {"return_token_ids": True, "logprobs": 0}
+            optional |= {"return_token_ids": True, "logprobs": 0, "skip_special_tokens": False}
+            # Else characters that may begin a stop string are held back, and texts are no longer those of their tokens.
+            optional["include_stop_str_in_output"] = True if params.stop else None
         if self._vllm >= _REPETITION_DETECTION:
             optional["repetition_detection"] = _LOOP
         if self._thinking_budget and self._vllm >= _THINKING_BUDGET:
             optional["thinking_token_budget"] = params.thinking_tokens
         return body | {key: value for key, value in optional.items() if value is not None}
 
-    @property
-    def _root(self) -> str:
-        return self._base_url.removesuffix("/v1")
-
     async def _version(self) -> tuple[int, ...]:
         """The version of vLLM that serves; () if another server does. Others may have no such page, or any page."""
-        try:
-            async with self._session().get(f"{self._root}/version") as response:
-                if response.status != 200:
-                    return ()
-                version = (await response.json(content_type=None))["version"]
-                return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
-        except (*_BROKEN, KeyError, TypeError):
-            return ()
+        page = await ask(self._server, "GET", f"{self._server.root}/version", None, seconds=self._seconds)
+        version = page.get("version") if isinstance(page, dict) else None
+        return tuple(int(part) for part in re.findall(r"\d{1,9}", version)[:3]) if isinstance(version, str) else ()
 
-    async def _refusal(self, response: aiohttp.ClientResponse) -> EngineError:
-        text = (await response.content.read(500)).decode("utf-8", "replace").strip()
-        message = f"the engine at {self._base_url} answered {response.status}: {text}"
-        if 400 <= response.status < 500 and response.status not in _TRY_AGAIN:
-            return RequestRefusedError(message)
-        return EngineUnavailableError(message, answered=True)
+
+async def _events(
+    response: aiohttp.ClientResponse, parser: EventParser, listener: Listener
+) -> AsyncGenerator[Event | None, None]:
+    """The events of the body as they come. Raises TimeoutError if nothing comes any more, ValueError as the parser."""
+    while piece := await listener.within(response.content.readany()):
+        listener.sign_of_life()
+        for event in parser.feed(piece):
+            yield event
+    for event in parser.end():
+        yield event
 
 
 def api_url(url: str) -> str:
@@ -231,7 +287,3 @@ async def complete_one_token(engine: HttpEngine) -> None:
     async with aclosing(engine.stream("1 + 1 =", SamplingParams(max_tokens=1))) as chunks:
         async for _ in chunks:
             pass
-
-
-def _brief(error: Exception) -> str:
-    return (str(error) or type(error).__name__)[:300]

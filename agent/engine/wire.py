@@ -1,68 +1,176 @@
-"""What the servers of the OpenAI completions protocol write on their streams, read into chunks."""
+"""What the servers of the OpenAI protocols write on their streams, read into chunks.
+
+A count, an id or a log-probability that makes no sense is unknown; the text beside it is kept.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator, Iterable
+import math
+from collections.abc import Mapping
 from typing import Any
-
-import aiohttp
 
 from agent.engine.base import Chunk
 
-
-async def events(content: aiohttp.StreamReader) -> AsyncIterator[dict[str, Any]]:
-    """The JSON objects of a stream of server-sent events. Raises ValueError on anything else."""
-    async for line in content:
-        if not line.startswith(b"data:"):
-            continue
-        data = line[5:].strip()
-        if data == b"[DONE]":
-            return
-        event = json.loads(data)
-        if not isinstance(event, dict):
-            raise ValueError(f"unexpected event {data[:80]!r}")
-        if "error" in event:
-            raise ValueError(f"the server says {str(event['error'])[:300]}")
-        yield event
+# What servers call the end of a model's turn, and that of the tokens asked for.
+_FINISHES = {
+    "repetition": "repetition",
+    **dict.fromkeys(
+        ("stop", "eos", "eos_token", "stop_token", "stop_sequence", "stop_str", "end_turn", "completed", "complete"),
+        "stop",
+    ),
+    **dict.fromkeys(("finished", "done", "tool_calls", "function_call"), "stop"),
+    **dict.fromkeys(("length", "max_tokens", "max_length", "max_output_tokens", "model_length"), "length"),
+}
+_NO_REASON = ("none", "null")  # as some servers spell the JSON null
+_ROUNDING = 1e-3  # by which a log-probability may be above 0
+_THINK_CLOSE = "\n</think>\n\n"  # stands between thinking and answer where a server sends them apart
 
 
-def chunk(event: dict[str, Any], counted: int) -> Chunk:
-    """What one event adds, given the tokens counted before it. Raises ValueError if it is not of the protocol.
+class ReplyReader:
+    """Reads the events of one reply, of at most `max_tokens` tokens, into chunks.
 
     Without token ids a piece of text counts as one token until the server says how many there were in all.
     """
-    try:
-        choice = (event.get("choices") or [{}])[0]
-        text = choice.get("text") or ""
-        if not text.isascii():
-            text = text.encode("utf-8", "replace").decode("utf-8")
-        ids = _integers(choice.get("token_ids"))
-        usage = event.get("usage") or {}
-        tokens = int(usage["completion_tokens"]) - counted if usage else len(ids) or int(bool(text))
+
+    def __init__(self, max_tokens: int) -> None:
+        self.finish: str | None = None  # how it ended, None while it has not
+        self.text = ""
+        self._max_tokens = max_tokens
+        self._counted = 0
+        self._odd_reason: str | None = None  # the last one that is no natural end
+        self._held = ""  # the first half of a character that was cut in two
+        self._thinking = False
+        self._gap = False  # text came without ids, so that later ids would not join those before it
+
+    def read(self, event: Mapping[str, Any]) -> Chunk:
+        """What an event adds. Raises ValueError if its text cannot be read."""
+        choice = _first_choice(event.get("choices"))
+        text = self._whole(self._text(choice))
+        self.text += text
+        finish = self._finish(choice.get("finish_reason"))
+        usage = _mapping(event.get("usage"))
+        ids = _ids(choice.get("token_ids"))
         spelled, logprobs = _logprobs(choice.get("logprobs"))
+        self._gap = self._gap or (bool(text) and not ids)
+        aligned = bool(ids and text) and not self._gap and len(spelled) == len(ids) and all(spelled)
+        tokens = self._new_tokens(usage, len(ids) or int(bool(text)))
         return Chunk(
             text,
             tokens,
-            choice.get("finish_reason"),
-            token_ids=ids,
+            finish,
+            token_ids=() if self._gap else ids,
             logprobs=logprobs,
-            # The last chunk may hold the token that ends the turn, which is no part of the text.
-            aligned=bool(ids) and bool(text) and spelled == text and choice.get("finish_reason") != "stop",
-            prompt_ids=_integers(choice.get("prompt_token_ids")),
-            prompt_tokens=usage.get("prompt_tokens"),
-            cached_tokens=(usage.get("prompt_tokens_details") or {}).get("cached_tokens"),
+            aligned=aligned and "".join(spelled) == text,
+            prompt_ids=_ids(choice.get("prompt_token_ids")),
+            prompt_tokens=_count(usage.get("prompt_tokens")),
+            cached_tokens=_count(_mapping(usage.get("prompt_tokens_details")).get("cached_tokens")),
         )
-    except (AttributeError, KeyError, TypeError, IndexError, OverflowError) as error:
-        raise ValueError(f"unexpected event {str(event)[:120]}") from error
+
+    def end(self, *, done: bool) -> Chunk | None:
+        """The body is at its end, `done` if it said so; the chunk that is still owed then, if one is.
+
+        Raises ValueError where that is no natural end of the reply.
+        """
+        if self.finish is not None:
+            return None
+        if self._odd_reason is not None:
+            raise ValueError(f"it ended early, for the reason {self._odd_reason[:80]!r}")
+        if not done or not self.text:
+            raise ValueError("it ended early")
+        self.finish = "stop"
+        return Chunk("", 0, "stop")
+
+    def _text(self, choice: Mapping[str, Any]) -> str:
+        """The text of a choice of either protocol, in which thinking may come apart from the rest."""
+        if choice.get("text"):
+            return _string(choice["text"])
+        delta = _mapping(choice.get("delta")) or _mapping(choice.get("message"))
+        thought = _string(delta.get("reasoning_content") or delta.get("reasoning"))
+        said = _string(delta.get("content"))
+        closed = self._thinking or bool(thought)
+        self._thinking = closed and not said
+        return thought + _THINK_CLOSE + said if closed and said else thought + said
+
+    def _whole(self, text: str) -> str:
+        """The text without lone surrogates; one half of a character waits for the other."""
+        if text.isascii() and not self._held:
+            return text
+        text, self._held = self._held + text, ""
+        if "\ud800" <= text[-1:] <= "\udbff":
+            text, self._held = text[:-1], text[-1]
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+    def _finish(self, reason: object) -> str | None:
+        """The reason by its name here, where it is the first natural one."""
+        if isinstance(reason, Mapping):
+            reason = reason.get("type")
+        if reason is None or (isinstance(reason, str) and reason.lower() in _NO_REASON):
+            return None
+        finish = _FINISHES.get(reason.lower()) if isinstance(reason, str) else None
+        if finish is None:
+            self._odd_reason = reason if isinstance(reason, str) else type(reason).__name__
+        elif self.finish is None:
+            self.finish = finish
+            return finish
+        return None
+
+    def _new_tokens(self, usage: Mapping[str, Any], seen: int) -> int:
+        """Tokens that an event adds to those counted: `seen` of them, unless the server tells how many it has made."""
+        told = _count(usage.get("completion_tokens"))
+        if told is None or told > self._max_tokens or (not told and self._counted + seen):
+            told = self._counted + seen
+        tokens, self._counted = told - self._counted, told
+        return tokens
 
 
-def _integers(values: Iterable[Any] | None) -> tuple[int, ...]:
-    return tuple(int(value) for value in values or ())
+def _first_choice(choices: object) -> Mapping[str, Any]:
+    if not choices:
+        return {}
+    if not isinstance(choices, list):
+        raise ValueError(f"its choices are no list but of type {type(choices).__name__}")
+    ours = (choice for choice in choices if isinstance(choice, Mapping) and choice.get("index") in (None, 0, "0"))
+    return next(ours, {})
 
 
-def _logprobs(entry: dict[str, Any] | None) -> tuple[str, tuple[float, ...]]:
-    """What the tokens spell, and the log-probability of each."""
-    if not entry or "tokens" not in entry:
-        return "", ()
-    return "".join(entry["tokens"]), tuple(float(value) for value in entry["token_logprobs"])
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _string(value: object) -> str:
+    """The text, which may come in parts. Raises ValueError for anything else."""
+    if isinstance(value, list):
+        parts = [_mapping(part).get("text") for part in value]
+        return "".join(part for part in parts if isinstance(part, str))
+    if value and not isinstance(value, str):
+        raise ValueError(f"its text is no text but of type {type(value).__name__}")
+    return str(value or "")
+
+
+def _count(value: object) -> int | None:
+    """A number of tokens, None where it is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return int(value) if value >= 0 and value == int(value) else None
+
+
+def _ids(values: object) -> tuple[int, ...]:
+    """Token ids, none where one of them is unknown."""
+    if not isinstance(values, list) or not all(type(value) is int and 0 <= value < 1 << 32 for value in values):
+        return ()
+    return tuple(values)
+
+
+def _logprobs(entry: object) -> tuple[list[str], tuple[float, ...]]:
+    """What each token spells, and the log-probability of each; empty where one is unknown."""
+    entry = _mapping(entry)
+    spelled, values = entry.get("tokens"), entry.get("token_logprobs")
+    if not isinstance(spelled, list) or not all(isinstance(token, str) for token in spelled):
+        return [], ()
+    if not isinstance(values, list) or len(values) != len(spelled) or not all(map(_is_logprob, values)):
+        return spelled, ()
+    return spelled, tuple(min(0.0, float(value)) for value in values)
+
+
+def _is_logprob(value: object) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(value) and value <= _ROUNDING  # type: ignore[arg-type, operator]

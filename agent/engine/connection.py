@@ -1,0 +1,175 @@
+"""The HTTP beneath the client of an engine: its key, its proxy, its redirects, and its refusals as typed errors."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import urllib.request
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import aiohttp
+from yarl import URL
+
+from agent.engine.refusals import refusal
+from agent.errors import EngineError, EngineUnavailableError, RequestRefusedError
+
+FAULTS = (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError)
+"""All that a request can raise beside errors of the engine."""
+
+_CONNECT_SECONDS = 10.0
+_REFUSAL_SECONDS = 10.0  # for the text of a refusal
+_REFUSAL_BYTES = 1 << 16
+_PAGE_BYTES = 64 << 20
+_REDIRECTS = 3
+_KEPT_METHOD = (307, 308)
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+Send = Callable[[Awaitable[aiohttp.ClientResponse]], Awaitable[aiohttp.ClientResponse]]
+
+
+async def _at_once(sent: Awaitable[aiohttp.ClientResponse]) -> aiohttp.ClientResponse:
+    return await sent
+
+
+class Connection:
+    """Requests to the server at a base URL; each has a connection of its own.
+
+    The `api_key` goes to this server alone, and is taken out of whatever is quoted from its replies. `proxied` requests
+    go through the proxy that the environment names for the server's host, if it does.
+    """
+
+    def __init__(self, base_url: str, *, api_key: str | None = None, proxied: bool = False) -> None:
+        self._url = base_url.rstrip("/")
+        self._key = api_key
+        self._proxied = proxied
+        self._client: aiohttp.ClientSession | None = None
+
+    @property
+    def root(self) -> str:
+        """The server's URL without the protocol's version."""
+        return self._url.removesuffix("/v1")
+
+    @property
+    def shown(self) -> str:
+        """The base URL for messages, without a password."""
+        try:
+            return str(URL(self._url).with_user(None)) if "@" in self._url else self._url
+        except ValueError:
+            return self._url.rpartition("@")[2]
+
+    @asynccontextmanager
+    async def open(
+        self, method: str, url: str, body: dict[str, Any] | None = None, *, send: Send = _at_once
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The server's answer with status 200; `url` is a path behind the base URL, or whole. `send` waits for it.
+
+        Raises an EngineError for any other answer, and one of FAULTS where there is none.
+        """
+        target = URL(self._url + url if url.startswith("/") else url)
+        for _ in range(_REDIRECTS):
+            response = await send(self._session().request(method, target, **self._options(target, body)))
+            onward = self._redirect(response, target)
+            if onward is None:
+                break
+            response.close()
+            target = onward
+        async with response:
+            if response.status != 200:
+                raise await self._refusal(response)
+            yield response
+
+    async def page(self, method: str, url: str, body: dict[str, Any] | None = None, *, seconds: float) -> str:
+        """The text of an answer that has to be there after `seconds`. Raises as `open`."""
+        async with asyncio.timeout(seconds), self.open(method, url, body) as response:
+            return (await _read(response, _PAGE_BYTES)).decode("utf-8-sig", "replace")
+
+    async def json(self, method: str, url: str, body: dict[str, Any] | None = None, *, seconds: float) -> Any:
+        """The JSON value of an answer. Raises as `open`, ValueError for what is no JSON."""
+        try:
+            return json.loads(await self.page(method, url, body, seconds=seconds))
+        except RecursionError:
+            raise ValueError("its answer is nested too deep") from None
+
+    def unreached(self, error: Exception) -> EngineError:
+        """The error where the server gave no answer."""
+        for_good = (aiohttp.InvalidURL, aiohttp.ClientConnectorCertificateError)
+        hint = "start a server there or give another --url"
+        message = f"no engine answers at {self.shown}: {self.brief(error)}; {hint}"
+        refused = isinstance(error, for_good) or (isinstance(error, ValueError) and not isinstance(error, OSError))
+        return RequestRefusedError(message) if refused else EngineUnavailableError(message)
+
+    def brief(self, error: Exception) -> str:
+        """What an error says, in a few words."""
+        if isinstance(error, aiohttp.InvalidURL):
+            return "that is no URL of a server"
+        return self.scrubbed(str(error) or type(error).__name__)[:300]
+
+    def scrubbed(self, text: str) -> str:
+        """The text without the key, which a server may have quoted."""
+        return text.replace(self._key, "[key]") if self._key else text
+
+    def clean(self, error: EngineError, received: str = "") -> EngineError:
+        """The error with what was received, and without the key in its message."""
+        error.received = received
+        error.args = (self.scrubbed(str(error)),)
+        return error
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._client is not None:
+            await self._client.close()
+            self._client = None
+
+    def _session(self) -> aiohttp.ClientSession:
+        if self._client is None:
+            self._client = aiohttp.ClientSession(
+                # A connection for each stream: llama.cpp's server breaks one that is used again after a stream.
+                connector=aiohttp.TCPConnector(limit=0, force_close=True),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS),
+            )
+        return self._client
+
+    def _options(self, target: URL, body: dict[str, Any] | None) -> dict[str, Any]:
+        """How a request is sent. The environment is not left to aiohttp, which would take passwords from it too."""
+        headers = {"Authorization": f"Bearer {self._key}"} if self._key and not target.user else {}
+        proxy = None
+        if self._proxied and target.host not in _LOOPBACK and not urllib.request.proxy_bypass(target.host or ""):
+            proxy = urllib.request.getproxies().get(target.scheme)
+        return {"json": body, "headers": headers, "allow_redirects": False, "proxy": proxy}
+
+    def _redirect(self, response: aiohttp.ClientResponse, asked: URL) -> URL | None:
+        """Where on the same server the answer sends us, None if it does not. Raises if it is to another server."""
+        place = response.headers.get("Location")
+        if not 300 <= response.status < 400 or not place:
+            return None
+        onward = asked.join(URL(place))
+        if onward.origin() != asked.origin():
+            response.close()
+            shown = onward.with_query(None).with_user(None)
+            raise RequestRefusedError(
+                f"the engine at {self.shown} answered {response.status}: it has moved to {shown}; "
+                "give that server's --url if you trust it"
+            )
+        return onward if response.method == "GET" or response.status in _KEPT_METHOD else None
+
+    async def _refusal(self, response: aiohttp.ClientResponse) -> EngineError:
+        body = b""
+        with suppress(*FAULTS):
+            async with asyncio.timeout(_REFUSAL_SECONDS):
+                body = await _read(response, _REFUSAL_BYTES)
+        text = body.decode("utf-8", "replace")
+        error = refusal(self.shown, response.status, text, response.headers)
+        if response.status in (401, 403) and self._key is None:
+            error = RequestRefusedError(f"{error}; name the environment variable with its key by --api-key-env")
+        return self.clean(error)
+
+
+async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
+    """The body, up to so many bytes."""
+    pieces: list[bytes] = []
+    while most > 0 and (piece := await response.content.read(most)):
+        pieces.append(piece)
+        most -= len(piece)
+    return b"".join(pieces)

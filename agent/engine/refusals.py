@@ -1,0 +1,197 @@
+"""What a server says instead of tokens, as the error that follows from it."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from agent.errors import (
+    ContextExceededError,
+    EngineError,
+    EngineUnavailableError,
+    RequestRefusedError,
+    StreamBrokenError,
+)
+
+_LONGEST_QUOTE = 300
+_LONGEST_WAIT = 3_600.0  # seconds that a server may ask for
+_NOT_NOW = (408, 425, 429, 502, 503, 504, 520, 521, 522, 523, 524, 529, 530)
+_FOR_GOOD = (401, 402, 403)  # whatever else the server says
+_ABOUT_CONTEXT = (None, 400, 413, 422, 500)  # statuses whose text may tell of the context
+_NEVER_SERVED = (501, 505)
+
+_CONTEXT = re.compile(
+    r"context_length_exceeded|exceed_context_size|maximum context|max(imum)?[ _]model[ _]len|max_seq_len"
+    r"|(exceed|longer than|greater than|larger than|too (long|large|big|many)|not enough|beyond|overflow)[^.]*"
+    r"(context|session[ _]len)|context[^.]*(exceed|overflow|not enough|too (small|short))"
+    r"|`inputs`( tokens \+ `max_new_tokens`)? must (be <=|have less than)|(prompt|input)[^.]* (is )?too long"
+    r"|reduce the length of the (messages|input|prompt)|input length[^.]*exceeds|max_tokens must be at least 1, got -",
+    re.IGNORECASE,
+)
+_CONTEXT_TOKENS = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        r"(\d+) (?:tokens? )?maximum context",
+        r"context (?:length|size|window)(?: (?:is|of|only|limit|just))*[ :(=]*(\d+)",
+        r"max(?:imum)?[ _]model[ _]len(?:gth)?(?: of)?[ :(=]*(\d+)",
+        r"max_seq_len[ :(=]*(\d+)",
+        r"`max_new_tokens` must be <= (\d+)",
+        r"exceeds limit of (\d+)",
+        r"maximum allowed length \((\d+)",
+        r"> (\d+) maximum",
+        r"longer than the context[^.\d]*(\d+)",
+    )
+)
+_NOT_YET = re.compile(
+    r"\bloading\b|overload|rate.?limit|too many (concurrent )?requests|at capacity|\bbusy\b|warming up|starting up"
+    r"|try again (later|in\b)|temporar\w+ unavailable|service.?unavailable|unavailable_error|not ready"
+    r"|no (available|healthy) (\w+ )?(server|worker|backend|upstream|instance|replica|channel)|queue is full"
+    r"|(exceeds?|exceeded|over|insufficient|out of|no) capacity",
+    re.IGNORECASE,
+)
+_PAID_OUT = re.compile(r"insufficient_quota|insufficient (balance|credit|funds)|billing", re.IGNORECASE)
+
+
+def refusal(
+    where: str, status: int, body: str, headers: Mapping[str, str] | None = None, *, now: datetime | None = None
+) -> EngineError:
+    """The error for an answer with an HTTP status other than 200; `now` is the time for dates in its headers."""
+    content = _json(body)
+    sentence = quote(body)
+    message = f"the engine at {where} answered {status}: {sentence}"
+    wait = retry_after(headers or {}, now or datetime.now(UTC))
+    return _error(message, status, _codes(content) + sentence, _named_context(content), wait)
+
+
+def error_event(where: str, event: Mapping[str, Any]) -> EngineError | None:
+    """The error that an event of a stream tells of; None if it tells of none."""
+    error = event.get("error")
+    if not error and (event.get("choices") or "error" not in (event.get("object"), event.get("type"))):
+        return None
+    sentence = said(event) or "it gave no reason"
+    code = error.get("code") if isinstance(error, Mapping) else event.get("code")
+    digits = str(code) if isinstance(code, int | str) else ""
+    status = int(digits) if re.fullmatch(r"[45]\d\d", digits) else None
+    message = f"the engine at {where} broke off its stream: {sentence}"
+    return _error(message, status, _codes(event) + sentence, _named_context(event), None)
+
+
+def said(content: object) -> str:
+    """The sentence in a server's JSON that says what is wrong; "" if there is none."""
+    sentences = (" ".join(text.split())[:_LONGEST_QUOTE] for text in _sentences(content))
+    return next(filter(None, sentences), "")
+
+
+def quote(body: str) -> str:
+    """What an answer says, in a sentence: that of its JSON, or its own text."""
+    return said(_json(body)) or _plain(body) or "it gave no reason"
+
+
+def asks_to_wait(text: str) -> bool:
+    """Whether a text says that the server is loading its model, or has too much to do."""
+    return _NOT_YET.search(text) is not None
+
+
+def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Seconds that the server asks to wait, at most an hour; None where it does not say so in a way that is one."""
+    milliseconds = _number(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return min(milliseconds / 1_000, _LONGEST_WAIT)
+    value = headers.get("Retry-After", "").strip()
+    seconds = _number(value)
+    if seconds is None and value:
+        try:
+            date = parsedate_to_datetime(value)
+            seconds = max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds())
+        except (ValueError, OverflowError):
+            return None
+    return None if seconds is None else min(seconds, _LONGEST_WAIT)
+
+
+def _error(message: str, status: int | None, words: str, context: int | None, wait: float | None) -> EngineError:
+    if status == 413 or (status in _ABOUT_CONTEXT and _CONTEXT.search(words)):
+        return ContextExceededError(message, context_tokens=context or _context_in(words))
+    if status in _FOR_GOOD or _PAID_OUT.search(words):
+        return RequestRefusedError(message)
+    if status in _NOT_NOW or asks_to_wait(words):
+        return EngineUnavailableError(message, retry_after=wait, answered=True)
+    if status is None or (status >= 500 and status not in _NEVER_SERVED):
+        return StreamBrokenError(message)
+    return RequestRefusedError(message)
+
+
+def _sentences(content: object) -> Iterator[str]:
+    if isinstance(content, str):
+        yield content
+    if isinstance(content, list):
+        for item in content[:3]:
+            yield from _sentences(item)
+    if isinstance(content, Mapping):
+        for key in ("error", "message", "msg", "detail", "errors", "error_message", "title"):
+            value = content.get(key)
+            if isinstance(value, str | list | Mapping) and not _too_deep(value):
+                yield from _sentences(value)
+        if isinstance(content.get("error"), Mapping):
+            yield ", ".join(f"{key}: {value}" for key, value in content["error"].items() if _is_plain(value))
+
+
+def _too_deep(value: object, levels: int = 6) -> bool:
+    if not isinstance(value, list | Mapping):
+        return False
+    inner = value.values() if isinstance(value, Mapping) else value
+    return levels == 0 or any(_too_deep(item, levels - 1) for item in inner)
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, str | int | float)
+
+
+def _codes(content: object) -> str:
+    """The error's type and code, which are words too."""
+    if not isinstance(content, Mapping):
+        return ""
+    inner = content.get("error")
+    sources = (content, inner) if isinstance(inner, Mapping) else (content,)
+    return "".join(f"{source[key]} " for source in sources for key in ("type", "code") if _is_plain(source.get(key)))
+
+
+def _named_context(content: object) -> int | None:
+    """The context's tokens in a field of their own, as llama.cpp's server gives them."""
+    if not isinstance(content, Mapping):
+        return None
+    inner = content.get("error")
+    for source in (inner, content):
+        value = source.get("n_ctx") if isinstance(source, Mapping) else None
+        if type(value) is int and value > 0:
+            return value
+    return None
+
+
+def _context_in(words: str) -> int | None:
+    found = next((match for pattern in _CONTEXT_TOKENS if (match := pattern.search(words))), None)
+    return (int(found[1]) or None) if found and len(found[1]) < 10 else None
+
+
+def _json(body: str) -> object:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _plain(body: str) -> str:
+    """A body that is no JSON, in one line and without the tags of HTML."""
+    return " ".join(re.sub(r"<(script|style)\b.*?</\1>|<[^>]*>", " ", body, flags=re.DOTALL).split())[:_LONGEST_QUOTE]
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        number = float(text or "")
+    except ValueError:
+        return None
+    return number if math.isfinite(number) and number >= 0 else None

@@ -1,0 +1,134 @@
+"""Server-sent events as servers really send them: the bytes of a body in, the JSON objects of its stream out."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+Event = dict[str, Any]
+
+_MOST_BYTES = 64 << 20  # of one event
+_STRAY_CHARS = 200  # of what is no event that are kept for an error message
+# What gateways send so that a connection is not closed, such as ": PROCESSING" or "ping": no part of any JSON object.
+_KEEP_ALIVE = re.compile(r'[^{}\[\]"]{0,200}')
+_LONGEST_INTEGER = 18  # digits; a longer number is a float, as it is in other languages
+
+
+class EventParser:
+    """Takes a body piece by piece and gives its events; None stands for the mark of the end.
+
+    A body that is JSON itself, one object or one a line, is read too: some servers ignore that a stream was asked for.
+    Methods raise ValueError for what is neither an event nor a keep-alive.
+    """
+
+    def __init__(self) -> None:
+        self.stray = ""  # the beginning of what is no event, such as an error page
+        self._line: list[bytes] = []  # parts of a line whose end has not come
+        self._line_size = 0
+        self._after_cr = False
+        self._pending: list[str] = []  # lines of an event that is not whole yet
+        self._size = 0
+        self._name = ""
+        self._begun = False
+        self._bare = False
+        self._events = 0
+
+    def feed(self, piece: bytes) -> Iterator[Event | None]:
+        """Take the next piece. Lines end with CR, LF or both."""
+        rest = piece[1:] if self._after_cr and piece.startswith(b"\n") else piece
+        self._after_cr = piece.endswith(b"\r")
+        for part in rest.splitlines(keepends=True):
+            self._line.append(part)
+            self._line_size += len(part)
+            if self._line_size > _MOST_BYTES:
+                raise ValueError(f"a line is longer than {_MOST_BYTES >> 20} MiB")
+            if part.endswith((b"\n", b"\r")):
+                yield from self._end_line()
+
+    def end(self) -> Iterator[Event | None]:
+        """The body is at its end."""
+        if self._line:
+            yield from self._end_line()
+        yield from self._dispatch()
+        if self._bare and self._events == 1:
+            yield None
+
+    def _end_line(self) -> Iterator[Event | None]:
+        text = b"".join(self._line).rstrip(b"\r\n").decode("utf-8", "replace")
+        self._line, self._line_size = [], 0
+        if not self._begun and text.strip("\ufeff \t"):
+            text = text.lstrip("\ufeff")
+            self._begun, self._bare = True, text.lstrip().startswith("{")
+        if self._bare:
+            yield from self._add(text)
+        elif not text:
+            yield from self._dispatch()
+        else:
+            yield from self._field(*text.partition(":")[::2], text)
+
+    def _field(self, name: str, value: str, line: str) -> Iterator[Event | None]:
+        value = value.removeprefix(" ")
+        if name == "data":
+            yield from self._add(value)
+        elif name == "event":
+            self._name = value.strip()
+        elif name == "error":  # as llama.cpp's server has it
+            yield {"error": _loads(value) or value}
+        elif name not in ("", "id", "retry"):
+            self.stray = f"{self.stray} {line.strip()}".strip()[:_STRAY_CHARS]
+
+    def _add(self, value: str) -> Iterator[Event | None]:
+        """Take a line of data. One that is an object by itself is an event, whether or not an empty line follows."""
+        if not self._pending:
+            if _is_done(value):
+                yield None
+                return
+            event = _loads(value)
+            if isinstance(event, dict):
+                yield self._named(event)
+                return
+            if self._name != "error" and _KEEP_ALIVE.fullmatch(value):
+                return
+        self._pending.append(value)
+        self._size += len(value)
+        if self._size > _MOST_BYTES:
+            raise ValueError(f"an event is larger than {_MOST_BYTES >> 20} MiB")
+
+    def _dispatch(self) -> Iterator[Event | None]:
+        """An empty line ends the event."""
+        data = "\n".join(self._pending)
+        self._pending, self._size = [], 0
+        event = _loads(data) if data else None
+        if isinstance(event, dict):
+            yield self._named(event)
+        elif data and self._name == "error":
+            yield {"error": data}
+        elif data and (self._events or self._bare or data.lstrip().startswith("{")):
+            raise ValueError(f"unexpected event {data[:80]!r}")
+        elif data:
+            self.stray = data[:_STRAY_CHARS]
+        self._name = ""
+
+    def _named(self, event: Event) -> Event:
+        self._events += 1
+        return {"error": event} if self._name == "error" and not event.get("error") else event
+
+
+def _is_done(data: str) -> bool:
+    return data.strip().strip('"').upper() == "[DONE]"
+
+
+def _loads(data: str) -> Any:
+    """The JSON value; None where it is none. Raises ValueError for one that is nested too deep to be read."""
+    try:
+        return json.loads(data, parse_int=_integer)
+    except RecursionError:
+        raise ValueError(f"an event is nested too deep: {data[:80]!r}") from None
+    except ValueError:
+        return None
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) <= _LONGEST_INTEGER else float(digits)
