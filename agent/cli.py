@@ -96,6 +96,11 @@ def add_setting_flags(parser: argparse._ActionsContainer, *, time_limit_of: str)
     parser.add_argument("--seed", type=int, help="seed of the run")
     parser.add_argument("--url", help="an engine that speaks the OpenAI completions protocol")
     parser.add_argument(
+        "--api-key-env",
+        metavar="NAME",
+        help="the environment variable that holds the API key of --url (default: OPENAI_API_KEY, if it is set)",
+    )
+    parser.add_argument(
         "--model",
         help="a known model's name or a GGUF file; for vLLM a directory or Hub name; with --url the server's name",
     )
@@ -126,6 +131,7 @@ def overrides(args: argparse.Namespace) -> dict[str, Any]:
         "seed": ("--seed", args.seed),
         "problems_in_flight": ("--problems-in-flight", args.problems_in_flight),
         "engine.url": ("--url", args.url),
+        "engine.api_key_env": ("--api-key-env", args.api_key_env),
         "engine.kind": ("--url", None if args.url is None else "http"),
         "engine.model": ("--model", args.model),
     }

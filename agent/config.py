@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from agent.addresses import checked_url, expand_home
 from agent.config_faults import first_fault
@@ -42,6 +42,7 @@ class EngineConfig(Section):
 
     kind: Literal["embedded", "vllm", "http"] = "embedded"
     url: Annotated[str, AfterValidator(checked_url)] = ""
+    api_key_env: str = ""  # the environment variable with the server's API key; for `url` OPENAI_API_KEY where empty
     model: HomePath = "qwen2.5-coder-1.5b"
     port: int = Field(0, ge=0, le=65_535)  # of the embedded server; 0: any free one
     context_tokens: int = Field(4_096, ge=256)  # of one lane
@@ -49,6 +50,14 @@ class EngineConfig(Section):
     stall_seconds: float = Field(120.0, gt=0)  # a stream silent for so long is broken
     start_seconds: float = Field(300.0, gt=0)  # a server not ready by then has failed
     retries: int = Field(2, ge=0)  # restarts of one sample's stream after an engine error
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _is_a_name(cls, name: str) -> str:
+        """Refuse what can only be the key itself, before it is written anywhere."""
+        if name and not (name.isascii() and name.isidentifier()):
+            raise ValueError("it takes the name of an environment variable that holds the key, not the key itself")
+        return name
 
 
 class VllmConfig(Section):

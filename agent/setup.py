@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 from agent.config import Config, override_config
+from agent.engine.api_key import USUAL_VARIABLE, read_key
 from agent.engine.base import Engine
 from agent.engine.embedded import EmbeddedEngine
 from agent.engine.http import HttpEngine, api_url, complete_one_token
@@ -28,7 +30,7 @@ def open_engine(
 
     `fetch` gives the file of a model by its name (it may download for minutes); `log` is where a server that is ours
     writes; `notice` is told as a one-line message what happens to it. Raises ModelError if there is no such model,
-    ConfigError if the profile does not fit the GPUs that are there.
+    ConfigError if the profile does not fit the GPUs that are there or the API key's variable is not set.
     """
     engine = _engine(config, fetch, log, notice)
     return PersistentEngine(engine, notice=notice, start_seconds=config.engine.start_seconds)
@@ -37,10 +39,17 @@ def open_engine(
 def _engine(config: Config, fetch: Callable[[str], Path], log: Path, notice: Callable[[str], None]) -> Engine:
     engine = config.engine
     if engine.kind == "http":
-        return HttpEngine(api_url(engine.url), model=engine.model or None, stall_seconds=engine.stall_seconds)
+        return HttpEngine(
+            api_url(engine.url),
+            model=engine.model or None,
+            stall_seconds=engine.stall_seconds,
+            api_key=read_key(engine.api_key_env, os.environ, usual=USUAL_VARIABLE),
+            proxied=True,
+        )
     if engine.kind == "vllm":
         check_profile(config, find_gpus())
-        return VllmEngine(engine, config.vllm, log_path=log, notice=notice)
+        key = read_key(engine.api_key_env, os.environ)
+        return VllmEngine(engine, config.vllm, log_path=log, notice=notice, api_key=key)
     return EmbeddedEngine(
         fetch(engine.model),
         slots=min(config.sample.count * config.problems_in_flight, _MOST_SLOTS),

@@ -126,7 +126,8 @@ def _config(args: argparse.Namespace, folder: Path) -> Config:
         keys |= {"engine.model": str(model), "vllm.load_format": "dummy"}
     elif args.model or args.url:
         keys["engine.model"] = args.model or ""
-    flags = argparse.Namespace(**dict.fromkeys(("edition", "samples", "time_limit", "seed", "url", "model")))
+    others = ("edition", "samples", "time_limit", "seed", "url", "api_key_env", "model")
+    flags = argparse.Namespace(**dict.fromkeys(others))
     flags.set, flags.problems_in_flight = args.set, None
     return load_config(args.profile, keys | overrides(flags))
 

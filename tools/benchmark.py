@@ -127,6 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     how = parser.add_argument_group("who answers")
     how.add_argument("--profile", help="cpu (the default), vllm, qwq or another of agent/profiles, or a TOML file")
     how.add_argument("--url", help="an engine that speaks the OpenAI completions protocol")
+    how.add_argument("--api-key-env", metavar="NAME", help="as for agent.solve")
     how.add_argument("--model", help="as for agent.solve; with --grade the name of who made the completions")
     how.add_argument("--set", action="append", metavar="KEY=VALUE", help="any key of the configuration")
     how.add_argument("--problems-in-flight", type=whole_number, metavar="N", help="default: to fill the lanes")

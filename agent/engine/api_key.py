@@ -30,7 +30,15 @@ def read_key(name: str, environment: Mapping[str, str], *, usual: str = "") -> s
     return key
 
 
-def key_in_arguments(arguments: Sequence[str]) -> str | None:
+def vllm_key(given: str | None, arguments: Sequence[str], environment: Mapping[str, str]) -> str | None:
+    """The key of a vLLM server with these arguments and environment, `given` one counting before the latter.
+
+    Raises ConfigError as `read_key`.
+    """
+    return _key_in(arguments) or given or read_key("", environment, usual=VLLM_VARIABLE)
+
+
+def _key_in(arguments: Sequence[str]) -> str | None:
     """The first key of `--api-key` in the arguments of a vLLM server, which counts before all others there."""
     for place, word in enumerate(arguments):
         flag, equals, value = word.partition("=")

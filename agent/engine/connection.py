@@ -118,9 +118,9 @@ class Connection:
 
     async def close(self) -> None:
         """Close all connections."""
-        if self._client is not None:
-            await self._client.close()
-            self._client = None
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
 
     def _session(self) -> aiohttp.ClientSession:
         if self._client is None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import shutil
-import socket
 import sys
 import tempfile
 from collections.abc import AsyncGenerator
@@ -17,9 +16,9 @@ import aiohttp
 
 from agent.engine.base import Chunk, Prompt, SamplingParams
 from agent.engine.http import HttpEngine, api_url, complete_one_token
-from agent.engine.process import ServerProcess
+from agent.engine.process import ServerProcess, check_port
 from agent.engine.slots import SlotPool, share_prompt
-from agent.errors import EngineError
+from agent.errors import EngineError, EngineUnavailableError
 
 # By default a thread of GNU OpenMP spins for milliseconds at a barrier. Where other programs want the same cores (the
 # cells of the sandbox, a second server) it then holds up the very thread that it waits for: 3 lanes beside a busy
@@ -76,18 +75,25 @@ class EmbeddedEngine:
         self._starting = asyncio.Lock()
         self._sharing = asyncio.Lock()
         self._shared: str | None = None
+        self._was_up = False
 
     async def ready(self) -> None:
         """Return once the server serves; starts it if it does not run and replaces it if it does not answer.
 
-        Raises EngineError, quoting the server's log, if it does not come up.
+        Raises EngineError, quoting the server's log, if it does not come up; EngineUnavailableError if it once was up.
         """
         async with self._starting:
             if self._server is not None:
                 if await self._answers(self._server):
                     return
                 await self._end()
-            self._server = await self._start()
+            try:
+                self._server = await self._start()
+            except EngineError as error:
+                if self._was_up:
+                    raise EngineUnavailableError(str(error)) from error
+                raise
+            self._was_up = True
             if self._shared is not None:
                 await self._share(self._server, self._shared)
 
@@ -113,7 +119,7 @@ class EmbeddedEngine:
         lane: str | None = None
         try:
             if self._server is None:
-                raise EngineError("the embedded engine is not running: await ready() first")
+                raise EngineUnavailableError("the embedded engine is not running: await ready() first")
             async with aclosing(self._server.client.stream(prompt, params, slot=slot)) as chunks:
                 async for chunk in chunks:
                     written.append(chunk.text)
@@ -134,8 +140,9 @@ class EmbeddedEngine:
 
     @property
     def context_tokens(self) -> int | None:
-        """As configured."""
-        return self._context_tokens
+        """As configured, or less if the server says so."""
+        told = self._server.client.context_tokens if self._server else None
+        return min(self._context_tokens, told or self._context_tokens)
 
     @property
     def downtime(self) -> float:
@@ -151,7 +158,7 @@ class EmbeddedEngine:
         if importlib.util.find_spec("xllamacpp") is None:
             raise EngineError("the embedded engine needs xllamacpp: pip install 'aimo-agent[embedded]'")
         if self._port:
-            _check_port(self._port)
+            check_port(self._port)
         scratch = Path(tempfile.mkdtemp(prefix="aimo-agent-"))
         try:
             process = await ServerProcess.start(self._command(scratch), log_path=self._log_path, defaults=_ENVIRONMENT)
@@ -160,11 +167,16 @@ class EmbeddedEngine:
             raise
         try:
             url = await process.announced(self._start_seconds)
-            server = _Server(process, self._client(url), url, scratch)
-            await complete_one_token(server.client)
         except BaseException:
             await process.end()
             shutil.rmtree(scratch, ignore_errors=True)
+            raise
+        server = _Server(process, self._client(url), url, scratch)
+        try:
+            await server.client.ready()
+            await complete_one_token(server.client)
+        except BaseException:
+            await server.end()
             raise
         return server
 
@@ -205,16 +217,3 @@ class EmbeddedEngine:
         if self._server is not None:
             server, self._server = self._server, None
             await server.end()
-
-
-def _check_port(port: int) -> None:
-    with socket.socket() as probe:
-        # As the server does: connections of a former server that still linger do not matter.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise EngineError(
-                f"port {port} cannot be used ({error.strerror}): end the program that holds it, or set engine.port to "
-                f"another one or to 0 for any free one"
-            ) from error

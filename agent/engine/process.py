@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from agent.errors import EngineError
+from agent.errors import EngineError, EngineUnavailableError
 
 _QUOTED_LINES = 3
 _TAIL_BYTES = 1 << 16
@@ -37,9 +37,17 @@ class ServerProcess:
 
     @classmethod
     async def start(
-        cls, command: Sequence[str], *, log_path: Path, defaults: Mapping[str, str], guarded: bool = False
+        cls,
+        command: Sequence[str],
+        *,
+        log_path: Path,
+        defaults: Mapping[str, str],
+        secrets: Mapping[str, str] | None = None,
+        guarded: bool = False,
     ) -> ServerProcess:
         """Start the command; `defaults` are environment variables that it gets where ours does not set them.
+
+        `secrets` are variables for what nobody may read from its arguments; they count before ours.
 
         A `guarded` server is one that does not watch its standard input, or has children: a guardian process ends it
         with all of them. Raises EngineError if it cannot be started.
@@ -56,7 +64,7 @@ class ServerProcess:
                     stdout=log if guarded else asyncio.subprocess.PIPE,
                     stderr=log,
                     start_new_session=True,
-                    env={**defaults, **os.environ},
+                    env={**defaults, **os.environ, **(secrets or {})},
                 )
         except OSError as error:
             raise EngineError(f"the engine's server cannot be started: {error}") from error
@@ -123,3 +131,18 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def check_port(port: int) -> None:
+    """Raises EngineUnavailableError if a server cannot listen at this port of 127.0.0.1."""
+    with socket.socket() as probe:
+        # As servers do: connections of a former one that still linger do not matter.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+            probe.listen()
+        except OSError as error:
+            raise EngineUnavailableError(
+                f"port {port} cannot be used ({error.strerror}): end the program that holds it, which may be a former "
+                "server that is still ending, or set engine.port to another one or to 0 for any free one"
+            ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
@@ -10,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.config import EngineConfig, VllmConfig
+from agent.engine.api_key import VLLM_VARIABLE, vllm_key
 from agent.engine.base import Chunk, Prompt, SamplingParams
 from agent.engine.http import HttpEngine, complete_one_token
-from agent.engine.process import ServerProcess, free_port
+from agent.engine.process import ServerProcess, check_port, free_port
 from agent.engine.vllm_command import ENVIRONMENT, SERVED_NAME, Step, server_command, steps
 from agent.engine.weights import Preread
-from agent.errors import EngineError
+from agent.errors import EngineError, EngineUnavailableError
 
 _POLL_SECONDS = 0.25
 _PROVEN_SECONDS = 120.0  # a server that has lived for so long is started again as it was
@@ -43,17 +45,28 @@ class _Server:
 
 
 class VllmEngine:
-    """Serves the configured model; `notice` is told in a sentence whatever befalls the server.
+    """Serves the configured model; `notice` is told when its server comes up, dies or is started in another way.
 
     A server that dies, or from which no lane gets a token for `hang_seconds`, is ended with all its processes; the
     streams break, and the next `ready()` starts it again. One that runs out of memory, or twice in a row does not live
-    for two minutes, is started in the smaller ways of `steps` from then on. Times are read from the event loop.
+    for two minutes, is started in the smaller ways of `steps` from then on. Its server wants the `api_key`, if one is
+    given, or the one that its arguments or environment hold. Times are read from the event loop.
     """
 
-    def __init__(self, engine: EngineConfig, settings: VllmConfig, *, log_path: Path, notice: Notice) -> None:
+    def __init__(
+        self,
+        engine: EngineConfig,
+        settings: VllmConfig,
+        *,
+        log_path: Path,
+        notice: Notice,
+        api_key: str | None = None,
+    ) -> None:
         self._engine = engine
+        self._key = vllm_key(api_key, settings.extra_args, {**settings.environment, **os.environ})
         self._steps = steps(settings)
         self._step = 0
+        self._worked = 0  # the last step in which the server was up
         self._settings = settings
         self._log_path = log_path
         self._notice = notice
@@ -63,7 +76,7 @@ class VllmEngine:
         self._streams = 0
         self._last_token = 0.0
         self._short_lives = 0
-        self._mourned: _Server | None = None
+        self._reported: _Server | None = None
         self._down_since: float | None = None
         self._downtime = 0.0
         self._gave_up: tuple[float, EngineError] | None = None
@@ -72,7 +85,8 @@ class VllmEngine:
     async def ready(self) -> None:
         """Return once the server has answered a completion; starts it if it does not run.
 
-        Raises EngineError, quoting the log, when every way to start it has failed.
+        Raises EngineUnavailableError, quoting the log, when every way to start it has failed; another attempt is made
+        half a minute later at the earliest.
         """
         loop = asyncio.get_running_loop()
         async with self._starting:
@@ -82,7 +96,7 @@ class VllmEngine:
                 raise self._gave_up[1]
             if self._server is not None and await self._server.healthy():
                 return
-            await self._bury()
+            await self._end_server()
             try:
                 self._server = await self._start()
             except EngineError as error:
@@ -107,7 +121,7 @@ class VllmEngine:
         """Continue the prompt; closing the generator makes the server stop at its next step."""
         server = self._server
         if server is None:
-            raise EngineError("the vLLM server is not running: await ready() first")
+            raise EngineUnavailableError("the vLLM server is not running: await ready() first")
         loop = asyncio.get_running_loop()
         if self._streams == 0:
             self._last_token = loop.time()
@@ -137,9 +151,9 @@ class VllmEngine:
         """End the server and wait until all its processes are gone. May be called twice."""
         self._closed = True
         async with self._starting:
-            await self._bury()
+            await self._end_server()
 
-    async def _bury(self) -> None:
+    async def _end_server(self) -> None:
         watch, self._watch = self._watch, None
         if watch is not None:
             watch.cancel()
@@ -148,17 +162,17 @@ class VllmEngine:
         if server is None:
             return
         if not self._closed:
-            self._mourn(server, f"is not well: {server.process.complaint()}")
+            self._report(server, f"is not well: {server.process.complaint()}")
         lived = asyncio.get_running_loop().time() - server.started
         self._short_lives = self._short_lives + 1 if lived < _PROVEN_SECONDS else 0
         if not self._closed and (self._short_lives >= _SHORT_LIVES or _short_of_memory(server.process.complaint())):
             self._take_smaller_step()
         await server.end()
 
-    def _mourn(self, server: _Server, fate: str) -> None:
-        """Say once of each server what became of it; from then on it is down."""
-        if self._mourned is not server:
-            self._mourned = server
+    def _report(self, server: _Server, fate: str) -> None:
+        """Tell once of each server how it ended; from then on it is down."""
+        if self._reported is not server:
+            self._reported = server
             self._down_since = asyncio.get_running_loop().time()
             self._notice(f"the vLLM server {fate}")
 
@@ -177,20 +191,24 @@ class VllmEngine:
                 silent = loop.time() - self._last_token
                 if not died.done() and self._streams and silent > self._settings.hang_seconds:
                     try:
-                        self._mourn(server, f"hangs: {self._streams} streams without a token for {silent:.0f} s")
+                        self._report(server, f"hangs: {self._streams} streams without a token for {silent:.0f} s")
                     finally:
                         await server.process.end()
                     return
-            self._mourn(server, f"died: {server.process.complaint()}")
+            self._report(server, f"died: {server.process.complaint()}")
         finally:
             died.cancel()
 
     async def _start(self) -> _Server:
         """Start it in the present way or in the smaller ones that are left."""
+        if self._engine.port:
+            check_port(self._engine.port)
         while True:
             step = self._steps[self._step]
             try:
-                return await self._start_once(step)
+                server = await self._start_once(step)
+                self._worked = self._step
+                return server
             except EngineError as error:
                 if "No module named 'vllm" in str(error):
                     python = self._settings.python or sys.executable
@@ -202,7 +220,8 @@ class VllmEngine:
                 self._notice(f"the vLLM server did not start {step.name}: {error}")
                 was_up = self._down_since is not None
                 if last or not (was_up or _short_of_memory(str(error))):
-                    raise
+                    self._step = self._worked
+                    raise EngineUnavailableError(str(error)) from error
                 self._take_smaller_step()
 
     def _take_smaller_step(self) -> None:
@@ -219,6 +238,7 @@ class VllmEngine:
             server_command(self._engine, step.settings, port),
             log_path=self._log_path,
             defaults={**ENVIRONMENT, **step.settings.environment},
+            secrets={VLLM_VARIABLE: self._key} if self._key else None,
             guarded=True,
         )
         client = HttpEngine(
@@ -226,6 +246,7 @@ class VllmEngine:
             model=SERVED_NAME,
             stall_seconds=_STREAM_SECONDS,
             thinking_budget=bool(step.settings.reasoning_parser),
+            api_key=self._key,
         )
         preread = asyncio.create_task(Preread(Path(self._engine.model), self._say_read).run())
         try:
@@ -250,18 +271,18 @@ class VllmEngine:
 
 
 async def _serving(process: ServerProcess, client: HttpEngine) -> None:
-    """Return once the server has completed a token. Raises EngineError if its process ends."""
+    """Return once the server has completed a token. Raises EngineError if its process ends or refuses to."""
     while True:
         if not process.running:
             raise process.died("at its start")
-        with suppress(EngineError):
+        with suppress(EngineUnavailableError):
             await client.ready()
             break
         await asyncio.sleep(_POLL_SECONDS)
     try:
         await complete_one_token(client)
     except EngineError as error:
-        raise EngineError(f"the vLLM server completes nothing: {process.complaint()}") from error
+        raise EngineError(f"the vLLM server completes nothing ({error}): {process.complaint()}") from error
 
 
 def _short_of_memory(complaint: str) -> bool:
