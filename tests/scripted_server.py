@@ -13,6 +13,7 @@ from typing import Any
 from aiohttp import web
 
 from tests.background_server import background_server
+from tests.vllm_rules import refusal, unauthorized
 
 BREAK = "\0"  # in a reply: the server drops the connection here
 GARBAGE = "\1"  # in a reply: the server sends something that is no event
@@ -21,21 +22,31 @@ SILENCE = "\2"  # in a reply: the server sends nothing more
 
 @dataclass
 class ScriptedServer:
-    """Streams `reply(body)` word by word, `pause` seconds between words."""
+    """Streams `reply(body)` word by word, `pause` seconds between words; refuses what vLLM refuses."""
 
     reply: Callable[[dict[str, Any]], str]
     pause: float = 0.0
     status: int = 200
+    key: str | None = None
+    max_model_len: int | None = None
     url: str = ""
     bodies: list[dict[str, Any]] = field(default_factory=list)
     dropped: threading.Event = field(default_factory=threading.Event)
 
     async def models(self, request: web.Request) -> web.Response:
-        return web.json_response({"data": [{"id": "scripted"}]})
+        if unauthorized(request.headers, self.key):
+            return web.json_response({"error": "Unauthorized"}, status=401)
+        card = {"id": "scripted"} | ({"max_model_len": self.max_model_len} if self.max_model_len else {})
+        return web.json_response({"data": [card]})
 
     async def completions(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
         self.bodies.append(body)
+        if unauthorized(request.headers, self.key):
+            return web.json_response({"error": "Unauthorized"}, status=401)
+        refused = refusal(body, model="scripted", max_model_len=self.max_model_len or 1 << 20)
+        if refused is not None:
+            return web.json_response(refused[1], status=refused[0])
         if self.status != 200:
             return web.Response(status=self.status, text="scripted refusal")
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})

@@ -155,7 +155,7 @@ def _count(value: object) -> int | None:
 
 def _ids(values: object) -> tuple[int, ...]:
     """Token ids, none where one of them is unknown."""
-    if not isinstance(values, list) or not all(type(value) is int and 0 <= value < 1 << 32 for value in values):
+    if not isinstance(values, list) or not all(type(value) is int and value >= 0 for value in values):
         return ()
     return tuple(values)
 
