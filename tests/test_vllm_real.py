@@ -20,6 +20,7 @@ from agent.engine.base import Chunk, Prompt, SamplingParams
 from agent.engine.http import HttpEngine
 from agent.engine.process import free_port
 from agent.engine.vllm_command import ENVIRONMENT, server_command
+from agent.errors import ContextExceededError
 from agent.journal import read_run
 from agent.problem_writer import write_problems
 from agent.problems import starter_problems
@@ -29,6 +30,8 @@ from tests.vllm_installed import PYTHON, QUIET, ROOT, hf_model, metric, needs_vl
 from tools.bench_clients import Draw, through_the_agent, through_vllms_client
 
 pytestmark = needs_vllm
+
+CONTEXT = 1_024
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +45,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 def serving(folder: Path, **keys: Any) -> Iterator[int]:
     """A server that is not the agent's own; its port."""
     port = free_port()
-    engine = EngineConfig(kind="vllm", model=str(hf_model("smollm2-135m")), context_tokens=1_024)
+    engine = EngineConfig(kind="vllm", model=str(hf_model("smollm2-135m")), context_tokens=CONTEXT)
     profile = load_config("vllm-cpu").vllm
     settings = profile.model_copy(update={"python": str(PYTHON), **keys})
     guarded = [sys.executable, "-m", "agent.engine.guardian", *server_command(engine, settings, port)]
@@ -141,6 +144,52 @@ async def test_the_server_itself_ends_a_loop(server: int) -> None:
         chunks = [chunk async for chunk in stream]
     assert [chunk.finish for chunk in chunks if chunk.finish] == ["repetition"]
     assert sum(chunk.tokens for chunk in chunks) < 700
+
+
+async def test_a_shorter_context_than_configured_is_learned_from_the_list_of_models(server: int) -> None:
+    async with client(server) as engine:
+        assert engine.context_tokens == CONTEXT
+
+
+@pytest.mark.parametrize(("words", "tokens"), [(10, 2 * CONTEXT), (2 * CONTEXT, 8), (40 * CONTEXT, 8)])
+async def test_a_request_beyond_the_context_is_told_as_such_with_its_length(
+    server: int, words: int, tokens: int
+) -> None:
+    async with client(server) as engine:
+        with pytest.raises(ContextExceededError) as caught:
+            await read(engine, "la " * words, tokens)
+        assert caught.value.context_tokens == CONTEXT
+
+
+async def test_texts_are_counted_as_the_prompts_are(server: int) -> None:
+    async with client(server) as engine:
+        chunks = await read(engine, PROMPT, 1)
+        assert await engine.count_tokens(PROMPT) == len(chunks[0].prompt_ids) == chunks[-1].prompt_tokens
+
+
+async def test_with_stop_strings_every_token_but_those_of_split_characters_is_still_aligned(server: int) -> None:
+    params = SamplingParams(60, temperature=0.7, seed=3, stop=("<|im_end|>", "<|endoftext|>", "nowhere to be found"))
+    async with client(server) as engine, aclosing(engine.stream("Count: 1, 2, 3, 4,", params)) as stream:
+        chunks = [chunk async for chunk in stream]
+    texts = [chunk for chunk in chunks if chunk.text]
+    assert len(texts) > 10 and all(chunk.aligned for chunk in texts)
+
+
+async def test_a_stop_string_is_the_end_of_the_text(server: int) -> None:
+    params = SamplingParams(60, temperature=0.0, stop=(" 9",))
+    async with client(server) as engine, aclosing(engine.stream("1, 2, 3, 4, 5, 6, 7,", params)) as stream:
+        chunks = [chunk async for chunk in stream]
+    text = "".join(chunk.text for chunk in chunks)
+    assert text.count(" 9") == 1 and text.endswith(" 9")
+    assert [chunk.finish for chunk in chunks if chunk.finish] == ["stop"]
+
+
+async def test_the_end_of_a_turn_is_seen_in_the_text(server: int) -> None:
+    prompt = "<|im_start|>user\nSay yes.<|im_end|>\n<|im_start|>assistant\n"
+    params = SamplingParams(400, temperature=0.0, stop=("<|im_end|>",))
+    async with client(server) as engine, aclosing(engine.stream(prompt, params)) as stream:
+        chunks = [chunk async for chunk in stream]
+    assert "".join(chunk.text for chunk in chunks).endswith("<|im_end|>")
 
 
 async def test_vllms_own_benchmark_client_draws_what_the_agent_has_drawn(server: int, tmp_path: Path) -> None:

@@ -1,34 +1,51 @@
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.engine.wire import chunk
+from agent.engine.base import Chunk
+from agent.engine.wire import ReplyReader
 
 
 def event(**choice: object) -> dict[str, Any]:
     return {"choices": [choice]}
 
 
+def chunk(event: dict[str, Any]) -> Chunk:
+    return ReplyReader(100).read(event)
+
+
+def texts(*events: dict[str, Any]) -> str:
+    reader = ReplyReader(100)
+    return "".join(reader.read(event).text for event in events)
+
+
+def finished(*reasons: object, done: bool = True) -> str | None:
+    """How a reply of some text with these reasons ends, "broken" if it does not."""
+    reader = ReplyReader(100)
+    for reason in reasons:
+        reader.read(event(text="a", finish_reason=reason))
+    try:
+        reader.end(done=done)
+    except ValueError:
+        return "broken"
+    return reader.finish
+
+
 def test_a_piece_with_ids_counts_its_tokens() -> None:
-    read = chunk(
-        event(
-            text="a b",
-            token_ids=[5, 6],
-            prompt_token_ids=[1, 2, 3],
-            logprobs={"tokens": ["a", " b"], "token_logprobs": [-0.1, -2.0]},
-        ),
-        0,
-    )
+    logprobs = {"tokens": ["a", " b"], "token_logprobs": [-0.1, -2.0]}
+    read = chunk(event(text="a b", token_ids=[5, 6], prompt_token_ids=[1, 2, 3], logprobs=logprobs))
     assert (read.tokens, read.token_ids, read.prompt_ids, read.logprobs) == (2, (5, 6), (1, 2, 3), (-0.1, -2.0))
     assert read.aligned
 
 
 BROKEN_CHARACTER = {"tokens": ["\ufffd"], "token_logprobs": [-1.0]}
 WITH_END = {"tokens": ["a", ""], "token_logprobs": [0, 0]}
+ONE = {"tokens": ["a"], "token_logprobs": [0]}
 
 
 @pytest.mark.parametrize(
@@ -37,20 +54,153 @@ WITH_END = {"tokens": ["a", ""], "token_logprobs": [0, 0]}
         {"text": "", "token_ids": [5], "logprobs": BROKEN_CHARACTER},
         {"text": "π", "token_ids": [5], "logprobs": BROKEN_CHARACTER},
         {"text": "a", "token_ids": [5, 2], "finish_reason": "stop", "logprobs": WITH_END},
+        {"text": "a", "token_ids": [5, 2], "logprobs": ONE},
+        {"text": "a", "token_ids": [5, None], "logprobs": {"tokens": ["a", "b"], "token_logprobs": [0, 0]}},
+        {"text": "a", "token_ids": [True], "logprobs": ONE},
+        {"text": "a", "token_ids": ["5"], "logprobs": ONE},
+        {"text": "a", "token_ids": [-5], "logprobs": ONE},
         {"text": "a", "token_ids": [5]},
         {"text": "a"},
     ],
 )  # fmt: skip
 def test_what_its_tokens_do_not_spell_for_certain_is_not_aligned(choice: dict[str, Any]) -> None:
-    assert not chunk({"choices": [choice]}, 0).aligned
+    read = chunk({"choices": [choice]})
+    assert (read.text, read.aligned) == (choice["text"], False)
+
+
+def test_after_a_text_without_ids_later_ids_do_not_join_those_before_it() -> None:
+    reader = ReplyReader(100)
+    whole = event(text="a", token_ids=[5], logprobs=ONE)
+    read = [reader.read(piece) for piece in (whole, event(text="b", token_ids=[None]), whole)]
+    assert [piece.aligned for piece in read] == [True, False, False]
+    assert [piece.token_ids for piece in read] == [(5,), (), ()]
+
+
+@pytest.mark.parametrize("values", [[None], ["x"], [math.nan], [-math.inf], [True], [3.0], [], [-1, -2], None, 5, "ab"])
+def test_log_probabilities_that_are_none_are_unknown_and_the_text_is_kept(values: object) -> None:
+    read = chunk(event(text="a", logprobs={"tokens": ["a"], "token_logprobs": values}))
+    assert (read.text, read.logprobs) == ("a", ())
+
+
+@pytest.mark.parametrize("logprobs", [None, [], "x", 5, {"tokens": None}, {"tokens": [None]}, {"content": [{}]}])
+def test_log_probabilities_of_another_shape_do_not_matter(logprobs: object) -> None:
+    assert chunk(event(text="a", logprobs=logprobs)).text == "a"
 
 
 def test_the_last_event_corrects_the_count_and_tells_the_cache() -> None:
+    reader = ReplyReader(100)
+    for _ in range(7):
+        reader.read(event(text="a"))
     usage = {"prompt_tokens": 100, "completion_tokens": 9, "prompt_tokens_details": {"cached_tokens": 64}}
-    read = chunk({"choices": [], "usage": usage}, 7)
+    read = reader.read({"choices": [], "usage": usage})
     assert (read.tokens, read.prompt_tokens, read.cached_tokens) == (2, 100, 64)
-    bare = chunk({"choices": [], "usage": {"completion_tokens": 7, "prompt_tokens_details": None}}, 7)
+    bare = reader.read({"choices": None, "usage": {"completion_tokens": 9.0, "prompt_tokens_details": None}})
     assert (bare.tokens, bare.prompt_tokens, bare.cached_tokens) == (0, None, None)
+
+
+STRANGE_COUNTS = [None, -1, 2.5, math.nan, math.inf, "9", True, 10**9, 1e300, [9], {}, 0]
+
+
+@pytest.mark.parametrize("count", STRANGE_COUNTS)
+def test_a_count_that_cannot_be_is_unknown(count: object) -> None:
+    reader = ReplyReader(100)
+    reader.read(event(text="a"))
+    usage = {"completion_tokens": count, "prompt_tokens": count, "prompt_tokens_details": {"cached_tokens": count}}
+    read = reader.read({"usage": usage})
+    assert read.tokens == 0
+    assert all(value is None or value >= 0 for value in (read.prompt_tokens, read.cached_tokens))
+
+
+@pytest.mark.parametrize("usage", [None, [], "x", 5, True])
+def test_a_usage_of_another_shape_does_not_matter(usage: object) -> None:
+    assert chunk({"choices": [{"text": "a"}], "usage": usage}).tokens == 1
+
+
+def test_tokens_are_counted_once_where_each_event_has_the_sum() -> None:
+    reader = ReplyReader(100)
+    counts = [reader.read({"choices": [{"text": "a b"}], "usage": {"completion_tokens": n}}).tokens for n in (2, 4, 5)]
+    assert counts == [2, 2, 1]
+
+
+def test_chunks_of_the_chat_protocol_are_read_and_thinking_that_came_apart_is_closed() -> None:
+    thinking = [{"delta": {"role": "assistant", "content": ""}}, {"delta": {"reasoning_content": "Let"}}]
+    thinking += [{"delta": {"reasoning": " me.", "content": None}}]
+    said = [{"delta": {"content": "It is"}}, {"delta": {"content": " 42"}}, {"delta": {}, "finish_reason": "stop"}]
+    read = texts(*({"choices": [choice]} for choice in thinking + said))
+    assert read == "Let me.\n</think>\n\nIt is 42"
+    assert texts({"choices": [{"message": {"reasoning": "Hm.", "content": "42"}}]}) == "Hm.\n</think>\n\n42"
+    assert texts({"choices": [{"message": {"content": [{"type": "text", "text": "4"}, {"text": "2"}, 5]}}]}) == "42"
+
+
+def test_of_several_choices_the_first_is_read() -> None:
+    assert (
+        texts({"choices": [{"index": 1, "text": "b"}, {"index": 0, "text": "a"}]}, {"choices": [{"index": 1}]}) == "a"
+    )
+
+
+@pytest.mark.parametrize("choices", [None, [], {}, "", 0, [None], [5], [[]]])
+def test_an_event_without_a_choice_adds_nothing(choices: object) -> None:
+    assert chunk({"choices": choices}) == Chunk("", 0)
+
+
+@pytest.mark.parametrize(
+    "choices", [{"text": "a"}, "a", 5, [{"text": 5}], [{"text": {"a": 1}}], [{"delta": {"content": 7}}]]
+)
+def test_a_text_that_cannot_be_read_breaks_the_stream(choices: object) -> None:
+    with pytest.raises(ValueError, match="of type"):
+        chunk({"choices": choices})
+
+
+def test_halves_of_characters_are_joined_and_lone_ones_replaced() -> None:
+    assert texts(event(text="a\ud83d"), event(text="\ude00b")) == "a😀b"
+    assert texts(event(text="a\ud83d"), event(text="b\ude00"), event(text="\ud83d")) == "a\ufffdb\ufffd"
+
+
+@pytest.mark.parametrize(
+    ("reason", "finish"),
+    [
+        ("stop", "stop"),
+        ("STOP", "stop"),
+        ("eos", "stop"),
+        ("eos_token", "stop"),
+        ("stop_sequence", "stop"),
+        ("end_turn", "stop"),
+        ("length", "length"),
+        ("max_tokens", "length"),
+        ("repetition", "repetition"),
+        ({"type": "stop", "matched": 151645}, "stop"),
+        ({"type": "length", "length": 100}, "length"),
+        (None, "stop"),
+        ("null", "stop"),
+        ("", "broken"),
+        ("abort", "broken"),
+        ("error", "broken"),
+        ("cancelled", "broken"),
+        ("a word of tomorrow", "broken"),
+        ({"type": "abort"}, "broken"),
+        ({}, "stop"),
+        (5, "broken"),
+        ([], "broken"),
+        (True, "broken"),
+    ],
+)
+def test_which_reasons_are_an_end(reason: object, finish: str) -> None:
+    assert finished(None, reason) == finish
+
+
+def test_without_a_reason_only_the_mark_of_the_end_is_one() -> None:
+    assert finished(None, None, done=False) == "broken"
+    assert finished("", "", done=False) == finished("", "", done=True) == "broken"
+    assert finished("", "stop", "", done=False) == "stop"
+    assert finished("stop", "abort", done=False) == "stop", "what was told once stays"
+
+
+def test_an_end_without_text_or_reason_is_none() -> None:
+    with pytest.raises(ValueError, match="early"):
+        ReplyReader(100).end(done=True)
+    reader = ReplyReader(100)
+    reader.read(event(text="", finish_reason="stop"))
+    assert reader.end(done=False) is None and reader.finish == "stop"
 
 
 JSON = st.recursive(
@@ -58,7 +208,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=8,
 )
-FIELDS = ("text", "token_ids", "prompt_token_ids", "logprobs", "finish_reason")
+FIELDS = ("index", "text", "delta", "message", "token_ids", "prompt_token_ids", "logprobs", "finish_reason")
 
 
 @given(
@@ -72,8 +222,10 @@ FIELDS = ("text", "token_ids", "prompt_token_ids", "logprobs", "finish_reason")
 )
 def test_any_event_is_a_chunk_or_a_value_error(strange: dict[str, Any]) -> None:
     try:
-        read = chunk(strange, 0)
+        read = chunk(strange)
     except ValueError:
         return
     assert isinstance(read.text, str) and isinstance(read.tokens, int)
-    assert all(isinstance(token, int) for token in (*read.token_ids, *read.prompt_ids))
+    read.text.encode()
+    assert all(type(token) is int for token in (*read.token_ids, *read.prompt_ids))
+    assert all(value <= 0 for value in read.logprobs)
