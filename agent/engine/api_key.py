@@ -43,5 +43,6 @@ def _key_in(arguments: Sequence[str]) -> str | None:
     for place, word in enumerate(arguments):
         flag, equals, value = word.partition("=")
         if flag.replace("_", "-") == "--api-key":
-            return value if equals else next(iter(arguments[place + 1 : place + 2]), None)
+            following = "".join(arguments[place + 1 : place + 2])
+            return value if equals else None if following.startswith("-") else following or None
     return None
