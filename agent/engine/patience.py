@@ -72,7 +72,7 @@ class Listener:
                 return await waiting
         except TimeoutError as error:
             if timer.expired():
-                raise TimeoutError(f"nothing came for {loop.time() - self._heard:.3g} s") from error
+                raise TimeoutError(f"nothing came for {loop.time() - self._heard:.1f} s") from error
             raise
         finally:
             alarm.cancel()

@@ -34,7 +34,7 @@ class ReplyReader:
 
     def __init__(self, max_tokens: int) -> None:
         self.finish: str | None = None  # how it ended, None while it has not
-        self.text = ""
+        self._pieces: list[str] = []
         self._max_tokens = max_tokens
         self._counted = 0
         self._odd_reason: str | None = None  # the last one that is no natural end
@@ -42,11 +42,16 @@ class ReplyReader:
         self._thinking = False
         self._gap = False  # text came without ids, so that later ids would not join those before it
 
+    @property
+    def text(self) -> str:
+        """All text so far."""
+        return "".join(self._pieces)
+
     def read(self, event: Mapping[str, Any]) -> Chunk:
         """What an event adds. Raises ValueError if its text cannot be read."""
         choice = _first_choice(event.get("choices"))
         text = self._whole(self._text(choice))
-        self.text += text
+        self._pieces.append(text)
         finish = self._finish(choice.get("finish_reason"))
         usage = _mapping(event.get("usage"))
         ids = _ids(choice.get("token_ids"))

@@ -1,0 +1,132 @@
+"""The API key: sent to the server it is for, and nowhere else to be found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agent.config import Config, load_config
+from agent.engine.http import HttpEngine, api_url
+from agent.errors import ConfigError, EngineError, EngineUnavailableError, RequestRefusedError
+from agent.setup import open_engine
+from tests.raw_server import Page, RawServer, serving_raw
+from tests.scripted_server import ScriptedServer, serving
+from tests.test_http import read
+
+KEY = "sk-of-the-test"
+LISTING = Page([b'{"data": [{"id": "scripted"}]}'])
+
+
+def opened(config: Config) -> HttpEngine:
+    engine = open_engine(config, lambda name: Path(name), Path("log"), lambda text: None)
+    assert isinstance(engine, HttpEngine)
+    return engine
+
+
+def config(server: ScriptedServer | RawServer, **keys: object) -> Config:
+    engine = {"kind": "http", "url": server.url, "model": "", **keys}
+    return load_config("cpu", {f"engine.{key}": value for key, value in engine.items()})
+
+
+@pytest.mark.parametrize(("variable", "name"), [("OPENAI_API_KEY", ""), ("MY_KEY", "MY_KEY")])
+async def test_a_server_that_wants_a_key_gets_it_from_the_environment(
+    variable: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(ScriptedServer(lambda body: "yes", key=KEY)) as server:
+        monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+        without = opened(config(server))
+        with pytest.raises(RequestRefusedError, match=r"answered 401: Unauthorized; .*--api-key-env"):
+            await without.ready()
+        await without.close()
+        monkeypatch.setenv(variable, KEY)
+        engine = opened(config(server, api_key_env=name))
+        await engine.ready()
+        assert (await read(engine))[0] == "yes"
+        await engine.close()
+
+
+def test_a_variable_that_is_not_set_is_told_when_the_engine_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NOT_THERE", raising=False)
+    with pytest.raises(ConfigError, match="the environment has no NOT_THERE"):
+        opened(load_config("cpu", {"engine.kind": "http", "engine.url": "http://h", "engine.api_key_env": "NOT_THERE"}))
+
+
+@pytest.mark.parametrize("status", [200, 401, 404, 500, 503])
+async def test_a_server_that_quotes_the_key_does_not_get_it_into_a_message(status: int) -> None:
+    page = Page([b'{"error": {"message": "what is ', KEY.encode(), b' supposed to be?"}}'], status)
+    with serving_raw({"/v1/models": page, "/v1/completions": page}) as server:
+        engine = HttpEngine(api_url(server.url), api_key=KEY)
+        for failing in (engine.ready, lambda: read(engine)):
+            with pytest.raises(EngineError, match=r"what is \[key\] supposed to be") as caught:
+                await failing()
+            assert KEY not in str(caught.value)
+        await engine.close()
+
+
+async def test_the_key_goes_to_no_other_server_than_its_own() -> None:
+    with serving_raw({"/v1/models": LISTING}) as other, serving_raw({}) as server:
+        moved = Page([], 307, {"Location": f"{other.url}/v1/models?token=1"})
+        server.pages |= {"/v1/models": moved, "/v1/completions": moved}
+        engine = HttpEngine(api_url(server.url), api_key=KEY)
+        for failing in (engine.ready, lambda: read(engine)):
+            with pytest.raises(
+                RequestRefusedError, match=rf"it has moved to {other.url}/v1/models; give that server's"
+            ):
+                await failing()
+        await engine.close()
+        assert other.asked == []
+        assert server.keys == [f"Bearer {KEY}"] * 2
+
+
+async def test_a_redirect_on_the_same_server_is_followed() -> None:
+    pages = {"/v1/models": Page([], 302, {"Location": "/v1/models/"}), "/v1/models/": LISTING}
+    done = Page([b'data: {"choices": [{"text": "yes", "finish_reason": "stop"}]}\n\n'])
+    pages |= {"/v1/completions": Page([], 308, {"Location": "/api/completions"}), "/api/completions": done}
+    with serving_raw(pages) as server:
+        engine = HttpEngine(api_url(server.url), api_key=KEY)
+        await engine.ready()
+        assert (await read(engine))[0] == "yes"
+        assert server.keys == [f"Bearer {KEY}"] * len(server.keys)
+        server.pages["/v1/models/"] = Page([], 302, {"Location": "/v1/models"})
+        with pytest.raises(RequestRefusedError, match="answered 302"):
+            await engine.ready()
+        await engine.close()
+
+
+async def test_the_environments_proxy_is_asked_for_other_hosts_and_not_for_this_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with serving_raw({"/v1/models": LISTING}) as proxy, serving_raw({"/v1/models": LISTING}) as server:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        for url, proxied, asked in (
+            ("http://engine.invalid", True, True),
+            ("http://engine.invalid", False, False),
+            (server.url, True, False),
+        ):
+            proxy.asked.clear()
+            engine = HttpEngine(api_url(url), proxied=proxied)
+            if asked or url == server.url:
+                await engine.ready()
+            else:
+                with pytest.raises(EngineUnavailableError, match="no engine answers"):
+                    await engine.ready()
+            await engine.close()
+            assert bool(proxy.asked) is asked
+        monkeypatch.setenv("no_proxy", "engine.invalid")
+        engine = HttpEngine("http://engine.invalid/v1", proxied=True)
+        with pytest.raises(EngineUnavailableError, match="no engine answers"):
+            await engine.ready()
+        await engine.close()
+
+
+async def test_a_password_in_a_url_is_not_told() -> None:
+    with serving_raw({}) as server:
+        engine = HttpEngine(api_url(server.url.replace("//", "//user:secret@")), api_key=KEY)
+        with pytest.raises(RequestRefusedError, match="answered 404") as caught:
+            await engine.ready()
+        await engine.close()
+        assert "secret" not in str(caught.value) and server.url in str(caught.value)
+        assert server.keys[0] is not None and server.keys[0].startswith("Basic")
