@@ -22,7 +22,7 @@ SILENCE = "\2"  # in a reply: the server sends nothing more
 
 @dataclass
 class ScriptedServer:
-    """Streams `reply(body)` word by word, `pause` seconds between words; refuses what vLLM refuses."""
+    """Streams `reply(body)` word by word, `pause` seconds between words; takes any model, else refuses as vLLM."""
 
     reply: Callable[[dict[str, Any]], str]
     pause: float = 0.0
@@ -44,7 +44,7 @@ class ScriptedServer:
         self.bodies.append(body)
         if unauthorized(request.headers, self.key):
             return web.json_response({"error": "Unauthorized"}, status=401)
-        refused = refusal(body, model="scripted", max_model_len=self.max_model_len or 1 << 20)
+        refused = refusal(body, model=body.get("model"), max_model_len=self.max_model_len or 1 << 20)
         if refused is not None:
             return web.json_response(refused[1], status=refused[0])
         if self.status != 200:

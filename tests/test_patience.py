@@ -47,17 +47,17 @@ def test_a_stream_that_has_begun_is_given_up_though_others_get_tokens() -> None:
 
 
 def test_where_no_stream_gets_anything_all_are_given_up() -> None:
-    async def play() -> list[float]:
+    async def play() -> tuple[float, ...]:
         patience = Patience(10)
         first = patience.listener()
         await asyncio.sleep(4)
-        return await asyncio.gather(silence(first), silence(patience.listener()))
+        return tuple(await asyncio.gather(silence(first), silence(patience.listener())))
 
-    assert run_virtual(play()) == [10, 14]
+    assert run_virtual(play()) == (10, 14)
 
 
 def test_signs_of_life_count_in_the_queue_and_not_in_the_middle_of_a_reply() -> None:
-    async def play() -> list[float]:
+    async def play() -> tuple[float, ...]:
         patience = Patience(10)
         waiting, silent = patience.listener(), patience.listener()
         await asyncio.sleep(2)
@@ -65,9 +65,9 @@ def test_signs_of_life_count_in_the_queue_and_not_in_the_middle_of_a_reply() -> 
         await asyncio.sleep(4)
         for listener in (waiting, silent):
             listener.sign_of_life()
-        return await asyncio.gather(silence(waiting), silence(silent))
+        return tuple(await asyncio.gather(silence(waiting), silence(silent)))
 
-    assert run_virtual(play()) == [16, 12]
+    assert run_virtual(play()) == (16, 12)
 
 
 def test_what_follows_the_end_of_a_reply_is_not_waited_for_long() -> None:

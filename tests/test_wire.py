@@ -98,7 +98,7 @@ def test_the_last_event_corrects_the_count_and_tells_the_cache() -> None:
     assert (bare.tokens, bare.prompt_tokens, bare.cached_tokens) == (0, None, None)
 
 
-STRANGE_COUNTS = [None, -1, 2.5, math.nan, math.inf, "9", True, 10**9, 1e300, [9], {}, 0]
+STRANGE_COUNTS: list[object] = [None, -1, 2.5, math.nan, math.inf, "9", True, 10**9, 1e300, [9], {}, 0]
 
 
 @pytest.mark.parametrize("count", STRANGE_COUNTS)
@@ -123,7 +123,10 @@ def test_tokens_are_counted_once_where_each_event_has_the_sum() -> None:
 
 
 def test_chunks_of_the_chat_protocol_are_read_and_thinking_that_came_apart_is_closed() -> None:
-    thinking = [{"delta": {"role": "assistant", "content": ""}}, {"delta": {"reasoning_content": "Let"}}]
+    thinking: list[dict[str, Any]] = [
+        {"delta": {"role": "assistant", "content": ""}},
+        {"delta": {"reasoning_content": "Let"}},
+    ]
     thinking += [{"delta": {"reasoning": " me.", "content": None}}]
     said = [{"delta": {"content": "It is"}}, {"delta": {"content": " 42"}}, {"delta": {}, "finish_reason": "stop"}]
     read = texts(*({"choices": [choice]} for choice in thinking + said))

@@ -14,7 +14,7 @@ def pieces_of(text: str) -> list[str]:
     return _TOKEN.findall(text)
 
 
-def refusal(body: Mapping[str, Any], *, model: str, max_model_len: int) -> tuple[int, dict[str, Any]] | None:
+def refusal(body: Mapping[str, Any], *, model: str | None, max_model_len: int) -> tuple[int, dict[str, Any]] | None:
     """Status and body of what vLLM answers to a completion that it does not accept; None where it does."""
     if body.get("model") not in (None, model):
         return _error(404, "NotFoundError", f"The model `{body['model']}` does not exist.")

@@ -8,9 +8,9 @@ import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
 import aiohttp
-from yarl import URL
 
 from agent.engine.refusals import refusal
 from agent.errors import EngineError, EngineUnavailableError, RequestRefusedError
@@ -54,10 +54,7 @@ class Connection:
     @property
     def shown(self) -> str:
         """The base URL for messages, without a password."""
-        try:
-            return str(URL(self._url).with_user(None)) if "@" in self._url else self._url
-        except ValueError:
-            return self._url.rpartition("@")[2]
+        return _without_password(self._url)
 
     @asynccontextmanager
     async def open(
@@ -67,7 +64,7 @@ class Connection:
 
         Raises an EngineError for any other answer, and one of FAULTS where there is none.
         """
-        target = URL(self._url + url if url.startswith("/") else url)
+        target = self._url + url if url.startswith("/") else url
         for _ in range(_REDIRECTS):
             response = await send(self._session().request(method, target, **self._options(target, body)))
             onward = self._redirect(response, target)
@@ -131,26 +128,26 @@ class Connection:
             )
         return self._client
 
-    def _options(self, target: URL, body: dict[str, Any] | None) -> dict[str, Any]:
+    def _options(self, target: str, body: dict[str, Any] | None) -> dict[str, Any]:
         """How a request is sent. The environment is not left to aiohttp, which would take passwords from it too."""
-        headers = {"Authorization": f"Bearer {self._key}"} if self._key and not target.user else {}
+        parts = urlsplit(target)
+        headers = {"Authorization": f"Bearer {self._key}"} if self._key and not parts.username else {}
         proxy = None
-        if self._proxied and target.host not in _LOOPBACK and not urllib.request.proxy_bypass(target.host or ""):
-            proxy = urllib.request.getproxies().get(target.scheme)
+        if self._proxied and parts.hostname not in _LOOPBACK and not urllib.request.proxy_bypass(parts.hostname or ""):
+            proxy = urllib.request.getproxies().get(parts.scheme)
         return {"json": body, "headers": headers, "allow_redirects": False, "proxy": proxy}
 
-    def _redirect(self, response: aiohttp.ClientResponse, asked: URL) -> URL | None:
+    def _redirect(self, response: aiohttp.ClientResponse, asked: str) -> str | None:
         """Where on the same server the answer sends us, None if it does not. Raises if it is to another server."""
         place = response.headers.get("Location")
         if not 300 <= response.status < 400 or not place:
             return None
-        onward = asked.join(URL(place))
-        if onward.origin() != asked.origin():
+        onward = urljoin(asked, place)
+        if _origin(onward) != _origin(asked):
             response.close()
-            shown = onward.with_query(None).with_user(None)
             raise RequestRefusedError(
-                f"the engine at {self.shown} answered {response.status}: it has moved to {shown}; "
-                "give that server's --url if you trust it"
+                f"the engine at {self.shown} answered {response.status}: it has moved to "
+                f"{_without_password(onward.partition('?')[0])}; give that server's --url if you trust it"
             )
         return onward if response.method == "GET" or response.status in _KEPT_METHOD else None
 
@@ -164,6 +161,18 @@ class Connection:
         if response.status in (401, 403) and self._key is None:
             error = RequestRefusedError(f"{error}; name the environment variable with its key by --api-key-env")
         return self.clean(error)
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+
+
+def _without_password(url: str) -> str:
+    """The URL without what stands before the host for its user."""
+    scheme, slashes, rest = url.rpartition("://")
+    host, slash, path = rest.partition("/")
+    return scheme + slashes + host.rpartition("@")[2] + slash + path
 
 
 async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:

@@ -58,15 +58,15 @@ class Listener:
         """What is waited for. Raises TimeoutError at the deadline, which may move on meanwhile."""
         loop = asyncio.get_running_loop()
         timer = asyncio.timeout(None)
+        alarms: list[asyncio.TimerHandle] = []
 
         def look() -> None:
-            nonlocal alarm
             if self.deadline <= loop.time():
                 timer.reschedule(loop.time())
             else:
-                alarm = loop.call_at(self.deadline, look)
+                alarms[:] = [loop.call_at(self.deadline, look)]
 
-        alarm = loop.call_at(self.deadline, look)
+        alarms.append(loop.call_at(self.deadline, look))
         try:
             async with timer:
                 return await waiting
@@ -75,4 +75,4 @@ class Listener:
                 raise TimeoutError(f"nothing came for {loop.time() - self._heard:.1f} s") from error
             raise
         finally:
-            alarm.cancel()
+            alarms[0].cancel()
