@@ -104,6 +104,8 @@ async def test_an_end_without_any_text_is_broken_unless_a_reason_is_given(server
 async def test_a_page_instead_of_a_stream_is_quoted(server: RawServer) -> None:
     _, error = await outcome(server, b"<html><body>Log in first</body></html>")
     assert type(error) is StreamBrokenError and "Log in first" in str(error)
+    _, error = await outcome(server, b'{"detail": "Log in first"}')
+    assert type(error) is StreamBrokenError and "Log in first" in str(error)
 
 
 async def test_errors_in_a_stream_are_typed_by_what_they_say(server: RawServer) -> None:

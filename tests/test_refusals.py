@@ -82,6 +82,8 @@ def test_an_account_without_money_is_not_waited_for() -> None:
         ("", "it gave no reason"),
         ([1], "[1]"),
         ("[" * 10_000, "[" * 300),
+        ("[" * 400 + "]" * 400, "[" * 300),
+        ('{"message": ' * 400 + '"x"' + "}" * 400, '{"message": {'),
         ('{"error":' * 5_000, ""),
         ({"error": {"message": "x" * 1_000}}, "x" * 300),
     ],

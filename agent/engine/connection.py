@@ -42,6 +42,7 @@ class Connection:
 
     def __init__(self, base_url: str, *, api_key: str | None = None, proxied: bool = False) -> None:
         self._url = base_url.rstrip("/")
+        self.shown = _without_password(self._url)  # for messages
         self._key = api_key
         self._proxied = proxied
         self._client: aiohttp.ClientSession | None = None
@@ -50,11 +51,6 @@ class Connection:
     def root(self) -> str:
         """The server's URL without the protocol's version."""
         return self._url.removesuffix("/v1")
-
-    @property
-    def shown(self) -> str:
-        """The base URL for messages, without a password."""
-        return _without_password(self._url)
 
     @asynccontextmanager
     async def open(
@@ -101,6 +97,8 @@ class Connection:
         """What an error says, in a few words."""
         if isinstance(error, aiohttp.InvalidURL):
             return "that is no URL of a server"
+        if isinstance(error, TimeoutError) and not str(error):
+            return "it took too long"
         return self.scrubbed(str(error) or type(error).__name__)[:300]
 
     def scrubbed(self, text: str) -> str:

@@ -83,6 +83,8 @@ def error_event(where: str, event: Mapping[str, Any]) -> EngineError | None:
 
 def said(content: object) -> str:
     """The sentence in a server's JSON that says what is wrong; "" if there is none."""
+    if _too_deep(content):
+        return ""
     sentences = (" ".join(text.split())[:_LONGEST_QUOTE] for text in _sentences(content))
     return next(filter(None, sentences), "")
 
@@ -133,14 +135,12 @@ def _sentences(content: object) -> Iterator[str]:
             yield from _sentences(item)
     if isinstance(content, Mapping):
         for key in ("error", "message", "msg", "detail", "errors", "error_message", "title"):
-            value = content.get(key)
-            if isinstance(value, str | list | Mapping) and not _too_deep(value):
-                yield from _sentences(value)
+            yield from _sentences(content.get(key))
         if isinstance(content.get("error"), Mapping):
             yield ", ".join(f"{key}: {value}" for key, value in content["error"].items() if _is_plain(value))
 
 
-def _too_deep(value: object, levels: int = 6) -> bool:
+def _too_deep(value: object, levels: int = 8) -> bool:
     if not isinstance(value, list | Mapping):
         return False
     inner = value.values() if isinstance(value, Mapping) else value

@@ -77,7 +77,7 @@ class EventParser:
         elif name == "error":  # as llama.cpp's server has it
             yield {"error": _loads(value) or value}
         elif name not in ("", "id", "retry"):
-            self.stray = f"{self.stray} {line.strip()}".strip()[:_STRAY_CHARS]
+            self._keep_stray(line)
 
     def _add(self, value: str) -> Iterator[Event | None]:
         """Take a line of data. One that is an object by itself is an event, whether or not an empty line follows."""
@@ -87,6 +87,8 @@ class EventParser:
                 return
             event = _loads(value)
             if isinstance(event, dict):
+                if "choices" not in event:
+                    self._keep_stray(value)
                 yield self._named(event)
                 return
             if self._name != "error" and _KEEP_ALIVE.fullmatch(value):
@@ -108,8 +110,11 @@ class EventParser:
         elif data and (self._events or self._bare or data.lstrip().startswith("{")):
             raise ValueError(f"unexpected event {data[:80]!r}")
         elif data:
-            self.stray = data[:_STRAY_CHARS]
+            self._keep_stray(data)
         self._name = ""
+
+    def _keep_stray(self, text: str) -> None:
+        self.stray = f"{self.stray} {text.strip()}".strip()[:_STRAY_CHARS]
 
     def _named(self, event: Event) -> Event:
         self._events += 1
