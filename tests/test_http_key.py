@@ -64,6 +64,18 @@ async def test_a_server_that_quotes_the_key_does_not_get_it_into_a_message(statu
         await engine.close()
 
 
+@pytest.mark.parametrize("before", [40, 74, 180, 195, 270, 297])
+async def test_no_half_of_a_key_is_told_where_a_message_is_cut(before: int) -> None:
+    long = "sk-" + "0123456789" * 4
+    for page in (b'{"error": "%s%s"}', b"%s%s", b'data: {"a": "b"}\n\ndata: {%s%s\n\n', b'data: {"error": "%s%s"}\n\n'):
+        with serving_raw({"/v1/completions": Page([page % (b"x" * before, long.encode())])}) as server:
+            engine = HttpEngine(api_url(server.url), api_key=long)
+            with pytest.raises(EngineError) as caught:
+                await read(engine)
+            await engine.close()
+            assert long[:9] not in str(caught.value)
+
+
 async def test_the_key_goes_to_no_other_server_than_its_own() -> None:
     with serving_raw({"/v1/models": LISTING}) as other, serving_raw({}) as server:
         moved = Page([], 307, {"Location": f"{other.url}/v1/models?token=1"})

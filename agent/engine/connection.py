@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -24,6 +25,7 @@ _REFUSAL_BYTES = 1 << 16
 _PAGE_BYTES = 64 << 20
 _REDIRECTS = 3
 _KEPT_METHOD = (307, 308)
+_KNOWN_BY = 8  # characters of a key that show that it is quoted
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 Send = Callable[[Awaitable[aiohttp.ClientResponse]], Awaitable[aiohttp.ClientResponse]]
@@ -102,8 +104,10 @@ class Connection:
         return self.scrubbed(str(error) or type(error).__name__)[:300]
 
     def scrubbed(self, text: str) -> str:
-        """The text without the key, which a server may have quoted."""
-        return text.replace(self._key, "[key]") if self._key else text
+        """The text without the key, which a server may have quoted, and without the start of one that was cut."""
+        if self._key is None:
+            return text
+        return re.sub(re.escape(self._key[:_KNOWN_BY]) + r"[^\s'\"]*", "[key]", text)
 
     def clean(self, error: EngineError, received: str = "") -> EngineError:
         """The error with what was received, and without the key in its message."""
