@@ -92,6 +92,7 @@ class EventParser:
                 yield self._named(event)
                 return
             if self._name != "error" and _KEEP_ALIVE.fullmatch(value):
+                self._keep_stray("" if value.startswith(":") else value)
                 return
         self._pending.append(value)
         self._size += len(value)
