@@ -9,8 +9,8 @@ from typing import Any
 
 Event = dict[str, Any]
 
-_MOST_BYTES = 64 << 20  # of one event
-_STRAY_CHARS = 200  # of what is no event that are kept for an error message
+_MOST_BYTES = 64 << 20  # an event may have
+_STRAY_CHARS = 200  # what is no event is kept so far, for an error message
 # What gateways send so that a connection is not closed, such as ": PROCESSING" or "ping": no part of any JSON object.
 _KEEP_ALIVE = re.compile(r'[^{}\[\]"]{0,200}')
 _LONGEST_INTEGER = 18  # digits; a longer number is a float, as it is in other languages
