@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agent.engine.base import SamplingParams
+from agent.engine.base import Engine, SamplingParams
 from agent.engine.http import HttpEngine, api_url
 from agent.errors import EngineError
 from tests.scripted_server import BREAK, GARBAGE, SILENCE, ScriptedServer, serving
@@ -15,7 +15,7 @@ from tests.scripted_server import BREAK, GARBAGE, SILENCE, ScriptedServer, servi
 PARAMS = SamplingParams(max_tokens=50, temperature=0.7, top_p=0.9, top_k=40, seed=5, stop=("END",))
 
 
-async def read(engine: HttpEngine, prompt: str | list[int] = "go on") -> tuple[str, int, list[str]]:
+async def read(engine: Engine, prompt: str | list[int] = "go on") -> tuple[str, int, list[str]]:
     text, tokens, finishes = "", 0, []
     async with aclosing(engine.stream(prompt, PARAMS)) as chunks:
         async for chunk in chunks:

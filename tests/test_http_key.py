@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent.config import Config, load_config
+from agent.engine.base import Engine
 from agent.engine.http import HttpEngine, api_url
 from agent.errors import ConfigError, EngineError, EngineUnavailableError, RequestRefusedError
 from agent.setup import open_engine
@@ -18,10 +19,8 @@ KEY = "sk-of-the-test"
 LISTING = Page([b'{"data": [{"id": "scripted"}]}'])
 
 
-def opened(config: Config) -> HttpEngine:
-    engine = open_engine(config, lambda name: Path(name), Path("log"), lambda text: None)
-    assert isinstance(engine, HttpEngine)
-    return engine
+def opened(config: Config) -> Engine:
+    return open_engine(config, lambda name: Path(name), Path("log"), lambda text: None)
 
 
 def config(server: ScriptedServer | RawServer, **keys: object) -> Config:
