@@ -101,6 +101,26 @@ async def test_an_end_without_any_text_is_broken_unless_a_reason_is_given(server
     assert await outcome(server, said("", "stop"), DONE) == ("", "stop")
 
 
+async def blank_ends(server: RawServer, times: int, *others: bytes) -> list[str]:
+    """How so many replies with empty reasons end, one engine reading them, `others` before them."""
+    engine = HttpEngine(api_url(server.url))
+    ends = []
+    for body in [*others, *[said("it", "") + DONE] * times, said("", "") + DONE]:
+        server.pages[COMPLETIONS] = Page([body])
+        try:
+            async with aclosing(engine.stream("go on", PARAMS)) as chunks:
+                ends += [chunk.finish async for chunk in chunks if chunk.finish]
+        except StreamBrokenError:
+            ends.append("broken")
+    await engine.close()
+    return ends
+
+
+async def test_empty_reasons_are_a_cut_unless_a_server_never_gives_another(server: RawServer) -> None:
+    assert await blank_ends(server, 9) == ["broken"] * 7 + ["stop"] * 3
+    assert await blank_ends(server, 9, said("it", "stop")) == ["stop"] + ["broken"] * 10
+
+
 async def test_a_page_instead_of_a_stream_is_quoted(server: RawServer) -> None:
     _, error = await outcome(server, b"<html><body>Log in first</body></html>")
     assert type(error) is StreamBrokenError and "Log in first" in str(error)

@@ -30,6 +30,7 @@ from agent.errors import (
 _ANSWER_SECONDS = 30.0  # for what a server tells of itself
 _TOKENIZE_SECONDS = 10.0
 _TOKENIZE_PAUSE = 30.0  # after a failure that may pass
+_BLANK_ENDS = 8  # an empty reason means that a reply was cut, unless a server has given so many and never another one
 _SMALLEST_CONTEXT = 64  # tokens; a smaller number in a refusal is about something else
 # Versions of vLLM from which on a request may have these.
 _REPETITION_DETECTION = (0, 17)
@@ -68,6 +69,8 @@ class HttpEngine:
         self._llama = False  # whether it is llama.cpp's
         self._told_context: int | None = None
         self._learned_context: int | None = None
+        self._gives_reasons = False  # for the ends of its replies
+        self._blank_ends = 0  # replies that were done for an empty reason
         self._counts_from: float | None = 0.0  # the loop's time from which on the server may count; None: it cannot
 
     async def ready(self) -> None:
@@ -130,7 +133,7 @@ class HttpEngine:
                             done = True
                             break
                         yield self._read(event, reply, listener)
-            last = reply.end(done=done)
+            last = reply.end(done=done, blank_is_none=self._blank_is_none(reply, done=done))
         except EngineError as error:
             if reply.finish is None:
                 self._learn(error)
@@ -189,6 +192,13 @@ class HttpEngine:
         chunk = reply.read(event)
         listener.event(last=reply.finish is not None)
         return chunk
+
+    def _blank_is_none(self, reply: ReplyReader, *, done: bool) -> bool:
+        """Whether the server is one that gives empty reasons and no others, as its replies so far show."""
+        if reply.finish is not None:
+            self._gives_reasons = True
+        self._blank_ends += done and reply.blank
+        return not self._gives_reasons and self._blank_ends >= _BLANK_ENDS
 
     def _learn(self, error: EngineError) -> None:
         """Take the context from an error that names it."""

@@ -71,16 +71,23 @@ class ReplyReader:
             cached_tokens=_count(_mapping(usage.get("prompt_tokens_details")).get("cached_tokens")),
         )
 
-    def end(self, *, done: bool) -> Chunk | None:
+    @property
+    def blank(self) -> bool:
+        """Whether all that was told of its end is an empty reason."""
+        return self.finish is None and self._odd_reason == ""
+
+    def end(self, *, done: bool, blank_is_none: bool = False) -> Chunk | None:
         """The body is at its end, `done` if it said so; the chunk that is still owed then, if one is.
 
-        Raises ValueError where that is no natural end of the reply.
+        `blank_is_none` says that an empty reason is this server's way to write none. Raises ValueError where that is
+        no natural end of the reply.
         """
         if self.finish is not None:
             return None
-        if self._odd_reason is not None:
+        lenient = done and blank_is_none and self.blank
+        if self._odd_reason is not None and not lenient:
             raise ValueError(f"it ended early, for the reason {self._odd_reason[:80]!r}")
-        if not done or not self.text:
+        if not done or not (self.text or lenient):
             raise ValueError("it ended early")
         self.finish = "stop"
         return Chunk("", 0, "stop")
