@@ -16,7 +16,7 @@ from agent.engine.base import SamplingParams
 from agent.engine.vllm import VllmEngine
 from agent.engine.vllm_command import server_command, steps
 from agent.errors import EngineError, JournalError
-from agent.sample import _PROGRESS_TOKENS, Lane
+from agent.sample import Lane
 from agent.types import Sample, SampleEnd
 from tests.doubles import PROBLEM, Recorder, ScriptedSandbox, config_with, runtime
 from tests.vllm_doubles import FakeVllm, fake_vllm, plan
@@ -24,6 +24,7 @@ from tests.vllm_doubles import FakeVllm, fake_vllm, plan
 LONG = "So π is né 3.14159 and 中文 too. " * 8 + "Thus \\boxed{42}."
 WITH_CODE = "Let us see.\n```python\nprint(6 * 7)\n```\n```output\n42\n```\nIt is \\boxed{42}."
 PARAMS = SamplingParams(max_tokens=500)
+PROGRESS = 18  # tokens after which a lane counts as having got on
 
 
 async def read(engine: VllmEngine) -> str:
@@ -47,13 +48,13 @@ class Striker(Recorder):
     def __init__(self, fake: FakeVllm, blow: int, times: int) -> None:
         super().__init__()
         self._fake, self._blow, self._left = fake, blow, times
-        self._goal = _PROGRESS_TOKENS + 2
+        self._goal = PROGRESS
 
     def tokens_received(self, problem_id: str, index: int, tokens: int) -> None:
         super().tokens_received(problem_id, index, tokens)
         if self._left and self.tokens >= self._goal:
             os.kill(self._fake.server, self._blow)
-            self._left, self._goal = self._left - 1, self.tokens + _PROGRESS_TOKENS + 2
+            self._left, self._goal = self._left - 1, self.tokens + PROGRESS
 
 
 async def struck(fake: FakeVllm, blow: int, times: int = 1, **keys: object) -> Sample:
