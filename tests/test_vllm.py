@@ -141,12 +141,7 @@ async def test_a_server_that_cannot_start_is_told_once_with_its_reason(tmp_path:
             with pytest.raises(EngineError, match="the model has no layers"):
                 await fake.engine.ready()
         assert len(fake.starts) == 1
-        assert (await run_lane_of_dead(fake)).end is SampleEnd.ENGINE_ERROR
     assert not fake.alive()
-
-
-async def run_lane_of_dead(fake: FakeVllm) -> Sample:
-    return await Lane(PROBLEM, "PROMPT", 0, runtime(fake.engine, config_with())).run()
 
 
 async def test_a_server_that_never_serves_is_given_up(tmp_path: Path) -> None:
