@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import re
-
 from agent.errors import InputError
 from agent.sandbox.base import Limits
 from agent.sandbox.forkserver import ForkServerSandbox
 from agent.types import ToolRun, ToolStatus
+from tools.benchmark_blocks import read_program
 from tools.benchmark_program import call_cell, program_cell, same_output, same_result
 from tools.benchmark_question import Grade, ProgramTest, ProgramTests, Question
 from tools.benchmark_tests import hidden_tests
 
 TEST_SECONDS = 6.0  # of each test, as LiveCodeBench has it
 _LIMITS = Limits(memory_bytes=4 << 30, output_chars=8 << 20, source_bytes=256 << 20, file_bytes=128 << 20)
-_FENCE = re.compile(r"^.*```.*$", re.MULTILINE)
-
-
-def read_program(text: str) -> str | None:
-    """The program that a text ends with: what stands between the last two lines with a fence."""
-    fences = list(_FENCE.finditer(text))
-    if len(fences) < 2:
-        return None
-    return text[fences[-2].end() + 1 : fences[-1].start()] or None
 
 
 class ProgramGrader:
@@ -37,9 +27,10 @@ class ProgramGrader:
 
     async def grade(self, question: Question, text: str) -> Grade:
         """Run the tests until one fails. Raises InputError for tests that cannot be read, SandboxError."""
-        tests, source = question.tests, read_program(text)
+        tests = question.tests
         if tests is None:
             raise InputError(f"question {question.id} has no tests: give a set of programs")
+        source = read_program(text, tests.function)
         if source is None:
             return Grade(None, False, "no program")
         every = (*tests.shown, *hidden_tests(f"question {question.id}", tests))

@@ -21,8 +21,8 @@ from tools.benchmark_progress import grading
 from tools.benchmark_question import Completion, Grade, Question, Verdict
 from tools.benchmark_sets import BenchmarkSet
 from tools.benchmark_tasks import CHOICE, EXPRESSION
+from tools.benchmark_thinking import behind_thinking
 
-THINK_CLOSE = "</think>"
 _AT_ONCE = os.cpu_count() or 1
 _VERDICT = TypeAdapter(Verdict)
 
@@ -135,8 +135,7 @@ async def _grade_all(
             completion = waiting.pop()
             grade = Grade(None, False, completion.note)
             if completion.text is not None:
-                text = completion.text.rpartition(THINK_CLOSE)[2]  # what is behind the thinking, where that is marked
-                grade = await grader.grade(questions[completion.question], text)
+                grade = await grader.grade(questions[completion.question], behind_thinking(completion.text))
             done(Verdict(completion.question, completion.index, grade))
 
     try:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from agent.errors import InputError
 from tools.benchmark_question import Grade, Question
+from tools.benchmark_statement import stated_answers
 
 COMPARE_SECONDS = 10.0
 _START_SECONDS = 60.0
-_BEFORE_BOX = 500  # characters that may say how the boxes behind them belong together
-_TAIL = 4_000  # characters in which an answer without a box is looked for
+_MOST_CHARS = 10_000  # of an answer: whatever is longer is prose
 _ROOT = Path(__file__).parents[1]
 
 
@@ -30,8 +30,11 @@ class MathGrader:
             raise InputError("math500 is graded by math-verify, which is missing: pip install 'aimo-agent[benchmark]'")
 
     async def grade(self, question: Question, text: str) -> Grade:
-        """Compare the answer at the end of the text with the truth."""
-        request = json.dumps({"truth": question.truth, "text": _end(text)}).encode() + b"\n"
+        """Compare the answer that the text states with the truth."""
+        answers = stated_answers(text)
+        if not answers or len(answers[-1]) > _MOST_CHARS:
+            return Grade(None, False, "no answer")
+        request = json.dumps({"truth": question.truth, "answers": answers}).encode() + b"\n"
         async with self._lock:
             process = await self._started()
             try:
@@ -82,9 +85,3 @@ async def _ask(process: asyncio.subprocess.Process, request: bytes) -> bytes:
         await process.stdin.drain()
     return await process.stdout.readline()
 
-
-def _end(text: str) -> str:
-    """What math-verify looks for the answer in: the last box with what precedes it, or the end of the text."""
-    box = text.rfind("\\boxed")
-    start = max(0, len(text) - _TAIL)
-    return text[start:] if box < 0 else text[min(start, max(0, box - _BEFORE_BOX)) :]

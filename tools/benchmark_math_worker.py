@@ -1,6 +1,6 @@
 """The process in which math-verify runs: `python -m tools.benchmark_math_worker SECONDS`.
 
-It reads JSON lines {"truth", "text"} and answers each with {"answer", "right"}. Its parent kills it when a comparison
+It reads JSON lines {"truth", "answers"} and answers each with {"answer", "right"}. Its parent kills it when a comparison
 takes too long; should the parent be gone, an alarm does.
 """
 
@@ -14,12 +14,11 @@ import sys
 
 _MEMORY = 4 << 30
 _GRACE_SECONDS = 5.0
-_MOST_CHARS = 1_000  # of an answer's one spelling
 
 
 def main() -> None:
     """Answer until standard input ends."""
-    from math_verify import parse, verify
+    from tools.benchmark_compare import judged
 
     logging.disable()  # it warns that its own time limits are off
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
@@ -28,10 +27,7 @@ def main() -> None:
     for line in sys.stdin:
         signal.setitimer(signal.ITIMER_REAL, alarm)
         asked = json.loads(line)
-        truth = parse(f"\\boxed{{{asked['truth']}}}", parsing_timeout=None)
-        given = parse(asked["text"], parsing_timeout=None)
-        right = bool(given) and verify(truth, given, timeout_seconds=None)
-        answer = str(given[0])[:_MOST_CHARS] if given else None
+        answer, right = judged(asked["truth"], asked["answers"])
         print(json.dumps({"answer": answer, "right": right}), flush=True)
         signal.setitimer(signal.ITIMER_REAL, 0)
 

@@ -42,11 +42,18 @@ except SystemExit:
 finally:
     sys.stdout.flush()
 """
+# The numbers and arrays of numpy equal those of Python, which their own repr does not show.
 _CALL = """\
 import json
+def plain(value):
+    if type(value).__module__.partition(".")[0] == "numpy" and hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if type(value) in (list, tuple):
+        return type(value)(map(plain, value))
+    return {{plain(key): plain(item) for key, item in value.items()}} if type(value) is dict else value
 owner = scope["Solution"]() if "class Solution" in {source!r} else None
 method = scope[{function!r}] if owner is None else getattr(owner, {function!r})
-result = method(*[json.loads(line) for line in {given!r}.split(chr(10))])
+result = plain(method(*[json.loads(line) for line in {given!r}.split(chr(10))]))
 printed.write(repr(list(result) if isinstance(result, tuple) else result))
 printed.flush()
 """

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from agent.answers import last_boxed
 from agent.prompts import Family, question_turn, system_turn
 from agent.types import Problem
-from tools.benchmark_code import read_program
-
-_LETTER = re.compile(
-    r""" "answer"\s*:\s*"?\s*\(?([A-D])\b   # as QwQ's guide asks for it
-       | \\boxed\{\s*(?:\\text\w*\s*\{\s*)?\(?([A-D])\b   # as models do that were taught to answer mathematics""",
-    re.VERBOSE,
-)
-
+from tools.benchmark_blocks import read_program
+from tools.benchmark_letter import read_letter
 
 @dataclass(frozen=True, slots=True)
 class PlainTask:
@@ -39,16 +32,6 @@ class PlainTask:
     def read(self, text: str) -> str | None:
         """The answer that a text gives."""
         return self.reader(text)
-
-
-def read_letter(text: str) -> str | None:
-    r"""The letter that a text chooses: the last `"answer": "C"`, or the last box with a letter in it.
-
-    >>> read_letter('So the second one: "answer": "B"')
-    'B'
-    """
-    letters = [match[1] or match[2] for match in _LETTER.finditer(text)]
-    return letters[-1] if letters else None
 
 
 EXPRESSION = PlainTask(None, last_boxed)

@@ -1,0 +1,119 @@
+"""Finds the program in a reply: the last fenced block that is one."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import re
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+_FENCE = re.compile(r"^(?P<before>[^`~\n]*)(?P<marks>`{3,}|~{3,})[ \t]*(?P<label>[^`~\n]*)$", re.MULTILINE)
+_PYTHON = re.compile(r"\W*(?:py|py3|python\d*(?:\.\d+)?|pypy\d*|ipython\d*)(?!\w)", re.IGNORECASE)
+_MOST_ENDS = 50  # fences that may stand within a block, in its texts and comments
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """What stands between two fences; `tree` is None where that is no Python."""
+
+    source: str
+    label: str
+    tree: ast.Module | None
+
+
+def read_program(text: str, function: str | None = None) -> str | None:
+    """The program that a reply gives last; where it is called as `function`, the last one that defines that.
+
+    It stands in a block that is labelled as Python, or that has no label and is a program: no session of the
+    interpreter, no list of values, and no lines that only call what an earlier program defines.
+    """
+    blocks = list(_blocks(text.replace("\r\n", "\n").replace("\r", "\n")))
+    programs = [block for block in blocks if _is_program(block)]
+    defining = [block for block in programs if function and block.tree and function in _defined(block.tree)]
+    for index in range(len(programs) - 1, 0, -1):
+        if not _is_example(programs[index], programs[:index]):
+            break
+        del programs[index]
+    unlabelled = [block for block in blocks if not block.label]
+    for chosen in (defining, programs, unlabelled):
+        if chosen:
+            return chosen[-1].source or None
+    return None
+
+
+def _blocks(text: str) -> Iterator[Block]:
+    """The fenced blocks of a text. One that is still open at its end is none."""
+    fences = list(_FENCE.finditer(text))
+    index = 0
+    while index < len(fences):
+        opening = fences[index]
+        label = opening["label"].strip()
+        if opening["before"].strip(" \t>-*+.)0123456789") and not _PYTHON.match(label):
+            index += 1
+            continue
+        ends = [number for number in range(index + 1, len(fences)) if _closes(fences[number], opening)]
+        blocks = {end: _block(text, opening, fences[end]) for end in ends[:1]}
+        if blocks and (not label or _PYTHON.match(label)) and blocks[ends[0]].tree is None:
+            blocks |= {end: _block(text, opening, fences[end]) for end in ends[1:_MOST_ENDS]}
+        end = next((end for end, block in blocks.items() if block.tree is not None), ends[0] if ends else index)
+        if ends:
+            yield blocks[end]
+        index = end + 1
+
+
+def _closes(fence: re.Match[str], opening: re.Match[str]) -> bool:
+    marks, opened = fence["marks"], opening["marks"]
+    return marks[0] == opened[0] and len(marks) >= len(opened) and not fence["label"].strip()
+
+
+def _block(text: str, opening: re.Match[str], closing: re.Match[str]) -> Block:
+    last = closing["before"]
+    source = text[opening.end() + 1 : closing.start()] + (f"{last}\n" if last.strip() else "")
+    source = textwrap.dedent(source)
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        tree = None
+    return Block(source, opening["label"].strip(), tree)
+
+
+def _is_program(block: Block) -> bool:
+    if block.label:
+        return bool(_PYTHON.match(block.label)) and not block.source.lstrip().startswith((">>>", "$ "))
+    return block.tree is not None and any(_acts(statement) for statement in block.tree.body)
+
+
+def _acts(statement: ast.stmt) -> bool:
+    """Whether it is more than a value, as lines of an output are."""
+    if isinstance(statement, ast.Expr):
+        return any(isinstance(node, ast.Call) for node in ast.walk(statement))
+    return not isinstance(statement, ast.AnnAssign) or statement.value is not None
+
+
+def _is_example(block: Block, earlier: Sequence[Block]) -> bool:
+    """Whether it defines nothing to call itself and needs names that an earlier program defines."""
+    if block.tree is None:
+        return False
+    own = _defined(block.tree)
+    needed = {
+        node.id for node in ast.walk(block.tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+    } - own
+    missing = needed - set(dir(builtins))
+    return any(missing & _defined(other.tree) for other in earlier if other.tree is not None)
+
+
+def _defined(tree: ast.Module) -> set[str]:
+    """The names that a program defines, at whatever depth."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            names.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, ast.alias):
+            names.add((node.asname or node.name).partition(".")[0])
+        elif isinstance(node, ast.arg):
+            names.add(node.arg)
+    return names

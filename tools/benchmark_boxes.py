@@ -1,0 +1,72 @@
+r"""Finds the boxes of a reply, in every spelling that models use for `\boxed{...}`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+# Text that was escaped once too often has several backslashes, once too seldom a backspace or a form feed.
+_OPENER = re.compile(
+    r"(?:(?:\\+(?:boxed|fbox|framebox)|\x08oxed|\x0c(?:box|ramebox))(?![A-Za-z])|(?:\\+b(?:o(?:x(?:ed?)?)?)?|\x08oxe?d?)\Z)"
+)
+_OPTIONS = re.compile(r"\s*(?:\[[^\[\]]*\]\s*)*")
+_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
+# What follows a box without braces: a number, or a command with its arguments.
+_BARE = re.compile(
+    r"\$?([+-]?(?:\d+(?:[.,/]\d+)*|\\(?:[dt]?frac|sqrt)\s*(?:\d\s*\d?|(?:\{[^{}]*\}){1,2})|\\(?:pi|infty)\b))"
+)
+_NOTHING = re.compile(
+    r"(?:[\s.?_$~…]|\\[ ,;:!]|\\(?:[lc]?dots|quad|square|text\w*|mathrm|phantom)(?![A-Za-z])|[{}\[\]<>()]"
+    r"|\b(?:your|the|final|answer|here|result|value|placeholder)\b)*",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A box, from `start` to `end` in its text; `content` is None where the text ends before the box does."""
+
+    start: int
+    end: int
+    content: str | None
+
+
+def find_boxes(text: str) -> list[Box]:
+    """The boxes of a text in their order, without those within others and those that hold a placeholder or nothing."""
+    boxes = []
+    position = 0
+    while opener := _OPENER.search(text, position):
+        box = _box_at(text, opener)
+        position = opener.end()
+        if box is not None:
+            if box.content is not None:
+                position = box.end
+            boxes.append(box)
+    return boxes
+
+
+def _box_at(text: str, opener: re.Match[str]) -> Box | None:
+    options = _OPTIONS.match(text, opener.end())
+    start = options.end() if options else opener.end()
+    if start >= len(text):
+        return Box(opener.start(), len(text), None)
+    if text[start] == "{":
+        end = _closing(text, start)
+        content = None if end is None else text[start + 1 : end]
+        box = Box(opener.start(), len(text) if end is None else end + 1, content)
+    else:
+        bare = _BARE.match(text, start)
+        if bare is None:
+            return None
+        box = Box(opener.start(), bare.end(), bare[1])
+    return None if box.content is not None and _NOTHING.fullmatch(box.content) else box
+
+
+def _closing(text: str, opening: int) -> int | None:
+    """Where the brace that is opened there is closed."""
+    depth = 0
+    for match in _BRACE.finditer(text, opening):
+        depth += {"{": 1, "}": -1}.get(match.group(), 0)
+        if not depth:
+            return match.start()
+    return None
