@@ -44,23 +44,34 @@ def read_program(text: str, function: str | None = None) -> str | None:
 
 
 def _blocks(text: str) -> Iterator[Block]:
-    """The fenced blocks of a text. One that is still open at its end is none."""
+    """The fenced blocks of a text. One that is still open at its end, or where the next one starts, is none."""
     fences = list(_FENCE.finditer(text))
     index = 0
     while index < len(fences):
         opening = fences[index]
-        label = opening["label"].strip()
-        if opening["before"].strip(" \t>-*+.)0123456789") and not _PYTHON.match(label):
+        python = _PYTHON.match(opening["label"])
+        ends = [number for number in range(index + 1, len(fences)) if _closes(fences[number], opening)]
+        if not ends or (opening["before"].strip(" \t>-*+.)0123456789") and not python):
             index += 1
             continue
-        ends = [number for number in range(index + 1, len(fences)) if _closes(fences[number], opening)]
-        blocks = {end: _block(text, opening, fences[end]) for end in ends[:1]}
-        if blocks and (not label or _PYTHON.match(label)) and blocks[ends[0]].tree is None:
-            blocks |= {end: _block(text, opening, fences[end]) for end in ends[1:_MOST_ENDS]}
-        end = next((end for end, block in blocks.items() if block.tree is not None), ends[0] if ends else index)
-        if ends:
-            yield blocks[end]
+        block, end = _first_program(text, fences, index, ends) if python or not opening["label"] else (None, ends[0])
+        if block is None and any(fence["label"].strip() for fence in fences[index + 1 : ends[0]]):
+            index += 1
+            continue
+        yield block or _block(text, opening, fences[end])
         index = end + 1
+
+
+def _first_program(
+    text: str, fences: Sequence[re.Match[str]], index: int, ends: Sequence[int]
+) -> tuple[Block | None, int]:
+    """The block up to the first end at which it is Python, as fences may stand in its texts; else None, the first."""
+    # A fence behind something else on its line rather belongs to a comment.
+    for end in sorted(ends, key=lambda end: bool(fences[end]["before"].strip(" \t>")))[:_MOST_ENDS]:
+        block = _block(text, fences[index], fences[end])
+        if block.tree is not None:
+            return block, end
+    return None, ends[0]
 
 
 def _closes(fence: re.Match[str], opening: re.Match[str]) -> bool:
@@ -70,7 +81,9 @@ def _closes(fence: re.Match[str], opening: re.Match[str]) -> bool:
 
 def _block(text: str, opening: re.Match[str], closing: re.Match[str]) -> Block:
     last = closing["before"]
-    source = text[opening.end() + 1 : closing.start()] + (f"{last}\n" if last.strip() else "")
+    source = text[opening.end() + 1 : closing.start()] + (f"{last}\n" if last.strip(" \t>") else "")
+    if ">" in opening["before"]:
+        source = re.sub(r"^[ \t]*> ?", "", source, flags=re.MULTILINE)
     source = textwrap.dedent(source)
     try:
         tree = ast.parse(source)
