@@ -16,7 +16,8 @@ from agent.cli import overrides
 from agent.config import Config, load_config, override_config
 from agent.errors import InputError
 from agent.journal import CONFIG_FILE, RunRecord, check_free, check_run, read_run
-from agent.problems import BUNDLED, SUFFIXES, load_problems, starter_problems
+from agent.problem_rows import SUFFIXES
+from agent.problems import BUNDLED, load_problems, starter_problems
 from agent.types import Problem
 
 DEFAULT_PROFILE = "cpu"

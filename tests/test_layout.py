@@ -42,6 +42,8 @@ LAYERS = (
     (
         "agent.confidence",
         "agent.observer",
+        "agent.problem_columns",
+        "agent.problem_rows",
         "agent.problems",
         "agent.problem_writer",
         "agent.models",

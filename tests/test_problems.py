@@ -119,7 +119,7 @@ def test_answers_as_parquet_numbers(tmp_path: Path, kind: type[np.number]) -> No
     assert [p.answer for p in load(tmp_path, "a.parquet", parquet(**columns, answer=gap))] == [2**60 + 1, None]
 
 
-@pytest.mark.parametrize("written", ["fifty", "5.5", "1,000", "5_2", "٥٢", "1/2", "inf", "0x10", "--5", "9" * 5000])
+@pytest.mark.parametrize("written", ["fifty", "5.5", "1, 000", "5_2", "٥٢", "1/2", "inf", "0x10", "--5", "9" * 5000])
 def test_texts_that_are_no_integers(tmp_path: Path, written: str) -> None:
     message = refusal(tmp_path, "a.csv", f'id,problem,answer\nb,How?,7\na,Why?,"{written}"\n')
     assert message.startswith(", line 3: the answer '")
@@ -146,8 +146,8 @@ A = "id,problem,answer\n"
 CSV: Cases = [
     ("", " is empty: "),
     (A + "\n\n", " holds no problems: "),
-    ("\ufeff\n", ", line 1: no column 'id' "),
-    ("\nname,problem\na,Why?\n", ", line 2: no column 'id' (found: 'name', 'problem'): "),
+    ("\ufeff\n", ", line 1: no column 'problem' or 'question' "),
+    ("\nname,text\na,Why?\n", ", line 2: no column 'problem' or 'question' (found: 'name', 'text'): "),
     ("id,answer\na,5\n", ", line 1: no column 'problem' or 'question' (found: 'id', 'answer'): "),
     ("id,problem,question\n", ", line 1: both a column 'problem' and a column 'question': "),
     ("id,problem,id\n", ", line 1: more than one column 'id': "),
@@ -182,22 +182,24 @@ JSONL: Cases = [
 ]
 JSON: Cases = [
     ("[]", " holds no problems: "),
-    (J, " is not a JSON list: "),
-    (J + J, ", line 2: malformed JSON (Extra data, column 1): "),
+    ("5", " is not a JSON list: "),
+    (J + J, ", line 2: the id 'a' is that of line 1 already: "),
+    ('{"problems": [1]}', " is one object ('problems'), not a list of problems: "),
+    ('{"id": ["a"], "problem": ["Why?"]}', " is one object ('id', 'problem'), not a list of problems: "),
     (f"[{J}, 5]", ", entry 2: 5 is not an object: "),
 ]
 PARQUET: Cases = [
     ("", " is empty: "),
     ("id,problem\na,Why?\n", " is not a readable parquet file ("),
     (parquet(id=[], problem=[]), " holds no problems: "),
-    (parquet(name=["a"], problem=["?"]), ", schema: no column 'id' (found: 'name', 'problem'): "),
+    (parquet(id=["a"], text=["?"]), ", schema: no column 'problem' or 'question' (found: 'id', 'text'): "),
     (parquet(id=["a", "a"], problem=["?", "?"]), ", row 2: the id 'a' is that of row 1 already: "),
     (parquet(id=["a", None], problem=["?", "?"]), ", row 2: the id is empty: "),
     (parquet(id=["a"], problem=[5]), ", row 1: the problem 5 is not a text: "),
     (parquet(id=["a"], problem=["?"], answer=[[1]]), ", schema: the column 'answer' holds list"),
     (parquet(id=[pd.Timestamp(0)], problem=["?"]), ", schema: the column 'id' holds timestamp"),
 ]
-OTHER: Cases = [(A, " is of an unknown kind: give a file that ends in one of .csv, .jsonl, .ndjson")]
+OTHER: Cases = [(A, " is of an unknown kind: give a file that ends in one of .csv, .tsv, .jsonl, .ndjson")]
 REFUSALS = {"a.csv": CSV, "a.jsonl": JSONL, "a.json": JSON, "a.parquet": PARQUET, "a": OTHER, "a.gguf": OTHER}
 
 

@@ -1,0 +1,78 @@
+"""Which columns of a problem file hold the ids, the texts and the answers."""
+
+from __future__ import annotations
+
+import re
+import reprlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.errors import InputError
+
+ID_COLUMNS = ("id", "problem_id", "question_id", "unique_id")
+TEXT_COLUMNS = ("problem", "question", "problem_text", "problem_statement", "prompt")
+ANSWER_COLUMNS = ("answer", "expected_answer", "final_answer", "ground_truth", "gold", "target")
+
+# Names that promise an answer, but may hold anything: a proof, a letter, what another model replied.
+_PROMISING = re.compile(r"(?:\w+_)?(?:answers?|solutions?|gold|target|labels?|truth|expected|correct)")
+_REMEDY = "have the columns id, problem (or question) and, if known, answer, each once"
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The names of the columns as the file spells them; of those that are not there None.
+
+    `unread` are columns that promise an answer where none is read.
+    """
+
+    id: str | None
+    text: str
+    answer: str | None
+    unread: tuple[str, ...] = ()
+
+    @property
+    def wanted(self) -> Sequence[str]:
+        """All of them."""
+        return [name for name in (self.id, self.text, self.answer, *self.unread) if name is not None]
+
+
+def file_error(path: Path, place: str, fault: str, remedy: str) -> InputError:
+    """What is wrong with a file, where in it, and what to do about it."""
+    return InputError(f"{path}, {place}: {fault}: {remedy}")
+
+
+def find_columns(path: Path, place: str, names: Sequence[str]) -> Columns:
+    """The columns among these, in any case. Raises InputError if the text is missing, or two may be meant."""
+    spelled: dict[str, str] = {}
+    for name in names:
+        key = column_key(name)
+        if key in spelled and key in (*ID_COLUMNS, *TEXT_COLUMNS, *ANSWER_COLUMNS):
+            raise file_error(path, place, f"more than one column {key!r}", _REMEDY)
+        spelled[key] = name
+    text = _one_of(path, place, spelled, TEXT_COLUMNS[:2]) or _one_of(path, place, spelled, TEXT_COLUMNS[2:])
+    if text is None:
+        found = ", ".join(reprlib.repr(name) for name in names[:12])
+        raise file_error(path, place, f"no column 'problem' or 'question' (found: {found})", _REMEDY)
+    id_ = spelled.get("id") or _one_of(path, place, spelled, ID_COLUMNS)
+    answer = _one_of(path, place, spelled, ANSWER_COLUMNS)
+    unread = () if answer else tuple(name for key, name in spelled.items() if _PROMISING.fullmatch(key))
+    return Columns(id_, text, answer, unread)
+
+
+def has_text_column(names: Iterable[str]) -> bool:
+    """Whether one of these is a column of texts."""
+    return any(column_key(name) in TEXT_COLUMNS for name in names)
+
+
+def column_key(name: str) -> str:
+    """The name of a column without its case, and with one spelling for what sets its words apart."""
+    return re.sub(r"[\s-]+", "_", name.strip()).casefold()
+
+
+def _one_of(path: Path, place: str, spelled: Mapping[str, str], known: Sequence[str]) -> str | None:
+    found = [name for name in known if name in spelled]
+    if len(found) > 1:
+        fault = f"both a column {found[0]!r} and a column {found[1]!r}"
+        raise file_error(path, place, fault, "keep one of them")
+    return spelled[found[0]] if found else None
