@@ -106,7 +106,7 @@ def _is_empty(value: object) -> bool:
 
 
 def _answer(path: Path, row: Row) -> int | None:
-    r"""`52`, `52.0`, `" 52 "`, `$52$`, `52^\circ`, `\boxed{52}` and the like as 52; None, NaN and an empty text as None."""
+    r"""`52`, `52.0`, `" 52 "`, `$52$`, `52^\circ`, `\boxed{52}` and the like as 52; NaN and an empty text as None."""
     for name in row.columns.unread:
         if not _is_empty(row.values[name]):
             fault = f"the column {name!r} is not read as the answer"

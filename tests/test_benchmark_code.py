@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from agent.errors import InputError
 from agent.types import Problem
 from tests.benchmark_fixtures import KEEP_PROGRAM, PROGRAMS, SUM_PROGRAM
-from tools.benchmark_code import ProgramGrader, read_program
+from tools.benchmark_code import ProgramGrader
 from tools.benchmark_program import same_output, same_result
 from tools.benchmark_question import Grade, ProgramTest, ProgramTests, Question
 from tools.benchmark_tests import program_tests
@@ -122,6 +122,11 @@ async def test_megabytes_go_in_and_come_out_whole(grader: ProgramGrader) -> None
         ("def f(xs, y):\n    return object()", False),
         ("def g(xs, y):\n    return [y, *xs]", False),
         ("def f(xs):\n    return xs", False),
+        ("import numpy as np\ndef f(xs, y):\n    return np.array([y, *xs])", True),
+        ("import numpy as np\ndef f(xs, y):\n    return [np.int64(y), np.float32(1), *np.array(xs[1:])]", True),
+        ("import numpy as np\ndef f(xs, y):\n    return (np.int64(y), *xs)", True),
+        ("import numpy as np\ndef f(xs, y):\n    return np.array([y, 0, 2])", False),
+        ("import numpy as np\ndef f(xs, y):\n    return [np.array([y, *xs])]", False),
     ],
 )
 async def test_functions_are_called_with_json(source: str, right: bool, grader: ProgramGrader) -> None:
@@ -154,19 +159,11 @@ async def test_several_programs_at_once_do_not_meet(grader: ProgramGrader) -> No
     assert [grade.right for grade in grades] == [True, True, True, False]
 
 
-@pytest.mark.parametrize(
-    ("text", "program"),
-    [
-        ("```python\nprint(1)\n```", "print(1)\n"),
-        ("```\nold\n```\nbetter:\n```py\nnew\n```\nDone.", "new\n"),
-        ("no fence", None),
-        ("```python\nnever closed", None),
-        ("```python\n```", None),
-        ("", None),
-    ],
-)
-def test_the_last_fenced_block_is_the_program(text: str, program: str | None) -> None:
-    assert read_program(text) == program
+@in_module
+async def test_of_several_programs_that_which_defines_the_function_is_run(grader: ProgramGrader) -> None:
+    reply = fenced("def f(xs, y):\n    return [y, *xs]") + "For example:\n" + fenced("f = None\nprint([3, 1, 2])")
+    assert not (await grader.grade(CALL, reply)).right  # f is defined anew
+    assert (await grader.grade(CALL, reply.replace("f = None\n", ""))).right
 
 
 @in_module

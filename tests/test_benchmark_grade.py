@@ -13,10 +13,10 @@ from rich.console import Console
 from agent.errors import InputError, JournalError
 from agent.types import Problem
 from tools.benchmark_grade import VerdictFile, judge, open_grader
+from tools.benchmark_letter import read_letter
 from tools.benchmark_math import MathGrader
 from tools.benchmark_question import Completion, Grade, Question, Verdict
 from tools.benchmark_sets import LETTERS, SETS
-from tools.benchmark_tasks import read_letter
 
 QUIET = Console(quiet=True)
 
@@ -39,6 +39,9 @@ def grade(name: str, truth: str, text: str) -> Grade:
         ("aime2024", "7", "the answer is 7", None, False),
         ("aime2024", "7", "\\boxed{7} or rather \\boxed{9}", "9", False),
         ("aime2024", "7", "<think>\\boxed{7}</think> I do not know", None, False),
+        ("aime2024", "7", "\\boxed{7}\n</think>\n\n</think>\n", "7", True),
+        ("aime2024", "7", "<think>\\boxed{7}?</think>\n\nThe answer is **9**.", None, False),
+        ("aime2024", "7", "\\boxed{7}. No: \\boxed{1", None, False),  # cut, so the first one is withdrawn
         ("aimo1-reference", "7", "\\boxed{1007}", "7", True),
         ("aimo2-reference", "100", "\\boxed{-900}", "100", True),
         ("aimo3-reference", "100", "\\boxed{-900}", None, False),
@@ -63,39 +66,33 @@ def test_the_last_letter_in_a_known_form_is_the_choice(before: str, letter: str,
     assert read_letter(f"{before}\n{form.format(letter)}") == letter
 
 
-# Pairs of our own; what math-verify holds of them is asked of it directly.
 PAIRS = [
-    ("\\frac{1}{6}", "It is $\\boxed{1/6}$."),
-    ("\\frac{1}{6}", "\\boxed{0.1666667}"),
-    ("\\frac{1}{6}", "\\boxed{0.17}"),
-    ("(1, 2)", "\\boxed{(1,2)}"),
-    ("(1, 2)", "\\boxed{(2,1)}"),
-    ("2, 5", "\\boxed{5} and \\boxed{2}"),
-    ("x^2 + 2x + 1", "thus \\boxed{(x+1)^2}"),
-    ("\\sqrt{8}", "\\boxed{2\\sqrt2}"),
-    ("[0, 3)", "\\boxed{0 \\le x < 3}"),
-    ("45^\\circ", "\\boxed{45}"),
-    ("\\text{Monday}", "\\boxed{\\text{Monday}}"),
-    ("\\text{Monday}", "\\boxed{\\text{Friday}}"),
-    ("1,000", "\\boxed{1000}"),
-    ("\\begin{pmatrix} 1 \\\\ 2 \\end{pmatrix}", "\\boxed{\\begin{pmatrix} 1 \\\\ 2 \\end{pmatrix}}"),
-    ("12", "The final answer is $12$."),
-    ("12", "nothing"),
-    ("12", ""),
+    ("\\frac{1}{6}", "It is $\\boxed{1/6}$.", True),
+    ("\\frac{1}{5}", "\\boxed{0.2}", True),
+    ("\\frac{1}{6}", "\\boxed{0.1666667}", False),
+    ("(1, 2)", "\\boxed{(1,2)}", True),
+    ("(1, 2)", "\\boxed{(2,1)}", False),
+    ("2, 5", "\\boxed{5} and \\boxed{2}", True),
+    ("x^2 + 2x + 1", "thus \\boxed{(x+1)^2}", True),
+    ("\\sqrt{8}", "\\boxed{2\\sqrt2}", True),
+    ("[0, 3)", "\\boxed{0 \\le x < 3}", True),
+    ("45^\\circ", "\\boxed{45}", True),
+    ("\\text{Monday}", "\\boxed{\\text{Monday}}", True),
+    ("\\text{Monday}", "\\boxed{\\text{Friday}}", False),
+    ("1,000", "\\boxed{1000}", True),
+    ("\\begin{pmatrix} 1 \\\\ 2 \\end{pmatrix}", "\\boxed{\\begin{pmatrix} 1 \\\\ 2 \\end{pmatrix}}", True),
+    ("12", "The final answer is $12$.", True),
+    ("12", "nothing", False),
+    ("12", "", False),
 ]
 
 
-def test_mathematics_is_graded_as_math_verify_does() -> None:
-    from math_verify import parse, verify
-
-    questions = {str(index): question(truth, str(index)) for index, (truth, _) in enumerate(PAIRS)}
-    completions = [Completion(str(index), 0, text) for index, (_, text) in enumerate(PAIRS)]
+def test_mathematics_is_graded_by_what_it_means() -> None:
+    questions = {str(index): question(truth, str(index)) for index, (truth, _, _) in enumerate(PAIRS)}
+    completions = [Completion(str(index), 0, text) for index, (_, text, _) in enumerate(PAIRS)]
     verdicts = judge(SETS["math500"], questions, completions, None, QUIET)
-    for (truth, text), verdict in zip(PAIRS, verdicts, strict=True):
-        assert verdict.grade.right == verify(parse(f"\\boxed{{{truth}}}"), parse(text)), (truth, text)
-    rights = [verdict.grade.right for verdict in verdicts]
-    assert 8 <= sum(rights) <= 14
-    assert verdicts[0].grade.answer == verdicts[0].grade.answer == "1/6"
+    assert [verdict.grade.right for verdict in verdicts] == [right for _, _, right in PAIRS]
+    assert [verdict.grade.answer for verdict in verdicts[:2]] == ["1/6", "1/5"]
     assert [verdict.grade.note for verdict in verdicts[-2:]] == ["no answer", "no answer"]
 
 

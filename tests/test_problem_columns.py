@@ -63,7 +63,9 @@ def test_columns_are_known_by_other_names(tmp_path: Path, id_name: str, text_nam
         assert load(tmp_path, name, content) == [Problem("a1", "Why?", 42)], name
 
 
-@pytest.mark.parametrize("name", ["solution", "Solution", "label", "correct_answer", "reference_solution", "model_answers"])
+@pytest.mark.parametrize(
+    "name", ["solution", "Solution", "label", "correct_answer", "reference_solution", "model_answers"]
+)
 def test_a_column_that_promises_an_answer_is_never_passed_over(tmp_path: Path, name: str) -> None:
     for file, content in every_form({"id": "a1", "problem": "Why?", name: "so 42"}).items():
         assert f"the column {name!r} is not read as the answer: " in fault(tmp_path, file, content)
@@ -93,8 +95,30 @@ def test_an_id_column_is_preferred_to_others_that_may_be_one(tmp_path: Path) -> 
 
 
 DRESSED = {"32,951": 32951, "$42$": 42, "336^\\circ": 336, "\\boxed{42}": 42, "42.0": 42, " 42 ": 42, "$1{,}000$": 1000}
-DRESSED |= {"so \\boxed{42}": 42, "-7": -7, "\u22127": -7, "12\\,345": 12345, "70\u00b0": 70, "\\(42\\)": 42, "1 234 567": 1234567}
-UNREADABLE = ["x^2", "1/2", "3.5", "--5", "+-5", "0x10", "forty-two", "42 or 43", "1, 234", "(1,2)", "٥٢", "so 42", "#### 42"]
+DRESSED |= {
+    "so \\boxed{42}": 42,
+    "-7": -7,
+    "\u22127": -7,
+    "12\\,345": 12345,
+    "70\u00b0": 70,
+    "\\(42\\)": 42,
+    "1 234 567": 1234567,
+}
+UNREADABLE = [
+    "x^2",
+    "1/2",
+    "3.5",
+    "--5",
+    "+-5",
+    "0x10",
+    "forty-two",
+    "42 or 43",
+    "1, 234",
+    "(1,2)",
+    "٥٢",
+    "so 42",
+    "#### 42",
+]
 
 
 @pytest.mark.parametrize("written", DRESSED)
@@ -109,7 +133,10 @@ def test_any_other_answer_is_refused(tmp_path: Path, written: str) -> None:
         assert "is not an integer: " in fault(tmp_path, name, content), name
 
 
-@given(st.integers(-(10**30), 10**30), st.sampled_from(["{}", "${}$", "\\boxed{{{}}}", " {} ", "{}.0", "{}^\\circ", "{:,}"]))
+@given(
+    st.integers(-(10**30), 10**30),
+    st.sampled_from(["{}", "${}$", "\\boxed{{{}}}", " {} ", "{}.0", "{}^\\circ", "{:,}"]),
+)
 @settings(deadline=None)
 def test_every_integer_is_read_in_every_dress(tmp_path_factory: pytest.TempPathFactory, answer: int, form: str) -> None:
     rows = json.dumps({"id": "a", "problem": "?", "answer": form.format(answer)})
@@ -135,14 +162,16 @@ def test_other_separators_are_seen_in_the_header(tmp_path: Path, separator: str)
 
 
 def test_one_object_that_holds_a_table_is_refused_by_name(tmp_path: Path) -> None:
-    for table in ({"data": []}, {"problem": ["?"], "id": [1]}, {"problem": {"0": "?"}}):
+    tables: list[dict[str, object]] = [{"data": []}, {"problem": ["?"], "id": [1]}, {"problem": {"0": "?"}}]
+    for table in tables:
         assert "is one object (" in fault(tmp_path, "a.json", json.dumps(table, indent=2))
     assert load(tmp_path, "one.json", json.dumps({"id": 7, "problem": "?"}, indent=2)) == [Problem("7", "?")]
 
 
 def test_ids_are_kept_as_they_are_written(tmp_path: Path) -> None:
     odd = [Problem(id_, "?", 1) for id_ in ODD_IDS]
-    table, stored = pd.DataFrame([{"id": p.id, "problem": p.text, "answer": p.answer} for p in odd]), io.BytesIO()
+    table = pd.DataFrame([{"id": p.id, "problem": p.text, "answer": p.answer} for p in odd])
+    stored = io.BytesIO()
     assert load(tmp_path, "a.csv", table.to_csv(index=False)) == odd
     assert load(tmp_path, "a.jsonl", table.to_json(orient="records", lines=True)) == odd
     for ids in (table["id"], table["id"].astype("category")):

@@ -6,12 +6,13 @@ import ast
 import builtins
 import re
 import textwrap
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 _FENCE = re.compile(r"^(?P<before>[^`~\n]*)(?P<marks>`{3,}|~{3,})[ \t]*(?P<label>[^`~\n]*)$", re.MULTILINE)
 _PYTHON = re.compile(r"\W*(?:py|py3|python\d*(?:\.\d+)?|pypy\d*|ipython\d*)(?!\w)", re.IGNORECASE)
-_MOST_ENDS = 50  # fences that may stand within a block, in its texts and comments
+_MOST_ENDS = 20  # fences that may stand within a block, in its texts and comments
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,8 @@ def _block(text: str, opening: re.Match[str], closing: re.Match[str]) -> Block:
         source = re.sub(r"^[ \t]*> ?", "", source, flags=re.MULTILINE)
     source = textwrap.dedent(source)
     try:
-        tree = ast.parse(source)
+        with warnings.catch_warnings(action="ignore"):  # such as those of escapes that are none
+            tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         tree = None
     return Block(source, opening["label"].strip(), tree)

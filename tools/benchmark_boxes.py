@@ -3,11 +3,13 @@ r"""Finds the boxes of a reply, in every spelling that models use for `\boxed{..
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 # Text that was escaped once too often has several backslashes, once too seldom a backspace or a form feed.
 _OPENER = re.compile(
-    r"(?:(?:\\+(?:boxed|fbox|framebox)|\x08oxed|\x0c(?:box|ramebox))(?![A-Za-z])|(?:\\+b(?:o(?:x(?:ed?)?)?)?|\x08oxe?d?)\Z)"
+    r"(?:(?<!\\)\\+(?:boxed|fbox|framebox)|\x08oxed|\x0c(?:box|ramebox))(?![A-Za-z])"
+    r"|(?:(?<!\\)\\+b(?:o(?:x(?:ed?)?)?)?|\x08oxe?d?)\Z"  # the start of one, cut off
 )
 _OPTIONS = re.compile(r"\s*(?:\[[^\[\]]*\]\s*)*")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
@@ -35,8 +37,9 @@ def find_boxes(text: str) -> list[Box]:
     """The boxes of a text in their order, without those within others and those that hold a placeholder or nothing."""
     boxes = []
     position = 0
+    closings = _closings(text)
     while opener := _OPENER.search(text, position):
-        box = _box_at(text, opener)
+        box = _box_at(text, opener, closings)
         position = opener.end()
         if box is not None:
             if box.content is not None:
@@ -45,13 +48,19 @@ def find_boxes(text: str) -> list[Box]:
     return boxes
 
 
-def _box_at(text: str, opener: re.Match[str]) -> Box | None:
+def ends_in_box(text: str) -> bool:
+    """Whether a text ends before its last box does, which withdraws what it had in boxes before."""
+    boxes = find_boxes(text.rstrip())
+    return bool(boxes) and boxes[-1].content is None
+
+
+def _box_at(text: str, opener: re.Match[str], closings: Mapping[int, int]) -> Box | None:
     options = _OPTIONS.match(text, opener.end())
     start = options.end() if options else opener.end()
     if start >= len(text):
         return Box(opener.start(), len(text), None)
     if text[start] == "{":
-        end = _closing(text, start)
+        end = closings.get(start)
         content = None if end is None else text[start + 1 : end]
         box = Box(opener.start(), len(text) if end is None else end + 1, content)
     else:
@@ -62,11 +71,13 @@ def _box_at(text: str, opener: re.Match[str]) -> Box | None:
     return None if box.content is not None and _NOTHING.fullmatch(box.content) else box
 
 
-def _closing(text: str, opening: int) -> int | None:
-    """Where the brace that is opened there is closed."""
-    depth = 0
-    for match in _BRACE.finditer(text, opening):
-        depth += {"{": 1, "}": -1}.get(match.group(), 0)
-        if not depth:
-            return match.start()
-    return None
+def _closings(text: str) -> dict[int, int]:
+    """Where each brace is closed that is."""
+    closings: dict[int, int] = {}
+    opened: list[int] = []
+    for match in _BRACE.finditer(text):
+        if match.group() == "{":
+            opened.append(match.start())
+        elif match.group() == "}" and opened:
+            closings[opened.pop()] = match.start()
+    return closings

@@ -1,4 +1,4 @@
-"""Compares an answer with the truth by math-verify, and by what it leaves to others: letters, words, bases, exactness."""
+"""Compares an answer with the truth by math-verify, and where that is lax itself: letters, words, bases, exactness."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import sympy  # type: ignore[import-untyped]
-from math_verify import LatexExtractionConfig, parse, verify  # type: ignore[import-untyped]
+from math_verify import LatexExtractionConfig, parse, verify
 
 from tools.benchmark_exact import exact, surely_differ
 from tools.benchmark_notation import rewritten
@@ -19,22 +19,44 @@ _MOST_POWER = 100
 _LONGEST = 10**100  # a number that is written out in it
 
 _OR = r"\\(?:lor|vee|cup)(?![A-Za-z])|\\text\s*\{\s*or\s*\}|\bor\b"
-_JOINT = re.compile(rf"{_OR}|,|;|\\text\s*\{{\s*and\s*\}}|\band\b|\\pm(?![A-Za-z])")
+_LINK = re.compile(rf"\s*,?\s*(?:{_OR}|;|\\text\s*\{{\s*and\s*\}}|\band\b)\s*")
 _RELATION = re.compile(r"[<>]|\\(?:le|ge|ne)(?![A-Za-z])")
+_SIGNS = re.compile(r"\\(?:pm|mp)(?![A-Za-z])")
 _UNION = re.compile(_OR)
 _BUILDER = re.compile(r"\\\{\s*([A-Za-z])\s*(?:\\in\s*\\mathbb\{R\}\s*)?[|:]\s*(.+?)\s*\\\}")
 
-_CHOICE = re.compile(r"[{\s]*\(([A-Z])\)[}\s]*(?P<more>.*)|\s*([A-Z])\s*(?:[.):].*)?", re.DOTALL)
+_CHOICE = re.compile(r"[{\s]*\(([A-Z])\)[}\s]*(?P<more>.*)|\s*([A-Z])\s*(?:[.):].*)?", re.DOTALL | re.IGNORECASE)
+_OPTION = re.compile(r"\b(?:option|choice|answer)\b[\s:]*", re.IGNORECASE)
+_GAP = re.compile(r"(?<!\d)\s+|\s+(?!\d)")  # white space that sets no two numbers apart
 _TEXT = re.compile(r"\\text\s*\{([^{}]*)\}")
 _UNIT = re.compile(
-    r"(?<=[\d})])\s*(?:\\[ ,;:])*\s*\\text\s*\{(?!\s*(?:and|or|if|base|to)\b)[^{}\d]*\}(?:\s*\^\s*(?:\d|\{\d\}))?"
+    r"(?<=[\d})])\s*(?:\\[ ,;:])*\s*\\text\s*\{(?!\s*(?:and|or|if|base|to)\b)[^{}\d]*(?:\^\d)?\}"
+    r"(?:\s*\^\s*(?:\d|\{\d\}))?"
 )
-_LABEL = re.compile(r"^\s*\\text\s*\{[^{}]*\}\s*[:=]?\s*(?=[-+\d\\(\[.])")
+_LABEL = re.compile(
+    r"^\s*(?:\\text\s*\{[^{}]*\}|(?i:(?:the\s+)?(?:final\s+)?answer(?:\s+is)?))\s*[:=]?\s*(?=[-+\d\\(\[.])"
+)
 
-_NUMERALS = "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen".split()
+_NUMERALS = [
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+]
 _BASE_NAME = rf"(\d+|{'|'.join(_NUMERALS)})"
 _BASE = re.compile(
-    rf"(?<![A-Za-z\\_])(?<=[\dA-F])\s*(?:_\s*(?:\\text\s*)?[{{(\s]*(?:\\text\s*\{{)?\s*\(?\s*{_BASE_NAME}\s*\)?[}})\s]*"
+    rf"(?<![A-Za-z\\_])(?<=[\dA-F)])\s*(?:_\s*(?:\\text\s*)?[{{(\s]*(?:\\text\s*\{{)?\s*\(?\s*{_BASE_NAME}\s*\)?[}})\s]*"
     rf"|(?:\\text\s*\{{)?\s*\(?(?:in\s+)?base[-\s]*\}}?\s*{_BASE_NAME}\s*\)?\s*\}}?)",
     re.IGNORECASE,
 )
@@ -45,11 +67,13 @@ def judged(truth: str, answers: Sequence[str]) -> tuple[str | None, bool]:
 
     Answers that are empty have no spelling.
     """
-    joined = len(answers) > 1 and _JOINT.search(rewritten(truth)) and not _JOINT.search(rewritten(answers[-1]))
-    answer = rewritten(", ".join(answers) if joined else answers[-1])
+    wanted = rewritten(truth)
+    count = max(_count(wanted), _count(re.sub(r"^\(([^()]*)\)$", r"\1", wanted)))  # of a tuple, its entries
+    joined = len(answers) >= count > 1 == _count(rewritten(answers[-1]))
+    answer = rewritten(", ".join(answers[-count:]) if joined else answers[-1])
     if not answer:
         return None, False
-    return _spelling(answer), same(rewritten(truth), answer)
+    return _spelling(answer), same(wanted, answer)
 
 
 def same(truth: str, answer: str) -> bool:
@@ -71,10 +95,10 @@ def same(truth: str, answer: str) -> bool:
 
 def _letter(latex: str) -> str | None:
     r"""The letter of a choice, as in `\text{(E)}`; behind one in parentheses may stand what was chosen."""
-    match = _CHOICE.fullmatch(_TEXT.sub(r"\1", latex))
+    match = _CHOICE.fullmatch(_OPTION.sub("", _TEXT.sub(r"\1", latex)))
     if match is None or (not match[1] and r"\text" not in latex):
         return None
-    return match[1] or match[3]
+    return (match[1] or match[3]).upper()
 
 
 def _words(latex: str) -> list[str] | None:
@@ -104,27 +128,65 @@ def _plain(latex: str) -> str:
     latex = _BASE.sub("", latex)
     latex = _UNIT.sub("", latex)
     latex = re.sub(r"\\text\s*\{([^{}A-Za-z]*)\}", r"\1", _LABEL.sub("", latex))
-    return _BUILDER.sub(r"\2", latex).strip()
+    return _both_signs(_BUILDER.sub(r"\2", latex).strip())
+
+
+def _both_signs(latex: str) -> str:
+    r"""With each value that has a `\pm` written as the two that it stands for."""
+    values: list[str] = []
+    for value in _parts(latex) if _SIGNS.search(latex) else [latex]:
+        values += [value.replace(r"\pm", one).replace(r"\mp", other) for one, other in ("+-", "-+")]
+    return ", ".join(dict.fromkeys(values))
+
+
+def _count(latex: str) -> int:
+    """Of how many values a list is."""
+    inner = re.sub(r"^\\\{(.*)\\\}$", r"\1", latex)
+    return len(_parts(_both_signs(_LINK.sub(",", inner))))
+
+
+def _parts(latex: str) -> list[str]:
+    """What the commas set apart that are in no parentheses."""
+    depth, parts = 0, [""]
+    for char in latex:
+        depth += (char in "([{") - (char in ")]}")
+        if char == "," and not depth:
+            parts.append("")
+        else:
+            parts[-1] += char
+    return parts
 
 
 def _equal(truth: str, answer: str) -> bool:
-    if "".join(truth.split()) == "".join(answer.split()):
+    if _GAP.sub("", truth) == _GAP.sub("", answer):
         return True
     wanted, given = _parsed(truth), _parsed(answer)
     if not (wanted and given):
         return False
     if not verify(wanted, given, allow_set_relation_comp=True, timeout_seconds=None):
-        return False
-    try:
-        return not surely_differ(wanted[0], given[0])
-    except Exception:  # sympy raises what it likes where it cannot calculate; then math-verify has the last word
-        return True
+        return isinstance(wanted[0], sympy.Eq) and isinstance(given[0], sympy.Eq) and _multiples(wanted[0], given[0])
+    different = False
+    with contextlib.suppress(
+        Exception
+    ):  # sympy raises what it likes where it cannot calculate; then math-verify decides
+        different = surely_differ(wanted[0], given[0])
+    return not different
+
+
+def _multiples(one: Any, other: Any) -> bool:
+    """Whether an equation is the other one multiplied by a number."""
+    with contextlib.suppress(Exception):
+        factor = sympy.simplify((one.lhs - one.rhs) / (other.lhs - other.rhs))
+        return bool(factor.is_number and factor.is_nonzero and factor.is_finite and one.free_symbols)
+    return False
 
 
 def _parsed(latex: str) -> list[Any]:
     """What math-verify reads, best first; of several inequalities the set of their solutions."""
     if _RELATION.search(latex):
         latex, union = _UNION.sub(",", latex), _UNION.search(latex) is not None
+    if latex.count("{") != latex.count("}"):
+        return []  # math-verify would read a part of it
     parsed: list[Any] = parse(rf"\boxed{{{latex}}}", _CONFIG, parsing_timeout=None)
     if parsed and isinstance(parsed[0], sympy.FiniteSet) and _RELATION.search(latex):
         with contextlib.suppress(Exception):  # sympy raises what it likes where it cannot solve
@@ -147,6 +209,8 @@ def _spelling(latex: str) -> str:
     bases = "".join(f"_{_base(match)}" for match in _BASE.finditer(latex))
     parsed = _parsed(_plain(latex))
     value = parsed[0] if parsed else latex
+    if isinstance(value, sympy.Eq) and value.lhs.is_Symbol:
+        value = value.rhs
     with contextlib.suppress(Exception):  # what sympy cannot calculate stays as it was read
         value = _written_out(value)
     return f"{value}{bases}"[:_MOST_CHARS]

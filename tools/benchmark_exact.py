@@ -16,6 +16,8 @@ def surely_differ(one: Any, other: Any) -> bool:
 
     Decimals count as the fractions that they are: 0.333 is not 1/3.
     """
+    if isinstance(one, sympy.Eq) and isinstance(other, sympy.Eq) and one.lhs != other.lhs:
+        return False  # two forms of an equation
     one, other = _value(one), _value(other)
     if isinstance(one, sympy.MatrixBase) and isinstance(other, sympy.MatrixBase):
         return bool(one.shape != other.shape) or any(map(surely_differ, one, other))

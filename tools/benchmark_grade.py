@@ -15,6 +15,7 @@ from rich.console import Console
 
 from agent.errors import JournalError
 from agent.task import CompetitionTask
+from tools.benchmark_boxes import ends_in_box
 from tools.benchmark_code import ProgramGrader
 from tools.benchmark_math import MathGrader
 from tools.benchmark_progress import grading
@@ -45,7 +46,7 @@ class ReadingGrader:
 
     async def grade(self, question: Question, text: str) -> Grade:
         """Read the answer and compare."""
-        answer = self._read(text)
+        answer = None if ends_in_box(text) else self._read(text)
         if answer is None:
             return Grade(None, False, "no answer")
         return Grade(str(answer), str(answer) == question.truth)

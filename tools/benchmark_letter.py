@@ -5,17 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from tools.benchmark_boxes import find_boxes
+from tools.benchmark_boxes import ends_in_box, find_boxes
 
-_BEFORE = r"""(?:[\s"'“‘*_$`\[({<:]|\\[(\[]|\\(?:text|math|bold)\w*|\b(?i:option|choice|answer|letter|either|is)\b)*"""
+_BEFORE = (
+    r"""(?:[\s"'\u201c\u2018*_$`\[({<:]|\\[(\[]|\\(?:text|math|bold)\w*"""
+    r"""|\b(?i:option|choice|answer|letter|either|is)\b)*"""
+)
 _CLOSED = r"""[\s)*_"'$}\]`>]|\\[)\]]"""  # what closes what was opened before a letter
 # What may follow a letter that is chosen; other letters, digits and signs make it a word, a name or a formula.
-_AFTER = rf"""(?=(?:[*_"”’$}}\]`<>]|'(?!\w)|\\[)\]])|[ \t]*(?:$|[.,;:)!/&\n(]|[-–—]\s|\\(?:[ ,;:!]|quad|text)
-        |(?:because|since|as|or|and|which|for|due|with|is|over|here)\b))"""
-_LETTER = re.compile(rf"{_BEFORE}([A-D]){_AFTER}", re.VERBOSE)
-_SMALL = re.compile(rf"{_BEFORE}(?<=[\"'(])([a-d])(?=[\"')])", re.VERBOSE)
+_AFTER = (
+    r"""(?=(?:_(?![A-Za-z\d{])|[*"\u201d\u2019$}\]`<>]|'(?!\w)|\\[)\]])"""
+    r"""|[ \t]*(?:$|[.,;:)!/&\n(]|[-\u2013\u2014]\s|\\(?:[ ,;:!]|quad|text)"""
+    r"""|(?:because|since|as|or|and|which|for|due|with|is|over|here)\b))"""
+)
+_LETTER = re.compile(rf"{_BEFORE}([A-D]){_AFTER}")
+_SMALL = re.compile(rf"{_BEFORE}(?<=[\"'(])([a-d])(?=[\"')])")
 _ANOTHER = re.compile(
-    rf"""(?:{_CLOSED})*(?:[,/&]|\b(?:or|and)\b|\\text\s*\{{\s*(?:or|and)\s*\}})\s*{_BEFORE}([A-D])(?![A-Za-z\d'])""", re.VERBOSE
+    rf"""(?:{_CLOSED})*(?:[,/&]|\b(?:or|and)\b|\\text\s*\{{\s*(?:or|and)\s*\}})\s*{_BEFORE}([A-D])(?![A-Za-z\d'])""",
+    re.VERBOSE,
 )
 _STATEMENT = re.compile(
     r"""\b(?:(?:final|correct|right|best)\s+)*(?:answer|(?:correct|right|best|final)\s+(?:choice|option|letter))s?\b["']?
@@ -42,10 +49,10 @@ def read_letter(text: str) -> str | None:
     >>> read_letter("A cation. The answer is (C).")
     'C'
     """
-    boxes = find_boxes(text.rstrip())
-    if boxes and boxes[-1].content is None:
+    if ends_in_box(text):
         return None
-    found = [*_phrases(text), *((box.start, _letter(box.content)) for box in boxes if box.content is not None)]
+    boxes = [(box.start, _letter(box.content)) for box in find_boxes(text) if box.content is not None]
+    found = [*_phrases(text), *boxes]
     stated = [(place, letter) for place, letter in found if letter is not None]
     return max(stated)[1] or None if stated else None
 

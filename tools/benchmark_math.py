@@ -84,4 +84,3 @@ async def _ask(process: asyncio.subprocess.Process, request: bytes) -> bytes:
         process.stdin.write(request)
         await process.stdin.drain()
     return await process.stdout.readline()
-

@@ -1,7 +1,7 @@
 """The process in which math-verify runs: `python -m tools.benchmark_math_worker SECONDS`.
 
-It reads JSON lines {"truth", "answers"} and answers each with {"answer", "right"}. Its parent kills it when a comparison
-takes too long; should the parent be gone, an alarm does.
+It reads JSON lines {"truth", "answers"} and answers each with {"answer", "right"}. Its parent kills it when a
+comparison takes too long; should the parent be gone, an alarm does.
 """
 
 from __future__ import annotations

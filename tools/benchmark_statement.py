@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from tools.benchmark_boxes import Box, find_boxes
+from tools.benchmark_boxes import Box, ends_in_box, find_boxes
 
 _ANSWER = re.compile(
     r"""(?: \b(?:final|correct)?\s*answers?\b [^\n.$:=]{0,60}? (?: \b(?:is|are|equals?|be)\b | [:=] )  # the answer is
-          | ^[\#*_\s]* (?:the\s+)?(?:final\s+)? answers? [*_:\s]* $ )  # a heading
+          | ^[\#*_\ \t]* (?:the\s+)?(?:final\s+)? answers? [*_:\s]* $ )  # a heading
         (?: [\s:*_=] | \b(?:therefore|thus|then|hence|simply|just|indeed|now|given\ by)\b ,? )*""",
     re.IGNORECASE | re.VERBOSE | re.MULTILINE,
 )
@@ -17,28 +17,31 @@ _FORMULA = re.compile(r"\$\$(.+?)\$\$|\$((?:\\.|[^$\n])+?)\$|\\\[(.+?)\\\]|\\\((
 _LINK = re.compile(r"\s*(?:,?\s*(?:and|or)\b|[,;])\s*")
 _SENTENCE_END = re.compile(r"[.!?;][*_\"')\]]*(?=\s|$)|\n")
 _BETWEEN_SENTENCES = re.compile(r"[.!?][*_\"')\]$]*\s|\n\s*\n")
-_BETWEEN_VALUES = re.compile(r"(?:[\s$,;&*]|\\[\[\](),;:! ]|\\quad|\b(?:and|or)\b|\\text\s*\{\s*(?:and|or)\s*\}|\w+\s*=)*")
+_BETWEEN_VALUES = re.compile(
+    r"(?:[\s$,;&*]|\\[\[\](),;:! ]|\\quad|\b(?:and|or)\b|\\text\s*\{\s*(?:and|or)\s*\}|\w+\s*=)*"
+)
 _VALUE = re.compile(r"[\[({+-]*\s*(?:\d|\\(?:[dt]?frac|sqrt|pi|infty))")  # how a bare value begins, and no prose does
 _BOLD = re.compile(r"\*\*([^*\n]+)\*\*")
 _REMARK = re.compile(
-    r"(?:(?:in)?correct|right|wrong|clear|unique|below|above|as follows|in |not )|.*\b(?:not|none|neither|cannot)\b", re.I
+    r"(?:(?:in)?correct|right|wrong|clear|unique|below|above|as follows|in |not )|.*\b(?:not|none|neither|cannot)\b",
+    re.I,
 )
 
 
 def stated_answers(text: str) -> list[str]:
     r"""The answer that a reply states last, as LaTeX, behind the others that the same sentence gives beside it.
 
-    It is stated by a box, or by a phrase such as `The answer is 7` or `**Final Answer** 7`; a phrase behind the last box
-    counts only if it gives a formula or a number. Empty where nothing is stated, or where the text ends in a box that
-    is still open, as that withdraws what was stated before.
+    It is stated by a box, or by a phrase such as `The answer is 7` or `**Final Answer** 7`; a phrase behind the last
+    box counts only if it gives a formula or a number. Empty where nothing is stated, or where the text ends in a box
+    that is still open, as that withdraws what was stated before.
 
     >>> stated_answers("So x is \\boxed{5} or \\boxed{7}.")
     ['5', '7']
     """
     text = text.rstrip()
-    boxes = find_boxes(text)
-    if boxes and boxes[-1].content is None:
+    if ends_in_box(text):
         return []
+    boxes = find_boxes(text)
     phrased = _phrased(text, boxes[-1].end if boxes else 0, strict=bool(boxes))
     return phrased or _boxed(text, boxes)
 

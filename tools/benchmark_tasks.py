@@ -11,6 +11,7 @@ from agent.types import Problem
 from tools.benchmark_blocks import read_program
 from tools.benchmark_letter import read_letter
 
+
 @dataclass(frozen=True, slots=True)
 class PlainTask:
     """A task without tools.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 _TAG = re.compile(r"</?think>")
-_CODE = re.compile(r"^ {0,3}(`{3,}|~{3,}).*?^ {0,3}\1[`~]*[ \t]*$|`[^`\n]*`", re.DOTALL | re.MULTILINE)
 _OPEN = "<think>"
+_FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})([^`\n]*)$", re.MULTILINE)
+_INLINE = re.compile(r"`[^`\n]+`")
 
 
 def behind_thinking(text: str) -> str:
@@ -18,16 +20,45 @@ def behind_thinking(text: str) -> str:
     >>> behind_thinking("5? </think> It is 42. </think>")
     ' It is 42. '
     """
-    code = [match.span() for match in _CODE.finditer(text)]
-    kept, start, opened, closed = [], 0, False, False
-    for tag in _TAG.finditer(text):
-        if any(first <= tag.start() < last for first, last in code):
-            continue
+    tags = list(_tags(text))
+    last_word = max((tag.start() for tag in re.finditer(r"\S+", _TAG.sub(_blank, text))), default=-1)
+    kept: list[str] = []
+    start, opened, closed = 0, False, False
+    for tag in tags:
         before = text[start : tag.start()]
+        start = tag.end()
         if tag.group() == _OPEN:
             opened = True
-        elif opened or (not closed and _TAG.sub("", text[tag.end() :]).strip()):
+        elif opened or (not closed and start <= last_word):
             kept, before, opened, closed = [], "", False, True
         kept.append(before)
-        start = tag.end()
     return "".join((*kept, text[start:]))
+
+
+def _blank(match: re.Match[str]) -> str:
+    return " " * len(match.group())
+
+
+def _tags(text: str) -> Iterator[re.Match[str]]:
+    """The tags that are in no code."""
+    code = sorted(_code(text))
+    index = 0
+    for tag in _TAG.finditer(text):
+        while index < len(code) and code[index][1] <= tag.start():
+            index += 1
+        if index == len(code) or tag.start() < code[index][0]:
+            yield tag
+
+
+def _code(text: str) -> Iterator[tuple[int, int]]:
+    """The spans of code, in fences and in the line. Fences that are not closed before the next is opened hold none."""
+    for match in _INLINE.finditer(text):
+        yield match.span()
+    opening: re.Match[str] | None = None
+    for fence in _FENCE.finditer(text):
+        marks, label = fence[1], fence[2].strip()
+        if opening is None or (label and marks[0] == opening[1][0]):
+            opening = fence
+        elif not label and marks.startswith(opening[1]):
+            yield opening.start(), fence.end()
+            opening = None
