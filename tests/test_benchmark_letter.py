@@ -47,6 +47,12 @@ CHOSEN = {
         "<answer>C</answer>",
         "\\boxed{A} is wrong. \\boxed{C}",
         "I pick option C over D.",
+        "Thus (C) is correct.",
+        "So C is the correct answer.",
+        "Choice C is right.",
+        '{"final_answer": "C"}',
+        '{"choice": "C", "reason": "A is wrong"}',
+        "__Answer:__ C",
     ],
     "D": [
         "We get \\boxed{A = \\pi r^2}, which matches the last one.\n\n**Answer: D**",
@@ -81,6 +87,9 @@ NOTHING_CHOSEN = [
     '"answer": ["A", "C"]',
     "\\boxed{C}, or rather \\boxed{D",
     "Dear reader, a hard case: both bounds are consistent with the data.",
+    "Statement A is correct, and so is B.",
+    "Answer: C6H12O6",
+    r"\boxed{C \to D}",
     "A. R. Smith took Vitamin D.",
 ]
 

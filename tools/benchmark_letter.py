@@ -25,14 +25,15 @@ _ANOTHER = re.compile(
     re.VERBOSE,
 )
 _STATEMENT = re.compile(
-    r"""\b(?:(?:final|correct|right|best)\s+)*(?:answer|(?:correct|right|best|final)\s+(?:choice|option|letter))s?\b["']?
+    r"""(?<![A-Za-z])(?:(?:final|correct|right|best)[\s_]+)*(?:answer|choice(?=["'])|(?:correct|right|best|final)\s+(?:choice|option|letter))s?\b["']?
             (?:[^\n.:={}\\]{0,40}?\b(?:is|be)\b | [\s*_]*[:=>] | [\s*_#]*\n)
       | \b(?:choose|select|pick|is|be)\s+(?=[*_(]*(?:option|choice)\b)""",
     re.IGNORECASE | re.VERBOSE,
 )
 _RIGHT = re.compile(
-    r"\b[Oo]ption\s+[*_$(]*([A-D])[)*_$]*(?:\s*,?\s*(?:\w+\s+){0,4}?is\s+(?:the\s+|therefore\s+)*(?:correct|right|best|answer)"
-    r"|[\s.*_]*\Z)"
+    r"\b(?i:option|choice|answer)\s+[*_$(]*([A-D])[)*_$]*"
+    r"(?:\s*,?\s*(?:\w+\s+){0,4}?is\s+(?:the\s+|therefore\s+)*(?:correct|right|best|answer)|[\s.*_]*\Z)"
+    r"|(?:\(([A-D])\)|(?<![\w(\[])([A-D])(?=[*_]*\s+is\s+the\s))[*_]*\s+is\s+(?:the\s+)?(?:correct|right|best)\b"
 )
 _LAST_LINE = re.compile(
     r"(?:\A|\n)[ \t>#]*(?:[*_$(`]*([A-D])[)*_$.`]*|(?:\*\*|__)\(?([A-D])[).:][^\n*_]*(?:\*\*|__)\.?)\s*\Z"
@@ -62,7 +63,7 @@ def _phrases(text: str) -> Iterator[tuple[int, str | None]]:
     for match in _STATEMENT.finditer(text):
         yield match.end(), _letter(text[match.end() : match.end() + 200])
     for match in _RIGHT.finditer(text):
-        yield match.start(1), match[1]
+        yield match.start(), match[1] or match[2] or match[3]
     last = _LAST_LINE.search(text)
     if last:
         yield max(last.start(1), last.start(2)), last[1] or last[2]
