@@ -11,6 +11,7 @@ import pytest
 
 from agent.budget import TimeBank
 from agent.engine.base import SamplingParams
+from agent.engine.persistent import PersistentEngine
 from agent.errors import InputError
 from agent.journal import Journal, create_run
 from agent.prompts import FAMILIES, opening
@@ -45,7 +46,7 @@ def recorded_run(
 
     async def record() -> None:
         bank = TimeBank(config.time_limit_seconds, asyncio.get_running_loop().time)
-        await run_problems(problems, config, ScriptedEngine(reply), sandbox, journal, bank)
+        await run_problems(problems, config, PersistentEngine(ScriptedEngine(reply)), sandbox, journal, bank)
 
     run_virtual(record())
     journal.close()

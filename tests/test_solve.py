@@ -141,7 +141,7 @@ def test_an_engine_that_dies_on_the_way_loses_nothing(problems: Path, tmp_path: 
     dying.reply = die_at_three
     with serving(dying):
         arguments = ["--problems", problems, "--url", dying.url, "--run-dir", run, "--samples", 2]
-        refused(solve(*arguments, cwd=tmp_path), "the engine failed at 1 problem", "--resume")
+        refused(solve(*arguments, cwd=tmp_path), "the engine failed at 1 of 3 problems", "answered 500", "--resume")
     assert set(read_run(run).solved) == {"a", "b"}
     with serving(ScriptedServer(own_number)) as fresh:
         result = solve("--run-dir", run, "--resume", "--url", fresh.url, cwd=tmp_path)

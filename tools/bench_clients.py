@@ -16,7 +16,7 @@ from rich.console import Console
 
 from agent.budget import TimeBank
 from agent.config import Config
-from agent.engine.base import Engine
+from agent.engine.persistent import PersistentEngine
 from agent.errors import EngineError
 from agent.journal import Journal, create_run, read_run
 from agent.observer import Observers
@@ -68,7 +68,7 @@ class Draw:
 
 
 async def through_the_agent(
-    config: Config, engine: Engine, directory: Path, problem: Problem
+    config: Config, engine: PersistentEngine, directory: Path, problem: Problem
 ) -> tuple[Speed, Sequence[Sample]]:
     """The whole agent, journal and live view included, from the first sample's start to the last one's end."""
     create_run(directory, config, [problem])
