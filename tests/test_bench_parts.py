@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 
 from agent.engine.base import SamplingParams
+from agent.engine.persistent import PersistentEngine
 from agent.errors import InputError
 from agent.types import Problem
 from tests.doubles import ScriptedEngine, config_with
@@ -40,7 +41,7 @@ async def test_both_clients_draw_the_same_samples(tmp_path: Path) -> None:
     problem = Problem("p", "Go on?")
     async with fake_vllm(tmp_path, reply="word " * 200) as fake:
         await fake.engine.ready()
-        agent, samples = await through_the_agent(config, fake.engine, tmp_path / "run", problem)
+        agent, samples = await through_the_agent(config, PersistentEngine(fake.engine), tmp_path / "run", problem)
         bare = await through_a_bare_client(Draw(config, problem, samples, f"http://127.0.0.1:{fake.port}/v1"))
     assert agent.tokens == bare.tokens == 3 * 40
     assert agent.per_second > 0 and bare.seconds > 0

@@ -18,6 +18,7 @@ import pytest
 from agent.config import EngineConfig, load_config, override_config
 from agent.engine.base import Chunk, Prompt, SamplingParams
 from agent.engine.http import HttpEngine
+from agent.engine.persistent import PersistentEngine
 from agent.engine.process import free_port
 from agent.engine.vllm_command import ENVIRONMENT, server_command
 from agent.errors import ContextExceededError
@@ -202,7 +203,7 @@ async def test_vllms_own_benchmark_client_draws_what_the_agent_has_drawn(server:
     config = override_config(load_config("vllm-cpu"), keys)
     problem = Problem("p", "Go on?")
     async with client(server) as engine:
-        agent, samples = await through_the_agent(config, engine, tmp_path / "run", problem)
+        agent, samples = await through_the_agent(config, PersistentEngine(engine), tmp_path / "run", problem)
     draw = Draw(config, problem, samples, f"http://127.0.0.1:{server}/v1")
     vllms = await through_vllms_client(draw, str(PYTHON), str(hf_model("smollm2-135m")), tmp_path)
     assert vllms.tokens == agent.tokens > 8
