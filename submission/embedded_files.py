@@ -18,9 +18,13 @@ _LAST = 99
 _ORDER = {
     "The vocabulary and the rules": [
         *("types", "errors", "editions", "config", "problems", "prompts"),
-        *("answers", "fences", "fence_close", "guard", "vote", "stopping", "policy/", "budget"),
+        *("answers", "latex_integer", "latex_tokens", "latex_arithmetic", "thinking", "fences", "fence_close", "guard"),
+        *("task", "vote", "stopping", "policy/", "budget"),
     ],
-    "One sample, one problem, the run": ["observer", "turn", "sample", "solver", "stream_run", "journal"],
+    "One sample, one problem, the run": [
+        *("observer", "runtime", "turn", "trail", "transcript", "fitting", "outages", "telling", "probe"),
+        *("sample", "solver", "stream_run", "journal"),
+    ],
     "The engine": ["engine/"],
     "The sandbox": ["sandbox/"],
     "Models and profiles": ["models/", "profiles/", "data/", "setup", "__init__"],

@@ -84,7 +84,6 @@ async def test_a_lane_goes_on_from_its_tokens_when_the_server_dies_or_hangs(tmp_
         assert 0 < turn.resumed_at[0] < turn.tokens
         words = ("hangs",) if blow == signal.SIGSTOP else ("died", "is not well")
         assert sum(any(word in notice for word in words) for notice in fake.notices) == 1
-        assert fake.engine.downtime > 0
     assert not fake.alive()
 
 

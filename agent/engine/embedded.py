@@ -144,11 +144,6 @@ class EmbeddedEngine:
         told = self._server.client.context_tokens if self._server else None
         return min(self._context_tokens, told or self._context_tokens)
 
-    @property
-    def downtime(self) -> float:
-        """0: a restart takes seconds."""
-        return 0.0
-
     async def close(self) -> None:
         """End the server and wait until it is gone. May be called twice."""
         async with self._starting:

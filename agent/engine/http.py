@@ -145,11 +145,6 @@ class HttpEngine:
         if last is not None:
             yield last
 
-    @property
-    def downtime(self) -> float:
-        """0: how long a server behind a URL was down is not known."""
-        return 0.0
-
     async def healthy(self) -> bool:
         """Whether the server says that it is well; one of vLLM whose engine has died says no."""
         try:

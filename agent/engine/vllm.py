@@ -77,8 +77,7 @@ class VllmEngine:
         self._last_token = 0.0
         self._short_lives = 0
         self._reported: _Server | None = None
-        self._down_since: float | None = None
-        self._downtime = 0.0
+        self._was_up = False
         self._gave_up: tuple[float, EngineError] | None = None
         self._closed = False
 
@@ -102,14 +101,8 @@ class VllmEngine:
             except EngineError as error:
                 self._gave_up = (loop.time(), error)
                 raise
-            self._count_downtime()
+            self._was_up = True
             self._watch = asyncio.create_task(self._watch_over(self._server))
-
-    @property
-    def downtime(self) -> float:
-        """Seconds in which the server was down after it had first been up."""
-        now = asyncio.get_running_loop().time()
-        return self._downtime + (now - self._down_since if self._down_since is not None else 0.0)
 
     async def warm(self, prompt: str) -> None:
         """Nothing to do: vLLM shares prefixes by itself."""
@@ -170,16 +163,10 @@ class VllmEngine:
         await server.end()
 
     def _report(self, server: _Server, fate: str) -> None:
-        """Tell once of each server how it ended; from then on it is down."""
+        """Tell once of each server how it ended."""
         if self._reported is not server:
             self._reported = server
-            self._down_since = asyncio.get_running_loop().time()
             self._notice(f"the vLLM server {fate}")
-
-    def _count_downtime(self) -> None:
-        if self._down_since is not None:
-            self._downtime += asyncio.get_running_loop().time() - self._down_since
-            self._down_since = None
 
     async def _watch_over(self, server: _Server) -> None:
         """End the server when it hangs; say so when it has died."""
@@ -218,8 +205,7 @@ class VllmEngine:
                     ) from error
                 last = self._step == len(self._steps) - 1
                 self._notice(f"the vLLM server did not start {step.name}: {error}")
-                was_up = self._down_since is not None
-                if last or not (was_up or _short_of_memory(str(error))):
+                if last or not (self._was_up or _short_of_memory(str(error))):
                     self._step = self._worked
                     raise EngineUnavailableError(str(error)) from error
                 self._take_smaller_step()
