@@ -152,7 +152,7 @@ class Attempt:
                 raise lane.refusal
 
     def _undecided(self) -> bool:
-        """Whether nobody leads."""
+        """Whether nobody leads, and the problem has not spent its share: beyond that others' samples are worth more."""
         return self._tally().lead == 0
 
     def _verdict(self) -> Verdict:

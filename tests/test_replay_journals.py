@@ -16,7 +16,7 @@ from agent.errors import InputError
 from agent.journal import Journal, create_run
 from agent.prompts import FAMILIES, opening
 from agent.run import run_problems
-from agent.types import Problem, SampleEnd, ToolStatus
+from agent.types import Problem, Sample, SampleEnd, ToolRun, ToolStatus, Turn
 from agent.virtual_time import run_virtual
 from tests.doubles import ScriptedEngine, ScriptedSandbox, config_with
 from tests.recordings import setting
@@ -116,3 +116,14 @@ def test_problems_of_a_run_without_truths_cannot_be_judged(tmp_path: Path) -> No
     create_run(tmp_path / "run", config_with(), [Problem("a", "A?")])
     with pytest.raises(InputError, match="true answer"):
         load_recordings([tmp_path / "run"])
+
+
+def test_recorded_code_is_found_by_what_is_read_from_the_text_now(tmp_path: Path) -> None:
+    """Line ends and margins of a recorded block may be read differently from when it was recorded."""
+    create_run(tmp_path, config_with(sample__family="qwq-preview"), [Problem("p0", "Problem 0?", 0)])
+    run = ToolRun("print(7)\r\n", "7", ToolStatus.OK, 1.0)
+    turn = Turn("So:\n```python\r\nprint(7)\r\n```", 9, 1.0, inserted="\n```output\n7\n```\n", tool_run=run)
+    journal = Journal(tmp_path)
+    journal.sample_ended(Sample("p0", 0, 1, (turn,), 7, SampleEnd.ANSWERED, False, 0.0, 1.0))
+    journal.close()
+    assert set(load_recordings([tmp_path])[0].tool_runs) == {"print(7)\n"}

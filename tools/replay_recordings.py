@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -122,9 +122,9 @@ def _code(answer: object, codes: dict[str, int]) -> int | None:
 
 def _from_run(directory: Path) -> Recording:
     record = read_run(directory)
-    tool_runs = {run.code: run for sample in record.samples for run in sample.tool_runs}
     problems, settings = [], record.config.sample
     begun = opening(FAMILIES[settings.family], tools=settings.tools)
+    tool_runs = {code: run for sample in record.samples for code, run in _tool_runs(sample, begun)}
     for problem in record.problems:
         lanes = tuple(_lane(s, begun) for s in record.samples if s.problem_id == problem.id and s.tokens)
         if problem.answer is not None and lanes:
@@ -141,6 +141,14 @@ def _from_run(directory: Path) -> Recording:
         settings.printed_answers,
         settings.failed_runs,
     )
+
+
+def _tool_runs(sample: Sample, begun: str) -> Iterator[tuple[str, ToolRun]]:
+    """The tool runs of a sample by their code, as it is read from the text now."""
+    for number, turn in enumerate(sample.turns):
+        if turn.tool_run is not None:
+            block = FenceScanner().feed((begun if number == 0 else "") + turn.text)
+            yield turn.tool_run.code if block is None else block.code, turn.tool_run
 
 
 def _lane(sample: Sample, begun: str) -> RecordedLane:
