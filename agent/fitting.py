@@ -33,6 +33,7 @@ class ContextFitter:
         self._seed = seed
         self._limit = math.inf  # learned from refusals
         self._lessons = 0
+        self._lesson: ContextExceededError | None = None  # the last one
         self._full = False
         self._asked_for = 0  # tokens of the last request, the reply included
 
@@ -48,10 +49,15 @@ class ContextFitter:
         return prompt, self._params(room, thinks=thinks)
 
     async def for_answer(self, writer: TurnWriter) -> Request | None:
-        """The request for a forced answer; where the context is full, the middle of the prompt gives way to it."""
+        """The request for a forced answer; where the context is full, the middle of the prompt gives way to it.
+
+        Raises ContextExceededError where the server found too long whatever was asked.
+        """
         tokens = self._runtime.config.sample.answer_tokens - writer.tokens
         room = int(self._context - tokens)
         if tokens < 1 or room < 1 or self._lessons > _MOST_LESSONS:
+            if self._lesson is not None and not self._transcript.tokens:
+                raise self._lesson
             return None
         prompt = await self._transcript.request()
         length = await self._transcript.length()
@@ -77,8 +83,9 @@ class ContextFitter:
 
     def learn(self, error: EngineError) -> bool:
         """Whether the error says that a request was too long; the next one then is shorter."""
-        if not isinstance(error, ContextExceededError):
+        if not isinstance(error, ContextExceededError) or error is self._lesson:
             return False
+        self._lesson = error
         self._lessons += 1
         if error.context_tokens is None:
             self._limit = self._asked_for // 2

@@ -6,6 +6,7 @@ from agent.engine.persistent import PersistentEngine
 from agent.errors import EngineError, EngineUnavailableError, RequestRefusedError
 
 _PROGRESS_TOKENS = 16  # a stream that has brought so many before it broke does not count as another failure in a row
+_MUCH_PROGRESS_TOKENS = 512  # after so many, the next failure is a new one, which is answered at once
 
 
 class OutageCounter:
@@ -16,10 +17,11 @@ class OutageCounter:
         self._retries = retries
         self._broken = 0
         self._waits = 0
+        self._restarts = 0  # in a row, whether they brought a little or nothing
 
     def reset(self) -> None:
         """A stream has come to its end."""
-        self._broken = self._waits = 0
+        self._broken = self._waits = self._restarts = 0
 
     async def overcome(self, error: EngineError, came: int) -> None:
         """Return when the stream can be continued, of which `came` tokens had come. Raises the error if it cannot."""
@@ -27,11 +29,15 @@ class OutageCounter:
             raise error
         if came >= _PROGRESS_TOKENS:
             self._broken = 0
+        if came >= _MUCH_PROGRESS_TOKENS:
+            self._restarts = 0
         if came:
             self._waits = 0
         if not isinstance(error, EngineUnavailableError):
             self._broken += 1
             if self._broken > self._retries:
                 raise error
-        await self._engine.recover(error, self._waits)
+        # One that breaks each time after a few words must not be asked without a pause.
+        await self._engine.recover(error, max(self._waits, self._restarts - 1))
         self._waits += 1
+        self._restarts += 1

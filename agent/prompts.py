@@ -10,6 +10,13 @@ from agent.types import Edition, Problem
 
 END_OF_TURN = "<|im_end|>"
 TURN_ENDS = (END_OF_TURN, "<|im_start|>", "<|endoftext|>")  # nothing that follows one is the model's reply
+# Further ones that are not sent as stop strings, of which some servers take no more than four: the ends of other
+# families' turns, and of a next question that a model invents where the server swallows the template's own tokens.
+TURN_MARKS = (
+    *TURN_ENDS,
+    *("<|eot_id|>", "<|end_of_text|>", "<|fim_pad|>", "<\uff5cend\u2581of\u2581sentence\uff5c>"),
+    *("\nuser\n", "\n\nHuman:"),
+)
 CODE_OPEN = "```python\n"
 OUTPUT_HEAD = "\n```output\n"
 OUTPUT_TAIL = "\n```\n"
@@ -150,13 +157,13 @@ def tool_output(output: str) -> str:
     return f"{OUTPUT_HEAD}{_plain(output.strip(chr(10)))}{OUTPUT_TAIL}"
 
 
-def answer_nudge(family: Family, text: str) -> str:
+def answer_nudge(family: Family, text: str, *, ended: bool = False) -> str:
     """What makes an unfinished sample with this text give its answer: close the thinking, open the box.
 
-    Empty if a box is open already. Budget forcing as in s1 (Muennighoff et al., 2025); the model then needs about 20
-    tokens.
+    Empty if a box is open already, unless the model had `ended` its turn in it. Budget forcing as in s1 (Muennighoff et
+    al., 2025); the model then needs about 20 tokens.
     """
-    if open_box(text) is not None:
+    if open_box(text) is not None and not ended:
         return ""
     close_fence = "\n```" if text.count("```") % 2 else ""
     is_open = family.think_close and thinking_end(text, family.think_close) is None

@@ -19,6 +19,8 @@ from agent.solver import Attempt
 from agent.task import Task
 from agent.types import Problem, Sample, Solution, StopReason
 
+_BROKEN_PAUSE_SECONDS = 1.0  # before another attempt at a problem; it doubles each time
+
 
 async def run_problems(
     problems: Sequence[Problem],
@@ -76,6 +78,8 @@ class _Run:
                 return  # another worker took the last one meanwhile
             rounds = math.ceil(len(self.waiting) / config.problems_in_flight)
             problem = self.waiting.popleft()
+            if self._broken[problem.id]:  # a server that fails now and then may have recovered
+                await asyncio.sleep(min(self._bank.left, _BROKEN_PAUSE_SECONDS * 2.0 ** self._broken[problem.id]))
             allowance = grant(self._bank.left, rounds, config, list(self.solved.values()))
             attempt = Attempt(problem, self._runtime, allowance, self._kept.get(problem.id, ()))
             solution = await attempt.solve()

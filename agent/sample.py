@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import re
 from contextlib import aclosing
 from dataclasses import replace
 
+from agent.answering import AnswerWatch
 from agent.confidence import LogprobMeter
 from agent.drift import DriftCounter
 from agent.engine.base import Chunk
@@ -16,18 +16,17 @@ from agent.fences import CodeBlock
 from agent.fitting import ContextFitter
 from agent.outages import OutageCounter
 from agent.probe import Prober
-from agent.prompts import BOX_OPEN, TURN_ENDS, answer_nudge, first_box, open_box, opening
+from agent.prompts import BOX_OPEN, TURN_MARKS, answer_nudge, first_box, open_box, opening
 from agent.runtime import Runtime
 from agent.sandbox.base import Session
-from agent.task import finished_answer, thinking_answer, vote
+from agent.task import vote
 from agent.telling import TextTeller
-from agent.thinking import TurnEndScanner, thinking_end
+from agent.thinking import TurnEndScanner
 from agent.transcript import Transcript
 from agent.turn import TurnWriter
 from agent.types import Probe, Problem, Sample, SampleEnd, ToolRun, ToolStatus
 
 _THINKING_SLACK = 64  # for a server that closes the thinking by itself
-_INTEGER = re.compile(r"-?\d{1,18}")
 _ENDS = {"length": SampleEnd.TOKEN_LIMIT, "repetition": SampleEnd.REPEATING}
 _LAST_RUN = "\n[no more Python from here on: finish without it]"
 
@@ -53,16 +52,15 @@ class Lane:
         self._transcript = Transcript(prompt, runtime.engine)
         self._fitter = ContextFitter(self._transcript, runtime, self._seed)
         self._outages = OutageCounter(runtime.engine, runtime.config.engine.retries)
-        self._turn_ends = TurnEndScanner(TURN_ENDS)
+        self._turn_ends = TurnEndScanner(TURN_MARKS)
         self._teller = TextTeller(runtime.observer, problem.id, index)
         self._logprobs = LogprobMeter()
         self._drift = DriftCounter()
         self._prober = Prober(runtime.config.sample.probe_tokens, self._probe)
-        self._thinks = bool(runtime.family.think_close)  # its thinking is open
-        self._turn_thinks = self._thinks  # and was when the turn began
         self._session: Session | None = None
         self._failed_runs = 0
-        self._answer: int | None = None  # of a sample that has ended by itself
+        at_close = runtime.config.sample.answer_at_think_close
+        self._watch = AnswerWatch(runtime.task, runtime.family, at_close=at_close)
         self._asking: SampleEnd | None = None  # the end for which it is being asked
         self.refusal: RequestRefusedError | None = None
 
@@ -85,14 +83,14 @@ class Lane:
 
     async def ask(self, end: SampleEnd) -> Sample:
         """Force an answer out of the unfinished sample: close its thinking, open the box, read what is put in."""
-        if self._answer is not None or not self._runtime.config.sample.answer_tokens:
+        if self._watch.answer is not None or not self._runtime.config.sample.answer_tokens:
             return self.cut(end)
         end = self._asking = self._asking or end
         mean, tail = self._logprobs.mean, self._logprobs.tail_mean
         try:
-            nudge, boxed = self._nudge()
+            nudge, boxed = self._nudge(ended=end is SampleEnd.NO_ANSWER)
             self._insert(nudge)
-            self._thinks = False
+            self._watch.force()
             await self._write_turn(tools=False, asking=True)
         except Exception as error:  # noqa: BLE001
             return self._failed(error)
@@ -101,8 +99,8 @@ class Lane:
 
     def cut(self, end: SampleEnd, failure: str = "") -> Sample:
         """The sample as it stands: with its answer if that was known already, else without a vote."""
-        if self._answer is not None:
-            return self._sample(SampleEnd.ANSWERED, self._answer)
+        if self._watch.answer is not None:
+            return self._sample(SampleEnd.ANSWERED, self._watch.answer)
         return replace(self._sample(end, None), failure=failure)
 
     def _failed(self, error: Exception) -> Sample:
@@ -136,8 +134,7 @@ class Lane:
                 return outcome
             rounds += 1
             tool_run = await self._run_code(outcome, last=rounds == limits.max_rounds)
-            self._answer = self._printed(tool_run) if limits.printed_answers else None
-            if self._answer is not None:
+            if limits.printed_answers and self._watch.printed(tool_run):
                 return SampleEnd.ANSWERED
             if limits.failed_runs and self._failed_runs >= limits.failed_runs:
                 return SampleEnd.FAILED_CODE
@@ -149,8 +146,8 @@ class Lane:
         """
         before = "" if self._transcript.turns else opening(self._runtime.family, tools=tools)
         writer = self._transcript.writer = TurnWriter(tools=tools, before=before)
-        self._turn_ends = TurnEndScanner(TURN_ENDS)
-        self._turn_thinks = self._thinks
+        self._turn_ends = TurnEndScanner(TURN_MARKS)
+        self._watch.begin_turn()
         started = self._runtime.clock()
         try:
             while True:
@@ -162,6 +159,8 @@ class Lane:
                 except EngineError as error:
                     if self._fitter.learn(error):
                         continue
+                    if isinstance(error, StreamBrokenError) and self._watch.is_settled(writer):
+                        return SampleEnd.ANSWERED
                     await self._outages.overcome(error, writer.tokens - came)
                     writer.resumed()
         finally:
@@ -170,7 +169,7 @@ class Lane:
 
     async def _read(self, writer: TurnWriter, *, asking: bool) -> CodeBlock | SampleEnd:
         """Read one stream into the writer, continuing what it already holds."""
-        request = await (self._fitter.for_answer(writer) if asking else self._fitter.next(thinks=self._thinks))
+        request = await (self._fitter.for_answer(writer) if asking else self._fitter.next(thinks=self._watch.thinks))
         if request is None:
             return SampleEnd.TOKEN_LIMIT
         length, finish = len(writer.text), ""
@@ -186,7 +185,7 @@ class Lane:
             self._transcript.trail.end(max(0, length - len(writer.text)))
         if finish != "stop" and finish not in _ENDS:
             raise StreamBrokenError(f"the stream ended with {finish or 'no reason'}")
-        return _ENDS.get(finish) or self._finished(writer)
+        return _ENDS.get(finish) or self._watch.ended(writer)
 
     def _take(self, chunk: Chunk, writer: TurnWriter) -> CodeBlock | SampleEnd | None:
         """Take one chunk; returns what ends the turn here, if anything does."""
@@ -198,38 +197,16 @@ class Lane:
         outcome = writer.write(chunk)
         if turn_end is not None and turn_end < writer.length:
             writer.truncate(turn_end)
-            return self._finished(writer)
+            return self._watch.ended(writer)
         if outcome is None:
             self._teller.grow(chunk.text, self._turn_ends.held)
             if self._asking is None:
                 self._prober.tokens_came(self.tokens)
-            outcome = self._watch_thinking(chunk, writer)
+            outcome = self._watch.grown(writer, len(chunk.text))
+        cap = self._runtime.config.sample.max_thinking_tokens
+        if outcome is None and self._watch.thinks and 0 < cap <= self.tokens - _THINKING_SLACK:
+            return SampleEnd.TOKEN_LIMIT
         return outcome
-
-    def _finished(self, writer: TurnWriter) -> SampleEnd:
-        """How a turn ends that the model ended by itself."""
-        if self._asking is not None:
-            return SampleEnd.NO_ANSWER  # of its own
-        close = self._runtime.family.think_close if self._turn_thinks else ""
-        answer = finished_answer(self._runtime.task, writer.text, close)
-        self._answer = answer if isinstance(answer, int) else None
-        return SampleEnd.NO_ANSWER if answer is None else SampleEnd.ANSWERED
-
-    def _watch_thinking(self, chunk: Chunk, writer: TurnWriter) -> SampleEnd | None:
-        """End the sample where its thinking closes on an answer, or is longer than it may be."""
-        if not self._thinks:
-            return None
-        config, close = self._runtime.config.sample, self._runtime.family.think_close
-        if close in writer.tail(len(chunk.text) + len(close)):
-            text = writer.text
-            end = thinking_end(text, close)
-            self._thinks = end is None
-            if end is not None and config.answer_at_think_close:
-                answer = thinking_answer(self._runtime.task, text[:end])
-                self._answer = answer if isinstance(answer, int) else None
-                return None if answer is None else SampleEnd.ANSWERED
-        too_long = 0 < config.max_thinking_tokens <= self.tokens - _THINKING_SLACK
-        return SampleEnd.TOKEN_LIMIT if too_long and self._thinks else None
 
     async def _probe(self, tokens: int) -> Probe | None:
         """Ask the running sample for its present belief, beside its stream; None if the engine fails."""
@@ -259,22 +236,17 @@ class Lane:
         self._insert(await self._fitter.output(tool_run.output + (_LAST_RUN if last else "")), tool_run)
         return tool_run
 
-    def _printed(self, tool_run: ToolRun) -> int | None:
-        """The answer that a tool run printed, if it printed nothing else."""
-        output = tool_run.output.strip()
-        whole = tool_run.status is ToolStatus.OK and _INTEGER.fullmatch(output) is not None
-        return vote(self._runtime.task, f"{BOX_OPEN}{output}}}") if whole else None
-
     def _insert(self, text: str, tool_run: ToolRun | None = None) -> None:
         """Write `text` behind the last turn."""
         self._transcript.insert(text, tool_run)
         self._teller.insert(text)
 
-    def _nudge(self) -> tuple[str, str]:
+    def _nudge(self, *, ended: bool = False) -> tuple[str, str]:
         """What asks for the answer now, and the box that the reply continues."""
         config = self._runtime.config
         written = opening(self._runtime.family, tools=config.sample.tools) + self._transcript.text
-        return answer_nudge(self._runtime.family, written), BOX_OPEN + (open_box(written) or "")
+        boxed = BOX_OPEN if ended else BOX_OPEN + (open_box(written) or "")
+        return answer_nudge(self._runtime.family, written, ended=ended), boxed
 
     def _sample(self, end: SampleEnd, answer: int | None, *, forced: bool = False) -> Sample:
         return Sample(

@@ -8,10 +8,11 @@ from typing import Protocol
 
 from agent.answers import extract_answer
 from agent.prompts import Family, build_prompt, prompt_prefix
-from agent.thinking import has_box, near_its_end, thinking_end
+from agent.thinking import ends_with_box, has_box, is_doubted, near_its_end, thinking_end
 from agent.types import Edition, Problem
 
-_NUMBER = re.compile(r"\d+(?:[, \u2009\u202f]\d{3})*")
+_SEPARATOR = re.compile(r"[, \u2009\u202f]")  # of thousands
+_NUMBER = re.compile(r"-?\d+(?:[, \u2009\u202f]\d{3})*(?:\.\d+|\s*[/^]\s*\{?\d+)*")
 
 
 class Task(Protocol):
@@ -50,8 +51,8 @@ def finished_answer(task: Task, text: str, think_close: str) -> int | str | None
     """The answer of a reply that has ended by itself; `think_close` ends its thinking ("" where it does not think).
 
     What stands behind the thinking counts. Where no box stands there, one that stands near the end of the thinking
-    does, unless the reply names other numbers. None while the thinking is open: a box in it may be a guess that is
-    dropped later.
+    does, unless the reply denies it or names other numbers. None while the thinking is open: a box in it may be a guess
+    that is dropped later.
     """
     if not think_close:
         return task.read(text)
@@ -63,8 +64,15 @@ def finished_answer(task: Task, text: str, think_close: str) -> int | str | None
     if answer is not None or has_box(behind):
         return answer
     thought = thinking_answer(task, text[:end])
-    numbers = [re.sub(r"\D", "", number) for number in _NUMBER.findall(behind)]
-    return thought if not numbers or any(task.read(f"\\boxed{{{number}}}") == thought for number in numbers) else None
+    numbers = _NUMBER.findall(behind)
+    same = all(task.read(f"\\boxed{{{re.sub(_SEPARATOR, '', number)}}}") == thought for number in numbers)
+    return thought if same and not is_doubted(behind) else None
+
+
+def settled_answer(task: Task, text: str, think_close: str) -> int | None:
+    """The answer of a reply whose stream broke, where it lacked nothing but its end: it ends with the box."""
+    answer = finished_answer(task, text, think_close)
+    return answer if isinstance(answer, int) and ends_with_box(text) else None
 
 
 def thinking_answer(task: Task, thinking: str) -> int | str | None:

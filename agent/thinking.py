@@ -12,9 +12,11 @@ NEAR_CLOSE = 200
 _CODE = re.compile(r"(`{3,}|~{3,})[^`\n]*\n(?s:.*?)(?:^[ \t]*\1|\1[ \t]*$)|`[^`\s](?:[^`\n]*[^`\s])?`", re.MULTILINE)
 _CONTENT = re.compile(r"\A\s*(?:\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}|\d+)")  # of a box
 _DOUBT = re.compile(
-    r"[?\d]|\b(?:wait|no|not|but|however|wrong|actually|hmm+|alternatively|maybe|perhaps|check|recheck|verify|let)\b",
+    r"\?|\b(?:wait|no|not|but|however|wrong|incorrect|actually|hmm+|alternatively|maybe|perhaps|check|recheck|verify|let"
+    r"|cannot|can't|could|unable|unsure)\b|n't\b",
     re.IGNORECASE,
 )
+_TENTATIVE = re.compile(r"\b(?:not|maybe|perhaps|guess|suppose|assume)\b[^.\n]{0,30}\Z", re.IGNORECASE)
 _BOX = re.compile(r"(?:\\boxed|\\fbox|\\framebox|\x08oxed)")
 
 
@@ -39,14 +41,27 @@ def thinking_end(text: str, close: str) -> int | None:
 def near_its_end(thinking: str) -> str:
     """The end of the thinking from the first box on that stands near it; "" where none does, or it is doubted there.
 
-    A box is doubted where a question mark, a doubting word or another number follows the last one.
+    A box is doubted where a question mark, a doubting word or another number follows the last one, or a tentative word
+    stands before it.
     """
     tail = thinking.rstrip()
     boxes = list(_BOX.finditer(tail, max(0, len(tail) - NEAR_CLOSE)))
     if not boxes:
         return ""
     behind = _CONTENT.sub("", tail[boxes[-1].end() :], count=1)
-    return "" if _DOUBT.search(behind) else tail[boxes[0].start() :]
+    doubted = re.search(r"\d", behind) or is_doubted(behind) or _TENTATIVE.search(tail[: boxes[-1].start()][-60:])
+    return "" if doubted else tail[boxes[0].start() :]
+
+
+def is_doubted(text: str) -> bool:
+    """Whether a question mark or a doubting word stands in the text."""
+    return _DOUBT.search(text) is not None
+
+
+def ends_with_box(text: str) -> bool:
+    """Whether nothing of weight follows the last box: at most a few signs, such as a full stop or dollars."""
+    boxes = list(_BOX.finditer(text, max(0, len(text) - NEAR_CLOSE)))
+    return bool(boxes) and re.search(r"\w", _CONTENT.sub("", text[boxes[-1].end() :], count=1)) is None
 
 
 def has_box(text: str) -> bool:

@@ -54,6 +54,7 @@ LAYERS = (
     (
         "agent.telling",
         "agent.turn",
+        "agent.answering",
         "agent.trail",
         "agent.probe",
         "agent.runtime",

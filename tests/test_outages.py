@@ -14,6 +14,7 @@ from agent.engine.base import Chunk, Prompt, SamplingParams
 from agent.engine.persistent import PersistentEngine
 from agent.errors import (
     AgentError,
+    ContextExceededError,
     EngineError,
     EngineUnavailableError,
     RequestRefusedError,
@@ -297,3 +298,45 @@ def test_whatever_an_engine_raises_when_it_is_asked_or_warmed_costs_no_problem(e
         return await run_problems(problems, config_with(sample__count=2), engine, ScriptedSandbox(), Recorder(), bank)
 
     assert [solution.answer for solution in run_virtual(main())] == [0, 1, 2, 3]
+
+
+def test_streams_that_break_after_some_words_each_time_are_not_asked_without_a_pause() -> None:
+    class Short(ScriptedEngine):
+        async def stream(self, prompt: Prompt, params: SamplingParams) -> AsyncGenerator[Chunk, None]:
+            self.prompts.append(str(prompt))
+            yield Chunk(f"word number {len(self.prompts)} " * 7, 20)
+            raise StreamBrokenError("abort")
+
+    engine = Short(own_number)
+
+    async def main() -> Solution:
+        setting = runtime(engine, config_with(sample__count=1, sample__max_tokens=100_000))
+        return await solve_persistently(PROBLEM, setting, Allowance(600, 590))
+
+    run_virtual(main())
+    assert len(engine.prompts) < 60
+
+
+def test_a_server_that_finds_every_request_too_long_is_why_nothing_is_solved() -> None:
+    class Narrow(ScriptedEngine):
+        async def stream(self, prompt: Prompt, params: SamplingParams) -> AsyncGenerator[Chunk, None]:
+            self.prompts.append(str(prompt))
+            raise ContextExceededError("answered 413: Request Entity Too Large")
+            yield Chunk("", 0)
+
+    async def main() -> Solution:
+        return await solve_persistently(
+            PROBLEM, runtime(Narrow(own_number), config_with(sample__count=2)), Allowance(20, 19)
+        )
+
+    solution = run_virtual(main())
+    assert (solution.answer, solution.stop) == (None, StopReason.ENGINE_ERROR)
+    assert "Too Large" in solution.failure
+
+
+def test_a_server_that_fails_for_some_seconds_costs_no_problem() -> None:
+    def fault(moment: float) -> EngineError | None:
+        return StreamBrokenError("answered 500") if moment < 6 else None
+
+    solutions, _, _, _ = run(fault, config_with(sample__count=2, budget__time_limit_seconds=3_000), problems=1)
+    assert [solution.answer for solution in solutions] == [0]

@@ -59,7 +59,7 @@ def test_a_cancelled_lane_can_still_be_asked() -> None:
 
 
 def test_a_box_that_is_open_already_is_filled_and_no_second_one_opened() -> None:
-    engine = ScriptedEngine(lambda prompt, params: "2} ok" if prompt.endswith("\\boxed{4") else "It is \\boxed{4")
+    engine = ScriptedEngine(lambda prompt, params: "2} ok" if prompt.endswith("\\boxed{4") else "It is \\boxed{4 and")
     sample = run_lane(engine, sample__max_tokens=3)
     assert (sample.answer, sample.forced, sample.text.count("boxed")) == (42, True, 1)
 
@@ -195,3 +195,32 @@ def test_a_box_in_thinking_that_is_still_open_is_no_answer_and_the_lane_is_asked
 )
 def test_a_forced_answer_is_what_the_box_is_closed_on(said: str) -> None:
     assert run_lane(asked_for(said, "I do not know.")).answer == 7
+
+
+@pytest.mark.parametrize("end", [f" {BREAK}", f". {BREAK}", f"$. {BREAK}"])
+def test_a_reply_that_lacks_nothing_but_its_end_has_answered_though_its_stream_breaks(end: str) -> None:
+    engine = always(f"So 42. </think> The answer is \\boxed{{42}}{end}")
+    sample = run_lane(engine, sample__family="qwq")
+    assert (sample.answer, sample.end, len(engine.prompts)) == (42, SampleEnd.ANSWERED, 1)
+
+
+@pytest.mark.parametrize(
+    "text", ["Perhaps \\boxed{5}", "So 42. </think> It is \\boxed{5} at first sight, and then", "So </think> \\boxed{4"]
+)
+def test_a_reply_that_breaks_before_it_has_answered_is_continued(text: str) -> None:
+    def reply(prompt: str, params: SamplingParams) -> str:
+        return "2}. So </think> \\boxed{42}." if prompt.endswith(text) else f"{text} {BREAK}"
+
+    sample = run_lane(ScriptedEngine(reply), sample__family="qwq")
+    assert (sample.answer, sample.forced, len(sample.turns[0].resumed_at)) == (42, False, 1)
+
+
+def test_a_reply_that_ends_in_an_open_box_is_asked_for_a_new_one() -> None:
+    sample = run_lane(asked_for("42}", "The answer is \\boxed{4"))
+    assert (sample.answer, sample.end) == (42, SampleEnd.NO_ANSWER)
+
+
+@pytest.mark.parametrize("mark", ["<|eot_id|>", "\nuser\nNow", "\n\nHuman: And"])
+def test_a_next_question_that_the_model_invents_is_not_read(mark: str) -> None:
+    sample = run_lane(always(f"It is \\boxed{{42}}.{mark} 6 * 8? \\boxed{{48}}"))
+    assert (sample.answer, "48" in sample.text) == (42, False)
