@@ -8,7 +8,8 @@ from itertools import accumulate, cycle, pairwise, takewhile
 
 from hypothesis import strategies as st
 
-from agent.guard import CycleDetector, NearRepeatDetector, RepetitionGuard
+from agent.guard import CycleDetector, RepetitionGuard
+from agent.near_repeats import NearRepeatDetector
 
 Detector = type[CycleDetector] | type[NearRepeatDetector] | type[RepetitionGuard]
 prose = st.text(st.characters(codec="utf-8"), max_size=400)

@@ -28,6 +28,7 @@ LAYERS = (
         "agent.latex_integer",
         "agent.latex_tokens",
         "agent.guard",
+        "agent.near_repeats",
         "agent.drift",
         "agent.fence_close",
         "agent.fences",

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.guard import NearRepeatDetector, RepetitionGuard
+from agent.guard import RepetitionGuard
+from agent.near_repeats import NearRepeatDetector
 from tests.long_arguments import residues
 from tests.long_lists import coins, search
 from tests.long_texts import KINDS
@@ -147,14 +148,14 @@ def test_a_near_loop_that_ends_in_time_is_forgiven() -> None:
 
 def test_a_chinese_loop_ends_too() -> None:
     # "Wait, let me check case n again: the left side is not equal to the right side, so the sum is wrong."
-    text = "".join(f"等等,让我再检查一下第{n}种情况:左边不等于右边,所以这个和是错的。" for n in range(40))
+    text = "".join(f"等等,让我再检查一下第{n}种情况:左边不等于右边,所以这个和是错的。" for n in range(90))
     assert fires([text])
 
 
 @pytest.mark.parametrize("places", [1, 2])
 def test_a_loop_counts_in_one_place_only(places: int) -> None:
     copy = "Let me redo attempt {0} of this: the sum of all the digits must be even, but that is {1} and wrong again. "
-    text = "".join(copy.format(n, n * n if places == 2 else 7) for n in range(100, 140))
+    text = "".join(copy.format(n, n * n if places == 2 else 7) for n in range(100, 190))
     assert fires([text]) == (places == 1)
 
 
@@ -194,7 +195,49 @@ def test_a_loop_that_counts_one_by_one_is_one(step: int) -> None:
     line = (
         "Attempt {0} begins: let me look at the sum of all the digits once more, which must be even, and it is not.\n"
     )
-    assert fires([line.format(n) for n in range(200, 200 + 30 * step, step)])
+    assert fires([line.format(n) for n in range(200, 200 + 90 * step, step)])
+
+
+ENUMERATIONS = {
+    "n = {} does not work, because the left side is larger than the right side for this value of n, so we try the "
+    "next one.": range(1, 40),
+    "当n={}时\uff0c左边大于右边\uff0c因此不满足题目的条件\uff0c我们继续考虑下一个数\u3002": range(1, 40),
+    "Next, {} does not divide the number either, since the remainder that we obtain after the long division is not "
+    "zero here.": range(2, 40),
+    "Row {} of the grid can be tiled in exactly two ways, because the first domino decides where all of the others "
+    "in that row have to lie.": range(1, 41),
+    "The vertex {} has degree 3, so by symmetry we can choose the colour of its neighbours in exactly six ways, as "
+    "before.": "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+    "For k = {} the sum is odd. So it cannot be a square, and this value gives no solution of the equation that we "
+    "started with.": range(10, 50),
+    "In round {} the first player takes one stone, the second one answers with two, and the pile stays a multiple of "
+    "three!": range(1, 41),
+    "Base {}.5: here the expansion does not end either; we go up by one and look at what the next of the bases "
+    "brings us.": range(2, 42),
+}
+
+
+@pytest.mark.parametrize("between", [" ", "\n", "\n\n"])
+@pytest.mark.parametrize("line", ENUMERATIONS)
+def test_cases_that_are_counted_in_short_sentences_are_no_loop(line: str, between: str) -> None:
+    text = between.join(line.format(case) for case in ENUMERATIONS[line])
+    assert fires_after(f"{text}\nSo none of them is one, and the answer is 7.") is None
+
+
+@pytest.mark.parametrize("line", [line for line, cases in ENUMERATIONS.items() if isinstance(cases, range)])
+def test_cases_that_are_counted_without_end_are_a_loop(line: str) -> None:
+    at = fires_after([f"{line.format(case)}\n" for case in range(1, 100)])
+    assert at is not None and at >= 60
+
+
+def test_a_long_paragraph_that_counts_is_found_as_soon_as_any_other_loop() -> None:
+    paragraph = (
+        "Attempt {}: let me look at the sum of all the digits once more, which must be even. If the first digit is "
+        "odd, then exactly one of the others has to be odd as well. But no pair of the digits that remain meets this, "
+        "so there is a mistake somewhere in what was said above.\n\n"
+    )
+    at = fires_after([paragraph.format(n) for n in range(5, 40)])
+    assert at is not None and at <= 7
 
 
 def test_a_calculation_before_a_loop_does_not_keep_it_from_being_found() -> None:
