@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from agent.fence_close import FenceClose
 
 _BLANK = r"[^\S\n]"
-_LANGUAGE = r"(?:i?python[23]?|py3?)(?:\.\d+)*"
+_LANGUAGE = r"(?:i?python[23]?|py3?)(?:\.\d+)*(?:[-_](?:exec(?:ute)?|run|code|script|interpreter))?"
 _MARGIN = rf"{_BLANK}{{0,32}}(?:(?:>|[-*+]|\d{{1,9}}[.)]){_BLANK}{{0,16}}){{0,4}}"  # as quotes and lists have
 _FENCE = re.compile(
     rf"(?:(?<=\n)(?P<margin>{_MARGIN}))?(?<![`~])(?P<fence>`{{3,32}}(?!`)|~{{3,32}}(?!~))(?P<info>[^`~\n]{{0,200}})\n"
@@ -44,7 +44,8 @@ class FenceScanner:
 
     A fence of backticks may open a block anywhere in a line, one of tildes at its start, quotes and list items left
     aside. Behind it stands the language, with attributes or none, up to the line's end. What other fences enclose is
-    text like any other: an example that is run does less harm than a program that is not.
+    text like any other: an example that is run does less harm than a program that is not. A block that holds nothing is
+    none, and the fence that ends it may open the next one: some models write the opening fence twice.
 
     The verdict does not depend on how the text is cut into pieces. The cost of a character is constant, and so is the
     memory while no block is open.
@@ -64,12 +65,18 @@ class FenceScanner:
     def feed(self, text: str) -> CodeBlock | None:
         """The first closed block, or None while there is none."""
         self._fed += len(text)
-        if self._block is None:
-            text = self._open(self._line + text) if "\n" in text else self._keep(text)
-        closed = self._block.feed(text) if self._block else None
-        if closed is not None:
+        while True:
+            if self._block is None:
+                text = self._open(self._line + text) if "\n" in text else self._keep(text)
+            block = self._block
+            closed = block.feed(text) if block else None
+            if block is None or closed is None:
+                return None
             self._block = None
-        return closed
+            if closed.code.strip():
+                return closed
+            self._line = f"\n{block.fence}"
+            text = text[len(text) - (self._fed - closed.end) :]
 
     def _keep(self, text: str) -> str:
         self._line = (self._line + text)[-_LONGEST:]
@@ -90,12 +97,13 @@ class FenceScanner:
 
 
 class _Block:
-    """An open block: where its close stands, and what it encloses."""
+    """An open block: where its close stands, and what it encloses. `fence` is what opened it, with its margin."""
 
     def __init__(self, opening: re.Match[str], first: str, start: int) -> None:
         """`first` is code that stands on the fence's own line; the next one starts at the offset `start`."""
         self._quotes = (opening["margin"] or "").count(">")
         self._close = FenceClose(opening["fence"])
+        self.fence = f"{opening['margin'] or ''}{opening['fence']}"
         self._start = start - len(first)
         self._close.feed(first)  # one line that is no fence closes nothing
 

@@ -100,6 +100,8 @@ OPENINGS = [
         '```python "a.py"',
     ),
     *(
+        "```python-exec",
+        "```python_run",
         "```Python 3",
         "```python (run it)",
         "```python runs this now:",
@@ -165,12 +167,42 @@ def test_a_block_behind_another_languages_block() -> None:
         ("   ```py\n   s = '''\na'''\n   y\n   ```\n", "s = '''\na'''\ny\n"),
         ("```py\n    # Far in.\nx\n```\n", "    # Far in.\nx\n"),
         ("```py\r\nx\r\n\r\ny\r\n```\r\n", "x\n\ny\n"),
-        ("```python\n```", ""),
-        ("~~~python\n~~~", ""),
     ],
 )
 def test_the_margin_of_a_block_is_not_the_codes(text: str, wanted: str) -> None:
     assert code(text) == wanted
+
+
+PROGRAM = "print(6 * 7)\n```"
+
+
+@pytest.mark.parametrize("text", ["```python\n```", "~~~python\n~~~\n", "```py\n\n \n```\nprint(1)\n```"])
+def test_a_block_that_holds_nothing_is_none(text: str) -> None:
+    assert scan(text) is None
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "```python\n```python\n",
+        "```python\n```python\n```python\n",
+        "```python\n\n```py\n",
+        "```\n```python\n",
+        "```python\n```\n\n```python\n",
+        "```python\n```\nThis is it: ```python\n",
+        "```python\n \n```\n```text\nx\n```\n```python\n",
+        "~~~python\n~~~\n```python\n",
+    ],
+)
+def test_the_program_behind_an_empty_block_is_run(before: str) -> None:
+    text = f"So:\n{before}{PROGRAM}"
+    wanted = CodeBlock("print(6 * 7)\n", len(text))
+    assert scan(text + "\nand") == scan(*text) == scan(*cut(text, [7])) == wanted
+
+
+def test_a_fence_opened_twice_in_a_list_or_a_quotation_keeps_its_margin() -> None:
+    assert code("> ```python\n> ```python\n> x\n> y\n> ```\n") == "x\ny\n"
+    assert code("- ```python\n  ```python\n  if x:\n      y\n  ```\n") == "if x:\n    y\n"
 
 
 @given(st.one_of(TEXT, IN_CODE), st.data())
