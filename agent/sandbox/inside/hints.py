@@ -7,12 +7,28 @@ import traceback
 from collections.abc import Sequence
 
 _MAGIC = re.compile(
-    r"^[ \t]*(?:%{1,2}[A-Za-z]|![ \t]*[\w./~]|\?{1,2}\w)|=[ \t]*[%!][ \t]*[A-Za-z]|\w\?{1,2}[ \t]*$", re.MULTILINE
+    r"^[ \t]*(?:%{1,2}[A-Za-z]|![ \t]*[\w./~]|\?{1,2}\w)|=[ \t]*[%!][ \t]*[A-Za-z]|\w\?{1,2}[ \t]*$"
+    r"|^[ \t]*(?:pip3?|conda|apt(?:-get)?|python3? -m pip)[ \t]+install\b",
+    re.MULTILINE,
 )
 _PROCESSES = re.compile(
     r"\b(?:multiprocessing|subprocess|concurrent[/\\]futures[/\\]process|pty)\b[^/\\]*(?:[/\\]|\.py$)"
 )
 _STARTS = re.compile(r"\b(?:fork|forkpty|posix_spawnp?|exec[lv]p?e?)\(")
+
+_NETWORK = re.compile(r"(?:^|[/\\])(?:urllib3?|http|requests|httpx|aiohttp)[/\\]|(?:^|[/\\])(?:socket|ssl|ftplib)\.py$")
+_SYSTEM = re.compile(r"\bos\.system\(")
+_NO_PROCESSES = "No processes or programs can be started here: use plain loops in this one."
+_NO_INPUT = "There is no input here: write the values into the code."
+
+
+def beforehand(source: str) -> str:
+    """What to say of a cell that asks, without any error, for what a session does not have; mostly empty."""
+    if "os.system" in source and _SYSTEM.search(source):
+        return f"({_NO_PROCESSES})\n"
+    if "sys.stdin" in source and "sys.stdin =" not in source:
+        return f"({_NO_INPUT})\n"
+    return ""
 
 
 class Hints:
@@ -31,9 +47,17 @@ class Hints:
         if isinstance(error, NameError) and error.name in ("display", "get_ipython"):
             return "This is Python without IPython: use print."
         if isinstance(error, OSError) and any(_starts_processes(frame) for frame in frames):
-            return "No processes or programs can be started here: use plain loops in this one."
+            return _NO_PROCESSES
+        if isinstance(error, EOFError) and re.search(r"\binput\(", source):
+            return _NO_INPUT
+        if isinstance(error, OSError) and (type(error).__name__ == "gaierror" or any(map(_is_network, frames))):
+            return "There is no network here: use what you know, and compute the rest."
         return ""
 
 
 def _starts_processes(frame: traceback.FrameSummary) -> bool:
     return bool(_PROCESSES.search(frame.filename) or _STARTS.search(frame.line or ""))
+
+
+def _is_network(frame: traceback.FrameSummary) -> bool:
+    return bool(_NETWORK.search(frame.filename))

@@ -18,7 +18,7 @@ import traceback
 import types
 from collections.abc import Callable, Sequence
 
-from agent.sandbox.inside.hints import Hints
+from agent.sandbox.inside.hints import Hints, beforehand
 from agent.sandbox.inside.reading import read
 
 OK, ERROR, OUT_OF_MEMORY, BROKEN = range(4)
@@ -78,7 +78,7 @@ class Interpreter:
     def _execute(self, source: str, name: str) -> None:
         tree, source, note = read(source, name)
         linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
-        self._put(note)
+        self._put(note + beforehand(source))
         last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
         parts = [_compile(tree, name)] if tree.body else []
         if isinstance(last, ast.Expr):

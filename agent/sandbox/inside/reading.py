@@ -34,16 +34,19 @@ _SUPERSCRIPTS = str.maketrans("\u2070\xb9\xb2\xb3\u2074\u2075\u2076\u2077\u2078\
 _TYPED = re.compile(
     rf"(?P<kept>{_STRINGS})"
     rf"|(?P<double>[{_DOUBLE}](?:\\.|[^{_DOUBLE}\"\\\n])*[{_DOUBLE}\"]|\"(?:\\.|[^\"\\\n{_DOUBLE}])*[{_DOUBLE}])"
-    rf"|(?P<single>[{_SINGLE}](?:\\.|[^{_SINGLE}'\\\n])*[{_SINGLE}']|'(?:\\.|[^'\\\n{_SINGLE}])*[{_SINGLE}])"
+    rf"|(?P<single>[{_SINGLE}](?:\\.|(?<=\w)\u2019(?=\w)|[^{_SINGLE}'\\\n])*[{_SINGLE}']|'(?:\\.|[^'\\\n{_SINGLE}])*[{_SINGLE}])"
     rf"|(?P<power>[{''.join(map(chr, _SUPERSCRIPTS))}]+)|(?P<odd>[{re.escape(''.join(_PLAIN))}])",
     re.DOTALL,
 )
 _FIELD = re.compile(r"\{[^{}]*\}")  # in a formatted string
 _MAGIC = re.compile(
     rf"(?P<kept>{_STRINGS})|^(?P<margin>[ \t]*)"
-    r"(?P<magic>(?:%%(?:time|timeit|capture|prun|python3?)\b|%[A-Za-z]|![ \t]*[\w./~])[^\n]*)",
+    r"(?P<magic>(?:%%(?:time|timeit|capture|prun|python3?)\b|%[A-Za-z]|![ \t]*[\w./~]"
+    r"|(?:pip3?|conda|apt(?:-get)?|python3? -m pip)[ \t]+install\b)[^\n]*)",
     re.DOTALL | re.MULTILINE,
 )
+_TIMED = re.compile(r"%time[ \t]+(?P<code>[^\n]+)")
+_PROMPT = re.compile(r"[ \t]*(?:>>>|\.\.\.)(?: |$)")
 _TOLD = 4  # characters that a note names
 
 
@@ -56,7 +59,8 @@ def read(source: str, name: str) -> tuple[ast.Module, str, str]:
         return ast.parse(source, name), source, ""
     except SyntaxError as error:
         typed, characters = _retyped(source)
-        for text, notes in ((typed, [characters]), _without_magics(source), _without_magics(typed, characters)):
+        others = (_without_magics(source), _without_magics(typed, characters), _without_prompts(source))
+        for text, notes in ((typed, [characters]), *others):
             try:
                 tree = ast.parse(text, name)
             except SyntaxError:
@@ -104,9 +108,25 @@ def _without_magics(source: str, *notes: str) -> tuple[str, list[str]]:
     def nothing(match: re.Match[str]) -> str:
         if match["magic"] is None:
             return match.group()
+        timed = _TIMED.fullmatch(match["magic"])
+        if timed:
+            return f"{match['margin']}{timed['code']}"
         lines.append(match["magic"].strip())
         return f"{match['margin']}pass"
 
     text = _MAGIC.sub(nothing, source)
-    left_out = "; ".join(lines[:_TOLD])
-    return text, [*notes, f"Left out, as this is Python without IPython's magics, a shell or pip: {left_out[:200]}"]
+    if lines:
+        left_out = "; ".join(lines[:_TOLD])
+        notes += (f"Left out, as this is Python without IPython's magics, a shell or pip: {left_out[:200]}",)
+    elif text != source:
+        notes += ("This is Python without IPython's magics: what stands behind %time was run, but not timed.",)
+    return text, [*notes]
+
+
+def _without_prompts(source: str) -> tuple[str, list[str]]:
+    """The code of a session of Python's own prompt, and what to say of it; the source itself if it is none."""
+    if not source.lstrip().startswith(">>>"):
+        return source, []
+    prompts = [(match, line) for line in source.splitlines() if (match := _PROMPT.match(line))]
+    text = "".join(f"{line[match.end() :]}\n" for match, line in prompts)
+    return text, ["Only the lines behind the prompts >>> and ... were run, without these."]

@@ -1,0 +1,90 @@
+"""What cells ask for that a session does not have: processes, a network, input."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from agent.sandbox.forkserver import ForkServerSandbox
+from agent.types import ToolStatus
+from tests.sandboxes import sandbox, told
+
+in_module = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def box() -> AsyncIterator[ForkServerSandbox]:
+    async with sandbox() as made:
+        yield made
+
+
+GUARD = "if __name__ == '__main__':\n    "
+MP = "import multiprocessing as mp\n"
+POOLS = {
+    "from multiprocessing import Pool\n" + GUARD + "with Pool(2) as p: print(p.map(abs, [-1, 2]))": "[1, 2]",
+    MP + "with mp.Pool() as p: print(p.starmap(pow, [(2, 3), (3, 2)]))": "[8, 9]",
+    MP + "with mp.get_context('fork').Pool(99) as p: print(sorted(p.imap_unordered(abs, [-1])))": "[1]",
+    MP + "p = mp.Pool(3)\nr = p.apply_async(abs, (-3,))\np.close(); p.join(); r.get()": "3",
+    "from concurrent.futures import ProcessPoolExecutor as P\nwith P(4) as p: print([*p.map(abs, [-1])])": "[1]",
+    "import concurrent.futures as c\nwith c.ProcessPoolExecutor(500) as p: print(p.submit(abs, -1).result())": "1",
+}
+
+
+@in_module
+@pytest.mark.parametrize("code", POOLS)
+async def test_a_pool_of_processes_works_in_threads_and_says_so(box: ForkServerSandbox, code: str) -> None:
+    session = await box.session()
+    run = await session.run(code)
+    assert run.status is ToolStatus.OK and run.output.endswith(POOLS[code]), run.output
+    assert run.output.count("this pool works in threads") == 1
+    await session.close()
+
+
+@in_module
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import os\nos.fork()",
+        "import subprocess\nsubprocess.run(['ls'])",
+        "import multiprocessing\nmultiprocessing.Process(target=print).start()",
+        "import multiprocessing\nmultiprocessing.Queue()",
+    ],
+)
+async def test_what_starts_a_process_gets_a_sentence(box: ForkServerSandbox, code: str) -> None:
+    session = await box.session()
+    run = await session.run(code)
+    assert run.status is ToolStatus.ERROR and "No processes or programs can be started here" in run.output
+    await session.close()
+
+
+NO_INPUT, NO_NETWORK, NO_PROCESS = "There is no input here", "There is no network here", "No processes or programs"
+MISSING = {
+    "n = int(input())": NO_INPUT,
+    "n, k = map(int, input('n k: ').split())": NO_INPUT,
+    "import sys\nn = int(sys.stdin.readline())": NO_INPUT,
+    "import sys\nfor line in sys.stdin: print(line)": NO_INPUT,
+    "import os\nos.system('ls')": NO_PROCESS,
+    "import urllib.request\nurllib.request.urlopen('http://example.com')": NO_NETWORK,
+    "import socket\nsocket.create_connection(('127.0.0.1', 80))": NO_NETWORK,
+    "import http.client\nhttp.client.HTTPSConnection('example.com').request('GET', '/')": NO_NETWORK,
+    "import socket\nsocket.gethostbyname('example.com')": NO_NETWORK,
+}
+
+
+@in_module
+@pytest.mark.parametrize("code", MISSING)
+async def test_what_a_session_does_not_have_gets_a_sentence(box: ForkServerSandbox, code: str) -> None:
+    session = await box.session()
+    output = await told(session, code)
+    assert MISSING[code] in output
+    others = await told(session, "import io, sys\nsys.stdin = io.StringIO('5')\nint(input())")
+    assert others == "5"
+    await session.close()
+
+
+@in_module
+async def test_other_failures_of_the_system_get_none(box: ForkServerSandbox) -> None:
+    output = await told(await box.session(), "open('missing')")
+    assert "FileNotFoundError" in output and "started" not in output
