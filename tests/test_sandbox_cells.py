@@ -178,6 +178,7 @@ def test_a_hint_names_what_there_is() -> None:
 
 
 F = "import asyncio\nasync def f(n=5):\n    await asyncio.sleep(0)\n    return n\n"
+T = F + "async def g():\n    print(await f(9))\n"
 CELLS = {
     F + "print(await f())": "5",
     F + "await f(7)": "7",
@@ -188,6 +189,15 @@ CELLS = {
     F + "async with asyncio.timeout(5):\n    print(await f())": "5",
     F + "async def g():\n    for n in range(3): yield n\nasync for n in g(): print(n)": "0\n1\n2",
     F + "asyncio.run(f())": "5",
+    F + "print(await f())\nprint(asyncio.run(f(8)))": "5\n8",
+    F + "async def g(): return asyncio.run(f(8)) + await f()\nawait g()": "13",
+    F + "from asyncio import run\nprint(run(f(8)), await f())": "8 5",
+    T + "t = asyncio.create_task(g())\nprint('first')": "first\n9",
+    T + "from asyncio import ensure_future as e, ensure_future\nfor _ in 'ab': ensure_future(g())": "9\n9",
+    T + "loop = asyncio.get_running_loop()\ntask = loop.create_task(g())": "9",
+    T + "await f()\nt = asyncio.create_task(g())": "9",
+    T + "async def main(): await asyncio.create_task(g())\nasyncio.run(main())": "9",
+    T + "loop = asyncio.new_event_loop()\nloop.run_until_complete(loop.create_task(g()))": "9",
     "f": None,
     "print(5 \u2212 3)": "2",
     "%pip install sympy\nimport sympy\nsympy.sqrt(16)": "4",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import asyncio
 import builtins
 import contextlib
 import gc
@@ -18,12 +17,14 @@ import traceback
 import types
 from collections.abc import Callable, Sequence
 
+from agent.sandbox.inside.event_loops import needs_loop, run_awaiting
 from agent.sandbox.inside.hints import Hints, beforehand
 from agent.sandbox.inside.reading import read
 
 OK, ERROR, OUT_OF_MEMORY, BROKEN = range(4)
 
 _FRAMES = 8
+_HERE = __file__.removesuffix("interpreter.py")  # the directory of the frames that no cell need see
 _LIBRARIES = tuple(f"{place}{os.sep}" for place in sorted(sys.path, key=len, reverse=True) if place)
 _DIGITS = 1_000_000
 _HEADROOM = 16 << 20  # bytes that the next cell must still be able to have
@@ -79,13 +80,14 @@ class Interpreter:
         tree, source, note = read(source, name)
         linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
         self._put(note + beforehand(source))
+        in_loop = needs_loop(tree, source)
         last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
         parts = [_compile(tree, name)] if tree.body else []
         if isinstance(last, ast.Expr):
             parts.append(_compile(ast.Expression(last.value), name))
         scope = vars(self._module)
-        if any(part.co_flags & inspect.CO_COROUTINE for part in parts):
-            value = asyncio.run(_run_awaiting(parts, scope))
+        if in_loop or any(part.co_flags & inspect.CO_COROUTINE for part in parts):
+            value = run_awaiting(parts, scope)
         else:
             value = [None, *(eval(part, scope) for part in parts)][-1]
         if value is not None:
@@ -185,16 +187,6 @@ def _compile(tree: ast.Module | ast.Expression, name: str) -> types.CodeType:
     return code
 
 
-async def _run_awaiting(parts: Sequence[types.CodeType], scope: dict[str, object]) -> object:
-    """Run parts of a cell of which one awaits something, all in one event loop; the value of the last."""
-    value: object = None
-    for part in parts:
-        value = eval(part, scope)
-        if part.co_flags & inspect.CO_COROUTINE:
-            value = await value  # type: ignore[misc]
-    return value
-
-
 def _describe_exit(leave: BaseException, hints: Hints, source: str) -> str:
     code = leave.code if isinstance(leave, SystemExit) else None
     return f"SystemExit: {code}\n" if code else ""
@@ -205,7 +197,7 @@ def _describe(error: BaseException, hints: Hints, source: str) -> str:
     while trace and not trace.tb_frame.f_code.co_filename.startswith("<cell "):
         trace = trace.tb_next
     told = traceback.TracebackException(type(error), error, trace, limit=-_FRAMES)
-    frames = [_narrow(frame) for frame in told.stack if frame.filename != __file__]
+    frames = [_narrow(frame) for frame in told.stack if not frame.filename.startswith(_HERE)]
     for frame in frames:
         frame.filename = _short(frame.filename)
     told.stack = traceback.StackSummary.from_list(frames)

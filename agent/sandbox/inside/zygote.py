@@ -19,7 +19,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from agent.sandbox.inside import child, pools, rlimits, scratch, warm
+from agent.sandbox.inside import child, event_loops, pools, rlimits, scratch, warm
 from agent.sandbox.inside.layers import NICE, SLOTS, Layers
 from agent.sandbox.inside.settings import Settings
 from agent.sandbox.inside.watch import PERIOD, Watch
@@ -53,6 +53,7 @@ class Zygote:
         self._layers.share_cpu(0)
         missing_libraries = warm.load()
         pools.replace_pools()
+        event_loops.replace_run()
         self._libraries = [name for name in warm.LIBRARIES if name not in missing_libraries]
         rlimits.grow_stack()
         self._layers.enter_zygote()

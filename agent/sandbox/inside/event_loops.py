@@ -1,0 +1,69 @@
+"""Cells and event loops: as in a notebook a cell may await, and start tasks; unlike there, `asyncio.run` works too."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import asyncio.runners
+import inspect
+import types
+from collections.abc import Coroutine, Iterator, Sequence
+from typing import Any
+
+_NAMES = ("create_task", "ensure_future", "get_running_loop")
+_OWN_LOOP = ("run_until_complete", "run_forever", "new_event_loop", "get_event_loop")
+_GRACE = 1.0  # seconds for tasks that a cell leaves behind although it could have awaited them
+
+
+def needs_loop(tree: ast.Module, source: str) -> bool:
+    """Whether the cell itself, not only a function of it, calls what works in a running event loop only."""
+    if not any(name in source for name in _NAMES) or any(name in source for name in _OWN_LOOP):
+        return False
+    return any(isinstance(node, ast.Call) and _name(node.func) in _NAMES for node in _outside_functions(tree))
+
+
+def run_awaiting(parts: Sequence[types.CodeType], scope: dict[str, object]) -> object:
+    """Run parts of a cell all in one event loop; the value of the last. Tasks that they start may end, too."""
+    return asyncio.run(_run_awaiting(parts, scope))
+
+
+def replace_run() -> None:
+    """Make `asyncio.run` work where a loop runs already: that one waits."""
+    run = asyncio.run
+
+    def run_within(main: Coroutine[Any, Any, object], **options: Any) -> object:
+        outer = asyncio._get_running_loop()
+        asyncio._set_running_loop(None)
+        try:
+            return run(main, **options)
+        finally:
+            asyncio._set_running_loop(outer)
+
+    places: tuple[Any, ...] = (asyncio, asyncio.runners)
+    for place in places:
+        place.run = run_within
+
+
+def _outside_functions(node: ast.AST) -> Iterator[ast.AST]:
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield child
+            yield from _outside_functions(child)
+
+
+def _name(called: ast.expr) -> str:
+    return called.attr if isinstance(called, ast.Attribute) else called.id if isinstance(called, ast.Name) else ""
+
+
+async def _run_awaiting(parts: Sequence[types.CodeType], scope: dict[str, object]) -> object:
+    value: object = None
+    has_awaited = False
+    for part in parts:
+        value = eval(part, scope)
+        if part.co_flags & inspect.CO_COROUTINE:
+            has_awaited = True
+            value = await value  # type: ignore[misc]
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    if tasks:
+        await asyncio.wait(tasks, timeout=_GRACE if has_awaited else None)
+    return value
