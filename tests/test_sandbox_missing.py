@@ -30,6 +30,25 @@ POOLS = {
     "from concurrent.futures import ProcessPoolExecutor as P\nwith P(4) as p: print([*p.map(abs, [-1])])": "[1]",
     "import concurrent.futures as c\nwith c.ProcessPoolExecutor(500) as p: print(p.submit(abs, -1).result())": "1",
 }
+SHARED = {
+    "from multiprocessing.pool import ThreadPool\nwith ThreadPool(3) as p: print(p.map(abs, [-1, 2]))": "[1, 2]",
+    "from multiprocessing.pool import ThreadPool\nThreadPool().apply(pow, (2, 3))": "8",
+    "from multiprocessing.dummy import Pool\nwith Pool(2) as p: print(p.map(abs, [-1, 2]))": "[1, 2]",
+    "from multiprocessing import Lock\nwith Lock(): print(1)": "1",
+    MP + "lock = mp.get_context().RLock()\nwith lock, lock: print(1)": "1",
+    MP + "v = mp.Value('i', 5)\nwith v.get_lock(): v.value += 1\nprint(v.value)": "6",
+    MP + "v = mp.Value('d', 0.5, lock=False)\nprint(v.value)": "0.5",
+    MP + "a = mp.Array('i', 3)\na[1] = 7\nprint(a[:], len(a))": "[0, 7, 0] 3",
+    MP + "a = mp.get_context('fork').Array('d', [1, 2], lock=mp.Lock())\nprint(list(a))": "[1.0, 2.0]",
+}
+
+
+@in_module
+@pytest.mark.parametrize("code", SHARED)
+async def test_what_threads_may_share_works(box: ForkServerSandbox, code: str) -> None:
+    session = await box.session()
+    assert await told(session, code) == SHARED[code]
+    await session.close()
 
 
 @in_module

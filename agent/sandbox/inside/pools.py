@@ -1,4 +1,7 @@
-"""Pools of processes, which no session can start, as pools of threads: they give the same results, and say so."""
+"""Pools of processes, which no session can start, as pools of threads: they give the same results, and say so.
+
+What else these would share, locks and values, is what threads share.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures.thread import ThreadPoolExecutor
 from multiprocessing.pool import Pool, ThreadPool
 from multiprocessing.queues import SimpleQueue
+from multiprocessing.sharedctypes import synchronized, typecode_to_type
 from typing import Any
 
 _MOST = 8  # workers: more gain nothing, and a session may have only so many threads
@@ -43,9 +47,13 @@ class _Threads:
         return SimpleQueue(ctx=self)
 
 
-class _ThreadPool(ThreadPool):
-    def __init__(self, processes: int, initializer: Callable[..., object] | None, initargs: Iterable[Any]) -> None:
-        Pool.__init__(self, processes, initializer, initargs, context=_Threads())
+def _init_thread_pool(
+    pool: ThreadPool,
+    processes: int | None = None,
+    initializer: Callable[..., object] | None = None,
+    initargs: Iterable[Any] = (),
+) -> None:
+    Pool.__init__(pool, _workers(processes), initializer, initargs, context=_Threads())
 
 
 def thread_pool(
@@ -56,19 +64,47 @@ def thread_pool(
 ) -> ThreadPool:
     """What `multiprocessing.Pool` is in a session."""
     _warn()
-    return _ThreadPool(_workers(processes), initializer, initargs)
+    return ThreadPool(processes, initializer, initargs)
+
+
+def value(kind: Any, *args: Any, lock: Any = True) -> Any:
+    """What `multiprocessing.Value` is in a session."""
+    return _shared(typecode_to_type.get(kind, kind)(*args), lock)
+
+
+def array(kind: Any, size_or_items: Any, *, lock: Any = True) -> Any:
+    """What `multiprocessing.Array` is in a session."""
+    element = typecode_to_type.get(kind, kind)
+    if isinstance(size_or_items, int):
+        return _shared((element * size_or_items)(), lock)
+    return _shared((element * len(size_or_items))(*size_or_items), lock)
 
 
 def replace_pools() -> None:
-    """Put them where the standard library has the pools of processes."""
+    """Put them where the standard library has what processes share."""
     replacements: tuple[tuple[object, str, object], ...] = (
         (multiprocessing, "Pool", thread_pool),
         (multiprocessing.context.BaseContext, "Pool", lambda _, *args, **kwargs: thread_pool(*args, **kwargs)),
+        (ThreadPool, "__init__", _init_thread_pool),
         (concurrent.futures, "ProcessPoolExecutor", ThreadExecutor),
         (concurrent.futures.process, "ProcessPoolExecutor", ThreadExecutor),
     )
     for place, name, pool in replacements:
         setattr(place, name, pool)
+    shared = {"Lock": threading.Lock, "RLock": threading.RLock, "Value": value, "Array": array}
+    for name, make in shared.items():
+        setattr(multiprocessing, name, make)
+        setattr(multiprocessing.context.BaseContext, name, _without_context(make))
+
+
+def _without_context(make: Callable[..., object]) -> Callable[..., object]:
+    return lambda _, *args, **kwargs: make(*args, **kwargs)
+
+
+def _shared(data: Any, lock: Any) -> Any:
+    if lock is False:
+        return data
+    return synchronized(data, threading.RLock() if lock is True or lock is None else lock)
 
 
 def _workers(wanted: int | None) -> int:
