@@ -84,6 +84,7 @@ MISSING = {
     "n, k = map(int, input('n k: ').split())": NO_INPUT,
     "import sys\nn = int(sys.stdin.readline())": NO_INPUT,
     "import sys\nfor line in sys.stdin: print(line)": NO_INPUT,
+    "data = open(0).read().split()": NO_INPUT,
     "import os\nos.system('ls')": NO_PROCESS,
     "import urllib.request\nurllib.request.urlopen('http://example.com')": NO_NETWORK,
     "import socket\nsocket.create_connection(('127.0.0.1', 80))": NO_NETWORK,
@@ -98,8 +99,9 @@ async def test_what_a_session_does_not_have_gets_a_sentence(box: ForkServerSandb
     session = await box.session()
     output = await told(session, code)
     assert MISSING[code] in output
-    others = await told(session, "import io, sys\nsys.stdin = io.StringIO('5')\nint(input())")
+    others = await told(session, "import io, sys\nsys.stdin=io.StringIO('5\\n6')\nint(input())")
     assert others == "5"
+    assert await told(session, "import sys\nint(sys.stdin.readline())") == "6"
     await session.close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import traceback
 from collections.abc import Sequence
 
@@ -18,6 +19,7 @@ _STARTS = re.compile(r"\b(?:fork|forkpty|posix_spawnp?|exec[lv]p?e?)\(")
 
 _NETWORK = re.compile(r"(?:^|[/\\])(?:urllib3?|http|requests|httpx|aiohttp)[/\\]|(?:^|[/\\])(?:socket|ssl|ftplib)\.py$")
 _SYSTEM = re.compile(r"\bos\.system\(")
+_REPLACES_INPUT = re.compile(r"\bsys\.stdin[ \t]*=(?!=)")
 _NO_PROCESSES = "No processes or programs can be started here: use plain loops in this one."
 _NO_INPUT = "There is no input here: write the values into the code."
 
@@ -26,7 +28,8 @@ def beforehand(source: str) -> str:
     """What to say of a cell that asks, without any error, for what a session does not have; mostly empty."""
     if "os.system" in source and _SYSTEM.search(source):
         return f"({_NO_PROCESSES})\n"
-    if "sys.stdin" in source and "sys.stdin =" not in source:
+    asks = ("sys.stdin" in source and not _REPLACES_INPUT.search(source)) or "open(0)" in source
+    if asks and sys.stdin is sys.__stdin__:
         return f"({_NO_INPUT})\n"
     return ""
 
@@ -48,7 +51,7 @@ class Hints:
             return "This is Python without IPython: use print."
         if isinstance(error, OSError) and any(_starts_processes(frame) for frame in frames):
             return _NO_PROCESSES
-        if isinstance(error, EOFError) and re.search(r"\binput\(", source):
+        if isinstance(error, EOFError) and any("input(" in (frame.line or "") for frame in frames):
             return _NO_INPUT
         if isinstance(error, OSError) and (type(error).__name__ == "gaierror" or any(map(_is_network, frames))):
             return "There is no network here: use what you know, and compute the rest."

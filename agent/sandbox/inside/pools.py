@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import concurrent.futures.process
+import importlib
 import multiprocessing
 import multiprocessing.context
 import os
@@ -16,9 +17,9 @@ from collections.abc import Callable, Iterable
 from concurrent.futures.thread import ThreadPoolExecutor
 from multiprocessing.pool import Pool, ThreadPool
 from multiprocessing.queues import SimpleQueue
-from multiprocessing.sharedctypes import synchronized, typecode_to_type
 from typing import Any
 
+_shared_types: Any = importlib.import_module("multiprocessing.sharedctypes")
 _MOST = 8  # workers: more gain nothing, and a session may have only so many threads
 
 
@@ -69,12 +70,12 @@ def thread_pool(
 
 def value(kind: Any, *args: Any, lock: Any = True) -> Any:
     """What `multiprocessing.Value` is in a session."""
-    return _shared(typecode_to_type.get(kind, kind)(*args), lock)
+    return _shared(_shared_types.typecode_to_type.get(kind, kind)(*args), lock)
 
 
 def array(kind: Any, size_or_items: Any, *, lock: Any = True) -> Any:
     """What `multiprocessing.Array` is in a session."""
-    element = typecode_to_type.get(kind, kind)
+    element = _shared_types.typecode_to_type.get(kind, kind)
     if isinstance(size_or_items, int):
         return _shared((element * size_or_items)(), lock)
     return _shared((element * len(size_or_items))(*size_or_items), lock)
@@ -91,7 +92,12 @@ def replace_pools() -> None:
     )
     for place, name, pool in replacements:
         setattr(place, name, pool)
-    shared = {"Lock": threading.Lock, "RLock": threading.RLock, "Value": value, "Array": array}
+    shared: dict[str, Callable[..., object]] = {
+        "Lock": threading.Lock,
+        "RLock": threading.RLock,
+        "Value": value,
+        "Array": array,
+    }
     for name, make in shared.items():
         setattr(multiprocessing, name, make)
         setattr(multiprocessing.context.BaseContext, name, _without_context(make))
@@ -104,7 +110,7 @@ def _without_context(make: Callable[..., object]) -> Callable[..., object]:
 def _shared(data: Any, lock: Any) -> Any:
     if lock is False:
         return data
-    return synchronized(data, threading.RLock() if lock is True or lock is None else lock)
+    return _shared_types.synchronized(data, threading.RLock() if lock is True or lock is None else lock)
 
 
 def _workers(wanted: int | None) -> int:
