@@ -63,6 +63,7 @@ async def outcome(
         (said("it"), said("", "stop"), b'data: {"error": "too late"}\n\n'),
         (said("it"), said("", "stop"), DONE, b"data: {garbage\n\n", RESET),
         (said("it"), said("", "stop"), said("", "stop"), DONE),
+        (said("it", "stop"), said(" Question: 1 + 1?"), said(" 2", "length"), DONE),
         (said("it"), DONE),
         (said("it"), DONE, RESET),
         (b'{"object": "text_completion", "choices": [{"text": "it", "finish_reason": null}]}',),

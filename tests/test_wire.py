@@ -198,6 +198,28 @@ def test_without_a_reason_only_the_mark_of_the_end_is_one() -> None:
     assert finished("stop", "abort", done=False) == "stop", "what was told once stays"
 
 
+@pytest.mark.parametrize("reason", ["stop", "length", "repetition", {"type": "stop"}])
+@pytest.mark.parametrize(
+    "later",
+    [
+        {"text": "Question: 1 + 1?", "token_ids": [7], "logprobs": {"tokens": ["a"], "token_logprobs": [-1.0]}},
+        {"text": " 43", "finish_reason": "length"},
+        {"delta": {"content": "User:"}},
+        {"delta": {"reasoning_content": "Next"}},
+        {"text": {"not": "a text"}},
+        {"text": "\ude00"},
+    ],
+)
+def test_behind_the_reason_for_the_end_only_counts_are_read(reason: object, later: dict[str, Any]) -> None:
+    reader = ReplyReader(100)
+    assert reader.read(event(text="It is 42.", token_ids=[5, 6], finish_reason=reason)).text == "It is 42."
+    finish = reader.finish
+    usage = {"completion_tokens": 3, "prompt_tokens": 9}
+    read = [reader.read(event(**later)), reader.read({"choices": [later], "usage": usage})]
+    assert read == [Chunk("", 0), Chunk("", 1, prompt_tokens=9)]
+    assert (reader.text, reader.finish, reader.end(done=False)) == ("It is 42.", finish, None)
+
+
 def test_an_end_without_text_or_reason_is_none() -> None:
     with pytest.raises(ValueError, match="early"):
         ReplyReader(100).end(done=True)

@@ -29,6 +29,7 @@ _THINK_CLOSE = "\n</think>\n\n"  # stands between thinking and answer where a se
 class ReplyReader:
     """Reads the events of one reply, of at most `max_tokens` tokens, into chunks.
 
+    What follows the reason for its end adds only counts: a server may continue with a question of its own invention.
     Without token ids a piece of text counts as one token until the server says how many there were in all.
     """
 
@@ -49,7 +50,7 @@ class ReplyReader:
 
     def read(self, event: Mapping[str, Any]) -> Chunk:
         """What an event adds. Raises ValueError if its text cannot be read."""
-        choice = _first_choice(event.get("choices"))
+        choice = _first_choice(event.get("choices")) if self.finish is None else {}
         text = self._whole(self._text(choice))
         self._pieces.append(text)
         finish = self._finish(choice.get("finish_reason"))
