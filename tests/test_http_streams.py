@@ -161,6 +161,16 @@ async def test_silence_behind_the_end_is_not_waited_for(server: RawServer, monke
     assert time.monotonic() - began < 20
 
 
+async def test_a_server_that_does_not_stop_at_the_end_is_left(
+    server: RawServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.engine.patience._LAST_WORDS_SECONDS", 0.1)
+    began = time.monotonic()
+    more = [piece for _ in range(400) for piece in (said("more"), 0.05)]
+    assert await outcome(server, said("it"), said("", "stop"), *more, stall=60) == ("it", "stop")
+    assert time.monotonic() - began < 10
+
+
 async def test_a_stream_in_the_servers_queue_is_not_broken_while_another_gets_tokens() -> None:
     """One stream takes three times as long as any may be silent; the other has its headers and waits."""
     slow = [piece for n in range(12) for piece in (said(f"{n} "), 0.1)]

@@ -184,8 +184,10 @@ class HttpEngine:
         error = error_event(self._server.shown, event)
         if error is not None:
             raise error
+        ended = reply.finish is not None
         chunk = reply.read(event)
-        listener.event(last=reply.finish is not None)
+        if not ended:  # what follows the end is not waited for anew with each event
+            listener.event(last=reply.finish is not None)
         return chunk
 
     def _blank_is_none(self, reply: ReplyReader, *, done: bool) -> bool:
