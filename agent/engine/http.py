@@ -31,7 +31,6 @@ _ANSWER_SECONDS = 30.0  # for what a server tells of itself
 _TOKENIZE_SECONDS = 10.0
 _TOKENIZE_PAUSE = 30.0  # after a failure that may pass
 _BLANK_ENDS = 8  # an empty reason means that a reply was cut, unless a server has given so many and never another one
-_SMALLEST_CONTEXT = 64  # tokens; a smaller number in a refusal is about something else
 # Versions of vLLM from which on a request may have these.
 _REPETITION_DETECTION = (0, 17)
 _THINKING_BUDGET = (0, 20)
@@ -200,7 +199,7 @@ class HttpEngine:
     def _learn(self, error: EngineError) -> None:
         """Take the context from an error that names it."""
         named = error.context_tokens if isinstance(error, ContextExceededError) else None
-        if named is not None and named >= _SMALLEST_CONTEXT:
+        if named is not None:
             self._learned_context = min(named, self.context_tokens or named)
 
     def _fault(self, error: Exception, reply: ReplyReader, stray: str, *, answered: bool) -> EngineError:

@@ -19,6 +19,7 @@ from agent.errors import (
 )
 
 _LONGEST_QUOTE = 300
+_LONGEST_CODE = 100
 _LONGEST_WAIT = 3_600.0  # seconds that a server may ask for
 _NOT_NOW = (408, 425, 429, 502, 503, 504, 520, 521, 522, 523, 524, 529, 530)
 _FOR_GOOD = (401, 402, 403)  # whatever else the server says
@@ -33,19 +34,41 @@ _CONTEXT = re.compile(
     r"|reduce the length of the (messages|input|prompt)|input length[^.]*exceeds|max_tokens must be at least 1, got -",
     re.IGNORECASE,
 )
+_LIMIT = r"max(?:imum)?[ _]?(?:(?:completion|new|output|num|total|gen\w*)[ _]?)?tokens"  # as a request names it
+_TOO_MANY = re.compile(  # of the tokens asked for; words on a limit from below do not count
+    rf"{_LIMIT}(?:[^.]|\.\d){{0,120}}?(?:too (?:large|big|high|long|many)|exceed|at most|above|out of range"
+    r"|(?:valid|allowed|supported|permitted) (?:range|maximum)|\bbetween\b|in (?:the )?range"
+    r"|no (?:more|greater|larger|higher) than"
+    r"|(?:not|cannot|is) (?:be )?(?:more|greater|larger|higher) than (?!or|[01]\b)"
+    r"|(?:less|smaller|lower) than (?:or equal(?: to)? )?\W{0,3}(?:\d\d|(?:the )?(?:max|model|limit))"
+    r"|(?:<=?|≤) ?\W{0,3}\d\d)"
+    r"|(?:exceed\w*|too (?:large|big|high|many)|(?:not|cannot|is) (?:be )?(?:more|greater|larger) than)"
+    rf"[^.]{{0,60}}{_LIMIT}"
+    r"|(?:total|number|sum|requested|input|prompt|output|completion)[^.]{0,40}\btokens?\b[^.]{0,80}"
+    r"(?:exceed\w*|over|above|(?:more|greater|larger) than)\b[^.]{0,40}\b(?:limit|max\w*|allowed)",
+    re.IGNORECASE,
+)
+_RATE = re.compile(r"\bper[ _-]?(?:second|sec|minute|min|hour|day|month)|\b[tr]p[mdh]\b|quota|\brate\b", re.IGNORECASE)
+_SMALLEST_CONTEXT = 64  # tokens; a smaller number in a refusal is about something else
+_NUMBER = r"(?<![\d.,])(\d{1,3}(?:[ ,._'\u00a0\u2009\u202f]\d{3})+(?!\d)|\d+)(?:[ -]?(k)i?\b)?"
 _CONTEXT_TOKENS = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
-        r"(\d+) (?:tokens? )?maximum context",
-        r"context (?:length|size|window)(?: (?:is|of|only|limit|just))*[ :(=]*(\d+)",
-        r"max(?:imum)?[ _]model[ _]len(?:gth)?(?: of)?[ :(=]*(\d+)",
-        r"max_seq_len[ :(=]*(\d+)",
-        r"`max_new_tokens` must be <= (\d+)",
-        r"exceeds limit of (\d+)",
-        r"maximum allowed length \((\d+)",
-        r"> (\d+) maximum",
-        r"longer than the context[^.\d]*(\d+)",
+        rf"\+ [\d,]+ > {_NUMBER}",
+        rf"{_NUMBER}(?:[ -]tokens?)? maximum context",
+        rf"{_NUMBER}[ -]tokens? context",
+        rf"context (?:length|size|window|limit)(?: (?:is|of|to|only|limit|just|limited))*[ :(=`'\"\[]*{_NUMBER}",
+        rf"max(?:imum)?[ _]model[ _]len(?:gth)?(?: (?:is|of))*[ :(=]*{_NUMBER}",
+        rf"max(?:imum)?[ _]seq(?:uence)?[ _]len(?:gth)?(?: (?:is|of))*[ :(=]*{_NUMBER}",
+        rf"max_(?:num|total)_tokens[ :(=]*{_NUMBER}",
+        rf"\+ `max_new_tokens` must be <= {_NUMBER}",
+        rf"maximum allowed length \({_NUMBER}",
+        rf"longer than the context[^.\d]*{_NUMBER}",
     )
+)
+_TOTAL_TOKENS = tuple(  # which are those of the context only where it is no limit on the reply alone
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (rf"exceeds? (?:the )?(?:\w+ )?limit(?: of)?[ :(=]*{_NUMBER}", rf"> {_NUMBER} maximum")
 )
 _NOT_YET = re.compile(
     r"\bloading\b|overload|rate.?limit|too many (concurrent )?requests|at capacity|\bbusy\b|warming up|starting up"
@@ -116,8 +139,9 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
 
 
 def _error(message: str, status: int | None, words: str, context: int | None, wait: float | None) -> EngineError:
-    if status == 413 or (status in _ABOUT_CONTEXT and _CONTEXT.search(words)):
-        return ContextExceededError(message, context_tokens=context or _context_in(words))
+    if status == 413 or (status in _ABOUT_CONTEXT and _is_too_long(words)):
+        tokens = context or _context_in(words) or 0
+        return ContextExceededError(message, context_tokens=tokens if tokens >= _SMALLEST_CONTEXT else None)
     if status in _FOR_GOOD or _PAID_OUT.search(words):
         return RequestRefusedError(message)
     if status in _NOT_NOW or asks_to_wait(words):
@@ -152,12 +176,24 @@ def _is_plain(value: object) -> bool:
 
 
 def _codes(content: object) -> str:
-    """The error's type and code, which are words too."""
+    """The error's type and code, and the field of the request that it is about, which are words too."""
     if not isinstance(content, Mapping):
         return ""
     inner = content.get("error")
     sources = (content, inner) if isinstance(inner, Mapping) else (content,)
-    return "".join(f"{source[key]} " for source in sources for key in ("type", "code") if _is_plain(source.get(key)))
+    codes = (str(source[key]) for source in sources for key in ("type", "code", "param") if _is_plain(source.get(key)))
+    return "".join(f"{code[:_LONGEST_CODE]} " for code in codes) + _place(content.get("detail"))
+
+
+def _place(details: object) -> str:
+    """Where in the request the first fault is that a validation found."""
+    first = details[0] if isinstance(details, list) and details else None
+    place = first.get("loc") if isinstance(first, Mapping) else None
+    return (
+        "".join(f"{step} " for step in place if isinstance(step, str))[:_LONGEST_CODE]
+        if isinstance(place, list)
+        else ""
+    )
 
 
 def _named_context(content: object) -> int | None:
@@ -172,9 +208,18 @@ def _named_context(content: object) -> int | None:
     return None
 
 
+def _is_too_long(words: str) -> bool:
+    """Whether a request is refused for the tokens that it has or asks for."""
+    return bool(_CONTEXT.search(words) or (_TOO_MANY.search(words) and not _RATE.search(words)))
+
+
 def _context_in(words: str) -> int | None:
-    found = next((match for pattern in _CONTEXT_TOKENS if (match := pattern.search(words))), None)
-    return (int(found[1]) or None) if found and len(found[1]) < 10 else None
+    """The tokens of the context that a text names; None where it names none, or only a limit on the reply."""
+    of_reply = re.search(_LIMIT, words, re.IGNORECASE) and not re.search(r"\b(prompt|inputs?|total|sum)\b", words, re.I)
+    patterns = _CONTEXT_TOKENS if of_reply else _CONTEXT_TOKENS + _TOTAL_TOKENS
+    found = next((match for pattern in patterns if (match := pattern.search(words))), None)
+    digits = re.sub(r"\D", "", found[1]) if found else ""
+    return int(digits) * (1_024 if found and found[2] else 1) if 0 < len(digits) < 10 else None
 
 
 def _json(body: str) -> object:
