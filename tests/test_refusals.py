@@ -63,6 +63,49 @@ def test_a_refusal_for_good_is_told_in_the_servers_own_sentence(status: int) -> 
     assert str(error) == f"the engine at http://host/v1 answered {status}: The model `x` does not exist."
 
 
+NO_ENTRY: list[dict[str, Any]] = [
+    {"error": {"code": "invalid_api_key", "type": "authentication_error", "message": "no"}},
+    {"error": {"message": "no", "type": "auth_error", "param": "None", "code": "401"}},
+    {"error": {"message": "no", "code": 401}},
+    {"error": {"message": "no", "type": "permission_error"}},
+    {"error": {"message": "Incorrect API key provided: sk-1. You can find your API key at a page."}},
+    {"error": {"message": "API key not valid. Please pass a valid API key."}},
+    {"error": {"message": "Authentication Error, No api key passed in.", "type": "auth_error"}},
+    {"error": "Unauthorized"},
+    {"error": "unauthorised: missing access token"},
+    {"detail": "Invalid API key"},
+    {"detail": "Not authenticated"},
+    {"message": "Invalid credentials"},
+    {"message": "Your API key has expired"},
+]
+
+
+@pytest.mark.parametrize("body", NO_ENTRY)
+def test_a_wrong_key_is_refused_whatever_the_status(body: dict[str, Any]) -> None:
+    for status in (400, 404, 500):
+        assert type(answered(status, body)) is RequestRefusedError
+    assert type(error_event("http://host/v1", body)) is RequestRefusedError
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": {"message": "The authorization service is overloaded", "type": "auth_error"}},
+        {"error": {"message": "authentication failed, try again later"}},
+    ],
+)
+def test_a_server_that_cannot_look_at_a_key_just_now_is_waited_for(body: dict[str, Any]) -> None:
+    assert type(answered(500, body)) is EngineUnavailableError
+    assert type(answered(502, "<h1>Unauthorized upstream</h1>")) is EngineUnavailableError
+
+
+@pytest.mark.parametrize(
+    "message", ["invalid token id in the batch", "a key error: '401'", "Permission denied: '/tmp/lock'"]
+)
+def test_other_words_on_keys_and_tokens_are_a_failure_of_the_server(message: str) -> None:
+    assert type(answered(500, {"error": {"message": message}})) is StreamBrokenError
+
+
 def test_an_account_without_money_is_not_waited_for() -> None:
     body = {"error": {"message": "You exceeded your current quota", "type": "insufficient_quota"}}
     assert isinstance(answered(429, body), RequestRefusedError)

@@ -77,31 +77,41 @@ _NOT_YET = re.compile(
     r"|(exceeds?|exceeded|over|insufficient|out of|no) capacity",
     re.IGNORECASE,
 )
+_NO_ENTRY = re.compile(  # whatever the status: some servers answer 200 or 500 to a wrong key
+    r"(?:invalid|incorrect|wrong|bad|missing|unknown|expired|revoked|no)[ _-](?:api|access|auth\w*|secret)[ _-]?"
+    r"(?:key|token|header|credential)|api[ _-]?key\b[^.]{0,40}\b(?:invalid|incorrect|wrong|missing|required|expired"
+    r"|revoked|not (?:valid|found|provided|recognized)|disabled)|invalid[ _-](?:credentials|bearer)"
+    r"|auth(?:entication|orization)?[ _-]?(?:error|failed|failure|required)|unauthori[sz]ed|unauthenticated"
+    r"|not authenticated|permission_(?:error|denied)",
+    re.IGNORECASE,
+)
+_NO_ENTRY_CODE = re.compile(r"\b40[123]\b")
 _PAID_OUT = re.compile(r"insufficient_quota|insufficient (balance|credit|funds)|billing", re.IGNORECASE)
 
 
 def refusal(
     where: str, status: int, body: str, headers: Mapping[str, str] | None = None, *, now: datetime | None = None
 ) -> EngineError:
-    """The error for an answer with an HTTP status other than 200; `now` is the time for dates in its headers."""
+    """The error for an answer whose HTTP status is none of success; `now` is the time for dates in its headers."""
     content = _json(body)
     sentence = quote(body)
     message = f"the engine at {where} answered {status}: {sentence}"
     wait = retry_after(headers or {}, now or datetime.now(UTC))
-    return _error(message, status, _codes(content) + sentence, _named_context(content), wait)
+    return _error(message, status, _codes(content), sentence, _named_context(content), wait)
 
 
 def error_event(where: str, event: Mapping[str, Any]) -> EngineError | None:
     """The error that an event of a stream tells of; None if it tells of none."""
     error = event.get("error")
-    if not error and (event.get("choices") or "error" not in (event.get("object"), event.get("type"))):
+    sentence = said(event)
+    if not error and (event.get("choices") or not _is_error(event, sentence)):
         return None
-    sentence = said(event) or "it gave no reason"
     code = error.get("code") if isinstance(error, Mapping) else event.get("code")
     digits = str(code) if isinstance(code, int | str) else ""
     status = int(digits) if re.fullmatch(r"[45]\d\d", digits) else None
+    sentence = sentence or "it gave no reason"
     message = f"the engine at {where} broke off its stream: {sentence}"
-    return _error(message, status, _codes(event) + sentence, _named_context(event), None)
+    return _error(message, status, _codes(event), sentence, _named_context(event), None)
 
 
 def said(content: object) -> str:
@@ -138,17 +148,28 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
     return None if seconds is None else min(seconds, _LONGEST_WAIT)
 
 
-def _error(message: str, status: int | None, words: str, context: int | None, wait: float | None) -> EngineError:
+def _error(
+    message: str, status: int | None, codes: str, sentence: str, context: int | None, wait: float | None
+) -> EngineError:
+    words = codes + sentence
     if status == 413 or (status in _ABOUT_CONTEXT and _is_too_long(words)):
         tokens = context or _context_in(words) or 0
         return ContextExceededError(message, context_tokens=tokens if tokens >= _SMALLEST_CONTEXT else None)
-    if status in _FOR_GOOD or _PAID_OUT.search(words):
+    not_yet = asks_to_wait(words)
+    told = codes if status in _NOT_NOW else words
+    no_entry = not not_yet and (_NO_ENTRY.search(told) or _NO_ENTRY_CODE.search(codes))
+    if status in _FOR_GOOD or no_entry or _PAID_OUT.search(words):
         return RequestRefusedError(message)
-    if status in _NOT_NOW or asks_to_wait(words):
+    if status in _NOT_NOW or not_yet:
         return EngineUnavailableError(message, retry_after=wait, answered=True)
     if status is None or (status >= 500 and status not in _NEVER_SERVED):
         return StreamBrokenError(message)
     return RequestRefusedError(message)
+
+
+def _is_error(event: Mapping[str, Any], sentence: str) -> bool:
+    """Whether an event without an error of its own is one as a whole."""
+    return "error" in (event.get("object"), event.get("type")) or bool(_NO_ENTRY.search(sentence))
 
 
 def _sentences(content: object) -> Iterator[str]:
