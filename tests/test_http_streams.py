@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from agent.engine.base import SamplingParams
 from agent.engine.http import HttpEngine, api_url
-from agent.errors import ContextExceededError, EngineError, EngineUnavailableError, StreamBrokenError
+from agent.errors import ContextExceededError, EngineError, EngineUnavailableError, RequestRefusedError, StreamBrokenError
 from tests.raw_server import RESET, SILENCE, Page, Piece, RawServer, serving_raw
 
 PARAMS = SamplingParams(max_tokens=50)
@@ -72,6 +72,18 @@ async def outcome(
 )
 async def test_what_is_a_natural_end(server: RawServer, pieces: tuple[Piece, ...]) -> None:
     assert await outcome(server, *pieces) == ("it", "stop")
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 203, 206, 226, 299])
+async def test_any_status_of_success_is_one(server: RawServer, status: int) -> None:
+    assert await outcome(server, said("it"), said("", "stop"), DONE, status=status) == ("it", "stop")
+    text, error = await outcome(server, said("it"), status=status)
+    assert text == "it" and type(error) is StreamBrokenError
+
+
+async def test_a_status_that_says_that_there_is_no_body_is_refused(server: RawServer) -> None:
+    _, error = await outcome(server, status=204)
+    assert type(error) is RequestRefusedError
 
 
 @pytest.mark.parametrize(

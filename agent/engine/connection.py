@@ -24,6 +24,7 @@ _REFUSAL_SECONDS = 10.0  # for the text of a refusal
 _REFUSAL_BYTES = 1 << 16
 _PAGE_BYTES = 64 << 20
 _REDIRECTS = 3
+_WITHOUT_BODY = (204, 205)
 _KEPT_METHOD = (307, 308)
 _KNOWN_BY = 8  # characters of a key that show that it is quoted
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -58,9 +59,9 @@ class Connection:
     async def open(
         self, method: str, url: str, body: dict[str, Any] | None = None, *, send: Send = _at_once
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The server's answer with status 200; `url` is a path behind the base URL, or whole. `send` waits for it.
+        """The server's answer, of success and with a body; `send` waits for it.
 
-        Raises an EngineError for any other answer, and one of FAULTS where there is none.
+        The `url` is a path behind the base URL, or whole. Raises an EngineError for any other answer, and one of FAULTS where there is none.
         """
         target = self._url + url if url.startswith("/") else url
         for _ in range(_REDIRECTS):
@@ -71,7 +72,7 @@ class Connection:
             response.close()
             target = onward
         async with response:
-            if response.status != 200:
+            if not 200 <= response.status < 300 or response.status in _WITHOUT_BODY:
                 raise await self._refusal(response)
             yield response
 
