@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agent.config import Config, load_config
 from agent.engine.base import Engine
+from agent.engine.connection import Connection
 from agent.engine.http import HttpEngine, api_url
 from agent.errors import ConfigError, EngineError, EngineUnavailableError, RequestRefusedError
 from agent.setup import open_engine
@@ -73,6 +77,49 @@ async def test_no_half_of_a_key_is_told_where_a_message_is_cut(before: int) -> N
                 await read(engine)
             await engine.close()
             assert long[:9] not in str(caught.value)
+
+
+SECRET = "sk-secret1234567890"
+
+
+@pytest.mark.parametrize(
+    ("key", "said", "told"),
+    [
+        (SECRET, f"no such key: {SECRET}!", "no such key: [key]!"),
+        (SECRET, "Received API Key = secret1234567890", "Received API Key = [key]"),
+        (SECRET, "ends with 567890.", "ends with [key]."),
+        (SECRET, "begins with sk-sec, ends with 567890", "begins with [key], ends with [key]"),
+        (SECRET, "sk-se...67890", "sk-se...67890"),
+        (SECRET, f"{SECRET}{SECRET} {SECRET}", "[key] [key]"),
+        (SECRET, f"xy{SECRET[3:]}xy", "xy[key]xy"),
+        (SECRET, "", ""),
+        ("abc", "abc is no key, as abcd and xabc; 'abc'", "[key] is no key, as abcd and xabc; '[key]'"),
+        ("a.c", "abc a.c", "abc [key]"),
+        ("abcdef", "abcde abcdef abcdefg", "abcde [key] [key]g"),
+        (None, "None is no key", "None is no key"),
+        ("", "it", "it"),
+    ],
+)
+def test_every_part_of_the_key_that_tells_something_is_scrubbed(key: str | None, said: str, told: str) -> None:
+    assert Connection("http://host/v1", api_key=key).scrubbed(said) == told
+
+
+@given(st.text("ab-1", min_size=6, max_size=20), st.text("ab-1 ", max_size=60))
+def test_no_six_characters_of_a_key_are_told_and_nothing_else_is_lost(key: str, text: str) -> None:
+    runs = {key[place : place + 6] for place in range(len(key) - 5)}
+    told = Connection("http://host/v1", api_key=key).scrubbed(text)
+    assert not any(run in told for run in runs)
+    kept = [told_part for told_part in told.split("[key]") if told_part]
+    place = 0
+    for part in kept:
+        place = text.index(part, place) + len(part)
+    assert (told == text) == (not any(run in text for run in runs))
+
+
+def test_a_long_text_is_scrubbed_in_time() -> None:
+    began = time.monotonic()
+    assert Connection("http://host/v1", api_key="a" * 10_000).scrubbed("a" * 200_000) == "[key]"
+    assert time.monotonic() - began < 5
 
 
 async def test_the_key_goes_to_no_other_server_than_its_own() -> None:

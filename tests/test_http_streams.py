@@ -14,7 +14,13 @@ from hypothesis import strategies as st
 
 from agent.engine.base import SamplingParams
 from agent.engine.http import HttpEngine, api_url
-from agent.errors import ContextExceededError, EngineError, EngineUnavailableError, RequestRefusedError, StreamBrokenError
+from agent.errors import (
+    ContextExceededError,
+    EngineError,
+    EngineUnavailableError,
+    RequestRefusedError,
+    StreamBrokenError,
+)
 from tests.raw_server import RESET, SILENCE, Page, Piece, RawServer, serving_raw
 
 PARAMS = SamplingParams(max_tokens=50)

@@ -26,7 +26,7 @@ _PAGE_BYTES = 64 << 20
 _REDIRECTS = 3
 _WITHOUT_BODY = (204, 205)
 _KEPT_METHOD = (307, 308)
-_KNOWN_BY = 8  # characters of a key that show that it is quoted
+_KNOWN_BY = 6  # characters in a row of a key that show that it is quoted
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 Send = Callable[[Awaitable[aiohttp.ClientResponse]], Awaitable[aiohttp.ClientResponse]]
@@ -47,6 +47,7 @@ class Connection:
         self._url = base_url.rstrip("/")
         self.shown = _without_password(self._url)  # for messages
         self._key = api_key
+        self._runs = _runs(api_key or "")
         self._proxied = proxied
         self._client: aiohttp.ClientSession | None = None
 
@@ -61,7 +62,8 @@ class Connection:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """The server's answer, of success and with a body; `send` waits for it.
 
-        The `url` is a path behind the base URL, or whole. Raises an EngineError for any other answer, and one of FAULTS where there is none.
+        The `url` is a path behind the base URL, or whole. Raises an EngineError for any other answer, and one
+        of FAULTS where there is none.
         """
         target = self._url + url if url.startswith("/") else url
         for _ in range(_REDIRECTS):
@@ -105,10 +107,20 @@ class Connection:
         return self.scrubbed(str(error) or type(error).__name__)[:300]
 
     def scrubbed(self, text: str) -> str:
-        """The text without the key, which a server may have quoted, and without the start of one that was cut."""
-        if self._key is None:
-            return text
-        return re.sub(re.escape(self._key[:_KNOWN_BY]) + r"[^\s'\"]*", "[key]", text)
+        """The text without the key, which a server may have quoted, and without any part of it that tells something.
+
+        A short key is taken out where it stands as a word of its own. Takes time in proportion to the text.
+        """
+        if self._key and not self._runs:
+            return re.sub(rf"(?<!\w){re.escape(self._key)}(?!\w)", "[key]", text)
+        pieces: list[str] = []
+        shown = 0  # so far the text has been looked at, and what is of the key left out
+        for place in range(len(text) - _KNOWN_BY + 1):
+            if text[place : place + _KNOWN_BY] in self._runs:
+                if place > shown or not pieces:
+                    pieces += (text[shown:place], "[key]")
+                shown = place + _KNOWN_BY
+        return "".join(pieces) + text[shown:]
 
     def clean(self, error: EngineError, received: str = "") -> EngineError:
         """The error with what was received, and without the key in its message."""
@@ -164,6 +176,11 @@ class Connection:
         if response.status in (401, 403) and self._key is None:
             error = RequestRefusedError(f"{error}; name the environment variable with its key by --api-key-env")
         return self.clean(error)
+
+
+def _runs(key: str) -> frozenset[str]:
+    """All that shows that a key is quoted."""
+    return frozenset(key[place : place + _KNOWN_BY] for place in range(len(key) - _KNOWN_BY + 1))
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:
