@@ -62,13 +62,35 @@ def test_an_error_by_name_is_one(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"{garbage", b'{"a": ', b"\xff\xfe{{{", b'so on"}]}', b"[1, 2]", b'{"a":' * 100_000 + b"1"]
+    "data",
+    [
+        b"{garbage",
+        b'{"a": ',
+        b"\xff\xfe{{{",
+        b'so on"}]}',
+        b"[1, 2",
+        b'"half a',
+        b"[PING",
+        b"[a, b]",
+        b'{"a":' * 100_000 + b"1",
+    ],
 )
 def test_garbage_after_an_event_breaks_the_stream(data: bytes) -> None:
     parser = EventParser()
     assert list(parser.feed(b"data: " + RAW + b"\n\n")) == [A]
     with pytest.raises(ValueError, match=r"unexpected event|too deep"):
         list(parser.feed(b"data: " + data + b"\n\n"))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"[]", b'"ping"', b'["ping"]', b"[1, 2]", b"7", b"-1.5", b"true", b"null", b'""', b"[{}]", b" [ ] ", b"[PING]",
+     b"[ping]", b"[KEEP-ALIVE]", b"[HEARTBEAT]", b"[keep alive]", b"[\ndata: 1\ndata: ]"],
+)  # fmt: skip
+def test_a_value_that_is_no_object_is_a_keep_alive(data: bytes) -> None:
+    ping = b"data: " + data + b"\n\n"
+    event = b"data: " + RAW + b"\n\n"
+    assert parsed(ping + event + ping + b"event: ping\n" + ping + event + b"data: [DONE]\n\n") == [A, A, None]
 
 
 def test_an_event_that_is_torn_is_none() -> None:

@@ -11,8 +11,8 @@ Event = dict[str, Any]
 
 _MOST_BYTES = 64 << 20  # an event may have
 _STRAY_CHARS = 200  # what is no event is kept so far, for an error message
-# What gateways send so that a connection is not closed, such as ": PROCESSING" or "ping": no part of any JSON object.
-_KEEP_ALIVE = re.compile(r'[^{}\[\]"]{0,200}')
+# What gateways send so that a connection is not closed, such as ": PROCESSING" or "[PING]": no part of any JSON object.
+_KEEP_ALIVE = re.compile(r'[^{}\[\]"]{0,200}|\s*\[[A-Za-z][\w -]{0,40}\]\s*')
 _LONGEST_INTEGER = 18  # digits; a longer number is a float, as it is in other languages
 
 
@@ -91,7 +91,7 @@ class EventParser:
                     self._keep_stray(value)
                 yield self._named(event)
                 return
-            if self._name != "error" and _KEEP_ALIVE.fullmatch(value):
+            if self._name != "error" and (event is not None or _KEEP_ALIVE.fullmatch(value)):
                 self._keep_stray("" if value.startswith(":") else value)
                 return
         self._pending.append(value)
@@ -108,7 +108,7 @@ class EventParser:
             yield self._named(event)
         elif data and self._name == "error":
             yield {"error": data}
-        elif data and (self._events or self._bare or data.lstrip().startswith("{")):
+        elif data and event is None and (self._events or self._bare or data.lstrip().startswith("{")):
             raise ValueError(f"unexpected event {data[:80]!r}")
         elif data:
             self._keep_stray(data)
