@@ -173,6 +173,21 @@ def test_halves_of_characters_are_joined_and_lone_ones_replaced() -> None:
         ("repetition", "repetition"),
         ({"type": "stop", "matched": 151645}, "stop"),
         ({"type": "length", "length": 100}, "length"),
+        *((word, "stop") for word in (
+            "end_of_text", "endoftext", "eog", "end_of_sequence", "finish_reason_stop", "stopped", "matched_stop",
+            "turn_complete", "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "FINISH_REASON_STOP", "FinishReason.STOP",
+            "end-of-text", "End of sequence", " stop ", "EOS", ["stop"], [{"type": "stop"}],
+        )),
+        ("FINISH_REASON_MAX_TOKENS", "length"),
+        (["length"], "length"),
+        (["abort"], "broken"),
+        (["stop", "abort"], "broken"),
+        ([["stop"]], "broken"),
+        ("not stopped", "broken"),
+        ("stop" * 50, "broken"),
+        ("<||>", "broken"),
+        ("finish_reason", "broken"),
+        ("FINISH_REASON_SAFETY", "broken"),
         (None, "stop"),
         ("null", "stop"),
         ("", "broken"),
@@ -186,7 +201,7 @@ def test_halves_of_characters_are_joined_and_lone_ones_replaced() -> None:
         ([], "broken"),
         (True, "broken"),
     ],
-)
+)  # fmt: skip
 def test_which_reasons_are_an_end(reason: object, finish: str) -> None:
     assert finished(None, reason) == finish
 

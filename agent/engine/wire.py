@@ -6,22 +6,28 @@ A count, an id or a log-probability that makes no sense is unknown; the text bes
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from agent.engine.base import Chunk
 
-# What servers call the end of a model's turn, and that of the tokens asked for.
+# What servers call the end of a model's turn, and that of the tokens asked for, as `_named` spells it.
 _FINISHES = {
     "repetition": "repetition",
     **dict.fromkeys(
         ("stop", "eos", "eos_token", "stop_token", "stop_sequence", "stop_str", "end_turn", "completed", "complete"),
         "stop",
     ),
-    **dict.fromkeys(("finished", "done", "tool_calls", "function_call"), "stop"),
+    **dict.fromkeys(
+        ("finished", "done", "tool_calls", "function_call", "stopped", "matched_stop", "turn_complete", "stop_string"),
+        "stop",
+    ),
+    **dict.fromkeys(("end_of_text", "endoftext", "eog", "end_of_sequence", "im_end", "eot_id", "eos_token_id"), "stop"),
     **dict.fromkeys(("length", "max_tokens", "max_length", "max_output_tokens", "model_length"), "length"),
 }
 _NO_REASON = ("none", "null")  # as some servers spell the JSON null
+_LONGEST_REASON = 80  # characters
 _ROUNDING = 1e-3  # by which a log-probability may be above 0
 _THINK_CLOSE = "\n</think>\n\n"  # stands between thinking and answer where a server sends them apart
 
@@ -87,7 +93,7 @@ class ReplyReader:
             return None
         lenient = done and blank_is_none and self.blank
         if self._odd_reason is not None and not lenient:
-            raise ValueError(f"it ended early, for the reason {self._odd_reason[:80]!r}")
+            raise ValueError(f"it ended early, for the reason {self._odd_reason[:_LONGEST_REASON]!r}")
         if not done or not (self.text or lenient):
             raise ValueError("it ended early")
         self.finish = "stop"
@@ -115,11 +121,13 @@ class ReplyReader:
 
     def _finish(self, reason: object) -> str | None:
         """The reason by its name here, where it is the first natural one."""
+        if isinstance(reason, list) and len(reason) == 1:
+            reason = reason[0]
         if isinstance(reason, Mapping):
             reason = reason.get("type")
         if reason is None or (isinstance(reason, str) and reason.lower() in _NO_REASON):
             return None
-        finish = _FINISHES.get(reason.lower()) if isinstance(reason, str) else None
+        finish = _FINISHES.get(_named(reason)) if isinstance(reason, str) else None
         if finish is None:
             self._odd_reason = reason if isinstance(reason, str) else type(reason).__name__
         elif self.finish is None:
@@ -134,6 +142,12 @@ class ReplyReader:
             told = self._counted + seen
         tokens, self._counted = told - self._counted, told
         return tokens
+
+
+def _named(reason: str) -> str:
+    """A reason's words alone, without the frame of a special token or the name of the field."""
+    words = "_".join(re.findall(r"[a-z0-9]+", reason[:_LONGEST_REASON].lower()))
+    return re.sub(r"^finish_?reason_", "", words)
 
 
 def _first_choice(choices: object) -> Mapping[str, Any]:
