@@ -17,15 +17,21 @@ def test_a_key_is_read_from_the_variable_that_is_named_or_from_the_usual_one() -
     assert read_key("", {USUAL: " "}, usual=USUAL) is None
 
 
-@pytest.mark.parametrize("environment", [{}, {"NAMED": ""}, {USUAL: "usual"}])
+@pytest.mark.parametrize("around", [" ", "\n", "\r\n", "\t", "\u00a0", " \n\n "])
+def test_white_space_around_a_key_is_no_part_of_it(around: str) -> None:
+    for value in (f"the-key{around}", f"{around}the-key", f"{around}the-key{around}"):
+        assert read_key("", {USUAL: value}, usual=USUAL) == read_key("NAMED", {"NAMED": value}) == "the-key"
+        assert vllm_key(None, (), {"VLLM_API_KEY": value}) == "the-key"
+    assert read_key("", {USUAL: around}, usual=USUAL) is None
+
+
+@pytest.mark.parametrize("environment", [{}, {"NAMED": ""}, {"NAMED": "\n"}, {USUAL: "usual"}])
 def test_a_named_variable_has_to_be_there(environment: dict[str, str]) -> None:
     with pytest.raises(ConfigError, match="the environment has no NAMED: export it"):
         read_key("NAMED", environment, usual=USUAL)
 
 
-@pytest.mark.parametrize(
-    "key", ["two\nlines", "end\n", "tab\tbed", "ab cd", "schlüssel", "nul\0", "\x7f", "a\r\nX-Evil: 1"]
-)
+@pytest.mark.parametrize("key", ["two\nlines", "tab\tbed", "ab cd", "schlüssel", "nul\0", "\x7f", "a\r\nX-Evil: 1"])
 def test_what_no_header_takes_is_no_key_and_is_not_told(key: str) -> None:
     with pytest.raises(
         ConfigError, match="the value of OPENAI_API_KEY in the environment cannot be an API key"

@@ -13,9 +13,10 @@ VLLM_VARIABLE = "VLLM_API_KEY"
 def read_key(name: str, environment: Mapping[str, str], *, usual: str = "") -> str | None:
     """The key in the variable `name`, or in the `usual` one where none is named; None if that is not set.
 
+    White space around it, such as the line end of a file that it was read from, is no part of it.
     Raises ConfigError if a named variable is not set, or if what a variable holds cannot be a key.
     """
-    key = environment.get(name or usual, "").strip(" ")
+    key = environment.get(name or usual, "").strip()
     if name and not key:
         raise ConfigError(
             f"the environment has no {name}: export it with the API key, or name another variable by --api-key-env"
