@@ -95,6 +95,15 @@ async def test_a_server_without_a_list_is_taken_if_the_model_is_named() -> None:
     assert type(await readiness(page({"data": [{}, 5, {"id": 7}]}))) is RequestRefusedError
 
 
+async def test_a_bare_list_of_models_is_one() -> None:
+    for listed in ([{"id": "a"}], [{"id": "a", "max_model_len": 512}, {"id": "b"}], [5, {"x": 1}, {"id": "a"}]):
+        engine = await readiness(page(listed))
+        assert isinstance(engine, HttpEngine) and engine.model == "a"
+    assert isinstance(await readiness(page([]), model="m"), HttpEngine)
+    for empty in ([], [5], [{"name": "a"}], [["a"]]):
+        assert type(await readiness(page(empty))) is RequestRefusedError
+
+
 async def test_a_server_that_comes_back_with_another_model_is_asked_for_that() -> None:
     with serving_raw({MODELS: page({"data": [{"id": "a"}, {"id": "b"}]})}) as server:
         async with engine_of(server) as engine:

@@ -32,9 +32,11 @@ def _models(server: Connection, page: str) -> list[Mapping[str, Any]]:
     error = error_event(server.shown, listing) if isinstance(listing, Mapping) else None
     if error is not None:
         raise server.clean(error)
-    data = listing.get("data") if isinstance(listing, Mapping) else None
+    data = listing.get("data") if isinstance(listing, Mapping) else listing
     if isinstance(data, list):
-        return [model for model in data if isinstance(model, Mapping) and isinstance(model.get("id"), str)]
+        models = [model for model in data if isinstance(model, Mapping) and isinstance(model.get("id"), str)]
+        if models or not data or data is not listing:  # a bare list of other things is some other page
+            return models
     said = server.scrubbed(quote(page))
     if asks_to_wait(said) and "<" not in page:
         raise EngineUnavailableError(f"the engine at {server.shown} is not ready: {said}", answered=True)
