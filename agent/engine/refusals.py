@@ -34,16 +34,18 @@ _CONTEXT = re.compile(
     r"|reduce the length of the (messages|input|prompt)|input length[^.]*exceeds|max_tokens must be at least 1, got -",
     re.IGNORECASE,
 )
-_LIMIT = r"max(?:imum)?[ _]?(?:(?:completion|new|output|num|total|gen\w*)[ _]?)?tokens"  # as a request names it
+# What a request calls the most tokens of its reply.
+_LIMIT = r"(?:max(?:imum)?[ _]?(?:(?:completion|new|output|num|total|gen\w*)[ _]?)?tokens|n_predict)"
 _TOO_MANY = re.compile(  # of the tokens asked for; words on a limit from below do not count
     rf"{_LIMIT}(?:[^.]|\.\d){{0,120}}?(?:too (?:large|big|high|long|many)|exceed|at most|above|out of range"
     r"|(?:valid|allowed|supported|permitted) (?:range|maximum)|\bbetween\b|in (?:the )?range"
-    r"|no (?:more|greater|larger|higher) than"
-    r"|(?:not|cannot|is) (?:be )?(?:more|greater|larger|higher) than (?!or|[01]\b)"
-    r"|(?:less|smaller|lower) than (?:or equal(?: to)? )?\W{0,3}(?:\d\d|(?:the )?(?:max|model|limit))"
+    r"|(?:no|not|cannot|is|to) (?:be )?(?:more|greater|larger|higher|bigger) than (?!or|[01]\b)|limited to"
+    r"|\d ?> ?\d|\[[01], ?\d{2,}\]|\d or (?:less|fewer|lower|smaller)|maximum (?:is|of|value|allowed)"
+    r"|(?:less|smaller|lower) (?:than )?(?:or equal(?: to)? )?\W{0,3}(?:\d\d|(?:the )?(?:max|model|limit))"
     r"|(?:<=?|≤) ?\W{0,3}\d\d)"
     r"|(?:exceed\w*|too (?:large|big|high|many)|(?:not|cannot|is) (?:be )?(?:more|greater|larger) than)"
     rf"[^.]{{0,60}}{_LIMIT}"
+    rf"|maximum (?:(?:allowed|value|for|of) )+\W?{_LIMIT}|too many tokens"
     r"|(?:total|number|sum|requested|input|prompt|output|completion)[^.]{0,40}\btokens?\b[^.]{0,80}"
     r"(?:exceed\w*|over|above|(?:more|greater|larger) than)\b[^.]{0,40}\b(?:limit|max\w*|allowed)",
     re.IGNORECASE,
