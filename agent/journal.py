@@ -1,8 +1,8 @@
 """The record of a run: one directory with the configuration, the problems, an append-only journal and the answers.
 
 `agent.journal_lines` says what the journal holds. Each of its lines is written by a single call, so a kill at any
-moment costs at most the line being written; a torn line means only that its episode is owed again. A finished run may
-be kept with its journal compressed, as `journal.jsonl.gz`. The configuration is written last, so that a directory which
+moment costs at most the line being written; a torn line means only that its episode is owed again, and a whole one that
+lacks its newline counts. A finished run may be kept with its journal compressed, as `journal.jsonl.gz`. The configuration is written last, so that a directory which
 has one holds a whole run; every file but the journal is replaced as a whole.
 
 Whatever the journal holds, a sample counts once: of several with one problem and index, the first that voted, or else
@@ -28,7 +28,7 @@ from agent.journal_lines import (
     Notice,
     SettingsChange,
     Start,
-    drop_torn_end,
+    close_last_line,
     has_recorded,
     read_entries,
 )
@@ -163,7 +163,7 @@ class Journal:
         if packed.exists():
             raise InputError(f"the journal of {directory} is compressed: gunzip {packed} first to continue the run")
         try:
-            drop_torn_end(directory / JOURNAL_FILE)
+            close_last_line(directory / JOURNAL_FILE)
             self._file = os.open(directory / JOURNAL_FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         except OSError as error:
             raise unwritable(directory, error) from error

@@ -61,7 +61,7 @@ def read_entries(path: Path) -> list[Entry | str | None]:
 
     None is a line that cannot be read. Raises InputError if the journal as a whole cannot be read.
     """
-    return [_entry(line) for line in _content(path).splitlines()]
+    return [_entry(line) for line in _lines(_content(path))]
 
 
 def has_recorded(path: Path) -> bool:
@@ -69,17 +69,33 @@ def has_recorded(path: Path) -> bool:
 
     Raises InputError if the journal as a whole cannot be read.
     """
-    whole = (line for line in _content(path).splitlines(keepends=True) if line.endswith(b"\n"))
-    return any(not isinstance(_entry(line), Start | Notice | SettingsChange) for line in whole)
+    content = _content(path)
+    lines = _lines(content[: _whole(content)])
+    return any(not isinstance(_entry(line), Start | Notice | SettingsChange) for line in lines)
 
 
-def drop_torn_end(path: Path) -> None:
-    """Cut off a last line that was not finished, so that the next one starts on its own. Raises OSError."""
+def close_last_line(path: Path) -> None:
+    """End the last line, so that the next one starts on its own; one that is torn is cut off. Raises OSError."""
     with path.open("r+b") as file:
-        data = file.read()
-        whole = data.rfind(b"\n") + 1
-        if whole < len(data):
-            file.truncate(whole)
+        content = file.read()
+        whole = _whole(content)
+        file.truncate(whole)
+        if not content[:whole].endswith(b"\n") and whole:
+            file.seek(whole)
+            file.write(b"\n")
+
+
+def _whole(content: bytes) -> int:
+    """The bytes of a journal without a last line that is torn: one with neither a newline nor a whole JSON object."""
+    start = content.rfind(b"\n") + 1
+    try:
+        return len(content) if isinstance(json.loads(content[start:]), dict) else start
+    except (ValueError, RecursionError):
+        return start
+
+
+def _lines(content: bytes) -> list[bytes]:
+    return content.removesuffix(b"\n").split(b"\n") if content else []
 
 
 def _content(path: Path) -> bytes:

@@ -93,14 +93,28 @@ def test_answers_are_rewritten_with_each_solution_and_no_answer_is_empty(directo
 def test_cut_anywhere_the_journal_loses_at_most_the_last_line(directory: Path) -> None:
     write(directory, solution(), solution("p2", 7))
     whole = (directory / JOURNAL_FILE).read_bytes()
-    for length in range(0, len(whole), 7):
+    ends = [index for index, byte in enumerate(whole) if byte == ord("\n")]
+    for length in sorted({*range(0, len(whole), 7), *ends, *(end + 1 for end in ends), *(end - 1 for end in ends)}):
         (directory / JOURNAL_FILE).write_bytes(whole[:length])
         Journal(directory).close()
-        complete = whole[:length].count(b"\n")
-        assert (directory / JOURNAL_FILE).read_bytes().count(b"\n") == complete
+        complete = sum(end <= length for end in ends)
+        assert (directory / JOURNAL_FILE).read_bytes().splitlines() == whole.splitlines()[:complete]
         record = read_run(directory)
         assert record.unreadable == 0
         assert len(record.solutions) == max(0, complete - 2)
+
+
+def test_a_whole_last_line_that_lacks_its_newline_is_counted_kept_and_ended(directory: Path) -> None:
+    write(directory, solution())
+    journal = directory / JOURNAL_FILE
+    journal.write_bytes(journal.read_bytes().removesuffix(b"\n"))
+    before = read_run(directory)
+    assert set(before.solved) == {"p1"}
+    Journal(directory).close()
+    assert read_run(directory) == before
+    assert journal.read_bytes().endswith(b"\n")
+    write(directory, solution("p2", 7))
+    assert (set(read_run(directory).solved), read_run(directory).unreadable) == ({"p1", "p2"}, 0)
 
 
 def test_going_on_behind_a_torn_line_starts_a_line_of_its_own(directory: Path) -> None:

@@ -61,7 +61,10 @@ def test_a_run_that_recorded_nothing_may_be_laid_out_anew(directory: Path, journ
     assert (directory / "more.json").read_text() == "{}"
 
 
-@pytest.mark.parametrize("line", [b'{"kind": "of a later version"}\n', b"garbage\n"])
+@pytest.mark.parametrize(
+    "line",
+    [b'{"kind": "of a later version"}\n', b"garbage\n", b'{"kind": "of a later version"}', b'{"kind": "sample", "a": 1}'],
+)
 def test_a_journal_with_lines_that_are_not_understood_is_kept(directory: Path, line: bytes) -> None:
     (directory / JOURNAL_FILE).write_bytes(line)
     with pytest.raises(InputError, match="already holds a run"):
@@ -77,8 +80,11 @@ def test_a_run_with_a_sample_or_a_solution_is_kept(directory: Path) -> None:
     journal = Journal(directory)
     journal.problem_solved(solved("p1", [sample(42)], at=1.0))
     journal.close()
-    with pytest.raises(InputError, match="already holds a run"):
-        check_free(directory)
+    recorded = (directory / JOURNAL_FILE).read_bytes()
+    for content in (recorded, recorded.removesuffix(b"\n")):
+        (directory / JOURNAL_FILE).write_bytes(content)
+        with pytest.raises(InputError, match="already holds a run"):
+            check_free(directory)
 
 
 @pytest.mark.parametrize("name", [JOURNAL_FILE, PACKED_JOURNAL_FILE])
