@@ -82,10 +82,13 @@ def run_plan(plan: Plan, console: Console, *, task: Task | None = None, show: Vi
     notices = Notices(console)
     fetch = partial(fetch_model, console=console)
     engine = open_engine(plan.config, fetch, plan.directory / ENGINE_LOG, notices.take)
+    terminated = signal.getsignal(signal.SIGTERM)
     try:
         return asyncio.run(_run(plan, engine, console, notices, task, show))
     except asyncio.CancelledError:  # SIGTERM ends a run as Ctrl-C does
         raise KeyboardInterrupt from None
+    finally:
+        signal.signal(signal.SIGTERM, terminated)  # the loop leaves the default, which would end the printing unsaid
 
 
 class Notices:

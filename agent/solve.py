@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import FrameType
 
     from agent.plan import Plan
 
@@ -24,7 +25,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         with steady_streams():
             return _command(sys.argv[1:] if argv is None else argv)
     except KeyboardInterrupt:
+        if sys.stderr is not None:
+            print("interrupted", file=sys.stderr)
         return INTERRUPTED
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def _command(argv: Sequence[str]) -> int:
@@ -51,6 +58,8 @@ def _command(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _interrupt)  # ends the command as Ctrl-C does, at any moment
     status = main()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is left is Python's own end
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, signal.SIG_IGN)  # what is left is Python's own end
     sys.exit(status)
