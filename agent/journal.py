@@ -108,10 +108,14 @@ def read_run(directory: Path) -> RunRecord:
 
 
 def check_run(directory: Path) -> None:
-    """Raises InputError if the directory holds no run."""
+    """Raises InputError if the directory holds no run, or not the whole of one."""
     for name in (CONFIG_FILE, PROBLEMS_FILE):
         if not _holds(directory, name):
+            if _has_journal(directory):
+                raise _incomplete(directory, name)
             raise InputError(f"{directory} holds no run: there is no {name} in it; give the directory of a run")
+    if not _has_journal(directory):
+        raise _incomplete(directory, JOURNAL_FILE)
 
 
 def check_free(directory: Path) -> None:
@@ -119,13 +123,26 @@ def check_free(directory: Path) -> None:
 
     A run that was laid out and has recorded neither a sample nor a solution is nothing.
     """
-    journal = directory / JOURNAL_FILE
-    if not any(_holds(directory, name) for name in (CONFIG_FILE, JOURNAL_FILE, PACKED_JOURNAL_FILE)):
-        taken = [name for name in (PROBLEMS_FILE, ANSWERS_FILE) if _holds(directory, name)]
-        if taken:
-            raise InputError(f"{directory} has a {taken[0]} that a run would overwrite: name another --run-dir")
-    elif _holds(directory, PACKED_JOURNAL_FILE) or (_holds(directory, JOURNAL_FILE) and has_recorded(journal)):
+    if _has_journal(directory):
+        if not _holds(directory, PACKED_JOURNAL_FILE) and not has_recorded(directory / JOURNAL_FILE):
+            return
+        check_run(directory)  # advised below is only what can be done
         raise InputError(f"{directory} already holds a run: add --resume to continue it, or name another --run-dir")
+    if _holds(directory, CONFIG_FILE):
+        if _holds(directory, ANSWERS_FILE):
+            raise _incomplete(directory, JOURNAL_FILE)
+        return
+    taken = [name for name in (PROBLEMS_FILE, ANSWERS_FILE) if _holds(directory, name)]
+    if taken:
+        raise InputError(f"{directory} has a {taken[0]} that a run would overwrite: name another --run-dir")
+
+
+def _has_journal(directory: Path) -> bool:
+    return _holds(directory, JOURNAL_FILE) or _holds(directory, PACKED_JOURNAL_FILE)
+
+
+def _incomplete(directory: Path, name: str) -> InputError:
+    return InputError(f"the {name} of the run in {directory} is missing: restore it, or name another --run-dir")
 
 
 def create_run(

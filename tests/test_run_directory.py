@@ -87,13 +87,31 @@ def test_a_run_with_a_sample_or_a_solution_is_kept(directory: Path) -> None:
             check_free(directory)
 
 
-@pytest.mark.parametrize("name", [JOURNAL_FILE, PACKED_JOURNAL_FILE])
-def test_a_journal_without_a_configuration_is_kept(directory: Path, name: str) -> None:
+@pytest.mark.parametrize("journal", [JOURNAL_FILE, PACKED_JOURNAL_FILE])
+@pytest.mark.parametrize("lost", [CONFIG_FILE, PROBLEMS_FILE])
+def test_a_recorded_run_that_lost_a_file_is_kept_and_the_file_is_named(
+    directory: Path, journal: str, lost: str
+) -> None:
     record(directory, sample(42))
-    (directory / CONFIG_FILE).unlink()
-    (directory / JOURNAL_FILE).rename(directory / name)
-    with pytest.raises(InputError, match="already holds a run"):
+    (directory / lost).unlink()
+    (directory / JOURNAL_FILE).rename(directory / journal)
+    told = f"the {lost} of the run in .* is missing: restore it, or name another --run-dir"
+    with pytest.raises(InputError, match=told):
         create_run(directory, config_with(), PROBLEMS)
+    with pytest.raises(InputError, match=told):
+        read_run(directory)
+    assert (directory / journal).stat().st_size > 0
+
+
+def test_a_run_that_lost_its_journal_is_neither_overwritten_nor_taken_for_none(directory: Path) -> None:
+    (directory / ANSWERS_FILE).write_text("id,answer\np1,42\n")
+    (directory / JOURNAL_FILE).unlink()
+    for call in (check_free, read_run):
+        with pytest.raises(InputError, match=f"the {JOURNAL_FILE} of the run in .* is missing: restore it"):
+            call(directory)
+    (directory / ANSWERS_FILE).unlink()
+    create_run(directory, config_with(seed=8), PROBLEMS)
+    assert read_run(directory).config.seed == 8
 
 
 @pytest.mark.parametrize("name", [PROBLEMS_FILE, ANSWERS_FILE])
