@@ -6,12 +6,9 @@ import argparse
 import io
 import json
 import shlex
-import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -236,48 +233,6 @@ def test_without_a_home_directory_models_need_one_that_is_named(
     monkeypatch.setattr(platformdirs, "user_cache_path", user_cache_path)
     with pytest.raises(ModelError, match=r"no home directory .* AIMO_AGENT_CACHE"):
         models_folder()
-
-
-def test_interrupted_before_the_engine_is_up_nothing_is_left(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        words = command("What?", "--url", f"http://127.0.0.1:{silent.getsockname()[1]}")
-        process = subprocess.Popen(words, cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True)
-        with silent.accept()[0]:
-            process.send_signal(signal.SIGINT)
-            errors = process.communicate(timeout=30)[1]
-    assert (process.returncode, errors) == (130, "interrupted\n")
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=lambda how: how.name)
-def test_interrupted_before_anything_runs_it_says_so(tmp_path: Path, how: signal.Signals) -> None:
-    words = command("-", "--url", "http://127.0.0.1:9")
-    pipe = subprocess.PIPE
-    process = subprocess.Popen(words, cwd=tmp_path, env=environment(), stdin=pipe, stderr=pipe, text=True)
-    assert process.stdin
-    assert process.stderr
-    process.stdin.write("x" * 200_000)  # more than a pipe holds: returns when it is being read
-    process.send_signal(how)
-    status = process.wait(timeout=30)
-    with suppress(BrokenPipeError):
-        process.stdin.close()
-    with process.stderr:
-        assert (status, process.stderr.read()) == (130, "interrupted\n")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_run_leaves_the_handling_of_sigterm_as_it_was(here: Here, server: ScriptedServer) -> None:
-    """Else a signal while the result is printed would end the command with nothing said."""
-
-    def handler(number: int, frame: object) -> None:
-        raise AssertionError
-
-    before = signal.signal(signal.SIGTERM, handler)
-    try:
-        assert here("What?", "--url", server.url, "--samples", 1).returncode == 0
-        assert signal.getsignal(signal.SIGTERM) is handler
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @pytest.mark.parametrize("directory", ["runs/a b", "it's", "$HOME", "-x", 'say "x"', "é", "a;b"])
