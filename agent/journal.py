@@ -2,8 +2,9 @@
 
 `agent.journal_lines` says what the journal holds. Each of its lines is written by a single call, so a kill at any
 moment costs at most the line being written; a torn line means only that its episode is owed again, and a whole one that
-lacks its newline counts. A finished run may be kept with its journal compressed, as `journal.jsonl.gz`. The configuration is written last, so that a directory which
-has one holds a whole run; every file but the journal is replaced as a whole.
+lacks its newline counts. A finished run may be kept with its journal compressed, as `journal.jsonl.gz`. The
+configuration is written last, so that a directory which has one holds a whole run; every file but the journal is
+replaced as a whole.
 
 Whatever the journal holds, a sample counts once: of several with one problem and index, the first that voted, or else
 the first.

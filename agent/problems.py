@@ -6,11 +6,10 @@ import re
 import reprlib
 from collections.abc import Iterable
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 
-from agent.answers import last_boxed
 from agent.errors import InputError
-from agent.latex_integer import parse_integer
 from agent.problem_columns import file_error
 from agent.problem_rows import NumberAsWritten, Row, read_rows, table_rows
 from agent.types import Problem
@@ -20,12 +19,25 @@ BUNDLED = {name: Path(__file__).parent / "data" / f"{name}.csv" for name in ("st
 
 STARTER = BUNDLED["starter"]
 
-# At most 4,000 digits, as int() refuses more than 4,300. Zeros behind a point are what pandas writes for a whole
-# number in a column with gaps.
-_INTEGER = re.compile(r"([+-]?[0-9]{1,4000})(?:\.0*)?")
+_NO_ANSWER = frozenset({"", "nan", "none", "null", "n/a", "na", "-"})
 
-# What may dress up an integer: dollars, degrees, separators of thousands, a box. No digits of other scripts.
-_DRESSED = re.compile(r"(?![+-]{2})[\x20-\x7e\u00a0\u00b0\u2009\u202f\u2212]+")
+# An integer: its sign, its digits, with one separator of thousands throughout, and zeros behind a point, which pandas
+# writes for a whole number in a column with gaps. Three zeros may as well be thousands. At most 4,000 digits, as int()
+# refuses more than 4,300; no digits of other scripts.
+_BLANK = r"(?:[ \u00a0\u2009\u202f~]|\\[,;:! ])"
+_DRESS = rf"(?:{_BLANK}|\$|\\[()\[\]])*"
+_SIGN = r"(?P<sign>[-+\u2212])"
+_THOUSANDS = rf"(?P<separator>\{{,\}}|,(?:\\!)?|\{{{_BLANK}\}}|{_BLANK})"
+_DIGITS = rf"[0-9]{{1,3}}{_THOUSANDS}[0-9]{{3}}(?:(?P=separator)[0-9]{{3}}){{0,1300}}|[0-9]{{1,4000}}"
+_END = rf"{_DRESS}(?:(?:\u00b0|\^\\circ|\^\{{\\circ\}}|\\degree){_DRESS})?\.?"
+_INTEGER = re.compile(rf"{_DRESS}(?:{_SIGN}{_DRESS})?(?P<digits>{_DIGITS})(?:\.(?!000(?!0))0*)?{_END}")
+_BOX = re.compile(
+    rf"(?:so|thus|hence|the|final|answer|is|[\s:,~$]|\\[,;:! ()\[\]])*\\(?:boxed|fbox|framebox)[ ]*"
+    rf"\{{(?P<inner>(?:[^{{}}]|\{{[^{{}}]*\}})*)\}}{_END}"
+)
+
+# A number with an exponent, which is what a float is written as.
+_FLOAT = re.compile(r"[+-]?[0-9]{1,20}(?:\.[0-9]{1,20})?[eE][+-]?[0-9]{1,2}")
 
 _EXACT_FLOATS = 2**53  # beyond it not every whole number is a float
 
@@ -106,13 +118,13 @@ def _is_empty(value: object) -> bool:
 
 
 def _answer(path: Path, row: Row) -> int | None:
-    r"""`52`, `52.0`, `" 52 "`, `$52$`, `52^\circ`, `\boxed{52}` and the like as 52; NaN and an empty text as None."""
+    r"""`52`, `52.0`, `" 52 "`, `$52$`, `52^\circ`, `\boxed{52}` and the like as 52; NaN, `None`, `N/A` as None."""
     for name in row.columns.unread:
-        if not _is_empty(row.values[name]):
+        if not _is_no_answer(row.values[name]):
             fault = f"the column {name!r} is not read as the answer"
             raise file_error(path, row.place, fault, "name it answer if it holds integers, or remove it")
     value = row.values.get(row.columns.answer) if row.columns.answer else None
-    if _is_empty(value) or str(value).strip().lower() == "nan":
+    if _is_no_answer(value):
         return None
     answer = _integer(value)
     if answer is None:
@@ -121,12 +133,22 @@ def _answer(path: Path, row: Row) -> int | None:
     return answer
 
 
+def _is_no_answer(value: object) -> bool:
+    """Whether there is nothing, or a word for nothing."""
+    return _is_empty(value) or str(value).strip().lower() in _NO_ANSWER
+
+
 def _integer(value: object) -> int | None:
-    written = str(value).strip()
-    match = _INTEGER.fullmatch(written)
-    if match is not None:
-        return int(match[1])
-    if not isinstance(value, str) or not _DRESSED.fullmatch(written):
+    """The integer that a value is; None if it would take arithmetic, or a guess, to make it one."""
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else None
+    written = value.literal if isinstance(value, NumberAsWritten) else str(value).strip()
+    if _FLOAT.fullmatch(written):
+        number = Fraction(written)
+        return int(number) if number.denominator == 1 and abs(number) <= _EXACT_FLOATS else None
+    box = _BOX.fullmatch(written)
+    match = _INTEGER.fullmatch(written if box is None else box["inner"])
+    if match is None:
         return None
-    boxed = last_boxed(written)
-    return parse_integer(written if boxed is None else boxed)
+    digits = int(re.sub("[^0-9]", "", match["digits"]))
+    return -digits if match["sign"] in ("-", "\u2212") else digits

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -119,6 +120,39 @@ UNREADABLE = [
     "so 42",
     "#### 42",
 ]
+ARITHMETIC = [
+    "2024-11",
+    "12-3",
+    "50%",
+    "50\\%",
+    "5!",
+    "42 (mod 7)",
+    "-1 \\pmod{7}",
+    "2^5",
+    "3*4",
+    "3 \\cdot 4",
+    "x = 42",
+]
+ARITHMETIC += ["\\frac{4}{2}", "\\sqrt{16}", "\\binom{4}{2}", "42 cm", "\\boxed{2024-11}", "1.000", "12.000", "1.5e0"]
+ARITHMETIC += [
+    "$\\boxed{3}$ or $\\boxed{4}$",
+    "3 or \\boxed{4}",
+    "-\\boxed{3}",
+    "\\boxed{5}!",
+    "\\boxed{50}\\%",
+    "12 34",
+]
+ARITHMETIC += [
+    "1 234,567",
+    "2\\boxed{3}",
+    "half of \\boxed{4}",
+    "\\boxed{3} (mod 7)",
+    "1e17",
+    "1e-2",
+    "1e400",
+    "1,00,000",
+]
+NO_ANSWERS = ["None", "none", "null", "N/A", "n/a", "NA", "-", " - ", "NaN", ""]
 
 
 @pytest.mark.parametrize("written", DRESSED)
@@ -127,10 +161,46 @@ def test_a_dressed_integer_is_read(tmp_path: Path, written: str) -> None:
         assert load(tmp_path, name, content) == [Problem("a1", "Why?", DRESSED[written])], name
 
 
-@pytest.mark.parametrize("written", UNREADABLE)
+@pytest.mark.parametrize("written", [*UNREADABLE, *ARITHMETIC])
 def test_any_other_answer_is_refused(tmp_path: Path, written: str) -> None:
     for name, content in every_form({"id": "a1", "problem": "Why?", "answer": written}).items():
         assert "is not an integer: " in fault(tmp_path, name, content), name
+
+
+@pytest.mark.parametrize("written", NO_ANSWERS)
+def test_a_word_for_nothing_is_no_answer(tmp_path: Path, written: str) -> None:
+    for name, content in every_form({"id": "a1", "problem": "Why?", "answer": written, "level": 1}).items():
+        assert load(tmp_path, name, content) == [Problem("a1", "Why?")], name
+
+
+NUMBERS = {
+    "1e5": 100_000,
+    "1E+05": 100_000,
+    "1.5e3": 1500,
+    "52.0": 52,
+    "1.0000": 1,
+    "12345678901234567890.0": 12345678901234567890,
+}
+NUMBERS |= {"-1e3": -1000, "1.000": None, "1e16": None, "1e400": None, "5.5": None}
+
+
+@pytest.mark.parametrize("written", NUMBERS)
+def test_a_number_is_read_alike_in_every_kind_of_file(tmp_path: Path, written: str) -> None:
+    line = '{"id": "a1", "problem": "Why?", "answer": '
+    forms = {"a.csv": f"id,problem,answer\na1,Why?,{written}\n", "a.jsonl": f"{line}{written}}}"}
+    forms["b.jsonl"] = f'{line}"{written}"}}'
+    for name, content in forms.items():
+        if NUMBERS[written] is None:
+            assert "is not an integer: " in fault(tmp_path, name, content)
+        else:
+            assert load(tmp_path, name, content)[0].answer == NUMBERS[written], name
+
+
+def test_decimals_of_a_parquet_file_are_whole_whatever_their_scale(tmp_path: Path) -> None:
+    for digits, answer in (("52.000", 52), ("-7.0", -7)):
+        stored = io.BytesIO()
+        pq.write_table(pa.table({"id": ["a"], "problem": ["?"], "answer": [Decimal(digits)]}), stored)
+        assert load(tmp_path, "a.parquet", stored.getvalue()) == [Problem("a", "?", answer)]
 
 
 @given(

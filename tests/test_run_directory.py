@@ -63,7 +63,7 @@ def test_a_run_that_recorded_nothing_may_be_laid_out_anew(directory: Path, journ
 
 @pytest.mark.parametrize(
     "line",
-    [b'{"kind": "of a later version"}\n', b"garbage\n", b'{"kind": "of a later version"}', b'{"kind": "sample", "a": 1}'],
+    [b'{"kind": "of a later version"}\n', b"garbage\n", b'{"kind": "a later version"}', b'{"kind": "sample", "a": 1}'],
 )
 def test_a_journal_with_lines_that_are_not_understood_is_kept(directory: Path, line: bytes) -> None:
     (directory / JOURNAL_FILE).write_bytes(line)
