@@ -284,8 +284,10 @@ def api_url(url: str) -> str:
 
     >>> api_url("http://127.0.0.1:8000/")
     'http://127.0.0.1:8000/v1'
+    >>> api_url("http://127.0.0.1:8000/v1/chat/completions")
+    'http://127.0.0.1:8000/v1'
     """
-    base = url.rstrip("/")
+    base = url.rstrip("/").removesuffix("/chat/completions").removesuffix("/completions").rstrip("/")
     return base if base.endswith("/v1") else f"{base}/v1"
 
 
