@@ -157,15 +157,20 @@ def _text(text: str) -> str:
 
 
 def _no_file(text: str) -> str:
-    """The text as it is. Raises InputError if it is the name of a problem file or of a bundled set."""
+    """The text as it is. Raises InputError if it is the name of a file or of a bundled set."""
     name = text.strip()
     try:
         is_file = Path(text).is_file()
     except (OSError, ValueError):  # longer than any name, or with a NUL
         is_file = False
     one_word = not any(char.isspace() for char in name)
-    if is_file or name in BUNDLED or (one_word and name.lower().endswith(SUFFIXES)):
+    if name in BUNDLED or ((is_file or one_word) and name.lower().endswith(SUFFIXES)):
         raise InputError(
             f"{name!r} names problems and is not the text of one: give it as --problems {shlex.quote(name)}"
+        )
+    if is_file:
+        raise InputError(
+            f"{name!r} is a file and not the text of a problem: give the text, or - to read it from standard input; "
+            f"a file of problems ends in {', '.join(SUFFIXES)}"
         )
     return text

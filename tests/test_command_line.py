@@ -115,9 +115,17 @@ def test_what_cannot_be_used_is_refused_and_leaves_nothing(
     assert left() == []
 
 
-def test_a_file_that_is_there_is_no_problem_whatever_its_name(here: Here) -> None:
-    Path("my problems").write_text("id,problem\na,What?\n")
-    refused(here("my problems"), "--problems 'my problems'")
+@pytest.mark.parametrize("name", ["my problems", "README.md", "notes.txt"])
+def test_a_file_that_is_there_is_no_problem_whatever_its_name(here: Here, name: str) -> None:
+    Path(name).write_text("id,problem\na,What?\n")
+    result = here(name)
+    refused(result, f"{name!r} is a file and not the text of a problem: give the text, or -", ".csv")
+    assert "--problems" not in result.stderr, "it would be refused there"
+
+
+def test_a_problem_file_that_is_there_is_to_be_given_as_one(here: Here) -> None:
+    Path("my problems.csv").write_text("id,problem\na,What?\n")
+    refused(here("my problems.csv"), "--problems 'my problems.csv'")
 
 
 def test_a_model_that_the_server_does_not_know_leaves_nothing(here: Here, server: ScriptedServer) -> None:
