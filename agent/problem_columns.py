@@ -10,12 +10,14 @@ from pathlib import Path
 
 from agent.errors import InputError
 
-ID_COLUMNS = ("id", "problem_id", "question_id", "unique_id")
+ID_COLUMNS = ("id", "problem_id", "question_id", "unique_id", "uuid", "uid", "idx", "problem_idx")
 TEXT_COLUMNS = ("problem", "question", "problem_text", "problem_statement", "prompt")
 ANSWER_COLUMNS = ("answer", "expected_answer", "final_answer", "ground_truth", "gold", "target")
 
 # Names that promise an answer, but may hold anything: a proof, a letter, what another model replied.
 _PROMISING = re.compile(r"(?:\w+_)?(?:answers?|solutions?|gold|target|labels?|truth|expected|correct)")
+# Names that promise an id, but may number anything.
+_NUMBERING = re.compile(r"\w+_(?:id|ids|uid|uuid|idx|index|num|number|no|nr)|num(?:ber)?|no|nr|index|name")
 _REMEDY = "have the columns id, problem (or question) and, if known, answer, each once"
 
 
@@ -23,18 +25,19 @@ _REMEDY = "have the columns id, problem (or question) and, if known, answer, eac
 class Columns:
     """The names of the columns as the file spells them; of those that are not there None.
 
-    `unread` are columns that promise an answer where none is read.
+    `unread` are columns that promise an answer where none is read, `unread_ids` such that promise an id.
     """
 
     id: str | None
     text: str
     answer: str | None
     unread: tuple[str, ...] = ()
+    unread_ids: tuple[str, ...] = ()
 
     @property
     def wanted(self) -> Sequence[str]:
         """All of them."""
-        return [name for name in (self.id, self.text, self.answer, *self.unread) if name is not None]
+        return [name for name in (self.id, self.text, self.answer, *self.unread, *self.unread_ids) if name is not None]
 
 
 def file_error(path: Path, place: str, fault: str, remedy: str) -> InputError:
@@ -54,10 +57,12 @@ def find_columns(path: Path, place: str, names: Sequence[str]) -> Columns:
     if text is None:
         found = ", ".join(reprlib.repr(name) for name in names[:12])
         raise file_error(path, place, f"no column 'problem' or 'question' (found: {found})", _REMEDY)
-    id_ = spelled.get("id") or _one_of(path, place, spelled, ID_COLUMNS)
+    id_ = spelled.get("id") or _one_of(path, place, spelled, ID_COLUMNS[:4])
+    id_ = id_ or _one_of(path, place, spelled, ID_COLUMNS[4:])
     answer = _one_of(path, place, spelled, ANSWER_COLUMNS)
     unread = () if answer else tuple(name for key, name in spelled.items() if _PROMISING.fullmatch(key))
-    return Columns(id_, text, answer, unread)
+    unread_ids = () if id_ else tuple(name for key, name in spelled.items() if _NUMBERING.fullmatch(key))
+    return Columns(id_, text, answer, unread, tuple(name for name in unread_ids if name not in unread))
 
 
 def has_text_column(names: Iterable[str]) -> bool:

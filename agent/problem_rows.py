@@ -202,7 +202,7 @@ def _parquet_rows(path: Path, data: bytes) -> Iterator[Row]:
         columns = find_columns(path, "schema", file.schema_arrow.names)
         table = file.read(columns=list(columns.wanted))
         for field in table.schema:
-            if field.name not in columns.unread and not _is_scalar(pa.types, field.type):
+            if field.name not in (*columns.unread, *columns.unread_ids) and not _is_scalar(pa.types, field.type):
                 remedy = "store texts or numbers in it"
                 raise file_error(path, "schema", f"the column {field.name!r} holds {field.type}", remedy)
         entries = table.to_pylist()

@@ -19,7 +19,7 @@ BUNDLED = {name: Path(__file__).parent / "data" / f"{name}.csv" for name in ("st
 
 STARTER = BUNDLED["starter"]
 
-_NO_ANSWER = frozenset({"", "nan", "none", "null", "n/a", "na", "-"})
+_NOTHING = frozenset({"", "nan", "none", "null", "n/a", "na", "-"})
 
 # An integer: its sign, its digits, with one separator of thousands throughout, and zeros behind a point, which pandas
 # writes for a whole number in a column with gaps. Three zeros may as well be thousands. At most 4,000 digits, as int()
@@ -80,6 +80,10 @@ def _problems(path: Path, rows: Iterable[Row]) -> list[Problem]:
         if named not in (None, row.columns.id is not None):
             raise file_error(path, row.place, "ids in some rows alone", "give every problem an id, or none")
         named = row.columns.id is not None
+        for name in row.columns.unread_ids:
+            if not _is_nothing(row.values[name]):
+                fault = f"the column {name!r} is not read as the id"
+                raise file_error(path, row.place, fault, "name it id if it tells the problems apart, or remove it")
         id_ = _usable(path, row.place, "id", _digits(row.values[row.columns.id]) if row.columns.id else str(number))
         if id_ in places:
             fault = f"the id {reprlib.repr(id_)} is that of {places[id_]} already"
@@ -120,11 +124,11 @@ def _is_empty(value: object) -> bool:
 def _answer(path: Path, row: Row) -> int | None:
     r"""`52`, `52.0`, `" 52 "`, `$52$`, `52^\circ`, `\boxed{52}` and the like as 52; NaN, `None`, `N/A` as None."""
     for name in row.columns.unread:
-        if not _is_no_answer(row.values[name]):
+        if not _is_nothing(row.values[name]):
             fault = f"the column {name!r} is not read as the answer"
             raise file_error(path, row.place, fault, "name it answer if it holds integers, or remove it")
     value = row.values.get(row.columns.answer) if row.columns.answer else None
-    if _is_no_answer(value):
+    if _is_nothing(value):
         return None
     answer = _integer(value)
     if answer is None:
@@ -133,9 +137,9 @@ def _answer(path: Path, row: Row) -> int | None:
     return answer
 
 
-def _is_no_answer(value: object) -> bool:
+def _is_nothing(value: object) -> bool:
     """Whether there is nothing, or a word for nothing."""
-    return _is_empty(value) or str(value).strip().lower() in _NO_ANSWER
+    return _is_empty(value) or str(value).strip().lower() in _NOTHING
 
 
 def _integer(value: object) -> int | None:

@@ -56,6 +56,10 @@ def every_form(row: Mapping[str, object]) -> dict[str, bytes | str]:
         ("Problem ID", "Problem Statement", "ground_truth"),
         ("unique_id", "problem", "Gold"),
         ("question-id", "problem_text", " TARGET "),
+        ("UUID", "problem", "answer"),
+        ("uid", "problem", "answer"),
+        ("idx", "question", "answer"),
+        ("problem_idx", "problem", "answer"),
     ],
 )
 def test_columns_are_known_by_other_names(tmp_path: Path, id_name: str, text_name: str, answer_name: str) -> None:
@@ -76,6 +80,15 @@ def test_a_column_that_promises_an_answer_is_never_passed_over(tmp_path: Path, n
         assert load(tmp_path, file, content) == [Problem("a1", "Why?")]
 
 
+@pytest.mark.parametrize("name", ["num", "Number", "problem_number", "name", "source_id", "task-id", "index"])
+def test_a_column_that_promises_an_id_is_never_passed_over(tmp_path: Path, name: str) -> None:
+    for file, content in every_form({name: "a7", "problem": "Why?", "answer": 7}).items():
+        assert f"the column {name!r} is not read as the id: " in fault(tmp_path, file, content)
+    for file, content in every_form({name: "a7", "problem": "Why?", "id": "b"}).items():
+        assert load(tmp_path, file, content) == [Problem("b", "Why?")]
+    assert load(tmp_path, "a.csv", f"{name},problem\n,Why?\n") == [Problem("1", "Why?")]
+
+
 @pytest.mark.parametrize(
     ("names", "told"),
     [
@@ -93,6 +106,7 @@ def test_two_columns_that_may_be_meant_are_refused(tmp_path: Path, names: list[s
 
 def test_an_id_column_is_preferred_to_others_that_may_be_one(tmp_path: Path) -> None:
     assert load(tmp_path, "a.csv", "unique_id,id,problem\nu,a1,Why?\n") == [Problem("a1", "Why?")]
+    assert load(tmp_path, "a.csv", "uuid,problem_id,problem\nu,a1,Why?\n") == [Problem("a1", "Why?")]
 
 
 DRESSED = {"32,951": 32951, "$42$": 42, "336^\\circ": 336, "\\boxed{42}": 42, "42.0": 42, " 42 ": 42, "$1{,}000$": 1000}
