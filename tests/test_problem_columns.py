@@ -187,7 +187,7 @@ def test_a_word_for_nothing_is_no_answer(tmp_path: Path, written: str) -> None:
         assert load(tmp_path, name, content) == [Problem("a1", "Why?")], name
 
 
-NUMBERS = {
+NUMBERS: dict[str, int | None] = {
     "1e5": 100_000,
     "1E+05": 100_000,
     "1.5e3": 1500,
