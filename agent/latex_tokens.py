@@ -76,7 +76,7 @@ _CHANGING_WORDS = """
     approx roughly around nearly almost least most more less fewer than between up except unless otherwise else but
     respectively none may might could maybe perhaps possibly probably presumably cannot isn aren guess
 """
-_CHANGING = frozenset(_CHANGING_WORDS.split())
+CHANGING = frozenset(_CHANGING_WORDS.split())
 _CHANGING_CHARACTERS = frozenset("百千万亿萬億半倍约約负負非或和当當若")
 _CONDITION_WORDS = "for if when where whenever with at as since because given assuming provided while"
 _CONDITIONS = frozenset(_CONDITION_WORDS.split())
@@ -197,7 +197,7 @@ def _relation(words: list[str], *, colon: bool) -> str:
 
 def _changes(words: list[str]) -> bool:
     """Whether the words may make another number of the value beside them."""
-    if not _CHANGING.isdisjoint(words) or not _CHANGING_CHARACTERS.isdisjoint("".join(words)):
+    if not CHANGING.isdisjoint(words) or not _CHANGING_CHARACTERS.isdisjoint("".join(words)):
         return True
     if words[0] in {"squared", "cubed", "of", "k"}:  # behind a unit they are a part of it: cm squared
         return True

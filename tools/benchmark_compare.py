@@ -12,6 +12,8 @@ from math_verify import LatexExtractionConfig, parse, verify
 
 from tools.benchmark_exact import exact, surely_differ
 from tools.benchmark_notation import rewritten
+from tools.benchmark_shape import shapes_differ
+from tools.benchmark_words import say_otherwise
 
 _CONFIG = (LatexExtractionConfig(boxed_match_priority=0),)  # the box alone: never a number out of its prose
 _MOST_CHARS = 1_000  # of an answer's one spelling
@@ -70,10 +72,21 @@ def judged(truth: str, answers: Sequence[str]) -> tuple[str | None, bool]:
     wanted = rewritten(truth)
     count = max(_count(wanted), _count(re.sub(r"^\(([^()]*)\)$", r"\1", wanted)))  # of a tuple, its entries
     joined = len(answers) >= count > 1 == _count(rewritten(answers[-1]))
-    answer = rewritten(", ".join(answers[-count:]) if joined else answers[-1])
+    given = ", ".join(answers[-count:]) if joined else answers[-1]
+    answer = rewritten(given)
     if not answer:
         return None, False
-    return _spelling(answer), same(wanted, answer)
+    otherwise = say_otherwise(*(_BASE.sub("", side) for side in (truth, given))) or shapes_differ(wanted, answer)
+    return _spelling(answer), not otherwise and same(wanted, answer) and ("mod" in given or not _untrue(answer))
+
+
+def _untrue(latex: str) -> bool:
+    """Whether it says that two numbers are equal that are not, as in 4 = 5."""
+    sides = [_parsed(_plain(side)) for side in latex.split("=")] if "=" in latex and not _RELATION.search(latex) else []
+    numbers = [side[0] for side in sides if side and isinstance(side[0], sympy.Expr) and not side[0].free_symbols]
+    with contextlib.suppress(Exception):  # sympy raises what it likes where it cannot calculate
+        return any(surely_differ(number, numbers[-1]) for number in numbers[:-1])
+    return False
 
 
 def same(truth: str, answer: str) -> bool:
@@ -98,7 +111,8 @@ def _letter(latex: str) -> str | None:
     match = _CHOICE.fullmatch(_OPTION.sub("", _TEXT.sub(r"\1", latex)))
     if match is None or (not match[1] and r"\text" not in latex):
         return None
-    return (match[1] or match[3]).upper()
+    others = re.findall(r"\(([A-Z])\)", match["more"] or "")
+    return ", ".join(sorted({(match[1] or match[3]).upper(), *others}))
 
 
 def _words(latex: str) -> list[str] | None:
@@ -110,12 +124,13 @@ def _words(latex: str) -> list[str] | None:
     if re.search(r"[A-Za-z\d]", outside):
         return None
     parts = re.split(r",|;|&|\band\b|\bor\b", inner)
-    return sorted(filter(None, (re.sub(r"[\W_]+", " ", part).strip().casefold() for part in parts)))
+    words = (re.sub(r"[\W_]+", " ", part).strip().casefold() for part in parts)
+    return sorted(re.sub(r"^(?:an?|the) (?=\w\w)", "", word) for word in words if word)
 
 
 def _differ_in_base(truth: str, answer: str) -> bool:
     wanted, given = ([_base(match) for match in _BASE.finditer(side)] for side in (truth, answer))
-    return bool(wanted and given and wanted != given)
+    return wanted != given and bool(given) and (bool(wanted) or given != [10])
 
 
 def _base(match: re.Match[str]) -> int:

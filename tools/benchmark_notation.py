@@ -90,6 +90,12 @@ def _radians(match: re.Match[str]) -> str:
     return match[1] + (angle if match[1].rstrip().endswith("{") else f"{{{angle}}}")
 
 
+def _residue(match: re.Match[str]) -> str:
+    """The least residue alone; one that is not the least stays with its modulus."""
+    least = not match["value"] or int(match["value"]) < int(match["modulus"])
+    return match["value"] if least else match.group()
+
+
 _NUMBERS: tuple[Rewriting, ...] = (
     (
         re.compile(
@@ -119,10 +125,13 @@ _NUMBERS: tuple[Rewriting, ...] = (
     (re.compile(r"\\text\s*\{\s*(?:the\s+)?empty\s+set\s*\}", re.IGNORECASE), r"\\emptyset"),
     (re.compile(r"\u221a\s*(\d+|[A-Za-z])"), r"\\sqrt{\1}"),
     (re.compile(r"\\mathbb\s+([A-Z])(?![A-Za-z])"), r"\\mathbb{\1}"),
-    (re.compile(r"\s*\(?\\[pb]?mod\s*(?:\{\s*\d+\s*\}|\d+)\s*\)?\s*$"), ""),
+    (re.compile(r"(?<!\d)(?P<value>\d*)\s*\(?\\[pb]?mod\s*\{?\s*(?P<modulus>\d+)\s*\}?\s*\)?\s*$"), _residue),
     (re.compile(r"\\(?:text)?color\s*\{[^{}]*\}"), ""),
     (re.compile(r"\\\{(?:\s|\\[ ,;:])*\\\}"), r"\\emptyset"),
     (re.compile(r"\^\s*\{\s*\\?(?:prime|th|st|nd|rd)\s*\}"), ""),
+    (re.compile(r"\\frac\s*\\pi\s*(?=[{\d])"), r"\\frac{\\pi}"),
+    (re.compile(r"\](?=[^\[\](){}]*,[^\[\](){}]*[\[\]])"), "("),
+    (re.compile(r"(?<=[(\[])([^\[\](){}]*,[^\[\](){}]*)\["), r"\1)"),
 )
 
 
