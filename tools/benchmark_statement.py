@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from tools.benchmark_boxes import Box, ends_in_box, find_boxes
+from tools.benchmark_doubt import is_doubted, is_withdrawn
 
 _ANSWER = re.compile(
     r"""(?: \b(?:final|correct)?\s*answers?\b [^\n.$:=]{0,60}? (?: \b(?:is|are|equals?|be)\b | [:=] )  # the answer is
@@ -33,7 +34,8 @@ def stated_answers(text: str) -> list[str]:
 
     It is stated by a box, or by a phrase such as `The answer is 7` or `**Final Answer** 7`; a phrase behind the last
     box counts only if it gives a formula or a number. Empty where nothing is stated, or where the text ends in a box
-    that is still open, as that withdraws what was stated before.
+    that is still open, as that withdraws what was stated before; so do words behind it such as `Wait, no.`, and a last
+    statement that denies, supposes or asks.
 
     >>> stated_answers("So x is \\boxed{5} or \\boxed{7}.")
     ['5', '7']
@@ -42,8 +44,12 @@ def stated_answers(text: str) -> list[str]:
     if ends_in_box(text):
         return []
     boxes = find_boxes(text)
-    phrased = _phrased(text, boxes[-1].end if boxes else 0, strict=bool(boxes))
-    return phrased or _boxed(text, boxes)
+    last = boxes[-1] if boxes else None
+    phrased = _phrased(text, last.end if last else 0, strict=bool(boxes))
+    if phrased is not None or last is None:
+        return phrased or []
+    doubted = is_doubted(text, last.start, last.start, last.end) or is_withdrawn(text[last.end :])
+    return [] if doubted else _boxed(text, boxes)
 
 
 def _boxed(text: str, boxes: Sequence[Box]) -> list[str]:
@@ -62,17 +68,20 @@ def _together(between: str) -> bool:
     return bool(_BETWEEN_VALUES.fullmatch(between)) or not _BETWEEN_SENTENCES.search(between)
 
 
-def _phrased(text: str, start: int, *, strict: bool) -> list[str]:
-    """What the last phrase behind `start` gives; if `strict`, no phrase that gives prose counts."""
+def _phrased(text: str, start: int, *, strict: bool) -> list[str] | None:
+    """What the last phrase behind `start` gives; if `strict`, no phrase that gives prose counts.
+
+    Empty where that is doubted, None where there is no such phrase.
+    """
     for match in reversed(list(_ANSWER.finditer(text, start))):
-        formulas = _formulas(text, match.end())
-        if formulas:
-            return formulas
+        formulas, behind = _formulas(text, match.end())
         end = _SENTENCE_END.search(text, match.end())
-        value = _value(text[match.end() : end.start() if end else None])
-        if value and (_VALUE.match(value) or not (strict or _REMARK.match(value))):
-            return [value]
-    return []
+        behind = behind if formulas else (end.start() if end else len(text))
+        value = _value(text[match.end() : behind])
+        if formulas or (value and (_VALUE.match(value) or not (strict or _REMARK.match(value)))):
+            doubted = is_doubted(text, match.start(), match.end(), behind) or is_withdrawn(text[behind:])
+            return [] if doubted else formulas or [value]
+    return None
 
 
 def _value(sentence: str) -> str:
@@ -86,13 +95,15 @@ def _value(sentence: str) -> str:
     return bare if bare.count("{") == bare.count("}") else ""
 
 
-def _formulas(text: str, position: int) -> list[str]:
-    """The formulas from there on that are set apart from each other by commas, "and" or "or" alone."""
+def _formulas(text: str, position: int) -> tuple[list[str], int]:
+    """The formulas from there on that are set apart by commas, "and" or "or" alone, and where the last one ends."""
     found: list[str] = []
+    end = position
     while match := _FORMULA.match(text, position):
         found.append(next(group for group in match.groups() if group is not None))
-        link = _LINK.match(text, match.end())
+        end = match.end()
+        link = _LINK.match(text, end)
         if link is None:
             break
         position = link.end()
-    return found
+    return found, end

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 _TAG = re.compile(r"</?think>")
 _OPEN = "<think>"
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})([^`\n]*)$", re.MULTILINE)
-_INLINE = re.compile(r"`[^`\n]+`")
+_INLINE = re.compile(r"(?<!`)`[^`\n]+`(?!`)")
 
 
 def behind_thinking(text: str) -> str:
@@ -16,6 +16,7 @@ def behind_thinking(text: str) -> str:
 
     The thinking may be opened by the prompt, so the first `</think>` closes it, and each that a `<think>` precedes. Any
     other is a slip and left out, as is one in code and one that only marks the end of a text that is not opened.
+    Thinking that is not closed is no reply.
 
     >>> behind_thinking("5? </think> It is 42. </think>")
     ' It is 42. '
@@ -32,7 +33,7 @@ def behind_thinking(text: str) -> str:
         elif opened or (not closed and start <= last_word):
             kept, before, opened, closed = [], "", False, True
         kept.append(before)
-    return "".join((*kept, text[start:]))
+    return "".join((*kept, "" if opened else text[start:]))
 
 
 def _blank(match: re.Match[str]) -> str:
