@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterator, Sequence
 
-from tools.benchmark_boxes import ends_in_box, find_boxes
+from tools.benchmark_boxes import Box, ends_in_box, find_boxes
+from tools.benchmark_doubt import is_doubted, is_withdrawn
+from tools.benchmark_thinking import behind_thinking
 
 _BEFORE = (
     r"""(?:[\s"'\u201c\u2018*_$`\[({<:]|\\[(\[]|\\(?:text|math|bold)\w*"""
@@ -15,7 +18,7 @@ _CLOSED = r"""[\s)*_"'$}\]`>]|\\[)\]]"""  # what closes what was opened before a
 # What may follow a letter that is chosen; other letters, digits and signs make it a word, a name or a formula.
 _AFTER = (
     r"""(?=(?:_(?![A-Za-z\d{])|[*"\u201d\u2019$}\]`<>]|'(?!\w)|\\[)\]])"""
-    r"""|[ \t]*(?:$|[.,;:)!/&\n(]|[-\u2013\u2014]\s|\\(?:[ ,;:!]|quad|text)"""
+    r"""|[ \t]*(?:$|\.(?![ \t]+[a-z]{2})|[,;:)!/&\n(]|[-\u2013\u2014]\s|\\(?:[ ,;:!]|quad|text)"""
     r"""|(?:because|since|as|or|and|which|for|due|with|is|over|here)\b))"""
 )
 _LETTER = re.compile(rf"{_BEFORE}([A-D]){_AFTER}")
@@ -27,7 +30,10 @@ _ANOTHER = re.compile(
 _STATEMENT = re.compile(
     r"""(?<![A-Za-z])(?:(?:final|correct|right|best)[\s_]+)*(?:answer|choice(?=["'])|(?:correct|right|best|final)\s+(?:choice|option|letter))s?\b["']?
             (?:[^\n.:={}\\]{0,40}?\b(?:is|be)\b | [\s*_]*[:=>] | [\s*_#]*\n)
-      | \b(?:choose|select|pick|is|be)\s+(?=[*_(]*(?:option|choice)\b)""",
+      | \b(?:choose|select|pick|is|be)\s+(?=[*_(]*(?:option|choice)\b)
+      | \bI(?:\s+(?:would|will|shall)|'ll|'d)?(?:\s+therefore)?\s+(?:choose|select|pick|go\s+with)\s+
+            (?=[*_$("]*(?-i:[A-D])[*_$)"]*(?:[.!\s]*\Z|[.!]\s))
+      | 答案(?:应该|應該|应|選|选)?[是为為选選]?[\s*_]*:?""",
     re.IGNORECASE | re.VERBOSE,
 )
 _RIGHT = re.compile(
@@ -35,6 +41,11 @@ _RIGHT = re.compile(
     r"(?:\s*,?\s*(?:\w+\s+){0,4}?is\s+(?:the\s+|therefore\s+)*(?:correct|right|best|answer)|[\s.*_]*\Z)"
     r"|(?:\(([A-D])\)|(?<![\w(\[])([A-D])(?=[*_]*\s+is\s+the\s))[*_]*\s+is\s+(?:the\s+)?(?:correct|right|best)\b"
 )
+_ONE_IS_RIGHT = re.compile(
+    r"(?:\A|[.!:\n]\s*|\b(?i:so|thus|hence|therefore),?\s+)[*_$(]*([A-D])[*_$)]*\s+is\s+(?:correct|right)[\s.!*_]*\Z"
+)
+_OTHER_BOX = re.compile(r"[\s$]*(?:\\\))?(?:\s*,?\s*(?:or|and|/|,|&)\s*)(?:\\\()?[\s$]*")
+_ZERO_WIDTH = re.compile("[\u200b-\u200f\u2060\ufeff\u00ad]")
 _LAST_LINE = re.compile(
     r"(?:\A|\n)[ \t>#]*(?:[*_$(`]*([A-D])[)*_$.`]*|(?:\*\*|__)\(?([A-D])[).:][^\n*_]*(?:\*\*|__)\.?)\s*\Z"
 )
@@ -50,31 +61,53 @@ def read_letter(text: str) -> str | None:
     >>> read_letter("A cation. The answer is (C).")
     'C'
     """
+    text = _ZERO_WIDTH.sub("", unicodedata.normalize("NFKC", behind_thinking(text)).replace("\u3002", ". "))
     if ends_in_box(text):
         return None
-    boxes = [(box.start, _letter(box.content)) for box in find_boxes(text) if box.content is not None]
-    found = [*_phrases(text), *boxes]
-    stated = [(place, letter) for place, letter in found if letter is not None]
-    return max(stated)[1] or None if stated else None
+    found = [*_phrases(text), *_boxed(text, find_boxes(text))]
+    stated = [(start, end, letter) for start, end, letter in found if letter is not None]
+    if not stated:
+        return None
+    _, end, letter = max(stated)
+    return None if is_withdrawn(text[end:]) else letter or None
 
 
-def _phrases(text: str) -> Iterator[tuple[int, str | None]]:
-    """Where a letter may be stated by words, and what is stated there."""
+def _boxed(text: str, boxes: Sequence[Box]) -> Iterator[tuple[int, int, str | None]]:
+    """Where boxes are that may hold letters, and which; boxes beside each other are one statement."""
+    behind: tuple[int, str | None] | None = None
+    for box in reversed(boxes):
+        letter = _letter(box.content)[0] if box.content is not None else None
+        if letter and behind and behind[1] not in (None, letter) and _OTHER_BOX.fullmatch(text, box.end, behind[0]):
+            yield behind[0], len(text) + 1, ""
+            return
+        behind = box.start, letter
+        doubted = letter and is_doubted(text, box.start, box.start, box.end)
+        yield box.start, box.end, "" if doubted else letter
+
+
+def _phrases(text: str) -> Iterator[tuple[int, int, str | None]]:
+    """Where a letter may be stated by words, and what is stated there; empty where it is denied or supposed."""
     for match in _STATEMENT.finditer(text):
-        yield match.end(), _letter(text[match.end() : match.end() + 200])
-    for match in _RIGHT.finditer(text):
-        yield match.start(), match[1] or match[2] or match[3]
+        letter, length = _letter(text[match.end() : match.end() + 200])
+        end = match.end() + length
+        yield match.end(), end, "" if letter and is_doubted(text, match.start(), match.end(), end) else letter
+    for pattern in (_RIGHT, _ONE_IS_RIGHT):
+        for match in pattern.finditer(text):
+            found = next(filter(None, match.groups()))
+            doubted = is_doubted(text, match.start(), match.start(), match.end())
+            yield match.start(), match.end(), "" if doubted else found
     last = _LAST_LINE.search(text)
     if last:
-        yield max(last.start(1), last.start(2)), last[1] or last[2]
+        yield max(last.start(1), last.start(2)), last.end(), last[1] or last[2]
 
 
-def _letter(value: str) -> str | None:
-    """The letter at the start of a value; empty if there are several, None if there is none."""
-    value = value.lstrip()
-    match = _LETTER.match(value)
+def _letter(value: str) -> tuple[str | None, int]:
+    """The letter at the start of a value and where it ends; empty if there are several, None if there is none."""
+    bare = value.lstrip()
+    match = _LETTER.match(bare)
     if match is None:
-        small = _SMALL.match(value)
-        return small[1].upper() if small else None
-    another = _ANOTHER.match(value, match.end())
-    return "" if another and another[1] != match[1] else match[1]
+        match = _SMALL.match(bare)
+        return (match[1].upper(), len(value) - len(bare) + match.end(1)) if match else (None, 0)
+    another = _ANOTHER.match(bare, match.end())
+    letter = "" if another and another[1] != match[1] else match[1]
+    return letter, len(value) - len(bare) + match.end()
