@@ -24,6 +24,9 @@ BEHIND = [
     "```cpp\nint main() {}\n```",
     "```python\n>>> 5 ** 2\n25\n```",
     "~~~\n25\n~~~",
+    "```python\nassert 5 ** 2 == 25\n```",
+    "```python\nimport math\nlimit = 5\n```",
+    "```python\nfrom solution import square\nassert square(5) == 25\n```",
     "It takes `O(1)` and no more than ```1``` s.",
 ]
 TEXTS = {
@@ -85,6 +88,28 @@ def test_the_program_that_defines_the_function_is_read() -> None:
     for program in (F, method):
         assert read_program(f"```python\n{program}```\n```python\n{other}```", "f") == program
     assert read_program(f"```python\n{other}```", "f") == other
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "assert f(3) == 3",
+        "print(f(3))",
+        "def test():\n    assert f(3) == 3\ntest()",
+        "from solution import f\nassert f(3) == 3",
+        "from solution import f\nprint(f(3))",
+    ],
+)
+def test_tests_behind_a_program_are_not_the_program(test: str) -> None:
+    for function in ("f", None):
+        assert read_program(f"```python\n{F}```\n```python\n{test}\n```", function) == F
+
+
+@pytest.mark.parametrize("between", ["</think>", "\n</think>", "</think>\n"])
+def test_code_in_the_thinking_is_not_the_program(between: str) -> None:
+    assert read_program(f"<think>```python\nprint(1)\n```{between}```python\n{P}```") == P
+    assert read_program(f"<think>```python print(1)```{between}```python\n{P}```") == P
+    assert read_program(f"<think>```python\n{P}```{between}") is None
 
 
 LINES = st.lists(st.text(st.characters(exclude_characters="`~\r\n\f\x0b\x1c\x1d\x1e\x85\u2028\u2029", codec="utf-8")))

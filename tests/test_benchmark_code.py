@@ -46,7 +46,8 @@ RIGHT = {
     "bytes": "import sys\nsys.stdout.buffer.write(b'%d' % sum(map(int, sys.stdin.buffer.read().split()[1:])))",
     "readline": "import sys\nread = sys.stdin.readline\nread()\nprint(sum(map(int, read().split())))",
     "main": "def main():\n    print(sum(map(int, open(0).read().split()[1:])))\nif __name__ == '__main__':\n    main()",
-    "exit": "input()\nprint(sum(map(int, input().split())))\nraise SystemExit(1)",
+    "exit": "input()\nprint(sum(map(int, input().split())))\nraise SystemExit(0)",
+    "exit()": "input()\nprint(sum(map(int, input().split())))\nexit()",
     "a thread": "import threading\ninput()\ndef go():\n    print(sum(map(int, input().split())))\n"
     "threading.Thread(target=go).start()",
     "names that are taken for granted": "input()\nprint(reduce(add, map(int, input().split()), gcd(0, 0)))",
@@ -63,6 +64,11 @@ WRONG = {
     "no Python": ("print(", "test 1 of 2: error: SyntaxError: '(' was never closed"),
     "too many reads": ("while True: input()", "test 1 of 2: error: EOFError"),
     "the process ends": ("import os\nprint(3)\nos._exit(0)", "test 1 of 2: killed"),
+    "exit status 1": (
+        f"{RIGHT['input()']}\nimport sys\nsys.exit(1)",
+        "test 1 of 2: error: RuntimeError: exit status 1",
+    ),
+    "exit with words": (f"{RIGHT['input()']}\nexit('bad')", "test 1 of 2: error: RuntimeError: exit status bad"),
     "other processes": ("import subprocess\nprint(subprocess.run(['echo', '3']))", "test 1 of 2: error: "),
 }
 
@@ -120,6 +126,14 @@ async def test_megabytes_go_in_and_come_out_whole(grader: ProgramGrader) -> None
         ("def f(xs, y):\n    return [(y, *xs)]", False),
         ("def f(xs, y):\n    return {y}", False),
         ("def f(xs, y):\n    return object()", False),
+        ("class E:\n    def __eq__(self, other):\n        return True\ndef f(xs, y):\n    return E()", False),
+        ("class E:\n    def __repr__(self):\n        return '[3, 1, 2]'\ndef f(xs, y):\n    return E()", False),
+        ("class E(list):\n    __repr__ = lambda self: '[3, 1, 2]'\ndef f(xs, y):\n    return E()", False),
+        ("class E(int):\n    __repr__ = lambda self: '3'\ndef f(xs, y):\n    return [E(), 1, 2]", False),
+        (
+            "class E:\n    __module__ = 'numpy'\n    tolist = lambda self: [3, 1, 2]\ndef f(xs, y):\n    return E()",
+            False,
+        ),
         ("def g(xs, y):\n    return [y, *xs]", False),
         ("def f(xs):\n    return xs", False),
         ("import numpy as np\ndef f(xs, y):\n    return np.array([y, *xs])", True),

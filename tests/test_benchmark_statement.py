@@ -139,6 +139,8 @@ def test_boxes_of_any_text_lie_in_it_one_behind_the_other(text: str) -> None:
         ("So 41.<think>42", "So 41."),
         ("<think>41</think>42<think>43", "42"),
         ("<think>```x```</think>```y```", "```y```"),
+        ("<think>```python\nx\n```</think>```python\ny\n```", "```python\ny\n```"),
+        ("<think>```python\nx\n```\n</think>```python\ny\n```", "```python\ny\n```"),
         ("<think>42</think>\n\n", "\n\n"),
         ("The tag `</think>` ends it: 42", "The tag `</think>` ends it: 42"),
         ("42\n```\nprint('</think>')\n```\n", "42\n```\nprint('</think>')\n```\n"),

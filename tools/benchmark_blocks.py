@@ -5,13 +5,18 @@ from __future__ import annotations
 import ast
 import builtins
 import re
+import sys
 import textwrap
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from tools.benchmark_thinking import behind_thinking
+
 _FENCE = re.compile(r"^(?P<before>[^`~\n]*)(?P<marks>`{3,}|~{3,})[ \t]*(?P<label>[^`~\n]*)$", re.MULTILINE)
 _PYTHON = re.compile(r"\W*(?:py|py3|python\d*(?:\.\d+)?|pypy\d*|ipython\d*)(?!\w)", re.IGNORECASE)
+_READING = frozenset(["input", "open", "stdin", "fileinput", "read"])
+_PRINTING = frozenset(["print", "stdout", "write", "writelines"])
 _MOST_ENDS = 20  # fences that may stand within a block, in its texts and comments
 
 
@@ -28,13 +33,15 @@ def read_program(text: str, function: str | None = None) -> str | None:
     """The program that a reply gives last; where it is called as `function`, the last one that defines that.
 
     It stands in a block that is labelled as Python, or that has no label and is a program: no session of the
-    interpreter, no list of values, and no lines that only call what an earlier program defines.
+    interpreter, no list of values, and no lines that only call what an earlier program defines, or neither read nor
+    print behind a program that does.
     """
-    blocks = list(_blocks(text.replace("\r\n", "\n").replace("\r", "\n")))
+    blocks = list(_blocks(behind_thinking(text).replace("\r\n", "\n").replace("\r", "\n")))
     programs = [block for block in blocks if _is_program(block)]
-    defining = [block for block in programs if function and block.tree and function in _defined(block.tree)]
+    defining = [block for block in programs if function and block.tree and function in _own(block.tree)]
     for index in range(len(programs) - 1, 0, -1):
-        if not _is_example(programs[index], programs[:index]):
+        idle = not function and not _speaks(programs[index]) and any(map(_speaks, programs[:index]))
+        if not idle and not _is_example(programs[index], programs[:index]):
             break
         del programs[index]
     unlabelled = [block for block in blocks if not block.label]
@@ -111,7 +118,8 @@ def _is_example(block: Block, earlier: Sequence[Block]) -> bool:
     """Whether it defines nothing to call itself and needs names that an earlier program defines."""
     if block.tree is None:
         return False
-    own = _defined(block.tree)
+    imported = _imported(block.tree)
+    own = _defined(block.tree) - {name for other in earlier if other.tree for name in _own(other.tree) & imported}
     needed = {
         node.id for node in ast.walk(block.tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
     } - own
@@ -119,16 +127,40 @@ def _is_example(block: Block, earlier: Sequence[Block]) -> bool:
     return any(missing & _defined(other.tree) for other in earlier if other.tree is not None)
 
 
+def _speaks(block: Block) -> bool:
+    """Whether it may read or print; a program that is no Python may."""
+    if block.tree is None:
+        return True
+    nodes = list(ast.walk(block.tree))
+    names = {node.id for node in nodes if isinstance(node, ast.Name)}
+    names |= {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    return not names.isdisjoint(_READING | _PRINTING)
+
+
+def _imported(tree: ast.Module) -> set[str]:
+    """The names that come from a module that Python itself does not have, such as a file with an earlier program."""
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    own = [node for node in imports if (node.module or "").partition(".")[0] not in sys.stdlib_module_names]
+    return {alias.asname or alias.name for node in own for alias in node.names}
+
+
 def _defined(tree: ast.Module) -> set[str]:
-    """The names that a program defines, at whatever depth."""
+    """The names that a program defines, imports or has as parameters, at whatever depth."""
+    names = _own(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.alias):
+            names.add((node.asname or node.name).partition(".")[0])
+        elif isinstance(node, ast.arg):
+            names.add(node.arg)
+    return names
+
+
+def _own(tree: ast.Module) -> set[str]:
+    """The names that a program gives to functions, classes and values of its own, at whatever depth."""
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             names.add(node.name)
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             names.add(node.id)
-        elif isinstance(node, ast.alias):
-            names.add((node.asname or node.name).partition(".")[0])
-        elif isinstance(node, ast.arg):
-            names.add(node.arg)
     return names

@@ -37,20 +37,27 @@ try:
     for thread in threading.enumerate():
         if thread is not threading.current_thread() and not thread.daemon:
             thread.join()
-except SystemExit:
-    pass
+except SystemExit as end:
+    if end.code not in (None, 0):
+        raise RuntimeError(f"exit status {{end.code}}") from None
 finally:
     sys.stdout.flush()
 """
-# The numbers and arrays of numpy equal those of Python, which their own repr does not show.
+# The numbers and arrays of numpy equal those of Python, which their own repr does not show. Any other object could say
+# of itself that it equals the result, or look like it.
 _CALL = """\
 import json
 def plain(value):
-    if type(value).__module__.partition(".")[0] == "numpy" and hasattr(value, "tolist"):
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and type(value).__module__ == "numpy" and isinstance(value, (numpy.generic, numpy.ndarray)):
         return plain(value.tolist())
     if type(value) in (list, tuple):
         return type(value)(map(plain, value))
-    return {{plain(key): plain(item) for key, item in value.items()}} if type(value) is dict else value
+    if type(value) is dict:
+        return {{plain(key): plain(item) for key, item in value.items()}}
+    if value is None or type(value) in (bool, int, float, str):
+        return value
+    raise TypeError(f"the result holds {{type(value).__name__}}, which is no plain value")
 owner = scope["Solution"]() if "class Solution" in {source!r} else None
 method = scope[{function!r}] if owner is None else getattr(owner, {function!r})
 result = plain(method(*[json.loads(line) for line in {given!r}.split(chr(10))]))

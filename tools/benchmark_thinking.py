@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 _TAG = re.compile(r"</?think>")
 _OPEN = "<think>"
-_FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})([^`\n]*)$", re.MULTILINE)
+_FENCE = re.compile(r"(?:^|(?<=think>)) {0,3}(`{3,}|~{3,})([^`\n<]*)(?:$|(?=</?think>))", re.MULTILINE)
 _INLINE = re.compile(r"(?<!`)`[^`\n]+`(?!`)")
 
 
