@@ -62,6 +62,7 @@ CHOSEN = {
         "\u7b54\u6848\uff1aC",
         "\u7b54\u6848\u662fC\u3002",
         "I choose C.",
+        "Answer: C\n\nOne may think of B, but that is wrong.",
         "I would choose (C)",
         "Thus, C is correct.",
         "The others fail. C is correct.",
@@ -136,6 +137,7 @@ NOTHING_CHOSEN = [
     r"$\boxed{A}$ and $\boxed{B}$",
     "<think>Answer: A</think>",
     "<think>Answer: A",
+    "The answer is A. But that is wrong.",
     "I choose C over D, or rather neither.",
 ]
 

@@ -36,7 +36,7 @@ _WITHDRAWN = re.compile(
     r"(?<![A-Za-z])(?:wait|hold\s+on|hmm+|no)(?=[*_]*\s*(?:[,.!:\u2026\u2014]|$))"
     r"|\b(?:let\s+me|let\s+us|let['\u2019]s|i\s+(?:should|need\s+to|must))\s+(?:just\s+)?"
     r"(?:re-?check|re-?consider|re-?think|re-?examine|re-?do|re-?verify|re-?calculate|re-?compute)"
-    r"|\bthat(?:['\u2019]s|\s+is|\s+was|\s+can['\u2019]?not\s+be|\s+can['\u2019]t\s+be|\s+seems)\s+(?:\w+\s+)?(?:wrong|incorrect|not\s+right|false)\b"
+    r"|\A[^A-Za-z\n]*(?:(?:but|oh|no|sorry),?\s+)?that(?:['\u2019]s|\s+is|\s+was|\s+can['\u2019]?not\s+be|\s+can['\u2019]t\s+be|\s+seems)\s+(?:\w+\s+)?(?:wrong|incorrect|not\s+right|false)\b"
     r"|\bi\s+(?:was|am|made)\s+(?:wrong|a\s+mistake)\b|\bscratch\s+that\b",
     re.IGNORECASE,
 )
