@@ -28,7 +28,7 @@ def beforehand(source: str) -> str:
     """What to say of a cell that asks, without any error, for what a session does not have; mostly empty."""
     if "os.system" in source and _SYSTEM.search(source):
         return f"({_NO_PROCESSES})\n"
-    asks = ("sys.stdin" in source and not _REPLACES_INPUT.search(source)) or "open(0)" in source
+    asks = ("sys.stdin" in source or "open(0)" in source) and not _REPLACES_INPUT.search(source)
     if asks and sys.stdin is sys.__stdin__:
         return f"({_NO_INPUT})\n"
     return ""
