@@ -51,7 +51,8 @@ class Hints:
             return "This is Python without IPython: use print."
         if isinstance(error, OSError) and any(_starts_processes(frame) for frame in frames):
             return _NO_PROCESSES
-        if isinstance(error, EOFError) and any("input(" in (frame.line or "") for frame in frames):
+        asked = isinstance(error, EOFError) and any("input(" in (frame.line or "") for frame in frames)
+        if asked and sys.stdin is sys.__stdin__:
             return _NO_INPUT
         if isinstance(error, OSError) and (type(error).__name__ == "gaierror" or any(map(_is_network, frames))):
             return "There is no network here: use what you know, and compute the rest."
