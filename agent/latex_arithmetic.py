@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from fractions import Fraction
 
-from agent.latex_tokens import MARK, ORDINALS, UNIT
+from agent.latex_words import MARK, ORDINALS, UNIT
 
 MAX_TOKENS = 64  # of an expression; bounds the work and the recursion of the reader
 MAX_DIGITS = 640  # the longest number that Python converts whatever its limit on digits is set to

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from agent.latex_arithmetic import NotAnIntegerError, evaluate
-from agent.latex_tokens import CONDITION, CONGRUENT, GIVES, UNIT, UNREADABLE, latex_tokens
+from agent.latex_tokens import latex_tokens
+from agent.latex_words import CONDITION, CONGRUENT, GIVES, LABEL, UNIT, UNREADABLE, changes_value
 
 MAX_CHARS = 10_000  # of a box: whatever is longer is prose, not an integer
 _OPENING = frozenset({"{", "(", "[", "\\{", "\\lfloor", "\\lceil"})
@@ -101,7 +102,11 @@ def _solution(sides: list[list[str]], *, modular: bool) -> Fraction:
 
 def _is_label(side: list[str]) -> bool:
     """Whether this may be what a value is given to, and not a value with a remark behind it (`42: n = 4`)."""
-    return ":" not in side[:-1] and not (side and side[0][0].isdecimal() and UNIT in side)
+    words = [token.lower() for token in side if token.isalpha() and len(token) > 1]
+    if words and changes_value(words):
+        return False
+    remark = bool(side) and side[0][0].isdecimal() and not {UNIT, LABEL}.isdisjoint(side)
+    return ":" not in side[:-1] and not remark
 
 
 def _number(tokens: list[str]) -> Fraction | None:
@@ -155,6 +160,9 @@ def _is_name(tokens: list[str]) -> bool:
     """Whether these are variables, perhaps with an index or arguments: `n`, `ABC`, `a_{10}`, `f(3)`, `|S|`, `m + n`."""
     outer = [token for token, depth in _depths(tokens) if depth == 0]
     indices = {place + 1 for place, token in enumerate(outer) if token == "_"}
+    words = [token.lower() for token in outer if token.isalpha() and len(token) > 1]
+    if words and changes_value(words):
+        return False
     named = any(token.isalpha() or token in _SYMBOLS for token in outer)
     return named and all(
         token.isalpha() or token in _SYMBOLS or token in _IN_NAMES or (place in indices and token.isdecimal())

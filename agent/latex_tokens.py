@@ -6,14 +6,7 @@ import re
 from dataclasses import dataclass
 from itertools import pairwise
 
-# What words stand for. Any other word is a variable, or if it stands in `\text` a unit.
-UNIT = "<unit>"  # may have a power: cm^2
-MARK = "<mark>"  # of degrees or percent
-CONDITION = "<condition>"  # what follows says when the value holds
-CONGRUENT = "<congruent>"
-GIVES = "<gives>"  # what stands before leads to the value
-UNREADABLE = "<?>"  # what changes a value in a way that is not computed here, or weakens what is said of it
-ORDINALS = ("st", "nd", "rd", "th")
+from agent.latex_words import CONDITION, CONGRUENT, LABEL, MARK, UNIT, UNREADABLE, phrase_tokens
 
 _SPACE = r"[ ~\u00a0\u2009\u202f]"
 _COMMON = rf"""
@@ -33,8 +26,9 @@ _COMMON = rf"""
 _REST = r"| \\[A-Za-z]+ | \\\S | [A-Za-z]+ | \S"
 _LABELS = r"| (?P<label> (?i: answer | result | total ) \s* : )"
 _UNITS = r"| (?P<unit> (?: [ckm]m | kg | units? | degrees? | dollars? | cents? | inch(?:es)? | feet ) \b )"
-_PHRASE = r"| (?P<phrase> [^\W\d_]+ (?: [\s.,;:'\u2019~-]+ [^\W\d_]+ )* [\s.,;:]* )"
-_IN_MATHS = re.compile(_COMMON + _LABELS + _UNITS + _REST, re.VERBOSE)
+_HAN = r"| (?P<han> [\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]+ [\s:\uff1a]* )"
+_PHRASE = r"| (?P<phrase> [^\W\d_]+ (?: [\s.,;:'\u2019~-]+ [^\W\d_]+ )* [\s.,;:\uff1a]* )"
+_IN_MATHS = re.compile(_COMMON + _LABELS + _UNITS + _HAN + _REST, re.VERBOSE)
 _IN_TEXT = re.compile(_COMMON + _PHRASE + _REST, re.VERBOSE)
 
 _MEANING = {
@@ -43,6 +37,7 @@ _MEANING = {
         "*": "\\times \\cdot \\ast \u00d7 \u00b7 \u22c5",
         "/": "\\div \u00f7",
         "-": "\u2212",
+        ".": "\u3002",
         "=": "is are equals",
         CONGRUENT: "\\equiv \u2261",
         "<": "> <= >= != \\lt \\gt \\le \\leq \\leqslant \\ge \\geq \\geqslant \\ne \\neq \\approx \\sim \\simeq \\pm"
@@ -65,24 +60,6 @@ _MEANING = {
 
 _POINTS = frozenset(["", ".", ",", ":"])
 _BEHIND_FACTORIALS = frozenset("+-*/^)}=")
-_LETTER_UNITS = frozenset("msghlLJNWVAKCF")
-_CHANGING_WORDS = """
-    hundred hundreds thousand thousands million millions billion billions trillion trillions dozen dozens gross lakh
-    crore bn mn half halves halved third thirds quarter quarters fourth fourths fifth fifths sixth sixths seventh
-    sevenths eighth eighths ninth ninths tenth tenths hundredth hundredths thousandth thousandths ths factorial
-    minus plus times over choose power mod modulo twice thrice double doubled triple tripled quadrupled increased
-    decreased reduced subtracted added rounded inverse reciprocal divided multiplied base binary octal hex
-    hexadecimal repeating recurring point pi sqrt log ln sin cos tan exp negative not no never about approximately
-    approx roughly around nearly almost least most more less fewer than between up except unless otherwise else but
-    respectively none may might could maybe perhaps possibly probably presumably cannot isn aren guess
-"""
-CHANGING = frozenset(_CHANGING_WORDS.split())
-_CHANGING_CHARACTERS = frozenset("百千万亿萬億半倍约約负負非或和当當若")
-_CONDITION_WORDS = "for if when where whenever with at as since because given assuming provided while"
-_CONDITIONS = frozenset(_CONDITION_WORDS.split())
-_VERBS = frozenset({"is", "are", "be", "equals", "get", "obtain", "have"})
-_GIVING = frozenset({"gives", "yields", "produces"})
-
 # A backslash that was escaped once too often, or once too rarely (JSON's \b, \f, \t and \r).
 _ESCAPES = re.compile(
     r"\\(?=\\(?:[dt]?frac|[dt]?binom|text|math|times|cdot|left|right|sqrt|boxed|pmod|bmod|circ|quad))"
@@ -124,7 +101,7 @@ def latex_tokens(latex: str) -> list[str]:
             read = _read(match)
             if match.lastgroup == "phrase" and not (len(read[0]) == 1 and read[0].isalpha()):
                 groups[-1].has_words = True
-            tokens += ["="] if read == [":"] and tokens[-1:] in ([UNIT], ["="]) else read
+            tokens += ["="] if read == [":"] and tokens[-1:] in ([UNIT], [LABEL], ["="]) else read
     return [token for token in tokens if token]
 
 
@@ -157,50 +134,6 @@ def _read(match: re.Match[str]) -> list[str]:
             return ["="]
         case "unit":
             return [UNIT]
-        case "phrase":
-            return _phrase(token)
+        case "phrase" | "han":
+            return phrase_tokens(token)
     return [_MEANING.get(token, token)]
-
-
-def _phrase(text: str) -> list[str]:
-    """What words of a text stand for; a letter that is no unit is a variable there too."""
-    words = re.findall(r"[^\W\d_]+", text.lower())
-    first, last = words[0], words[-1]
-    if len(words) == 1 and len(first) == 1 and first.isascii():
-        letter = text.strip(" .,;:")
-        return [UNIT if letter in _LETTER_UNITS else letter]
-    if words in (["mod"], ["modulo"]):
-        return ["mod"]
-    if _changes(words):
-        return [UNREADABLE]
-    more = [UNIT] if len(words) > 1 else []
-    if first in ORDINALS:
-        return [first, *more]
-    if not {"or", "and"}.isdisjoint((first, last)):
-        return [UNREADABLE if more else ","]
-    if first in _CONDITIONS:
-        return [CONDITION, *more]
-    return [_relation(words, colon=text.rstrip().endswith(":"))]
-
-
-def _relation(words: list[str], *, colon: bool) -> str:
-    """`The answer is` and its like say what the value is; all else is a unit."""
-    first, last = words[0], words[-1]
-    if last in _GIVING:
-        return GIVES
-    if last in _VERBS or words[-2:] == ["equal", "to"] or last.endswith(("\u662f", "\u4e3a", "\u70ba")):
-        return "="
-    if first in _VERBS:  # 42 `is the answer`
-        return UNIT
-    return "=" if colon or last in {"answer", "ans", "result"} else UNIT
-
-
-def _changes(words: list[str]) -> bool:
-    """Whether the words may make another number of the value beside them."""
-    if not CHANGING.isdisjoint(words) or not _CHANGING_CHARACTERS.isdisjoint("".join(words)):
-        return True
-    if words[0] in {"squared", "cubed", "of", "k"}:  # behind a unit they are a part of it: cm squared
-        return True
-    percentage = "of" in words and not {"percent", "cent"}.isdisjoint(words)
-    another = words[0] in _CONDITIONS and not {"remainder", "total", "sum"}.isdisjoint(words)  # of another value
-    return percentage or another

@@ -27,6 +27,7 @@ LAYERS = (
         "agent.latex_arithmetic",
         "agent.latex_integer",
         "agent.latex_tokens",
+        "agent.latex_words",
         "agent.guard",
         "agent.near_repeats",
         "agent.drift",
