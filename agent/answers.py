@@ -3,7 +3,9 @@ r"""The integer that a model's text gives as its answer: its last `\boxed{...}`,
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
+from agent.box_context import changed_outside, side_by_side
 from agent.latex_integer import parse_integer
 from agent.types import Edition
 
@@ -43,6 +45,19 @@ _PLACEHOLDER = re.compile(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Box:
+    """Where a box stands, and its content."""
+
+    start: int
+    opened: int
+    closed: int
+    end: int
+
+    def content(self, text: str) -> str:
+        return text[self.opened : self.closed]
+
+
 def last_boxed(text: str) -> str | None:
     r"""What the last `\boxed{...}`, `\fbox{...}` or `\framebox{...}` holds; None where there is none.
 
@@ -52,37 +67,19 @@ def last_boxed(text: str) -> str | None:
     A box that is still open where the text ends was cut off, or its brace was forgotten: either way it withdraws all
     boxes that stand before it, since the text says something else last. Complete boxes behind its opening count.
     """
-    open_braces: list[int | None] = []  # where the content starts if the brace is a box's, else None
-    last: tuple[int, int] | None = None
-    for match in _BRACE.finditer(text):
-        token = match.group()
-        found = None
-        if token == "}":
-            start = open_braces.pop() if open_braces else None
-            found = None if start is None else (start, match.start())
-        elif match["open"] or match["end"] is not None:
-            open_braces.append(match.end())
-        elif token == "{":
-            open_braces.append(None)
-        elif match["escaped"] is not None:
-            found = match.span("escaped")
-        elif match["bare"]:
-            found = _bare(match)
-        if found is not None and not _is_placeholder(text, *found):
-            last = found
-    if last is None or any(start is not None and start > last[0] for start in open_braces):
-        return None
-    return text[slice(*last)]
+    boxes = _boxes(text)
+    return None if boxes is None else boxes[-1].content(text)
 
 
 def extract_answer(text: str, edition: Edition) -> int | None:
     """The answer that a model's text gives: the integer in its last box, if the edition allows it.
 
     It is reduced by the edition's modulus, to a residue that is never negative (-900 is 100 modulo 1000), and
-    must then lie in 0..`max_answer`. Prose outside a box is never an answer. None is no answer, and not 0.
+    must then lie in 0..`max_answer`. Prose outside a box is never an answer, but what stands directly beside the
+    last box may make another number of its content, or a list: then there is none. None is no answer, and not 0.
     """
-    boxed = last_boxed(text)
-    value = None if boxed is None else parse_integer(boxed)
+    boxes = _boxes(text)
+    value = None if boxes is None else _value(text, *boxes)
     if value is None:
         return None
     if edition.modulus is not None:
@@ -90,11 +87,48 @@ def extract_answer(text: str, edition: Edition) -> int | None:
     return value if 0 <= value <= edition.max_answer else None
 
 
-def _bare(match: re.Match[str]) -> tuple[int, int]:
-    """Where the number without braces stands, with what follows if that belongs to it."""
-    if match["more"]:
-        return match.start("bare"), match.end("more")
-    return match.start("bare"), match.start("bare") + len(match["bare"].rstrip(".,;:"))
+def _value(text: str, previous: _Box | None, box: _Box) -> int | None:
+    """The integer in the box; None where what stands beside it makes another number or a list of it."""
+    value = parse_integer(box.content(text))
+    if value is None or changed_outside(text, box.start, box.end):
+        return None
+    if previous is not None and side_by_side(text, previous.end, box.start):
+        return value if parse_integer(previous.content(text)) == value else None
+    return value
+
+
+def _boxes(text: str) -> tuple[_Box | None, _Box] | None:
+    """The last box with something in it, behind the one that ends before it; None where there is none or it is open."""
+    open_braces: list[tuple[int, int] | None] = []  # where a box and its content start, None for another brace
+    previous = last = None
+    for match in _BRACE.finditer(text):
+        token = match.group()
+        found = None
+        if token == "}":
+            opening = open_braces.pop() if open_braces else None
+            found = None if opening is None else _Box(*opening, match.start(), match.end())
+        elif match["open"] or match["end"] is not None:
+            open_braces.append((match.start(), match.end()))
+        elif token == "{":
+            open_braces.append(None)
+        elif match["escaped"] is not None:
+            found = _Box(match.start(), *match.span("escaped"), match.end())
+        elif match["bare"]:
+            found = _bare(match)
+        if found is not None and not _is_placeholder(text, found.opened, found.closed):
+            if last is not None and last.end <= found.start:
+                previous = last
+            last = found
+    if last is None or any(opening is not None and opening[1] > last.opened for opening in open_braces):
+        return None
+    return (previous if previous is not None and previous.end <= last.start else None), last
+
+
+def _bare(match: re.Match[str]) -> _Box:
+    """The number without braces, with what follows if that belongs to it."""
+    start = match.start("bare")
+    end = match.end("more") if match["more"] else start + len(match["bare"].rstrip(".,;:"))
+    return _Box(match.start(), start, end, end)
 
 
 def _is_placeholder(text: str, start: int, end: int) -> bool:

@@ -62,6 +62,9 @@ _FOREIGN_ANSWERS = frozenset({"reponse", "losung", "solucion", "solucao", "от�
 _NUMBERS = frozenset(
     {"one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"}
 )
+_SCALING = frozenset(
+    {"squared", "cubed", "factorial", "hundred", "lakh", "mil", "mille", "mio", "mrd", "tsd", "mln", "bn", "mn"}
+)
 _BASE_TEN = (["base", "ten"], ["in", "base", "ten"])
 _CONDITION_WORDS = "for if when where whenever with at as since because given assuming provided while"
 _CONDITIONS = frozenset(_CONDITION_WORDS.split())
@@ -127,6 +130,20 @@ def changes_value(words: list[str]) -> bool:
     another = words[0] in _CONDITIONS and not {"remainder", "total", "sum"}.isdisjoint(words)  # of another value
     open_ = any(pair == ("to", "be") for pair in pairwise(words[:-1]))  # to be checked; but: turns out to be
     return percentage or another or open_
+
+
+def denies(text: str) -> bool:
+    """Whether words behind a box change, weaken or deny its value; a condition or a reason behind it is left out."""
+    words = re.findall(r"[^\W\d_]+", text.lower())
+    return bool(words) and words[0] not in _CONDITIONS and changes_value(words)
+
+
+def scales(word: str) -> bool:
+    """Whether a word directly behind a box makes another number of its value, or says that it is wrong."""
+    plain = _unaccented(word.lower())
+    if not plain.isascii():
+        return _CHANGING_CHARACTERS.match(plain) is not None or _CHANGING_STEMS.match(plain) is not None
+    return plain in _SCALING or _CHANGING_STEMS.match(plain) is not None
 
 
 def _unaccented(word: str) -> str:

@@ -171,7 +171,7 @@ def test_no_input_raises(text: str) -> None:
 @given(st.integers(), any_text)
 def test_a_modulus_leaves_a_residue_that_is_never_negative(value: int, before: str) -> None:
     for edition in (AIMO1, AIMO2):
-        answer = extract_answer(rf"{before} \boxed{{{value}}}", edition)
+        answer = extract_answer(rf"{before} So: \boxed{{{value}}}", edition)
         assert answer is not None
         assert 0 <= answer <= 999
         assert (answer - value) % 1000 == 0
@@ -180,7 +180,7 @@ def test_a_modulus_leaves_a_residue_that_is_never_negative(value: int, before: s
 @given(st.integers(), any_text)
 def test_without_a_modulus_the_range_decides(value: int, before: str) -> None:
     expected = value if 0 <= value <= 99_999 else None
-    assert extract_answer(rf"{before} \boxed{{{value}}}", AIMO3) == expected
+    assert extract_answer(rf"{before} So: \boxed{{{value}}}", AIMO3) == expected
 
 
 @pytest.mark.parametrize(

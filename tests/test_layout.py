@@ -24,6 +24,7 @@ LAYERS = (
     ("agent.editions", "agent.config", "agent.config_faults", "agent.stored_config"),
     (
         "agent.answers",
+        "agent.box_context",
         "agent.latex_arithmetic",
         "agent.latex_integer",
         "agent.latex_tokens",
