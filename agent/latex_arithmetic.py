@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from fractions import Fraction
 
@@ -11,6 +12,7 @@ from agent.latex_words import MARK, ORDINALS, UNIT
 MAX_TOKENS = 64  # of an expression; bounds the work and the recursion of the reader
 MAX_DIGITS = 640  # the longest number that Python converts whatever its limit on digits is set to
 _LIMIT = 10**MAX_DIGITS
+_PADDED = re.compile(r"0\d")
 
 
 class NotAnIntegerError(Exception):
@@ -86,6 +88,8 @@ class _Reader:
     def _sum(self) -> Fraction:
         total = self._term()
         while self._peek() in {"+", "-"}:
+            if _PADDED.match("".join(self._tokens[self._next + 1 : self._next + 2])):  # a date: 2024-01-05
+                raise NotAnIntegerError
             total = _bounded(total + self._term())
         return total
 

@@ -2,6 +2,7 @@ r"""The integer that a piece of LaTeX stands for, as it is found in a `\boxed{..
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from fractions import Fraction
 
@@ -17,6 +18,9 @@ _SYMBOL_NAMES = r"""
 """
 _SYMBOLS = frozenset(_SYMBOL_NAMES.split())
 _IN_NAMES = frozenset("+-|_(){}")
+_STRUCK_OUT = re.compile(r"~~[^~]+~~")
+_CHANGING = frozenset("+-*/^!") | {"\\frac", "\\sqrt", "\\log", "\\ln", "\\sin", "\\cos", "\\tan", "\\exp"}
+_FUNCTIONS = frozenset("fghFGHP")
 _QUOTES = frozenset({"**", "`", '"'})
 
 
@@ -34,7 +38,7 @@ def parse_integer(latex: str) -> int | None:
     equations whose sides are different numbers, and any expression with a number of more than `MAX_DIGITS` digits on
     the way.
     """
-    if len(latex) > MAX_CHARS:
+    if len(latex) > MAX_CHARS or _STRUCK_OUT.search(latex):
         return None
     try:
         value = _claim(_unwrapped(latex_tokens(latex)))
@@ -102,11 +106,59 @@ def _solution(sides: list[list[str]], *, modular: bool) -> Fraction:
 
 def _is_label(side: list[str]) -> bool:
     """Whether this may be what a value is given to, and not a value with a remark behind it (`42: n = 4`)."""
-    words = [token.lower() for token in side if token.isalpha() and len(token) > 1]
+    words = [token.lower() for token in side if token.isalpha() and len(token) > 1 and token != "mod"]
     if words and changes_value(words):
         return False
-    remark = bool(side) and side[0][0].isdecimal() and not {UNIT, LABEL}.isdisjoint(side)
-    return ":" not in side[:-1] and not remark
+    first = next((token for token in side if token not in {"+", "-"}), "")
+    remark = first[:1].isdecimal() and not {UNIT, LABEL}.isdisjoint(side)
+    return ":" not in side[:-1] and not remark and not _is_unsolved(side)
+
+
+def _is_unsolved(side: list[str]) -> bool:
+    r"""Whether this is one variable under an operation (`2x`, `x + 1`, `\log x`), or a list of numbers.
+
+    An expression in several variables is a quantity that is asked for.
+    """
+    if not {UNIT, LABEL, "mod"}.isdisjoint(side):
+        return False
+    if "," in side and any(token[1:].isalpha() for token in side):  # such as a greatest common divisor
+        return False
+    outer = _without_arguments(side)
+    named = [token for token in outer if token.isalpha() or token in _SYMBOLS]
+    variables = set(named)
+    if not variables:
+        return "," in side and not any(token.isalpha() or token[1:].isalpha() for token in side)
+    name = variables.pop()
+    if (
+        variables
+        or (len(named) > 1 and "_" in side)
+        or (len(name) > 1 and name not in _SYMBOLS)
+        or (name in _FUNCTIONS and "(" in side)
+    ):
+        return False
+    commands = {token for token in outer if token.startswith("\\") and token[1:].isalpha()}
+    known = commands <= _CHANGING | _SYMBOLS | _OPENING | _CLOSING
+    return known and any(token in _CHANGING or token[0].isdecimal() for token in outer)
+
+
+def _without_arguments(side: list[str]) -> list[str]:
+    """The tokens without indices and without what a name is applied to: `f` of `f(3)`, `a` of `a_{10}`."""
+    kept: list[str] = []
+    skipped_to = 0  # the depth at which the argument being skipped ends; 0 while none is
+    depth = 0
+    before = ""
+    for token in side:
+        depth -= token in _CLOSING
+        if skipped_to and depth < skipped_to:
+            skipped_to = 0
+        elif not skipped_to:
+            if token in _OPENING and (before == "_" or (token == "(" and (before.isalpha() or before == "'"))):
+                skipped_to = depth + 1
+            elif before != "_":
+                kept.append(token)
+        depth += token in _OPENING
+        before = token
+    return [token for token in kept if token not in {"_", "(", ")", "{", "}"}]
 
 
 def _number(tokens: list[str]) -> Fraction | None:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from itertools import pairwise
 
-from agent.latex_words import CONDITION, CONGRUENT, LABEL, MARK, UNIT, UNREADABLE, phrase_tokens
+from agent.latex_words import CONDITION, CONGRUENT, GIVES, LABEL, MARK, UNIT, UNREADABLE, phrase_tokens
 
 _SPACE = r"[ ~\u00a0\u2009\u202f]"
 _COMMON = rf"""
@@ -39,6 +39,7 @@ _MEANING = {
         "-": "\u2212",
         ".": "\u3002",
         "=": "is are equals",
+        GIVES: r"\implies \Rightarrow \Longrightarrow \therefore \rArr" " \u21d2 \u27f9 \u2234",
         CONGRUENT: "\\equiv \u2261",
         "<": "> <= >= != \\lt \\gt \\le \\leq \\leqslant \\ge \\geq \\geqslant \\ne \\neq \\approx \\sim \\simeq \\pm"
         " \\mp \\mid \\nmid \\in \\notin \\not= \u2264 \u2265 \u2260 \u2248 \u00b1 \u2208",
@@ -58,6 +59,7 @@ _MEANING = {
     for spelling in spellings.split()
 }
 
+_TWO_WAYS = re.compile(r"[1-9]\d{0,2}\.000")  # ten, or ten thousand as many countries write it
 _POINTS = frozenset(["", ".", ",", ":"])
 _BEHIND_FACTORIALS = frozenset("+-*/^)}=")
 # A backslash that was escaped once too often, or once too rarely (JSON's \b, \f, \t and \r).
@@ -125,7 +127,7 @@ def _read(match: re.Match[str]) -> list[str]:
     token = match.group()
     match match.lastgroup:
         case "number":
-            return [re.sub(r"[^\d.]", "", token)]
+            return [UNREADABLE if _TWO_WAYS.fullmatch(token) else re.sub(r"[^\d.]", "", token)]
         case "mark":
             return [MARK]
         case "look":

@@ -17,7 +17,7 @@ SEPARATORS = [",", "{,}", r",\!", r"\,", r"{\,}", r"\;", r"\:", r"\!", "\\ ", " 
 SPELLINGS: list[Callable[[int], str]] = [
     str,
     lambda value: f"{value}.",
-    lambda value: f"{value}.000",
+    lambda value: f"{value}.00",
     lambda value: f"{value:,}.0",
     lambda value: f"{value:+d}",
     lambda value: f"{value:+06d}",
