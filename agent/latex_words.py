@@ -32,7 +32,7 @@ _CHANGING_WORDS = """
     candidate nicht kein keine keinen oder mehr weniger etwa rund fast mindestens mas menos casi cerca ou moins environ
     pas faux au presque quasi falso falsa falsch errado piu meno mais nao ni entre bis jusqu hasta ate
 """
-_CHANGING = frozenset(_CHANGING_WORDS.split())
+CHANGING = frozenset(_CHANGING_WORDS.split())
 _CHANGING_STEMS = re.compile(
     r"""(?: thousand | million | billion | trillion | quadrillion | milliard | millon | milh | bilh | bilion | milion
     | miliard | миллион | миллиард | тысяч | dozen | dutzend | docena | douzaine | dizaine | tausend | hundert | crore
@@ -116,7 +116,7 @@ def _relation(words: list[str], *, colon: bool) -> str:
 def changes_value(words: list[str]) -> bool:
     """Whether the words, in lower case, may make another number of the value beside them or weaken or deny it."""
     plain = [_unaccented(word) for word in words]
-    if not _CHANGING.isdisjoint(plain) or any(map(_CHANGING_STEMS.match, plain)):
+    if not CHANGING.isdisjoint(plain) or any(map(_CHANGING_STEMS.match, plain)):
         return True
     if _CHANGING_CHARACTERS.search("".join(words)):
         return True

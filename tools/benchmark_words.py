@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from agent.latex_tokens import CHANGING
+from agent.latex_words import CHANGING
 
 _TEXT = re.compile(r"\\(?:text\w*|math(?:rm|bf|it|sf)|mbox|hbox|operatorname)\s*\{([^{}]*)\}")
 _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]+")
