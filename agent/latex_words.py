@@ -32,7 +32,7 @@ _CHANGING_WORDS = """
     candidate nicht kein keine keinen oder mehr weniger etwa rund fast mindestens mas menos casi cerca ou moins environ
     pas faux au presque quasi falso falsa falsch errado piu meno mais nao ni entre bis jusqu hasta ate
 """
-CHANGING = frozenset(_CHANGING_WORDS.split())
+_CHANGING = frozenset(_CHANGING_WORDS.split())
 _CHANGING_STEMS = re.compile(
     r"""(?: thousand | million | billion | trillion | quadrillion | milliard | millon | milh | bilh | bilion | milion
     | miliard | миллион | миллиард | тысяч | dozen | dutzend | docena | douzaine | dizaine | tausend | hundert | crore
@@ -113,10 +113,15 @@ def _relation(words: list[str], *, colon: bool) -> str:
     return LABEL if bounding or foreign else UNIT
 
 
+def is_changing(word: str) -> bool:
+    """Whether the word, in lower case and without accents, changes the value beside it wherever it stands."""
+    return word in _CHANGING or _CHANGING_STEMS.match(word) is not None
+
+
 def changes_value(words: list[str]) -> bool:
     """Whether the words, in lower case, may make another number of the value beside them or weaken or deny it."""
     plain = [_unaccented(word) for word in words]
-    if not CHANGING.isdisjoint(plain) or any(map(_CHANGING_STEMS.match, plain)):
+    if any(map(is_changing, plain)):
         return True
     if _CHANGING_CHARACTERS.search("".join(words)):
         return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from agent.latex_words import CHANGING
+from agent.latex_words import is_changing
 
 _TEXT = re.compile(r"\\(?:text\w*|math(?:rm|bf|it|sf)|mbox|hbox|operatorname)\s*\{([^{}]*)\}")
 _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]+")
@@ -12,7 +12,6 @@ _POINT = re.compile(r"\bpoints?\b(?=[^A-Za-z]*\()", re.IGNORECASE)  # a point, n
 _DOTS = re.compile(r"\\[lc]?dots[a-z]?(?![A-Za-z])|\.{3}|\u2026")
 _FUNCTIONS = frozenset(["sqrt", "log", "sin", "cos", "tan", "exp", "mod"])  # outside of texts, without a backslash
 _DENYING = frozenset(["wrong", "incorrect", "false", "untrue", "unknown", "impossible"])
-_CHANGING = (CHANGING - {"respectively"}) | _DENYING
 _POWERS = {"squared": "2", "square": "2", "sq": "2", "cubed": "3", "cubic": "3", "cu": "3"}
 
 _UNITS = {
@@ -72,11 +71,15 @@ def _changing(latex: str) -> list[str]:
     latex = _POINT.sub("", latex)
     inside = [_WORD.findall(match[1].lower()) for match in _TEXT.finditer(latex)]
     outside = [word for word in _WORD.findall(_TEXT.sub(" ", latex).lower()) if len(word) > 2]
-    found = [word for words in inside for word in words if word in _CHANGING]
-    found += [word for word in outside if word in _CHANGING and word not in _FUNCTIONS]
+    found = [word for words in inside for word in words if _changes(word)]
+    found += [word for word in outside if _changes(word) and word not in _FUNCTIONS]
     behind = re.findall(r"\d\s*(?:\\[ ,;:])*\s*\\text\w*\s*\{\s*(squared|cubed|of|k)\b", latex)
     bare = re.findall(r"\d\s+(squared|cubed)\b", latex)
     return sorted([*found, *behind, *bare])
+
+
+def _changes(word: str) -> bool:
+    return word in _DENYING or (word != "respectively" and is_changing(word))
 
 
 def _units(latex: str) -> list[str]:
