@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from agent.sandbox.line_starts import LineStarts
+
 
 class Capture:
     """Takes bytes as they come and keeps at most about `4 * chars` of them, half from each end."""
@@ -11,10 +13,12 @@ class Capture:
         self._half = 2 * chars  # bytes: a character of UTF-8 has at most four
         self._head = bytearray()
         self._tail = bytearray()
+        self._lines = LineStarts()
         self.size = 0  # bytes taken
 
     def add(self, data: bytes) -> None:
         """Take the next bytes."""
+        data = self._lines.take(data)
         self.size += len(data)
         room = max(0, self._half - len(self._head))
         self._head += data[:room]

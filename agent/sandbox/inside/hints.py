@@ -7,6 +7,10 @@ import sys
 import traceback
 from collections.abc import Sequence
 
+from agent.sandbox.inside.private import BUILTINS
+
+__builtins__ = BUILTINS
+
 _MAGIC = re.compile(
     r"^[ \t]*(?:%{1,2}[A-Za-z]|![ \t]*[\w./~]|\?{1,2}\w)|=[ \t]*[%!][ \t]*[A-Za-z]|\w\?{1,2}[ \t]*$"
     r"|^[ \t]*(?:pip3?|conda|apt(?:-get)?|python3? -m pip)[ \t]+install\b",

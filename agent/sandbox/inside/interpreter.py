@@ -1,36 +1,33 @@
-"""Runs cells one after another in one namespace, mending what each of them broke of Python itself."""
+"""Runs cells one after another in one namespace, and leaves Python in order behind each of them."""
 
 from __future__ import annotations
 
-import ast
-import builtins
-import contextlib
 import gc
 import inspect
-import io
 import linecache
 import mmap
-import os
-import signal
-import sys
-import traceback
 import types
-from collections.abc import Callable, Sequence
+from ast import AST, Expr, Expression, Module
+from collections.abc import Sequence
 
+from agent.sandbox.inside.errors import CELL, Errors, describe_briefly
 from agent.sandbox.inside.event_loops import needs_loop, run_awaiting
 from agent.sandbox.inside.hints import Hints, beforehand
-from agent.sandbox.inside.reading import read
+from agent.sandbox.inside.private import BUILTINS
+from agent.sandbox.inside.reading import FLAGS, parse, read
+from agent.sandbox.inside.repair import Repair
+from agent.sandbox.inside.shown import is_shown
+from agent.sandbox.inside.streams import Streams
+
+__builtins__ = BUILTINS
 
 OK, ERROR, OUT_OF_MEMORY, BROKEN = range(4)
 
-_FRAMES = 8
-_HERE = __file__.removesuffix("interpreter.py")  # the directory of the frames that no cell need see
-_LIBRARIES = tuple(f"{place}{os.sep}" for place in sorted(sys.path, key=len, reverse=True) if place)
-_DIGITS = 1_000_000
+_COROUTINE = inspect.CO_COROUTINE
 _HEADROOM = 16 << 20  # bytes that the next cell must still be able to have
-_TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
-_SIGNALS = (signal.SIGINT, signal.SIGALRM, signal.SIGTERM)
-_STREAMS = {1: "stdout", 2: "stderr"}
+_MOST_STRIKES = 100  # times that what a cell left behind may interrupt its own end
+_VALUES = ("_", "__", "___")  # the names of the last values shown, the latest first
+_map, _collect = mmap.mmap, gc.collect
 
 
 class Interpreter:
@@ -41,18 +38,14 @@ class Interpreter:
     """
 
     def __init__(self, home: str, libraries: Sequence[str]) -> None:
-        self._home = home
-        self._hints = Hints(libraries)
         self._count = -1  # before the rehearsal
-        self._builtins = dict(vars(builtins))
-        self._module = types.ModuleType("__main__")
         self._in_cell = False
-        self._recursion = sys.getrecursionlimit()
-        self._fstat, self._write, self._chdir = os.fstat, os.write, os.chdir
-        self._getcwd = os.getcwd
-        self._map, self._handler = mmap.mmap, self._interrupt
-        self._pipes = [self._identity(descriptor) for descriptor in _STREAMS]
-        self._mend()
+        self._module = types.ModuleType("__main__")
+        self._streams = Streams()
+        self._repair = Repair(home, self._module, self._interrupt)
+        self._errors = Errors(Hints(libraries))
+        self._values: list[object] = []
+        self._lines = linecache.cache
 
     def rehearse(self) -> None:
         """Do once, while nobody waits, what every cell does, so that the first one finds its pages copied."""
@@ -61,161 +54,127 @@ class Interpreter:
     def run(self, source: str) -> int:
         """Run one cell; its output goes to the descriptors 1 and 2."""
         self._count += 1
+        try:
+            status = self._attempt(source)
+        except BaseException:  # noqa: BLE001 - an interrupt, or a handler of the cell's, that came behind its end
+            status = ERROR
+        self._in_cell = False
+        try:
+            return self._settle(status)
+        except MemoryError:
+            return OUT_OF_MEMORY
+        except BaseException:  # noqa: BLE001 - what a cell has left behind may raise anything
+            return BROKEN
+
+    def _attempt(self, source: str) -> int:
         status = OK
         try:
             self._in_cell = True
-            self._execute(source, f"<cell {self._count}>")
-            sys.stdout.flush()
+            self._execute(source, f"{CELL}{self._count}>")
+            self._streams.flush()
         except SystemExit as leave:
             status = ERROR if leave.code else OK
-            self._tell(_describe_exit, leave, source)
+            self._tell(leave, source)
         except BaseException as error:  # noqa: BLE001 - whatever the cell raises is the cell's result
             status = OUT_OF_MEMORY if isinstance(error, MemoryError) else ERROR
-            self._tell(_describe, error, source)
-        finally:
-            self._in_cell = False
-        return self._settle(status)
+            self._tell(error, source)
+        return status
 
     def _execute(self, source: str, name: str) -> None:
         tree, source, note = read(source, name)
-        linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
-        self._put(note + beforehand(source))
+        self._remember_lines(name, source)
+        if note := note + beforehand(source):
+            self._streams.say(note)
         in_loop = needs_loop(tree, source)
-        last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
-        parts = [_compile(tree, name)] if tree.body else []
-        if isinstance(last, ast.Expr):
-            parts.append(_compile(ast.Expression(last.value), name))
-        scope = vars(self._module)
-        if in_loop or any(part.co_flags & inspect.CO_COROUTINE for part in parts):
+        last = tree.body[-1] if tree.body else None
+        parts, scope = _compile(tree, name), vars(self._module)
+        if in_loop or any(part.co_flags & _COROUTINE for part in parts):
             value = run_awaiting(parts, scope)
         else:
             value = [None, *(eval(part, scope) for part in parts)][-1]
-        if value is not None:
-            scope["_"] = value
-            sys.stdout.write(repr(value) + "\n")
+        if isinstance(last, Expr) and value is not None:
+            self._remember_value(scope, value)
+            if is_shown(last, source, value, scope):
+                text = repr(value)
+                self._streams.flush()
+                self._streams.say(f"{text}\n")
 
-    def _tell(self, describe: Callable[[BaseException, Hints, str], str], error: BaseException, source: str) -> None:
+    def _remember_lines(self, name: str, source: str) -> None:
+        """For tracebacks, and in the public place for `inspect` and `doctest`."""
+        self._errors.remember(name, source)
+        self._lines[name] = (len(source), None, str.splitlines(source, keepends=True), name)
+
+    def _remember_value(self, scope: dict[str, object], value: object) -> None:
+        """Set `_`, and `__` and `___` to what it was before, unless the cell uses one of these names itself."""
+        if all(scope.get(name, old) is old for name, old in zip(_VALUES, self._values, strict=False)):
+            self._values = [value, *self._values[:2]]
+            scope.update(zip(_VALUES, self._values, strict=False))
+
+    def _tell(self, error: BaseException, source: str) -> None:
         """Write an error behind the cell's output."""
-        with contextlib.suppress(BaseException):  # the cell's own stream may do anything
-            sys.stdout.flush()
+        message = ""
         try:
-            message = describe(error, self._hints, source)
+            self._streams.flush()
+            message = self._errors.describe(error, source)
         except BaseException as another:  # noqa: BLE001 - an exception's own text may raise anything
-            message = f"{type(error).__name__}, and {type(another).__name__} while it was being told\n"
+            message = describe_briefly(error, another)
         self._in_cell = False
-        self._put(message)
-
-    def _put(self, message: str) -> None:
-        """Write it straight to the pipe: all else may be replaced."""
-        data = message.encode("utf-8", "backslashreplace")
-        while data:
-            data = data[self._write(2, data) :]
+        if message:
+            self._streams.say(message)
 
     def _settle(self, status: int) -> int:
-        """Make sure that the next cell will find a Python that works, or say that there is no mending."""
-        try:
-            self._mend()
-            if status == OUT_OF_MEMORY:
-                gc.collect()
-            if not self._has_room():
-                return OUT_OF_MEMORY
-            tree = ast.parse("6 * 7", "<check>", "eval")
-            fit = eval(compile(tree, "<check>", "eval", dont_inherit=True), {}) == 42
-            fit = fit and self._pipes == [self._identity(descriptor) for descriptor in _STREAMS]
-        except MemoryError:
+        """Make sure that the next cell will find a Python that works, or say that there is none."""
+        self._calm()
+        self._repair.restore()
+        self._streams.restore()
+        if status == OUT_OF_MEMORY:
+            _collect()
+        if not self._has_room():
             return OUT_OF_MEMORY
-        except BaseException:  # noqa: BLE001 - hooks that a cell has left behind may raise anything
-            return BROKEN
-        if not fit:
+        if not (self._streams.fit() and self._works()):
             return BROKEN
         return ERROR if status == OUT_OF_MEMORY else status
 
+    def _calm(self) -> None:
+        """Stop what the cell left running, even if that strikes while it is being stopped."""
+        for _ in range(_MOST_STRIKES):
+            try:
+                return self._repair.calm()
+            except BaseException:  # noqa: BLE001 - an alarm, or a thread of the cell's that sends signals
+                continue
+        return self._repair.calm()
+
+    def _works(self) -> bool:
+        """Whether a cell can be read, compiled and run as the next one will be."""
+        name = f"{CELL}{self._count + 1}>"
+        (part,) = _compile(parse("42", name), name)
+        return eval(part, {"__builtins__": BUILTINS}) == 42
+
     def _has_room(self) -> bool:
         """Whether the next cell could have some memory; asked without touching any."""
-        try:
-            self._map(-1, _HEADROOM).close()
-        except OSError:
-            return False
-        return True
-
-    def _identity(self, descriptor: int) -> tuple[int, int]:
-        status = self._fstat(descriptor)
-        return status.st_dev, status.st_ino
-
-    def _mend(self) -> None:
-        """Undo what a cell may have done to the names, hooks, signals and streams that the next one needs."""
-        sys.settrace(None)
-        sys.setprofile(None)
-        sys.setrecursionlimit(max(self._recursion, sys.getrecursionlimit()))
-        sys.set_int_max_str_digits(_DIGITS)
-        names = vars(builtins)
-        for name, value in self._builtins.items():
-            if names.get(name, self) is not value:
-                names[name] = value
-        scope = vars(self._module)
-        scope["__builtins__"], scope["__name__"] = builtins, "__main__"
-        sys.modules["__main__"] = self._module
-        for timer in _TIMERS:
-            signal.setitimer(timer, 0)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-        signal.signal(signal.SIGINT, self._handler)
-        try:
-            self._getcwd()
-        except OSError:  # the working directory was removed
-            self._chdir(self._home)
-        self._open_streams()
-
-    def _open_streams(self) -> None:
-        for descriptor, name in _STREAMS.items():
-            stream = io.TextIOWrapper(
-                io.BufferedWriter(io.FileIO(descriptor, "w", closefd=False)),
-                encoding="utf-8",
-                errors="backslashreplace",
-                line_buffering=True,
-            )
-            setattr(sys, name, stream)
-            setattr(sys, f"__{name}__", stream)
+        for _ in range(2):
+            try:
+                _map(-1, _HEADROOM).close()
+            except OSError:
+                _collect()  # what only the garbage collector can free may be enough
+                continue
+            return True
+        return False
 
     def _interrupt(self, number: int, frame: types.FrameType | None) -> None:
         if self._in_cell:
             raise KeyboardInterrupt
 
 
-def _compile(tree: ast.Module | ast.Expression, name: str) -> types.CodeType:
-    mode = "exec" if isinstance(tree, ast.Module) else "eval"
-    code: types.CodeType = compile(tree, name, mode, ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+def _compile(tree: Module, name: str) -> list[types.CodeType]:
+    """The code of a cell: all but a last expression, and that."""
+    last = tree.body.pop() if tree.body and isinstance(tree.body[-1], Expr) else None
+    parts = [_code(tree, name, "exec")] if tree.body else []
+    if isinstance(last, Expr):
+        parts.append(_code(Expression(last.value), name, "eval"))
+    return parts
+
+
+def _code(tree: AST, name: str, mode: str) -> types.CodeType:
+    code: types.CodeType = compile(tree, name, mode, FLAGS, dont_inherit=True)  # type: ignore[call-overload]
     return code
-
-
-def _describe_exit(leave: BaseException, hints: Hints, source: str) -> str:
-    code = leave.code if isinstance(leave, SystemExit) else None
-    return f"SystemExit: {code}\n" if code else ""
-
-
-def _describe(error: BaseException, hints: Hints, source: str) -> str:
-    trace = error.__traceback__
-    while trace and not trace.tb_frame.f_code.co_filename.startswith("<cell "):
-        trace = trace.tb_next
-    told = traceback.TracebackException(type(error), error, trace, limit=-_FRAMES)
-    frames = [_narrow(frame) for frame in told.stack if not frame.filename.startswith(_HERE)]
-    for frame in frames:
-        frame.filename = _short(frame.filename)
-    told.stack = traceback.StackSummary.from_list(frames)
-    text = "".join(told.format())
-    hint = hints.about(error, told.stack, source)
-    return f"{text}({hint})\n" if hint else text
-
-
-def _short(path: str) -> str:
-    """A library's file as its package names it: where it is installed costs tokens and tells the model nothing."""
-    return next((path[len(library) :] for library in _LIBRARIES if path.startswith(library)), path)
-
-
-def _narrow(frame: traceback.FrameSummary) -> traceback.FrameSummary:
-    """Of a line with several statements, show only the expression that failed."""
-    line, start, end = frame.line or "", frame.colno, frame.end_colno
-    if ";" not in line or start is None or end is None or frame.lineno != frame.end_lineno:
-        return frame
-    whole = linecache.getline(frame.filename, frame.lineno or 0).encode("utf-8", "surrogatepass")
-    part = whole[start:end].decode("utf-8", "replace")
-    return traceback.FrameSummary(frame.filename, frame.lineno, frame.name, line=part)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import unicodedata
+from ast import Module, Pass, PyCF_ALLOW_TOP_LEVEL_AWAIT, PyCF_ONLY_AST
+
+from agent.sandbox.inside.private import BUILTINS
+
+__builtins__ = BUILTINS
+
+FLAGS = PyCF_ALLOW_TOP_LEVEL_AWAIT  # of compilations of cells
 
 _STRINGS = (
     r'"""(?:\\.|[^\\])*?"""' + r"|'''(?:\\.|[^\\])*?'''" + r'|"(?:\\.|[^"\\\n])*"' + r"|'(?:\\.|[^'\\\n])*'|\#[^\n]*"
@@ -50,22 +56,28 @@ _PROMPT = re.compile(r"[ \t]*(?:>>>|\.\.\.)(?: |$)")
 _TOLD = 4  # characters that a note names
 
 
-def read(source: str, name: str) -> tuple[ast.Module, str, str]:
+def parse(source: str, name: str) -> Module:
+    """What `ast.parse` gives. Raises what that raises."""
+    tree: Module = compile(source, name, "exec", FLAGS | PyCF_ONLY_AST, dont_inherit=True)
+    return tree
+
+
+def read(source: str, name: str) -> tuple[Module, str, str]:
     """The cell's tree, the source that it is of, and a note on how that differs from what was given; mostly empty.
 
     Raises what `ast.parse` raises for the source itself, if it is not certain what was meant.
     """
     try:
-        return ast.parse(source, name), source, ""
+        return parse(source, name), source, ""
     except SyntaxError as error:
         typed, characters = _retyped(source)
         others = (_without_magics(source), _without_magics(typed, characters), _without_prompts(source))
         for text, notes in ((typed, [characters]), *others):
             try:
-                tree = ast.parse(text, name)
+                tree = parse(text, name)
             except SyntaxError:
                 continue
-            if text != source and not all(isinstance(statement, ast.Pass) for statement in tree.body):
+            if text != source and not all(isinstance(statement, Pass) for statement in tree.body):
                 return tree, text, "".join(f"({note})\n" for note in notes if note)
         raise error
 

@@ -1,0 +1,72 @@
+"""A cell's error in words: the traceback of its own frames and the last of a library's, and a hint."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from agent.sandbox.inside import private
+from agent.sandbox.inside.hints import Hints
+from agent.sandbox.inside.private import BUILTINS
+
+if TYPE_CHECKING:
+    import traceback
+
+__builtins__ = BUILTINS
+
+CELL = "<cell "  # how the file names of cells begin
+
+_FRAMES = 8
+_HERE = __file__.removesuffix("errors.py")  # the directory of the frames that no cell need see
+_LIBRARIES = tuple(f"{place}{os.sep}" for place in sorted(sys.path, key=len, reverse=True) if place)
+
+
+class Errors:
+    """Describes errors with private instances of `traceback` and `linecache`, of which cells have others."""
+
+    def __init__(self, hints: Hints) -> None:
+        self._hints = hints
+        self._traceback, self._linecache = private.traceback_and_linecache()
+
+    def remember(self, name: str, source: str) -> None:
+        """Keep a cell's lines for tracebacks."""
+        self._linecache.cache[name] = (len(source), None, str.splitlines(source, keepends=True), name)
+
+    def describe(self, error: BaseException, source: str) -> str:
+        """What a cell with this source is told of its error; empty for an exit that means success."""
+        if isinstance(error, SystemExit):
+            return f"SystemExit: {error.code}\n" if error.code else ""
+        trace = error.__traceback__
+        while trace and not trace.tb_frame.f_code.co_filename.startswith(CELL):
+            trace = trace.tb_next
+        told = self._traceback.TracebackException(type(error), error, trace, limit=-_FRAMES)
+        frames = [self._narrow(frame) for frame in told.stack if not frame.filename.startswith(_HERE)]
+        for frame in frames:
+            frame.filename = _short(frame.filename)
+        told.stack = self._traceback.StackSummary.from_list(frames)
+        text = "".join(told.format())
+        hint = self._hints.about(error, frames, source)
+        return f"{text}({hint})\n" if hint else text
+
+    def _narrow(self, frame: traceback.FrameSummary) -> traceback.FrameSummary:
+        """Of a line with several statements, show only the expression that failed."""
+        line, start, end = frame.line or "", frame.colno, frame.end_colno
+        if ";" not in line or start is None or end is None or frame.lineno != frame.end_lineno:
+            return frame
+        whole = self._linecache.getline(frame.filename, frame.lineno or 0).encode("utf-8", "surrogatepass")
+        part = whole[start:end].decode("utf-8", "replace")
+        narrowed: traceback.FrameSummary = self._traceback.FrameSummary(
+            frame.filename, frame.lineno, frame.name, line=part
+        )
+        return narrowed
+
+
+def describe_briefly(error: BaseException, another: BaseException) -> str:
+    """The same where describing failed with another error: nothing here calls what is the cell's own."""
+    return f"{type(error).__name__} (its message cannot be shown: {type(another).__name__})\n"
+
+
+def _short(path: str) -> str:
+    """A library's file as its package names it: where it is installed costs tokens and tells the model nothing."""
+    return next((path[len(library) :] for library in _LIBRARIES if path.startswith(library)), path)

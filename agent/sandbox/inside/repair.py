@@ -1,0 +1,218 @@
+"""Puts right what a cell broke of Python itself, so that the next one finds it as in a notebook.
+
+What a cell set for itself stays: variables, modules, search paths, filters that show or ignore warnings, handlers of
+alarms, the working directory. What would strike the next cell goes: timers, hooks, signal handlers that raise.
+"""
+
+from __future__ import annotations
+
+import _imp
+import _signal
+import ast
+import asyncio
+import builtins
+import codecs
+import faulthandler
+import gc
+import io
+import linecache
+import os
+import signal
+import sys
+import threading
+import traceback
+import types
+import warnings
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from agent.sandbox.inside.private import BUILTINS
+
+__builtins__ = BUILTINS
+
+_WATCHED: tuple[types.ModuleType, ...] = (
+    builtins,
+    sys,
+    io,
+    os,
+    codecs,
+    linecache,
+    ast,
+    traceback,
+    signal,
+    _signal,
+    threading,
+    warnings,
+)
+_STREAM_NAMES = ("stdin", "stdout", "stderr", "__stdin__", "__stdout__", "__stderr__")
+_LAST_ERROR = ("last_type", "last_value", "last_traceback", "last_exc")
+_FREE: dict[str, frozenset[str]] = {  # names that a cell may set for itself
+    "sys": frozenset((*_STREAM_NAMES, *_LAST_ERROR, "argv", "path", "ps1", "ps2", "tracebacklimit")),
+    "warnings": frozenset(("filters", "showwarning", "formatwarning", "defaultaction", "onceregistry")),
+}
+_OWN_SIGNALS = frozenset(
+    (signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGUSR1, signal.SIGUSR2)
+)  # whose handlers strike only where the cell itself lets them
+_TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
+_SWITCH_INTERVAL = sys.getswitchinterval()
+_OWNER = 0o700  # what a mask of file modes must not take from the owner
+_MOST_LOCKS = 1_000
+
+
+def _refuse_audit_hook(hook: object) -> NoReturn:
+    """Stand for sys.addaudithook, whose effect could not be undone."""
+    raise RuntimeError("audit hooks cannot be added here: they could never be taken away again")
+
+
+class Repair:
+    """Remembers what Python is like before the first cell. `home` is the directory that is surely there."""
+
+    def __init__(self, home: str, main: types.ModuleType, on_interrupt: Callable[..., None]) -> None:
+        self._home, self._main = home, main
+        self._hooks: Any = sys
+        self._hooks.addaudithook = _refuse_audit_hook
+        self._recursion = sys.getrecursionlimit()
+        _signal.signal(signal.SIGINT, on_interrupt)
+        self._numbers = tuple(sorted(set(map(int, _signal.valid_signals())) - {signal.SIGKILL, signal.SIGSTOP}))
+        self._handlers = [*map(_signal.getsignal, self._numbers)]
+        self._modules = sys.modules
+        self._loaded = dict(sys.modules)
+        self._core = {module.__name__: module for module in _WATCHED}
+        self._first = [dict(vars(module)) for module in _WATCHED]
+        self._now = [vars(module) for module in _WATCHED]
+        self._as_seen = [dict(names) for names in self._first]
+        self._paths = [*sys.path]
+        self._lists = [(each, [*each]) for each in (sys.meta_path, sys.path_hooks, gc.callbacks)]
+        self._filters: list[Any] = [*warnings.filters]
+        self._bind_calls()
+
+    def _bind_calls(self) -> None:
+        """Hold all functions that are called after a cell, wherever it may have put others."""
+        self._set_signal, self._get_signal = _signal.signal, _signal.getsignal
+        self._set_timer, self._set_mask, self._blocked = _signal.setitimer, _signal.pthread_sigmask, _signal.SIG_SETMASK
+        self._set_trace, self._set_profile = sys.settrace, sys.setprofile
+        self._get_recursion, self._set_recursion = sys.getrecursionlimit, sys.setrecursionlimit
+        self._set_digits, self._set_interval = sys.set_int_max_str_digits, sys.setswitchinterval
+        self._cancel_dump, self._unregister = faulthandler.cancel_dump_traceback_later, faulthandler.unregister
+        self._enable_gc, self._gc_debug = gc.enable, gc.set_debug
+        self._umask, self._getcwd, self._chdir = os.umask, os.getcwd, os.chdir
+        self._lock_held, self._release_lock = _imp.lock_held, _imp.release_lock
+        self._set_loop = asyncio._set_running_loop
+
+    def calm(self) -> None:
+        """Stop whatever could strike from now on: alarms, handlers, hooks. To be called again if it was struck."""
+        for timer in _TIMERS:
+            self._set_timer(timer, 0)
+        self._set_trace(None)
+        self._set_profile(None)
+        if [*map(self._get_signal, self._numbers)] != self._handlers:
+            self._restore_handlers()
+        self._set_mask(self._blocked, ())
+        self._cancel_dump()
+        self._unregister(signal.SIGINT)
+        self._unregister(signal.SIGCONT)
+
+    def restore(self) -> None:
+        """Put everything else right; raises whatever the cell's own objects raise where that cannot be done."""
+        if self._get_recursion() < self._recursion:
+            self._set_recursion(self._recursion)
+        self._set_digits(0)
+        self._set_interval(_SWITCH_INTERVAL)
+        self._enable_gc()
+        self._gc_debug(0)
+        self._set_loop(None)
+        if self._lock_held():
+            self._release_import_lock()
+        self._restore_files()
+        if self._now != self._as_seen:
+            self._restore_modules()
+        self._restore_imports()
+        if self._hooks.__dict__["modules"] is not self._modules or not self._has_core():
+            self._restore_loaded()
+        scope = vars(self._main)
+        scope["__builtins__"], scope["__name__"] = builtins, "__main__"
+        self._modules["__main__"] = self._main
+        if warnings.filters != self._filters:
+            self._restore_filters()
+
+    def _restore_handlers(self) -> None:
+        for index, number in enumerate(self._numbers):
+            handler = self._get_signal(number)
+            if handler is self._handlers[index]:
+                continue
+            if number in _OWN_SIGNALS:
+                self._handlers[index] = handler
+            else:
+                self._set_signal(number, self._handlers[index] or _signal.SIG_DFL)
+
+    def _release_import_lock(self) -> None:
+        try:
+            for _ in range(_MOST_LOCKS):
+                self._release_lock()
+        except RuntimeError:  # no longer held, or by another thread, which will release it
+            return
+
+    def _restore_files(self) -> None:
+        mask = self._umask(0o077)
+        self._umask(mask & ~_OWNER)
+        try:
+            self._getcwd()
+        except OSError:  # the working directory was removed
+            self._chdir(self._home)
+
+    def _restore_modules(self) -> None:
+        """Put back every name that was there at first, and take note of those that are new."""
+        for index, (names, first) in enumerate(zip(self._now, self._first, strict=True)):
+            free = _FREE.get(_WATCHED[index].__name__, frozenset())
+            for name, value in first.items():
+                if names.get(name, self) is not value and name not in free:
+                    names[name] = value
+            self._as_seen[index] = dict(names)
+
+    def _restore_imports(self) -> None:
+        paths = self._hooks.__dict__.get("path")
+        if paths != self._paths:
+            if type(paths) is not list:
+                paths = []
+            self._hooks.path = [*paths, *(path for path in self._paths if path not in paths)]
+            self._paths = [*self._hooks.path]
+            self._as_seen[_WATCHED.index(sys)]["path"] = self._hooks.path
+        for each, seen in self._lists:
+            if each != seen:
+                _restore_list(each, seen)
+
+    def _has_core(self) -> bool:
+        loaded = self._modules.get
+        return [*map(loaded, self._core)] == [*self._core.values()]
+
+    def _restore_loaded(self) -> None:
+        """Put modules back that were loaded before the first cell, if the cell took the most needed away."""
+        self._hooks.modules = self._modules
+        for name, module in self._loaded.items():
+            self._modules.setdefault(name, module)
+        self._modules.update(self._core)
+
+    def _restore_filters(self) -> None:
+        """Leave out filters that turn warnings into errors: no later cell would expect those."""
+        filters = warnings.filters
+        if type(filters) is not list:
+            warnings.filters = filters = [*self._filters]
+        kept = [each for each in filters if not (type(each) is tuple and each[0] == "error")]
+        if len(kept) < len(filters):
+            filters[:] = kept
+            warnings._filters_mutated()  # type: ignore[attr-defined]
+        self._filters = [*filters]
+
+
+def _restore_list(each: list[Any], seen: list[Any]) -> None:
+    """Take out what cells have put in, keep what libraries have, and put back what was there at first."""
+    kept = [entry for entry in each if _home_of(entry) != "__main__"]
+    each[:] = [*(entry for entry in kept if entry not in seen), *seen]
+    seen[:] = each
+
+
+def _home_of(entry: object) -> Any:
+    """The module of a class or function, or of an object's class."""
+    if isinstance(entry, type | types.FunctionType | types.BuiltinFunctionType):
+        return entry.__module__
+    return type(entry).__module__
