@@ -125,8 +125,8 @@ class Interpreter:
     def _settle(self, status: int) -> int:
         """Make sure that the next cell will find a Python that works, or say that there is none."""
         self._calm()
-        self._repair.restore()
         self._streams.restore()
+        self._repair.restore()
         if status == OUT_OF_MEMORY:
             _collect()
         if not self._has_room():

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import _imp
 import _signal
-import ast
 import asyncio
 import builtins
 import codecs
@@ -37,13 +36,12 @@ _WATCHED: tuple[types.ModuleType, ...] = (
     os,
     codecs,
     linecache,
-    ast,
     traceback,
     signal,
-    _signal,
     threading,
     warnings,
 )
+_CORE = ("builtins", "sys", "io", "os", "codecs", "encodings", "encodings.utf_8", "importlib", "warnings")
 _STREAM_NAMES = ("stdin", "stdout", "stderr", "__stdin__", "__stdout__", "__stderr__")
 _LAST_ERROR = ("last_type", "last_value", "last_traceback", "last_exc")
 _FREE: dict[str, frozenset[str]] = {  # names that a cell may set for itself
@@ -77,10 +75,10 @@ class Repair:
         self._handlers = [*map(_signal.getsignal, self._numbers)]
         self._modules = sys.modules
         self._loaded = dict(sys.modules)
-        self._core = {module.__name__: module for module in _WATCHED}
+        self._core = {name: sys.modules[name] for name in _CORE}
         self._first = [dict(vars(module)) for module in _WATCHED]
         self._now = [vars(module) for module in _WATCHED]
-        self._as_seen = [dict(names) for names in self._first]
+        self._seen = self._values()
         self._paths = [*sys.path]
         self._lists = [(each, [*each]) for each in (sys.meta_path, sys.path_hooks, gc.callbacks)]
         self._filters: list[Any] = [*warnings.filters]
@@ -124,7 +122,7 @@ class Repair:
         if self._lock_held():
             self._release_import_lock()
         self._restore_files()
-        if self._now != self._as_seen:
+        if self._values() != self._seen:
             self._restore_modules()
         self._restore_imports()
         if self._hooks.__dict__["modules"] is not self._modules or not self._has_core():
@@ -160,14 +158,18 @@ class Repair:
         except OSError:  # the working directory was removed
             self._chdir(self._home)
 
+    def _values(self) -> list[list[object]]:
+        """What all names watched stand for: lists of the same objects are compared fast."""
+        return [[*names.values()] for names in self._now]
+
     def _restore_modules(self) -> None:
         """Put back every name that was there at first, and take note of those that are new."""
-        for index, (names, first) in enumerate(zip(self._now, self._first, strict=True)):
-            free = _FREE.get(_WATCHED[index].__name__, frozenset())
+        for module, names, first in zip(_WATCHED, self._now, self._first, strict=True):
+            free = _FREE.get(module.__name__, frozenset())
             for name, value in first.items():
                 if names.get(name, self) is not value and name not in free:
                     names[name] = value
-            self._as_seen[index] = dict(names)
+        self._seen = self._values()
 
     def _restore_imports(self) -> None:
         paths = self._hooks.__dict__.get("path")
@@ -176,7 +178,7 @@ class Repair:
                 paths = []
             self._hooks.path = [*paths, *(path for path in self._paths if path not in paths)]
             self._paths = [*self._hooks.path]
-            self._as_seen[_WATCHED.index(sys)]["path"] = self._hooks.path
+            self._seen = self._values()
         for each, seen in self._lists:
             if each != seen:
                 _restore_list(each, seen)
