@@ -63,8 +63,19 @@ class Errors:
 
 
 def describe_briefly(error: BaseException, another: BaseException) -> str:
-    """The same where describing failed with another error: nothing here calls what is the cell's own."""
-    return f"{type(error).__name__} (its message cannot be shown: {type(another).__name__})\n"
+    """The same where describing failed with another error: the cell's lines by their numbers, and the message."""
+    lines, trace = [], error.__traceback__
+    while trace:
+        name = trace.tb_frame.f_code.co_filename
+        if name.startswith(CELL):
+            lines.append(f'  File "{name}", line {trace.tb_lineno}\n')
+        trace = trace.tb_next
+    try:
+        message = str(error) if isinstance(another, Exception) else ""
+    except BaseException:  # noqa: BLE001 - the text of an exception of the cell's may raise anything
+        message = ""
+    told = f"{type(error).__name__}: {message}" if message else type(error).__name__
+    return f"{''.join(lines[-_FRAMES:])}{told} (no more can be shown: {type(another).__name__})\n"
 
 
 def _short(path: str) -> str:

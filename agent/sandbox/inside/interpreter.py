@@ -74,9 +74,11 @@ class Interpreter:
             self._streams.flush()
         except SystemExit as leave:
             status = ERROR if leave.code else OK
+            self._calm()
             self._tell(leave, source)
         except BaseException as error:  # noqa: BLE001 - whatever the cell raises is the cell's result
             status = OUT_OF_MEMORY if isinstance(error, MemoryError) else ERROR
+            self._calm()
             self._tell(error, source)
         return status
 
@@ -139,10 +141,18 @@ class Interpreter:
         """Stop what the cell left running, even if that strikes while it is being stopped."""
         for _ in range(_MOST_STRIKES):
             try:
+                return self._try_to_calm()
+            except BaseException:  # noqa: BLE001 - struck between two tries
+                continue
+        return self._repair.calm()
+
+    def _try_to_calm(self) -> None:
+        for _ in range(_MOST_STRIKES):
+            try:
                 return self._repair.calm()
             except BaseException:  # noqa: BLE001 - an alarm, or a thread of the cell's that sends signals
                 continue
-        return self._repair.calm()
+        return None
 
     def _works(self) -> bool:
         """Whether a cell can be read, compiled and run as the next one will be."""

@@ -52,6 +52,7 @@ _OWN_SIGNALS = frozenset(
     (signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGUSR1, signal.SIGUSR2)
 )  # whose handlers strike only where the cell itself lets them
 _TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
+_INTERRUPT, _CONTINUE, _DEFAULT = signal.SIGINT, signal.SIGCONT, _signal.SIG_DFL
 _SWITCH_INTERVAL = sys.getswitchinterval()
 _OWNER = 0o700  # what a mask of file modes must not take from the owner
 _MOST_LOCKS = 1_000
@@ -78,6 +79,7 @@ class Repair:
         self._core = {name: sys.modules[name] for name in _CORE}
         self._first = [dict(vars(module)) for module in _WATCHED]
         self._now = [vars(module) for module in _WATCHED]
+        self._free = [_FREE.get(module.__name__, frozenset()) for module in _WATCHED]
         self._seen = self._values()
         self._paths = [*sys.path]
         self._lists = [(each, [*each]) for each in (sys.meta_path, sys.path_hooks, gc.callbacks)]
@@ -87,7 +89,8 @@ class Repair:
     def _bind_calls(self) -> None:
         """Hold all functions that are called after a cell, wherever it may have put others."""
         self._set_signal, self._get_signal = _signal.signal, _signal.getsignal
-        self._set_timer, self._set_mask, self._blocked = _signal.setitimer, _signal.pthread_sigmask, _signal.SIG_SETMASK
+        self._set_timer, self._set_mask = _signal.setitimer, _signal.pthread_sigmask
+        self._block, self._replace = _signal.SIG_BLOCK, _signal.SIG_SETMASK
         self._set_trace, self._set_profile = sys.settrace, sys.setprofile
         self._get_recursion, self._set_recursion = sys.getrecursionlimit, sys.setrecursionlimit
         self._set_digits, self._set_interval = sys.set_int_max_str_digits, sys.setswitchinterval
@@ -99,16 +102,17 @@ class Repair:
 
     def calm(self) -> None:
         """Stop whatever could strike from now on: alarms, handlers, hooks. To be called again if it was struck."""
+        self._set_mask(self._block, self._numbers)
         for timer in _TIMERS:
             self._set_timer(timer, 0)
         self._set_trace(None)
         self._set_profile(None)
         if [*map(self._get_signal, self._numbers)] != self._handlers:
             self._restore_handlers()
-        self._set_mask(self._blocked, ())
+        self._set_mask(self._replace, ())
         self._cancel_dump()
-        self._unregister(signal.SIGINT)
-        self._unregister(signal.SIGCONT)
+        self._unregister(_INTERRUPT)
+        self._unregister(_CONTINUE)
 
     def restore(self) -> None:
         """Put everything else right; raises whatever the cell's own objects raise where that cannot be done."""
@@ -141,7 +145,7 @@ class Repair:
             if number in _OWN_SIGNALS:
                 self._handlers[index] = handler
             else:
-                self._set_signal(number, self._handlers[index] or _signal.SIG_DFL)
+                self._set_signal(number, self._handlers[index] or _DEFAULT)
 
     def _release_import_lock(self) -> None:
         try:
@@ -164,10 +168,9 @@ class Repair:
 
     def _restore_modules(self) -> None:
         """Put back every name that was there at first, and take note of those that are new."""
-        for module, names, first in zip(_WATCHED, self._now, self._first, strict=True):
-            free = _FREE.get(module.__name__, frozenset())
+        for free, names, first in zip(self._free, self._now, self._first, strict=True):
             for name, value in first.items():
-                if names.get(name, self) is not value and name not in free:
+                if name not in names or (names[name] is not value and name not in free):
                     names[name] = value
         self._seen = self._values()
 
