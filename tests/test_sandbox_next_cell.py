@@ -85,8 +85,8 @@ KEPT = [  # after these, the next cell finds the variables of before
     "quit()",
     "exit",
     "globals()['__builtins__'].print = None",
-    "import typing, collections, functools, contextlib, operator\nfor m in (typing, collections, functools, contextlib, "
-    "operator): vars(m).clear()",
+    "import typing, collections, functools, contextlib, operator\n"
+    "for m in (typing, collections, functools, contextlib, operator): vars(m).clear()",
 ]  # fmt: skip
 LOST = [  # after these it may find that the session was restarted
     "import os\nos.close(1)",

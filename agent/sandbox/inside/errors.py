@@ -13,7 +13,7 @@ from agent.sandbox.inside.private import BUILTINS
 if TYPE_CHECKING:
     import traceback
 
-__builtins__ = BUILTINS
+__builtins__ = BUILTINS  # type: ignore[assignment] # the interpreter takes a dictionary, too
 
 CELL = "<cell "  # how the file names of cells begin
 

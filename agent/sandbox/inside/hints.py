@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from agent.sandbox.inside.private import BUILTINS
 
-__builtins__ = BUILTINS
+__builtins__ = BUILTINS  # type: ignore[assignment] # the interpreter takes a dictionary, too
 
 _MAGIC = re.compile(
     r"^[ \t]*(?:%{1,2}[A-Za-z]|![ \t]*[\w./~]|\?{1,2}\w)|=[ \t]*[%!][ \t]*[A-Za-z]|\w\?{1,2}[ \t]*$"
@@ -25,6 +25,7 @@ _NETWORK = re.compile(r"(?:^|[/\\])(?:urllib3?|http|requests|httpx|aiohttp)[/\\]
 _SYSTEM = re.compile(r"\bos\.system\(")
 _REPLACES_INPUT = re.compile(r"\bsys\.stdin[ \t]*=(?!=)")
 _NO_PROCESSES = "No processes or programs can be started here: use plain loops in this one."
+_MEMORY = "The limit of memory was reached. Delete large variables that are no longer needed, or work in smaller parts."
 _NO_INPUT = "There is no input here: write the values into the code."
 
 
@@ -55,6 +56,8 @@ class Hints:
             return "This is Python without IPython: use print."
         if isinstance(error, OSError) and any(_starts_processes(frame) for frame in frames):
             return _NO_PROCESSES
+        if isinstance(error, MemoryError):
+            return _MEMORY
         asked = isinstance(error, EOFError) and any("input(" in (frame.line or "") for frame in frames)
         if asked and sys.stdin is sys.__stdin__:
             return _NO_INPUT

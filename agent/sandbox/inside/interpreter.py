@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import inspect
 import linecache
-import mmap
 import types
 from ast import AST, Expr, Expression, Module
 from collections.abc import Sequence
@@ -16,18 +15,18 @@ from agent.sandbox.inside.hints import Hints, beforehand
 from agent.sandbox.inside.private import BUILTINS
 from agent.sandbox.inside.reading import FLAGS, parse, read
 from agent.sandbox.inside.repair import Repair
+from agent.sandbox.inside.room import Room
 from agent.sandbox.inside.shown import is_shown
 from agent.sandbox.inside.streams import Streams
 
-__builtins__ = BUILTINS
+__builtins__ = BUILTINS  # type: ignore[assignment] # the interpreter takes a dictionary, too
 
 OK, ERROR, OUT_OF_MEMORY, BROKEN = range(4)
 
 _COROUTINE = inspect.CO_COROUTINE
-_HEADROOM = 16 << 20  # bytes that the next cell must still be able to have
 _MOST_STRIKES = 100  # times that what a cell left behind may interrupt its own end
 _VALUES = ("_", "__", "___")  # the names of the last values shown, the latest first
-_map, _collect = mmap.mmap, gc.collect
+_collect = gc.collect
 
 
 class Interpreter:
@@ -44,6 +43,7 @@ class Interpreter:
         self._streams = Streams()
         self._repair = Repair(home, self._module, self._interrupt)
         self._errors = Errors(Hints(libraries))
+        self._room = Room()
         self._values: list[object] = []
         self._lines = linecache.cache
 
@@ -129,8 +129,6 @@ class Interpreter:
         self._calm()
         self._streams.restore()
         self._repair.restore()
-        if status == OUT_OF_MEMORY:
-            _collect()
         if not self._has_room():
             return OUT_OF_MEMORY
         if not (self._streams.fit() and self._works()):
@@ -158,18 +156,14 @@ class Interpreter:
         """Whether a cell can be read, compiled and run as the next one will be."""
         name = f"{CELL}{self._count + 1}>"
         (part,) = _compile(parse("42", name), name)
-        return eval(part, {"__builtins__": BUILTINS}) == 42
+        return bool(eval(part, {"__builtins__": BUILTINS}) == 42)
 
     def _has_room(self) -> bool:
-        """Whether the next cell could have some memory; asked without touching any."""
-        for _ in range(2):
-            try:
-                _map(-1, _HEADROOM).close()
-            except OSError:
-                _collect()  # what only the garbage collector can free may be enough
-                continue
+        """Whether the next cell could have some memory; where a cell used up all, what was kept for this is given."""
+        if self._room.is_there():
             return True
-        return False
+        _collect()  # what only the garbage collector can free may be enough
+        return self._room.is_there() or self._room.give()
 
     def _interrupt(self, number: int, frame: types.FrameType | None) -> None:
         if self._in_cell:

@@ -8,7 +8,7 @@ from ast import Module, Pass, PyCF_ALLOW_TOP_LEVEL_AWAIT, PyCF_ONLY_AST
 
 from agent.sandbox.inside.private import BUILTINS
 
-__builtins__ = BUILTINS
+__builtins__ = BUILTINS  # type: ignore[assignment] # the interpreter takes a dictionary, too
 
 FLAGS = PyCF_ALLOW_TOP_LEVEL_AWAIT  # of compilations of cells
 

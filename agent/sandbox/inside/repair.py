@@ -7,12 +7,12 @@ alarms, the working directory. What would strike the next cell goes: timers, hoo
 from __future__ import annotations
 
 import _imp
-import _signal
 import asyncio
 import builtins
 import codecs
 import faulthandler
 import gc
+import importlib
 import io
 import linecache
 import os
@@ -27,7 +27,7 @@ from typing import Any, NoReturn
 
 from agent.sandbox.inside.private import BUILTINS
 
-__builtins__ = BUILTINS
+__builtins__ = BUILTINS  # type: ignore[assignment] # the interpreter takes a dictionary, too
 
 _WATCHED: tuple[types.ModuleType, ...] = (
     builtins,
@@ -41,6 +41,7 @@ _WATCHED: tuple[types.ModuleType, ...] = (
     threading,
     warnings,
 )
+_signal: Any = importlib.import_module("_signal")  # whose functions are faster than those of `signal`
 _CORE = ("builtins", "sys", "io", "os", "codecs", "encodings", "encodings.utf_8", "importlib", "warnings")
 _STREAM_NAMES = ("stdin", "stdout", "stderr", "__stdin__", "__stdout__", "__stderr__")
 _LAST_ERROR = ("last_type", "last_value", "last_traceback", "last_exc")
@@ -68,8 +69,8 @@ class Repair:
 
     def __init__(self, home: str, main: types.ModuleType, on_interrupt: Callable[..., None]) -> None:
         self._home, self._main = home, main
-        self._hooks: Any = sys
-        self._hooks.addaudithook = _refuse_audit_hook
+        self._names = vars(sys)
+        self._names["addaudithook"] = _refuse_audit_hook
         self._recursion = sys.getrecursionlimit()
         _signal.signal(signal.SIGINT, on_interrupt)
         self._numbers = tuple(sorted(set(map(int, _signal.valid_signals())) - {signal.SIGKILL, signal.SIGSTOP}))
@@ -129,7 +130,7 @@ class Repair:
         if self._values() != self._seen:
             self._restore_modules()
         self._restore_imports()
-        if self._hooks.__dict__["modules"] is not self._modules or not self._has_core():
+        if self._names["modules"] is not self._modules or not self._has_core():
             self._restore_loaded()
         scope = vars(self._main)
         scope["__builtins__"], scope["__name__"] = builtins, "__main__"
@@ -175,12 +176,12 @@ class Repair:
         self._seen = self._values()
 
     def _restore_imports(self) -> None:
-        paths = self._hooks.__dict__.get("path")
+        paths = self._names.get("path")
         if paths != self._paths:
             if type(paths) is not list:
                 paths = []
-            self._hooks.path = [*paths, *(path for path in self._paths if path not in paths)]
-            self._paths = [*self._hooks.path]
+            self._names["path"] = [*paths, *(path for path in self._paths if path not in paths)]
+            self._paths = [*self._names["path"]]
             self._seen = self._values()
         for each, seen in self._lists:
             if each != seen:
@@ -192,7 +193,7 @@ class Repair:
 
     def _restore_loaded(self) -> None:
         """Put modules back that were loaded before the first cell, if the cell took the most needed away."""
-        self._hooks.modules = self._modules
+        self._names["modules"] = self._modules
         for name, module in self._loaded.items():
             self._modules.setdefault(name, module)
         self._modules.update(self._core)

@@ -24,11 +24,11 @@ from collections.abc import Mapping
 
 from agent.sandbox.inside.private import BUILTINS
 
-__builtins__ = BUILTINS
+__builtins__ = BUILTINS  # type: ignore[assignment] # the interpreter takes a dictionary, too
 
 _WRITES = ("write", "writelines", "writerow", "writerows", "write_text", "write_bytes", "tofile", "print")
 _MOVES = ("seek", "truncate", "flush", "lseek")
-_SYSTEM = ("pwrite", "writev", "pwritev", "sendfile", "ftruncate")
+_SYSTEM = ("pwrite", "writev", "pwritev", "sendfile", "ftruncate", "system")
 _C_LIBRARY = ("printf", "puts", "putchar", "fputs", "putc", "fwrite", "fflush", "dprintf", "fprintf", "perror")
 _EFFECTS = frozenset((*_WRITES, *_MOVES, *_SYSTEM, *_C_LIBRARY))
 _SEMICOLON = re.compile(rb"(?:[\s\\]|#[^\n]*\n)*;")

@@ -9,7 +9,7 @@ from typing import TextIO
 
 from agent.sandbox.inside.private import BUILTINS
 
-__builtins__ = BUILTINS
+__builtins__ = BUILTINS  # type: ignore[assignment] # the interpreter takes a dictionary, too
 
 LINE_START = b"\xff\x1e"
 """Stands before what must begin a line; no text holds it, as it is no UTF-8."""
@@ -143,6 +143,6 @@ def _plain(stream: TextIO) -> bool:
     """Whether it is open and does what it did at first."""
     try:
         options = stream.encoding, stream.errors
-        return not stream.closed and options == _OPTIONS and stream.line_buffering and len(vars(stream)) == 0
+        return not stream.closed and options == _OPTIONS and bool(stream.line_buffering) and not vars(stream)
     except ValueError:  # its buffer was detached
         return False
