@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __builtins__ = BUILTINS  # type: ignore[assignment] # the interpreter takes a dictionary, too
 
+_traceback, _linecache = private.traceback_and_linecache()
+
 CELL = "<cell "  # how the file names of cells begin
 
 _FRAMES = 8
@@ -27,11 +29,10 @@ class Errors:
 
     def __init__(self, hints: Hints) -> None:
         self._hints = hints
-        self._traceback, self._linecache = private.traceback_and_linecache()
 
     def remember(self, name: str, source: str) -> None:
         """Keep a cell's lines for tracebacks."""
-        self._linecache.cache[name] = (len(source), None, str.splitlines(source, keepends=True), name)
+        _linecache.cache[name] = (len(source), None, str.splitlines(source, keepends=True), name)
 
     def describe(self, error: BaseException, source: str) -> str:
         """What a cell with this source is told of its error; empty for an exit that means success."""
@@ -40,11 +41,11 @@ class Errors:
         trace = error.__traceback__
         while trace and not trace.tb_frame.f_code.co_filename.startswith(CELL):
             trace = trace.tb_next
-        told = self._traceback.TracebackException(type(error), error, trace, limit=-_FRAMES)
+        told = _traceback.TracebackException(type(error), error, trace, limit=-_FRAMES)
         frames = [self._narrow(frame) for frame in told.stack if not frame.filename.startswith(_HERE)]
         for frame in frames:
             frame.filename = _short(frame.filename)
-        told.stack = self._traceback.StackSummary.from_list(frames)
+        told.stack = _traceback.StackSummary.from_list(frames)
         text = "".join(told.format())
         hint = self._hints.about(error, frames, source)
         return f"{text}({hint})\n" if hint else text
@@ -54,11 +55,9 @@ class Errors:
         line, start, end = frame.line or "", frame.colno, frame.end_colno
         if ";" not in line or start is None or end is None or frame.lineno != frame.end_lineno:
             return frame
-        whole = self._linecache.getline(frame.filename, frame.lineno or 0).encode("utf-8", "surrogatepass")
+        whole = _linecache.getline(frame.filename, frame.lineno or 0).encode("utf-8", "surrogatepass")
         part = whole[start:end].decode("utf-8", "replace")
-        narrowed: traceback.FrameSummary = self._traceback.FrameSummary(
-            frame.filename, frame.lineno, frame.name, line=part
-        )
+        narrowed: traceback.FrameSummary = _traceback.FrameSummary(frame.filename, frame.lineno, frame.name, line=part)
         return narrowed
 
 

@@ -24,6 +24,7 @@ __builtins__ = BUILTINS  # type: ignore[assignment] # the interpreter takes a di
 OK, ERROR, OUT_OF_MEMORY, BROKEN = range(4)
 
 _COROUTINE = inspect.CO_COROUTINE
+_REHEARSAL = "print(end='')\n7;"  # shows nothing
 _MOST_STRIKES = 100  # times that what a cell left behind may interrupt its own end
 _VALUES = ("_", "__", "___")  # the names of the last values shown, the latest first
 _collect = gc.collect
@@ -49,7 +50,9 @@ class Interpreter:
 
     def rehearse(self) -> None:
         """Do once, while nobody waits, what every cell does, so that the first one finds its pages copied."""
-        self.run("")
+        self.run(_REHEARSAL)
+        self._values = []
+        vars(self._module).pop("_", None)
 
     def run(self, source: str) -> int:
         """Run one cell; its output goes to the descriptors 1 and 2."""

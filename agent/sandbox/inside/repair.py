@@ -9,46 +9,23 @@ from __future__ import annotations
 import _imp
 import asyncio
 import builtins
-import codecs
 import faulthandler
 import gc
 import importlib
-import io
-import linecache
 import os
 import signal
 import sys
-import threading
-import traceback
 import types
 import warnings
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 from agent.sandbox.inside.private import BUILTINS
+from agent.sandbox.inside.snapshot import snapshot
 
 __builtins__ = BUILTINS  # type: ignore[assignment] # the interpreter takes a dictionary, too
 
-_WATCHED: tuple[types.ModuleType, ...] = (
-    builtins,
-    sys,
-    io,
-    os,
-    codecs,
-    linecache,
-    traceback,
-    signal,
-    threading,
-    warnings,
-)
 _signal: Any = importlib.import_module("_signal")  # whose functions are faster than those of `signal`
-_CORE = ("builtins", "sys", "io", "os", "codecs", "encodings", "encodings.utf_8", "importlib", "warnings")
-_STREAM_NAMES = ("stdin", "stdout", "stderr", "__stdin__", "__stdout__", "__stderr__")
-_LAST_ERROR = ("last_type", "last_value", "last_traceback", "last_exc")
-_FREE: dict[str, frozenset[str]] = {  # names that a cell may set for itself
-    "sys": frozenset((*_STREAM_NAMES, *_LAST_ERROR, "argv", "path", "ps1", "ps2", "tracebacklimit")),
-    "warnings": frozenset(("filters", "showwarning", "formatwarning", "defaultaction", "onceregistry")),
-}
 _OWN_SIGNALS = frozenset(
     (signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGUSR1, signal.SIGUSR2)
 )  # whose handlers strike only where the cell itself lets them
@@ -76,11 +53,7 @@ class Repair:
         self._numbers = tuple(sorted(set(map(int, _signal.valid_signals())) - {signal.SIGKILL, signal.SIGSTOP}))
         self._handlers = [*map(_signal.getsignal, self._numbers)]
         self._modules = sys.modules
-        self._loaded = dict(sys.modules)
-        self._core = {name: sys.modules[name] for name in _CORE}
-        self._first = [dict(vars(module)) for module in _WATCHED]
-        self._now = [vars(module) for module in _WATCHED]
-        self._free = [_FREE.get(module.__name__, frozenset()) for module in _WATCHED]
+        self._first = snapshot()
         self._seen = self._values()
         self._paths = [*sys.path]
         self._lists = [(each, [*each]) for each in (sys.meta_path, sys.path_hooks, gc.callbacks)]
@@ -165,11 +138,11 @@ class Repair:
 
     def _values(self) -> list[list[object]]:
         """What all names watched stand for: lists of the same objects are compared fast."""
-        return [[*names.values()] for names in self._now]
+        return [[*names.values()] for names in self._first.names]
 
     def _restore_modules(self) -> None:
         """Put back every name that was there at first, and take note of those that are new."""
-        for free, names, first in zip(self._free, self._now, self._first, strict=True):
+        for free, names, first in self._first.parts():
             for name, value in first.items():
                 if name not in names or (names[name] is not value and name not in free):
                     names[name] = value
@@ -189,14 +162,14 @@ class Repair:
 
     def _has_core(self) -> bool:
         loaded = self._modules.get
-        return [*map(loaded, self._core)] == [*self._core.values()]
+        return [*map(loaded, self._first.core)] == [*self._first.core.values()]
 
     def _restore_loaded(self) -> None:
         """Put modules back that were loaded before the first cell, if the cell took the most needed away."""
         self._names["modules"] = self._modules
-        for name, module in self._loaded.items():
+        for name, module in self._first.loaded.items():
             self._modules.setdefault(name, module)
-        self._modules.update(self._core)
+        self._modules.update(self._first.core)
 
     def _restore_filters(self) -> None:
         """Leave out filters that turn warnings into errors: no later cell would expect those."""

@@ -6,6 +6,8 @@ import gc
 import importlib
 from typing import Any
 
+from agent.sandbox.inside.snapshot import snapshot
+
 _STANDARD = (
     "array ast asyncio base64 bisect calendar cmath collections contextlib copy ctypes dataclasses "
     "datetime decimal enum fractions functools gc heapq io itertools json linecache math numbers "
@@ -31,6 +33,7 @@ def load() -> list[str]:
             missing.append(name)
     if "sympy" not in missing:
         _exercise_sympy()
+    snapshot()
     gc.collect()
     gc.freeze()
     return missing

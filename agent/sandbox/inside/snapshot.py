@@ -1,0 +1,63 @@
+"""What the modules that Python itself cannot do without are like before any cell: taken once, for all sessions."""
+
+from __future__ import annotations
+
+import builtins
+import codecs
+import functools
+import io
+import linecache
+import os
+import signal
+import sys
+import threading
+import traceback
+import types
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+from agent.sandbox.inside.private import BUILTINS
+
+__builtins__ = BUILTINS  # type: ignore[assignment] # the interpreter takes a dictionary, too
+
+_WATCHED: tuple[types.ModuleType, ...] = (
+    builtins,
+    sys,
+    io,
+    os,
+    codecs,
+    linecache,
+    traceback,
+    signal,
+    threading,
+    warnings,
+)
+_CORE = ("builtins", "sys", "io", "os", "codecs", "encodings", "encodings.utf_8", "importlib", "warnings")
+_STREAM_NAMES = ("stdin", "stdout", "stderr", "__stdin__", "__stdout__", "__stderr__")
+_LAST_ERROR = ("last_type", "last_value", "last_traceback", "last_exc")
+_FREE: dict[str, frozenset[str]] = {  # names that a cell may set for itself
+    "sys": frozenset((*_STREAM_NAMES, *_LAST_ERROR, "argv", "path", "ps1", "ps2", "tracebacklimit")),
+    "warnings": frozenset(("filters", "showwarning", "formatwarning", "defaultaction", "onceregistry")),
+}
+
+
+class Snapshot:
+    """All modules that are loaded now, and the names in those that are watched."""
+
+    def __init__(self) -> None:
+        self.loaded = dict(sys.modules)
+        self.core = {name: sys.modules[name] for name in _CORE}
+        self.names: list[dict[str, Any]] = [vars(module) for module in _WATCHED]
+        self._first = [dict(names) for names in self.names]
+        self._free = [_FREE.get(module.__name__, frozenset()) for module in _WATCHED]
+
+    def parts(self) -> Iterator[tuple[frozenset[str], dict[str, Any], dict[str, Any]]]:
+        """Of each watched module: the names that a cell may set for itself, all names now, and all names at first."""
+        return zip(self._free, self.names, self._first, strict=True)
+
+
+@functools.cache
+def snapshot() -> Snapshot:
+    """What was there at the first call."""
+    return Snapshot()
