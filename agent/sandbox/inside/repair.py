@@ -51,7 +51,8 @@ class Repair:
         self._recursion = sys.getrecursionlimit()
         _signal.signal(signal.SIGINT, on_interrupt)
         self._numbers = tuple(sorted(set(map(int, _signal.valid_signals())) - {signal.SIGKILL, signal.SIGSTOP}))
-        self._handlers = [*map(_signal.getsignal, self._numbers)]
+        self._own = [*map(_signal.getsignal, self._numbers)]
+        self._handlers = [*self._own]
         self._modules = sys.modules
         self._first = snapshot()
         self._seen = self._values()
@@ -76,13 +77,13 @@ class Repair:
 
     def calm(self) -> None:
         """Stop whatever could strike from now on: alarms, handlers, hooks. To be called again if it was struck."""
-        self._set_mask(self._block, self._numbers)
+        if [*map(self._get_signal, self._numbers)] != self._own:
+            self._set_mask(self._block, self._numbers)
+            self._restore_handlers()
         for timer in _TIMERS:
             self._set_timer(timer, 0)
         self._set_trace(None)
         self._set_profile(None)
-        if [*map(self._get_signal, self._numbers)] != self._handlers:
-            self._restore_handlers()
         self._set_mask(self._replace, ())
         self._cancel_dump()
         self._unregister(_INTERRUPT)

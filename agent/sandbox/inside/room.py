@@ -11,6 +11,7 @@ __builtins__ = BUILTINS  # type: ignore[assignment] # the interpreter takes a di
 _HEADROOM = 16 << 20  # bytes that a cell must be able to have
 _RESERVE = 2 * _HEADROOM  # bytes kept, untouched, so that a session whose variables fill its memory can be used
 
+_FLAGS = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
 _map = mmap.mmap
 
 
@@ -42,6 +43,6 @@ class Room:
 
 def _mapped(size: int) -> mmap.mmap | None:
     try:
-        return _map(-1, size)
+        return _map(-1, size, _FLAGS)
     except OSError:
         return None
