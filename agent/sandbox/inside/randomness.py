@@ -5,6 +5,7 @@ What asks the system for random bytes (`secrets`, `os.urandom`, `uuid`) stays as
 
 from __future__ import annotations
 
+import functools
 import gc
 import hashlib
 import itertools
@@ -36,6 +37,17 @@ class Generators:
         for name, generator in self._found.items():
             _restart(generator, _derived(seed, name))
         _seed_later_ones(seed)
+
+
+@functools.cache
+def generators() -> Generators:
+    """Those that were there at the first call."""
+    return find()
+
+
+def seed_all(seed: int) -> None:
+    """Start everything that draws random numbers in this session from one number."""
+    generators().seed(seed)
 
 
 def find() -> Generators:

@@ -6,6 +6,7 @@ import gc
 import importlib
 from typing import Any
 
+from agent.sandbox.inside.randomness import generators
 from agent.sandbox.inside.snapshot import snapshot
 
 _STANDARD = (
@@ -33,8 +34,9 @@ def load() -> list[str]:
             missing.append(name)
     if "sympy" not in missing:
         _exercise_sympy()
-    snapshot()
     gc.collect()
+    snapshot()
+    generators()
     gc.freeze()
     return missing
 
