@@ -13,7 +13,7 @@ from agent.sandbox.inside.errors import CELL, Errors, describe_briefly
 from agent.sandbox.inside.event_loops import needs_loop, run_awaiting
 from agent.sandbox.inside.hints import Hints, beforehand
 from agent.sandbox.inside.private import BUILTINS
-from agent.sandbox.inside.reading import FLAGS, read
+from agent.sandbox.inside.reading import FLAGS, parse, read
 from agent.sandbox.inside.repair import Repair
 from agent.sandbox.inside.room import Room
 from agent.sandbox.inside.shown import is_shown
@@ -156,8 +156,9 @@ class Interpreter:
         return None
 
     def _works(self) -> bool:
-        """Whether a cell can be compiled and run under the name of the next one."""
-        code = compile("42", f"{CELL}{self._count + 1}>", "eval", FLAGS, dont_inherit=True)
+        """Whether a cell can be read, compiled and run as the next one will be."""
+        name = f"{CELL}{self._count + 1}>"
+        (code,) = _compile(parse("42", name), name)
         return bool(eval(code, {"__builtins__": BUILTINS}) == 42)
 
     def _has_room(self) -> bool:

@@ -18,10 +18,11 @@ import sys
 import types
 import warnings
 from collections.abc import Callable
+from operator import is_
 from typing import Any, NoReturn
 
 from agent.sandbox.inside.private import BUILTINS
-from agent.sandbox.inside.snapshot import snapshot
+from agent.sandbox.inside.snapshot import identities, snapshot
 
 __builtins__ = BUILTINS  # type: ignore[assignment] # the interpreter takes a dictionary, too
 
@@ -51,11 +52,12 @@ class Repair:
         self._recursion = sys.getrecursionlimit()
         _signal.signal(signal.SIGINT, on_interrupt)
         self._numbers = tuple(sorted(set(map(int, _signal.valid_signals())) - {signal.SIGKILL, signal.SIGSTOP}))
-        self._own = [*map(_signal.getsignal, self._numbers)]
-        self._handlers = [*self._own]
+        self._handlers = [*map(_signal.getsignal, self._numbers)]
+        self._first_handlers = tuple(self._handlers)
+        self._own = identities(self._first_handlers)
         self._modules = sys.modules
         self._first = snapshot()
-        self._seen = self._values()
+        self._seen = self._first.identities()
         self._paths = [*sys.path]
         self._lists = [(each, [*each]) for each in (sys.meta_path, sys.path_hooks, gc.callbacks)]
         self._filters: list[Any] = [*warnings.filters]
@@ -77,7 +79,7 @@ class Repair:
 
     def calm(self) -> None:
         """Stop whatever could strike from now on: alarms, handlers, hooks. To be called again if it was struck."""
-        if [*map(self._get_signal, self._numbers)] != self._own:
+        if identities(tuple(map(self._get_signal, self._numbers))) != self._own:
             self._set_mask(self._block, self._numbers)
             self._restore_handlers()
         for timer in _TIMERS:
@@ -101,7 +103,7 @@ class Repair:
         if self._lock_held():
             self._release_import_lock()
         self._restore_files()
-        if self._values() != self._seen:
+        if self._first.identities() != self._seen:
             self._restore_modules()
         self._restore_imports()
         if self._names["modules"] is not self._modules or not self._has_core():
@@ -137,17 +139,13 @@ class Repair:
         except OSError:  # the working directory was removed
             self._chdir(self._home)
 
-    def _values(self) -> list[list[object]]:
-        """What all names watched stand for: lists of the same objects are compared fast."""
-        return [[*names.values()] for names in self._first.names]
-
     def _restore_modules(self) -> None:
         """Put back every name that was there at first, and take note of those that are new."""
         for free, names, first in self._first.parts():
             for name, value in first.items():
                 if name not in names or (names[name] is not value and name not in free):
                     names[name] = value
-        self._seen = self._values()
+        self._seen = self._first.identities()
 
     def _restore_imports(self) -> None:
         paths = self._names.get("path")
@@ -156,14 +154,14 @@ class Repair:
                 paths = []
             self._names["path"] = [*paths, *(path for path in self._paths if path not in paths)]
             self._paths = [*self._names["path"]]
-            self._seen = self._values()
+            self._seen = self._first.identities()
         for each, seen in self._lists:
             if each != seen:
                 _restore_list(each, seen)
 
     def _has_core(self) -> bool:
         loaded = self._modules.get
-        return [*map(loaded, self._first.core)] == [*self._first.core.values()]
+        return all(map(is_, map(loaded, self._first.core), self._first.core.values()))
 
     def _restore_loaded(self) -> None:
         """Put modules back that were loaded before the first cell, if the cell took the most needed away."""
