@@ -16,7 +16,6 @@ import types
 import warnings
 from collections.abc import Iterator
 from ctypes import string_at
-from itertools import chain
 from typing import Any
 
 from agent.sandbox.inside.private import BUILTINS
@@ -44,9 +43,6 @@ _FREE: dict[str, frozenset[str]] = {  # names that a cell may set for itself
 }
 
 
-_values = dict.values
-
-
 class Snapshot:
     """All modules that are loaded now, and the names in those that are watched."""
 
@@ -59,7 +55,10 @@ class Snapshot:
 
     def identities(self) -> bytes:
         """What all names watched stand for now."""
-        return identities(tuple(chain.from_iterable(map(_values, self.names))))
+        values: list[object] = []
+        for names in self.names:
+            values += names.values()
+        return identities(tuple(values))
 
     def parts(self) -> Iterator[tuple[frozenset[str], dict[str, Any], dict[str, Any]]]:
         """Of each watched module: the names that a cell may set for itself, all names now, and all names at first."""
