@@ -70,6 +70,12 @@ KEPT = [  # after these, the next cell finds the variables of before
     "import os\nos.mkdir('d'); os.chdir('d'); os.rmdir('../d')",
     "import signal\ndef h(*a): raise RuntimeError('woken')\nsignal.signal(signal.SIGCONT, h)",
     "import signal\nfor n in signal.valid_signals() - {9, 19}: signal.signal(n, lambda *a: 1 / 0)",
+    "import os, signal, threading, time\nsignal.signal(signal.SIGUSR1, lambda *a: 1 / 0)\ndef send():\n"
+    "    while True: os.kill(os.getpid(), signal.SIGUSR1); time.sleep(0.001)\nthreading.Thread(target=send).start()",
+    "import builtins\nclass Equal:\n    def __eq__(self, other): return True\nbuiltins.print = Equal()",
+    "import os, sys\nclass Never:\n    def __eq__(self, other):\n        while True: pass\nos.getcwd = Never()",
+    "import signal\nclass Equal:\n    def __eq__(self, other): return True\n    def __call__(self, *a): 1 / 0\n"
+    "signal.signal(signal.SIGCONT, Equal())",
     "import signal\nfor n in signal.valid_signals() - {9, 19}: signal.signal(n, signal.SIG_IGN)",
     "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())",
     "import signal\nsignal.signal(signal.SIGALRM, lambda *a: 1 / 0); signal.setitimer(signal.ITIMER_REAL, 1e-4, 1e-4)",
@@ -97,6 +103,7 @@ LOST = [  # after these it may find that the session was restarted
     "import ctypes\nhook = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_char_p, ctypes.py_object, ctypes.c_void_p)\n"
     "hook = hook(lambda event, args, data: -1 if event == b'exec' else 0)\n"
     "ctypes.pythonapi.PySys_AddAuditHook(hook, None)",
+    "import ast\nast.Expr.__init__ = None\nast.Module.body = property(lambda self: 1 / 0)",
     "import os, resource\nresource.setrlimit(resource.RLIMIT_AS, (1 << 20, 1 << 20))",
 ]
 INNOCENT = """

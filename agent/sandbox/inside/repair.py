@@ -27,11 +27,9 @@ from agent.sandbox.inside.snapshot import identities, snapshot
 __builtins__ = BUILTINS  # type: ignore[assignment] # the interpreter takes a dictionary, too
 
 _signal: Any = importlib.import_module("_signal")  # whose functions are faster than those of `signal`
-_OWN_SIGNALS = frozenset(
-    (signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGUSR1, signal.SIGUSR2)
-)  # whose handlers strike only where the cell itself lets them
+_OWN_SIGNALS = frozenset((signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF))  # of timers, which are stopped
 _TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
-_INTERRUPT, _CONTINUE, _DEFAULT = signal.SIGINT, signal.SIGCONT, _signal.SIG_DFL
+_INTERRUPT, _CONTINUE, _IGNORE = signal.SIGINT, signal.SIGCONT, _signal.SIG_IGN
 _SWITCH_INTERVAL = sys.getswitchinterval()
 _OWNER = 0o700  # what a mask of file modes must not take from the owner
 _MOST_LOCKS = 1_000
@@ -52,8 +50,7 @@ class Repair:
         self._recursion = sys.getrecursionlimit()
         _signal.signal(signal.SIGINT, on_interrupt)
         self._numbers = tuple(sorted(set(map(int, _signal.valid_signals())) - {signal.SIGKILL, signal.SIGSTOP}))
-        self._handlers = [*map(_signal.getsignal, self._numbers)]
-        self._first_handlers = tuple(self._handlers)
+        self._first_handlers = tuple(map(_signal.getsignal, self._numbers))
         self._own = identities(self._first_handlers)
         self._modules = sys.modules
         self._first = snapshot()
@@ -115,14 +112,11 @@ class Repair:
             self._restore_filters()
 
     def _restore_handlers(self) -> None:
+        """Take handlers of a cell's away; a thread that it left behind may still send such a signal, to no effect."""
         for index, number in enumerate(self._numbers):
-            handler = self._get_signal(number)
-            if handler is self._handlers[index]:
-                continue
-            if number in _OWN_SIGNALS:
-                self._handlers[index] = handler
-            else:
-                self._set_signal(number, self._handlers[index] or _DEFAULT)
+            handler, first = self._get_signal(number), self._first_handlers[index]
+            if handler is not first and number not in _OWN_SIGNALS:
+                self._set_signal(number, first if callable(first) else _IGNORE)
 
     def _release_import_lock(self) -> None:
         try:
