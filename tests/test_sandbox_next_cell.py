@@ -140,6 +140,14 @@ async def test_what_cannot_be_put_right_is_said(box: ForkServerSandbox, code: st
 
 
 @in_module
+async def test_output_held_back_by_a_full_pipe_is_not_shown_behind_the_next_cell(box: ForkServerSandbox) -> None:
+    session = await box.session()
+    await session.run("import os\nos.set_blocking(1, False)\nfor _ in range(9): print('x' * 100_000, end='')")
+    assert await told(session, "7") == "7"
+    await session.close()
+
+
+@in_module
 async def test_an_audit_hook_is_refused_with_a_reason(box: ForkServerSandbox) -> None:
     session = await box.session()
     assert "could never be taken away" in await told(session, "import sys\nsys.addaudithook(print)")

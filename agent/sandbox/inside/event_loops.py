@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-import ast
 import asyncio
 import asyncio.runners
 import inspect
 import types
+from ast import AST, AsyncFunctionDef, Attribute, Call, FunctionDef, Lambda, Module, Name, expr
 from collections.abc import Coroutine, Iterator, Sequence
 from typing import Any
 
+from agent.sandbox.inside import private
+from agent.sandbox.inside.private import BUILTINS
+
+__builtins__ = BUILTINS  # type: ignore[assignment] # the interpreter takes a dictionary, too
+
 _NAMES = ("create_task", "ensure_future", "get_running_loop")
 _OWN_LOOP = ("run_until_complete", "run_forever", "new_event_loop", "get_event_loop")
+_children = private.copy_of("ast").iter_child_nodes
 _GRACE = 1.0  # seconds for tasks that a cell leaves behind although it could have awaited them
 
 
-def needs_loop(tree: ast.Module, source: str) -> bool:
+def needs_loop(tree: Module, source: str) -> bool:
     """Whether the cell itself, not only a function of it, calls what works in a running event loop only."""
     if not any(name in source for name in _NAMES) or any(name in source for name in _OWN_LOOP):
         return False
-    return any(isinstance(node, ast.Call) and _name(node.func) in _NAMES for node in _outside_functions(tree))
+    return any(isinstance(node, Call) and _name(node.func) in _NAMES for node in _outside_functions(tree))
 
 
 def run_awaiting(parts: Sequence[types.CodeType], scope: dict[str, object]) -> object:
@@ -44,15 +50,15 @@ def replace_run() -> None:
         place.run = run_within
 
 
-def _outside_functions(node: ast.AST) -> Iterator[ast.AST]:
-    for child in ast.iter_child_nodes(node):
-        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+def _outside_functions(node: AST) -> Iterator[AST]:
+    for child in _children(node):
+        if not isinstance(child, FunctionDef | AsyncFunctionDef | Lambda):
             yield child
             yield from _outside_functions(child)
 
 
-def _name(called: ast.expr) -> str:
-    return called.attr if isinstance(called, ast.Attribute) else called.id if isinstance(called, ast.Name) else ""
+def _name(called: expr) -> str:
+    return called.attr if isinstance(called, Attribute) else called.id if isinstance(called, Name) else ""
 
 
 async def _run_awaiting(parts: Sequence[types.CodeType], scope: dict[str, object]) -> object:

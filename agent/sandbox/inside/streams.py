@@ -70,6 +70,9 @@ class Streams:
             for each in (own,) if stream is own else (stream, own):
                 try:
                     each.flush()  # type: ignore[union-attr]
+                except BlockingIOError:
+                    self._free_descriptors()
+                    each.flush()  # type: ignore[union-attr]
                 except Exception:  # noqa: BLE001 - a stream of the cell's own may do anything
                     continue
 
