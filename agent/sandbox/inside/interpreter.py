@@ -25,7 +25,6 @@ OK, ERROR, OUT_OF_MEMORY, BROKEN = range(4)
 
 _COROUTINE = inspect.CO_COROUTINE
 _REHEARSAL = "print(end='')\n7;"  # shows nothing
-_MOST_STRIKES = 100  # times that what a cell left behind may interrupt its own end
 _VALUES = ("_", "__", "___")  # the names of the last values shown, the latest first
 _collect = gc.collect
 
@@ -40,6 +39,7 @@ class Interpreter:
     def __init__(self, home: str, libraries: Sequence[str]) -> None:
         self._count = -1  # before the rehearsal
         self._in_cell = False
+        self._error: BaseException | None = None
         self._module = types.ModuleType("__main__")
         self._streams = Streams()
         self._repair = Repair(home, self._module, self._interrupt)
@@ -55,35 +55,49 @@ class Interpreter:
         vars(self._module).pop("_", None)
 
     def run(self, source: str) -> int:
-        """Run one cell; its output goes to the descriptors 1 and 2."""
+        """Run one cell; its output goes to the descriptors 1 and 2.
+
+        Alarms and signals of the cell's may strike behind its end, until all is calm. Python looks for them only at
+        calls and at the ends of loops: here every call stands in a `try`, and there is no loop.
+        """
         self._count += 1
+        self._error = None
         try:
-            status = self._attempt(source)
-        except BaseException:  # noqa: BLE001 - an interrupt, or a handler of the cell's, that came behind its end
-            status = ERROR
+            self._attempt(source)
+        except BaseException as strike:  # noqa: BLE001
+            self._error = strike
         self._in_cell = False
         try:
-            return self._settle(status)
+            calm = self._repair.calm()
+        except BaseException:  # noqa: BLE001
+            calm = False
+        try:
+            calm = calm or self._repair.calm()
+        except BaseException:  # noqa: BLE001
+            calm = False
+        try:
+            calm = calm or self._repair.calm()
+        except BaseException:  # noqa: BLE001
+            calm = False
+        try:
+            calm = calm or self._repair.calm()
+        except BaseException:  # noqa: BLE001
+            calm = False
+        try:
+            return self._finish(source) if calm else BROKEN
         except MemoryError:
             return OUT_OF_MEMORY
         except BaseException:  # noqa: BLE001 - what a cell has left behind may raise anything
             return BROKEN
 
-    def _attempt(self, source: str) -> int:
-        status = OK
+    def _attempt(self, source: str) -> None:
+        """Run a cell and keep what it raised."""
         try:
             self._in_cell = True
             self._execute(source, f"{CELL}{self._count}>")
             self._streams.flush()
-        except SystemExit as leave:
-            status = ERROR if leave.code else OK
-            self._calm()
-            self._tell(leave, source)
         except BaseException as error:  # noqa: BLE001 - whatever the cell raises is the cell's result
-            status = OUT_OF_MEMORY if isinstance(error, MemoryError) else ERROR
-            self._calm()
-            self._tell(error, source)
-        return status
+            self._error = error
 
     def _execute(self, source: str, name: str) -> None:
         tree, source, note = read(source, name)
@@ -115,10 +129,24 @@ class Interpreter:
             self._values = [value, *self._values[:2]]
             scope.update(zip(_VALUES, self._values, strict=False))
 
+    def _finish(self, source: str) -> int:
+        """Tell of the error, if any, and make sure that the next cell will find a Python that works, or say BROKEN."""
+        status = OK
+        if self._error is not None:
+            status = ERROR if not isinstance(self._error, SystemExit) or self._error.code else OK
+            self._tell(self._error, source)
+            self._error = None  # and with it what its frames hold
+        self._streams.restore()
+        self._repair.restore()
+        if not self._has_room():
+            return OUT_OF_MEMORY
+        return status if self._streams.fit() and self._works() else BROKEN
+
     def _tell(self, error: BaseException, source: str) -> None:
         """Write an error behind the cell's output."""
         message = ""
         try:
+            self._in_cell = True  # its text may take for ever
             self._streams.flush()
             message = self._errors.describe(error, source)
         except BaseException as another:  # noqa: BLE001 - an exception's own text may raise anything
@@ -126,34 +154,6 @@ class Interpreter:
         self._in_cell = False
         if message:
             self._streams.say(message)
-
-    def _settle(self, status: int) -> int:
-        """Make sure that the next cell will find a Python that works, or say that there is none."""
-        self._calm()
-        self._streams.restore()
-        self._repair.restore()
-        if not self._has_room():
-            return OUT_OF_MEMORY
-        if not (self._streams.fit() and self._works()):
-            return BROKEN
-        return ERROR if status == OUT_OF_MEMORY else status
-
-    def _calm(self) -> None:
-        """Stop what the cell left running, even if that strikes while it is being stopped."""
-        for _ in range(_MOST_STRIKES):
-            try:
-                return self._try_to_calm()
-            except BaseException:  # noqa: BLE001 - struck between two tries
-                continue
-        return self._repair.calm()
-
-    def _try_to_calm(self) -> None:
-        for _ in range(_MOST_STRIKES):
-            try:
-                return self._repair.calm()
-            except BaseException:  # noqa: BLE001 - an alarm, or a thread of the cell's that sends signals
-                continue
-        return None
 
     def _works(self) -> bool:
         """Whether a cell can be read, compiled and run as the next one will be."""

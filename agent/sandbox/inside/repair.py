@@ -28,6 +28,7 @@ __builtins__ = BUILTINS  # type: ignore[assignment] # the interpreter takes a di
 
 _signal: Any = importlib.import_module("_signal")  # whose functions are faster than those of `signal`
 _OWN_SIGNALS = frozenset((signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF))  # of timers, which are stopped
+_STRIKING = (*_OWN_SIGNALS, signal.SIGUSR1, signal.SIGUSR2)  # what a cell is most likely to have signals of
 _TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 _INTERRUPT, _CONTINUE, _IGNORE = signal.SIGINT, signal.SIGCONT, _signal.SIG_IGN
 _SWITCH_INTERVAL = sys.getswitchinterval()
@@ -74,19 +75,21 @@ class Repair:
         self._lock_held, self._release_lock = _imp.lock_held, _imp.release_lock
         self._set_loop = asyncio._set_running_loop
 
-    def calm(self) -> None:
-        """Stop whatever could strike from now on: alarms, handlers, hooks. To be called again if it was struck."""
+    def calm(self) -> bool:
+        """Stop whatever could strike from now on: alarms, handlers, hooks. True; to be called again if it raises."""
+        self._set_mask(self._block, _STRIKING)
+        for timer in _TIMERS:
+            self._set_timer(timer, 0)
         if identities(tuple(map(self._get_signal, self._numbers))) != self._own:
             self._set_mask(self._block, self._numbers)
             self._restore_handlers()
-        for timer in _TIMERS:
-            self._set_timer(timer, 0)
         self._set_trace(None)
         self._set_profile(None)
         self._set_mask(self._replace, ())
         self._cancel_dump()
         self._unregister(_INTERRUPT)
         self._unregister(_CONTINUE)
+        return True
 
     def restore(self) -> None:
         """Put everything else right; raises whatever the cell's own objects raise where that cannot be done."""
@@ -115,8 +118,10 @@ class Repair:
         """Take handlers of a cell's away; a thread that it left behind may still send such a signal, to no effect."""
         for index, number in enumerate(self._numbers):
             handler, first = self._get_signal(number), self._first_handlers[index]
-            if handler is not first and number not in _OWN_SIGNALS:
-                self._set_signal(number, first if callable(first) else _IGNORE)
+            if handler is not first:
+                self._set_signal(number, first if callable(first) else _IGNORE)  # forgets those that wait, too
+                if number in _OWN_SIGNALS:
+                    self._set_signal(number, handler)
 
     def _release_import_lock(self) -> None:
         try:
