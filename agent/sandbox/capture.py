@@ -13,13 +13,15 @@ class Capture:
         self._half = 2 * chars  # bytes: a character of UTF-8 has at most four
         self._head = bytearray()
         self._tail = bytearray()
-        self._lines = LineStarts()
+        self._starts = LineStarts()
+        self._passed = 0  # bytes without the marks of where lines start
         self.size = 0  # bytes taken
 
     def add(self, data: bytes) -> None:
         """Take the next bytes."""
-        data = self._lines.take(data)
         self.size += len(data)
+        data = self._starts.take(data)
+        self._passed += len(data)
         room = max(0, self._half - len(self._head))
         self._head += data[:room]
         self._tail += data[room:][-self._half :]
@@ -28,7 +30,7 @@ class Capture:
 
     def text(self) -> str:
         """The output, at most `chars` characters of it and a line that states the cut."""
-        dropped = self.size - len(self._head) - len(self._tail)
+        dropped = self._passed - len(self._head) - len(self._tail)
         if not dropped:
             whole = (self._head + self._tail).decode("utf-8", "replace")
             if len(whole) <= self._chars:
@@ -36,7 +38,7 @@ class Capture:
             head, tail, cut = whole, whole, f"{len(whole) - self._chars} characters"
         else:
             head, tail = self._head.decode("utf-8", "replace"), self._tail.decode("utf-8", "replace")
-            cut = f"about {self.size - self._chars} characters"
+            cut = f"about {self._passed - self._chars} characters"
         keep = self._chars // 2
         rest = tail[len(tail) - (self._chars - keep) :]
         return f"{_printable(head[:keep])}\n[... {cut} of output cut ...]\n{_printable(rest)}"
