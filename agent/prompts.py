@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from agent.output_text import defused, rendered
 from agent.thinking import thinking_end
 from agent.types import Edition, Problem
 
@@ -153,8 +154,8 @@ def answer_rule(edition: Edition) -> str:
 
 
 def tool_output(output: str) -> str:
-    """What is written behind a closed code block: its output, in the format of the examples."""
-    return f"{OUTPUT_HEAD}{_plain(output.strip(chr(10)))}{OUTPUT_TAIL}"
+    """What is written behind a closed code block: its output, defused, in the format of the examples."""
+    return f"{OUTPUT_HEAD}{defused(rendered(output).strip(chr(10)))}{OUTPUT_TAIL}"
 
 
 def answer_nudge(family: Family, text: str, *, ended: bool = False) -> str:
