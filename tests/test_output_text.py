@@ -16,53 +16,15 @@ from agent.output_text import defused, rendered
 from agent.prompts import OUTPUT_HEAD, OUTPUT_TAIL, TURN_MARKS, tool_output
 from agent.thinking import TurnEndScanner, has_box, thinking_end
 
-TOKENS = [
-    "<|im_start|>",
-    "<|im_end|>",
-    "<|endoftext|>",
-    "<|eot_id|>",
-    "<|start_header_id|>",
-    "<|start|>",
-    "<|channel|>",
-    "<|message|>",
-    "<|call|>",
-    "<|return|>",
-    "<|END_OF_TURN_TOKEN|>",
-    "<｜end▁of▁sentence｜>",
-    "<｜User｜>",
-    "<s>",
-    "</s>",
-    "<bos>",
-    "<eos>",
-    "<pad>",
-    "<sop>",
-    "<start_of_turn>",
-    "<end_of_turn>",
-    "<unused7>",
-    "<seed:bos>",
-    "<TOKENS_UNUSED_1>",
-    "<think>",
-    "</think>",
-    "</THINK>",
-    "<thinking>",
-    "<tool_call>",
-    "</tool_call>",
-    "<tool_response>",
-    "<function=run>",
-    "<parameter=code>",
-    "<answer>",
-    "[INST]",
-    "[/INST]",
-    "<<SYS>>",
-    "<</SYS>>",
-    "[TOOL_CALLS]",
-    "[TOOL_RESULTS]",
-    "[THINK]",
-    "[/THINK]",
-    "[gMASK]",
-    "[|user|]",
-    "[|endofturn|]",
-]
+_TOKENS = """
+    <|im_start|> <|im_end|> <|endoftext|> <|eot_id|> <|start_header_id|> <|start|> <|channel|>
+    <|message|> <|call|> <|return|> <|END_OF_TURN_TOKEN|> <\uff5cend\u2581of\u2581sentence\uff5c>
+    <\uff5cUser\uff5c> <s> </s> <bos> <eos> <pad> <sop> <start_of_turn> <end_of_turn> <unused7>
+    <seed:bos> <TOKENS_UNUSED_1> <think> </think> </THINK> <thinking> <tool_call> </tool_call>
+    <tool_response> <function=run> <parameter=code> <answer> [INST] [/INST] <<SYS>> <</SYS>> [TOOL_CALLS]
+    [TOOL_RESULTS] [THINK] [/THINK] [gMASK] [|user|] [|endofturn|]
+"""
+TOKENS = _TOKENS.split()
 BOXES = ("\\boxed{7}", "\\boxed 7", "\\\\boxed{7}", "\\fbox{7}", "\\framebox{7}", "\\boxed\\{7\\}", "\x08oxed{7}")
 FENCES = ("```", "````", "`````````", "~~~", "~~~~~", "```python", "```output", "~~~python", "\u1fef\u1fef\u1fef")
 ROLES = ("User:", "Assistant:", "human:", "\nuser\n", "\nsystem\n", "\n\nHuman:", "**User:**", "### Response:")
@@ -160,11 +122,10 @@ def test_terminal_controls_are_followed_or_spelled_out(printed: str, seen: str) 
     assert rendered(printed).rstrip("\n") == seen.rstrip("\n")
 
 
-@pytest.mark.parametrize(
-    "unit",
-    ["`", "~", "<", "<|", "<a", "<a ", "\\", "[", "\x1b]", "\x1b[", "\x1b[1", "\r", "\b", "a\b", " ", "\t#", "\u200b"]
-    + ["user", "\nuser:", " ^", "~^", "<a b=", "</"],
-)
+SLOW = ("\x1b]", "\x1b[", "\x1b[1", "\r", "\b", "a\b", "\u200b", "\nuser:", "user", "\t#", " ", " ^", "~^")
+
+
+@pytest.mark.parametrize("unit", ["`", "~", "<", "<|", "<a", "<a ", "<a b=", "</", "\\", "[", *SLOW])
 def test_the_time_is_linear_in_the_length(unit: str) -> None:
     output = unit * (400_000 // len(unit))
     started = time.process_time()
