@@ -244,9 +244,9 @@ class Lane:
     def _nudge(self, *, ended: bool = False) -> tuple[str, str]:
         """What asks for the answer now, and the box that the reply continues."""
         config = self._runtime.config
-        written = opening(self._runtime.family, tools=config.sample.tools) + self._transcript.text
-        boxed = BOX_OPEN if ended else BOX_OPEN + (open_box(written) or "")
-        return answer_nudge(self._runtime.family, written, ended=ended), boxed
+        said = opening(self._runtime.family, tools=config.sample.tools) + self._transcript.said
+        boxed = BOX_OPEN if ended else BOX_OPEN + (open_box(said) or "")
+        return answer_nudge(self._runtime.family, said, ended=ended), boxed
 
     def _sample(self, end: SampleEnd, answer: int | None, *, forced: bool = False) -> Sample:
         return Sample(

@@ -11,30 +11,54 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.output_text import rendered
 from agent.sandbox.capture import Capture
 from agent.sandbox.inside import scratch, seccomp
 from agent.sandbox.inside.syscalls import Table
 
+pieces = st.text() | st.sampled_from(["\r", "\n", "\r\n", "50%\r", "\b", "\x1b[31m", "\x1b]0;", "\x07", "\ufe0f", "42"])
 
-@given(st.lists(st.text(), max_size=30), st.integers(2, 60))
+
+@given(st.lists(pieces, max_size=30), st.integers(2, 60))
 def test_output_is_whole_or_cut_in_the_middle(parts: list[str], chars: int) -> None:
     capture = Capture(chars)
     for part in parts:
         capture.add(part.encode("utf-8", "replace"))
-    whole = "".join(parts).encode("utf-8", "replace").decode()
+    whole = rendered("".join(parts).encode("utf-8", "replace").decode())
     text = capture.text()
-    if len(whole) <= chars:
-        assert text == "".join(_spelled(character) for character in whole)
+    if "of output cut ...]" not in text:
+        assert text == whole
     else:
-        head, _, rest = text.partition("\n[... ")
-        assert head == "".join(_spelled(character) for character in whole[: chars // 2])
-        assert "of output cut ...]" in rest
+        assert len(whole) > chars or capture.size > 4 * chars
+        assert len(text) <= chars + 60
+    if capture.size <= 4 * chars < 4 * len(whole):
+        assert text.startswith(f"{whole[: chars // 2]}\n[... {len(whole) - chars} characters of output cut ...]")
+        assert text.endswith(whole[chars // 2 - chars :])
 
 
-def _spelled(character: str) -> str:
-    code = ord(character)
-    control = (code < 32 and character not in "\t\n\r") or 127 <= code < 160
-    return f"\\x{code:02x}" if control else character
+def test_a_progress_bar_of_any_length_leaves_its_last_state() -> None:
+    capture = Capture(100)
+    for done in range(5_000):
+        capture.add(f"\r{done:5} of 5000".encode())
+    capture.add(b"\r\n42\n")
+    assert capture.text() == " 4999 of 5000\n42\n"
+
+
+def test_what_overwrites_a_line_that_is_too_long_to_keep_is_not_glued_to_it() -> None:
+    capture = Capture(100)
+    capture.add(b"9" * 300)
+    capture.add(b"\r4")
+    capture.add(b"2")
+    assert capture.text().rpartition("\n")[2] == "42"
+
+
+def test_a_line_without_end_is_kept_in_bounded_memory_and_time() -> None:
+    capture = Capture(1_000)
+    for _ in range(2_000):
+        capture.add(b"9" * 4_000)
+    text = capture.text()
+    assert text.startswith("9" * 500 + "\n[... about 7999000 characters of output cut ...]\n")
+    assert text.endswith("9" * 500) and len(text) < 1_100
 
 
 @given(st.lists(st.binary(max_size=5_000), max_size=20))
