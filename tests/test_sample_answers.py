@@ -107,6 +107,11 @@ def test_a_printed_integer_is_a_vote_where_that_is_configured() -> None:
         ("42\n43", ToolStatus.OK),
         ("x = 42", ToolStatus.OK),
         ("42.0", ToolStatus.OK),
+        ("4,2", ToolStatus.OK),
+        ("1e5", ToolStatus.OK),
+        ("84/2", ToolStatus.OK),
+        ("\\boxed{42}", ToolStatus.OK),
+        ("42}\\boxed{42", ToolStatus.OK),
         ("-42", ToolStatus.OK),
         ("100000", ToolStatus.OK),
         ("4" * 1000, ToolStatus.OK),
@@ -121,8 +126,9 @@ def test_what_is_no_printed_answer_is_shown_to_the_model(output: str, status: To
     assert (sample.answer, sample.end, len(engine.prompts)) == (7, SampleEnd.ANSWERED, 2)
 
 
-def test_a_printed_answer_is_reduced_as_the_edition_says() -> None:
-    sandbox = ScriptedSandbox("12345")
+@pytest.mark.parametrize("output", ["12345", "12,345", " 012345\n"])
+def test_a_printed_answer_is_reduced_as_the_edition_says(output: str) -> None:
+    sandbox = ScriptedSandbox(output)
     sample = run_lane(ScriptedEngine(with_code), sample__printed_answers=True, edition="aimo2", sandbox=sandbox)
     assert sample.answer == 345
 

@@ -152,7 +152,9 @@ class Question:
     @property
     def tally(self) -> Tally:
         """The votes so far."""
-        return self.solution.tally if self.solution else tally(self.samples, self.config.voting)
+        if self.solution:
+            return self.solution.tally
+        return tally(self.samples, self.config.voting, self.config.rules.modulus)
 
     @property
     def evidence(self) -> Sample | None:
