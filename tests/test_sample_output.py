@@ -41,7 +41,7 @@ def run(family: str, last: str, output: str, **keys: object) -> tuple[Sample, li
     engine = ScriptedEngine(reply)
     sandbox = ScriptedSandbox(output)
     limits = {"sample__family": family, "sample__max_tokens": 60, "sample__answer_at_think_close": True, **keys}
-    return run_lane(engine, sandbox=sandbox, **limits), engine.prompts
+    return run_lane(engine, sandbox=sandbox, **limits), engine.prompts  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("family", "last"), [(family, last) for family, lasts in ENDS.items() for last in lasts])
