@@ -60,6 +60,38 @@ def test_no_mark_is_left_in_what_is_shown(output: str) -> None:
     assert shown.encode().decode() == shown
 
 
+SAID = (
+    "So",
+    "so</think>x",
+    "`a`",
+    "```python\n",
+    "\n```\n",
+    "print(1)\n",
+    "\\boxed{7}",
+    "```",
+    "\n~~~py\n",
+    "~~~\n",
+    "'",
+    " ",
+)
+said = st.lists(st.sampled_from(SAID), max_size=6).map("".join)
+
+
+@given(said, hostile, said)
+def test_around_an_output_all_is_read_as_without_it(before: str, output: str, behind: str) -> None:
+    whole, plain = (f"{before}{tool_output(text)}{behind}" for text in (output, "1"))
+    closes = [thinking_end(text, "</think>") for text in (whole, plain)]
+    if closes[1] is not None and closes[1] > len(before):
+        closes[1] += len(whole) - len(plain)
+    assert closes[0] == closes[1]
+    assert len(re.findall(r"\\boxed", whole)) == len(re.findall(r"\\boxed", plain))
+    blocks = [FenceScanner().feed(text) for text in (whole, plain)]
+    if blocks[1] is None:
+        assert blocks[0] is None
+    elif blocks[1].end <= len(before):
+        assert blocks[0] == blocks[1]
+
+
 @given(hostile)
 def test_what_was_shown_once_is_shown_the_same_again(output: str) -> None:
     assert tool_output(inside(output)) == tool_output(output)
