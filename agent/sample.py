@@ -227,7 +227,7 @@ class Lane:
     async def _run_code(self, block: CodeBlock, *, last: bool) -> ToolRun:
         try:
             if self._session is None:
-                self._session = await self._runtime.sandbox.session()
+                self._session = await self._runtime.sandbox.session(self._seed)
             tool_run = await self._session.run(block.code)
             self._failed_runs += tool_run.status is not ToolStatus.OK  # a sandbox that fails is not the code's fault
         except SandboxError as error:

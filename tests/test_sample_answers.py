@@ -144,7 +144,7 @@ def test_so_many_failed_runs_end_a_sample_and_it_is_not_asked_then(failed_runs: 
 
 def test_a_sandbox_that_fails_does_not_end_the_sample() -> None:
     class Dead(ScriptedSandbox):
-        async def session(self) -> Session:
+        async def session(self, seed: int | None = None) -> Session:
             raise SandboxError("gone")
 
     engine = ScriptedEngine(lambda prompt, params: "So \\boxed{7}." if "not available" in prompt else CODE)

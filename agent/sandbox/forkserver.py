@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
+import os
 import time
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from agent.errors import SandboxError
 from agent.sandbox.base import Limits
-from agent.sandbox.inside.interpreter import BROKEN, ERROR, OUT_OF_MEMORY
+from agent.sandbox.endings import LOST, LOST_TO_THREADS, UNKNOWN, death_reason, stop_reason
+from agent.sandbox.inside.interpreter import ERROR, OK
 from agent.sandbox.nursery import Death, Nursery
 from agent.sandbox.running import Outcome, Running, Stop
 from agent.types import ToolRun, ToolStatus
 
-_LOST = "The session was restarted: variables, functions and imports are lost."
 _BURIAL_SECONDS = 1.0
-_UNKNOWN = Death(signal.SIGKILL, "")
+_ATTEMPTS = 3
+_MOST_LATE = 4.0  # seconds after which a cell is not run once more
 
 T = TypeVar("T")
 
@@ -46,9 +47,11 @@ class ForkServerSandbox:
         await self.nursery()
         await self._refill()
 
-    async def session(self) -> ForkServerSession:
-        """A fresh session. Raises SandboxError if none can be started."""
-        session = ForkServerSession(self, await self.acquire())
+    async def session(self, seed: int | None = None) -> ForkServerSession:
+        """A fresh session; see `agent.sandbox.base.Sandbox`."""
+        if seed is None:
+            seed = int.from_bytes(os.urandom(4), "big")
+        session = ForkServerSession(self, await self.acquire(), seed)
         self._sessions.add(session)
         return session
 
@@ -139,11 +142,13 @@ class ForkServerSandbox:
 
 
 class ForkServerSession:
-    """One sample's Python; a process that was lost is replaced when the next cell comes."""
+    """One sample's Python; a process that was lost is replaced, at the latest when the next cell comes."""
 
-    def __init__(self, sandbox: ForkServerSandbox, running: Running) -> None:
+    def __init__(self, sandbox: ForkServerSandbox, running: Running, seed: int) -> None:
         self._sandbox = sandbox
         self._running: Running | None = running
+        self._seed = seed
+        self._used = False  # whether the process has begun a cell: it has something to lose
         self._lock = asyncio.Lock()
         self._closed = False
 
@@ -157,6 +162,8 @@ class ForkServerSession:
             return ToolRun(code, text, ToolStatus.ERROR, time.monotonic() - started)
         seconds = limits.cell_seconds if timeout is None else timeout
         async with self._lock:
+            if self._closed:
+                raise SandboxError("the session is closed: ask the sandbox for another one")
             status, output = await self._run(source, seconds)
         return ToolRun(code, output, status, time.monotonic() - started)
 
@@ -169,26 +176,33 @@ class ForkServerSession:
             await self._sandbox.bury(running)
 
     async def _run(self, source: bytes, seconds: float) -> tuple[ToolStatus, str]:
-        if self._closed:
-            raise SandboxError("the session is closed: ask the sandbox for another one")
+        started = time.monotonic()
         note = ""
-        if self._running is not None and self._running.lost:  # it died between two cells
-            await self._bury()
-            note = _LOST
-        if self._running is None:
-            self._running = await self._sandbox.acquire()
-        running = self._running
-        try:
-            outcome = await running.run(source, seconds)
-        except BaseException:
+        for _ in range(_ATTEMPTS):
+            outcome = await self._attempt(source, seconds)
+            again = _reason_to_run_again(outcome)
+            if not again or self._closed or time.monotonic() - started > _MOST_LATE:
+                break
+            if self._used:
+                note = again
             self._drop()
-            raise
+        self._used = True
         status, told = await self._judge(outcome, seconds)
         return status, "\n".join(part for part in (note, outcome.output.rstrip("\n"), told) if part)
 
+    async def _attempt(self, source: bytes, seconds: float) -> Outcome:
+        if self._running is None:
+            self._running = await self._sandbox.acquire()
+        try:
+            return await self._running.run(source, seconds, self._seed)
+        except BaseException:
+            self._drop()
+            raise
+
     async def _judge(self, outcome: Outcome, seconds: float) -> tuple[ToolStatus, str]:
-        stopped = _stop_reason(outcome.stop, seconds, self._sandbox.limits)
-        if outcome.status in (0, ERROR):
+        """The cell's status, and what is said of its end."""
+        stopped = stop_reason(outcome.stop, seconds, self._sandbox.limits)
+        if outcome.status in (OK, ERROR):
             plain = ToolStatus.ERROR if outcome.status else ToolStatus.OK
             if outcome.stop is Stop.NONE:
                 return plain, ""
@@ -196,46 +210,31 @@ class ForkServerSession:
             return status, f"{stopped} The session's variables are kept."
         if outcome.stop in (Stop.TIME, Stop.CPU):
             self._drop()  # how it dies says nothing more
-            return ToolStatus.TIMEOUT, f"{stopped} {_LOST}"
+            return ToolStatus.TIMEOUT, f"{stopped} {LOST}"
         death = await self._bury()
-        reason = stopped or _death_reason(outcome, death, self._sandbox.limits)
-        return ToolStatus.KILLED, f"{reason} {_LOST}"
+        reason = stopped or death_reason(outcome, death, self._sandbox.limits)
+        return ToolStatus.KILLED, f"{reason} {LOST}"
 
     def _drop(self) -> None:
         running, self._running = self._running, None
+        self._used = False
         if running is not None:
             self._sandbox.bury_later(running)
 
     async def _bury(self) -> Death:
         """How the lost process died, if that can be told soon: on a busy host even dying takes its time."""
         running, self._running = self._running, None
+        self._used = False
         if running is None:
-            return _UNKNOWN
+            return UNKNOWN
         burial = self._sandbox.bury_later(running)
         done, _ = await asyncio.wait([burial], timeout=_BURIAL_SECONDS)
-        return burial.result() if done else _UNKNOWN
+        return burial.result() if done else UNKNOWN
 
 
-def _stop_reason(stop: Stop, seconds: float, limits: Limits) -> str:
-    match stop:
-        case Stop.TIME:
-            return f"Stopped: the cell did not end within {seconds:g} s."
-        case Stop.CPU:
-            return f"Stopped: the cell used more than {seconds * limits.cpu_factor:g} s of CPU time."
-        case Stop.OUTPUT:
-            return f"Stopped: the cell printed more than {limits.output_bytes >> 20} MiB."
-        case _:
-            return ""
-
-
-def _death_reason(outcome: Outcome, death: Death, limits: Limits) -> str:
-    if outcome.status == OUT_OF_MEMORY:
-        return f"The cell ran out of memory (the limit is {limits.memory_bytes >> 20} MiB)."
-    if outcome.status == BROKEN:
-        return "The cell closed or replaced the session's output."
-    if death.why:
-        return f"The cell was ended: {death.why}."
-    number = death.status & 0x7F
-    if number and number != signal.SIGKILL:
-        return f"The cell crashed Python ({signal.Signals(number).name})."
-    return "The cell ended the Python process." if not number else "The cell's Python was killed."
+def _reason_to_run_again(outcome: Outcome) -> str:
+    """What to say where a cell is not to blame for an end like this; empty where it is, or where all is well."""
+    if not outcome.begun:
+        return LOST
+    failed = outcome.status not in (OK, ERROR) and outcome.stop is Stop.NONE
+    return LOST_TO_THREADS if failed and outcome.crowded else ""
