@@ -19,7 +19,7 @@ from agent.types import ToolRun, ToolStatus
 
 _BURIAL_SECONDS = 1.0
 _ATTEMPTS = 3
-_MOST_LATE = 4.0  # seconds after which a cell is not run once more
+_MOST_LATE = 4.5  # seconds after which a cell is not run once more
 
 T = TypeVar("T")
 

@@ -107,7 +107,8 @@ class Running:
         if not self._released:
             self._take_output()
         decoder = self._decoder
-        return Outcome(decoder.status, self._stop, self._capture.text(), decoder.begun, crowded, decoder.broken)
+        output = self._capture.text() if decoder.begun else ""
+        return Outcome(decoder.status, self._stop, output, decoder.begun, crowded, decoder.broken)
 
     def release(self) -> None:
         """End the process and let go of it; the zygote still has to bury it. May be called twice."""
@@ -153,17 +154,13 @@ class Running:
         self._set_flowing(on=True)
         elapsed = self._loop.time() - self._started
         waited = self._meter.waiting_seconds() - self._waited_before
-        if not self._decoder.begun:
-            left = min(_BEGIN + waited, _MOST_BEGIN) - elapsed
-            if left <= 0:
-                self._lose()
-                return
-            self._set_timer(max(left, _LEAST_CHECK), self._check)
-            return
         used = self._meter.cpu_seconds() - self._cpu_before
-        cpu_left = (self._limits.cpu_factor * self._seconds - used) / _CPUS
-        left = _allowed(self._seconds, used, waited) - elapsed
-        if left <= 0:
+        begun = self._decoder.begun
+        left = (_allowed(self._seconds, used, waited) if begun else _allowed_to_begin(used, waited)) - elapsed
+        cpu_left = (self._limits.cpu_factor * self._seconds - used) / _CPUS if begun else left
+        if left <= 0 and not begun:
+            self._lose()
+        elif left <= 0:
             self._interrupt(Stop.TIME)
         elif cpu_left <= 0:
             self._interrupt(Stop.CPU)
@@ -266,3 +263,8 @@ def _allowed(seconds: float, used: float, waited: float) -> float:
         return seconds
     most = min(_MOST_FACTOR * seconds, _MOST_FACTOR_LONG * seconds + _MOST_EXTRA)
     return min(seconds + waited, most)
+
+
+def _allowed_to_begin(used: float, waited: float) -> float:
+    """How long a session may take to begin a cell after which its process has used and waited so long."""
+    return _BEGIN if used >= _BEGIN else min(_BEGIN + waited, _MOST_BEGIN)
