@@ -15,6 +15,10 @@ LOST_TO_THREADS = (
     "The session failed while threads that an earlier cell had started were alive, so it was restarted and this cell "
     "was run again: variables, functions and imports are lost."
 )
+RESTORED = (
+    "The session was restarted and its earlier cells were run again: their variables are there, those of the stopped "
+    "cell are lost."
+)
 UNKNOWN = Death(signal.SIGKILL, "")
 
 
@@ -49,6 +53,13 @@ def death_reason(outcome: Outcome, death: Death, limits: Limits) -> str:
     return (
         "The cell's Python was killed." if number == signal.SIGKILL else f"The cell crashed Python ({_name(number)})."
     )
+
+
+def is_limit(outcome: Outcome, death: Death) -> bool:
+    """Whether the cell alone met a limit of time or memory, so that the cells before it may be run again."""
+    if outcome.crowded or not outcome.begun:
+        return False
+    return outcome.stop in (Stop.TIME, Stop.CPU) or outcome.status == OUT_OF_MEMORY or "memory" in death.why
 
 
 def _name(number: int) -> str:

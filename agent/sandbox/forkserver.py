@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 from agent.errors import SandboxError
 from agent.sandbox.base import Limits
-from agent.sandbox.endings import LOST, LOST_TO_THREADS, UNKNOWN, death_reason, stop_reason
+from agent.sandbox.endings import LOST, LOST_TO_THREADS, RESTORED, UNKNOWN, death_reason, is_limit, stop_reason
+from agent.sandbox.history import History
 from agent.sandbox.inside.interpreter import ERROR, OK
 from agent.sandbox.nursery import Death, Nursery
 from agent.sandbox.running import Outcome, Running, Stop
@@ -19,7 +20,8 @@ from agent.types import ToolRun, ToolStatus
 
 _BURIAL_SECONDS = 1.0
 _ATTEMPTS = 3
-_MOST_LATE = 4.5  # seconds after which a cell is not run once more
+_MOST_AGAIN = 4.5  # seconds after which a cell is not run once more
+_MOST_LATE = 5.0  # seconds behind its limit that a cell may end, for earlier cells to be run again
 
 T = TypeVar("T")
 
@@ -149,6 +151,7 @@ class ForkServerSession:
         self._running: Running | None = running
         self._seed = seed
         self._used = False  # whether the process has begun a cell: it has something to lose
+        self._history = History()
         self._lock = asyncio.Lock()
         self._closed = False
 
@@ -179,15 +182,24 @@ class ForkServerSession:
         started = time.monotonic()
         note = ""
         for _ in range(_ATTEMPTS):
+            begun = time.monotonic()
             outcome = await self._attempt(source, seconds)
             again = _reason_to_run_again(outcome)
-            if not again or self._closed or time.monotonic() - started > _MOST_LATE:
+            if not again or self._closed or time.monotonic() - started > _MOST_AGAIN:
                 break
             if self._used:
                 note = again
             self._drop()
         self._used = True
-        status, told = await self._judge(outcome, seconds)
+        if outcome.status not in (OK, ERROR):
+            status, told = await self._replace(outcome, seconds, begun)
+        elif outcome.stop is Stop.NONE:
+            self._history.add(source, outcome.status, time.monotonic() - begun)
+            status, told = (ToolStatus.ERROR if outcome.status else ToolStatus.OK), ""
+        else:
+            self._history.spoil()
+            status = ToolStatus.ERROR if outcome.stop is Stop.OUTPUT else ToolStatus.TIMEOUT
+            told = f"{stop_reason(outcome.stop, seconds, self._sandbox.limits)} The session's variables are kept."
         return status, "\n".join(part for part in (note, outcome.output.rstrip("\n"), told) if part)
 
     async def _attempt(self, source: bytes, seconds: float) -> Outcome:
@@ -199,32 +211,50 @@ class ForkServerSession:
             self._drop()
             raise
 
-    async def _judge(self, outcome: Outcome, seconds: float) -> tuple[ToolStatus, str]:
-        """The cell's status, and what is said of its end."""
+    async def _replace(self, outcome: Outcome, seconds: float, begun: float) -> tuple[ToolStatus, str]:
+        """Bury the lost process; the cell's status, and what is said of its end and of what comes after it."""
+        history = self._history
         stopped = stop_reason(outcome.stop, seconds, self._sandbox.limits)
-        if outcome.status in (OK, ERROR):
-            plain = ToolStatus.ERROR if outcome.status else ToolStatus.OK
-            if outcome.stop is Stop.NONE:
-                return plain, ""
-            status = ToolStatus.ERROR if outcome.stop is Stop.OUTPUT else ToolStatus.TIMEOUT
-            return status, f"{stopped} The session's variables are kept."
         if outcome.stop in (Stop.TIME, Stop.CPU):
             self._drop()  # how it dies says nothing more
-            return ToolStatus.TIMEOUT, f"{stopped} {LOST}"
-        death = await self._bury()
-        reason = stopped or death_reason(outcome, death, self._sandbox.limits)
-        return ToolStatus.KILLED, f"{reason} {LOST}"
+            status, reason, death = ToolStatus.TIMEOUT, stopped, UNKNOWN
+        else:
+            death = await self._bury()
+            status, reason = ToolStatus.KILLED, stopped or death_reason(outcome, death, self._sandbox.limits)
+        late = time.monotonic() - begun - seconds + history.limit
+        may_replay = is_limit(outcome, death) and late < _MOST_LATE and bool(history.cells)
+        restored = may_replay and await self._replay(history)
+        return status, f"{reason} {RESTORED if restored else LOST}"
+
+    async def _replay(self, history: History) -> bool:
+        """Make the variables of these cells anew in another process; whether that worked in all respects."""
+        running: Running | None = None
+        try:
+            async with asyncio.timeout(history.limit):
+                running = await self._sandbox.acquire()
+                for past in history.cells:
+                    outcome = await running.run(past.source, history.limit, self._seed)
+                    if outcome.status != past.status or outcome.stop is not Stop.NONE:
+                        return False
+                if not self._closed:
+                    self._running, self._history, self._used = running, history, True
+        except (TimeoutError, SandboxError):
+            return False
+        finally:
+            if running is not None and running is not self._running:
+                self._sandbox.bury_later(running)
+        return self._running is not None
 
     def _drop(self) -> None:
         running, self._running = self._running, None
-        self._used = False
+        self._used, self._history = False, History()
         if running is not None:
             self._sandbox.bury_later(running)
 
     async def _bury(self) -> Death:
         """How the lost process died, if that can be told soon: on a busy host even dying takes its time."""
         running, self._running = self._running, None
-        self._used = False
+        self._used, self._history = False, History()
         if running is None:
             return UNKNOWN
         burial = self._sandbox.bury_later(running)
