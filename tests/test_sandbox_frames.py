@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.sandbox.inside.frames import TOKEN_SIZE, Awaits, Decoder, Request, pack, receive
+from agent.sandbox.inside.frames import TOKEN_SIZE, Awaits, Decoder, Request, answer, pack, receive
 
 TOKENS = st.binary(min_size=TOKEN_SIZE, max_size=TOKEN_SIZE)
 REQUESTS = st.builds(Request, TOKENS, st.integers(0, 2**64 - 1), st.binary(max_size=300))
@@ -63,54 +63,88 @@ def test_what_follows_a_request_unasked_is_refused(request: Request, more: bytes
         receive(stream([pack(request) + more]))
 
 
-@given(st.lists(st.tuples(TOKENS, st.integers(0, 255), CUTS), max_size=5))
-def test_a_session_that_keeps_to_the_rules_is_understood(cells: list[tuple[bytes, int, list[int]]]) -> None:
+@given(st.lists(st.tuples(TOKENS, st.binary(max_size=40), st.binary(max_size=40), st.integers(0, 255), CUTS)))
+def test_a_session_that_keeps_to_the_rules_is_understood(
+    cells: list[tuple[bytes, bytes, bytes, int, list[int]]],
+) -> None:
     decoder = Decoder()
-    for token, status, cuts in cells:
+    for token, before, output, status, cuts in cells:
+        whole = before + token + output
+        assert decoder.printed(before) == b""
         decoder.expect(token)
         assert not decoder.begun and decoder.status is None
-        for part in pieces(token + bytes([status]), cuts):
+        assert b"".join(decoder.printed(part) for part in pieces(whole, cuts)) == whole.partition(token)[2]
+        assert decoder.begun and decoder.status is None
+        for part in (b"", *pieces(answer(token, status), cuts)):
             assert decoder.status is None
             decoder.feed(part)
         assert decoder.begun and decoder.status == status
     assert decoder.awaits is Awaits.NOTHING
 
 
-@given(st.lists(st.tuples(TOKENS, st.binary(max_size=40), CUTS), max_size=5))
-def test_whatever_a_session_says_a_cell_ends_only_by_its_token_and_one_byte(
-    cells: list[tuple[bytes, bytes, list[int]]],
+TALES = st.lists(st.tuples(st.booleans(), st.integers(0, 16), st.binary(max_size=3)), max_size=5)
+CELLS = st.tuples(TOKENS, TALES).map(
+    lambda cell: (cell[0], [(prints, cell[0][:kept] + more) for prints, kept, more in cell[1]])
+)
+
+
+@given(st.lists(CELLS, max_size=5))
+def test_whatever_a_session_says_a_cell_ends_only_by_its_token_said_twice_and_one_byte(
+    cells: list[tuple[bytes, list[tuple[bool, bytes]]]],
 ) -> None:
     decoder = Decoder()
-    for token, said, cuts in cells:
+    for token, words in cells:
+        decoder.expect(token)
+        said = output = b""
+        for prints, word in words:
+            if prints and not said:
+                output += word
+                decoder.printed(word)
+            elif not prints:
+                said += word
+                decoder.feed(word)
+        assert decoder.begun == (token in output)
+        fits = token in output and (token.startswith(said) or (said.startswith(token) and len(said) == TOKEN_SIZE + 1))
+        assert (decoder.status is not None) == (fits and len(said) == TOKEN_SIZE + 1)
+        assert decoder.broken == (bool(said) and not fits)
         if decoder.awaits is not Awaits.NOTHING:
             with pytest.raises(ValueError, match="no request may be sent"):
                 decoder.expect(token)
             return
-        decoder.expect(token)
-        for part in pieces(said, cuts):
-            decoder.feed(part)
-        answered = len(said) == TOKEN_SIZE + 1 and said.startswith(token)
-        assert (decoder.status is not None) == answered
-        assert decoder.broken == (not token.startswith(said) and not (said.startswith(token) and len(said) <= 17))
 
 
 @given(TOKENS, st.integers(0, 255), st.binary(min_size=1, max_size=40), st.booleans())
 def test_words_behind_the_end_are_a_breach_for_good(token: bytes, status: int, more: bytes, together: bool) -> None:
     decoder = Decoder()
     decoder.expect(token)
-    for part in [token + bytes([status]) + more] if together else [token, bytes([status]), more]:
+    decoder.printed(token)
+    end = answer(token, status)
+    for part in [end + more] if together else [end, more]:
         decoder.feed(part)
     assert decoder.broken and decoder.status is None
-    decoder.feed(token + b"\0")
+    assert decoder.printed(token + b"late") == b""
+    decoder.feed(end)
     assert decoder.broken and decoder.status is None
+
+
+@given(TOKENS, TOKENS, st.binary(max_size=40))
+def test_the_end_of_a_cell_cannot_be_told_for_the_next(first: bytes, second: bytes, late: bytes) -> None:
+    decoder = Decoder()
+    decoder.expect(first)
+    decoder.printed(first)
+    decoder.feed(answer(first, 0))
+    if second not in first + late:
+        decoder.expect(second)
+        assert decoder.printed(first + late) == b""
+        decoder.feed(answer(first, 0))
+        assert decoder.broken and not decoder.begun
 
 
 @given(TOKENS, TOKENS)
-def test_the_end_of_a_cell_cannot_be_told_for_the_next(first: bytes, second: bytes) -> None:
+def test_an_end_that_comes_late_is_none_of_the_next_cell_even_if_that_has_begun(first: bytes, second: bytes) -> None:
     decoder = Decoder()
-    decoder.expect(first)
-    decoder.feed(first + b"\0")
-    if first != second:
-        decoder.expect(second)
-        decoder.feed(first + b"\0")
-        assert decoder.broken and not decoder.begun
+    for token in (first, second):
+        decoder.expect(token)
+        decoder.printed(token)
+        decoder.feed(answer(first, 0))
+    assert decoder.broken == (first != second)

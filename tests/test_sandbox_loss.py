@@ -17,6 +17,12 @@ from tests.sandboxes import LIMITS, sandbox, told
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 THREAD = "import threading, os, time\ndef f():\n    {}\nthreading.Thread(target=f).start()\nx = 1"
 
+FORGED = """import os, sys, time
+frame = sys._getframe()
+while "request" not in frame.f_locals: frame = frame.f_back
+end = frame.f_locals["request"].token + bytes(1)
+"""
+
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def box() -> AsyncIterator[ForkServerSandbox]:
@@ -30,9 +36,9 @@ LEFT_BEHIND = {
     "a socket that is shut": "import socket\ns = socket.socket(fileno=3)\ns.shutdown(socket.SHUT_RD)\ns.detach()",
     "another socket in its place": "import os, socket\na, b = socket.socketpair()\nos.dup2(a.fileno(), 3)",
     "a file in its place": "import os\nos.dup2(os.open('/dev/null', os.O_RDWR), 3)",
-    "an end told too early": "import os, time\nos.write(3, bytes(1))\nprint('mine')\ntime.sleep(0.1)\nprint('mine')",
-    "an end told too early, then work for ever": "import os\nos.write(3, bytes(1))\nwhile True: print('mine')",
-    "an end told twice": "import os\nos.write(3, bytes(2))",
+    "an end told too early": FORGED + "os.write(3, end)\nprint('mine')\ntime.sleep(0.1)\nprint('mine')",
+    "an end told too early, then work for ever": FORGED + "os.write(3, end)\nwhile True: print('mine')",
+    "an end told twice": FORGED + "os.write(3, 2 * end)",
     "a thread that ends the process": THREAD.format("time.sleep(0.15); os._exit(0)"),
     "a thread that speaks later": THREAD.format("time.sleep(0.15); os.write(3, b'CELL')"),
     "a thread that closes the output": THREAD.format("time.sleep(0.15); os.closerange(0, 100)"),

@@ -11,9 +11,9 @@ from agent.sandbox.nursery import Death
 from agent.sandbox.running import Outcome, Stop
 
 LOST = "The session was restarted: variables, functions and imports are lost."
-LOST_TO_THREADS = (
-    "The session failed while threads that an earlier cell had started were alive, so it was restarted and this cell "
-    "was run again: variables, functions and imports are lost."
+LOST_TO_OTHERS = (
+    "The session failed for what an earlier cell may have left behind, so it was restarted and this cell was run "
+    "again: variables, functions and imports are lost."
 )
 RESTORED = (
     "The session was restarted and its earlier cells were run again: their variables are there, those of the stopped "

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from agent.errors import SandboxError
 from agent.sandbox.base import Limits
-from agent.sandbox.endings import LOST, LOST_TO_THREADS, RESTORED, UNKNOWN, death_reason, is_limit, stop_reason
+from agent.sandbox.endings import LOST, LOST_TO_OTHERS, RESTORED, UNKNOWN, death_reason, is_limit, stop_reason
 from agent.sandbox.history import History
 from agent.sandbox.inside.interpreter import ERROR, OK
 from agent.sandbox.nursery import Death, Nursery
@@ -184,7 +184,7 @@ class ForkServerSession:
         for _ in range(_ATTEMPTS):
             begun = time.monotonic()
             outcome = await self._attempt(source, seconds)
-            again = _reason_to_run_again(outcome)
+            again = _reason_to_run_again(outcome, used=self._used)
             if not again or self._closed or time.monotonic() - started > _MOST_AGAIN:
                 break
             if self._used:
@@ -262,9 +262,12 @@ class ForkServerSession:
         return burial.result() if done else UNKNOWN
 
 
-def _reason_to_run_again(outcome: Outcome) -> str:
-    """What to say where a cell is not to blame for an end like this; empty where it is, or where all is well."""
+def _reason_to_run_again(outcome: Outcome, *, used: bool) -> str:
+    """What to say where a cell may not be to blame for an end like this; empty where it is, or where all is well.
+
+    `used`: whether the session had run cells before.
+    """
     if not outcome.begun:
         return LOST
     failed = outcome.status not in (OK, ERROR) and outcome.stop is Stop.NONE
-    return LOST_TO_THREADS if failed and outcome.crowded else ""
+    return LOST_TO_OTHERS if failed and used and (outcome.crowded or outcome.breach) else ""

@@ -22,7 +22,7 @@ _MOST_FACTOR = 3.0  # a cell that had to wait for CPUs ends after so many times 
 _MOST_FACTOR_LONG, _MOST_EXTRA = 2.0, 1.5  # or after so many times its limit and these seconds, if that is sooner
 _LEAST_CHECK = 0.05
 _FLOWING = 0.02  # seconds of a cell after which its output is taken as it comes
-_IDLE = 0.01  # seconds after a cell until its process is stopped
+_IDLE = 0.05  # seconds after a cell until its process is stopped
 _CHUNK = 1 << 16
 _ANSWER = 64  # more than a session may say at a time
 _DRAIN_ROUNDS = 64
@@ -104,11 +104,10 @@ class Running:
             self._set_timer(_IDLE, self._pause)
         if self._unsent:  # it answered what it cannot have read
             self._lose()
-        if not self._released:
-            self._take_output()
         decoder = self._decoder
-        output = self._capture.text() if decoder.begun else ""
-        return Outcome(decoder.status, self._stop, output, decoder.begun, crowded, decoder.broken)
+        if decoder.status is None and not self._released:
+            self._take_output()
+        return Outcome(decoder.status, self._stop, self._capture.text(), decoder.begun, crowded, decoder.broken)
 
     def release(self) -> None:
         """End the process and let go of it; the zygote still has to bury it. May be called twice."""
@@ -151,6 +150,7 @@ class Running:
 
     def _check(self) -> None:
         """Look what the cell has used, and come again when it might have used too much."""
+        self._take_output()
         self._set_flowing(on=True)
         elapsed = self._loop.time() - self._started
         waited = self._meter.waiting_seconds() - self._waited_before
@@ -180,6 +180,7 @@ class Running:
             return
         except OSError:
             data = b""
+        self._take_output()
         self._decoder.feed(data)
         if not data or self._decoder.broken:
             self._lose()
@@ -205,7 +206,7 @@ class Running:
             data = os.read(self.process.output, _CHUNK)
         except BlockingIOError:
             return 0
-        self._capture.add(data)
+        self._capture.add(self._decoder.printed(data))
         if self._capture.size > self._limits.output_bytes and self._is_open() and not self._stop:
             self._interrupt(Stop.OUTPUT)
         return len(data) or None

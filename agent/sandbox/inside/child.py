@@ -8,17 +8,19 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 
-from agent.sandbox.inside.frames import receive
+from agent.sandbox.inside.frames import answer, receive
 from agent.sandbox.inside.interpreter import BROKEN, OUT_OF_MEMORY, Interpreter
 
 CONTROL = 3  # the descriptor of the controller's socket; 1 and 2 are the output pipe
+_OUTPUT = 1
 READY = b"ready"
 
 
 def serve(libraries: Sequence[str]) -> None:
     """Run cells, with these libraries at hand, until the controller closes its end; ends the process."""
     interpreter = Interpreter(os.environ["HOME"], libraries)
-    next_request, read, write, leave = receive, _reader(), os.write, os._exit
+    next_request, end, write, leave = receive, answer, os.write, os._exit
+    read, say = _reader(), _writer()
     write(CONTROL, READY)
     interpreter.rehearse()
     status, fresh = 0, True
@@ -27,12 +29,12 @@ def serve(libraries: Sequence[str]) -> None:
         if request is None:
             leave(0)
             return
-        write(CONTROL, request.token)
+        say(request.token)
         if fresh:
             fresh = False
             _seed(request.seed)
         status = interpreter.run(request.source.decode("utf-8", "surrogatepass"))
-        write(CONTROL, bytes([status]))
+        write(CONTROL, end(request.token, status))
     signal.pause()  # the controller ends a session that cannot go on
     leave(1)
 
@@ -49,6 +51,20 @@ def _reader() -> Callable[[int], bytes]:
             return read(CONTROL, size)
 
     return read_control
+
+
+def _writer() -> Callable[[bytes], int]:
+    """The same for a few bytes of output."""
+    write, set_blocking = os.write, os.set_blocking
+
+    def write_output(data: bytes) -> int:
+        try:
+            return write(_OUTPUT, data)
+        except BlockingIOError:
+            set_blocking(_OUTPUT, True)
+            return write(_OUTPUT, data)
+
+    return write_output
 
 
 def _seed(seed: int) -> None:

@@ -1,8 +1,10 @@
 """The layout of what controller and session say to each other, and who may say what when. No input or output here.
 
-A request is a token that nobody can know beforehand, a seed, a length, and the source of one cell. The session
-answers with the token before it runs any of the cell, and with one byte of status at its end. A token is drawn after
-the end of the cell before: what that cell left behind cannot answer for the next one.
+A request is a token that nobody can know beforehand, a seed, a length, and the source of one cell. The session prints
+the token before it runs any of the cell: what stands in its output before the token is not the cell's. At the cell's
+end it answers on the socket with the token and one byte of status. A token is drawn after the end of the cell before,
+so what that cell left behind cannot answer for the next one. (That a cell has begun is said in the output since that
+need not be looked at until the cell has ended: looking sooner would hold up the cell.)
 """
 
 from __future__ import annotations
@@ -52,23 +54,33 @@ def receive(read: Callable[[int], bytes]) -> Request | None:
     return Request(bytes(data[:TOKEN_SIZE]), seed, bytes(data[_HEADER_SIZE:]))
 
 
+def answer(token: bytes, status: int) -> bytes:
+    """The bytes that end the cell of this token."""
+    return token + bytes([status])
+
+
 class Awaits(Enum):
-    """What a session may say next: nothing, the token, the status, or nothing ever again."""
+    """What a session may say next: nothing, that it has begun, how the cell ended, or nothing ever again."""
 
     NOTHING = auto()
-    TOKEN = auto()
-    STATUS = auto()
+    BEGINNING = auto()
+    END = auto()
     BROKEN = auto()
 
 
 class Decoder:
-    """The controller's reading of one session. Whatever does not fit what is awaited is a breach, for good."""
+    """The controller's reading of one session. Whatever does not fit what is awaited is a breach, for good.
+
+    Before each call of `feed`, all that the session had printed until then has to be given to `printed`.
+    """
 
     def __init__(self) -> None:
         self.awaits = Awaits.NOTHING
         self.begun = False  # whether the session has said so of the last request
         self.status: int | None = None  # of the last request, once it has ended
         self._token = b""
+        self._start = b""  # the end of what was printed, which may be the start of the token
+        self._answer = b""  # what of the answer has come
 
     @property
     def broken(self) -> bool:
@@ -79,22 +91,29 @@ class Decoder:
         """A request with this token is sent. Raises ValueError if one is under way or the session has broken off."""
         if self.awaits is not Awaits.NOTHING:
             raise ValueError(f"no request may be sent while the session's next word is {self.awaits.name}")
-        self.awaits, self.begun, self.status, self._token = Awaits.TOKEN, False, None, token
+        self.awaits, self.begun, self.status = Awaits.BEGINNING, False, None
+        self._token, self._start, self._answer = token, b"", b""
+
+    def printed(self, data: bytes) -> bytes:
+        """Take the next bytes of the output; those of them that the cell under way has printed."""
+        if self.awaits is Awaits.END:
+            return data
+        if self.awaits is not Awaits.BEGINNING:
+            return b""
+        _, token, rest = (self._start + data).partition(self._token)
+        if not token:
+            self._start = (self._start + data)[1 - TOKEN_SIZE :]
+            return b""
+        self.awaits, self.begun = Awaits.END, True
+        return rest
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes that the session sent."""
-        if self.awaits is Awaits.TOKEN:
-            size = min(len(data), len(self._token))
-            if data[:size] != self._token[:size]:
-                self.awaits = Awaits.BROKEN
-                return
-            self._token, data = self._token[size:], data[size:]
-            if self._token:
-                return
-            self.awaits, self.begun = Awaits.STATUS, True
+        """Take the next bytes that the session sent on the socket."""
         if not data:
             return
-        if self.awaits is Awaits.STATUS and len(data) == 1:
-            self.awaits, self.status = Awaits.NOTHING, data[0]
-        else:
+        self._answer += data
+        token, status = self._answer[:TOKEN_SIZE], self._answer[TOKEN_SIZE:]
+        if self.awaits is not Awaits.END or not self._token.startswith(token) or len(status) > 1:
             self.awaits, self.status = Awaits.BROKEN, None
+        elif status:
+            self.awaits, self.status = Awaits.NOTHING, status[0]
