@@ -40,6 +40,7 @@ LEFT_BEHIND = {
     "an end told too early, then work for ever": FORGED + "os.write(3, end)\nwhile True: print('mine')",
     "an end told twice": FORGED + "os.write(3, 2 * end)",
     "a thread that ends the process": THREAD.format("time.sleep(0.15); os._exit(0)"),
+    "a thread that floods the output": THREAD.format("time.sleep(0.15)\n    while True: os.write(1, b'mine' * 9_999)"),
     "a thread that speaks later": THREAD.format("time.sleep(0.15); os.write(3, b'CELL')"),
     "a thread that closes the output": THREAD.format("time.sleep(0.15); os.closerange(0, 100)"),
 }
@@ -49,7 +50,7 @@ LEFT_BEHIND = {
 async def test_the_next_cell_is_run_and_the_loss_is_said(
     box: ForkServerSandbox, left: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.sandbox.running._BEGIN", 0.5)
+    monkeypatch.setattr("agent.sandbox.running._BEGIN", 0.3)
     session = await box.session()
     first = await session.run(LEFT_BEHIND[left], 0.5)
     run = await session.run("import time\ntime.sleep(0.3)\nprint(6 * 7)", 5)

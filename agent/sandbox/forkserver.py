@@ -269,5 +269,5 @@ def _reason_to_run_again(outcome: Outcome, *, used: bool) -> str:
     """
     if not outcome.begun:
         return LOST
-    failed = outcome.status not in (OK, ERROR) and outcome.stop is Stop.NONE
+    failed = outcome.stop is Stop.OUTPUT or (outcome.stop is Stop.NONE and outcome.status not in (OK, ERROR))
     return LOST_TO_OTHERS if failed and used and (outcome.crowded or outcome.breach) else ""

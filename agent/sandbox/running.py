@@ -18,6 +18,7 @@ from agent.sandbox.nursery import Process
 _GRACE = 1.0  # seconds between the interrupt and the end
 _BEGIN = 2.0  # seconds in which a session that had a CPU has begun its cell
 _MOST_BEGIN = 4.0  # the same for one that had to wait for a CPU
+_FIRST_BEGIN = 20.0  # the same for one that no cell has touched yet: only the host can hold it up
 _MOST_FACTOR = 3.0  # a cell that had to wait for CPUs ends after so many times its limit,
 _MOST_FACTOR_LONG, _MOST_EXTRA = 2.0, 1.5  # or after so many times its limit and these seconds, if that is sooner
 _LEAST_CHECK = 0.05
@@ -71,7 +72,7 @@ class Running:
         self._timer: asyncio.TimerHandle | None = None
         self._unsent = memoryview(b"")
         self._stop = Stop.NONE
-        self._lost = self._released = self._flowing = False
+        self._lost = self._released = self._flowing = self._used = False
         self._started = self._seconds = self._cpu_before = self._waited_before = 0.0
         self._loop.add_reader(process.control, self._on_control)
         if process.life >= 0:
@@ -105,6 +106,7 @@ class Running:
         if self._unsent:  # it answered what it cannot have read
             self._lose()
         decoder = self._decoder
+        self._used = True
         if decoder.status is None and not self._released:
             self._take_output()
         return Outcome(decoder.status, self._stop, self._capture.text(), decoder.begun, crowded, decoder.broken)
@@ -156,7 +158,8 @@ class Running:
         waited = self._meter.waiting_seconds() - self._waited_before
         used = self._meter.cpu_seconds() - self._cpu_before
         begun = self._decoder.begun
-        left = (_allowed(self._seconds, used, waited) if begun else _allowed_to_begin(used, waited)) - elapsed
+        allowed = _allowed(self._seconds, used, waited) if begun else _allowed_to_begin(used, waited, self._used)
+        left = allowed - elapsed
         cpu_left = (self._limits.cpu_factor * self._seconds - used) / _CPUS if begun else left
         if left <= 0 and not begun:
             self._lose()
@@ -266,6 +269,11 @@ def _allowed(seconds: float, used: float, waited: float) -> float:
     return min(seconds + waited, most)
 
 
-def _allowed_to_begin(used: float, waited: float) -> float:
-    """How long a session may take to begin a cell after which its process has used and waited so long."""
-    return _BEGIN if used >= _BEGIN else min(_BEGIN + waited, _MOST_BEGIN)
+def _allowed_to_begin(cpu: float, waited: float, used: bool) -> float:
+    """How long a session may take to begin a cell after which its process has had so much CPU time and has waited so.
+
+    `used`: whether it has run cells before.
+    """
+    if not used:
+        return _FIRST_BEGIN
+    return _BEGIN if cpu >= _BEGIN else min(_BEGIN + waited, _MOST_BEGIN)
