@@ -19,8 +19,8 @@ _GRACE = 1.0  # seconds between the interrupt and the end
 _BEGIN = 2.0  # seconds in which a session that had a CPU has begun its cell
 _MOST_BEGIN = 4.0  # the same for one that had to wait for a CPU
 _FIRST_BEGIN = 20.0  # the same for one that no cell has touched yet: only the host can hold it up
-_MOST_FACTOR = 3.0  # a cell that had to wait for CPUs ends after so many times its limit,
-_MOST_FACTOR_LONG, _MOST_EXTRA = 2.0, 1.5  # or after so many times its limit and these seconds, if that is sooner
+_MOST_FACTOR = 3.0  # a cell that had to wait for a CPU ends after so many times its limit at the latest
+_SHORT, _MOST_EXTRA = 5.0, 4.5  # where the limit is as short as that, it gets no more than these seconds
 _LEAST_CHECK = 0.05
 _FLOWING = 0.02  # seconds of a cell after which its output is taken as it comes
 _IDLE = 0.05  # seconds after a cell until its process is stopped
@@ -72,7 +72,7 @@ class Running:
         self._timer: asyncio.TimerHandle | None = None
         self._unsent = memoryview(b"")
         self._stop = Stop.NONE
-        self._lost = self._released = self._flowing = self._used = False
+        self._lost = self._released = self._flowing = self._used = self._late = False
         self._started = self._seconds = self._cpu_before = self._waited_before = 0.0
         self._loop.add_reader(process.control, self._on_control)
         if process.life >= 0:
@@ -122,8 +122,8 @@ class Running:
         self.process.close()
 
     def _start(self, source: bytes, seed: int) -> None:
-        self._cpu_before, self._waited_before = self._meter.cpu_seconds(), self._meter.waiting_seconds()
-        self._started = self._loop.time()
+        self._mark_start()
+        self._late = False
         if self._lost:
             self._decoder = Decoder()  # which has heard nothing of this cell
             self._end()
@@ -150,25 +150,42 @@ class Running:
         if not self._unsent:
             self._loop.remove_writer(self.process.control)
 
+    def _mark_start(self) -> None:
+        self._started = self._loop.time()
+        self._cpu_before, self._waited_before = self._meter.cpu_seconds(), self._meter.waiting_seconds()
+
+    def _usage(self) -> tuple[float, float, float]:
+        """Seconds since the start, CPU time of the process since then, and how long that waited for a CPU."""
+        cpu, waited = self._meter.cpu_seconds() - self._cpu_before, self._meter.waiting_seconds() - self._waited_before
+        return self._loop.time() - self._started, cpu, waited
+
     def _check(self) -> None:
         """Look what the cell has used, and come again when it might have used too much."""
         self._take_output()
         self._set_flowing(on=True)
-        elapsed = self._loop.time() - self._started
-        waited = self._meter.waiting_seconds() - self._waited_before
-        used = self._meter.cpu_seconds() - self._cpu_before
-        begun = self._decoder.begun
-        allowed = _allowed(self._seconds, used, waited) if begun else _allowed_to_begin(used, waited, self._used)
-        left = allowed - elapsed
-        cpu_left = (self._limits.cpu_factor * self._seconds - used) / _CPUS if begun else left
-        if left <= 0 and not begun:
-            self._lose()
-        elif left <= 0:
+        if not self._decoder.begun:
+            self._wait_for_beginning()
+            return
+        if self._late:  # its time starts now
+            self._mark_start()
+            self._late = False
+        elapsed, cpu, waited = self._usage()
+        left = _allowed(self._seconds, cpu, waited) - elapsed
+        cpu_left = (self._limits.cpu_factor * self._seconds - cpu) / _CPUS
+        if left <= 0:
             self._interrupt(Stop.TIME)
         elif cpu_left <= 0:
             self._interrupt(Stop.CPU)
         else:
             self._set_timer(max(min(left, cpu_left), _LEAST_CHECK), self._check)
+
+    def _wait_for_beginning(self) -> None:
+        elapsed, cpu, waited = self._usage()
+        if elapsed >= _allowed_to_begin(cpu, waited, self._used):
+            self._lose()
+        else:
+            self._late = True
+            self._set_timer(_LEAST_CHECK, self._check)
 
     def _interrupt(self, why: Stop) -> None:
         self._stop = why
@@ -265,8 +282,8 @@ def _allowed(seconds: float, used: float, waited: float) -> float:
     """How long a cell may take that has this limit, has used so much CPU time, and has waited so long for a CPU."""
     if used >= seconds:
         return seconds
-    most = min(_MOST_FACTOR * seconds, _MOST_FACTOR_LONG * seconds + _MOST_EXTRA)
-    return min(seconds + waited, most)
+    extra = min(waited, (_MOST_FACTOR - 1) * seconds)
+    return seconds + (min(extra, _MOST_EXTRA) if seconds <= _SHORT else extra)
 
 
 def _allowed_to_begin(cpu: float, waited: float, used: bool) -> float:
