@@ -142,7 +142,9 @@ async def test_a_time_out_keeps_what_it_can(box: ForkServerSandbox) -> None:
         ("import os; os._exit(3)", "ended the Python process"),
         ("import ctypes; ctypes.string_at(8)", "SIGSEGV"),
         ("import os; os.close(1)", "closed or replaced"),
-        ("import os; os.write(3, b'nonsense'); x = 1", ""),
+        ("import os; os.close(3)", "the session's own socket"),
+        ("import os; os.dup2(os.open('f', os.O_RDWR | os.O_CREAT), 3)", "the session's own socket"),
+        ("import os; os.write(3, b'nonsense'); x = 1", "the session's own socket"),
         ("x = []\nwhile True: x.append('y' * 10**6)", "memory"),
     ],
 )

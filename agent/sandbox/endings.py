@@ -6,6 +6,7 @@ import os
 import signal
 
 from agent.sandbox.base import Limits
+from agent.sandbox.inside.child import CUT_OFF
 from agent.sandbox.inside.interpreter import BROKEN, OUT_OF_MEMORY
 from agent.sandbox.nursery import Death
 from agent.sandbox.running import Outcome, Stop
@@ -47,6 +48,8 @@ def death_reason(outcome: Outcome, death: Death, limits: Limits) -> str:
         return "The cell wrote to the session's own socket."
     if death.why:
         return f"The cell was ended: {death.why}."
+    if os.WIFEXITED(death.status) and os.WEXITSTATUS(death.status) == CUT_OFF:
+        return "The cell closed or replaced the session's own socket."
     if os.WIFEXITED(death.status):
         return "The cell ended the Python process."
     number = death.status & 0x7F

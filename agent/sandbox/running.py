@@ -217,7 +217,7 @@ class Running:
 
     def _take_output(self) -> None:
         for _ in range(_DRAIN_ROUNDS):
-            if self._take_chunk() != _CHUNK:
+            if not self._take_chunk():  # a short one need not be the last: a pipe may have been made one of packets
                 return
 
     def _take_chunk(self) -> int | None:

@@ -13,6 +13,7 @@ from agent.sandbox.inside.interpreter import BROKEN, OUT_OF_MEMORY, Interpreter
 
 CONTROL = 3  # the descriptor of the controller's socket; 1 and 2 are the output pipe
 _OUTPUT = 1
+CUT_OFF = 119  # exit status of a session whose socket a cell has closed or replaced
 READY = b"ready"
 
 
@@ -20,7 +21,7 @@ def serve(libraries: Sequence[str]) -> None:
     """Run cells, with these libraries at hand, until the controller closes its end; ends the process."""
     interpreter = Interpreter(os.environ["HOME"], libraries)
     next_request, end, write, leave = receive, answer, os.write, os._exit
-    read, say = _reader(), _writer()
+    read, say, check, born = _reader(), _writer(), _control, _control()
     write(CONTROL, READY)
     interpreter.rehearse()
     status, fresh = 0, True
@@ -34,9 +35,20 @@ def serve(libraries: Sequence[str]) -> None:
             fresh = False
             _seed(request.seed)
         status = interpreter.run(request.source.decode("utf-8", "surrogatepass"))
+        if check() != born:
+            leave(CUT_OFF)
         write(CONTROL, end(request.token, status))
     signal.pause()  # the controller ends a session that cannot go on
     leave(1)
+
+
+def _control(fstat: Callable[[int], os.stat_result] = os.fstat) -> tuple[int, int]:
+    """Which file the controller's socket is; zeros if it is closed."""
+    try:
+        status = fstat(CONTROL)
+    except OSError:
+        return 0, 0
+    return status.st_dev, status.st_ino
 
 
 def _reader() -> Callable[[int], bytes]:
