@@ -202,7 +202,10 @@ class Running:
             data = b""
         self._take_output()
         self._decoder.feed(data)
-        if not data or self._decoder.broken:
+        if not data and self._is_open() and self.process.life >= 0:
+            self._loop.remove_reader(self.process.control)
+            self._set_timer(_LEAST_CHECK, self._lose)  # it is about to exit, and may tell by its status why
+        elif not data or self._decoder.broken:
             self._lose()
         elif self._decoder.status is not None:
             self._end()
