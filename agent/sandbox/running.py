@@ -18,7 +18,6 @@ from agent.sandbox.nursery import Process
 _GRACE = 1.0  # seconds between the interrupt and the end
 _BEGIN = 2.0  # seconds in which a session that had a CPU has begun its cell
 _MOST_BEGIN = 4.0  # the same for one that had to wait for a CPU
-_FIRST_BEGIN = 20.0  # the same for one that no cell has touched yet: only the host can hold it up
 _MOST_FACTOR = 3.0  # a cell that had to wait for a CPU ends after so many times its limit at the latest
 _SHORT, _MOST_EXTRA = 5.0, 4.5  # where the limit is as short as that, it gets no more than these seconds
 _LEAST_CHECK = 0.05
@@ -72,8 +71,8 @@ class Running:
         self._timer: asyncio.TimerHandle | None = None
         self._unsent = memoryview(b"")
         self._stop = Stop.NONE
-        self._lost = self._released = self._flowing = self._used = self._late = False
-        self._started = self._seconds = self._cpu_before = self._waited_before = 0.0
+        self._lost = self._released = self._flowing = False
+        self._started = self._seconds = self._cpu_before = self._waited_before = self._held_up = 0.0
         self._loop.add_reader(process.control, self._on_control)
         if process.life >= 0:
             self._loop.add_reader(process.life, self._on_exit)
@@ -106,7 +105,6 @@ class Running:
         if self._unsent:  # it answered what it cannot have read
             self._lose()
         decoder = self._decoder
-        self._used = True
         if decoder.status is None and not self._released:
             self._take_output()
         return Outcome(decoder.status, self._stop, self._capture.text(), decoder.begun, crowded, decoder.broken)
@@ -122,8 +120,9 @@ class Running:
         self.process.close()
 
     def _start(self, source: bytes, seed: int) -> None:
-        self._mark_start()
-        self._late = False
+        self._held_up = 0.0  # seconds in which the session had not begun the cell
+        self._started = self._loop.time()
+        self._cpu_before, self._waited_before = self._meter.cpu_seconds(), self._meter.waiting_seconds()
         if self._lost:
             self._decoder = Decoder()  # which has heard nothing of this cell
             self._end()
@@ -150,10 +149,6 @@ class Running:
         if not self._unsent:
             self._loop.remove_writer(self.process.control)
 
-    def _mark_start(self) -> None:
-        self._started = self._loop.time()
-        self._cpu_before, self._waited_before = self._meter.cpu_seconds(), self._meter.waiting_seconds()
-
     def _usage(self) -> tuple[float, float, float]:
         """Seconds since the start, CPU time of the process since then, and how long that waited for a CPU."""
         cpu, waited = self._meter.cpu_seconds() - self._cpu_before, self._meter.waiting_seconds() - self._waited_before
@@ -166,11 +161,8 @@ class Running:
         if not self._decoder.begun:
             self._wait_for_beginning()
             return
-        if self._late:  # its time starts now
-            self._mark_start()
-            self._late = False
         elapsed, cpu, waited = self._usage()
-        left = _allowed(self._seconds, cpu, waited) - elapsed
+        left = _allowed(self._seconds, cpu, max(waited, self._held_up)) - elapsed
         cpu_left = (self._limits.cpu_factor * self._seconds - cpu) / _CPUS
         if left <= 0:
             self._interrupt(Stop.TIME)
@@ -181,10 +173,10 @@ class Running:
 
     def _wait_for_beginning(self) -> None:
         elapsed, cpu, waited = self._usage()
-        if elapsed >= _allowed_to_begin(cpu, waited, self._used):
+        if elapsed >= _allowed_to_begin(cpu, waited):
             self._lose()
         else:
-            self._late = True
+            self._held_up = elapsed
             self._set_timer(_LEAST_CHECK, self._check)
 
     def _interrupt(self, why: Stop) -> None:
@@ -289,11 +281,6 @@ def _allowed(seconds: float, used: float, waited: float) -> float:
     return seconds + (min(extra, _MOST_EXTRA) if seconds <= _SHORT else extra)
 
 
-def _allowed_to_begin(cpu: float, waited: float, used: bool) -> float:
-    """How long a session may take to begin a cell after which its process has had so much CPU time and has waited so.
-
-    `used`: whether it has run cells before.
-    """
-    if not used:
-        return _FIRST_BEGIN
-    return _BEGIN if cpu >= _BEGIN else min(_BEGIN + waited, _MOST_BEGIN)
+def _allowed_to_begin(used: float, waited: float) -> float:
+    """How long a session may take to begin a cell after which its process has used and waited so long."""
+    return _BEGIN if used >= _BEGIN else min(_BEGIN + waited, _MOST_BEGIN)
