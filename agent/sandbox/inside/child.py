@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import select
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -52,15 +53,21 @@ def _control(fstat: Callable[[int], os.stat_result] = os.fstat) -> tuple[int, in
 
 
 def _reader() -> Callable[[int], bytes]:
-    """What reads from the controller, also after a cell has made that descriptor one that does not wait."""
-    read, set_blocking = os.read, os.set_blocking
+    """What reads from the controller, also after a cell has made that descriptor one that does not wait.
+
+    It waits by polling: a read that waits is also woken, for nothing, when the controller takes an answer.
+    """
+    read, poll = os.read, select.poll()
+    poll.register(CONTROL, select.POLLIN)
+    wait = poll.poll
 
     def read_control(size: int) -> bytes:
-        try:
-            return read(CONTROL, size)
-        except BlockingIOError:
-            set_blocking(CONTROL, True)
-            return read(CONTROL, size)
+        while True:
+            wait()
+            try:
+                return read(CONTROL, size)
+            except BlockingIOError:
+                continue
 
     return read_control
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 TOKEN_SIZE = 16
 _SEED_SIZE, _LENGTH_SIZE = 8, 4
 _HEADER_SIZE = TOKEN_SIZE + _SEED_SIZE + _LENGTH_SIZE
-_CHUNK = 1 << 16
+_CHUNK = 1 << 12
 _SEEDS = 1 << 8 * _SEED_SIZE
 
 
