@@ -152,6 +152,18 @@ def test_a_sandbox_that_fails_does_not_end_the_sample() -> None:
     assert (sample.answer, sample.end) == (7, SampleEnd.ANSWERED)
 
 
+def test_a_session_draws_its_random_numbers_from_the_seed_of_its_sample() -> None:
+    seeds: list[int | None] = []
+
+    class Noting(ScriptedSandbox):
+        async def session(self, seed: int | None = None) -> Session:
+            seeds.append(seed)
+            return await super().session(seed)
+
+    sample = run_lane(ScriptedEngine(with_code), sandbox=Noting())
+    assert seeds == [sample.seed]
+
+
 def test_runs_that_succeed_do_not_count_as_failed() -> None:
     sample = run_lane(ScriptedEngine(with_code), sample__failed_runs=1)
     assert (sample.answer, len(sample.tool_runs)) == (42, 1)
