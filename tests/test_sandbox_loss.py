@@ -83,6 +83,14 @@ async def test_descriptors_that_are_sent_around_keep_no_session_alive(box: ForkS
     assert await told(session, "print(6 * 7)") == "42"
 
 
+async def test_threads_that_may_have_interfered_are_mentioned_where_it_matters(box: ForkServerSandbox) -> None:
+    session = await box.session()
+    assert await told(session, THREAD.format("time.sleep(99)")) == ""
+    assert await told(session, "print(6 * 7)") == "42"
+    for code in ("x = 2", "1 / 0"):
+        assert (await told(session, code)).endswith("alive beside this one and may have interfered.)")
+
+
 async def test_a_cell_that_fails_by_itself_beside_harmless_threads_fails_in_the_end(box: ForkServerSandbox) -> None:
     session = await box.session()
     await session.run(HARMLESS["a thread that sleeps"], 5)

@@ -67,7 +67,7 @@ async def test_what_cannot_be_had_again_is_said_to_be_lost(box: ForkServerSandbo
     session = await box.session()
     await session.run(code, limit)
     run = await session.run(IN_C, 0.2)
-    assert run.status is ToolStatus.TIMEOUT and run.output.endswith("variables, functions and imports are lost.")
+    assert run.status is ToolStatus.TIMEOUT and "variables, functions and imports are lost." in run.output
     assert "NameError" in await told(session, "x")
     assert await told(session, "6 * 7") == "42"
 

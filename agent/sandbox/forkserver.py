@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from agent.errors import SandboxError
 from agent.sandbox.base import Limits
-from agent.sandbox.endings import LOST, LOST_TO_OTHERS, RESTORED, UNKNOWN, death_reason, is_limit, stop_reason
+from agent.sandbox.endings import BESIDE, LOST, LOST_TO_OTHERS, RESTORED, UNKNOWN, death_reason, is_limit, stop_reason
 from agent.sandbox.history import History
 from agent.sandbox.inside.interpreter import ERROR, OK
 from agent.sandbox.nursery import Death, Nursery
@@ -200,7 +200,9 @@ class ForkServerSession:
             self._history.spoil()
             status = ToolStatus.ERROR if outcome.stop is Stop.OUTPUT else ToolStatus.TIMEOUT
             told = f"{stop_reason(outcome.stop, seconds, self._sandbox.limits)} The session's variables are kept."
-        return status, "\n".join(part for part in (note, outcome.output.rstrip("\n"), told) if part)
+        output = outcome.output.rstrip("\n")
+        beside = BESIDE if outcome.crowded and (status is not ToolStatus.OK or not output) else ""
+        return status, "\n".join(part for part in (note, output, told, beside) if part)
 
     async def _attempt(self, source: bytes, seconds: float) -> Outcome:
         if self._running is None:
