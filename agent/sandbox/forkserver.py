@@ -214,7 +214,7 @@ class ForkServerSession:
             raise
 
     async def _replace(self, outcome: Outcome, seconds: float, begun: float) -> tuple[ToolStatus, str]:
-        """Bury the lost process; the cell's status, and what is said of its end and of what comes after it."""
+        """Give the lost process up; the cell's status, and what is said of its end and of what comes after it."""
         history = self._history
         stopped = stop_reason(outcome.stop, seconds, self._sandbox.limits)
         if outcome.stop in (Stop.TIME, Stop.CPU):

@@ -110,7 +110,7 @@ class Running:
         return Outcome(decoder.status, self._stop, self._capture.text(), decoder.begun, crowded, decoder.broken)
 
     def release(self) -> None:
-        """End the process and let go of it; the zygote still has to bury it. May be called twice."""
+        """End the process and let go of it; the zygote still has to reap it. May be called twice."""
         if self._released:
             return
         self._released = True
