@@ -95,9 +95,12 @@ class Layers:
         if not self.active("pids"):
             return os.fork()
         kernel.unshare(kernel.CLONE_NEWPID)
-        pid = os.fork()
-        if pid:
-            kernel.setns(self._own_pids, kernel.CLONE_NEWPID)
+        pid = -1
+        try:
+            pid = os.fork()
+        finally:
+            if pid:  # the parent, also where there could be no child
+                kernel.setns(self._own_pids, kernel.CLONE_NEWPID)
         return pid
 
     def read_proc(self, name: str) -> bytes:
