@@ -11,35 +11,39 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from agent.sandbox.inside.layers import Layers
 
 _LOOKS = 3  # between the first and the last of them its use is measured
-_FACTOR, _SLACK = 1.25, 0.1  # of a share, and CPUs: what a session may have beyond its share
-_ACTIVE = 0.05  # CPUs
+_FACTOR, _SLACK = 1.25, 0.1  # times its share, and CPUs beyond that: what a session may have
+_ACTIVE = 0.05  # CPUs that show that a session has work to do
 _PATIENCE = 5  # looks in a row that find new threads
 _TICK = 1 / os.sysconf("SC_CLK_TCK")
 
 
 class Shares:
-    """What each session, known by its process id, has used of `cpus` CPUs."""
+    """What each session, known by its process id, uses. The shares are those of what all of them get together."""
 
-    def __init__(self, cpus: int) -> None:
-        self._cpus = cpus
+    def __init__(self) -> None:
         self._looks: deque[tuple[float, dict[int, int]]] = deque(maxlen=_LOOKS)
         self._strikes: dict[int, int] = {}
 
-    def greedy(self, now: float, ticks: Mapping[int, int]) -> list[int]:
-        """Sessions that had more than their share of late; `ticks` is each one's CPU time so far."""
+    def greedy(self, now: float, ticks: Mapping[int, int], runnable: Collection[int]) -> list[int]:
+        """Sessions that had more than their share of late.
+
+        `ticks` is each one's CPU time so far; `runnable` are those that have or want a CPU at this moment.
+        """
         self._looks.append((now, dict(ticks)))
         self._strikes = {pid: count for pid, count in self._strikes.items() if pid in ticks}
         before, had = self._looks[0]
         if now <= before:
             return []
-        used = {pid: (count - had[pid]) * _TICK / (now - before) for pid, count in ticks.items() if pid in had}
-        active = sum(cpus > _ACTIVE for cpus in used.values())
-        share = min(1.0, self._cpus / max(active, 1))
+        used = {pid: (count - had.get(pid, 0)) * _TICK / (now - before) for pid, count in ticks.items()}
+        active = sum(cpus > _ACTIVE or pid in runnable for pid, cpus in used.items())
+        if active < 2:
+            return []
+        share = sum(used.values()) / active
         return [pid for pid, cpus in used.items() if cpus > _FACTOR * share + _SLACK]
 
     def put_behind(self, layers: Layers, slot: int, pid: int) -> None:

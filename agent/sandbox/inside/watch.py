@@ -27,13 +27,14 @@ _STATE, _FAULTS, _USER, _SYSTEM, _THREADS, _RESIDENT = 0, 7, 11, 12, 17, 21  # i
 class Usage:
     """What one session holds, in bytes and threads, and the page faults and ticks of CPU time that it has had so far.
 
-    `headless`: its first thread has ended, but others have not, and the kernel no longer shows what they hold.
+    `runnable`: its first thread has or wants a CPU. `headless`: its first thread has ended, but others have not, and the kernel no longer shows what they hold.
     """
 
     memory: int
     threads: int
     faults: int
     ticks: int
+    runnable: bool
     headless: bool
 
 
@@ -44,7 +45,7 @@ class Watch:
         self._settings = settings
         self._layers = layers
         self._last: dict[int, Usage] = {}
-        self._shares = Shares(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+        self._shares = Shares()
         self._born_with = _usage(layers, os.getpid())
         self._mapped: set[int] = set()
         if layers.shows_files:
@@ -72,7 +73,9 @@ class Watch:
 
     def _share_cpu(self, sessions: dict[int, int], used: dict[int, Usage]) -> None:
         slots = {sessions[slot]: slot for slot in used}
-        for pid in self._shares.greedy(time.monotonic(), {sessions[slot]: usage.ticks for slot, usage in used.items()}):
+        ticks = {sessions[slot]: usage.ticks for slot, usage in used.items()}
+        runnable = {sessions[slot] for slot, usage in used.items() if usage.runnable}
+        for pid in self._shares.greedy(time.monotonic(), ticks, runnable):
             self._shares.put_behind(self._layers, slots[pid], pid)
 
     def _reason(self, slot: int, pid: int, usage: Usage) -> str:
@@ -125,6 +128,7 @@ def _usage(layers: Layers, pid: int) -> Usage | None:
             threads=threads,
             faults=int(fields[_FAULTS]),
             ticks=int(fields[_USER]) + int(fields[_SYSTEM]),
+            runnable=fields[_STATE] == b"R",
             headless=fields[_STATE] == b"Z" and threads > 1,
         )
     except (OSError, IndexError):
