@@ -39,7 +39,7 @@ class Shares:
         before, had = self._looks[0]
         if now <= before:
             return []
-        used = {pid: (count - had.get(pid, 0)) * _TICK / (now - before) for pid, count in ticks.items()}
+        used = {pid: max(0, count - had.get(pid, 0)) * _TICK / (now - before) for pid, count in ticks.items()}
         active = sum(cpus > _ACTIVE or pid in runnable for pid, cpus in used.items())
         if active < 2:
             return []
