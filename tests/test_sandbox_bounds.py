@@ -1,4 +1,4 @@
-"""What one session can take from the others or from the host, cell by cell in a jail, and what must work all the same."""
+"""What one session can take from the others or from the host, cell by cell in a jail; what must work all the same."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ _ALWAYS = (
     "What the watch counts may be passed for up to a tenth of a second, so a burst needs that much room.",
     "Names of files that a cell looks up in vain fill caches of the kernel, which gives that memory back when it is "
     "needed.",
-    "A session with many threads counts as up to three with one thread, and for half a second as more.",
+    "A session with many threads counts as up to two with one thread, and for the first moment as more.",
     "Locks on files hold nobody off, not even another thread of the same session.",
     "All sessions share one kernel: a flaw in it opens whatever it guards.",
 )

@@ -29,7 +29,7 @@ def opened(layers: Layers, pid: int) -> dict[int, int]:
     found = {}
     directory = layers.open_proc(f"{pid}/fd")
     try:
-        for name in os.listdir(directory):
+        for name in os.listdir(directory):  # noqa: PTH208 - it has no path here
             with contextlib.suppress(OSError):  # closed meanwhile
                 status = os.stat(name, dir_fd=directory)
                 if stat.S_ISREG(status.st_mode) and not status.st_nlink:

@@ -3,7 +3,7 @@
 The kernel shares the CPU between threads. Of a session that has had more than its share, all threads but the
 first are put behind those of everybody else (SCHED_IDLE), which needs no privilege; the first keeps its place, so
 a session with many threads weighs little more than one with a single thread, and threads of later cells start
-afresh. Where new threads keep coming, the first one follows, and with it whatever it starts.
+afresh. Where new threads keep coming, or are very many, the first one follows, and with it whatever it starts.
 """
 
 from __future__ import annotations
@@ -15,46 +15,47 @@ from collections.abc import Collection, Mapping
 
 from agent.sandbox.inside.layers import Layers
 
-_LOOKS = 3  # between the first and the last of them its use is measured
-_FACTOR, _SLACK = 1.25, 0.1  # times its share, and CPUs beyond that: what a session may have
-_ACTIVE = 0.05  # CPUs that show that a session has work to do
+_SPANS = (2, 10)  # looks over which use is measured: a busy host may leave sessions very little to be compared
+_FACTOR, _SLACK = 1.25, 3  # times its share, and ticks beyond that: what a session may have
+_ACTIVE = 1  # ticks that show that a session has work to do
 _PATIENCE = 5  # looks in a row that find new threads
-_TICK = 1 / os.sysconf("SC_CLK_TCK")
+_MOST_BEHIND = 16  # threads, which together then weigh half of one that is not behind
 
 
 class Shares:
     """What each session, known by its process id, uses. The shares are those of what all of them get together."""
 
     def __init__(self) -> None:
-        self._looks: deque[tuple[float, dict[int, int]]] = deque(maxlen=_LOOKS)
+        self._looks: deque[Mapping[int, int]] = deque(maxlen=max(_SPANS) + 1)
         self._strikes: dict[int, int] = {}
 
-    def greedy(self, now: float, ticks: Mapping[int, int], runnable: Collection[int]) -> list[int]:
-        """Sessions that had more than their share of late.
+    def greedy(self, ticks: Mapping[int, int], runnable: Collection[int]) -> set[int]:
+        """Sessions that had more than their share of late, to be asked at each look.
 
         `ticks` is each one's CPU time so far; `runnable` are those that have or want a CPU at this moment.
         """
-        self._looks.append((now, dict(ticks)))
+        self._looks.append(ticks)
         self._strikes = {pid: count for pid, count in self._strikes.items() if pid in ticks}
-        before, had = self._looks[0]
-        if now <= before:
-            return []
-        used = {pid: max(0, count - had.get(pid, 0)) * _TICK / (now - before) for pid, count in ticks.items()}
-        active = sum(cpus > _ACTIVE or pid in runnable for pid, cpus in used.items())
+        return {pid for span in _SPANS for pid in self._greedy(span, runnable)}
+
+    def _greedy(self, span: int, runnable: Collection[int]) -> list[int]:
+        before, now = self._looks[max(0, len(self._looks) - 1 - span)], self._looks[-1]
+        used = {pid: max(0, count - before.get(pid, 0)) for pid, count in now.items()}
+        active = sum(count > _ACTIVE or pid in runnable for pid, count in used.items())
         if active < 2:
             return []
-        share = sum(used.values()) / active
-        return [pid for pid, cpus in used.items() if cpus > _FACTOR * share + _SLACK]
+        allowed = _FACTOR * sum(used.values()) / active + _SLACK
+        return [pid for pid, count in used.items() if count > allowed]
 
     def put_behind(self, layers: Layers, slot: int, pid: int) -> None:
         """Let the threads of a greedy session run when nobody else wants to; all or all but the first."""
-        whole = self._strikes.get(pid, 0) >= _PATIENCE
         with contextlib.suppress(OSError), layers.as_user(slot):  # it may have ended
             directory = layers.open_proc(f"{pid}/task")
             try:
-                threads = [int(name) for name in os.listdir(directory)]
+                threads = [int(name) for name in os.listdir(directory)]  # noqa: PTH208 - it has no path here
             finally:
                 os.close(directory)
+            whole = self._strikes.get(pid, 0) >= _PATIENCE or len(threads) > _MOST_BEHIND
             behind = [_put_behind(thread) for thread in threads if whole or thread != pid]
             self._strikes[pid] = self._strikes.get(pid, 0) + 1 if any(behind) else 0
 

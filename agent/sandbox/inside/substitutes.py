@@ -13,7 +13,7 @@ _PROTECTION = {library.ACCESS_READ: library.PROT_READ, library.ACCESS_WRITE: lib
 class mmap(library.mmap):  # noqa: N801 - the library's name
     """`mmap.mmap` in a session: memory without a file is private, as no other process could share it anyway."""
 
-    def __new__(cls, fileno: int, length: int, *args: Any, **kwargs: Any) -> mmap:  # noqa: PYI034 - not for subclasses
+    def __new__(cls, fileno: int, length: int, *args: Any, **kwargs: Any) -> mmap:
         """The mapping; arguments and errors are those of the library."""
         if fileno == -1 and not args:
             access = kwargs.pop("access", library.ACCESS_DEFAULT)

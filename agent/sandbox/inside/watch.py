@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from dataclasses import dataclass
 
 from agent.sandbox.inside import held, scratch
@@ -27,7 +26,8 @@ _STATE, _FAULTS, _USER, _SYSTEM, _THREADS, _RESIDENT = 0, 7, 11, 12, 17, 21  # i
 class Usage:
     """What one session holds, in bytes and threads, and the page faults and ticks of CPU time that it has had so far.
 
-    `runnable`: its first thread has or wants a CPU. `headless`: its first thread has ended, but others have not, and the kernel no longer shows what they hold.
+    `runnable`: its first thread has or wants a CPU. `headless`: its first thread has ended, but others have not,
+    and the kernel no longer shows what they hold.
     """
 
     memory: int
@@ -75,7 +75,7 @@ class Watch:
         slots = {sessions[slot]: slot for slot in used}
         ticks = {sessions[slot]: usage.ticks for slot, usage in used.items()}
         runnable = {sessions[slot] for slot, usage in used.items() if usage.runnable}
-        for pid in self._shares.greedy(time.monotonic(), ticks, runnable):
+        for pid in self._shares.greedy(ticks, runnable):
             self._shares.put_behind(self._layers, slots[pid], pid)
 
     def _reason(self, slot: int, pid: int, usage: Usage) -> str:
