@@ -9,6 +9,9 @@ def main() -> None:
     """Make the package importable for the zygote's own modules only, then become the zygote."""
     root, settings = sys.argv[1:3]
     sys.path.insert(0, root)
+    from agent.sandbox.inside import substitutes
+
+    substitutes.replace()  # before anything takes hold of what is replaced
     from agent.sandbox.inside.zygote import serve
 
     sys.path.pop(0)

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from agent.sandbox.inside import child, event_loops, pools, rlimits, scratch, substitutes, warm
+from agent.sandbox.inside import child, event_loops, pools, rlimits, scratch, warm
 from agent.sandbox.inside.layers import NICE, SLOTS, Layers
 from agent.sandbox.inside.settings import Settings
 from agent.sandbox.inside.watch import PERIOD, Watch
@@ -61,7 +61,6 @@ class Zygote:
         missing_libraries = warm.load()
         pools.replace_pools()
         event_loops.replace_run()
-        substitutes.replace()
         self._libraries = [name for name in warm.LIBRARIES if name not in missing_libraries]
         rlimits.grow_stack()
         self._layers.enter_zygote()
