@@ -10,12 +10,15 @@ from typing import Any
 
 import pytest
 
+from agent.sandbox.base import Limits
 from agent.sandbox.inside import kernel, substitutes
 from agent.sandbox.inside.layers import LAYERS, Layers
 from agent.sandbox.report import LAYERS as WORDS
 from agent.sandbox.report import remaining
+from agent.types import ToolStatus
 from tests import jail
 from tests.jail import Rights
+from tests.sandboxes import sandbox
 from tests.test_sandbox_hostile import _judge
 
 _ANY = ["ok", "error", "killed", "timeout"]
@@ -97,6 +100,15 @@ def test_no_bound_is_passed_as_root_in_a_container() -> None:
 @pytest.mark.long
 def test_no_bound_is_passed_as_root() -> None:
     _check(Rights.ROOT)
+
+
+async def test_files_in_memory_count_for_what_all_sessions_hold() -> None:
+    async with sandbox(Limits(scratch_bytes=64 << 20, total_memory_bytes=48 << 20)) as box:
+        if "mounts" in (await box.nursery()).missing:
+            pytest.skip("scratch directories are on a disk here")
+        session = await box.session()
+        run = await session.run("import time\nopen('f', 'wb').write(bytes(56 << 20))\ntime.sleep(9)", 10)
+        assert run.status is ToolStatus.KILLED and "all sessions together used too much memory" in run.output
 
 
 @pytest.fixture

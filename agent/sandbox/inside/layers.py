@@ -118,6 +118,20 @@ class Layers:
         """A descriptor of a file or directory of /proc, to be closed by the caller. Raises OSError."""
         return os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._processes)
 
+    def files_in_memory(self, pid: int) -> int:
+        """Bytes of memory that the files of a session take; 0 where they are on a disk, or the session has ended."""
+        if not self.active("mounts"):
+            return 0
+        try:
+            descriptor = self.open_proc(f"{pid}/root{rootfs.SCRATCH}")
+            try:
+                found = os.fstatvfs(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError:
+            return 0
+        return (found.f_blocks - found.f_bfree) * found.f_frsize
+
     @property
     def shows_files(self) -> bool:
         """Whether the zygote may look at what files a session holds; it does where scratch has no mount.

@@ -26,11 +26,12 @@ _STATE, _FAULTS, _USER, _SYSTEM, _THREADS, _RESIDENT = 0, 7, 11, 12, 17, 21  # i
 class Usage:
     """What one session holds, in bytes and threads, and the page faults and ticks of CPU time that it has had so far.
 
-    `runnable`: its first thread has or wants a CPU. `headless`: its first thread has ended, but others have not,
-    and the kernel no longer shows what they hold.
+    `files`: bytes of memory for files. `runnable`: its first thread has or wants a CPU. `headless`: its first
+    thread has ended, but others have not, and the kernel no longer shows what they hold.
     """
 
     memory: int
+    files: int
     threads: int
     faults: int
     ticks: int
@@ -66,7 +67,7 @@ class Watch:
             elif reason := self._reason(slot, sessions[slot], usage):
                 found[slot] = reason
         self._share_cpu(sessions, used)
-        own = {slot: self._own_memory(usage) for slot, usage in used.items() if slot not in found}
+        own = {slot: self._own_memory(usage) + usage.files for slot, usage in used.items() if slot not in found}
         if own and (sum(own.values()) > self._settings.total_memory or self._host_is_short()):
             found[max(own, key=lambda slot: own[slot])] = "all sessions together used too much memory"
         return found
@@ -125,6 +126,7 @@ def _usage(layers: Layers, pid: int) -> Usage | None:
         threads = int(fields[_THREADS])
         return Usage(
             memory=int(fields[_RESIDENT]) * _PAGE,
+            files=layers.files_in_memory(pid),
             threads=threads,
             faults=int(fields[_FAULTS]),
             ticks=int(fields[_USER]) + int(fields[_SYSTEM]),
