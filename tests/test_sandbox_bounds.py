@@ -54,6 +54,9 @@ _CELLS: list[dict[str, Any]] = [
         ("pipes", "import fcntl, os\nr, w = os.pipe()\nfcntl.fcntl(w, 1031, 1 << 20)", {"notout": ["OK"]}),
         ("timers", f"{_C}t = ctypes.c_int()\nprint('N', sum(not libc.syscall(222, 1, None, ctypes.byref(t)) "
          "for _ in range(9)))", {"out": ["N 0"]}),
+        ("space_without_writing", f"{_C}f = os.open('f', os.O_RDWR | os.O_CREAT)\nn = ctypes.c_long\n"
+         "print('KEPT', libc.fallocate(f, 1, n(0), n(1 << 30)))\nos.posix_fallocate(f, 0, 1 << 20)\n"
+         "print('size', os.fstat(f).st_size)", {"out": ["KEPT -1", "size 1048576"], "expect": ["ok"]}),
         ("folders_in_a_burst", "import os\ni = 0\nwhile True:\n  os.mkdir(str(i)); i += 1",
          {"then": "print(6*7)", "then_out": "42"}),
         ("sleepers_without_a_head", f"{_C}import threading\nthreading.Thread(target=time.sleep, args=(99,)).start()\n"

@@ -70,7 +70,7 @@ def unchecked(*, private_files: bool, guard_truncate: bool) -> bytes:
         (table.pretended, _error(0)),
         (table.truncate, _error(errno.EPERM) if guard_truncate else _ALLOW),
         (table.forbidden, _error(errno.EPERM)),
-        (table.attributes, _error(errno.ENOTSUP)),
+        (table.unsupported, _error(errno.ENOTSUP)),  # fallocate, too: it could fill a disk between two looks
     )
     program = b"".join(_answer(number, action) for names, action in answers for number in names.values())
     return program + _instruction(_RETURN, _error(errno.ENOSYS))

@@ -10,7 +10,7 @@ getdents 78 -1, getcwd 79 17, chdir 80 49, fchdir 81 50, rename 82 -1, mkdir 83 
 creat 85 -1, link 86 -1, unlink 87 -1, symlink 88 -1, readlink 89 -1, umask 95 166, statfs 137 43,
 fstatfs 138 44, fadvise64 221 223, getdents64 217 61, openat 257 56, mkdirat 258 34, newfstatat 262 79,
 unlinkat 263 35, renameat 264 38, linkat 265 37, symlinkat 266 36, readlinkat 267 78, faccessat 269 48,
-pselect6 270 72, ppoll 271 73, splice 275 76, tee 276 77, sync_file_range 277 84, fallocate 285 47,
+pselect6 270 72, ppoll 271 73, splice 275 76, tee 276 77, sync_file_range 277 84,
 dup3 292 24, pipe2 293 59, preadv 295 69, pwritev 296 70, renameat2 316 276, copy_file_range 326 285,
 preadv2 327 286, pwritev2 328 287, statx 332 291, faccessat2 439 439
 """
@@ -46,10 +46,10 @@ chmod 90 -1, fchmod 91 52, chown 92 -1, fchown 93 55, lchown 94 -1, utime 132 -1
 fchownat 260 54, futimesat 261 -1, fchmodat 268 53, utimensat 280 88, fchmodat2 452 452
 """
 _TRUNCATE = "truncate 76 45"
-_ATTRIBUTES = """
+_UNSUPPORTED = """
 setxattr 188 5, lsetxattr 189 6, fsetxattr 190 7, getxattr 191 8, lgetxattr 192 9, fgetxattr 193 10,
 listxattr 194 11, llistxattr 195 12, flistxattr 196 13, removexattr 197 14, lremovexattr 198 15,
-fremovexattr 199 16
+fremovexattr 199 16, fallocate 285 47
 """
 _PRETENDED = "flock 73 32, setsockopt 54 208"
 _FORBIDDEN = """
@@ -86,5 +86,5 @@ class Table:
         self.ownership = _numbers(_OWNERSHIP, machine)
         self.pretended = _numbers(_PRETENDED, machine)
         self.truncate = _numbers(_TRUNCATE, machine)
-        self.attributes = _numbers(_ATTRIBUTES, machine)
+        self.unsupported = _numbers(_UNSUPPORTED, machine)
         self.forbidden = _numbers(_FORBIDDEN, machine)
