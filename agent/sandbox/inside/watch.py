@@ -26,12 +26,11 @@ _STATE, _FAULTS, _USER, _SYSTEM, _THREADS, _RESIDENT = 0, 7, 11, 12, 17, 21  # i
 class Usage:
     """What one session holds, in bytes and threads, and the page faults and ticks of CPU time that it has had so far.
 
-    `files`: bytes of memory for files. `runnable`: its first thread has or wants a CPU. `headless`: its first
-    thread has ended, but others have not, and the kernel no longer shows what they hold.
+    `runnable`: its first thread has or wants a CPU. `headless`: its first thread has ended, but others have not,
+    and the kernel no longer shows what they hold.
     """
 
     memory: int
-    files: int
     threads: int
     faults: int
     ticks: int
@@ -46,6 +45,7 @@ class Watch:
         self._settings = settings
         self._layers = layers
         self._last: dict[int, Usage] = {}
+        self._files: dict[int, int] = {}  # bytes of memory for files, by slot
         self._shares = Shares()
         self._born_with = _usage(layers, os.getpid())
         self._mapped: set[int] = set()
@@ -62,12 +62,12 @@ class Watch:
             before = last.get(slot)
             if before and before.headless and usage.headless:  # for a moment, any process that ends is
                 found[slot] = "its main thread had ended, but other threads had not"
-            elif usage == before:
-                continue
-            elif reason := self._reason(slot, sessions[slot], usage):
-                found[slot] = reason
+            elif usage != before:
+                self._files[slot] = self._layers.files_in_memory(sessions[slot])
+                if reason := self._reason(slot, sessions[slot], usage):
+                    found[slot] = reason
         self._share_cpu(sessions, used)
-        own = {slot: self._own_memory(usage) + usage.files for slot, usage in used.items() if slot not in found}
+        own = {slot: self._own_memory(usage) + self._files[slot] for slot, usage in used.items() if slot not in found}
         if own and (sum(own.values()) > self._settings.total_memory or self._host_is_short()):
             found[max(own, key=lambda slot: own[slot])] = "all sessions together used too much memory"
         return found
@@ -126,7 +126,6 @@ def _usage(layers: Layers, pid: int) -> Usage | None:
         threads = int(fields[_THREADS])
         return Usage(
             memory=int(fields[_RESIDENT]) * _PAGE,
-            files=layers.files_in_memory(pid),
             threads=threads,
             faults=int(fields[_FAULTS]),
             ticks=int(fields[_USER]) + int(fields[_SYSTEM]),
