@@ -10,7 +10,7 @@ from agent.thinking import thinking_end
 from agent.turn import TurnWriter
 from agent.types import SampleEnd, ToolRun, ToolStatus
 
-_INTEGER = re.compile(r"-?\d{1,18}")
+_INTEGER = re.compile(r"-?(?:\d{1,18}|\d{1,3}(?:,\d{3}){1,5})")
 
 
 class AnswerWatch:
@@ -62,7 +62,7 @@ class AnswerWatch:
         return answered if answered is SampleEnd.ANSWERED else None
 
     def printed(self, tool_run: ToolRun) -> bool:
-        """Whether a tool run printed an answer, and nothing else."""
+        """Whether a tool run printed an answer, perhaps with commas between its thousands, and nothing else."""
         output = tool_run.output.strip()
         if tool_run.status is ToolStatus.OK and _INTEGER.fullmatch(output):
             self.answer = vote(self._task, f"{BOX_OPEN}{output}}}")

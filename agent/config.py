@@ -117,7 +117,7 @@ class VotingConfig(Section):
     """The weight of a vote: 1 for a finished sample, plus or times what is set here."""
 
     forced_weight: float = Field(0.5, gt=0, le=1)
-    code_bonus: float = Field(0.0, ge=0)  # added where the sample's last tool output is its answer
+    code_bonus: float = Field(0.0, ge=0)  # added where the last successful tool run prints the answer
     confidence_bonus: float = Field(0.0, ge=0)  # added in full where the model was certain of its last tokens
 
 

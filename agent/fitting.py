@@ -6,6 +6,7 @@ import math
 
 from agent.engine.base import Prompt, SamplingParams
 from agent.errors import ContextExceededError, EngineError
+from agent.output_text import defused, rendered
 from agent.prompts import TURN_ENDS, tool_output
 from agent.runtime import Runtime
 from agent.transcript import Transcript, most_tokens
@@ -78,7 +79,8 @@ class ContextFitter:
         if most_tokens(inserted) <= room or await self._transcript.count(inserted) <= room:
             return inserted
         self._full = room < _LEAST_OUTPUT_TOKENS
-        kept = "" if self._full else await self._transcript.cut_middle(text, room - _FRAME_TOKENS, _CUT_MARK)
+        shown = defused(rendered(text))
+        kept = "" if self._full else await self._transcript.cut_middle(shown, room - _FRAME_TOKENS, _CUT_MARK)
         return tool_output(kept)
 
     def learn(self, error: EngineError) -> bool:

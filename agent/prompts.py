@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from agent.output_text import defused, rendered
 from agent.thinking import thinking_end
 from agent.types import Edition, Problem
 
@@ -153,20 +154,20 @@ def answer_rule(edition: Edition) -> str:
 
 
 def tool_output(output: str) -> str:
-    """What is written behind a closed code block: its output, in the format of the examples."""
-    return f"{OUTPUT_HEAD}{_plain(output.strip(chr(10)))}{OUTPUT_TAIL}"
+    """What is written behind a closed code block: its output, defused, in the format of the examples."""
+    return f"{OUTPUT_HEAD}{defused(rendered(output).strip(chr(10)))}{OUTPUT_TAIL}"
 
 
-def answer_nudge(family: Family, text: str, *, ended: bool = False) -> str:
-    """What makes an unfinished sample with this text give its answer: close the thinking, open the box.
+def answer_nudge(family: Family, said: str, *, ended: bool = False) -> str:
+    """What makes an unfinished sample that has said this give its answer: close the thinking, open the box.
 
     Empty if a box is open already, unless the model had `ended` its turn in it. Budget forcing as in s1 (Muennighoff et
     al., 2025); the model then needs about 20 tokens.
     """
-    if open_box(text) is not None and not ended:
+    if open_box(said) is not None and not ended:
         return ""
-    close_fence = "\n```" if text.count("```") % 2 else ""
-    is_open = family.think_close and thinking_end(text, family.think_close) is None
+    close_fence = "\n```" if said.count("```") % 2 else ""
+    is_open = family.think_close and thinking_end(said, family.think_close) is None
     close_thinking = f"\n{family.think_close}" if is_open else ""
     return f"{close_fence}{close_thinking}\n\n**Final Answer**\n\n{BOX_OPEN}"
 

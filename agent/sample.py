@@ -227,7 +227,7 @@ class Lane:
     async def _run_code(self, block: CodeBlock, *, last: bool) -> ToolRun:
         try:
             if self._session is None:
-                self._session = await self._runtime.sandbox.session()
+                self._session = await self._runtime.sandbox.session(self._seed)
             tool_run = await self._session.run(block.code)
             self._failed_runs += tool_run.status is not ToolStatus.OK  # a sandbox that fails is not the code's fault
         except SandboxError as error:
@@ -244,9 +244,9 @@ class Lane:
     def _nudge(self, *, ended: bool = False) -> tuple[str, str]:
         """What asks for the answer now, and the box that the reply continues."""
         config = self._runtime.config
-        written = opening(self._runtime.family, tools=config.sample.tools) + self._transcript.text
-        boxed = BOX_OPEN if ended else BOX_OPEN + (open_box(written) or "")
-        return answer_nudge(self._runtime.family, written, ended=ended), boxed
+        said = opening(self._runtime.family, tools=config.sample.tools) + self._transcript.said
+        boxed = BOX_OPEN if ended else BOX_OPEN + (open_box(said) or "")
+        return answer_nudge(self._runtime.family, said, ended=ended), boxed
 
     def _sample(self, end: SampleEnd, answer: int | None, *, forced: bool = False) -> Sample:
         return Sample(

@@ -229,7 +229,7 @@ class Attempt:
         return self._runtime.engine.downtime - self._downtime - self._allowance.extension_seconds
 
     def _tally(self) -> Tally:
-        return tally(self._samples, self._runtime.config.voting)
+        return tally(self._samples, self._runtime.config.voting, self._runtime.config.rules.modulus)
 
     def _left(self, seconds: float, *, down: float | None = None) -> float:
         """Time left of so many seconds since the start, those in which the engine was `down` not counted."""

@@ -11,6 +11,7 @@ from agent.turn import TurnWriter
 from agent.types import ToolRun, Turn
 
 _SHORTENINGS = 8
+_CUT_MARK = " [...] "  # between the ends of a prompt, which together might make a mark that neither has
 
 
 class Transcript:
@@ -22,6 +23,7 @@ class Transcript:
         self.turns: list[Turn] = []
         self.writer: TurnWriter | None = None
         self.trail = TokenTrail()
+        self._said: list[str] = []
         # A length that is known, with the tokens generated and inserted (at most) until then.
         self._counted = (most_tokens(prompt), 0, 0)
 
@@ -36,6 +38,11 @@ class Transcript:
         written = "".join(turn.text + turn.inserted for turn in self.turns)
         return written + (self.writer.text if self.writer else "")
 
+    @property
+    def said(self) -> str:
+        """The same without the outputs of code, each of which is a line break: what the sample itself has said."""
+        return "".join(self._said) + (self.writer.text if self.writer else "")
+
     def end_turn(self, writer: TurnWriter, seconds: float) -> None:
         """The turn has ended, after so many seconds."""
         self.writer = None
@@ -43,12 +50,14 @@ class Transcript:
         if turn.prompt_tokens is not None:
             self._counted = (turn.prompt_tokens, self.tokens, self._inserted)
         self.turns.append(turn)
+        self._said.append(turn.text)
 
     def insert(self, text: str, tool_run: ToolRun | None = None) -> None:
-        """Write `text` behind the last turn."""
+        """Write `text` behind the last turn, the output of a tool run if one is given."""
         last = self.turns.pop() if self.turns else Turn("", 0, 0.0)
         self.turns.append(replace(last, inserted=last.inserted + text, tool_run=tool_run or last.tool_run))
         self.trail.append(text)
+        self._said.append("\n" if tool_run else text)
 
     async def request(self) -> Prompt:
         """The prompt that continues the sample."""
@@ -67,7 +76,7 @@ class Transcript:
         """The prompt without its middle, so that it has at most `room` tokens: the question and the end stay."""
         if not isinstance(prompt, str):
             return [*prompt[: room // 2], *prompt[len(prompt) - (room - room // 2) :]] if len(prompt) > room else prompt
-        return await self.cut_middle(prompt, room)
+        return await self.cut_middle(prompt, room, _CUT_MARK)
 
     async def cut_middle(self, text: str, room: int, mark: str = "") -> str:
         """The text with `mark` in place of its middle, so that it has at most `room` tokens."""

@@ -72,7 +72,10 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class ToolRun:
-    """One execution of a code block in the sample's own Python session; `output` is what the model is shown."""
+    """One execution of a code block in the sample's own Python session.
+
+    `output` is what a notebook would show; the model is shown it with whatever could pass for more than output defused.
+    """
 
     code: str
     output: str

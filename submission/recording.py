@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.claim import claim
-from agent.config import Config, VotingConfig
+from agent.config import Config
 from agent.errors import AgentError
 from agent.journal import PROBLEMS_FILE, Journal, RunRecord, create_run, read_run
 from agent.problem_writer import append_problem
@@ -109,8 +109,8 @@ class RunRecorder:
 class VoteWatch:
     """Tells the leader of the votes of one problem whenever a sample has ended."""
 
-    def __init__(self, voting: VotingConfig, tell: Callable[..., None]) -> None:
-        self._voting = voting
+    def __init__(self, config: Config, tell: Callable[..., None]) -> None:
+        self._config = config
         self._tell = tell
         self._samples: list[Sample] = []
 
@@ -129,7 +129,7 @@ class VoteWatch:
     def sample_ended(self, sample: Sample) -> None:
         """Tell the leader."""
         self._samples.append(sample)
-        leader = tally(self._samples, self._voting).leader
+        leader = tally(self._samples, self._config.voting, self._config.rules.modulus).leader
         if leader is not None:
             votes = f"{leader.samples} of {len(self._samples)} samples so far"
             self._tell(event="leader", answer=leader.answer, votes=votes)

@@ -83,7 +83,7 @@ class Worker:
                 at_most=request["seconds"] - (self.clock() - request["arrived"]),
             )
             tell(event="granted", seconds=allowance.seconds + allowance.extension_seconds)
-            runtime = self._runtime(VoteWatch(self.config.voting, tell))
+            runtime = self._runtime(VoteWatch(self.config, tell))
             prior = self.before.samples_of(problem.id) if self.before else ()
             known = await solve_persistently(problem, runtime, allowance, prior)
             self.solved[problem.id] = known

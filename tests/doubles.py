@@ -84,7 +84,7 @@ class ScriptedSandbox:
     open_sessions: int = 0
     cells: list[str] = field(default_factory=list)
 
-    async def session(self) -> Session:
+    async def session(self, seed: int | None = None) -> Session:
         self.open_sessions += 1
         return _ScriptedSession(self)
 

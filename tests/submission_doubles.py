@@ -50,7 +50,7 @@ class FailingEngine(ScriptedEngine):
 
 
 class FailingSandbox(ScriptedSandbox):
-    async def session(self) -> Session:
+    async def session(self, seed: int | None = None) -> Session:
         raise SandboxError("no Python can be had")
 
 

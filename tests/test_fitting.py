@@ -31,7 +31,7 @@ class Digits(ScriptedSandbox):
     chance: random.Random = field(default_factory=random.Random)
     most: int = 4_000
 
-    async def session(self) -> Digits:
+    async def session(self, seed: int | None = None) -> Digits:
         return self
 
     async def run(self, code: str, timeout: float | None = None) -> ToolRun:  # noqa: ASYNC109

@@ -35,6 +35,7 @@ LAYERS = (
         "agent.fence_close",
         "agent.fences",
         "agent.thinking",
+        "agent.output_text",
         "agent.prompts",
         "agent.task",
         "agent.vote",

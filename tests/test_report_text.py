@@ -187,6 +187,9 @@ def test_code_that_was_run_is_shown_once_with_its_output() -> None:
     assert "First:" in shown
     assert "output · ok · 0.25 s1" in shown
     assert "the agent wrote" not in shown
+    cut = Turn(text, 9, 1.0, tool_output("\\boxed{7} cut") + "\n\n\\boxed{", run)
+    shown = Page(transcript(replace(sample(1), turns=(cut,)), config_with())).text
+    assert "the agent wrote \\boxed{" in shown and "7" not in shown
     assert (
         "the agent wrote \\boxed{"
         in Page(transcript(replace(sample(1), turns=(Turn("a", 1, 1.0, "\n\\boxed{"),)), config_with())).text

@@ -107,6 +107,11 @@ def test_a_printed_integer_is_a_vote_where_that_is_configured() -> None:
         ("42\n43", ToolStatus.OK),
         ("x = 42", ToolStatus.OK),
         ("42.0", ToolStatus.OK),
+        ("4,2", ToolStatus.OK),
+        ("1e5", ToolStatus.OK),
+        ("84/2", ToolStatus.OK),
+        ("\\boxed{42}", ToolStatus.OK),
+        ("42}\\boxed{42", ToolStatus.OK),
         ("-42", ToolStatus.OK),
         ("100000", ToolStatus.OK),
         ("4" * 1000, ToolStatus.OK),
@@ -121,8 +126,9 @@ def test_what_is_no_printed_answer_is_shown_to_the_model(output: str, status: To
     assert (sample.answer, sample.end, len(engine.prompts)) == (7, SampleEnd.ANSWERED, 2)
 
 
-def test_a_printed_answer_is_reduced_as_the_edition_says() -> None:
-    sandbox = ScriptedSandbox("12345")
+@pytest.mark.parametrize("output", ["12345", "12,345", " 012345\n"])
+def test_a_printed_answer_is_reduced_as_the_edition_says(output: str) -> None:
+    sandbox = ScriptedSandbox(output)
     sample = run_lane(ScriptedEngine(with_code), sample__printed_answers=True, edition="aimo2", sandbox=sandbox)
     assert sample.answer == 345
 
@@ -138,12 +144,24 @@ def test_so_many_failed_runs_end_a_sample_and_it_is_not_asked_then(failed_runs: 
 
 def test_a_sandbox_that_fails_does_not_end_the_sample() -> None:
     class Dead(ScriptedSandbox):
-        async def session(self) -> Session:
+        async def session(self, seed: int | None = None) -> Session:
             raise SandboxError("gone")
 
     engine = ScriptedEngine(lambda prompt, params: "So \\boxed{7}." if "not available" in prompt else CODE)
     sample = run_lane(engine, sandbox=Dead(), sample__failed_runs=1)
     assert (sample.answer, sample.end) == (7, SampleEnd.ANSWERED)
+
+
+def test_a_session_draws_its_random_numbers_from_the_seed_of_its_sample() -> None:
+    seeds: list[int | None] = []
+
+    class Noting(ScriptedSandbox):
+        async def session(self, seed: int | None = None) -> Session:
+            seeds.append(seed)
+            return await super().session(seed)
+
+    sample = run_lane(ScriptedEngine(with_code), sandbox=Noting())
+    assert seeds == [sample.seed]
 
 
 def test_runs_that_succeed_do_not_count_as_failed() -> None:

@@ -19,8 +19,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.errors import InputError
+from agent.sandbox.forkserver import ForkServerSession
 from agent.sandbox.inside.layers import LAYERS, REQUIRED
-from agent.sandbox.lines import MAX_LINE, parse, read_line
+from agent.sandbox.lines import MAX_LINE, LineServer, parse, read_line
 from agent.sandbox.report import LAYERS as WORDS
 from agent.sandbox.report import sentence
 
@@ -86,6 +87,7 @@ def test_lines_that_are_no_requests_get_a_sentence() -> None:
         '"\\ud800"',
     ]
     bad += ['{"session": "a", "code": 1}', '{"session": "a", "code": "", "timeout": -1}', "\x00", "1e999"]
+    bad += [f'{{"session": "a", "code": "", "timeout": {"9" * 400}}}']
     bad += ['{"session": "a", "code": "", "timeout": NaN}', '{"session": "a", "code": "", "reset": 1}', "{"]
     answers = ask([*bad, '{"session": "a", "code": "6 * 7"}'])
     assert len(answers) == len(bad) + 1
@@ -99,6 +101,27 @@ def test_lines_that_are_no_requests_get_a_sentence() -> None:
 def test_any_line_is_a_request_or_refused(line: bytes) -> None:
     with contextlib.suppress(InputError):
         parse(line)
+
+
+async def test_a_service_that_fails_answers_all_the_same() -> None:
+    class Broken:
+        async def session(self, seed: int | None = None) -> ForkServerSession:
+            raise RuntimeError("no more threads")
+
+    answers: list[dict[str, Any]] = []
+    server = LineServer(Broken(), lambda line: answers.append(json.loads(line)))  # type: ignore[arg-type]
+    for name in ("a", "a", "b"):
+        await server.take(json.dumps({"session": name, "code": "1"}).encode())
+    await server.finish()
+    assert [(answer["session"], answer["status"]) for answer in answers] == [(name, "killed") for name in "aab"]
+    assert all("RuntimeError: no more threads" in answer["output"] for answer in answers)
+
+
+def test_the_random_numbers_of_a_session_are_its_own_and_the_same_in_each_run() -> None:
+    draw = "import random, numpy; random.random(), numpy.random.rand()"
+    runs = [ask([json.dumps({"session": name, "code": draw}) for name in ("1", 1, "b")]) for _ in range(2)]
+    first, second = ({str([answer["session"]]): answer["output"] for answer in run} for run in runs)
+    assert first == second and len(set(first.values())) == 3
 
 
 def test_a_line_without_end_is_not_kept() -> None:

@@ -103,3 +103,14 @@ async def test_a_session_that_never_gets_ready(monkeypatch: pytest.MonkeyPatch) 
             await nursery.fork()
         monkeypatch.undo()
         os.close(held.pop())
+
+
+async def test_deaths_are_noticed_where_the_system_has_no_descriptors_of_processes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("agent.sandbox.nursery._life", lambda pid: -1)
+    async with sandbox() as box:
+        session = await box.session()
+        run = await session.run("print('begun')\nimport os\nos._exit(3)", 20)
+        assert run.output.startswith("begun\nThe cell ended the Python process.") and run.seconds < 10
+        assert await told(session, "6 * 7") == "42"

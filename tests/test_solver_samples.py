@@ -33,8 +33,8 @@ def test_where_somebody_leads_no_further_samples_are_started() -> None:
 
 def test_an_answer_that_is_known_votes_though_its_lane_is_cancelled_while_its_session_closes() -> None:
     class SlowToClose(ScriptedSandbox):
-        async def session(self) -> Session:
-            session = await super().session()
+        async def session(self, seed: int | None = None) -> Session:
+            session = await super().session(seed)
             close = session.close
 
             async def slowly() -> None:

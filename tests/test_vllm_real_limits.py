@@ -27,7 +27,7 @@ RESTART_SECONDS = 20  # that a second start takes beside the server's own time
 class EndlessDigits(ScriptedSandbox):
     """Whatever is run prints far more tokens than the context holds, each digit, comma and space being one."""
 
-    async def session(self) -> EndlessDigits:
+    async def session(self, seed: int | None = None) -> EndlessDigits:
         return self
 
     async def run(self, code: str, timeout: float | None = None) -> ToolRun:  # noqa: ASYNC109

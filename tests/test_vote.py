@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import random
+import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.config import VotingConfig
 from agent.types import Sample, ToolRun, ToolStatus, Turn
-from agent.vote import code_agrees, largest_weight, tally
+from agent.vote import code_agrees, largest_weight, printed_integer, tally
 from tests.doubles import sample
 
 VOTING = VotingConfig()
@@ -84,6 +86,75 @@ def test_only_the_last_printed_integer_agrees() -> None:
     assert not code_agrees(printed("42.5", 42))
     assert not code_agrees(printed("", 42))
     assert not code_agrees(sample(42))
+
+
+@pytest.mark.parametrize(
+    ("output", "stated"),
+    [
+        ("12,345", 12_345),
+        ("3.0", 3),
+        ("007", 7),
+        ("-7\n\n", -7),
+        ("84/2", 42),
+        ("x = 42", 42),
+        ("n is 100\nThere are 42 ways", 42),
+        ("Count:\t42", 42),
+        ("maximum 42!", 42),
+        ("2^100 has the digit sum = 115", 115),
+        ("1e5", None),
+        ("7/2", None),
+        ("Fraction(7, 2)", None),
+        ("(3, 42)", None),
+        ("[42]", None),
+        ("{1: 42}", None),
+        ("12 345", None),
+        ("sqrt(2) + 42", None),
+        ("x - 42", None),
+        ("about 42", None),
+        ("42 million", None),
+        ("42\\u200b", None),
+        ("base 2: 101", None),
+        ("x = 42\nDone", None),
+        ('Traceback:\n  File "<cell 5>", line 7, in <module>', None),
+        ("line 7", None),
+        ("ValueError: 7", None),
+        ("[... 50 characters of output cut ...]\n42", None),
+        ("9" * 20_000, None),
+    ],
+)
+def test_the_last_line_of_an_output_is_read_as_a_box_is(output: str, stated: int | None) -> None:
+    assert printed_integer(output) == stated
+
+
+def test_only_successful_runs_agree() -> None:
+    def with_runs(*runs: tuple[str, ToolStatus]) -> Sample:
+        turns = tuple(Turn("t", 1, 1.0, "", ToolRun("code", output, status, 1.0)) for output, status in runs)
+        return sample(7, turns=turns)
+
+    assert not code_agrees(with_runs(('  File "<cell 1>", line 7', ToolStatus.ERROR)))
+    assert not any(code_agrees(with_runs(("7", status))) for status in ToolStatus if status is not ToolStatus.OK)
+    assert code_agrees(with_runs(("7", ToolStatus.OK), ("1", ToolStatus.TIMEOUT)))
+    assert not code_agrees(with_runs(("7", ToolStatus.OK), ("none", ToolStatus.OK)))
+
+
+def test_a_printed_integer_is_reduced_as_the_boxed_one_was() -> None:
+    drawn = [printed("12,345", 345), sample(5, tokens=1)]
+    bonus = VotingConfig(code_bonus=0.5)
+    assert [vote.answer for vote in tally(drawn, bonus, 1000).votes] == [345, 5]
+    assert [vote.answer for vote in tally(drawn, bonus).votes] == [5, 345]
+    assert code_agrees(printed("-900", 100), 1000)
+
+
+@given(st.integers(-(10**17), 10**17))
+def test_any_integer_agrees_however_python_formats_it(number: int) -> None:
+    for output in (str(number), f"{number:,}", f"n = {number}", f"[1, 2]\nthe result is: {number}\n"):
+        assert code_agrees(printed(output, number))
+
+
+@given(st.text() | st.text("0123456789 .,-+*/^!=()[]{}\\abx\n"))
+def test_any_output_is_read_without_an_error(output: str) -> None:
+    stated = printed_integer(output)
+    assert stated is None or re.search(r"\d", output)
 
 
 def test_who_is_surer_of_the_last_tokens_wins_a_tie_and_no_more() -> None:

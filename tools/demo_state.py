@@ -47,6 +47,7 @@ class LaneState:
         self._start = start
         self._tools = tools
         self._pieces: list[str] = []
+        self._said = start  # the same without the outputs of code
         self._fences: FenceScanner | None = None
         self._output_comes = False
         self.tokens = 0
@@ -64,6 +65,7 @@ class LaneState:
     def write(self, text: str, *, inserted: bool) -> None:
         """Take the next piece of the text."""
         self._pieces.append(text)
+        self._said = (self._said + ("\n" if inserted and self._output_comes else text))[-_LOOKED_AT:]
         if inserted:
             self.phase = Phase.THINKING if self._output_comes else Phase.ASKED
             self._output_comes = False
@@ -85,10 +87,10 @@ class LaneState:
             self.phase = Phase.FORCED if sample.forced else Phase.ANSWERED
 
     def answer(self, edition: Edition) -> int | None:
-        """Its vote, or while it runs what its text says so far."""
+        """Its vote, or while it runs what it has said so far."""
         if self.sample is not None:
             return self.sample.answer
-        return extract_answer(self.text[-_LOOKED_AT:], edition)
+        return extract_answer(self._said, edition)
 
     def _open_turn(self, before: str) -> None:
         self._fences = FenceScanner() if self._tools else None
@@ -150,7 +152,9 @@ class Question:
     @property
     def tally(self) -> Tally:
         """The votes so far."""
-        return self.solution.tally if self.solution else tally(self.samples, self.config.voting)
+        if self.solution:
+            return self.solution.tally
+        return tally(self.samples, self.config.voting, self.config.rules.modulus)
 
     @property
     def evidence(self) -> Sample | None:

@@ -86,7 +86,7 @@ class RecordedSandbox:
 
     tool_runs: dict[str, ToolRun]
 
-    async def session(self) -> Session:
+    async def session(self, seed: int | None = None) -> Session:
         """One that knows every recorded block."""
         return _RecordedSession(self.tool_runs)
 

@@ -9,7 +9,7 @@ from statistics import fmean
 import numpy as np
 from rich.table import Table
 
-from agent.config import VotingConfig
+from agent.config import Config
 from tools.replay_stats import Interval
 from tools.report_data import ProblemRecord, Run
 from tools.report_stats import common_problems, known_problems, mean_interval, right_share, single_share
@@ -20,7 +20,7 @@ class _Quantity:
     """A value of each problem, and the format of its mean."""
 
     name: str
-    of: Callable[[ProblemRecord, VotingConfig], float]
+    of: Callable[[ProblemRecord, Config], float]
     form: str = "{:.3f}"
     signed: bool = False
 
@@ -31,20 +31,21 @@ class _Quantity:
         return f"{value} ({low} to {high})"
 
 
-def _single(problem: ProblemRecord, _: VotingConfig) -> float:
+def _single(problem: ProblemRecord, _: Config) -> float:
     return single_share(problem)
 
 
-def _majority(problem: ProblemRecord, voting: VotingConfig) -> float:
+def _majority(problem: ProblemRecord, config: Config) -> float:
     whole = len(problem.counted)
-    return right_share(problem.counted, problem.problem.answer, whole, voting, np.random.default_rng(0))
+    rng = np.random.default_rng(0)
+    return right_share(problem.counted, problem.problem.answer, whole, config.voting, rng, config.rules.modulus)
 
 
-def _gain(problem: ProblemRecord, voting: VotingConfig) -> float:
-    return _majority(problem, voting) - single_share(problem)
+def _gain(problem: ProblemRecord, config: Config) -> float:
+    return _majority(problem, config) - single_share(problem)
 
 
-def _tokens(problem: ProblemRecord, _: VotingConfig) -> float:
+def _tokens(problem: ProblemRecord, _: Config) -> float:
     return fmean(sample.tokens for sample in problem.counted)
 
 
@@ -68,9 +69,9 @@ def figures(runs: Sequence[Run]) -> Table:
     for run in runs:
         problems = known_problems(run)
         table.add_column(f"{run.name}\n{_counts(problems)}")
-        voting = run.record.config.voting
+        config = run.record.config
         for row, quantity in zip(rows, _QUANTITIES, strict=True):
-            values = [quantity.of(problem, voting) for problem in problems]
+            values = [quantity.of(problem, config) for problem in problems]
             row.append(quantity.text(mean_interval(values)) if values else "-")
     if len(runs) == 2:
         _add_difference(table, rows, *runs)
@@ -83,9 +84,9 @@ def _add_difference(table: Table, rows: Sequence[list[str]], first: Run, second:
     known = set.intersection(*({problem.problem.id for problem in known_problems(run)} for run in (first, second)))
     pairs = [pair for pair in common_problems(first, second) if pair[0].problem.id in known]
     table.add_column(f"difference\n{len(pairs)} problems in both")
-    votings = [run.record.config.voting for run in (first, second)]
+    configs = [run.record.config for run in (first, second)]
     for row, quantity in zip(rows, _QUANTITIES, strict=True):
-        values = [[quantity.of(p, v) for p, v in zip(pair, votings, strict=True)] for pair in pairs]
+        values = [[quantity.of(p, c) for p, c in zip(pair, configs, strict=True)] for pair in pairs]
         changes = [after - before for before, after in values]
         row.append(quantity.text(mean_interval(changes), signed=True) if changes else "-")
 

@@ -14,7 +14,7 @@ from statistics import fmean
 import numpy as np
 
 from agent.config import VotingConfig
-from agent.types import Sample, Turn
+from agent.types import Sample, ToolStatus, Turn
 from agent.vote import tally
 from tools.replay_stats import Interval, Ratio, interval, resamples
 from tools.report_data import Outcome, ProblemRecord, Run, Verdict
@@ -55,13 +55,13 @@ def majority_curve(run: Run) -> list[CurvePoint]:
     problems = known_problems(run)
     if not problems:
         return []
-    voting = run.record.config.voting
+    config = run.record.config
     ballots = [[_ballot(sample) for sample in problem.counted] for problem in problems]
     rng = np.random.default_rng(_SEED)
     points = []
     for size in _curve_sizes(max(map(len, ballots))):
         shares = [
-            right_share(ballot, problem.problem.answer, size, voting, rng)
+            right_share(ballot, problem.problem.answer, size, config.voting, rng, config.rules.modulus)
             for problem, ballot in zip(problems, ballots, strict=True)
         ]
         points.append(CurvePoint(size, mean_interval(shares)))
@@ -69,13 +69,18 @@ def majority_curve(run: Run) -> list[CurvePoint]:
 
 
 def right_share(
-    samples: Sequence[Sample], truth: int | None, size: int, voting: VotingConfig, rng: np.random.Generator
+    samples: Sequence[Sample],
+    truth: int | None,
+    size: int,
+    voting: VotingConfig,
+    rng: np.random.Generator,
+    modulus: int | None = None,
 ) -> float:
     """The share of subsets of `size` samples (of all, where there are fewer) whose vote is `truth`."""
     size = min(size, len(samples))
     rights = []
     for chosen in _subsets(len(samples), size, rng):
-        leader = tally([samples[place] for place in chosen], voting).leader
+        leader = tally([samples[place] for place in chosen], voting, modulus).leader
         rights.append(leader is not None and leader.answer == truth)
     return fmean(rights)
 
@@ -199,5 +204,5 @@ def _curve_sizes(most: int) -> list[int]:
 
 def _ballot(sample: Sample) -> Sample:
     """The sample with what a vote looks at in a single turn: it is weighed many times."""
-    runs = sample.tool_runs
+    runs = [run for run in sample.tool_runs if run.status is ToolStatus.OK]
     return replace(sample, turns=(Turn("", sample.tokens, 0.0, tool_run=runs[-1] if runs else None),))

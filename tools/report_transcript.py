@@ -10,7 +10,7 @@ from dataclasses import replace
 from markupsafe import Markup
 
 from agent.config import Config
-from agent.prompts import FAMILIES, opening, tool_output
+from agent.prompts import FAMILIES, OUTPUT_TAIL, opening
 from agent.types import Sample, ToolRun, Turn
 from tools.report_text import Piece, code_html, pieces, pieces_html, printable, to_html
 
@@ -41,7 +41,7 @@ def _turn(turn: Turn, label: str, before: str) -> Iterator[Markup]:
     written = list(pieces(before + turn.text))
     inserted = turn.inserted
     if turn.tool_run is not None:
-        inserted = inserted.removeprefix(tool_output(turn.tool_run.output))
+        inserted = inserted.rpartition(OUTPUT_TAIL)[2]  # the output is shown with its code
         written = list(_without_code(written, turn.tool_run))
     if written:
         yield Markup('<div class="said">{}</div>').format(pieces_html(written))

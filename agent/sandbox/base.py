@@ -49,8 +49,11 @@ class Session(Protocol):
 class Sandbox(Protocol):
     """A source of sessions."""
 
-    async def session(self) -> Session:
-        """A fresh session. Raises SandboxError if none can be started."""
+    async def session(self, seed: int | None = None) -> Session:
+        """A fresh session, whose random numbers all come from `seed` (drawn by chance if None).
+
+        Raises SandboxError if none can be started.
+        """
 
     async def close(self) -> None:
         """End all sessions. May be called twice."""

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
+import os
 import time
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from agent.errors import SandboxError
 from agent.sandbox.base import Limits
-from agent.sandbox.inside.interpreter import BROKEN, ERROR, OUT_OF_MEMORY
+from agent.sandbox.endings import BESIDE, LOST, LOST_TO_OTHERS, RESTORED, UNKNOWN, death_reason, is_limit, stop_reason
+from agent.sandbox.history import History
+from agent.sandbox.inside.interpreter import ERROR, OK
 from agent.sandbox.nursery import Death, Nursery
 from agent.sandbox.running import Outcome, Running, Stop
 from agent.types import ToolRun, ToolStatus
 
-_LOST = "The session was restarted: variables, functions and imports are lost."
 _BURIAL_SECONDS = 1.0
-_UNKNOWN = Death(signal.SIGKILL, "")
+_ATTEMPTS = 3
+_MOST_AGAIN = 4.5  # seconds after which a cell is not run once more
+_MOST_LATE = 5.0  # seconds behind its limit that a cell may end, for earlier cells to be run again
 
 T = TypeVar("T")
 
@@ -46,9 +49,11 @@ class ForkServerSandbox:
         await self.nursery()
         await self._refill()
 
-    async def session(self) -> ForkServerSession:
-        """A fresh session. Raises SandboxError if none can be started."""
-        session = ForkServerSession(self, await self.acquire())
+    async def session(self, seed: int | None = None) -> ForkServerSession:
+        """A fresh session; see `agent.sandbox.base.Sandbox`."""
+        if seed is None:
+            seed = int.from_bytes(os.urandom(4), "big")
+        session = ForkServerSession(self, await self.acquire(), seed)
         self._sessions.add(session)
         return session
 
@@ -139,11 +144,14 @@ class ForkServerSandbox:
 
 
 class ForkServerSession:
-    """One sample's Python; a process that was lost is replaced when the next cell comes."""
+    """One sample's Python; a process that was lost is replaced, at the latest when the next cell comes."""
 
-    def __init__(self, sandbox: ForkServerSandbox, running: Running) -> None:
+    def __init__(self, sandbox: ForkServerSandbox, running: Running, seed: int) -> None:
         self._sandbox = sandbox
         self._running: Running | None = running
+        self._seed = seed
+        self._used = False  # whether the process has begun a cell: it has something to lose
+        self._history = History()
         self._lock = asyncio.Lock()
         self._closed = False
 
@@ -157,6 +165,8 @@ class ForkServerSession:
             return ToolRun(code, text, ToolStatus.ERROR, time.monotonic() - started)
         seconds = limits.cell_seconds if timeout is None else timeout
         async with self._lock:
+            if self._closed:
+                raise SandboxError("the session is closed: ask the sandbox for another one")
             status, output = await self._run(source, seconds)
         return ToolRun(code, output, status, time.monotonic() - started)
 
@@ -169,73 +179,97 @@ class ForkServerSession:
             await self._sandbox.bury(running)
 
     async def _run(self, source: bytes, seconds: float) -> tuple[ToolStatus, str]:
-        if self._closed:
-            raise SandboxError("the session is closed: ask the sandbox for another one")
+        started = time.monotonic()
         note = ""
-        if self._running is not None and self._running.lost:  # it died between two cells
-            await self._bury()
-            note = _LOST
+        for _ in range(_ATTEMPTS):
+            begun = time.monotonic()
+            outcome = await self._attempt(source, seconds)
+            again = _reason_to_run_again(outcome, used=self._used)
+            if not again or self._closed or time.monotonic() - started > _MOST_AGAIN:
+                break
+            if self._used:
+                note = again
+            self._drop()
+        self._used = True
+        if outcome.status not in (OK, ERROR):
+            status, told = await self._replace(outcome, seconds, begun)
+        elif outcome.stop is Stop.NONE:
+            self._history.add(source, outcome.status, time.monotonic() - begun)
+            status, told = (ToolStatus.ERROR if outcome.status else ToolStatus.OK), ""
+        else:
+            self._history.spoil()
+            status = ToolStatus.ERROR if outcome.stop is Stop.OUTPUT else ToolStatus.TIMEOUT
+            told = f"{stop_reason(outcome.stop, seconds, self._sandbox.limits)} The session's variables are kept."
+        output = outcome.output.rstrip("\n")
+        beside = BESIDE if outcome.crowded and (status is not ToolStatus.OK or not output) else ""
+        return status, "\n".join(part for part in (note, output, told, beside) if part)
+
+    async def _attempt(self, source: bytes, seconds: float) -> Outcome:
         if self._running is None:
             self._running = await self._sandbox.acquire()
-        running = self._running
         try:
-            outcome = await running.run(source, seconds)
+            return await self._running.run(source, seconds, self._seed)
         except BaseException:
             self._drop()
             raise
-        status, told = await self._judge(outcome, seconds)
-        return status, "\n".join(part for part in (note, outcome.output.rstrip("\n"), told) if part)
 
-    async def _judge(self, outcome: Outcome, seconds: float) -> tuple[ToolStatus, str]:
-        stopped = _stop_reason(outcome.stop, seconds, self._sandbox.limits)
-        if outcome.status in (0, ERROR):
-            plain = ToolStatus.ERROR if outcome.status else ToolStatus.OK
-            if outcome.stop is Stop.NONE:
-                return plain, ""
-            status = ToolStatus.ERROR if outcome.stop is Stop.OUTPUT else ToolStatus.TIMEOUT
-            return status, f"{stopped} The session's variables are kept."
+    async def _replace(self, outcome: Outcome, seconds: float, begun: float) -> tuple[ToolStatus, str]:
+        """Give the lost process up; the cell's status, and what is said of its end and of what comes after it."""
+        history = self._history
+        stopped = stop_reason(outcome.stop, seconds, self._sandbox.limits)
         if outcome.stop in (Stop.TIME, Stop.CPU):
             self._drop()  # how it dies says nothing more
-            return ToolStatus.TIMEOUT, f"{stopped} {_LOST}"
-        death = await self._bury()
-        reason = stopped or _death_reason(outcome, death, self._sandbox.limits)
-        return ToolStatus.KILLED, f"{reason} {_LOST}"
+            status, reason, death = ToolStatus.TIMEOUT, stopped, UNKNOWN
+        else:
+            death = await self._bury()
+            status, reason = ToolStatus.KILLED, stopped or death_reason(outcome, death, self._sandbox.limits)
+        late = time.monotonic() - begun - seconds + history.limit
+        may_replay = is_limit(outcome, death) and late < _MOST_LATE and bool(history.cells)
+        restored = may_replay and await self._replay(history)
+        return status, f"{reason} {RESTORED if restored else LOST}"
+
+    async def _replay(self, history: History) -> bool:
+        """Make the variables of these cells anew in another process; whether that worked in all respects."""
+        running: Running | None = None
+        try:
+            async with asyncio.timeout(history.limit):
+                running = await self._sandbox.acquire()
+                for past in history.cells:
+                    outcome = await running.run(past.source, history.limit, self._seed)
+                    if outcome.status != past.status or outcome.stop is not Stop.NONE:
+                        return False
+                if not self._closed:
+                    self._running, self._history, self._used = running, history, True
+        except (TimeoutError, SandboxError):
+            return False
+        finally:
+            if running is not None and running is not self._running:
+                self._sandbox.bury_later(running)
+        return self._running is not None
 
     def _drop(self) -> None:
         running, self._running = self._running, None
+        self._used, self._history = False, History()
         if running is not None:
             self._sandbox.bury_later(running)
 
     async def _bury(self) -> Death:
         """How the lost process died, if that can be told soon: on a busy host even dying takes its time."""
         running, self._running = self._running, None
+        self._used, self._history = False, History()
         if running is None:
-            return _UNKNOWN
+            return UNKNOWN
         burial = self._sandbox.bury_later(running)
         done, _ = await asyncio.wait([burial], timeout=_BURIAL_SECONDS)
-        return burial.result() if done else _UNKNOWN
+        return burial.result() if done else UNKNOWN
 
 
-def _stop_reason(stop: Stop, seconds: float, limits: Limits) -> str:
-    match stop:
-        case Stop.TIME:
-            return f"Stopped: the cell did not end within {seconds:g} s."
-        case Stop.CPU:
-            return f"Stopped: the cell used more than {seconds * limits.cpu_factor:g} s of CPU time."
-        case Stop.OUTPUT:
-            return f"Stopped: the cell printed more than {limits.output_bytes >> 20} MiB."
-        case _:
-            return ""
+def _reason_to_run_again(outcome: Outcome, *, used: bool) -> str:
+    """What to say where a cell may not be to blame for an end like this; empty where it is, or where all is well.
 
-
-def _death_reason(outcome: Outcome, death: Death, limits: Limits) -> str:
-    if outcome.status == OUT_OF_MEMORY:
-        return f"The cell ran out of memory (the limit is {limits.memory_bytes >> 20} MiB)."
-    if outcome.status == BROKEN:
-        return "The cell closed or replaced the session's output."
-    if death.why:
-        return f"The cell was ended: {death.why}."
-    number = death.status & 0x7F
-    if number and number != signal.SIGKILL:
-        return f"The cell crashed Python ({signal.Signals(number).name})."
-    return "The cell ended the Python process." if not number else "The cell's Python was killed."
+    `used`: whether the session had run cells before.
+    """
+    if not outcome.begun:
+        return LOST
+    failed = outcome.stop is Stop.OUTPUT or (outcome.stop is Stop.NONE and outcome.status not in (OK, ERROR))
+    return LOST_TO_OTHERS if failed and used and (outcome.crowded or outcome.breach) else ""

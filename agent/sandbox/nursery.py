@@ -32,6 +32,7 @@ _ENVIRONMENT = {
     "LANG": "C.UTF-8",
     "LC_ALL": "C.UTF-8",
     "MPLBACKEND": "Agg",
+    "PYTHONHASHSEED": "0",  # sets of strings are in the same order in each run
     "MALLOC_ARENA_MAX": "2",  # an arena for each thread would eat up the address space
     **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"),
 }
@@ -39,12 +40,24 @@ _ENVIRONMENT = {
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A session's process: its number, its process id, and the two ends that the controller holds."""
+    """A session's process: its number, its process id, and what the controller holds of it.
+
+    That is its ends of the socket and of the output pipe, and `life`, a descriptor that can be read once the process is
+    gone; -1 where the system has none.
+    """
 
     number: int
     pid: int
     control: socket.socket
     output: int
+    life: int
+
+    def close(self) -> None:
+        """Let go of it."""
+        self.control.close()
+        os.close(self.output)
+        if self.life >= 0:
+            os.close(self.life)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +112,8 @@ class Nursery:
             zygote = subprocess.Popen(  # noqa: ASYNC220 - the call returns at once
                 [
                     sys.executable,
-                    "-I",
+                    "-s",
+                    "-P",
                     "-B",
                     str(_BOOT),
                     str(Path(agent.__file__).parent.parent),
@@ -131,6 +145,7 @@ class Nursery:
         number = next(_NUMBERS)
         ours, theirs = socket.socketpair()
         output, their_output = os.pipe()
+        process = None
         try:
             try:
                 reply = await self._ask({"start": number}, "started", number, [theirs.fileno(), their_output])
@@ -139,11 +154,10 @@ class Nursery:
                 os.close(their_output)
             ours.setblocking(False)
             os.set_blocking(output, False)
-            process = Process(number, reply["pid"], ours, output)
+            process = Process(number, reply["pid"], ours, output, _life(reply["pid"]))
             await self._await_ready(process)
         except BaseException:
-            ours.close()
-            os.close(output)
+            (process or Process(number, -1, ours, output, -1)).close()
             with contextlib.suppress(SandboxError):
                 self._send({"end": number}, [])
             raise
@@ -242,6 +256,14 @@ class Nursery:
         for future in (self._hello, *self._waiting.values()):
             if not future.done():
                 future.set_exception(SandboxError("the sandbox's zygote is gone"))
+
+
+def _life(pid: int) -> int:
+    """What `Process.life` is for this process."""
+    if hasattr(os, "pidfd_open"):
+        with contextlib.suppress(OSError):
+            return os.pidfd_open(pid)
+    return -1
 
 
 def _make_base() -> str:

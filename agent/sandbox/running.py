@@ -5,19 +5,26 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from agent.sandbox import meter
 from agent.sandbox.base import Limits
 from agent.sandbox.capture import Capture
-from agent.sandbox.inside.child import MAGIC, NAME_SIZE
+from agent.sandbox.inside.frames import TOKEN_SIZE, Decoder, Request, pack
+from agent.sandbox.meter import Meter
 from agent.sandbox.nursery import Process
 
 _GRACE = 1.0  # seconds between the interrupt and the end
-_MOST_EXTRA = 2.0  # seconds that a cell gets back, at most, for having had no CPU
+_BEGIN = 2.0  # seconds in which a session that had a CPU has begun its cell
+_MOST_BEGIN = 4.0  # the same for one that had to wait for a CPU
+_MOST_FACTOR = 3.0  # a cell that had to wait for a CPU ends after so many times its limit at the latest
+_SHORT, _MOST_EXTRA = 5.0, 4.5  # where the limit is as short as that, it gets no more than these seconds
 _LEAST_CHECK = 0.05
+_FLOWING = 0.02  # seconds of a cell after which its output is taken as it comes
+_IDLE = 0.05  # seconds after a cell until its process is stopped
 _CHUNK = 1 << 16
+_ANSWER = 64  # more than a session may say at a time
 _DRAIN_ROUNDS = 64
 _CPUS = os.cpu_count() or 1
 
@@ -33,29 +40,42 @@ class Stop(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a cell ended: the process's status (None: it is gone), why it was stopped, what it printed."""
+    """How a cell ended: the process's status (None: it is gone), why it was stopped, what it printed.
+
+    `begun`: whether any of it may have run. `crowded`: whether threads of earlier cells were alive when it was sent.
+    `breach`: the process was ended since it said what no session says.
+    """
 
     status: int | None
     stop: Stop
     output: str
+    begun: bool
+    crowded: bool
+    breach: bool
 
 
 class Running:
-    """Runs one cell at a time in a process that is stopped in between. What it sends is untrusted."""
+    """Runs one cell at a time in a process that is stopped in between. What it sends is untrusted.
+
+    Whatever the process does with its descriptors, each cell ends by a timer at the latest.
+    """
 
     def __init__(self, process: Process, limits: Limits) -> None:
         self.process = process
-        self._lost = False
-        self._released = False
         self._limits = limits
         self._loop = asyncio.get_running_loop()
+        self._meter = Meter(process.pid)
+        self._decoder = Decoder()
         self._capture = Capture(limits.output_chars)
-        self._expected = b""
-        self._done: asyncio.Future[int | None] | None = None
+        self._done: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._unsent = memoryview(b"")
         self._stop = Stop.NONE
-        self._timers: list[asyncio.TimerHandle] = []
+        self._lost = self._released = self._flowing = False
+        self._started = self._seconds = self._cpu_before = self._waited_before = self._held_up = 0.0
         self._loop.add_reader(process.control, self._on_control)
-        self._loop.add_reader(process.output, self._on_output)
+        if process.life >= 0:
+            self._loop.add_reader(process.life, self._on_exit)
 
     @property
     def lost(self) -> bool:
@@ -68,114 +88,170 @@ class Running:
             self._on_control()
         return self._lost
 
-    async def run(self, source: bytes, seconds: float) -> Outcome:
+    async def run(self, source: bytes, seconds: float, seed: int) -> Outcome:
         """Run a cell for at most `seconds`, and a while longer only if it had to wait for a CPU."""
-        name = os.urandom(NAME_SIZE)
-        self._expected = MAGIC + name
+        self._take_output()  # what is left of the cell before is nobody's
         self._capture = Capture(self._limits.output_chars)
-        self._stop = Stop.NONE
+        self._stop, self._seconds = Stop.NONE, seconds
+        crowded = self._meter.threads() > 1
         self._done = self._loop.create_future()
-        if self._lost:
-            self._done.set_result(None)
-        self._signal(signal.SIGCONT)
-        self._set_timers(seconds)
         try:
-            await self._send(name + len(source).to_bytes(4, "big") + source)
-            status = await self._done
+            self._start(source, seed)
+            await self._done
         finally:
             self._done = None
-            self._cancel_timers()
-        if not self._lost:
-            self._signal(signal.SIGSTOP)
-        self._drain()
-        return Outcome(status, self._stop, self._capture.text())
+            self._set_flowing(on=False)
+            self._set_timer(_IDLE, self._pause)
+        if self._unsent:  # it answered what it cannot have read
+            self._lose()
+        decoder = self._decoder
+        if decoder.status is None and not self._released:
+            self._take_output()
+        return Outcome(decoder.status, self._stop, self._capture.text(), decoder.begun, crowded, decoder.broken)
 
     def release(self) -> None:
-        """End the process and let go of it; it is still to be buried. May be called twice."""
+        """End the process and let go of it; the zygote still has to reap it. May be called twice."""
         if self._released:
             return
         self._released = True
         self._lose()
-        self._loop.remove_reader(self.process.output)
-        self.process.control.close()
-        os.close(self.process.output)
+        self._set_flowing(on=False)
+        self._meter.close()
+        self.process.close()
 
-    async def _send(self, frame: bytes) -> None:
+    def _start(self, source: bytes, seed: int) -> None:
+        self._held_up = 0.0  # seconds in which the session had not begun the cell
+        self._started = self._loop.time()
+        self._cpu_before, self._waited_before = self._meter.cpu_seconds(), self._meter.waiting_seconds()
+        if self._lost:
+            self._decoder = Decoder()  # which has heard nothing of this cell
+            self._end()
+            return
+        token = os.urandom(TOKEN_SIZE)
+        self._decoder.expect(token)
+        self._unsent = memoryview(pack(Request(token, seed, source)))
+        self._send()
+        if self._unsent and not self._lost:
+            self._loop.add_writer(self.process.control, self._on_writable)
+        self._signal(signal.SIGCONT)
+        self._set_timer(min(_FLOWING, self._seconds), self._check)
+
+    def _send(self) -> None:
         try:
-            await self._loop.sock_sendall(self.process.control, frame)
+            self._unsent = self._unsent[self.process.control.send(self._unsent) :]
+        except BlockingIOError:
+            return
         except OSError:
             self._lose()
 
-    def _set_timers(self, seconds: float) -> None:
-        pid = self.process.pid
-        self._later(seconds, self._check_time, meter.waiting_seconds(pid), seconds)
-        if self._limits.cpu_factor < _CPUS:  # else the time limit always comes first
-            cpu_limit = self._limits.cpu_factor * seconds
-            self._later(cpu_limit / _CPUS, self._check_cpu, meter.cpu_seconds(pid) + cpu_limit)
+    def _on_writable(self) -> None:
+        self._send()
+        if not self._unsent:
+            self._loop.remove_writer(self.process.control)
 
-    def _check_time(self, waited_before: float, seconds: float) -> None:
-        waited = meter.waiting_seconds(self.process.pid) - waited_before
-        extra = min(waited, 2 * seconds, _MOST_EXTRA)
-        if extra > _LEAST_CHECK:
-            self._later(extra, self._interrupt, Stop.TIME)
-        else:
-            self._interrupt(Stop.TIME)
+    def _usage(self) -> tuple[float, float, float]:
+        """Seconds since the start, CPU time of the process since then, and how long that waited for a CPU."""
+        cpu, waited = self._meter.cpu_seconds() - self._cpu_before, self._meter.waiting_seconds() - self._waited_before
+        return self._loop.time() - self._started, cpu, waited
 
-    def _check_cpu(self, limit: float) -> None:
-        left = limit - meter.cpu_seconds(self.process.pid)
+    def _check(self) -> None:
+        """Look what the cell has used, and come again when it might have used too much."""
+        self._take_output()
+        self._set_flowing(on=True)
+        if not self._decoder.begun:
+            self._wait_for_beginning()
+            return
+        elapsed, cpu, waited = self._usage()
+        left = _allowed(self._seconds, cpu, max(waited, self._held_up)) - elapsed
+        cpu_left = (self._limits.cpu_factor * self._seconds - cpu) / _CPUS
         if left <= 0:
+            self._interrupt(Stop.TIME)
+        elif cpu_left <= 0:
             self._interrupt(Stop.CPU)
         else:
-            self._later(max(left / _CPUS, _LEAST_CHECK), self._check_cpu, limit)
+            self._set_timer(max(min(left, cpu_left), _LEAST_CHECK), self._check)
+
+    def _wait_for_beginning(self) -> None:
+        elapsed, cpu, waited = self._usage()
+        if elapsed >= _allowed_to_begin(cpu, waited):
+            self._lose()
+        else:
+            self._held_up = elapsed
+            self._set_timer(_LEAST_CHECK, self._check)
 
     def _interrupt(self, why: Stop) -> None:
-        self._cancel_timers()
         self._stop = why
         self._signal(signal.SIGINT)
         self._signal(signal.SIGCONT)  # a cell may have stopped itself
-        self._later(_GRACE, self._lose)
+        self._set_timer(_GRACE, self._lose)
 
     def _on_control(self) -> None:
         try:
-            data = self.process.control.recv(_CHUNK)
+            data = self.process.control.recv(_ANSWER)
         except BlockingIOError:
             return
         except OSError:
             data = b""
-        fits = len(data) == len(self._expected) + 1 and data.startswith(self._expected)
-        if fits and self._done is not None and not self._done.done():
-            self._expected = b""
-            self._done.set_result(data[-1])
-        else:
+        self._take_output()
+        self._decoder.feed(data)
+        if not data and self._is_open() and self.process.life >= 0:
+            self._loop.remove_reader(self.process.control)
+            self._set_timer(_LEAST_CHECK, self._lose)  # it is about to exit, and may tell by its status why
+        elif not data or self._decoder.broken:
             self._lose()
+        elif self._decoder.status is not None:
+            self._end()
+
+    def _on_exit(self) -> None:
+        self._on_control()  # its last words
+        self._lose()
 
     def _on_output(self) -> None:
+        if self._take_chunk() is None:
+            self._set_flowing(on=False)
+
+    def _take_output(self) -> None:
+        for _ in range(_DRAIN_ROUNDS):
+            if not self._take_chunk():  # a short one need not be the last: a pipe may have been made one of packets
+                return
+
+    def _take_chunk(self) -> int | None:
+        """Take what the output pipe holds, at most so much at a time; how much that was, None at its end."""
         try:
             data = os.read(self.process.output, _CHUNK)
         except BlockingIOError:
-            return
-        if not data:
-            self._loop.remove_reader(self.process.output)
-            return
-        self._capture.add(data)
-        if self._capture.size > self._limits.output_bytes and self._done is not None and not self._stop:
+            return 0
+        self._capture.add(self._decoder.printed(data))
+        if self._capture.size > self._limits.output_bytes and self._is_open() and not self._stop:
             self._interrupt(Stop.OUTPUT)
+        return len(data) or None
 
-    def _drain(self) -> None:
-        for _ in range(_DRAIN_ROUNDS):
-            try:
-                data = os.read(self.process.output, _CHUNK)
-            except BlockingIOError:
-                return
-            if not data:
-                return
-            self._capture.add(data)
+    def _set_flowing(self, *, on: bool) -> None:
+        if on and not self._flowing:
+            self._loop.add_reader(self.process.output, self._on_output)
+        elif self._flowing and not on:
+            self._loop.remove_reader(self.process.output)
+        self._flowing = on
+
+    def _pause(self) -> None:
+        if not self._lost:
+            self._signal(signal.SIGSTOP)
 
     def _lose(self) -> None:
         if not self._lost:
             self._lost = True
             self._loop.remove_reader(self.process.control)
+            self._loop.remove_writer(self.process.control)
+            if self.process.life >= 0:
+                self._loop.remove_reader(self.process.life)
             self._signal(signal.SIGKILL)
+        self._end()
+
+    def _is_open(self) -> bool:
+        return self._done is not None and not self._done.done()
+
+    def _end(self) -> None:
+        self._clear_timer()
         if self._done is not None and not self._done.done():
             self._done.set_result(None)
 
@@ -184,12 +260,27 @@ class Running:
         try:
             os.kill(self.process.pid, number)
         except ProcessLookupError:  # the zygote is gone, and its sessions with it
-            self._lost = True
+            self._lose()
 
-    def _later(self, seconds: float, action: object, *arguments: object) -> None:
-        self._timers.append(self._loop.call_later(seconds, action, *arguments))  # type: ignore[arg-type]
+    def _set_timer(self, seconds: float, action: Callable[[], None]) -> None:
+        """There is one timer: what it was set to before is forgotten."""
+        self._clear_timer()
+        self._timer = self._loop.call_later(seconds, action)
 
-    def _cancel_timers(self) -> None:
-        for timer in self._timers:
-            timer.cancel()
-        self._timers.clear()
+    def _clear_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def _allowed(seconds: float, used: float, waited: float) -> float:
+    """How long a cell may take that has this limit, has used so much CPU time, and has waited so long for a CPU."""
+    if used >= seconds:
+        return seconds
+    extra = min(waited, (_MOST_FACTOR - 1) * seconds)
+    return seconds + (min(extra, _MOST_EXTRA) if seconds <= _SHORT else extra)
+
+
+def _allowed_to_begin(used: float, waited: float) -> float:
+    """How long a session may take to begin a cell after which its process has used and waited so long."""
+    return _BEGIN if used >= _BEGIN else min(_BEGIN + waited, _MOST_BEGIN)

@@ -1,4 +1,4 @@
-"""Starts the zygote by its path: `python -I -B boot.py ROOT SETTINGS`, where ROOT holds the package."""
+"""Starts the zygote by its path: `python -s -P -B boot.py ROOT SETTINGS`, where ROOT holds the package."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ def main() -> None:
     """Make the package importable for the zygote's own modules only, then become the zygote."""
     root, settings = sys.argv[1:3]
     sys.path.insert(0, root)
+    from agent.sandbox.inside import substitutes
+
+    substitutes.replace()  # before anything takes hold of what is replaced
     from agent.sandbox.inside.zygote import serve
 
     sys.path.pop(0)

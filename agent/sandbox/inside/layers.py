@@ -8,11 +8,12 @@ import platform
 import signal
 import sys
 import sysconfig
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from agent.sandbox.inside import kernel, landlock, rlimits, rootfs, seccomp
 from agent.sandbox.inside.settings import Settings
+from agent.sandbox.inside.trials import why_not
 
 LAYERS = (
     "pids",
@@ -78,6 +79,8 @@ class Layers:
     def enter_zygote(self) -> None:
         """Take the layers that all sessions share, and prepare what is the same for each."""
         self._zygote = os.getpid()
+        with contextlib.suppress(OSError):  # no memory in a dump, should the system make one in spite of the limit
+            self._write_proc("self/coredump_filter", b"0")
         rootfs.readable_paths()
         if self.active("seccomp"):
             self._compile_filter()
@@ -95,18 +98,62 @@ class Layers:
         if not self.active("pids"):
             return os.fork()
         kernel.unshare(kernel.CLONE_NEWPID)
-        pid = os.fork()
-        if pid:
-            kernel.setns(self._own_pids, kernel.CLONE_NEWPID)
+        pid = -1
+        try:
+            pid = os.fork()
+        finally:
+            if pid:  # the parent, also where there could be no child
+                kernel.setns(self._own_pids, kernel.CLONE_NEWPID)
         return pid
 
     def read_proc(self, name: str) -> bytes:
         """The start of a file of /proc, also where this process's root has no /proc. Raises OSError."""
-        descriptor = os.open(name, os.O_RDONLY, dir_fd=self._processes)
+        descriptor = self.open_proc(name)
         try:
             return os.read(descriptor, 4_096)
         finally:
             os.close(descriptor)
+
+    def open_proc(self, name: str) -> int:
+        """A descriptor of a file or directory of /proc, to be closed by the caller. Raises OSError."""
+        return os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._processes)
+
+    def files_in_memory(self, pid: int) -> int:
+        """Bytes of memory that the files of a session take; 0 where they are on a disk, or the session has ended."""
+        if not self.active("mounts"):
+            return 0
+        try:
+            descriptor = self.open_proc(f"{pid}/root{rootfs.SCRATCH}")
+            try:
+                found = os.fstatvfs(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError:
+            return 0
+        return (found.f_blocks - found.f_bfree) * found.f_frsize
+
+    @property
+    def shows_files(self) -> bool:
+        """Whether the zygote may look at what files a session holds; it does where scratch has no mount.
+
+        For that the kernel must count sessions as dumpable, by which another process of the same user could read
+        one's memory in /proc, if it could open that.
+        """
+        return not self.active("mounts") and (self.active("uid") or self.active("landlock"))
+
+    @contextlib.contextmanager
+    def as_user(self, slot: int) -> Iterator[None]:
+        """Be the user of a session meanwhile, who may look at its processes without any privilege."""
+        group, user = os.getegid(), os.geteuid()
+        try:
+            if self.active("uid"):
+                os.setegid(self.user(slot))
+                os.seteuid(self.user(slot))
+            yield
+        finally:
+            if self.active("uid"):
+                os.seteuid(user)
+                os.setegid(group)
 
     def share_cpu(self, less: int) -> None:
         """Where the kernel shares the CPU between groups of processes, take the parent's share, or less."""
@@ -178,7 +225,7 @@ class Layers:
 
     def _lock_down(self, scratch: str) -> None:
         if self.active("no_new_privs"):
-            kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
+            kernel.prctl(kernel.PR_SET_DUMPABLE, int(self.shows_files))
             kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
         if self.active("landlock"):
             landlock.restrict(rootfs.readable_paths(), scratch, rootfs.DEVICES)
@@ -228,40 +275,6 @@ class Layers:
         except PermissionError:
             return
         raise OSError("the filter has no effect")
-
-
-def why_not(trial: Callable[[], None]) -> str:
-    """Run something in a child that is then killed: what went wrong, or nothing."""
-    said, say = os.pipe()
-    held, hold = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        _report(trial, say, held, hold)
-    os.close(say)
-    os.close(held)
-    answer = os.read(said, 1_000).decode()
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except PermissionError:
-        answer += "nor could a session under another user be ended"
-    os.close(hold)
-    os.close(said)
-    os.waitpid(pid, 0)
-    return answer.replace("\0", "") if answer else "the trial crashed"
-
-
-def _report(trial: Callable[[], None], say: int, held: int, hold: int) -> None:
-    try:
-        try:
-            trial()
-            message = "\0"
-        except OSError as error:
-            message = str(error) + "\0"
-        os.write(say, message.encode())
-        os.close(hold)
-        os.read(held, 1)  # until killed, or let go
-    finally:
-        os._exit(0)  # whatever it was, the child must not go on as a second zygote
 
 
 def _open_namespace(kind: str) -> int:

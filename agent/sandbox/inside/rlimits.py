@@ -26,7 +26,7 @@ def apply(settings: Settings, base_memory: int, *, own_user: bool) -> None:
         resource.RLIMIT_AS: base_memory + settings.memory,
         resource.RLIMIT_FSIZE: settings.file,
         resource.RLIMIT_NOFILE: settings.open_files,
-        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_CORE: 1,  # byte: no file, and, other than 0, nothing for a program that takes dumps either
         resource.RLIMIT_CPU: _CPU_SECONDS,
         resource.RLIMIT_MEMLOCK: 0,
     }

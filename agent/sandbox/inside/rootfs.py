@@ -10,7 +10,8 @@ from pathlib import Path
 
 from agent.sandbox.inside import kernel
 
-DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+# not /dev/zero: what is mapped of it, and shared, stays in memory, counted for nobody, when all but a page is unmapped
+DEVICES = ("/dev/null", "/dev/full", "/dev/random", "/dev/urandom")
 SCRATCH = "/scratch"
 _SYSTEM = (
     "/lib",

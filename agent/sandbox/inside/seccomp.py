@@ -22,37 +22,16 @@ _KILL = 0x8000_0000
 _AUDIT_ARCH = {"x86_64": 0xC000_003E, "aarch64": 0xC000_00B7}
 _X32_BIT = 0x4000_0000
 
-_CLONE_THREAD = 0x0001_0000
+_CLONE_FILES, _CLONE_THREAD = 0x0000_0400, 0x0001_0000  # a thread may not have descriptors of its own
 # new namespaces (cgroup, uts, ipc, user, pid, net, mount, time) and a parent that is not the caller
 _CLONE_NEVER = 0x7E02_0000 | 0x80 | 0x8000
-_IOCTLS = (
-    0x541B,
-    0x5421,
-    0x5450,
-    0x5451,
-    0x5401,
-    0x5413,
-)  # FIONREAD FIONBIO FIONCLEX FIOCLEX TCGETS TIOCGWINSZ
-_FCNTLS = (
-    0,
-    1,
-    2,
-    3,
-    4,
-    5,
-    6,
-    7,
-    36,
-    37,
-    38,
-    1025,
-    1030,
-    1032,
-    1033,
-    1034,
-)  # no signals to others, no leases
+_IOCTLS = (0x541B, 0x5421, 0x5450, 0x5451, 0x5401, 0x5413)  # FIONREAD FIONBIO FIONCLEX FIOCLEX TCGETS TIOCGWINSZ
+_LOCKS = (6, 7, 37, 38)  # F_SETLK F_SETLKW F_OFD_SETLK F_OFD_SETLKW
+_FCNTLS = (0, 1, 2, 3, 4, 5, 36, 1025, 1030, 1032, 1033, 1034)  # no signals to others, no leases, no larger pipes
 _PRCTLS = (15, 16, 0x53564D41)  # PR_SET_NAME, PR_GET_NAME, PR_SET_VMA
+_CLOSE_ON_EXEC = 4  # the only flag of close_range that leaves the descriptors shared by all threads
 _UNIX, _STREAM, _TYPE_MASK = 1, 1, 0xF
+_SHARED, _ANONYMOUS = 0x01, 0x20  # mmap: such memory stays when all but a page is unmapped
 _ALL = 0xFFFF_FFFF
 
 
@@ -88,9 +67,10 @@ def unchecked(*, private_files: bool, guard_truncate: bool) -> bytes:
     answers = (
         (table.free, _ALLOW),
         (table.ownership, _ALLOW if private_files else _error(0)),
+        (table.pretended, _error(0)),
         (table.truncate, _error(errno.EPERM) if guard_truncate else _ALLOW),
         (table.forbidden, _error(errno.EPERM)),
-        (table.attributes, _error(errno.ENOTSUP)),
+        (table.unsupported, _error(errno.ENOTSUP)),  # fallocate, too: it could fill a disk between two looks
     )
     program = b"".join(_answer(number, action) for names, action in answers for number in names.values())
     return program + _instruction(_RETURN, _error(errno.ENOSYS))
@@ -101,16 +81,18 @@ _table = functools.cache(Table)
 
 def _checks(pid: int) -> dict[str, list[_Check]]:
     return {
-        "clone": [_Check(0, _CLONE_THREAD | _CLONE_NEVER, (_CLONE_THREAD,))],
+        "clone": [_Check(0, _CLONE_THREAD | _CLONE_FILES | _CLONE_NEVER, (_CLONE_THREAD | _CLONE_FILES,))],
         "kill": [_Check(0, _ALL, (pid,))],
         "tgkill": [_Check(0, _ALL, (pid,))],
         "prlimit64": [_Check(0, _ALL, (0, pid)), *_null(2)],  # reading limits, not setting them
         "sched_setaffinity": [_Check(0, _ALL, (0, pid))],
         "ioctl": [_Check(2, _ALL, _IOCTLS, errno.ENOTTY)],
-        "fcntl": [_Check(2, _ALL, _FCNTLS, errno.EINVAL)],
+        "fcntl": [_Check(2, _ALL, _FCNTLS + _LOCKS, errno.EINVAL), _Check(2, _ALL, _FCNTLS, 0)],
         "prctl": [_Check(0, _ALL, _PRCTLS)],
         "socketpair": [_Check(0, _ALL, (_UNIX,)), _Check(2, _TYPE_MASK, (_STREAM,))],
         "sendto": _null(4),  # no address
+        "mmap": [_Check(6, _SHARED | _ANONYMOUS, (0, _SHARED, _ANONYMOUS))],
+        "close_range": [_Check(4, ~_CLOSE_ON_EXEC & _ALL, (0,))],
     }
 
 

@@ -1,32 +1,41 @@
 """Which sessions use more than they may: a look at each every tenth of a second.
 
 The kernel's own limits hold one process's address space; this sees what they do not: threads, the scratch
-directory where it has no mount of its own, and what all sessions hold together.
+directory where it has no mount of its own, shares of the CPU, and what all sessions hold together.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 
-from agent.sandbox.inside import scratch
+from agent.sandbox.inside import held, scratch
 from agent.sandbox.inside.layers import Layers
 from agent.sandbox.inside.settings import Settings
+from agent.sandbox.inside.shares import Shares
 
 PERIOD = 0.1  # seconds
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _RESERVE = 0.04  # of the host's memory that sessions leave free
 _DISK_RESERVE = 256 << 20  # bytes of the scratch directories' file system that sessions leave free
-_DONE, _THREADS, _RESIDENT = (7, 11, 12), 17, 21  # fields of /proc/PID/stat behind the command's name
+_STATE, _FAULTS, _USER, _SYSTEM, _THREADS, _RESIDENT = 0, 7, 11, 12, 17, 21  # in /proc/PID/stat behind the name
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What one session holds, in bytes and threads, and the page faults and ticks that it has had so far."""
+    """What one session holds, in bytes and threads, and the page faults and ticks of CPU time that it has had so far.
+
+    `runnable`: its first thread has or wants a CPU. `headless`: its first thread has ended, but others have not,
+    and the kernel no longer shows what they hold.
+    """
 
     memory: int
     threads: int
-    done: tuple[bytes, ...]
+    faults: int
+    ticks: int
+    runnable: bool
+    headless: bool
 
 
 class Watch:
@@ -35,26 +44,42 @@ class Watch:
     def __init__(self, settings: Settings, layers: Layers) -> None:
         self._settings = settings
         self._layers = layers
-        self._done: dict[int, tuple[bytes, ...]] = {}
+        self._last: dict[int, Usage] = {}
+        self._files: dict[int, int] = {}  # bytes of memory for files, by slot
+        self._shares = Shares()
         self._born_with = _usage(layers, os.getpid())
+        self._mapped: set[int] = set()
+        if layers.shows_files:
+            with contextlib.suppress(OSError):
+                self._mapped = held.mapped(layers, os.getpid())
 
     def offenders(self, sessions: dict[int, int]) -> dict[int, str]:
         """The slots of sessions to be ended now, with the reason that the model is told."""
         used = {slot: usage for slot, pid in sessions.items() if (usage := _usage(self._layers, pid))}
-        idle = {slot for slot, usage in used.items() if self._done.get(slot) == usage.done}
-        self._done = {slot: usage.done for slot, usage in used.items()}
+        last, self._last = self._last, used
         found: dict[int, str] = {}
         for slot, usage in used.items():
-            if slot in idle:
-                continue
-            if reason := self._reason(slot, usage):
-                found[slot] = reason
-        own = {slot: self._own_memory(usage) for slot, usage in used.items() if slot not in found}
+            before = last.get(slot)
+            if before and before.headless and usage.headless:  # for a moment, any process that ends is
+                found[slot] = "its main thread had ended, but other threads had not"
+            elif usage != before:
+                self._files[slot] = self._layers.files_in_memory(sessions[slot])
+                if reason := self._reason(slot, sessions[slot], usage):
+                    found[slot] = reason
+        self._share_cpu(sessions, used)
+        own = {slot: self._own_memory(usage) + self._files[slot] for slot, usage in used.items() if slot not in found}
         if own and (sum(own.values()) > self._settings.total_memory or self._host_is_short()):
             found[max(own, key=lambda slot: own[slot])] = "all sessions together used too much memory"
         return found
 
-    def _reason(self, slot: int, usage: Usage) -> str:
+    def _share_cpu(self, sessions: dict[int, int], used: dict[int, Usage]) -> None:
+        slots = {sessions[slot]: slot for slot in used}
+        ticks = {sessions[slot]: usage.ticks for slot, usage in used.items()}
+        runnable = {sessions[slot] for slot, usage in used.items() if usage.runnable}
+        for pid in self._shares.greedy(ticks, runnable):
+            self._shares.put_behind(self._layers, slots[pid], pid)
+
+    def _reason(self, slot: int, pid: int, usage: Usage) -> str:
         limits = self._settings
         if self._own_memory(usage) > limits.memory:
             return f"it used more than {limits.memory >> 20} MiB of memory"
@@ -62,13 +87,22 @@ class Watch:
             return f"it started more than {limits.threads} threads"
         if self._layers.active("mounts"):
             return ""
-        size, entries = scratch.usage(self._layers.scratch(slot), limits.entries)
-        if size > limits.scratch:
+        with self._layers.as_user(slot):
+            written = scratch.usage(self._layers.scratch(slot), limits.entries)
+            if self._layers.shows_files:
+                written.size += held.held(self._layers, pid, limits.file, self._mapped)
+        return self._reason_of_files(written)
+
+    def _reason_of_files(self, written: scratch.Usage) -> str:
+        limits = self._settings
+        if written.size > limits.scratch:
             return f"it wrote more than {limits.scratch >> 20} MiB of files"
-        if entries > limits.entries:
+        if written.entries > limits.entries:
             return f"it made more than {limits.entries} files"
+        if written.closed:
+            return "it closed a folder to itself, so that its files could not be counted"
         disk = os.statvfs(limits.base)
-        if size > limits.scratch // 4 and disk.f_bavail * disk.f_frsize < _DISK_RESERVE:
+        if written.size > limits.scratch // 4 and disk.f_bavail * disk.f_frsize < _DISK_RESERVE:
             return "the disk is full"
         return ""
 
@@ -86,8 +120,17 @@ class Watch:
 
 
 def _usage(layers: Layers, pid: int) -> Usage | None:
+    """None where there is no such process any more."""
     try:
         fields = layers.read_proc(f"{pid}/stat").rpartition(b")")[2].split()
-    except OSError:
+        threads = int(fields[_THREADS])
+        return Usage(
+            memory=int(fields[_RESIDENT]) * _PAGE,
+            threads=threads,
+            faults=int(fields[_FAULTS]),
+            ticks=int(fields[_USER]) + int(fields[_SYSTEM]),
+            runnable=fields[_STATE] == b"R",
+            headless=fields[_STATE] == b"Z" and threads > 1,
+        )
+    except (OSError, IndexError):
         return None
-    return Usage(int(fields[_RESIDENT]) * _PAGE, int(fields[_THREADS]), tuple(fields[index] for index in _DONE))

@@ -3,12 +3,13 @@
 The controller sends one JSON object a line on a socket: `{"start": n}` with two descriptors (the session's
 socket and its output pipe), or `{"end": n}`; n is a number that it never uses twice. The answers are
 `{"started": n, "pid": p}`, or `{"failed": n, "why": text}`, and, when nothing of it is left,
-`{"ended": n, "status": wait status, "why": text}`. The first line says
+`{"ended": n, "status": wait status, "why": text}`; its files are removed after that. The first line says
 `{"missing": layers, "libraries": names}`, or `{"refused": why}`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -16,6 +17,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +25,10 @@ from agent.sandbox.inside import child, event_loops, pools, rlimits, scratch, wa
 from agent.sandbox.inside.layers import NICE, SLOTS, Layers
 from agent.sandbox.inside.settings import Settings
 from agent.sandbox.inside.watch import PERIOD, Watch
+
+_WIPING = 0.002  # seconds in a row, after which the rest of the work is looked at
+_DYING = 0.002  # seconds between two looks at sessions that are to end
+_LEAVING = 10.0  # seconds for the end of all sessions
 
 
 @dataclass(slots=True)
@@ -36,7 +42,7 @@ class _Session:
 
 
 class Zygote:
-    """Forks sessions, watches them and buries them, until the controller is gone."""
+    """Forks sessions, watches them and clears away what is left of them, until the controller is gone."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -44,6 +50,7 @@ class Zygote:
         self._parent = os.getppid()
         self._sessions: dict[int, _Session] = {}
         self._slots = list(range(SLOTS - 1, -1, -1))
+        self._wiping: list[tuple[int, Iterator[None]]] = []
         self._text = b""
         self._descriptors: list[int] = []
         self._layers = Layers(settings)
@@ -68,60 +75,75 @@ class Zygote:
         poll.register(self._control, select.POLLIN)
         next_look = 0.0
         while os.getppid() == self._parent:
-            dying = any(session.dying for session in self._sessions.values())
-            wait = 0.002 if dying else PERIOD if self._sessions else 1.0
-            if poll.poll(wait * 1_000) and not self._receive():
+            if poll.poll(self._pause() * 1_000) and not self._receive():
                 break
-            self._bury()
+            self._reap()
+            self._wipe()
             if time.monotonic() >= next_look:
                 self._look()
                 next_look = time.monotonic() + PERIOD
         self._end_all()
 
+    def _pause(self) -> float:
+        """For how many seconds there is nothing to do, unless the controller asks for something."""
+        if self._wiping:
+            return 0.0
+        if any(session.ending for session in self._sessions.values()):
+            return _DYING
+        return PERIOD if self._sessions else 1.0
+
     def _receive(self) -> bool:
-        data, descriptors, _, _ = socket.recv_fds(self._control, 65_536, 64)
+        try:
+            data, descriptors, _, _ = socket.recv_fds(self._control, 65_536, 64)
+        except ConnectionError:
+            return False
         self._descriptors += descriptors
         *lines, self._text = (self._text + data).split(b"\n")
         for line in lines:
             request: dict[str, int] = json.loads(line)
-            if "start" in request:
-                self._start(request["start"], self._descriptors.pop(0), self._descriptors.pop(0))
-            else:
+            if "start" not in request:
                 self._end(request["end"])
+            elif len(self._descriptors) < 2:  # none were free for what was sent
+                self._say(failed=request["start"], why="no process could be started: too many files are open")
+            else:
+                self._start(request["start"], self._descriptors.pop(0), self._descriptors.pop(0))
         return bool(data)
 
     def _start(self, number: int, control: int, output: int) -> None:
-        try:
-            slot = self._slots.pop()
-            pid = self._layers.fork()
-        except (IndexError, OSError) as error:
-            self._say(failed=number, why=f"no process could be started: {error}")
+        if not self._slots:
+            self._say(failed=number, why=f"no process could be started: there are {SLOTS} already")
         else:
-            if pid == 0:
-                self._become_session(slot, control, output)
-            self._sessions[number] = _Session(number, slot, pid)
-            self._say(started=number, pid=pid)
+            try:
+                pid = self._layers.fork()
+            except OSError as error:
+                self._say(failed=number, why=f"no process could be started: {error}")
+            else:
+                slot = self._slots.pop()
+                if pid == 0:
+                    self._become_session(slot, control, output)
+                self._sessions[number] = _Session(number, slot, pid)
+                self._say(started=number, pid=pid)
         os.close(control)
         os.close(output)
 
     def _become_session(self, slot: int, control: int, output: int) -> None:
         """In the child: take the layers, then run cells. Never returns."""
         try:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            for target, descriptor in enumerate((os.open("/dev/null", os.O_RDWR), output, output)):
-                os.dup2(descriptor, target)
-            self._layers.enter_session(slot, self._base_memory)
-        except OSError as error:
-            os.write(control, f"a session could not be closed in: {error}".encode())
-            os._exit(1)
-        self._control.detach()
-        os.dup2(control, child.CONTROL)
-        os.closerange(child.CONTROL + 1, 1_024)
-        sys.argv = [""]
-        try:
+            try:
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
+                for target, descriptor in enumerate((os.open("/dev/null", os.O_RDWR), output, output)):
+                    os.dup2(descriptor, target)
+                self._layers.enter_session(slot, self._base_memory)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the controller is to hear of it
+                os.write(control, f"a session could not be closed in: {error}".encode())
+                os._exit(1)
+            self._control.detach()
+            os.dup2(control, child.CONTROL)
+            os.closerange(child.CONTROL + 1, 1_024)
+            sys.argv = [""]
             child.serve(self._libraries)
         finally:
-            os._exit(1)
+            os._exit(1)  # the child must not become a second zygote
 
     def _end(self, number: int) -> None:
         session = self._sessions.get(number)
@@ -133,17 +155,12 @@ class Zygote:
 
     def _kill(self, session: _Session) -> None:
         session.dying = True
-        for send in (
-            os.killpg,
-            os.kill,
-        ):  # the group first: where nothing forbids it, a session may have forked
-            try:
+        for send in (os.killpg, os.kill):  # the group first: where nothing forbids it, a session may have forked
+            with contextlib.suppress(OSError):
                 send(session.pid, signal.SIGKILL)
-            except (ProcessLookupError, PermissionError):
-                continue
 
-    def _bury(self) -> None:
-        """Take note of the dead; those that the controller has given up are reaped and their traces removed.
+    def _reap(self) -> None:
+        """Take note of the dead that the controller has given up, and tell it.
 
         A dead session that the controller still counts on stays a zombie, so that its number stays taken.
         """
@@ -151,11 +168,27 @@ class Zygote:
             pid, status = os.waitpid(session.pid, os.WNOHANG)
             if not pid:
                 continue
-            if not self._layers.active("mounts"):
-                scratch.wipe(self._layers.scratch(session.slot))
             del self._sessions[session.number]
-            self._slots.append(session.slot)
+            if self._layers.active("mounts"):
+                self._slots.append(session.slot)
+            else:
+                self._wiping.append((session.slot, scratch.wiping(self._layers.scratch(session.slot))))
             self._say(ended=session.number, status=status, why=session.why)
+
+    def _wipe(self) -> None:
+        """Remove files of dead sessions for a moment. A slot that could not be emptied is used no more."""
+        until = time.monotonic() + _WIPING
+        while self._wiping and time.monotonic() < until:
+            slot, steps = self._wiping[0]
+            try:
+                next(steps)
+            except StopIteration:
+                self._slots.append(slot)
+            except OSError:
+                pass
+            else:
+                continue
+            del self._wiping[0]
 
     def _look(self) -> None:
         by_slot = {session.slot: session for session in self._sessions.values() if not session.dying}
@@ -168,18 +201,17 @@ class Zygote:
         for session in self._sessions.values():
             session.ending = True
             self._kill(session)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + _LEAVING
         while self._sessions and time.monotonic() < deadline:
-            self._bury()
-            time.sleep(0.002)
+            self._reap()
+            time.sleep(_DYING)
         if not self._layers.active("mounts"):
-            scratch.wipe(self._settings.base)
+            with contextlib.suppress(OSError):  # the controller tries again
+                scratch.wipe(self._settings.base)
 
     def _say(self, **message: Any) -> None:
-        try:
+        with contextlib.suppress(ConnectionError):  # the loop will see that the controller is gone
             self._control.sendall(json.dumps(message).encode() + b"\n")
-        except BrokenPipeError:
-            return  # the loop will see that the controller is gone
 
     def _address_space(self) -> int:
         try:

@@ -1,0 +1,109 @@
+r"""What code has printed, as a model is shown it: as in a notebook, and with nothing in it that is more than output.
+
+A text that a program prints may hold whatever steers a terminal, a chat template or the readers of a model's reply.
+`rendered` leaves what a notebook shows, and spells out what nobody sees. `defused` breaks the marks that stand for
+something: fences, control tokens and tags of all families, boxes, and names of roles. Neither changes a digit.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+# Colours, movements of the cursor, titles and character sets, as of ECMA-48.
+_SEQUENCE = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
+    r"|(?:\x1b[]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c\r\n]*(?:\x07|\x1b\\|\x9c)"
+    r"|\x1b[()*+][0AB]|\x1b[=>cDEM]"
+)
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
+    "\u2060-\u206f\u3164\ud800-\udfff\ufdd0-\ufdef\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+_STYLES = "\ufe0e\ufe0f"  # tell whether the sign before them is a picture
+
+_PYTHONS_OWN = "module|lambda|genexpr|listcomp|dictcomp|setcomp|string|stdin|unknown|locals"
+_BRACKETED = (
+    r"inst|sys(?:tem(?:_prompt)?)?|tool_(?:calls?|results?|content)|available_tools|think|args|call_id|prefix|suffix"
+    r"|middle|pad|unk|bos|eos|eo[tdm]|cls|sep|[gs]?mask|end|user|assistant|human"
+)
+_ROLES = (
+    "user|assistant|human|system|developer|tool|ai|bot|model|ipython|function|observation|instruction|response"
+    "|\u7528\u6237|\u52a9\u624b|\u7cfb\u7edf"
+)
+
+
+def rendered(text: str) -> str:
+    r"""The text as a notebook shows it, with what nobody would see spelled out as Python does.
+
+    Of a line that carriage returns write anew the last version is shown, a backspace takes back a character, and
+    sequences that set colours or move the cursor are left out. All that is left are line breaks, tabs and characters
+    that can be seen: a zero-width space is `\u200b`.
+    """
+    text = _SEQUENCE.sub("", text)
+    if "\r" in text or "\b" in text:
+        text = "\n".join(map(_overwritten, text.split("\n")))
+    return _HIDDEN.sub(_spelled, text)
+
+
+def defused(text: str) -> str:
+    """The text with every mark in it broken by a space, and every line that names a role quoted.
+
+    Marks are fences, control tokens, tags, boxes and names of roles at the start of a line, of all families of models.
+    What has been defused is left as it is.
+    """
+    for mark, broken in _BREAKS:
+        text = mark.sub(broken, text)
+    return text
+
+
+def _overwritten(line: str) -> str:
+    """What is left of a line, which may end with the carriage return of a Windows line break."""
+    line = line.rstrip("\r").rpartition("\r")[2]
+    if "\b" not in line:
+        return line
+    kept: list[str] = []
+    for character in line:
+        if character != "\b":
+            kept.append(character)
+        elif kept:
+            kept.pop()
+    return "".join(kept)
+
+
+def _spelled(found: re.Match[str]) -> str:
+    character = found.group()
+    return "" if character in _STYLES else ascii(character)[1:-1]
+
+
+def _underlined(found: re.Match[str]) -> str:
+    """The line below the code of a traceback, in its width."""
+    line = found.group()
+    return line.replace("~", "-") if "~~~" in line else line
+
+
+_Broken = str | Callable[[re.Match[str]], str]
+# None finds anything in what it or another has left.
+_BREAKS: tuple[tuple[re.Pattern[str], _Broken], ...] = (
+    (re.compile("([<\uff1c])(?=[|\uff5c])"), r"\1 "),
+    (
+        re.compile(
+            rf"<(?=/?(?!(?:{_PYTHONS_OWN})>)[^\W\d_][\w:.-]{{0,80}}"
+            "(?:[ \t]{0,8}/?>|=|[ \t]{1,8}[\\w:-]{1,80}=[\"']))"
+        ),
+        "< ",
+    ),
+    (re.compile(rf"\[(?=\||/?(?:{_BRACKETED})\])", re.IGNORECASE), "[ "),
+    (re.compile(r"\\(?=[a-z]{0,8}box)", re.IGNORECASE), r"\\ "),
+    (re.compile("([`\u1fef]{2})(?=[`\u1fef])"), r"\1 "),  # a tokenizer that normalizes makes the one of the other
+    (re.compile(r"^ *(?=~*\^)[~^]+$", re.MULTILINE), _underlined),
+    (re.compile("(~~)(?=~)"), r"\1 "),
+    (
+        re.compile(
+            rf"^(?=[ \t]{{0,40}}[#*_(]{{0,4}}[ \t]{{0,4}}(?:{_ROLES})(?:[*_)]{{0,4}}[ \t]{{0,8}}[:\uff1a]|[ \t]*$))",
+            re.MULTILINE | re.IGNORECASE,
+        ),
+        "> ",
+    ),
+)

@@ -1,0 +1,73 @@
+"""How a cell ended, in words, where it did not end by itself."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from agent.sandbox.base import Limits
+from agent.sandbox.inside.child import CUT_OFF
+from agent.sandbox.inside.interpreter import BROKEN, OUT_OF_MEMORY
+from agent.sandbox.nursery import Death
+from agent.sandbox.running import Outcome, Stop
+
+LOST = "The session was restarted: variables, functions and imports are lost."
+LOST_TO_OTHERS = (
+    "The session failed for what an earlier cell may have left behind, so it was restarted and this cell was run "
+    "again: variables, functions and imports are lost."
+)
+RESTORED = (
+    "The session was restarted and its earlier cells were run again: their variables are there, those of the stopped "
+    "cell are lost."
+)
+BESIDE = "(Threads that an earlier cell had started were alive beside this one and may have interfered.)"
+UNKNOWN = Death(signal.SIGKILL, "")
+
+
+def stop_reason(stop: Stop, seconds: float, limits: Limits) -> str:
+    """Why the controller stopped a cell with this time limit; empty if it did not."""
+    match stop:
+        case Stop.TIME:
+            return f"Stopped: the cell did not end within {seconds:g} s."
+        case Stop.CPU:
+            return f"Stopped: the cell used more than {seconds * limits.cpu_factor:g} s of CPU time."
+        case Stop.OUTPUT:
+            return f"Stopped: the cell printed more than {limits.output_bytes >> 20} MiB."
+        case _:
+            return ""
+
+
+def death_reason(outcome: Outcome, death: Death, limits: Limits) -> str:
+    """Why the session's process is gone, or had to go."""
+    if not outcome.begun:
+        return "The cell was not run: the system is too busy to begin it."
+    if outcome.status == OUT_OF_MEMORY:
+        return f"The cell ran out of memory (the limit is {limits.memory_bytes >> 20} MiB)."
+    if outcome.status == BROKEN:
+        return "The cell closed or replaced the session's output, or left Python unfit for another cell."
+    if outcome.breach or outcome.status is not None:
+        return "The cell wrote to the session's own socket."
+    if death.why:
+        return f"The cell was ended: {death.why}."
+    if os.WIFEXITED(death.status) and os.WEXITSTATUS(death.status) == CUT_OFF:
+        return "The cell closed or replaced the session's own socket."
+    if os.WIFEXITED(death.status):
+        return "The cell ended the Python process."
+    number = death.status & 0x7F
+    return (
+        "The cell's Python was killed." if number == signal.SIGKILL else f"The cell crashed Python ({_name(number)})."
+    )
+
+
+def is_limit(outcome: Outcome, death: Death) -> bool:
+    """Whether the cell alone met a limit of time or memory, so that the cells before it may be run again."""
+    if outcome.crowded or not outcome.begun:
+        return False
+    return outcome.stop in (Stop.TIME, Stop.CPU) or outcome.status == OUT_OF_MEMORY or "memory" in death.why
+
+
+def _name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

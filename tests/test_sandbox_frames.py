@@ -1,0 +1,150 @@
+"""What controller and session say to each other: whole, cut into any pieces, and wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.sandbox.inside.frames import TOKEN_SIZE, Awaits, Decoder, Request, answer, pack, receive
+
+TOKENS = st.binary(min_size=TOKEN_SIZE, max_size=TOKEN_SIZE)
+REQUESTS = st.builds(Request, TOKENS, st.integers(0, 2**64 - 1), st.binary(max_size=300))
+
+
+def pieces(data: bytes, cuts: Iterable[int]) -> list[bytes]:
+    """The data, cut at these places where it has them."""
+    places = sorted({cut for cut in cuts if 0 < cut < len(data)})
+    return [data[start:end] for start, end in zip([0, *places], [*places, len(data)], strict=True)]
+
+
+def stream(parts: list[bytes]) -> Callable[[int], bytes]:
+    """What reads the parts one by one, and is at its end behind them."""
+    left = [part for part in parts if part]
+
+    def read(size: int) -> bytes:
+        if not left:
+            return b""
+        part, left[0] = left[0][:size], left[0][size:]
+        if not left[0]:
+            left.pop(0)
+        return part
+
+    return read
+
+
+CUTS = st.lists(st.integers(1, 400), max_size=8)
+
+
+@given(REQUESTS, CUTS)
+def test_a_request_comes_through_however_it_is_cut(request: Request, cuts: list[int]) -> None:
+    read = stream(pieces(pack(request), cuts))
+    assert receive(read) == request
+    assert receive(read) is None
+
+
+@given(REQUESTS, st.integers(0, 400))
+def test_a_request_that_is_cut_off_is_none(request: Request, kept: int) -> None:
+    whole = pack(request)
+    assert receive(stream([whole[: min(kept, len(whole) - 1)]])) is None
+
+
+@given(TOKENS, st.integers())
+def test_any_number_is_a_seed(token: bytes, seed: int) -> None:
+    request = receive(stream([pack(Request(token, seed, b"1"))]))
+    assert request is not None and request.seed == seed % 2**64
+
+
+@given(REQUESTS, st.binary(min_size=1, max_size=40))
+def test_what_follows_a_request_unasked_is_refused(request: Request, more: bytes) -> None:
+    with pytest.raises(ValueError, match="follow a request"):
+        receive(stream([pack(request) + more]))
+
+
+@given(st.lists(st.tuples(TOKENS, st.binary(max_size=40), st.binary(max_size=40), st.integers(0, 255), CUTS)))
+def test_a_session_that_keeps_to_the_rules_is_understood(
+    cells: list[tuple[bytes, bytes, bytes, int, list[int]]],
+) -> None:
+    decoder = Decoder()
+    for token, before, output, status, cuts in cells:
+        whole = before + token + output
+        assert decoder.printed(before) == b""
+        decoder.expect(token)
+        assert not decoder.begun and decoder.status is None
+        assert b"".join(decoder.printed(part) for part in pieces(whole, cuts)) == whole.partition(token)[2]
+        assert decoder.begun and decoder.status is None
+        for part in (b"", *pieces(answer(token, status), cuts)):
+            assert decoder.status is None
+            decoder.feed(part)
+        assert decoder.begun and decoder.status == status
+    assert decoder.awaits is Awaits.NOTHING
+
+
+TALES = st.lists(st.tuples(st.booleans(), st.integers(0, 16), st.binary(max_size=3)), max_size=5)
+CELLS = st.tuples(TOKENS, TALES).map(
+    lambda cell: (cell[0], [(prints, cell[0][:kept] + more) for prints, kept, more in cell[1]])
+)
+
+
+@given(st.lists(CELLS, max_size=5))
+def test_whatever_a_session_says_a_cell_ends_only_by_its_token_said_twice_and_one_byte(
+    cells: list[tuple[bytes, list[tuple[bool, bytes]]]],
+) -> None:
+    decoder = Decoder()
+    for token, words in cells:
+        decoder.expect(token)
+        said = output = b""
+        for prints, word in words:
+            if prints and not said:
+                output += word
+                decoder.printed(word)
+            elif not prints:
+                said += word
+                decoder.feed(word)
+        assert decoder.begun == (token in output)
+        fits = token in output and (token.startswith(said) or (said.startswith(token) and len(said) == TOKEN_SIZE + 1))
+        assert (decoder.status is not None) == (fits and len(said) == TOKEN_SIZE + 1)
+        assert decoder.broken == (bool(said) and not fits)
+        if decoder.awaits is not Awaits.NOTHING:
+            with pytest.raises(ValueError, match="no request may be sent"):
+                decoder.expect(token)
+            return
+
+
+@given(TOKENS, st.integers(0, 255), st.binary(min_size=1, max_size=40), st.booleans())
+def test_words_behind_the_end_are_a_breach_for_good(token: bytes, status: int, more: bytes, together: bool) -> None:
+    decoder = Decoder()
+    decoder.expect(token)
+    decoder.printed(token)
+    end = answer(token, status)
+    for part in [end + more] if together else [end, more]:
+        decoder.feed(part)
+    assert decoder.broken and decoder.status is None
+    assert decoder.printed(token + b"late") == b""
+    decoder.feed(end)
+    assert decoder.broken and decoder.status is None
+
+
+@given(TOKENS, TOKENS, st.binary(max_size=40))
+def test_the_end_of_a_cell_cannot_be_told_for_the_next(first: bytes, second: bytes, late: bytes) -> None:
+    decoder = Decoder()
+    decoder.expect(first)
+    decoder.printed(first)
+    decoder.feed(answer(first, 0))
+    if second not in first + late:
+        decoder.expect(second)
+        assert decoder.printed(first + late) == b""
+        decoder.feed(answer(first, 0))
+        assert decoder.broken and not decoder.begun
+
+
+@given(TOKENS, TOKENS)
+def test_an_end_that_comes_late_is_none_of_the_next_cell_even_if_that_has_begun(first: bytes, second: bytes) -> None:
+    decoder = Decoder()
+    for token in (first, second):
+        decoder.expect(token)
+        decoder.printed(token)
+        decoder.feed(answer(first, 0))
+    assert decoder.broken == (first != second)
