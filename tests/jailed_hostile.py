@@ -154,15 +154,15 @@ def judge(driver: Driver, world: World, cell: dict[str, Any]) -> dict[str, Any]:
         amiss.append(f"it took {seconds:.1f} s")
     if len(output) > 2_000_000:
         amiss.append("its output is too long")
-    amiss += [f"{text!r} is not in {output[:200]!r}" for text in cell.get("out", []) if text not in output]
-    amiss += [f"{text!r} is in {output[:200]!r}" for text in cell.get("notout", []) if text in output]
-    later = [(session, cell[key], cell[f"{key}_out"]) for key in ("then",) if key in cell]
-    later += [(f"{session}-fresh", cell[key], cell[f"{key}_out"]) for key in ("fresh",) if key in cell]
-    for name, code, wanted in (*later, (session, "print(6*7)", "42")):
+    amiss += unlike(output, cell, "")
+    later = [(name, key) for name, key in ((session, "then"), (f"{session}-fresh", "fresh")) if key in cell]
+    cells = [(name, cell[key], cell, f"{key}_") for name, key in later]
+    for name, code, wanted, prefix in (*cells, (session, "print(6*7)", {"out": "42"}, "")):
         follow = driver.ask(name, code=code, timeout=5)
         output += follow["output"]
-        wanted = wanted if isinstance(wanted, list) else [wanted]
-        amiss += [f"{code!r} then gave {follow['output'][:200]!r}" for text in wanted if text not in follow["output"]]
+        amiss += [f"{code[-200:]!r} then: {sentence}" for sentence in unlike(follow["output"], wanted, prefix)]
+    if cell.get("differs") and driver.ask(f"{session}-fresh", code=cell["code"])["output"] == answer["output"]:
+        amiss.append(f"another session printed {answer['output'][:200]!r}, too")
     if cell.get("quiet"):
         amiss += burning(driver)
     amiss += [f"it told {secret}" for secret in SECRETS if secret in output]
@@ -172,6 +172,18 @@ def judge(driver: Driver, world: World, cell: dict[str, Any]) -> dict[str, Any]:
     driver.ask(f"{session}-fresh", reset=True)
     amiss += world.amiss()
     return {"name": cell["name"], "amiss": amiss, "status": answer["status"], "seconds": round(seconds, 3)}
+
+
+def unlike(output: str, cell: dict[str, Any], prefix: str) -> list[str]:
+    """In what an output differs from what the cell's keys with this prefix say of it."""
+    wanted, unwanted, exact = (cell.get(f"{prefix}{key}", []) for key in ("out", "notout", "shown"))
+    amiss = [f"{text!r} is not in {output[:200]!r}" for text in _listed(wanted) if text not in output]
+    amiss += [f"{text!r} is in {output[:200]!r}" for text in _listed(unwanted) if text in output]
+    return amiss + [f"it shows {output[:200]!r}, not {text[:200]!r}" for text in _listed(exact) if text != output]
+
+
+def _listed(texts: str | list[str]) -> list[str]:
+    return [texts] if isinstance(texts, str) else texts
 
 
 def burning(driver: Driver) -> list[str]:
