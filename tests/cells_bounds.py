@@ -29,7 +29,7 @@ _BETWEEN = [
     _draws("numpy_permutation", "numpy", "numpy.random.permutation(10**4)[:9]"),
     _draws("sympy", "sympy", "sympy.core.random.random()"),
     _draws("primes", "sympy", "sympy.randprime(10**30, 10**31)"),
-    _draws("curves", "sympy.ntheory.ecm as ecm", "getattr(ecm, 'rgen', ecm).random() if hasattr(ecm, 'rgen') else id(0)"),
+    _draws("sympy_samples", "sympy.core.random as r", "r.sample(range(10**6), 3)"),
     _draws("mpmath", "mpmath", "mpmath.rand()"),
     _draws("graphs", "networkx", "sorted(networkx.gnp_random_graph(30, 0.5).edges)[:40]"),
     _draws("scipy", "scipy.stats", "scipy.stats.norm.rvs(size=3)"),

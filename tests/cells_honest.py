@@ -14,7 +14,8 @@ _LIMITS_OF_TIME = [
         signal.alarm(1)
         n = 0
         try:
-            while True: n += 1
+            while True:
+                n += 1
         except TimeoutError as error: print("stopped:", error)
         finally: signal.alarm(0)
         """, "stopped: too slow"),
@@ -23,7 +24,7 @@ _LIMITS_OF_TIME = [
         class TooSlow(Exception): pass
         def handler(number, frame): raise TooSlow
         old = signal.signal(signal.SIGALRM, handler)
-        """, "", then="n = 0\nold = signal.setitimer(signal.ITIMER_REAL, 0.2)\ntry:\n  while True: n += 1\n"
+        """, "", then="n = 0\nold = signal.setitimer(signal.ITIMER_REAL, 0.2)\ntry:\n  while True:\n    n += 1\n"
            "except TooSlow: print('stopped')\nleft = signal.alarm(0)", then_shown="stopped"),
     honest("alarm_around_a_search", """
         import contextlib, signal, time
@@ -183,7 +184,8 @@ _OTHER = [
            then="print(asyncio.run(f(42)))", then_shown="42"),
     honest("program_wanted", "import subprocess\nprint(subprocess.check_output(['ls']))", expect=["error"],
            out=["No processes or programs can be started here"]),
-    honest("interrupt_caught", "n = 0\ntry:\n  while True: n += 1\nexcept KeyboardInterrupt: print('stopped')", timeout=1,
+    honest("interrupt_caught", "n = 0\ntry:\n  while True:\n    n += 1\n"
+           "except KeyboardInterrupt: print('stopped')", timeout=1,
            expect=["timeout", "ok"], out=["stopped"]),
     honest("warning", "import warnings\nwarnings.warn('slow')\nprint(42)", out=["UserWarning: slow", "42"]),
 ]  # fmt: skip
