@@ -1,0 +1,234 @@
+"""A session's process that does whatever bytes say, and a clock for it that jumps: what fuzzing the sandbox needs."""
+
+from __future__ import annotations
+
+import array
+import asyncio
+import contextlib
+import itertools
+import os
+import selectors
+import signal
+import socket
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from agent.sandbox.inside.frames import TOKEN_SIZE
+from agent.sandbox.nursery import Process
+
+_HEADER = TOKEN_SIZE + 12  # with the seed and the length
+_PAUSES = (0.0, 0.001, 0.03, 0.4, 1.1, 2.2, 4.5, 9.0)
+_DEAD = 1 << 30  # no process has this id
+_NUMBERS = itertools.count(1)
+_LOUD = 1 << 17  # more than a socket or a pipe holds
+
+
+class _Selector(selectors.BaseSelector):
+    """Waits for no time to pass: where no file is ready, the clock moves on to the next timer."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._files = selectors.DefaultSelector()
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        return self._files.register(fileobj, events, data)
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        return self._files.unregister(fileobj)
+
+    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
+        return self._files.get_map()
+
+    def close(self) -> None:
+        self._files.close()
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = self._files.select(0)
+        if not ready and timeout is None:
+            raise RuntimeError("everything waits and no timer is set: this would hang for ever")
+        if not ready and timeout is not None and timeout > 0:
+            self.now += timeout
+        return ready
+
+
+class FileLoop(asyncio.SelectorEventLoop):
+    """Real scheduling and real descriptors in virtual time, starting at 0 seconds."""
+
+    def __init__(self) -> None:
+        self._clock = _Selector()
+        super().__init__(self._clock)
+
+    def time(self) -> float:
+        """Seconds of virtual time."""
+        return self._clock.now
+
+
+class Substitute:
+    """A module as another one sees it, with some of its names replaced."""
+
+    def __init__(self, module: Any, **names: object) -> None:
+        self._module = module
+        vars(self).update(names)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._module, name)
+
+
+class StillMeter:
+    """Stands in for the meter of a process: so many threads, and a main thread that waits for a CPU all the time."""
+
+    starved = False
+    crowd = 1
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+
+    def threads(self) -> int:
+        """The number of its threads."""
+        return self.crowd
+
+    def cpu_seconds(self) -> float:
+        """Its CPU time."""
+        return 0.0
+
+    def waiting_seconds(self) -> float:
+        """How long it waited for a CPU."""
+        return asyncio.get_running_loop().time() if self.starved else 0.0
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class Peer:
+    """What the controller takes for a session's process. `script` says what it does; then it is `honest`, or silent.
+
+    `said` is all that it wrote to the controller's socket; what it prints carries `mark()`, which tells when.
+    """
+
+    def __init__(self, script: bytes, mark: Callable[[], str], *, honest: bool) -> None:
+        self._script = iter(script)
+        self._mark = mark
+        self._honest = honest
+        self._heard = bytearray()
+        self._tokens = [bytes(TOKEN_SIZE)]
+        self.said = bytearray()
+        self.killed = self.played = False
+        self._control, self._end = socket.socketpair()
+        self._output, self._print = os.pipe()
+        self._life, self._lives = os.pipe()
+        for descriptor in (self._control, self._end, self._output, self._print):
+            os.set_blocking(descriptor if isinstance(descriptor, int) else descriptor.fileno(), False)
+        self.number = next(_NUMBERS)
+        self.pid = _DEAD + self.number
+        self._task = asyncio.get_running_loop().create_task(self._play())
+
+    def process(self, *, with_life: bool) -> Process:
+        """The controller's hold of it; take it once."""
+        if not with_life:
+            os.close(self._life)
+        return Process(self.number, self.pid, self._control, self._output, self._life if with_life else -1)
+
+    def signal(self, number: int) -> None:
+        """Be sent a signal: only the deadly one does anything."""
+        if number == signal.SIGKILL:
+            self.killed = True
+            self.end()
+
+    def end(self) -> None:
+        """Be gone."""
+        self._task.cancel()
+        self._end.close()
+        for name in ("_print", "_lives"):
+            if getattr(self, name) >= 0:
+                os.close(getattr(self, name))
+                setattr(self, name, -1)
+
+    async def _play(self) -> None:
+        acts = (
+            lambda n: self._say(bytes(next(self._script, 0) for _ in range(n % 40))),
+            lambda n: self._say(self._token()[: n % (TOKEN_SIZE + 1)]),
+            lambda n: self._say(bytes(byte ^ (index == n % TOKEN_SIZE) for index, byte in enumerate(self._token()))),
+            lambda n: self._say(self._tokens[n % len(self._tokens)] + bytes([n % 4])),
+            lambda n: self._say(bytes([n])),
+            self._answer,
+            lambda n: asyncio.sleep(_PAUSES[n % len(_PAUSES)]),
+            lambda n: self._hear(n),
+            lambda n: self._write(n * 99),
+            self._harm,
+            lambda n: self._say(self._token() + bytes([n % 4])),
+            self._begin,
+        )
+        for kind in self._script:
+            done = acts[kind % len(acts)](next(self._script, 0))
+            if done is not None:
+                await done
+            await asyncio.sleep(0)
+        self.played = True
+        while self._honest:
+            await self._answer(0)
+
+    def _harm(self, how: int) -> None:
+        with contextlib.suppress(OSError):
+            match how % 8:
+                case 0:
+                    self._end.close()
+                case 1:
+                    self._end.shutdown(socket.SHUT_RD)
+                case 2:
+                    self._end.shutdown(socket.SHUT_WR)
+                case 3:
+                    os.close(self._print)
+                    self._print = -1
+                case 4:
+                    rights = array.array("i", [self._end.fileno(), self._print])
+                    self._end.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+                    self.said += b"x"
+                case 5:
+                    self._say(bytes(_LOUD))
+                case 6:
+                    self._write(_LOUD)
+                case _:
+                    self.end()
+
+    async def _answer(self, status: int) -> None:
+        """As a session does: take the whole request, say its token, print, say the status."""
+        while (source := self._request()) is None:
+            if not self._hear(1 << 16):
+                await asyncio.sleep(0.01)
+        self._say(self._token())
+        self._write(1, f"ran {source[:6].decode(errors='replace')}")
+        await asyncio.sleep(0)
+        self._say(bytes([status % 2]))
+        del self._heard[: _HEADER + len(source)]
+
+    def _begin(self, _: int) -> None:
+        """Say the token as soon as it is there."""
+        self._hear(TOKEN_SIZE)
+        self._say(self._token())
+
+    def _request(self) -> bytes | None:
+        size = int.from_bytes(self._heard[_HEADER - 4 : _HEADER], "big")
+        whole = len(self._heard) >= _HEADER + size and len(self._heard) >= _HEADER
+        return bytes(self._heard[_HEADER : _HEADER + size]) if whole else None
+
+    def _token(self) -> bytes:
+        """The token of the request that it has read the start of, or one that is none."""
+        token = bytes(self._heard[:TOKEN_SIZE])
+        if len(token) == TOKEN_SIZE and token != self._tokens[-1]:
+            self._tokens.append(token)
+        return token if len(token) == TOKEN_SIZE else self._tokens[0]
+
+    def _hear(self, size: int) -> bool:
+        data = b""
+        with contextlib.suppress(OSError):
+            data = self._end.recv(size)
+            self._heard += data
+        return bool(data)
+
+    def _say(self, data: bytes) -> None:
+        with contextlib.suppress(OSError):
+            self.said += data[: self._end.send(data)]
+
+    def _write(self, size: int, more: str = "") -> None:
+        with contextlib.suppress(OSError):
+            os.write(self._print, (f"<{self._mark()} {more}>\n".encode() * size)[:_LOUD])
