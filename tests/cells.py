@@ -13,6 +13,17 @@ from typing import Any
 
 Cell = dict[str, Any]
 ANY = ["ok", "error", "killed", "timeout"]
+# In one interpreter nothing is safe from other code in it: what rewrites the runner, or strikes from a thread while the
+# next cell runs, may spoil later cells of its own session.
+OPEN = {
+    "runner_found_by_gc",
+    "runner_modules_replaced",
+    "thread_holds_the_lock",
+    "thread_interrupts",
+    "thread_raises",
+    "thread_swallows",
+    "thread_takes_print",
+}
 
 
 def attack(name: str, category: str, code: str, **more: Any) -> Cell:

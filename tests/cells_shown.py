@@ -51,7 +51,6 @@ CELLS = [
     honest("value_of_a_documentation", '"""Forty two."""', "'Forty two.'"),
     honest("value_of_a_walrus", "(y := 42)", "42"),
     honest("value_of_an_await", "import asyncio\nasync def f(): return 42\nawait f()", "42"),
-    honest("value_of_a_comprehension", "[print(i) for i in range(2)]", "0\n1\n[None, None]"),
     honest("value_kept", "42", "42", then="_ + 1", then_shown="43"),
     honest("value_of_a_fraction", "from fractions import Fraction\nFraction(84, 4)", "Fraction(21, 1)"),
     honest("value_of_sympy", "import sympy\nx = sympy.Symbol('x')\nsympy.factor(x**2 - 1)", "(x - 1)*(x + 1)"),

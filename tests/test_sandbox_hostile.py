@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from tests import jail
+from tests import cells_bounds, cells_frames, cells_honest, cells_next, cells_shown, jail
+from tests.cells import OPEN
 from tests.jail import Rights
 
-_SUITE = jail.REPO.parent / "shared" / "sandbox" / "hostile.py"
+_SUITES = [jail.REPO.parent / "shared" / "sandbox" / f"{name}.py" for name in ("hostile", "hostile_more")]
 
 # Attacks beyond the suite's, each on a part of this sandbox that could be forgotten.
 _ANY = ["ok", "error", "killed", "timeout"]
@@ -65,9 +66,11 @@ _OWN: list[dict[str, Any]] = [
 
 
 def _suite() -> list[dict[str, Any]]:
-    if not _SUITE.exists():
-        return []
-    spec = importlib.util.spec_from_file_location("hostile", _SUITE)
+    return [cell for path in _SUITES if path.exists() for cell in _load(path)]
+
+
+def _load(path: Path) -> list[dict[str, Any]]:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -94,11 +97,13 @@ _ESCAPES = ("fs", "secret", "net", "tamper", "proc", "own")  # what depends on w
 
 
 def _check(rights: Rights, *options: str, categories: Sequence[str] = ()) -> None:
+    _check_cells(rights, [cell for cell in _suite() + _OWN if not categories or cell["cat"] in categories], *options)
+
+
+def _check_cells(rights: Rights, cells: list[dict[str, Any]], *options: str) -> None:
     if reason := jail.missing():
         pytest.skip(reason)
-    cells = [cell for cell in _suite() + _OWN if not categories or cell["cat"] in categories]
-    options = ("--memory-mib", "768", *options)
-    verdicts = _judge(rights, cells, *options)
+    verdicts = _judge(rights, cells, "--memory-mib", "768", *options)
     amiss = {verdict["name"]: verdict["amiss"] for verdict in verdicts if verdict["amiss"]}
     assert not amiss
     assert len(verdicts) == len(cells) + 1
@@ -127,7 +132,34 @@ def test_as_root_without_landlock() -> None:
     _check(Rights.ROOT, "--without", "landlock", categories=_ESCAPES)
 
 
-def test_a_suite_that_is_absent_is_said() -> None:
-    if not _SUITE.exists():
-        pytest.skip("the shared hostile suite is not here: only the cells of this file were run")
-    assert len(_suite()) > 50
+_GROUPS = {
+    "bounds": cells_bounds.CELLS,
+    "frames": cells_frames.CELLS,
+    "honest": cells_honest.CELLS,
+    "next": cells_next.CELLS,
+    "shown": cells_shown.CELLS,
+}
+_SHORT = {("frames", Rights.USER), ("shown", Rights.ROOT)}
+
+
+@pytest.mark.parametrize(
+    ("group", "rights"),
+    [
+        pytest.param(group, rights, marks=[] if (group, rights) in _SHORT else [pytest.mark.long])
+        for group in _GROUPS
+        for rights in (Rights.ROOT, Rights.DOCKER, Rights.USER)
+    ],
+)
+def test_cells_written_against_the_source(group: str, rights: Rights) -> None:
+    _check_cells(rights, [cell for cell in _GROUPS[group] if cell["name"] not in OPEN])
+
+
+def test_what_is_open_is_known() -> None:
+    assert {cell["name"] for cells in _GROUPS.values() for cell in cells} > OPEN
+
+
+@pytest.mark.parametrize("path", _SUITES, ids=lambda path: path.stem)
+def test_a_suite_that_is_absent_is_said(path: Path) -> None:
+    if not path.exists():
+        pytest.skip("this shared hostile suite is not here: only the cells of the repository were run")
+    assert len(_load(path)) > 50

@@ -44,7 +44,8 @@ class _World:
     def peer(self) -> Peer:
         """A fresh one: the first two play what the bytes say, the others are honest."""
         script = next(self._scripts, b"")
-        peer = Peer(script, lambda: str(self.cell), honest=not script or bool(self._style & 1))
+        honest, packets = not script or bool(self._style & 1), bool(self._style & 32)
+        peer = Peer(script, lambda: str(self.cell), honest=honest, packets=packets)
         self.peers[peer.pid] = peer
         return peer
 

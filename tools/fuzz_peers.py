@@ -10,7 +10,7 @@ import os
 import selectors
 import signal
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from agent.sandbox.inside.frames import TOKEN_SIZE
@@ -102,10 +102,11 @@ class StillMeter:
 class Peer:
     """What the controller takes for a session's process. `script` says what it does; then it is `honest`, or silent.
 
-    `said` is all that it wrote to the controller's socket; what it prints carries `mark()`, which tells when.
+    `said` is all that it wrote to the controller's socket; what it prints carries `mark()`, which tells when. With
+    `packets` each of its writes to the output is read by itself.
     """
 
-    def __init__(self, script: bytes, mark: Callable[[], str], *, honest: bool) -> None:
+    def __init__(self, script: bytes, mark: Callable[[], str], *, honest: bool, packets: bool) -> None:
         self._script = iter(script)
         self._mark = mark
         self._honest = honest
@@ -114,7 +115,7 @@ class Peer:
         self.said = bytearray()
         self.killed = self.played = False
         self._control, self._end = socket.socketpair()
-        self._output, self._print = os.pipe()
+        self._output, self._print = os.pipe2(os.O_DIRECT) if packets else os.pipe()
         self._life, self._lives = os.pipe()
         for descriptor in (self._control, self._end, self._output, self._print):
             os.set_blocking(descriptor if isinstance(descriptor, int) else descriptor.fileno(), False)
@@ -160,7 +161,7 @@ class Peer:
         )
         for kind in self._script:
             done = acts[kind % len(acts)](next(self._script, 0))
-            if done is not None:
+            if isinstance(done, Awaitable):
                 await done
             await asyncio.sleep(0)
         self.played = True
