@@ -14,7 +14,7 @@ from agent.sandbox.running import Running
 from tools import fuzz_checks
 
 _BYTES = st.binary(max_size=120)
-_HONEST, _LIFE, _STARVED, _CROWDED, _LARGE = 1, 2, 4, 8, 16
+_HONEST, _LIFE, _STARVED, _CROWDED, _LARGE, _PACKETS = 1, 2, 4, 8, 16, 32
 _BEGIN, _STATUS, _WAIT, _HARM, _SAY_TOKEN_AND_STATUS, _ANSWER = 11, 4, 6, 9, 10, 5
 
 
@@ -23,7 +23,8 @@ _BEGIN, _STATUS, _WAIT, _HARM, _SAY_TOKEN_AND_STATUS, _ANSWER = 11, 4, 6, 9, 10,
 @example(bytes([_HONEST | _LARGE, _BEGIN, 0, _STATUS, 0]))  # an answer to what cannot have been read
 @example(bytes([_LIFE, _BEGIN, 0, _WAIT, 7, _STATUS, 0]))  # a status after the end
 @example(bytes([_STARVED, _WAIT, 5, _BEGIN, 0]))
-@example(bytes([_LIFE, _ANSWER, 0, _STATUS, 0, _ANSWER, 0]))  # a word while nothing is asked
+@example(bytes([_HONEST | _PACKETS, _ANSWER, 0]))
+@example(bytes([_LIFE, _ANSWER, 0, _WAIT, 1, _STATUS, 0, _ANSWER, 0]))  # a word while nothing is asked
 @example(bytes([_HONEST, _SAY_TOKEN_AND_STATUS, 0, _HARM, 6]))
 def test_a_run_ends_in_time_with_its_own_end_whatever_the_process_does(data: bytes) -> None:
     fuzz_checks.check_running(data)
@@ -51,9 +52,9 @@ def test_a_status_counts_only_behind_the_whole_token(data: bytes) -> None:
 def test_a_controller_that_lets_breaches_pass_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Decoder, "broken", property(lambda self: False))
     with pytest.raises((AssertionError, ValueError)):
-        fuzz_checks.check_running(bytes([_LIFE, _ANSWER, 0, _STATUS, 0, _ANSWER, 0]))
+        fuzz_checks.check_running(bytes([_LIFE, _ANSWER, 0, _WAIT, 1, _STATUS, 0]))
     with pytest.raises(AssertionError):
-        fuzz_checks.check_decoder(bytes([1, 0, 9, 0, 0]))
+        fuzz_checks.check_decoder(bytes([4, 5]))
 
 
 def test_a_controller_that_waits_for_ever_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

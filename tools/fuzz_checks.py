@@ -26,7 +26,7 @@ _LONG = 400_000  # bytes: more than a socket holds
 _CELLS = 4
 _PROCESSES = 3  # those after the last are honest
 _LIMITS = Limits(output_bytes=1 << 20, output_chars=1 << 20)
-_MARK = re.compile(r"<(\d+) (?:ran cell (\d+))?>")
+_MARK = re.compile(r"<(?:early)?(\d+) (?:ran cell (\d+))?>")
 _ANSWER_SIZE = frames.TOKEN_SIZE + 1
 
 
@@ -44,10 +44,14 @@ class _World:
     def peer(self) -> Peer:
         """A fresh one: the first two play what the bytes say, the others are honest."""
         script = next(self._scripts, b"")
-        honest, packets = not script or bool(self._style & 1), bool(self._style & 32)
-        peer = Peer(script, lambda: str(self.cell), honest=honest, packets=packets)
+        honest = not script or bool(self._style & 1)
+        peer = Peer(script, self._mark, honest=honest, packets=bool(self._style & 32))
         self.peers[peer.pid] = peer
         return peer
+
+    def _mark(self, printed: bytearray) -> str:
+        """Which cell is run, and whether a peer that has printed this much has not begun it."""
+        return f"{'early' if self.tokens and self.tokens[-1] not in printed else ''}{self.cell}"
 
     def running(self, peer: Peer) -> running.Running:
         """The controller's view of it."""
@@ -60,7 +64,7 @@ class _World:
 
     def begun(self, tokens: int) -> bool:
         """Whether a request later than so many was said to have begun."""
-        return any(bytes(token) in peer.said for token in self.tokens[tokens:] for peer in self.peers.values())
+        return any(bytes(token) in peer.printed for token in self.tokens[tokens:] for peer in self.peers.values())
 
     def kill(self, pid: int, number: int) -> None:
         """Stands in for `os.kill`."""
@@ -161,11 +165,13 @@ async def _run_cells(world: _World) -> None:
         assert loop.time() - started <= _MOST_OF_A_RUN, f"a run took {loop.time() - started} s"
         marks = {int(mark) for pair in _MARK.findall(outcome.output) for mark in pair if mark}
         assert marks <= {world.cell}, f"cell {world.cell} was given what belongs to {marks}"
+        assert "early" not in outcome.output, "a cell was given what was printed before it began"
         if outcome.status is None:
             assert process.lost, "a cell has no status, but its process is trusted on"
             assert peer.killed, "a process was given up and left alive"
             break
-        assert before == consumed, "a cell's status was taken though bytes stood before its token"
+        assert before == consumed, "a cell's end was taken though other words stood before it"
+        assert world.tokens[-1] in peer.printed, "a cell's end was taken though it never began"
         said = bytes(peer.said[consumed : consumed + _ANSWER_SIZE])
         assert said == world.tokens[-1] + bytes([outcome.status]), "a status was taken that nobody said"
         consumed += _ANSWER_SIZE
@@ -187,7 +193,7 @@ async def _run_session(world: _World) -> None:
         assert ran <= {world.cell}, f"cell {world.cell} was given the output of {ran}"
         await asyncio.sleep(0.5 if world.cell % 2 else 0)
     if len(world.peers) > _PROCESSES - 1:  # the process is an honest one
-        assert run.status is ToolStatus.OK and ran == {world.cell}, "an honest session did not answer"
+        assert run.status is ToolStatus.OK and ran == {world.cell}, f"an honest session gave {run}"[:3000]
     await session.close()
 
 
@@ -199,7 +205,7 @@ def check_serving(data: bytes) -> None:
     """A session runs what was sent to it whole, in order, and answers nothing else."""
     stream, chunks = _requests(data)
     ran: list[bytes] = []
-    said = bytearray()
+    said, printed = bytearray(), bytearray()
     feed = iter(chunks)
 
     class Interpreter:
@@ -214,8 +220,8 @@ def check_serving(data: bytes) -> None:
     def leave(*_: object) -> None:
         raise _Left
 
-    def write(_: int, data: bytes) -> int:
-        said.extend(data)
+    def write(descriptor: int, data: bytes) -> int:
+        (said if descriptor == child.CONTROL else printed).extend(data)
         return len(data)
 
     system = Substitute(os, read=_reading(feed), write=write, _exit=leave, set_blocking=lambda *_: None)
@@ -227,9 +233,10 @@ def check_serving(data: bytes) -> None:
         child.serve([])
     whole = list(_whole(stream))
     assert ran == [source for _, source in whole][: len(ran)], "a source was run that was not sent whole"
-    answers = b"".join(token + bytes(1) for token, _ in whole[: len(ran)])
-    rest = bytes(said).removeprefix(child.READY).removeprefix(answers)
-    assert rest in (b"", *(token for token, _ in whole[len(ran) : len(ran) + 1])), "an answer to no request"
+    tokens = [token for token, _ in whole]
+    ended, begun = tokens[: len(ran)], tokens[: len(ran) + 1]
+    assert said == child.READY + b"".join(frames.answer(token, 0) for token in ended), "an answer to no request"
+    assert printed in (b"".join(ended), b"".join(begun)), "the beginning of no request"
 
 
 def _requests(data: bytes) -> tuple[bytes, list[bytes]]:
@@ -268,18 +275,24 @@ def _whole(stream: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def check_decoder(data: bytes) -> None:
-    """Fed in any pieces, the decoder tells a status only after the whole token and one byte, and breaks for good."""
-    token, decoder = b"T" * frames.TOKEN_SIZE, frames.Decoder()
+    """Fed in any pieces, the decoder tells an end only after the token, the token again, and one byte."""
+    token, decoder, pieces = b"T" * (frames.TOKEN_SIZE - 1) + b"U", frames.Decoder(), iter(data)
     decoder.expect(token)
-    heard, pieces = bytearray(), iter(data)
-    for size in pieces:
-        kind = next(pieces, 0)
-        honest = (token + bytes([kind]))[len(heard) :][: 1 + size % 17]
-        piece = honest if kind % 4 else bytes(next(pieces, 0) for _ in range(size % 5))
-        heard += piece
-        was_broken = decoder.broken
-        decoder.feed(piece)
-        fits = heard.startswith(token) and len(heard) == _ANSWER_SIZE
-        assert (decoder.status is not None) == fits, "a status without its token"
-        assert decoder.broken == (not fits and not token.startswith(heard)), "a breach that was not seen"
-        assert decoder.broken or not was_broken, "a broken session is trusted again"
+    printed, heard, kept = bytearray(), bytearray(), bytearray()
+    early = ended = False
+    for kind, size in zip(pieces, pieces, strict=False):
+        if kind % 2:
+            piece = token[: size % 17] if kind % 4 == 1 else bytes([84]) * (size % 40) + token[size % 17 :]
+            printed += b"" if ended else piece
+            kept += decoder.printed(piece)
+        else:
+            rest = frames.answer(token, kind)[len(heard) :]
+            piece = rest[: 1 + size % 17] if kind % 4 else bytes([size] * (size % 3))
+            early = early or bool(piece and token not in printed)
+            heard += piece
+            decoder.feed(piece)
+            ended = ended or len(heard) >= _ANSWER_SIZE or decoder.broken
+        fits = heard.startswith(token) and len(heard) == _ANSWER_SIZE and not early
+        assert (decoder.status is not None) == fits, "an end that was not said"
+        assert decoder.broken == (early or not (fits or token.startswith(heard))), "a breach that was not seen"
+        assert bytes(kept) == bytes(printed).partition(token)[2], "output that is not the cell's"

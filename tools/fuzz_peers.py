@@ -102,22 +102,22 @@ class StillMeter:
 class Peer:
     """What the controller takes for a session's process. `script` says what it does; then it is `honest`, or silent.
 
-    `said` is all that it wrote to the controller's socket; what it prints carries `mark()`, which tells when. With
+    `said` is all that it wrote to the controller's socket, `printed` to its output, where a mark tells when. With
     `packets` each of its writes to the output is read by itself.
     """
 
-    def __init__(self, script: bytes, mark: Callable[[], str], *, honest: bool, packets: bool) -> None:
+    def __init__(self, script: bytes, mark: Callable[[bytearray], str], *, honest: bool, packets: bool) -> None:
         self._script = iter(script)
         self._mark = mark
         self._honest = honest
         self._heard = bytearray()
         self._tokens = [bytes(TOKEN_SIZE)]
-        self.said = bytearray()
+        self.said, self.printed = bytearray(), bytearray()
         self.killed = self.played = False
         self._control, self._end = socket.socketpair()
-        self._output, self._print = os.pipe2(os.O_DIRECT) if packets else os.pipe()
+        self._output, self._output_end = os.pipe2(os.O_DIRECT) if packets else os.pipe()
         self._life, self._lives = os.pipe()
-        for descriptor in (self._control, self._end, self._output, self._print):
+        for descriptor in (self._control, self._end, self._output, self._output_end):
             os.set_blocking(descriptor if isinstance(descriptor, int) else descriptor.fileno(), False)
         self.number = next(_NUMBERS)
         self.pid = _DEAD + self.number
@@ -139,7 +139,7 @@ class Peer:
         """Be gone."""
         self._task.cancel()
         self._end.close()
-        for name in ("_print", "_lives"):
+        for name in ("_output_end", "_lives"):
             if getattr(self, name) >= 0:
                 os.close(getattr(self, name))
                 setattr(self, name, -1)
@@ -158,6 +158,8 @@ class Peer:
             self._harm,
             lambda n: self._say(self._token() + bytes([n % 4])),
             self._begin,
+            lambda n: self._print(self._token()[: n % (TOKEN_SIZE + 1)]),
+            lambda n: self._print(self._tokens[n % len(self._tokens)]),
         )
         for kind in self._script:
             done = acts[kind % len(acts)](next(self._script, 0))
@@ -178,10 +180,10 @@ class Peer:
                 case 2:
                     self._end.shutdown(socket.SHUT_WR)
                 case 3:
-                    os.close(self._print)
-                    self._print = -1
+                    os.close(self._output_end)
+                    self._output_end = -1
                 case 4:
-                    rights = array.array("i", [self._end.fileno(), self._print])
+                    rights = array.array("i", [self._end.fileno(), self._output_end])
                     self._end.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
                     self.said += b"x"
                 case 5:
@@ -192,20 +194,20 @@ class Peer:
                     self.end()
 
     async def _answer(self, status: int) -> None:
-        """As a session does: take the whole request, say its token, print, say the status."""
+        """As a session does: take the whole request, print its token and more, say its end."""
         while (source := self._request()) is None:
             if not self._hear(1 << 16):
                 await asyncio.sleep(0.01)
-        self._say(self._token())
+        self._print(self._token())
         self._write(1, f"ran {source[:6].decode(errors='replace')}")
         await asyncio.sleep(0)
-        self._say(bytes([status % 2]))
+        self._say(self._token() + bytes([status % 2]))
         del self._heard[: _HEADER + len(source)]
 
     def _begin(self, _: int) -> None:
-        """Say the token as soon as it is there."""
+        """Print the token as soon as it is there."""
         self._hear(TOKEN_SIZE)
-        self._say(self._token())
+        self._print(self._token())
 
     def _request(self) -> bytes | None:
         size = int.from_bytes(self._heard[_HEADER - 4 : _HEADER], "big")
@@ -231,5 +233,8 @@ class Peer:
             self.said += data[: self._end.send(data)]
 
     def _write(self, size: int, more: str = "") -> None:
+        self._print((f"<{self._mark(self.printed)} {more}>\n".encode() * size)[:_LOUD])
+
+    def _print(self, data: bytes) -> None:
         with contextlib.suppress(OSError):
-            os.write(self._print, (f"<{self._mark()} {more}>\n".encode() * size)[:_LOUD])
+            self.printed += data[: os.write(self._output_end, data)]
