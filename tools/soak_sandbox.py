@@ -19,6 +19,7 @@ from pathlib import Path
 from agent.sandbox.base import Limits, Session
 from agent.sandbox.forkserver import ForkServerSandbox
 from agent.types import ToolRun, ToolStatus
+from tools.soak_cells import DRAW, FILLING, HOSTILE, KEPT, STOPPED, honest
 
 _PAUSE = 1.0  # seconds between two looks
 _LEGITIMATE_SECONDS = 60.0
@@ -27,29 +28,10 @@ _LATE = 6.0
 _HOSTILE_SHARE = 0.3
 _CLOSE_SHARE = 0.05
 _LIMITS = Limits(memory_bytes=192 << 20, total_memory_bytes=3 << 30, output_bytes=2 << 20, scratch_bytes=8 << 20)
-_HOSTILE = (
-    "while True: pass",
-    "while True:\n  try:\n    while True: pass\n  except BaseException: pass",
-    "sum(range(10**13))",
-    "import time; time.sleep(60)",
-    "x = []\nwhile True: x.append('y' * 10**6)",
-    "bytearray(10**12)",
-    "import ctypes; ctypes.string_at(8)",
-    "import os; os._exit(1)",
-    "import os\nwhile True: os.fork()",
-    "import os; os.kill(-1, 9)",
-    "import os; os.closerange(0, 100)",
-    "while True: print('z' * 10_000)",
-    "import threading\ndef f():\n  while True: pass\nfor _ in range(5): threading.Thread(target=f).start()",
-    "import threading, time\nwhile True: threading.Thread(target=time.sleep, args=(99,)).start()",
-    "import builtins\nbuiltins.print = builtins.len = None",
-    "import sys\nsys.addaudithook(lambda *a: 1 / 0)",
-    "import os; os.write(3, b'nonsense')",
-    "import sys\nsys.setrecursionlimit(10**9)\ndef f(): return [f()]\nf()",
-    "import socket; socket.create_connection(('127.0.0.1', 50051))",
-)
-# These fill the session's own scratch directory, so what comes after them in it may rightly fail.
-_FILLING = ("for i in range(10**6): open(str(i), 'w').write('x')", "open('f', 'wb').write(b'x' * 10**8)")
+_DRAW_SHARE = 0.05
+_STOP_SHARE = 0.05
+_SEEDS = 8
+_RESTARTED = "The session "  # begins each sentence that says so
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +53,12 @@ class Record:
     cells: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     late: tuple[float, str] = (0.0, "")
+    drawn: dict[int, str] = field(default_factory=dict)
     looks: list[Look] = field(default_factory=list)
+
+    def blame(self, code: str, run: ToolRun) -> None:
+        """Take note of a cell that came to something wrong."""
+        self.wrong.append(f"{code!r}: {run.status} {run.output[-300:]!r}")
 
     def growth(self, name: str) -> float:
         """How much more of a figure there was in the last quarter than in the second, at the median."""
@@ -98,40 +85,66 @@ async def soak(sessions: int, seconds: float, without: frozenset[str] = frozense
 async def _lane(box: ForkServerSandbox, record: Record, until: float, draw: random.Random) -> None:
     session: Session = await box.session()
     while time.monotonic() < until:
-        if draw.random() < _HOSTILE_SHARE:
-            code = draw.choice(_HOSTILE + _FILLING)
-            run = await session.run(code, _HOSTILE_SECONDS)
-            record.cells[f"hostile {run.status}"] += 1
-            record.late = max(record.late, (run.seconds - _HOSTILE_SECONDS, code))
+        code, chance = "", draw.random()
+        if chance < _HOSTILE_SHARE:
+            code = await _attack(session, record, draw)
+        elif chance < _HOSTILE_SHARE + _DRAW_SHARE:
+            await _draw_with_seed(box, record, draw.randrange(_SEEDS))
+        elif chance < _HOSTILE_SHARE + _DRAW_SHARE + _STOP_SHARE:
+            await _stop(session, record, draw)
         else:
-            code, wanted = _legitimate(draw)
-            run = await session.run(code, _LEGITIMATE_SECONDS)
-            record.cells["legitimate"] += 1
-            if not _right(run, wanted):
-                record.wrong.append(f"{code!r}: {run.status} {run.output[-300:]!r}")
-        if code in _FILLING or draw.random() < _CLOSE_SHARE:
+            await _work(session, record, *honest(draw))
+        if code in FILLING or draw.random() < _CLOSE_SHARE:
             await session.close()
             session = await box.session()
         await asyncio.sleep(draw.random() * 0.1)
     await session.close()
 
 
-def _legitimate(draw: random.Random) -> tuple[str, str]:
-    a, b = draw.randrange(2, 10**6), draw.randrange(2, 10**6)
-    return draw.choice(
-        (
-            (f"print({a} * {b})", str(a * b)),
-            (f"x = {a}\ndef f(y): return x + y\nf({b})", str(a + b)),
-            (f"import sympy; sympy.expand((sympy.Symbol('t') + {a})**2).subs('t', {b})", str((a + b) ** 2)),
-            (f"import numpy; int(numpy.arange({b % 1000}).sum())", str(sum(range(b % 1000)))),
-            (f"open('note', 'w').write('{a}'); open('note').read()", repr(str(a))),
-        )
-    )
+async def _attack(session: Session, record: Record, draw: random.Random) -> str:
+    code = draw.choice(HOSTILE + FILLING)
+    run = await session.run(code, _HOSTILE_SECONDS)
+    record.cells[f"hostile {run.status}"] += 1
+    record.late = max(record.late, (run.seconds - _HOSTILE_SECONDS, code))
+    return code
+
+
+async def _work(session: Session, record: Record, code: str, wanted: str) -> None:
+    run = await session.run(code, _LEGITIMATE_SECONDS)
+    record.cells["legitimate"] += 1
+    if not _right(run, wanted):
+        record.blame(code, run)
+
+
+async def _draw_with_seed(box: ForkServerSandbox, record: Record, seed: int) -> None:
+    session = await box.session(seed)
+    run = await session.run(DRAW, _LEGITIMATE_SECONDS)
+    await session.close()
+    record.cells["drawn"] += 1
+    if run.status is not ToolStatus.OK or record.drawn.setdefault(seed, run.output) != run.output:
+        record.blame(f"seed {seed}", run)
+    if len(set(record.drawn.values())) < len(record.drawn):
+        record.blame("another seed, and the same numbers", run)
+
+
+async def _stop(session: Session, record: Record, draw: random.Random) -> None:
+    """A loop ends at its limit; on a host too busy to interrupt it in time the loss of its variables is said."""
+    value = draw.randrange(10**6)
+    stopped = await session.run(STOPPED.format(value=value), _HOSTILE_SECONDS)
+    after = await session.run(KEPT, _LEGITIMATE_SECONDS)
+    record.cells["stopped"] += 1
+    record.late = max(record.late, (stopped.seconds - _HOSTILE_SECONDS, STOPPED))
+    lost = "lost" in stopped.output or after.output.startswith(_RESTARTED)
+    record.cells["stopped and lost"] += lost
+    if stopped.status is not ToolStatus.TIMEOUT or not (lost or _right(after, str(value))):
+        record.blame(f"{STOPPED!r}: {stopped.output[-300:]!r}", after)
 
 
 def _right(run: ToolRun, wanted: str) -> bool:
-    """A session that died between two cells says so in front of the output."""
-    return run.status is ToolStatus.OK and run.output.rpartition("\n")[2] == wanted
+    """A session that was lost before this cell says so in front of the output."""
+    before = run.output.removesuffix(wanted)
+    said = not before or (before.startswith(_RESTARTED) and before.count("\n") == 1)
+    return run.status is ToolStatus.OK and run.output.endswith(wanted) and said
 
 
 async def _watch(box: ForkServerSandbox, record: Record, until: float) -> None:
