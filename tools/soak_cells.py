@@ -69,7 +69,7 @@ _HONEST: tuple[Callable[[int, int], tuple[str, str]], ...] = (
     lambda a, b: (f"import sys\nsys.stdout.write(str({a} + {b}))", str(a + b)),
     lambda a, b: (f"print({a}, end='')\n{b}", f"{a}\n{b}"),
     lambda a, b: (f"import os\nn = os.write(1, b'{a}')\n{b}", f"{a}\n{b}"),
-    lambda a, b: (f"from multiprocessing.pool import ThreadPool\n"
+    lambda a, b: ("from multiprocessing.pool import ThreadPool\n"
            "with ThreadPool(2) as p: print(p.map(abs, [-{a}, -{b}]))",
                   f"[{a}, {b}]"),
     lambda a, b: ("import signal\ndef h(*a): raise TimeoutError\nold = signal.signal(signal.SIGALRM, h)\n"
