@@ -70,7 +70,7 @@ _HONEST: tuple[Callable[[int, int], tuple[str, str]], ...] = (
     lambda a, b: (f"print({a}, end='')\n{b}", f"{a}\n{b}"),
     lambda a, b: (f"import os\nn = os.write(1, b'{a}')\n{b}", f"{a}\n{b}"),
     lambda a, b: ("from multiprocessing.pool import ThreadPool\n"
-           "with ThreadPool(2) as p: print(p.map(abs, [-{a}, -{b}]))",
+           f"with ThreadPool(2) as p: print(p.map(abs, [-{a}, -{b}]))",
                   f"[{a}, {b}]"),
     lambda a, b: ("import signal\ndef h(*a): raise TimeoutError\nold = signal.signal(signal.SIGALRM, h)\n"
                   "t = signal.setitimer(signal.ITIMER_REAL, 0.05)\nn = 0\ntry:\n  while True:\n    n += 1\n"
