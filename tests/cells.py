@@ -18,6 +18,7 @@ ANY = ["ok", "error", "killed", "timeout"]
 OPEN = {
     "runner_found_by_gc",
     "runner_modules_replaced",
+    "thread_forges_the_next_end",
     "thread_holds_the_lock",
     "thread_interrupts",
     "thread_raises",

@@ -66,6 +66,28 @@ CELLS = [
     _thief("thief_runs_another", "exec(\"print(99)\"); control.sendall(data[:16] + bytes(1))"),
     _thief("peeper_answers_first", "control.sendall(data[:16] + bytes(1)); os.read(3, 9)", "socket.MSG_PEEK"),
     _thief("peeper_answers_all", "control.sendall(data[:16]); control.sendall(bytes(1))", "socket.MSG_PEEK"),
+    attack("thread_forges_the_next_end", "frames", """
+        import os, sys, threading
+        main = threading.get_ident()
+        def f():
+            while True:
+                frame = sys._current_frames()[main]
+                while frame:
+                    request = frame.f_locals.get("request")
+                    if request and b"6*7" in request.source: os.write(3, request.token + bytes(1))
+                    frame = frame.f_back
+        threading.Thread(target=f, daemon=True).start()
+        """, then="import time\ntime.sleep(0.3)\nprint(6*7)"),
+    attack("own_end_forged_by_its_token", "frames", """
+        import os, sys
+        frame = sys._getframe()
+        while frame:
+            for value in frame.f_locals.values():
+                token = getattr(value, "token", None)
+                if token: os.write(1, token); os.write(3, token + bytes(1))
+            frame = frame.f_back
+        while True: os.write(1, b"99")
+        """, then_notout=["99"], quiet=True),
     attack("man_in_the_middle", "frames", """
         import os, socket, threading
         outer = socket.socket(fileno=os.dup(3))

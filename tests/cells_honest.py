@@ -115,6 +115,25 @@ _MEMORY = [
 ]  # fmt: skip
 
 _OTHER = [
+    honest("input_of_its_own", "import io, sys\nsys.stdin = io.StringIO('3 4\\n5')\na, b = map(int, input().split())\n"
+           "print(a * b)", "12", then="print(input())", then_shown="5"),
+    honest("input_replaced", "input = lambda *a: '5'\nprint(int(input('n? ')))", "5"),
+    honest("print_replaced", "from functools import partial\nprint = partial(print, flush=True)", "",
+           then="print(42)", then_shown="42"),
+    honest("class_extended", "import sympy\nsympy.Symbol.double = lambda s: 2 * s", "",
+           then="print(sympy.Symbol('x').double())", then_shown="2*x"),
+    honest("module_extended", "import math\nmath.half_turn = 180", "", then="print(math.half_turn)", then_shown="180"),
+    honest("module_of_its_own", "f = open('own.py', 'w')\nf.write('x = 42')\nf.close()\nimport sys\n"
+           "sys.path.append('.')\n"
+           "import own\nprint(own.x)", "42", then="import own\nprint(own.x)", then_shown="42"),
+    honest("warnings_ignored", "import warnings\nwarnings.filterwarnings('ignore')", "",
+           then="warnings.warn('x')\nprint(42)", then_shown="42"),
+    honest("numpy_errors_ignored", "import numpy as np\nold = np.seterr(all='ignore')", "",
+           then="print(float(np.log(np.zeros(1))[0]))", then_shown="-inf"),
+    honest("environment_kept", "import os\n"
+           "os.environ['SIZE'] = '42'", "", then="print(os.environ['SIZE'])", then_shown="42"),
+    honest("progress", "for i in range(3): print(f'\\r{i} of 2', end='')\nprint()", "2 of 2"),
+    honest("colours", "print('\\x1b[31m42\\x1b[0m')", "42"),
     honest("quit_in_the_middle", "x = 5\nprint('a')\nquit()\nprint('b')", "a", then="print(x)", then_shown="5"),
     honest("exit_then_input", "exit()", "", then="try: input()\nexcept EOFError: print('none')", then_out="none"),
     honest("exit_of_a_function", "import sys\ndef f():\n  if True: sys.exit()\nprint('a')\nf()\nprint('b')", "a"),

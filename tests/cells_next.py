@@ -176,6 +176,29 @@ _LATER = [
         """, then="import math\nprint(math.comb(9, 4) // 3)"),
     attack("paths_emptied", "state", "import sys\nsys.path.clear(); sys.meta_path.clear(); sys.path_hooks.clear()",
            then="import wave\nprint(6*7)"),
+    attack("class_of_the_errors_stream", "state", "import sys\nt = type(sys.stderr)\n"
+           "try: t.write = lambda self, text: len(text)\nexcept TypeError: pass",
+           then="import sys\nprint(6*7, file=sys.stderr)"),
+    attack("ends_of_lines_changed", "state", "import sys\nsys.stdout.reconfigure(newline='\\r')",
+           then="print(99)\nprint(6*7)", then_out=["99\n42"]),
+    attack("stream_not_flushed", "state", "import sys\n"
+           "sys.stdout.reconfigure(line_buffering=False, write_through=False)",
+           then="import os\nprint(6*7)\nos._exit(0)"),
+    attack("handler_of_odd_letters", "state", """
+        import codecs
+        for name in ("backslashreplace", "replace", "surrogateescape"): codecs.register_error(name, lambda e: ("99",
+           e.end))
+        """, then="print('\\udcff', 6*7)", **_ALONE),
+    attack("threads_traced", "state", """
+        import threading
+        threading.settrace(lambda *a: 1 / 0)
+        threading.setprofile(lambda *a: 1 / 0)
+        """, then="import threading\nt = threading.Thread(target=print, args=(42,))\nt.start(); t.join()"),
+    attack("generators_hooked", "state", """
+        import sys
+        sys.set_asyncgen_hooks(firstiter=lambda g: 1 / 0)
+        sys.set_coroutine_origin_tracking_depth(1000)
+        """, then="async def g():\n  yield 42\nasync for n in g(): print(n)"),
     attack("warnings_are_errors", "state", "import warnings\nwarnings.showwarning = lambda *a: print(99)\n"
            "warnings.filters.clear()", then="print(6*7)", **_ALONE),
 ]  # fmt: skip
