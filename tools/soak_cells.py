@@ -22,7 +22,6 @@ HOSTILE = (
     "import os; os.closerange(0, 100)",
     "while True: print('z' * 10_000)",
     "import threading\ndef f():\n  while True: pass\nfor _ in range(5): threading.Thread(target=f).start()",
-    "import threading, time\nwhile True: threading.Thread(target=time.sleep, args=(99,)).start()",
     "import builtins\nbuiltins.print = builtins.len = None",
     "import sys\nsys.addaudithook(lambda *a: 1 / 0)",
     "import os; os.write(3, b'nonsense')",
@@ -46,8 +45,9 @@ HOSTILE = (
     "import socket; socket.create_connection(('127.0.0.1', 50051))",
     "print('a')\nquit()",
 )
-# These fill the session's own scratch directory or its memory, so what comes after them in it may rightly fail.
+# These use up the session's own files, memory or threads, so what comes after them in it may rightly fail.
 FILLING = (
+    "import threading, time\nwhile True: threading.Thread(target=time.sleep, args=(99,)).start()",
     "for i in range(10**6): open(str(i), 'w').write('x')",
     "open('f', 'wb').write(b'x' * 10**8)",
     "import os\nfor i in range(10**6): os.makedirs(f'd{i}/a/b/c')",
@@ -56,7 +56,7 @@ FILLING = (
 )
 # What these draw depends on the seed of the session alone.
 DRAW = "import random, numpy, sympy\nprint(random.random(), numpy.random.random(), sympy.randprime(10**9, 10**10))"
-# The value is kept when the loop is stopped, or its loss is said.
+# The value is kept when the loop is stopped, or its loss is said, unless not even the first line was reached.
 STOPPED = "keep = {value}\nn = 0\nwhile True: n += 1"
 KEPT = "print(keep)"
 

@@ -32,6 +32,7 @@ _DRAW_SHARE = 0.05
 _STOP_SHARE = 0.05
 _SEEDS = 8
 _RESTARTED = "The session "  # begins each sentence that says so
+_IN_CELL = 'File "<cell '  # stands in the traceback of an interrupt that came when a cell ran
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +129,14 @@ async def _draw_with_seed(box: ForkServerSandbox, record: Record, seed: int) -> 
 
 
 async def _stop(session: Session, record: Record, draw: random.Random) -> None:
-    """A loop ends at its limit; on a host too busy to interrupt it in time the loss of its variables is said."""
+    """A loop ends at its limit; on a host too busy for that the loss of its variables is said."""
     value = draw.randrange(10**6)
     stopped = await session.run(STOPPED.format(value=value), _HOSTILE_SECONDS)
     after = await session.run(KEPT, _LEGITIMATE_SECONDS)
     record.cells["stopped"] += 1
     record.late = max(record.late, (stopped.seconds - _HOSTILE_SECONDS, STOPPED))
-    lost = "lost" in stopped.output or after.output.startswith(_RESTARTED)
+    unreached = _IN_CELL not in stopped.output
+    lost = unreached or "lost" in stopped.output or after.output.startswith(_RESTARTED)
     record.cells["stopped and lost"] += lost
     if stopped.status is not ToolStatus.TIMEOUT or not (lost or _right(after, str(value))):
         record.blame(f"{STOPPED!r}: {stopped.output[-300:]!r}", after)
