@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
-import json
-import sys
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests import cells_bounds, cells_frames, cells_honest, cells_next, cells_shown, jail
-from tests.cells import OPEN
+from tests import jail
+from tests.hostile import check
 from tests.jail import Rights
 
 _SUITES = [jail.REPO.parent / "shared" / "sandbox" / f"{name}.py" for name in ("hostile", "hostile_more")]
@@ -78,35 +75,11 @@ def _load(path: Path) -> list[dict[str, Any]]:
     return cells
 
 
-def _judge(rights: Rights, cells: list[dict[str, Any]], *options: str) -> list[dict[str, Any]]:
-    """What the driver in the jail says about each cell, the world last."""
-    script = Path(__file__).parent / "jailed_hostile.py"
-    with jail.run(rights, [sys.executable, str(script), str(jail.REPO), *options]) as jailed:
-        assert jailed.stdin is not None and jailed.stdout is not None
-        stdin = jailed.stdin
-
-        def feed() -> None:
-            stdin.write(json.dumps(cells))
-            stdin.close()
-
-        threading.Thread(target=feed).start()
-        return [json.loads(line) for line in jailed.stdout]
-
-
 _ESCAPES = ("fs", "secret", "net", "tamper", "proc", "own")  # what depends on which layers there are
 
 
 def _check(rights: Rights, *options: str, categories: Sequence[str] = ()) -> None:
-    _check_cells(rights, [cell for cell in _suite() + _OWN if not categories or cell["cat"] in categories], *options)
-
-
-def _check_cells(rights: Rights, cells: list[dict[str, Any]], *options: str) -> None:
-    if reason := jail.missing():
-        pytest.skip(reason)
-    verdicts = _judge(rights, cells, "--memory-mib", "768", *options)
-    amiss = {verdict["name"]: verdict["amiss"] for verdict in verdicts if verdict["amiss"]}
-    assert not amiss
-    assert len(verdicts) == len(cells) + 1
+    check(rights, [cell for cell in _suite() + _OWN if not categories or cell["cat"] in categories], *options)
 
 
 def test_as_root() -> None:
@@ -130,32 +103,6 @@ def test_as_a_user() -> None:
 @pytest.mark.long
 def test_as_root_without_landlock() -> None:
     _check(Rights.ROOT, "--without", "landlock", categories=_ESCAPES)
-
-
-_GROUPS = {
-    "bounds": cells_bounds.CELLS,
-    "frames": cells_frames.CELLS,
-    "honest": cells_honest.CELLS,
-    "next": cells_next.CELLS,
-    "shown": cells_shown.CELLS,
-}
-_SHORT = {("frames", Rights.USER), ("shown", Rights.ROOT)}
-
-
-@pytest.mark.parametrize(
-    ("group", "rights"),
-    [
-        pytest.param(group, rights, marks=[] if (group, rights) in _SHORT else [pytest.mark.long])
-        for group in _GROUPS
-        for rights in (Rights.ROOT, Rights.DOCKER, Rights.USER)
-    ],
-)
-def test_cells_written_against_the_source(group: str, rights: Rights) -> None:
-    _check_cells(rights, [cell for cell in _GROUPS[group] if cell["name"] not in OPEN])
-
-
-def test_what_is_open_is_known() -> None:
-    assert {cell["name"] for cells in _GROUPS.values() for cell in cells} > OPEN
 
 
 @pytest.mark.parametrize("path", _SUITES, ids=lambda path: path.stem)
