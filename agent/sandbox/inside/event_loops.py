@@ -19,6 +19,9 @@ _NAMES = ("create_task", "ensure_future", "get_running_loop")
 _OWN_LOOP = ("run_until_complete", "run_forever", "new_event_loop", "get_event_loop")
 _children = private.copy_of("ast").iter_child_nodes
 _GRACE = 1.0  # seconds for tasks that a cell leaves behind although it could have awaited them
+# Taken hold of before any cell can replace them.
+_Runner, _new_loop = asyncio.Runner, asyncio.SelectorEventLoop
+_all_tasks, _current_task, _wait = asyncio.all_tasks, asyncio.current_task, asyncio.wait
 
 
 def needs_loop(tree: Module, source: str) -> bool:
@@ -30,7 +33,8 @@ def needs_loop(tree: Module, source: str) -> bool:
 
 def run_awaiting(parts: Sequence[types.CodeType], scope: dict[str, object]) -> object:
     """Run parts of a cell all in one event loop; the value of the last. Tasks that they start may end, too."""
-    return asyncio.run(_run_awaiting(parts, scope))
+    with _Runner(loop_factory=_new_loop) as runner:
+        return runner.run(_run_awaiting(parts, scope))
 
 
 def replace_run() -> None:
@@ -69,7 +73,7 @@ async def _run_awaiting(parts: Sequence[types.CodeType], scope: dict[str, object
         if part.co_flags & inspect.CO_COROUTINE:
             has_awaited = True
             value = await value  # type: ignore[misc]
-    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    tasks = _all_tasks() - {_current_task()}
     if tasks:
-        await asyncio.wait(tasks, timeout=_GRACE if has_awaited else None)
+        await _wait(tasks, timeout=_GRACE if has_awaited else None)
     return value

@@ -39,6 +39,9 @@ class _Errors(io.TextIOWrapper):
         return size
 
 
+_CLASS = {**vars(_Errors)}
+
+
 class Streams:
     """The three streams under their two names each, and the descriptors 0 to 3."""
 
@@ -79,6 +82,7 @@ class Streams:
     def restore(self) -> None:
         """Open anew what a cell closed or changed, and put the session's streams under their names again."""
         self._free_descriptors()
+        self._put_in_place()  # first, since a wrapper of the cell's own closes what it wraps as it goes
         if not _plain(self._output):
             self._output = self._open_output()
         if not _plain(self._errors):
@@ -88,9 +92,10 @@ class Streams:
         self._put_in_place()
 
     def fit(self) -> bool:
-        """Whether the descriptors lead where they did at first."""
+        """Whether the descriptors lead where they did at first, and that the class of one stream is as it was."""
         identity = self._identity
-        return self._fixed == [identity(_OUTPUT), identity(_ERRORS), identity(_CONTROL)]
+        same = self._fixed == [identity(_OUTPUT), identity(_ERRORS), identity(_CONTROL)]
+        return same and vars(_Errors) == _CLASS
 
     def _identity(self, descriptor: int) -> tuple[int, int]:
         try:
@@ -145,6 +150,7 @@ def _is_closed(stream: object) -> bool:
 def _plain(stream: TextIO) -> bool:
     """Whether it is open and does what it did at first."""
     try:
+        stream.reconfigure(newline=None)  # type: ignore[attr-defined] # which cannot be asked for
         options = stream.encoding, stream.errors
         return not stream.closed and options == _OPTIONS and bool(stream.line_buffering) and not vars(stream)
     except ValueError:  # its buffer was detached
