@@ -13,12 +13,13 @@ from agent.errors import SandboxError
 from agent.sandbox.base import Limits
 from agent.sandbox.endings import BESIDE, LOST, LOST_TO_OTHERS, RESTORED, UNKNOWN, death_reason, is_limit, stop_reason
 from agent.sandbox.history import History
-from agent.sandbox.inside.interpreter import ERROR, OK
+from agent.sandbox.inside.interpreter import ERROR, NOT_RUN, OK
 from agent.sandbox.nursery import Death, Nursery
 from agent.sandbox.running import Outcome, Running, Stop
 from agent.types import ToolRun, ToolStatus
 
 _BURIAL_SECONDS = 1.0
+_KEPT = (OK, ERROR, NOT_RUN)  # how a cell ends whose session can go on
 _ATTEMPTS = 3
 _MOST_AGAIN = 4.5  # seconds after which a cell is not run once more
 _MOST_LATE = 5.0  # seconds behind its limit that a cell may end, for earlier cells to be run again
@@ -191,7 +192,7 @@ class ForkServerSession:
                 note = again
             self._drop()
         self._used = True
-        if outcome.status not in (OK, ERROR):
+        if outcome.status not in _KEPT:
             status, told = await self._replace(outcome, seconds, begun)
         elif outcome.stop is Stop.NONE:
             self._history.add(source, outcome.status, time.monotonic() - begun)
@@ -269,7 +270,7 @@ def _reason_to_run_again(outcome: Outcome, *, used: bool) -> str:
 
     `used`: whether the session had run cells before.
     """
-    if not outcome.begun:
+    if not outcome.begun or (used and outcome.status == NOT_RUN and outcome.stop is Stop.NONE):
         return LOST
-    failed = outcome.stop is Stop.OUTPUT or (outcome.stop is Stop.NONE and outcome.status not in (OK, ERROR))
+    failed = outcome.stop is Stop.OUTPUT or (outcome.stop is Stop.NONE and outcome.status not in _KEPT)
     return LOST_TO_OTHERS if failed and used and (outcome.crowded or outcome.breach) else ""

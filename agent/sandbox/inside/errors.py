@@ -61,6 +61,16 @@ class Errors:
         return narrowed
 
 
+def is_from(error: BaseException, name: str) -> bool:
+    """Whether an error went through code of the cell with this file name."""
+    trace = error.__traceback__
+    while trace:
+        if trace.tb_frame.f_code.co_filename == name:
+            return True
+        trace = trace.tb_next
+    return False
+
+
 def describe_briefly(error: BaseException, another: BaseException) -> str:
     """The same where describing failed with another error: the cell's lines by their numbers, and the message."""
     lines, trace = [], error.__traceback__

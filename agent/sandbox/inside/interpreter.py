@@ -9,11 +9,11 @@ import types
 from ast import AST, Expr, Expression, Module
 from collections.abc import Sequence
 
-from agent.sandbox.inside.errors import CELL, Errors, describe_briefly
+from agent.sandbox.inside.errors import CELL, Errors, describe_briefly, is_from
 from agent.sandbox.inside.event_loops import needs_loop, run_awaiting
 from agent.sandbox.inside.hints import Hints, beforehand
 from agent.sandbox.inside.private import BUILTINS
-from agent.sandbox.inside.reading import FLAGS, parse, read
+from agent.sandbox.inside.reading import FLAGS, read
 from agent.sandbox.inside.repair import Repair
 from agent.sandbox.inside.room import Room
 from agent.sandbox.inside.shown import is_shown
@@ -21,12 +21,13 @@ from agent.sandbox.inside.streams import Streams
 
 __builtins__ = BUILTINS  # type: ignore[assignment] # the interpreter takes a dictionary, too
 
-OK, ERROR, OUT_OF_MEMORY, BROKEN = range(4)
+OK, ERROR, OUT_OF_MEMORY, BROKEN, NOT_RUN = range(5)
 
 _COROUTINE = inspect.CO_COROUTINE
 _REHEARSAL = "print(end='')\n7;"  # shows nothing
 _VALUES = ("_", "__", "___")  # the names of the last values shown, the latest first
 _collect = gc.collect
+_OF_SOURCE = (SyntaxError, ValueError, OverflowError, MemoryError, RecursionError)  # what compiling it may raise
 
 
 class Interpreter:
@@ -38,7 +39,7 @@ class Interpreter:
 
     def __init__(self, home: str, libraries: Sequence[str]) -> None:
         self._count = -1  # before the rehearsal
-        self._in_cell = False
+        self._in_cell = self._has_ended = False
         self._error: BaseException | None = None
         self._module = types.ModuleType("__main__")
         self._streams = Streams()
@@ -93,7 +94,7 @@ class Interpreter:
     def _attempt(self, source: str) -> None:
         """Run a cell and keep what it raised."""
         try:
-            self._in_cell = True
+            self._in_cell, self._has_ended = True, False
             self._execute(source, f"{CELL}{self._count}>")
             self._streams.flush()
         except BaseException as error:  # noqa: BLE001 - whatever the cell raises is the cell's result
@@ -111,6 +112,7 @@ class Interpreter:
             value = run_awaiting(parts, scope)
         else:
             value = [None, *(eval(part, scope) for part in parts)][-1]
+        self._has_ended = True
         if isinstance(last, Expr) and value is not None:
             self._remember_value(scope, value)
             if is_shown(last, source, value, scope):
@@ -133,14 +135,22 @@ class Interpreter:
         """Tell of the error, if any, and make sure that the next cell will find a Python that works, or say BROKEN."""
         status = OK
         if self._error is not None:
-            status = ERROR if not isinstance(self._error, SystemExit) or self._error.code else OK
+            status = self._status(self._error)
             self._tell(self._error, source)
             self._error = None  # and with it what its frames hold
         self._streams.restore()
         self._repair.restore()
         if not self._has_room():
             return OUT_OF_MEMORY
-        return status if self._streams.fit() and self._works() else BROKEN
+        return status if self._streams.fit() else BROKEN
+
+    def _status(self, error: BaseException) -> int:
+        """NOT_RUN if not a line of the cell has run: then it failed for what an earlier one did to Python."""
+        if isinstance(error, SystemExit) and not error.code:
+            return OK
+        if self._has_ended or isinstance(error, _OF_SOURCE) or is_from(error, f"{CELL}{self._count}>"):
+            return ERROR
+        return NOT_RUN
 
     def _tell(self, error: BaseException, source: str) -> None:
         """Write an error behind the cell's output."""
@@ -154,12 +164,6 @@ class Interpreter:
         self._in_cell = False
         if message:
             self._streams.say(message)
-
-    def _works(self) -> bool:
-        """Whether a cell can be read, compiled and run as the next one will be."""
-        name = f"{CELL}{self._count + 1}>"
-        (code,) = _compile(parse("42", name), name)
-        return bool(eval(code, {"__builtins__": BUILTINS}) == 42)
 
     def _has_room(self) -> bool:
         """Whether the next cell could have some memory; where a cell used up all, what was kept for this is given."""

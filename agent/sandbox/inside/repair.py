@@ -22,7 +22,7 @@ from operator import is_
 from typing import Any, NoReturn
 
 from agent.sandbox.inside.private import BUILTINS
-from agent.sandbox.inside.snapshot import identities, snapshot
+from agent.sandbox.inside.snapshot import differ, identities, snapshot
 
 __builtins__ = BUILTINS  # type: ignore[assignment] # the interpreter takes a dictionary, too
 
@@ -55,7 +55,7 @@ class Repair:
         self._own = identities(self._first_handlers)
         self._modules = sys.modules
         self._first = snapshot()
-        self._seen = self._first.identities()
+        self._seen = self._first.tables()
         self._paths = [*sys.path]
         self._lists = [(each, [*each]) for each in (sys.meta_path, sys.path_hooks, gc.callbacks)]
         self._filters: list[Any] = [*warnings.filters]
@@ -103,7 +103,7 @@ class Repair:
         if self._lock_held():
             self._release_import_lock()
         self._restore_files()
-        if self._first.identities() != self._seen:
+        if differ(self._seen):
             self._restore_modules()
         self._restore_imports()
         if self._names["modules"] is not self._modules or not self._has_core():
@@ -144,7 +144,7 @@ class Repair:
             for name, value in first.items():
                 if name not in names or (names[name] is not value and name not in free):
                     names[name] = value
-        self._seen = self._first.identities()
+        self._seen = self._first.tables()
 
     def _restore_imports(self) -> None:
         paths = self._names.get("path")
@@ -153,7 +153,7 @@ class Repair:
                 paths = []
             self._names["path"] = [*paths, *(path for path in self._paths if path not in paths)]
             self._paths = [*self._names["path"]]
-            self._seen = self._first.identities()
+            self._seen = self._first.tables()
         for each, seen in self._lists:
             if each != seen:
                 _restore_list(each, seen)

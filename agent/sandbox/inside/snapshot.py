@@ -15,7 +15,7 @@ import traceback
 import types
 import warnings
 from collections.abc import Iterator
-from ctypes import string_at
+from ctypes import PyDLL, c_char_p, c_size_t, c_void_p, string_at
 from typing import Any
 
 from agent.sandbox.inside.private import BUILTINS
@@ -41,6 +41,11 @@ _FREE: dict[str, frozenset[str]] = {  # names that a cell may set for itself
     "sys": frozenset((*_STREAM_NAMES, *_LAST_ERROR, "argv", "path", "ps1", "ps2", "tracebacklimit")),
     "warnings": frozenset(("filters", "showwarning", "formatwarning", "defaultaction", "onceregistry")),
 }
+_POINTER, _FIXED = tuple.__itemsize__, dict.__basicsize__
+_KEYS = _FIXED - 2 * _POINTER  # where a dictionary keeps the address of its table: the last field but one
+_HEAD = 2 * _POINTER  # bytes of a table that say how it is used, and change when it is only read
+_compare = PyDLL(None).memcmp
+_compare.argtypes = (c_void_p, c_char_p, c_size_t)
 
 
 class Snapshot:
@@ -53,12 +58,9 @@ class Snapshot:
         self._first = [dict(names) for names in self.names]
         self._free = [_FREE.get(module.__name__, frozenset()) for module in _WATCHED]
 
-    def identities(self) -> bytes:
-        """What all names watched stand for now."""
-        values: list[object] = []
-        for names in self.names:
-            values += names.values()
-        return identities(tuple(values))
+    def tables(self) -> list[tuple[c_void_p, int, bytes, int]]:
+        """What all names watched stand for now, to be compared with later; see `differ`."""
+        return [_table(names) for names in self.names]
 
     def parts(self) -> Iterator[tuple[frozenset[str], dict[str, Any], dict[str, Any]]]:
         """Of each watched module: the names that a cell may set for itself, all names now, and all names at first."""
@@ -68,6 +70,26 @@ class Snapshot:
 def identities(values: tuple[object, ...]) -> bytes:
     """Which objects these are, and in which order: unlike `==`, this asks none of them, and it is fast."""
     return string_at(id(values) + tuple.__basicsize__, len(values) * tuple.__itemsize__)
+
+
+def _table(names: dict[str, Any]) -> tuple[c_void_p, int, bytes, int]:
+    """Where a dictionary says where its table of names and values is, where that is, its bytes and their number."""
+    field = c_void_p.from_address(id(names) + _KEYS)
+    address, size = (field.value or 0) + _HEAD, names.__sizeof__() - _FIXED - _HEAD
+    return field, address, string_at(address, size), size
+
+
+def differ(tables: list[tuple[c_void_p, int, bytes, int]]) -> bool:
+    """Whether any name stands for something else than it did when these were taken.
+
+    The objects themselves are not touched: to count a reference to each of thousands would cost a cell more than all
+    else together.
+    """
+    compare, head = _compare, _HEAD
+    for field, address, content, size in tables:
+        if field.value != address - head or compare(address, content, size):
+            return True
+    return False
 
 
 @functools.cache
