@@ -90,7 +90,6 @@ class Running:
 
     async def run(self, source: bytes, seconds: float, seed: int) -> Outcome:
         """Run a cell for at most `seconds`, and a while longer only if it had to wait for a CPU."""
-        self._take_output()  # what is left of the cell before is nobody's
         self._capture = Capture(self._limits.output_chars)
         self._stop, self._seconds = Stop.NONE, seconds
         crowded = self._meter.threads() > 1

@@ -46,6 +46,7 @@ class Interpreter:
         self._repair = Repair(home, self._module, self._interrupt)
         self._errors = Errors(Hints(libraries))
         self._room = Room()
+        self._is_short = False  # whether memory may be short: to ask each time would cost more than a small cell
         self._values: list[object] = []
         self._lines = linecache.cache
 
@@ -136,11 +137,12 @@ class Interpreter:
         status = OK
         if self._error is not None:
             status = self._status(self._error)
+            self._is_short = self._is_short or isinstance(self._error, MemoryError)
             self._tell(self._error, source)
             self._error = None  # and with it what its frames hold
         self._streams.restore()
         self._repair.restore()
-        if not self._has_room():
+        if self._is_short and not self._has_room():
             return OUT_OF_MEMORY
         return status if self._streams.fit() else BROKEN
 
@@ -168,6 +170,7 @@ class Interpreter:
     def _has_room(self) -> bool:
         """Whether the next cell could have some memory; where a cell used up all, what was kept for this is given."""
         if self._room.is_there():
+            self._is_short = not self._room.is_kept
             return True
         _collect()  # what only the garbage collector can free may be enough
         return self._room.is_there() or self._room.give()

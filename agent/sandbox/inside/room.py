@@ -21,6 +21,11 @@ class Room:
     def __init__(self) -> None:
         self._reserve = _mapped(_RESERVE)
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether there is something to give."""
+        return self._reserve is not None
+
     def is_there(self) -> bool:
         """Whether a cell can have enough; what was given is kept again as soon as there is enough for both."""
         if self._reserve is None:
