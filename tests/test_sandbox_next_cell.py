@@ -50,6 +50,19 @@ KEPT = [  # after these, the next cell finds the variables of before
     "sys.stdout = sys.stderr = Quiet()",
     "import os\nfor n in range(4): os.set_blocking(n, False)",
     "import os, sys\nos.close(0)",
+    "import sys\nsys.stdout.buffer.write = sys.stderr.buffer.write = lambda data: len(data)",
+    "import sys\nsys.stdout.buffer.raw.write = sys.stderr.buffer.raw.write = lambda data: len(data)",
+    "import sys\nsys.stdout.buffer.flush = sys.stderr.buffer.flush = lambda: None",
+    "import sys\nfor s in (sys.stdout, sys.stderr): s.__init__(open('log', 'wb'), *'utf-8 backslashreplace'.split())",
+    "import sys\nfor s in (sys.stdout, sys.stderr): s.buffer.__init__(open('log', 'wb', 0))",
+    "import os, sys\nfor s in (sys.stdout, sys.stderr): s.buffer.raw.__init__(os.open('/dev/null', 1), 'w')",
+    "import sys\nsys.stderr.write.__code__ = (lambda text: 0).__code__",
+    "import io, sys\nsys.stderr.write.__defaults__ = (io.BytesIO(), {})",
+    "import os\nread, write = os.pipe()\nos.dup2(read, 0)",
+    "import os\nos.dup2(3, 0)",
+    "import os, sys\nopen('in', 'w').write('of before\\n' * 9); os.dup2(os.open('in', 0), 0); input()",
+    "import sys\nsys.stdin.read = sys.stdin.buffer.raw.readinto = lambda *a: 1 / 0",
+    "import os, sys\nsys.stdin.buffer.raw.__init__(os.pipe()[0])",
     "import sys\nsys.modules.clear()",
     "import sys\nsys.modules = {}",
     "import sys\nfor name in ('os', 'io', 'codecs', 'encodings.utf_8', 'builtins', '__main__'): del sys.modules[name]",
@@ -113,6 +126,7 @@ class Point:
 def f(n): return sum(map(len, ['a' * n]))
 with open('own', 'w') as file: file.write('7')
 assert sys.stdin.read() == '' and open('own').read() == '7'
+print(Point.x * 7, file=sys.stderr)
 print(Point.x * 7 + f(0))
 """
 
@@ -124,7 +138,7 @@ async def test_the_next_cell_works_and_finds_the_variables(box: ForkServerSandbo
     await session.run("kept = 40")
     await session.run(code)
     assert await told(session, "print(kept + 2)") == "42"
-    assert (await told(session, INNOCENT)).endswith("\n42")
+    assert (await told(session, INNOCENT)).endswith("\n42\n42")
     assert "ZeroDivisionError: division by zero" in await told(session, "def g(): return 1 / 0\ng()")
     await session.close()
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.sandbox.forkserver import ForkServerSandbox
-from agent.sandbox.inside.streams import LINE_START
+from agent.sandbox.inside.streams import ERRORS_EDGE, LINE_START
 from agent.sandbox.line_starts import LineStarts
 from agent.types import ToolStatus
 from tests.sandboxes import sandbox, told
@@ -37,6 +37,17 @@ def test_a_mark_becomes_a_newline_only_where_a_line_has_begun(pieces: list[bytes
     assert LineStarts().take(LINE_START.join(pieces)) == wanted
 
 
+@given(st.lists(st.tuples(st.booleans(), st.sampled_from((b"", b"a", b"a\n", b"\r7"))), max_size=8))
+def test_no_line_holds_text_of_both_streams(texts: list[tuple[bool, bytes]]) -> None:
+    lines, wanted, before = LineStarts(), b"", False
+    for is_error, text in texts:
+        if text and is_error is not before and wanted and not wanted.endswith(b"\n"):
+            wanted += b"\n"
+        wanted, before = wanted + text, is_error if text else before
+    edge = {False: b"", True: ERRORS_EDGE}
+    assert b"".join(lines.take(edge[is_error] + text + edge[is_error]) for is_error, text in texts) == wanted
+
+
 @given(_TEXT, st.lists(st.integers(1, 5)))
 def test_output_in_pieces_reads_as_in_one(pieces: list[bytes], sizes: list[int]) -> None:
     whole, lines, read = LINE_START.join(pieces), LineStarts(), b""
@@ -50,7 +61,7 @@ def test_output_in_pieces_reads_as_in_one(pieces: list[bytes], sizes: list[int])
 @given(st.lists(st.binary(max_size=20), max_size=10))
 def test_output_without_marks_stays_as_it_is(pieces: list[bytes]) -> None:
     lines = LineStarts()
-    if LINE_START not in b"".join(pieces):
+    if not any(mark in b"".join(pieces) for mark in (LINE_START, ERRORS_EDGE)):
         assert b"".join(map(lines.take, pieces)) == b"".join(pieces)
 
 
@@ -58,6 +69,11 @@ SHOWN = {
     "import sys\nsys.stdout.write(str(6*7))": "42",
     "import sys\nsys.stderr.write(str(6*7))": "42",
     "sys.stdout.write('4'); sys.stdout.write('2')": "42",
+    "sys.stderr.write('\\r5')\nprint(42)": "5\n42",
+    "print('4', end='')\nprint('2', file=sys.stderr)": "4\n2",
+    "print(7, file=sys.stderr, end='')\nprint(42)": "7\n42",
+    "for n in range(5): print(f'\\r{n} of 4', end='', file=sys.stderr)\nprint('done')": "4 of 4\ndone",
+    "sys.stderr.writelines(['a', 'b'])": "ab",
     "import os\nos.write(1, b'42')": "42",
     "sys.stdout.buffer.write(b'42')": "42",
     "sys.stdout.writelines(['4', '2'])": "42",
@@ -109,8 +125,8 @@ SHOWN = {
     "import contextlib, io\nwith contextlib.redirect_stdout(io.StringIO()) as b: print(7)\nb.getvalue()": "'7\\n'",
     "sys.stdout = io.StringIO()\nprint(7)\n42": "42",
     "sys.displayhook = lambda value: None\n42": "42",
-    "print('a', end=''); print('b', file=sys.stderr); print('c')": "ab\nc",
-    "print('a', end='', file=sys.stderr); print('b')": "ab",
+    "print('a', end=''); print('b', file=sys.stderr); print('c')": "a\nb\nc",
+    "print('a', end='', file=sys.stderr); print('b')": "a\nb",
     "class R:\n    def __repr__(self): print('made'); return 'R'\nR()": "made\nR",
     "class R:\n    def __repr__(self): print('made', end=''); return 'R'\nR()": "made\nR",
     "class S(str):\n    def encode(self, *a): return b'7'\n    def __add__(self, o): return '8'\n"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import os
 import sys
-from typing import TextIO
+import types
+from typing import Any
 
 from agent.sandbox.inside.private import BUILTINS
 
@@ -13,9 +14,11 @@ __builtins__ = BUILTINS  # type: ignore[assignment] # the interpreter takes a di
 
 LINE_START = b"\xff\x1e"
 """Stands before what must begin a line; no text holds it, as it is no UTF-8."""
+ERRORS_EDGE = b"\xff\x1d"
+"""Stands before and behind each text for the stream of errors, which no line shares with the stream of output."""
 
 _INPUT, _OUTPUT, _ERRORS, _CONTROL = range(4)
-_OWN = ("__stdin__", "__stdout__", "__stderr__")
+_CLOSED = (0, 0)  # stands for the file behind a descriptor that is closed
 _OPTIONS = ("utf-8", "backslashreplace")
 _TextIOWrapper, _BufferedWriter, _BufferedReader, _FileIO = (
     io.TextIOWrapper,
@@ -25,35 +28,78 @@ _TextIOWrapper, _BufferedWriter, _BufferedReader, _FileIO = (
 )
 
 
-class _Errors(io.TextIOWrapper):
-    """The stream of errors: what it takes is shown at once, behind what stands in the stream of output."""
+class _Stream:
+    """One standard stream and what it is made of, to see later whether it still is."""
 
-    def write(self, text: str) -> int:
-        """Write and flush."""
-        sys_vars = vars(sys)
-        output = sys_vars.get("__stdout__")
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        mode, kind = ("r", _BufferedReader) if descriptor == _INPUT else ("w", _BufferedWriter)
+        self._raw = _FileIO(descriptor, mode, closefd=False)
+        self._buffer = kind(self._raw)
+        self.text = _TextIOWrapper(self._buffer, *_OPTIONS, line_buffering=descriptor != _INPUT)
+        self._own = vars(self.text)
+        self._write: types.FunctionType | None = None
+        if descriptor == _ERRORS:
+            self._write = self._own["write"] = _writer(self._buffer)
+            self._made_of = self._write.__code__, self._write.__defaults__
+
+    def is_sound(self) -> bool:
+        """Whether it is open and does what it did at first; what a cell has put into it is not called."""
+        text, buffer, raw = self.text, self._buffer, self._raw
+        if [*self._own] != ["write"][: self._write is not None] or vars(buffer) or [*vars(raw)] != ["name"]:
+            return False
+        if self._write and not self._writes():
+            return False
+        try:
+            if text.buffer is not buffer or buffer.raw is not raw or raw.closed or raw.closefd:
+                return False
+            if raw.fileno() != self._descriptor or (text.encoding, text.errors) != _OPTIONS:
+                return False
+            if self._descriptor == _INPUT:
+                return raw.readable()
+            text.reconfigure(newline=None)  # which cannot be asked for
+            return raw.writable() and text.line_buffering
+        except ValueError:  # closed, or its buffer was detached
+            return False
+
+    def _writes(self) -> bool:
+        write = self._write
+        if write is None or self._own["write"] is not write or write.__kwdefaults__:
+            return False
+        code, defaults = self._made_of
+        return write.__code__ is code and write.__defaults__ is defaults
+
+
+def _writer(buffer: io.BufferedWriter) -> Any:
+    """How the stream of errors writes: what it takes is shown at once, behind what stands in the stream of output."""
+    names = vars(sys)
+
+    def write(text: str, buffer: io.BufferedWriter = buffer, names: dict[str, Any] = names) -> int:
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        output = names.get("__stdout__")
         if output is not None:
             output.flush()
-        size = super().write(text)
-        self.flush()
-        return size
+        buffer.write(b"".join((ERRORS_EDGE, str.encode(text, *_OPTIONS), ERRORS_EDGE)))
+        buffer.flush()
+        return len(text)
 
-
-_CLASS = {**vars(_Errors)}
+    return write
 
 
 class Streams:
     """The three streams under their two names each, and the descriptors 0 to 3."""
 
     def __init__(self) -> None:
-        self._write, self._fstat, self._dup = os.write, os.fstat, os.dup2
+        self._write, self._fstat = os.write, os.fstat
         self._open, self._close = os.open, os.close
         self._get_blocking, self._set_blocking = os.get_blocking, os.set_blocking
         self._names = vars(sys)
         self._null = os.devnull
         self._fixed = [self._identity(descriptor) for descriptor in (_OUTPUT, _ERRORS, _CONTROL)]
-        self._input: TextIO = self._open_input() if _is_closed(sys.stdin) else sys.stdin
-        self._output, self._errors = self._open_output(), self._open_errors()
+        self._nothing = self._identity(_INPUT)
+        self._input, self._output, self._errors = map(_Stream, (_INPUT, _OUTPUT, _ERRORS))
+        self._names["stdin"] = self._input.text
         self._put_in_place()
 
     def say(self, text: str, *, on_own_line: bool = True) -> None:
@@ -68,7 +114,7 @@ class Streams:
     def flush(self) -> None:
         """Bring what was printed into the pipe, also what a stream of the cell's own holds back."""
         names = self._names
-        for name, own in (("stdout", self._output), ("stderr", self._errors)):
+        for name, own in (("stdout", self._output.text), ("stderr", self._errors.text)):
             stream = names.get(name)
             for each in (own,) if stream is own else (stream, own):
                 try:
@@ -83,25 +129,33 @@ class Streams:
         """Open anew what a cell closed or changed, and put the session's streams under their names again."""
         self._free_descriptors()
         self._put_in_place()  # first, since a wrapper of the cell's own closes what it wraps as it goes
-        if not _plain(self._output):
-            self._output = self._open_output()
-        if not _plain(self._errors):
-            self._errors = self._open_errors()
-        if _is_closed(self._input):
-            self._input = self._open_input()
+        if not self._output.is_sound():
+            self._output = _Stream(_OUTPUT)
+        if not self._errors.is_sound():
+            self._errors = _Stream(_ERRORS)
+        self._restore_input()
         self._put_in_place()
 
     def fit(self) -> bool:
-        """Whether the descriptors lead where they did at first, and that the class of one stream is as it was."""
+        """Whether the descriptors lead where they did at first."""
         identity = self._identity
-        same = self._fixed == [identity(_OUTPUT), identity(_ERRORS), identity(_CONTROL)]
-        return same and vars(_Errors) == _CLASS
+        return self._fixed == [identity(_OUTPUT), identity(_ERRORS), identity(_CONTROL)]
+
+    def _restore_input(self) -> None:
+        """Let there be nothing to read, whatever a cell has put in the place of that; a stream of its own may stay."""
+        leads_away = self._identity(_INPUT) != self._nothing
+        if leads_away:
+            self._open_null()
+        if leads_away or not self._input.is_sound():
+            if self._names.get("stdin") is self._input.text:
+                self._names["stdin"] = None
+            self._input = _Stream(_INPUT)
 
     def _identity(self, descriptor: int) -> tuple[int, int]:
         try:
             status = self._fstat(descriptor)
         except OSError:
-            return 0, 0
+            return _CLOSED
         return status.st_dev, status.st_ino
 
     def _free_descriptors(self) -> None:
@@ -110,34 +164,22 @@ class Streams:
             try:
                 if not self._get_blocking(descriptor):
                     self._set_blocking(descriptor, True)
-            except OSError:
-                if descriptor == _INPUT:
-                    self._open_null()
+            except OSError:  # closed
+                continue
 
     def _open_null(self) -> None:
-        opened = self._open(self._null, os.O_RDWR)
-        if opened != _INPUT:
-            self._dup(opened, _INPUT)
-            self._close(opened)
+        if self._identity(_INPUT) != _CLOSED:
+            self._close(_INPUT)  # opening takes the lowest number that is free, and there may be no other
+        self._open(self._null, os.O_RDWR)
+        self._nothing = self._identity(_INPUT)
 
     def _put_in_place(self) -> None:
         names = self._names
         if _is_closed(names.get("stdin")):
-            names["stdin"] = self._input
-        names["__stdin__"] = self._input
-        names["stdout"] = names["__stdout__"] = self._output
-        names["stderr"] = names["__stderr__"] = self._errors
-
-    def _open_input(self) -> TextIO:
-        return _TextIOWrapper(_BufferedReader(_FileIO(_INPUT, "r", closefd=False)), *_OPTIONS)
-
-    def _open_output(self) -> TextIO:
-        stream = _BufferedWriter(_FileIO(_OUTPUT, "w", closefd=False))
-        return _TextIOWrapper(stream, *_OPTIONS, line_buffering=True)
-
-    def _open_errors(self) -> TextIO:
-        stream = _BufferedWriter(_FileIO(_ERRORS, "w", closefd=False))
-        return _Errors(stream, *_OPTIONS, line_buffering=True)
+            names["stdin"] = self._input.text
+        names["__stdin__"] = self._input.text
+        names["stdout"] = names["__stdout__"] = self._output.text
+        names["stderr"] = names["__stderr__"] = self._errors.text
 
 
 def _is_closed(stream: object) -> bool:
@@ -145,13 +187,3 @@ def _is_closed(stream: object) -> bool:
         return bool(stream.closed)  # type: ignore[attr-defined]
     except Exception:  # noqa: BLE001 - None, detached, or the cell's own
         return True
-
-
-def _plain(stream: TextIO) -> bool:
-    """Whether it is open and does what it did at first."""
-    try:
-        stream.reconfigure(newline=None)  # type: ignore[attr-defined] # which cannot be asked for
-        options = stream.encoding, stream.errors
-        return not stream.closed and options == _OPTIONS and bool(stream.line_buffering) and not vars(stream)
-    except ValueError:  # its buffer was detached
-        return False
