@@ -52,7 +52,9 @@ _MAGIC = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 _TIMED = re.compile(r"%time[ \t]+(?P<code>[^\n]+)")
+_BYTE_ORDER = "\ufeff"  # what some editors begin a file with
 _PROMPT = re.compile(r"[ \t]*(?:>>>|\.\.\.)(?: |$)")
+_name = unicodedata.name
 _TOLD = 4  # characters that a note names
 
 
@@ -67,6 +69,7 @@ def read(source: str, name: str) -> tuple[Module, str, str]:
 
     Raises what `ast.parse` raises for the source itself, if it is not certain what was meant.
     """
+    source = source.removeprefix(_BYTE_ORDER)
     try:
         return parse(source, name), source, ""
     except SyntaxError as error:
@@ -109,7 +112,7 @@ def _retyped(source: str) -> tuple[str, str]:
 
 
 def _told(old: str, new: str) -> str:
-    names = " ".join(unicodedata.name(character, "") for character in old)
+    names = " ".join(_name(character, "") for character in old)
     return f"U+{ord(old[0]):04X} {names} " + (f"as {new!r}" if new else "left out")
 
 
