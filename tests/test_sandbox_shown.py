@@ -184,3 +184,21 @@ async def test_a_long_chain_of_errors_ends_with_the_last(box: ForkServerSandbox)
     assert "ValueError" in await told(session, code)
     assert await told(session, "6 * 7") == "42"
     await session.close()
+
+
+@in_module
+async def test_no_link_of_a_chain_of_errors_shows_the_runner(box: ForkServerSandbox) -> None:
+    session = await box.session()
+    await session.run("cause = ValueError('why')\nraise cause")
+    for code in ("raise KeyError from cause", "raise ExceptionGroup('several', [cause])"):
+        output = await told(session, code)
+        assert "ValueError: why" in output and "agent" not in output and "inside" not in output
+    await session.close()
+
+
+@in_module
+async def test_a_note_on_what_was_typed_needs_no_public_tool(box: ForkServerSandbox) -> None:
+    session = await box.session()
+    await session.run("import unicodedata\nunicodedata.name = None")
+    assert (await told(session, "8 \u2212 1")).endswith("U+2212 MINUS SIGN as '-'.)\n7")
+    await session.close()

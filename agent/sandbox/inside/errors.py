@@ -42,12 +42,13 @@ class Errors:
         while trace and not trace.tb_frame.f_code.co_filename.startswith(CELL):
             trace = trace.tb_next
         told = _traceback.TracebackException(type(error), error, trace, limit=-_FRAMES)
-        frames = [self._narrow(frame) for frame in told.stack if not frame.filename.startswith(_HERE)]
-        for frame in frames:
-            frame.filename = _short(frame.filename)
-        told.stack = _traceback.StackSummary.from_list(frames)
+        for link in _links(told):
+            frames = [self._narrow(frame) for frame in link.stack if not frame.filename.startswith(_HERE)]
+            for frame in frames:
+                frame.filename = _short(frame.filename)
+            link.stack = _traceback.StackSummary.from_list(frames)
         text = "".join(told.format())
-        hint = self._hints.about(error, frames, source)
+        hint = self._hints.about(error, told.stack, source)
         return f"{text}({hint})\n" if hint else text
 
     def _narrow(self, frame: traceback.FrameSummary) -> traceback.FrameSummary:
@@ -59,6 +60,16 @@ class Errors:
         part = whole[start:end].decode("utf-8", "replace")
         narrowed: traceback.FrameSummary = _traceback.FrameSummary(frame.filename, frame.lineno, frame.name, line=part)
         return narrowed
+
+
+def _links(told: traceback.TracebackException) -> list[traceback.TracebackException]:
+    """An error, those that it came from, and those that it is a group of."""
+    found, waiting = [], [told]
+    while waiting:
+        link = waiting.pop()
+        found.append(link)
+        waiting += filter(None, (link.__cause__, link.__context__, *(link.exceptions or ())))
+    return found
 
 
 def is_from(error: BaseException, name: str) -> bool:
