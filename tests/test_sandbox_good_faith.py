@@ -77,6 +77,10 @@ CELLS = {
     "from multiprocessing.dummy import Pool\nPool(2).map(abs, [-1])": "[1]",
     "from concurrent.futures import ThreadPoolExecutor, as_completed\nwith ThreadPoolExecutor() as e:\n"
     "    print(sorted(f.result() for f in as_completed([e.submit(abs, -n) for n in range(3)])))": "[0, 1, 2]",
+    "\ufeffprint('marked')": "marked",
+    "import asyncio, contextvars, decimal\nown = contextvars.ContextVar('own')\nawait asyncio.sleep(0)\n"
+    "decimal.getcontext().prec = 5; own.set(8); None": "",
+    "1 / decimal.Decimal(3), own.get()": "(Decimal('0.33333'), 8)",
 }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import asyncio.runners
+import contextvars
 import inspect
 import types
 from ast import AST, AsyncFunctionDef, Attribute, Call, FunctionDef, Lambda, Module, Name, expr
@@ -21,6 +22,7 @@ _children = private.copy_of("ast").iter_child_nodes
 _GRACE = 1.0  # seconds for tasks that a cell leaves behind although it could have awaited them
 # Taken hold of before any cell can replace them.
 _Runner, _new_loop = asyncio.Runner, asyncio.SelectorEventLoop
+_copy_context = contextvars.copy_context
 _all_tasks, _current_task, _wait = asyncio.all_tasks, asyncio.current_task, asyncio.wait
 
 
@@ -32,9 +34,18 @@ def needs_loop(tree: Module, source: str) -> bool:
 
 
 def run_awaiting(parts: Sequence[types.CodeType], scope: dict[str, object]) -> object:
-    """Run parts of a cell all in one event loop; the value of the last. Tasks that they start may end, too."""
-    with _Runner(loop_factory=_new_loop) as runner:
-        return runner.run(_run_awaiting(parts, scope))
+    """Run parts of a cell all in one event loop; the value of the last. Tasks that they start may end, too.
+
+    The loop runs in a copy of the context; what the cell sets there, decimal precision for one, is kept.
+    """
+    context = _copy_context()
+    try:
+        with _Runner(loop_factory=_new_loop) as runner:
+            return runner.run(_run_awaiting(parts, scope), context=context)
+    finally:
+        for variable, value in context.items():
+            if variable.get(context) is not value:  # a default that is surely not the value
+                variable.set(value)
 
 
 def replace_run() -> None:
