@@ -50,6 +50,10 @@ KEPT = [  # after these, the next cell finds the variables of before
     "sys.stdout = sys.stderr = Quiet()",
     "import os\nfor n in range(4): os.set_blocking(n, False)",
     "import os, sys\nos.close(0)",
+    "import sys, types\nclass M(types.ModuleType): __dict__ = property(lambda self: {})\n"
+    "sys.modules['__main__'].__class__ = M",
+    "import sys, types\nclass M(types.ModuleType):\n    __class__ = property(lambda self: M)\n"
+    "    def __setattr__(self, *a): 1 / 0\nsys.modules['__main__'].__class__ = M",
     "import sys\nsys.stdout.buffer.write = sys.stderr.buffer.write = lambda data: len(data)",
     "import sys\nsys.stdout.buffer.raw.write = sys.stderr.buffer.raw.write = lambda data: len(data)",
     "import sys\nsys.stdout.buffer.flush = sys.stderr.buffer.flush = lambda: None",

@@ -42,6 +42,7 @@ class Interpreter:
         self._in_cell = self._has_ended = False
         self._error: BaseException | None = None
         self._module = types.ModuleType("__main__")
+        self._scope = vars(self._module)
         self._streams = Streams()
         self._repair = Repair(home, self._module, self._interrupt)
         self._errors = Errors(Hints(libraries))
@@ -54,7 +55,7 @@ class Interpreter:
         """Do once, while nobody waits, what every cell does, so that the first one finds its pages copied."""
         self.run(_REHEARSAL)
         self._values = []
-        vars(self._module).pop("_", None)
+        self._scope.pop("_", None)
 
     def run(self, source: str) -> int:
         """Run one cell; its output goes to the descriptors 1 and 2.
@@ -108,7 +109,7 @@ class Interpreter:
             self._streams.say(note)
         in_loop = needs_loop(tree, source)
         last = tree.body[-1] if tree.body else None
-        parts, scope = _compile(tree, name), vars(self._module)
+        parts, scope = _compile(tree, name), self._scope
         if in_loop or any(part.co_flags & _COROUTINE for part in parts):
             value = run_awaiting(parts, scope)
         else:

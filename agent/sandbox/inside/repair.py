@@ -34,6 +34,7 @@ _INTERRUPT, _CONTINUE, _IGNORE = signal.SIGINT, signal.SIGCONT, _signal.SIG_IGN
 _SWITCH_INTERVAL = sys.getswitchinterval()
 _OWNER = 0o700  # what a mask of file modes must not take from the owner
 _MOST_LOCKS = 1_000
+_set_class = vars(object)["__class__"].__set__
 
 
 def _refuse_audit_hook(hook: object) -> NoReturn:
@@ -45,7 +46,7 @@ class Repair:
     """Remembers what Python is like before the first cell. `home` is the directory that is surely there."""
 
     def __init__(self, home: str, main: types.ModuleType, on_interrupt: Callable[..., None]) -> None:
-        self._home, self._main = home, main
+        self._home, self._main, self._scope = home, main, vars(main)
         self._names = vars(sys)
         self._names["addaudithook"] = _refuse_audit_hook
         self._recursion = sys.getrecursionlimit()
@@ -108,8 +109,9 @@ class Repair:
         self._restore_imports()
         if self._names["modules"] is not self._modules or not self._has_core():
             self._restore_loaded()
-        scope = vars(self._main)
-        scope["__builtins__"], scope["__name__"] = builtins, "__main__"
+        self._scope["__builtins__"], self._scope["__name__"] = builtins, "__main__"
+        if type(self._main) is not types.ModuleType:
+            _set_class(self._main, types.ModuleType)
         self._modules["__main__"] = self._main
         if warnings.filters != self._filters:
             self._restore_filters()
