@@ -34,6 +34,7 @@ _INTERRUPT, _CONTINUE, _IGNORE = signal.SIGINT, signal.SIGCONT, _signal.SIG_IGN
 _SWITCH_INTERVAL = sys.getswitchinterval()
 _OWNER = 0o700  # what a mask of file modes must not take from the owner
 _MOST_LOCKS = 1_000
+_Module, _FUNCTIONS = types.ModuleType, (types.FunctionType, types.BuiltinFunctionType)
 _set_class = vars(object)["__class__"].__set__
 
 
@@ -110,8 +111,8 @@ class Repair:
         if self._names["modules"] is not self._modules or not self._has_core():
             self._restore_loaded()
         self._scope["__builtins__"], self._scope["__name__"] = builtins, "__main__"
-        if type(self._main) is not types.ModuleType:
-            _set_class(self._main, types.ModuleType)
+        if type(self._main) is not _Module:
+            _set_class(self._main, _Module)
         self._modules["__main__"] = self._main
         if warnings.filters != self._filters:
             self._restore_filters()
@@ -192,6 +193,6 @@ def _restore_list(each: list[Any], seen: list[Any]) -> None:
 
 def _home_of(entry: object) -> Any:
     """The module of a class or function, or of an object's class."""
-    if isinstance(entry, type | types.FunctionType | types.BuiltinFunctionType):
+    if isinstance(entry, (type, *_FUNCTIONS)):
         return entry.__module__
     return type(entry).__module__
