@@ -111,6 +111,19 @@ KEPT = [  # after these, the next cell finds the variables of before
     "import typing, collections, functools, contextlib, operator\n"
     "for m in (typing, collections, functools, contextlib, operator): vars(m).clear()",
 ]  # fmt: skip
+IMPORTS = [  # after these, modules that were not loaded before can still be imported
+    "import importlib._bootstrap as b\nb._find_and_load = b._handle_fromlist = b._find_spec = None",
+    "import importlib.machinery as m\nm.PathFinder.find_spec = m.FileFinder.find_spec = m.ModuleSpec.__init__ = None",
+    "import importlib.machinery as m\nm.FileFinder.__getattribute__ = m.SourceFileLoader.exec_module = print",
+    "import sys\nsys.meta_path[-1].find_spec = sys.meta_path[-2].find_spec = lambda *a: None",
+    "import _io, posix\n_io.open_code = posix.stat = posix.listdir = None",
+    "import sys\nfor place in sys.path_importer_cache: sys.path_importer_cache[place] = None",
+    "import sys\nsys.path_hooks[:] = [lambda place: 1 / 0]\nsys.path_importer_cache.clear()",
+    "import sys\nsys.setdlopenflags(0)",
+    "import sys\nfor name in [*sys.modules]: sys.modules[name] = None",
+    "import sys\nclass F:\n    __module__ = 'numpy'\n    def find_spec(self, *a): 1 / 0\nsys.meta_path.insert(0, F())",
+    "import gc\ndef strike(*a): 1 / 0\nstrike.__module__ = 'numpy'\ngc.callbacks.append(strike)",
+]
 LOST = [  # after these it may find that the session was restarted
     "import os\nos.close(1)",
     "import os\nos.dup2(os.open('f', os.O_RDWR | os.O_CREAT), 2)",
@@ -144,6 +157,16 @@ async def test_the_next_cell_works_and_finds_the_variables(box: ForkServerSandbo
     assert await told(session, "print(kept + 2)") == "42"
     assert (await told(session, INNOCENT)).endswith("\n42\n42")
     assert "ZeroDivisionError: division by zero" in await told(session, "def g(): return 1 / 0\ng()")
+    await session.close()
+
+
+@in_module
+@pytest.mark.parametrize("code", IMPORTS)
+async def test_the_next_cell_imports_and_finds_the_variables(box: ForkServerSandbox, code: str) -> None:
+    session = await box.session()
+    await session.run("kept = 40")
+    await session.run(code)
+    assert await told(session, "import gc, wave, cProfile\ngc.collect()\nprint(kept + 2)") == "42"
     await session.close()
 
 

@@ -33,8 +33,10 @@ _TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 _INTERRUPT, _CONTINUE, _IGNORE = signal.SIGINT, signal.SIGCONT, _signal.SIG_IGN
 _SWITCH_INTERVAL = sys.getswitchinterval()
 _OWNER = 0o700  # what a mask of file modes must not take from the owner
+_WHEN_BOUND = os.RTLD_LAZY | os.RTLD_NOW  # of which a library has to be opened with one
 _MOST_LOCKS = 1_000
 _Module, _FUNCTIONS = types.ModuleType, (types.FunctionType, types.BuiltinFunctionType)
+_set, _delete = type.__setattr__, type.__delattr__
 _set_class = vars(object)["__class__"].__set__
 
 
@@ -50,7 +52,7 @@ class Repair:
         self._home, self._main, self._scope = home, main, vars(main)
         self._names = vars(sys)
         self._names["addaudithook"] = _refuse_audit_hook
-        self._recursion = sys.getrecursionlimit()
+        self._recursion, self._open_flags = sys.getrecursionlimit(), sys.getdlopenflags()
         _signal.signal(signal.SIGINT, on_interrupt)
         self._numbers = tuple(sorted(set(map(int, _signal.valid_signals())) - {signal.SIGKILL, signal.SIGSTOP}))
         self._first_handlers = tuple(map(_signal.getsignal, self._numbers))
@@ -59,7 +61,8 @@ class Repair:
         self._first = snapshot()
         self._seen = self._first.tables()
         self._paths = [*sys.path]
-        self._lists = [(each, [*each]) for each in (sys.meta_path, sys.path_hooks, gc.callbacks)]
+        self._lists = [(each, [*each]) for each in (sys.meta_path, sys.path_hooks)]
+        self._callbacks = (gc.callbacks, [*gc.callbacks])
         self._filters: list[Any] = [*warnings.filters]
         self._bind_calls()
 
@@ -70,6 +73,7 @@ class Repair:
         self._block, self._replace = _signal.SIG_BLOCK, _signal.SIG_SETMASK
         self._set_trace, self._set_profile = sys.settrace, sys.setprofile
         self._get_recursion, self._set_recursion = sys.getrecursionlimit, sys.setrecursionlimit
+        self._get_open_flags, self._set_open_flags = sys.getdlopenflags, sys.setdlopenflags
         self._set_digits, self._set_interval = sys.set_int_max_str_digits, sys.setswitchinterval
         self._cancel_dump, self._unregister = faulthandler.cancel_dump_traceback_later, faulthandler.unregister
         self._enable_gc, self._gc_debug = gc.enable, gc.set_debug
@@ -99,6 +103,8 @@ class Repair:
             self._set_recursion(self._recursion)
         self._set_digits(0)
         self._set_interval(_SWITCH_INTERVAL)
+        if not self._get_open_flags() & _WHEN_BOUND:
+            self._set_open_flags(self._open_flags)
         self._enable_gc()
         self._gc_debug(0)
         self._set_loop(None)
@@ -147,7 +153,16 @@ class Repair:
             for name, value in first.items():
                 if name not in names or (names[name] is not value and name not in free):
                     names[name] = value
+        for kind, first in self._first.classes:
+            _restore_class(kind, first)
+        self._restore_finders()
         self._seen = self._first.tables()
+
+    def _restore_finders(self) -> None:
+        """Forget that a directory holds nothing: it is looked at anew."""
+        finders = self._first.finders
+        for place in [place for place, finder in finders.items() if finder is None]:
+            del finders[place]
 
     def _restore_imports(self) -> None:
         paths = self._names.get("path")
@@ -159,7 +174,10 @@ class Repair:
             self._seen = self._first.tables()
         for each, seen in self._lists:
             if each != seen:
-                _restore_list(each, seen)
+                _restore_list(each, seen, self._modules)
+        callbacks, first = self._callbacks
+        if callbacks != first:
+            callbacks[:] = first
 
     def _has_core(self) -> bool:
         loaded = self._modules.get
@@ -169,7 +187,8 @@ class Repair:
         """Put modules back that were loaded before the first cell, if the cell took the most needed away."""
         self._names["modules"] = self._modules
         for name, module in self._first.loaded.items():
-            self._modules.setdefault(name, module)
+            if self._modules.get(name) is None:
+                self._modules[name] = module
         self._modules.update(self._first.core)
 
     def _restore_filters(self) -> None:
@@ -184,15 +203,27 @@ class Repair:
         self._filters = [*filters]
 
 
-def _restore_list(each: list[Any], seen: list[Any]) -> None:
+def _restore_class(kind: type, first: dict[str, Any]) -> None:
+    """Let a class have what it had at first, and nothing else."""
+    now = {**vars(kind)}
+    for name in now:
+        if name not in first:
+            _delete(kind, name)
+    for name, value in first.items():
+        if now.get(name) is not value:
+            _set(kind, name, value)
+
+
+def _restore_list(each: list[Any], seen: list[Any], modules: dict[str, types.ModuleType]) -> None:
     """Take out what cells have put in, keep what libraries have, and put back what was there at first."""
-    kept = [entry for entry in each if _home_of(entry) != "__main__"]
+    kept = [entry for entry in each if _is_of_library(entry, modules)]
     each[:] = [*(entry for entry in kept if entry not in seen), *seen]
     seen[:] = each
 
 
-def _home_of(entry: object) -> Any:
-    """The module of a class or function, or of an object's class."""
-    if isinstance(entry, (type, *_FUNCTIONS)):
-        return entry.__module__
-    return type(entry).__module__
+def _is_of_library(entry: object, modules: dict[str, types.ModuleType]) -> bool:
+    """Whether a class or function, or an object's class, is found in the module that it says it is of."""
+    origin = entry if isinstance(entry, (type, *_FUNCTIONS)) else type(entry)
+    name = origin.__module__
+    module = modules.get(name) if type(name) is str and name != "__main__" else None
+    return module is not None and any(value is origin for value in [*vars(module).values()])

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import _frozen_importlib
+import _frozen_importlib_external
+import _io
 import builtins
 import codecs
 import functools
+import gc
 import io
 import linecache
 import os
+import posix
 import signal
 import sys
 import threading
@@ -33,7 +38,13 @@ _WATCHED: tuple[types.ModuleType, ...] = (
     signal,
     threading,
     warnings,
+    _frozen_importlib,
+    _frozen_importlib_external,
+    _io,
+    posix,
 )
+_IMPORTING = (_frozen_importlib, _frozen_importlib_external)  # whose classes are watched, too
+_HOMES = ("_frozen_importlib", "_frozen_importlib_external")  # as their classes name them
 _CORE = ("builtins", "sys", "io", "os", "codecs", "encodings", "encodings.utf_8", "importlib", "warnings")
 _STREAM_NAMES = ("stdin", "stdout", "stderr", "__stdin__", "__stdout__", "__stderr__")
 _LAST_ERROR = ("last_type", "last_value", "last_traceback", "last_exc")
@@ -49,18 +60,22 @@ _compare.argtypes = (c_void_p, c_char_p, c_size_t)
 
 
 class Snapshot:
-    """All modules that are loaded now, and the names in those that are watched."""
+    """All modules that are loaded now, the names in those that are watched, and the parts of what imports."""
 
     def __init__(self) -> None:
         self.loaded = dict(sys.modules)
         self.core = {name: sys.modules[name] for name in _CORE}
-        self.names: list[dict[str, Any]] = [vars(module) for module in _WATCHED]
+        self.finders = sys.path_importer_cache
+        self.names: list[dict[str, Any]] = [*(vars(module) for module in _WATCHED), self.finders]
         self._first = [dict(names) for names in self.names]
-        self._free = [_FREE.get(module.__name__, frozenset()) for module in _WATCHED]
+        self._free = [_FREE.get(module.__name__, frozenset()) for module in _WATCHED] + [frozenset()]
+        kinds = {kind for module in _IMPORTING for kind in vars(module).values() if isinstance(kind, type)}
+        self.classes = [(kind, {**vars(kind)}) for kind in kinds if kind.__module__ in _HOMES]
+        self._insides: list[dict[str, Any]] = [gc.get_referents(vars(kind))[0] for kind, _ in self.classes]
 
     def tables(self) -> list[tuple[c_void_p, int, bytes, int]]:
         """What all names watched stand for now, to be compared with later; see `differ`."""
-        return [_table(names) for names in self.names]
+        return [_table(names) for names in (*self.names, *self._insides)]
 
     def parts(self) -> Iterator[tuple[frozenset[str], dict[str, Any], dict[str, Any]]]:
         """Of each watched module: the names that a cell may set for itself, all names now, and all names at first."""
