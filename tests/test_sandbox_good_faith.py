@@ -77,6 +77,9 @@ CELLS = {
     "from multiprocessing.dummy import Pool\nPool(2).map(abs, [-1])": "[1]",
     "from concurrent.futures import ThreadPoolExecutor, as_completed\nwith ThreadPoolExecutor() as e:\n"
     "    print(sorted(f.result() for f in as_completed([e.submit(abs, -n) for n in range(3)])))": "[0, 1, 2]",
+    "with open('own_code.py', 'w') as file: print('x = 7', file=file)": "",
+    "import own_code\nown_code.x": "7",
+    "with open('wave.py', 'w') as file: print('1 / 0', file=file)\nimport wave\nwave.open.__name__": "'open'",
     "\ufeffprint('marked')": "marked",
     "import asyncio, contextvars, decimal\nown = contextvars.ContextVar('own')\nawait asyncio.sleep(0)\n"
     "decimal.getcontext().prec = 5; own.set(8); None": "",

@@ -141,6 +141,7 @@ class Zygote:
             os.dup2(control, child.CONTROL)
             os.closerange(child.CONTROL + 1, 1_024)
             sys.argv = [""]
+            sys.path.append("")  # the working directory: the last, so that no file in it stands for a library
             child.serve(self._libraries)
         finally:
             os._exit(1)  # the child must not become a second zygote
