@@ -171,6 +171,16 @@ async def test_the_next_cell_imports_and_finds_the_variables(box: ForkServerSand
 
 
 @in_module
+async def test_codec_errors_are_handled_as_ever_in_the_next_cell(box: ForkServerSandbox) -> None:
+    session = await box.session()
+    code = "for name in ('strict', 'replace'): codecs.register_error(name, lambda error: ('7', error.end))"
+    await session.run(f"import codecs\n{code}")
+    assert await told(session, "b'\\xff'.decode(errors='replace')") == "'\ufffd'"
+    assert "UnicodeDecodeError" in await told(session, "b'\\xff'.decode()")
+    await session.close()
+
+
+@in_module
 @pytest.mark.parametrize("code", LOST)
 async def test_what_cannot_be_put_right_is_said(box: ForkServerSandbox, code: str) -> None:
     session = await box.session()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import _imp
 import asyncio
 import builtins
+import codecs
 import faulthandler
 import gc
 import importlib
@@ -34,6 +35,7 @@ _INTERRUPT, _CONTINUE, _IGNORE = signal.SIGINT, signal.SIGCONT, _signal.SIG_IGN
 _SWITCH_INTERVAL = sys.getswitchinterval()
 _OWNER = 0o700  # what a mask of file modes must not take from the owner
 _WHEN_BOUND = os.RTLD_LAZY | os.RTLD_NOW  # of which a library has to be opened with one
+_CODEC_ERRORS = ("strict", "ignore", "replace", "backslashreplace", "surrogateescape", "surrogatepass")
 _MOST_LOCKS = 1_000
 _Module, _FUNCTIONS = types.ModuleType, (types.FunctionType, types.BuiltinFunctionType)
 _set, _delete = type.__setattr__, type.__delattr__
@@ -63,6 +65,7 @@ class Repair:
         self._paths = [*sys.path]
         self._lists = [(each, [*each]) for each in (sys.meta_path, sys.path_hooks)]
         self._callbacks = (gc.callbacks, [*gc.callbacks])
+        self._codec_errors = [(name, codecs.lookup_error(name)) for name in _CODEC_ERRORS]
         self._filters: list[Any] = [*warnings.filters]
         self._bind_calls()
 
@@ -76,6 +79,7 @@ class Repair:
         self._get_open_flags, self._set_open_flags = sys.getdlopenflags, sys.setdlopenflags
         self._set_digits, self._set_interval = sys.set_int_max_str_digits, sys.setswitchinterval
         self._cancel_dump, self._unregister = faulthandler.cancel_dump_traceback_later, faulthandler.unregister
+        self._handler_of, self._register = codecs.lookup_error, codecs.register_error
         self._enable_gc, self._gc_debug = gc.enable, gc.set_debug
         self._umask, self._getcwd, self._chdir = os.umask, os.getcwd, os.chdir
         self._lock_held, self._release_lock = _imp.lock_held, _imp.release_lock
@@ -111,6 +115,9 @@ class Repair:
         if self._lock_held():
             self._release_import_lock()
         self._restore_files()
+        for name, handler in self._codec_errors:
+            if self._handler_of(name) is not handler:
+                self._register(name, handler)
         if differ(self._seen):
             self._restore_modules()
         self._restore_imports()

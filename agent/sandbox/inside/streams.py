@@ -35,7 +35,7 @@ class _Stream:
         self._descriptor = descriptor
         mode, kind = ("r", _BufferedReader) if descriptor == _INPUT else ("w", _BufferedWriter)
         self._raw = _FileIO(descriptor, mode, closefd=False)
-        self._buffer = kind(self._raw)
+        self._buffer: Any = kind(self._raw)
         self.text = _TextIOWrapper(self._buffer, *_OPTIONS, line_buffering=descriptor != _INPUT)
         self._own = vars(self.text)
         self._write: types.FunctionType | None = None
