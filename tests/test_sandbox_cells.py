@@ -27,7 +27,7 @@ async def box() -> AsyncIterator[ForkServerSandbox]:
 
 TYPED = {
     "print(1)\u00a0": "print(1) ",
-    "\ufeffx = 1": "x = 1",
+    "x\ufeff = 1": "x = 1",
     "if x:\n\u00a0\u00a0\u00a0\u00a0y = 1": "if x:\n    y = 1",
     "if x:\n\u3000y = 1": "if x:\n y = 1",
     "x\u200b = 5 \u2212 3": "x = 5 - 3",
@@ -54,6 +54,11 @@ TYPED = {
     "x = \u221a2": None,
     "\u2212": None,
 }
+
+
+def test_a_byte_order_mark_is_left_out_without_a_word() -> None:
+    tree, text, note = read("\ufeffx = 1", "<cell 1>")
+    assert (text, note) == ("x = 1", "") and ast.dump(tree) == ast.dump(ast.parse("x = 1"))
 
 
 @pytest.mark.parametrize("source", TYPED)

@@ -80,7 +80,7 @@ _LEGITIMATE = {
     "from __future__ import annotations\ndef h(a: nowhere): return a\nh(1)": "1",
     "'\\udcff'.isprintable()": "False",
     "for i in range(30_000): print(f'\\r{i} done', end='')": "29999 done",
-    "import sys\nfor i in range(3): print(i, end='\\r', file=sys.stderr)\nprint('42', end='\\r\\n')": "42",
+    "import sys\nfor i in range(3): print(i, end='\\r', file=sys.stderr)\nprint('42', end='\\r\\n')": "2\n42",
     "print('\\x1b[31mab\\b\\bc\\x1b[0m\\x07', '\\udcff', '\\u202e', '\\0')": r"c\x07 \udcff \u202e \x00",
 }
 

@@ -33,9 +33,8 @@ class _Stream:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        mode, kind = ("r", _BufferedReader) if descriptor == _INPUT else ("w", _BufferedWriter)
-        self._raw = _FileIO(descriptor, mode, closefd=False)
-        self._buffer: Any = kind(self._raw)
+        self._raw = _FileIO(descriptor, "r" if descriptor == _INPUT else "w", closefd=False)
+        self._buffer: Any = (_BufferedReader if descriptor == _INPUT else _BufferedWriter)(self._raw)
         self.text = _TextIOWrapper(self._buffer, *_OPTIONS, line_buffering=descriptor != _INPUT)
         self._own = vars(self.text)
         self._write: types.FunctionType | None = None
@@ -56,9 +55,9 @@ class _Stream:
             if raw.fileno() != self._descriptor or (text.encoding, text.errors) != _OPTIONS:
                 return False
             if self._descriptor == _INPUT:
-                return raw.readable()
+                return bool(raw.readable())
             text.reconfigure(newline=None)  # which cannot be asked for
-            return raw.writable() and text.line_buffering
+            return raw.writable() and bool(text.line_buffering)
         except ValueError:  # closed, or its buffer was detached
             return False
 
