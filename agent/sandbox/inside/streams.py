@@ -69,11 +69,11 @@ class _Stream:
         return write.__code__ is code and write.__defaults__ is defaults
 
 
-def _writer(buffer: io.BufferedWriter) -> Any:
+def _writer(buffer: io.BufferedIOBase) -> Any:
     """How the stream of errors writes: what it takes is shown at once, behind what stands in the stream of output."""
     names = vars(sys)
 
-    def write(text: str, buffer: io.BufferedWriter = buffer, names: dict[str, Any] = names) -> int:
+    def write(text: str, buffer: io.BufferedIOBase = buffer, names: dict[str, Any] = names) -> int:
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         output = names.get("__stdout__")
