@@ -16,7 +16,7 @@ from agent.sandbox.inside.private import BUILTINS
 from agent.sandbox.inside.reading import FLAGS, read
 from agent.sandbox.inside.repair import Repair
 from agent.sandbox.inside.room import Room
-from agent.sandbox.inside.shown import is_shown
+from agent.sandbox.inside.shown import CALLED, is_shown, watch_calls
 from agent.sandbox.inside.streams import Streams
 
 __builtins__ = BUILTINS  # type: ignore[assignment] # the interpreter takes a dictionary, too
@@ -109,14 +109,18 @@ class Interpreter:
         in_loop = needs_loop(tree, source)
         last = tree.body[-1] if tree.body else None
         parts, scope = _compile(tree, name), vars(self._module)
-        if in_loop or any(part.co_flags & _COROUTINE for part in parts):
-            value = run_awaiting(parts, scope)
-        else:
-            value = [None, *(eval(part, scope) for part in parts)][-1]
+        called: object = None
+        try:
+            if in_loop or any(part.co_flags & _COROUTINE for part in parts):
+                value = run_awaiting(parts, scope)
+            else:
+                value = [None, *(eval(part, scope) for part in parts)][-1]
+        finally:
+            called = scope.pop(CALLED, None)
         self._has_ended = True
         if isinstance(last, Expr) and value is not None:
             self._remember_value(scope, value)
-            if is_shown(last, source, value, scope):
+            if is_shown(last, source, value, called, scope):
                 text = repr(value)
                 self._streams.flush()
                 self._streams.say(f"{text}\n")
@@ -185,6 +189,7 @@ def _compile(tree: Module, name: str) -> list[types.CodeType]:
     last = tree.body.pop() if tree.body and isinstance(tree.body[-1], Expr) else None
     parts = [_code(tree, name, "exec")] if tree.body else []
     if isinstance(last, Expr):
+        watch_calls(last.value)
         parts.append(_code(Expression(last.value), name, "eval"))
     return parts
 
