@@ -105,6 +105,53 @@ async def test_what_a_session_does_not_have_gets_a_sentence(box: ForkServerSandb
     await session.close()
 
 
+UNASKED = {
+    "import sys\ninput = sys.stdin.readline\nprint(42)": "42",
+    "# we do not use sys.stdin here\nprint(42)": "42",
+    "def main():\n    data = sys.stdin.read()\n    open(0)\n    os.system('ls')\nprint(42)": "42",
+    "s = \"call os.system('ls') never, nor open(0)\"\n42": "42",
+    "def Popen(n): return 42\nPopen(0)": "42",
+    "sys.stdin.isatty()": "False",
+    "sys.stdin, 42": None,
+    "import io\nsys.stdin = io.StringIO('42')\nsys.stdin.read(), sys.stdin.read()": "('42', '')",
+    "sys.stdin = sys.__stdin__\n42": "42",
+}
+
+
+@in_module
+async def test_nothing_is_said_of_what_is_not_asked_for(box: ForkServerSandbox) -> None:
+    session = await box.session()
+    for code, wanted in UNASKED.items():
+        output = await told(session, code)
+        assert "(There" not in output and "(No" not in output and wanted in (None, output), code
+    await session.close()
+
+
+ASKED = {
+    "import sys, os\nprint(7)\nsys.stdin.read();": NO_INPUT,
+    "def main():\n    return sys.stdin.readline()\nmain();\nprint(7)": NO_INPUT,
+    "print(7); [*sys.stdin]; None": NO_INPUT,
+    "print(7); sys.stdin.buffer.read(5); None": NO_INPUT,
+    "with open(0) as f: f.read()\nprint(7)": NO_INPUT,
+    "from os import system\nsystem('ls'); print(7)": NO_PROCESS,
+    "getattr(os, 'sys' + 'tem')('ls'); print(7)": NO_PROCESS,
+    "sys.stdin.close()\nsys.stdin = sys.__stdin__ = None\nprint(7)\nprint('(There is no input here)')": NO_INPUT,
+    "print(7); sys.stdin.read();": NO_INPUT,
+}
+
+
+@in_module
+async def test_what_is_said_of_a_vain_request_stands_behind_the_output_once(box: ForkServerSandbox) -> None:
+    session = await box.session()
+    for code, wanted in ASKED.items():
+        lines = (await told(session, code)).splitlines()
+        assert lines[0] == "7" and len(lines) == 2 and lines[1].startswith(f"({wanted}"), code
+        assert await told(session, "42") == "42"
+    output = await told(session, "n = int(input())")
+    assert output.count(NO_INPUT) == 1 and "EOFError" in output
+    await session.close()
+
+
 @in_module
 async def test_other_failures_of_the_system_get_none(box: ForkServerSandbox) -> None:
     output = await told(await box.session(), "open('missing')")

@@ -22,21 +22,35 @@ _PROCESSES = re.compile(
 _STARTS = re.compile(r"\b(?:fork|forkpty|posix_spawnp?|exec[lv]p?e?)\(")
 
 _NETWORK = re.compile(r"(?:^|[/\\])(?:urllib3?|http|requests|httpx|aiohttp)[/\\]|(?:^|[/\\])(?:socket|ssl|ftplib)\.py$")
-_SYSTEM = re.compile(r"\bos\.system\(")
-_REPLACES_INPUT = re.compile(r"\bsys\.stdin[ \t]*=(?!=)")
 _NO_PROCESSES = "No processes or programs can be started here: use plain loops in this one."
 _MEMORY = "The limit of memory was reached. Delete large variables that are no longer needed, or work in smaller parts."
 _NO_INPUT = "There is no input here: write the values into the code."
+_add_hook = sys.addaudithook
 
 
-def beforehand(source: str) -> str:
-    """What to say of a cell that asks, without any error, for what a session does not have; mostly empty."""
-    if "os.system" in source and _SYSTEM.search(source):
-        return f"({_NO_PROCESSES})\n"
-    asks = ("sys.stdin" in source or "open(0)" in source) and not _REPLACES_INPUT.search(source)
-    if asks and sys.stdin is sys.__stdin__:
-        return f"({_NO_INPUT})\n"
-    return ""
+class Requests:
+    """Notes what a cell asks for that a session does not have, where Python raises no error."""
+
+    def __init__(self) -> None:
+        self._has_hook = self._for_input = self._for_programs = False
+
+    def begin(self, source: str) -> None:
+        """Forget earlier cells. Only code that may ask makes Python tell of such calls, from now on."""
+        self._for_input = self._for_programs = False
+        if not self._has_hook and ("open(0" in source or "system" in source):
+            self._has_hook = True
+            _add_hook(self._note)
+
+    def answer(self, *, has_read: bool) -> str:
+        """What to say behind a cell's output; empty if it asked for nothing. `has_read`: from its input, in vain."""
+        hints = [_NO_PROCESSES] * self._for_programs + [_NO_INPUT] * (self._for_input or has_read)
+        return "".join(f"({hint})\n" for hint in hints)
+
+    def _note(self, event: str, args: tuple[object, ...]) -> None:
+        if event == "os.system":
+            self._for_programs = True
+        elif event == "open" and type(args[0]) is int and args[0] == 0:
+            self._for_input = True
 
 
 class Hints:
@@ -58,9 +72,6 @@ class Hints:
             return _NO_PROCESSES
         if isinstance(error, MemoryError):
             return _MEMORY
-        asked = isinstance(error, EOFError) and any("input(" in (frame.line or "") for frame in frames)
-        if asked and sys.stdin is sys.__stdin__:
-            return _NO_INPUT
         if isinstance(error, OSError) and (type(error).__name__ == "gaierror" or any(map(_is_network, frames))):
             return "There is no network here: use what you know, and compute the rest."
         return ""

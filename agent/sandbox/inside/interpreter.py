@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from agent.sandbox.inside.errors import CELL, Errors, describe_briefly, is_from
 from agent.sandbox.inside.event_loops import needs_loop, run_awaiting
-from agent.sandbox.inside.hints import Hints, beforehand
+from agent.sandbox.inside.hints import Hints, Requests
 from agent.sandbox.inside.private import BUILTINS
 from agent.sandbox.inside.reading import FLAGS, read
 from agent.sandbox.inside.repair import Repair
@@ -45,6 +45,7 @@ class Interpreter:
         self._streams = Streams()
         self._repair = Repair(home, self._module, self._interrupt)
         self._errors = Errors(Hints(libraries))
+        self._requests = Requests()
         self._room = Room()
         self._is_short = False  # whether memory may be short: to ask each time would cost more than a small cell
         self._values: list[object] = []
@@ -104,7 +105,8 @@ class Interpreter:
     def _execute(self, source: str, name: str) -> None:
         tree, source, note = read(source, name)
         self._remember_lines(name, source)
-        if note := note + beforehand(source):
+        self._requests.begin(source)
+        if note:
             self._streams.say(note)
         in_loop = needs_loop(tree, source)
         last = tree.body[-1] if tree.body else None
@@ -144,6 +146,8 @@ class Interpreter:
             self._is_short = self._is_short or isinstance(self._error, MemoryError)
             self._tell(self._error, source)
             self._error = None  # and with it what its frames hold
+        if hints := self._requests.answer(has_read=self._streams.has_read()):
+            self._streams.say(hints)
         self._streams.restore()
         self._repair.restore()
         if self._is_short and not self._has_room():

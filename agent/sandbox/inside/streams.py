@@ -5,9 +5,12 @@ from __future__ import annotations
 import io
 import os
 import sys
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from agent.sandbox.inside.private import BUILTINS
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 __builtins__ = BUILTINS  # type: ignore[assignment] # the interpreter takes a dictionary, too
 
@@ -39,6 +42,24 @@ class _Errors(io.TextIOWrapper):
         return size
 
 
+class _Input(io.FileIO):
+    """What the stream of input reads from: it knows whether someone wanted more than there is."""
+
+    was_empty = False
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int | None:
+        """Read; the number of bytes."""
+        size = super().readinto(buffer)
+        self.was_empty = self.was_empty or not size
+        return size
+
+    def readall(self) -> bytes:
+        """Read all there is."""
+        data = super().readall()
+        self.was_empty = self.was_empty or not data
+        return data
+
+
 _CLASS = {**vars(_Errors)}
 
 
@@ -52,7 +73,7 @@ class Streams:
         self._names = vars(sys)
         self._null = os.devnull
         self._fixed = [self._identity(descriptor) for descriptor in (_OUTPUT, _ERRORS, _CONTROL)]
-        self._input: TextIO = self._open_input() if _is_closed(sys.stdin) else sys.stdin
+        self._input = self._open_input()
         self._output, self._errors = self._open_output(), self._open_errors()
         self._put_in_place()
 
@@ -78,6 +99,11 @@ class Streams:
                     each.flush()  # type: ignore[union-attr]
                 except Exception:  # noqa: BLE001 - a stream of the cell's own may do anything
                     continue
+
+    def has_read(self) -> bool:
+        """Whether input was asked for in vain since the last call."""
+        was_empty, self._raw_input.was_empty = self._raw_input.was_empty, False
+        return was_empty is True
 
     def restore(self) -> None:
         """Open anew what a cell closed or changed, and put the session's streams under their names again."""
@@ -122,14 +148,15 @@ class Streams:
 
     def _put_in_place(self) -> None:
         names = self._names
-        if _is_closed(names.get("stdin")):
+        if _is_closed(names.get("stdin")) or names["stdin"] is names.get("__stdin__"):
             names["stdin"] = self._input
         names["__stdin__"] = self._input
         names["stdout"] = names["__stdout__"] = self._output
         names["stderr"] = names["__stderr__"] = self._errors
 
     def _open_input(self) -> TextIO:
-        return _TextIOWrapper(_BufferedReader(_FileIO(_INPUT, "r", closefd=False)), *_OPTIONS)
+        self._raw_input = _Input(_INPUT, "r", closefd=False)
+        return _TextIOWrapper(_BufferedReader(self._raw_input), *_OPTIONS)
 
     def _open_output(self) -> TextIO:
         stream = _BufferedWriter(_FileIO(_OUTPUT, "w", closefd=False))
