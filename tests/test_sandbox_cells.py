@@ -115,6 +115,10 @@ LEFT_OUT = {
     "pip install sympy\nx = 1": "pass\nx = 1",
     "python -m pip install -U sympy\nx = 1": "pass\nx = 1",
     "%time x = 6 * 7\n!ls": "x = 6 * 7\npass",
+    "%timeit 3\nprint('%d items'\n      %n)": "pass\nprint('%d items'\n      %n)",
+    "%timeit f(\nx = {1: '%d)'\n  %n}  # (\n!ls": "pass\nx = {1: '%d)'\n  %n}  # (\npass",
+    "!ls\nx = 5 \\\n %n": "pass\nx = 5 \\\n %n",
+    "!pip install a \\\n  b\nx = 1": "pass\nx = 1",
 }
 
 
@@ -163,7 +167,9 @@ def test_what_is_only_a_magic_or_the_shells_gets_a_sentence(source: str) -> None
     assert "magics" in Hints(["sympy"]).about(caught.value, [], source)
 
 
-@pytest.mark.parametrize("source", ["def f(:", "x = = 2", "print 1", "for x in y\n  z", "x = 7 %"])
+@pytest.mark.parametrize(
+    "source", ["def f(:", "x = = 2", "print 1", "for x in y\n  z", "x = 7 %", "print('%d'\n  %n) y", "x = y \\\n %n z"]
+)
 def test_other_errors_get_no_sentence(source: str) -> None:
     with pytest.raises(SyntaxError) as caught:
         read(source, "<cell 1>")

@@ -8,14 +8,10 @@ import traceback
 from collections.abc import Sequence
 
 from agent.sandbox.inside.private import BUILTINS
+from agent.sandbox.inside.reading import has_magic
 
 __builtins__ = BUILTINS  # type: ignore[assignment] # the interpreter takes a dictionary, too
 
-_MAGIC = re.compile(
-    r"^[ \t]*(?:%{1,2}[A-Za-z]|![ \t]*[\w./~]|\?{1,2}\w)|=[ \t]*[%!][ \t]*[A-Za-z]|\w\?{1,2}[ \t]*$"
-    r"|^[ \t]*(?:pip3?|conda|apt(?:-get)?|python3? -m pip)[ \t]+install\b",
-    re.MULTILINE,
-)
 _PROCESSES = re.compile(
     r"\b(?:multiprocessing|subprocess|concurrent[/\\]futures[/\\]process|pty)\b[^/\\]*(?:[/\\]|\.py$)"
 )
@@ -64,7 +60,7 @@ class Hints:
         """What helps after this error in a cell with this source; empty if there is nothing to say."""
         if isinstance(error, ModuleNotFoundError):
             return f"This Python is offline and installs nothing: {self._use}."
-        if isinstance(error, SyntaxError) and _MAGIC.search(source):
+        if isinstance(error, SyntaxError) and has_magic(source):
             return f"There are no IPython magics (%) and no shell (!) here, and nothing can be installed: {self._use}."
         if isinstance(error, NameError) and error.name in ("display", "get_ipython"):
             return "This is Python without IPython: use print."
