@@ -89,6 +89,38 @@ async def test_cells_print_what_a_notebook_does(box: ForkServerSandbox) -> None:
     await session.close()
 
 
+@in_module
+async def test_annotations_that_are_not_evaluated_stay_so_in_later_cells(box: ForkServerSandbox) -> None:
+    session = await box.session()
+    assert "NameError" in await told(session, "def f(x: Later): pass")
+    assert await told(session, "from __future__ import annotations\ndef f(x: Later): pass") == ""
+    assert await told(session, "class N:\n    def g(self) -> N | None: pass\nN.g.__annotations__") == (
+        "{'return': 'N | None'}"
+    )
+    await session.close()
+
+
+LATE_ERRORS = {
+    "x = 1\nreturn 5": "    return 5\n    ^^^^^^^^\nSyntaxError: 'return' outside function",
+    "if 1:\n    yield 3": "    yield 3\n    ^^^^^^^\nSyntaxError: 'yield' outside function",
+    "def g():\n    from math import *": "    from math import *\n                     ^\nSyntaxError: import *",
+    "'\u00e9\u4e2d'; return 5": "    '\u00e9\u4e2d'; return 5\n          ^^^^^^^^\nSyntaxError",
+    "break": "    break\n    ^^^^^\nSyntaxError: 'break' outside loop",
+    "def f(a, a): pass": "    def f(a, a): pass",
+    "x = 1\ndef f():\n    x = 2\n    global x": "    global x\n    ^^^^^^^^\nSyntaxError: name 'x' is assigned",
+    "\n\nreturn (\n  5)": "line 3\n    return (\n    ^^^^",
+}
+
+
+@in_module
+@pytest.mark.parametrize("code", LATE_ERRORS)
+async def test_an_error_found_late_shows_its_line_and_place(box: ForkServerSandbox, code: str) -> None:
+    session = await box.session()
+    output = await told(session, code)
+    assert LATE_ERRORS[code] in output and output.startswith('  File "<cell 1>", line')
+    await session.close()
+
+
 FULL = {
     "x = []\nwhile True: x.append(b'y' * 10**6)": "len(x) > 100",
     "x = [[0] * 9 for _ in range(10**9)]": "True",

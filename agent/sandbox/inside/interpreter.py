@@ -26,6 +26,7 @@ OK, ERROR, OUT_OF_MEMORY, BROKEN, NOT_RUN = range(5)
 _COROUTINE = inspect.CO_COROUTINE
 _REHEARSAL = "print(end='')\n7;"  # shows nothing
 _VALUES = ("_", "__", "___")  # the names of the last values shown, the latest first
+_ANNOTATIONS = annotations.compiler_flag  # of that import
 _collect = gc.collect
 _OF_SOURCE = (SyntaxError, ValueError, OverflowError, MemoryError, RecursionError)  # what compiling it may raise
 
@@ -49,6 +50,7 @@ class Interpreter:
         self._room = Room()
         self._is_short = False  # whether memory may be short: to ask each time would cost more than a small cell
         self._values: list[object] = []
+        self._flags = FLAGS
         self._lines = linecache.cache
 
     def rehearse(self) -> None:
@@ -110,7 +112,7 @@ class Interpreter:
             self._streams.say(note)
         in_loop = needs_loop(tree, source)
         last = tree.body[-1] if tree.body else None
-        parts, scope = _compile(tree, name), vars(self._module)
+        parts, scope = self._compiled(tree, name, source), vars(self._module)
         called: object = None
         try:
             if in_loop or any(part.co_flags & _COROUTINE for part in parts):
@@ -126,6 +128,17 @@ class Interpreter:
                 text = repr(value)
                 self._streams.flush()
                 self._streams.say(f"{text}\n")
+
+    def _compiled(self, tree: Module, name: str, source: str) -> list[types.CodeType]:
+        """The code of a cell, in which `from __future__ import annotations` of earlier cells still holds."""
+        try:
+            parts = _compile(tree, name, self._flags)
+        except SyntaxError as error:
+            _locate(error, source)
+            raise
+        if parts:
+            self._flags |= parts[0].co_flags & _ANNOTATIONS
+        return parts
 
     def _remember_lines(self, name: str, source: str) -> None:
         """For tracebacks, and in the public place for `inspect` and `doctest`."""
@@ -188,16 +201,30 @@ class Interpreter:
             raise KeyboardInterrupt
 
 
-def _compile(tree: Module, name: str) -> list[types.CodeType]:
+def _compile(tree: Module, name: str, flags: int) -> list[types.CodeType]:
     """The code of a cell: all but a last expression, and that."""
     last = tree.body.pop() if tree.body and isinstance(tree.body[-1], Expr) else None
-    parts = [_code(tree, name, "exec")] if tree.body else []
+    parts = [_code(tree, name, "exec", flags)] if tree.body else []
     if isinstance(last, Expr):
         watch_calls(last.value)
-        parts.append(_code(Expression(last.value), name, "eval"))
+        parts.append(_code(Expression(last.value), name, "eval", flags))
     return parts
 
 
-def _code(tree: AST, name: str, mode: str) -> types.CodeType:
-    code: types.CodeType = compile(tree, name, mode, FLAGS, dont_inherit=True)  # type: ignore[call-overload]
+def _code(tree: AST, name: str, mode: str, flags: int) -> types.CodeType:
+    code: types.CodeType = compile(tree, name, mode, flags, dont_inherit=True)  # type: ignore[call-overload]
     return code
+
+
+def _locate(error: SyntaxError, source: str) -> None:
+    """Give an error the source line that it lacks where the compiler knew only the tree; its offsets count bytes."""
+    if error.text is None and error.lineno is not None and error.offset is not None:
+        line = [*source.encode("utf-8", "surrogatepass").splitlines(), b""][error.lineno - 1]
+        error.text = line.decode("utf-8", "replace")
+        error.offset = _characters(line, error.offset)
+        if error.end_offset is not None and error.end_lineno == error.lineno:
+            error.end_offset = _characters(line, error.end_offset)
+
+
+def _characters(line: bytes, offset: int) -> int:
+    return len(line[: offset - 1].decode("utf-8", "replace")) + 1
