@@ -100,6 +100,20 @@ async def test_annotations_that_are_not_evaluated_stay_so_in_later_cells(box: Fo
     await session.close()
 
 
+@in_module
+async def test_a_coroutine_that_is_not_awaited_is_said_so_at_once_and_not_later(box: ForkServerSandbox) -> None:
+    session = await box.session()
+    output = await told(session, "import asyncio\nasync def main():\n    print('run')\n    return 1\nmain()")
+    assert output.startswith("<coroutine object main at") and "not awaited" in output and "never awaited" not in output
+    assert [await told(session, cell) for cell in "1234"] == [*"1234"]
+    assert "not awaited" in await told(session, "asyncio.sleep(0);")
+    assert "not awaited" in await told(session, "await asyncio.sleep(0)\nmain()")
+    assert "not awaited" not in await told(session, "c = main()\nc")
+    assert [await told(session, cell) for cell in ("1", "2", "3", "await c")] == [*"123", "run\n1"]
+    assert "interpreter.py" not in await told(session, "c = main()\nc") + await told(session, "c = 1\n2")
+    await session.close()
+
+
 LATE_ERRORS = {
     "x = 1\nreturn 5": "    return 5\n    ^^^^^^^^\nSyntaxError: 'return' outside function",
     "if 1:\n    yield 3": "    yield 3\n    ^^^^^^^\nSyntaxError: 'yield' outside function",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import inspect
 import linecache
+import sys
 import types
 from ast import AST, Expr, Expression, Module
 from collections.abc import Sequence
@@ -24,6 +25,9 @@ __builtins__ = BUILTINS  # type: ignore[assignment] # the interpreter takes a di
 OK, ERROR, OUT_OF_MEMORY, BROKEN, NOT_RUN = range(5)
 
 _COROUTINE = inspect.CO_COROUTINE
+_Coroutine, _count_holders = types.CoroutineType, sys.getrefcount
+_ONLY_HERE = 2  # holders: a variable and the argument
+_NOT_AWAITED = "(This coroutine was not awaited, so none of it has run: use await.)\n"
 _REHEARSAL = "print(end='')\n7;"  # shows nothing
 _VALUES = ("_", "__", "___")  # the names of the last values shown, the latest first
 _ANNOTATIONS = annotations.compiler_flag  # of that import
@@ -123,11 +127,16 @@ class Interpreter:
             called = scope.pop(CALLED, None)
         self._has_ended = True
         if isinstance(last, Expr) and value is not None:
-            self._remember_value(scope, value)
+            is_coroutine = type(value) is _Coroutine
+            if not is_coroutine:
+                self._remember_value(scope, value)
             if is_shown(last, source, value, called, scope):
                 text = repr(value)
                 self._streams.flush()
                 self._streams.say(f"{text}\n")
+            if is_coroutine and _count_holders(value) == _ONLY_HERE:
+                value.close()  # or Python would complain, in words about the runner, when it goes
+                self._streams.say(_NOT_AWAITED)
 
     def _compiled(self, tree: Module, name: str, source: str) -> list[types.CodeType]:
         """The code of a cell, in which `from __future__ import annotations` of earlier cells still holds."""
