@@ -31,14 +31,17 @@ class Requests:
         self._has_hook = self._for_input = self._for_programs = False
 
     def begin(self, source: str) -> None:
-        """Forget earlier cells. Only code that may ask makes Python tell of such calls, from now on."""
-        self._for_input = self._for_programs = False
-        if not self._has_hook and ("open(0" in source or "system" in source):
+        """Make Python tell of such calls, from now on, if the code may make any; forget earlier ones."""
+        if self._has_hook:
+            self._for_input = self._for_programs = False
+        elif "open(0" in source or "system" in source:
             self._has_hook = True
             _add_hook(self._note)
 
     def answer(self, *, has_read: bool) -> str:
         """What to say behind a cell's output; empty if it asked for nothing. `has_read`: from its input, in vain."""
+        if not (has_read or self._for_input or self._for_programs):
+            return ""
         hints = [_NO_PROCESSES] * self._for_programs + [_NO_INPUT] * (self._for_input or has_read)
         return "".join(f"({hint})\n" for hint in hints)
 

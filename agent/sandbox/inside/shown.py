@@ -7,7 +7,6 @@ import re
 import sys
 import types
 from ast import (
-    AST,
     Attribute,
     Await,
     BoolOp,
@@ -41,7 +40,7 @@ _EFFECTS = frozenset((*_WRITES, *_MOVES, *_SYSTEM, *_C_LIBRARY))
 _SEMICOLON = re.compile(rb"(?:[\s\\]|#[^\n]*\n)*;")
 _STREAMS = ("_csv", "csv", "pathlib", "mmap", "codecs", "tempfile")  # modules of what writes, besides the streams of io
 _METHODS = (types.BuiltinFunctionType, types.MethodType, types.MethodWrapperType)
-_COMPOUND: tuple[type[AST], ...] = (Call, Await, NamedExpr, ListComp, SetComp, IfExp, BoolOp, Tuple, ListDisplay)
+_COMPOUND = frozenset((Call, Await, NamedExpr, ListComp, SetComp, IfExp, BoolOp, Tuple, ListDisplay))
 _MANY = (list, tuple, set)
 
 
@@ -50,6 +49,8 @@ def watch_calls(node: expr) -> None:
 
     Which branch is taken, and whether `x.write` is that of a file, is known only as it runs.
     """
+    if type(node) not in _COMPOUND:
+        return
     match node:
         case Call() if _may_write(node):
             kept = NamedExpr(copy_location(Name(CALLED, Store()), node.func), node.func)
@@ -77,7 +78,7 @@ def is_shown(last: Expr, source: str, value: object, called: object, scope: Mapp
     """
     if value is None:
         return False
-    if isinstance(last.value, _COMPOUND) and _is_count(value):
+    if type(last.value) in _COMPOUND and _is_count(value):
         called = called or _named_call(last.value, scope)
         if called is not None and _writes(called):
             return False

@@ -102,8 +102,10 @@ class Streams:
 
     def has_read(self) -> bool:
         """Whether input was asked for in vain since the last call."""
-        was_empty, self._raw_input.was_empty = self._raw_input.was_empty, False
-        return was_empty is True
+        if self._raw_input.was_empty is not True:
+            return False
+        self._raw_input.was_empty = False
+        return True
 
     def restore(self) -> None:
         """Open anew what a cell closed or changed, and put the session's streams under their names again."""
