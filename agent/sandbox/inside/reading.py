@@ -61,6 +61,8 @@ _LIKE_MAGIC = re.compile(
     r"|^[ \t]*(?:pip3?|conda|apt(?:-get)?|python3? -m pip)[ \t]+install\b)",
     re.DOTALL | re.MULTILINE,
 )
+_FENCES = re.compile(r"\A\s*```[ \t]*(?:python3?|py)?[ \t]*\n|\n[ \t]*```\s*\Z", re.IGNORECASE)
+_MARGIN = re.compile(r"[ \t]*")
 _TIMED = re.compile(r"%time[ \t]+(?P<code>[^\n]+)")
 _PROMPT = re.compile(r"[ \t]*(?:>>>|\.\.\.)(?: |$)")
 _TOLD = 4  # characters that a note names
@@ -80,9 +82,10 @@ def read(source: str, name: str) -> tuple[Module, str, str]:
     try:
         return parse(source, name), source, ""
     except SyntaxError as error:
-        typed, characters = _retyped(source)
-        others = (_without_magics(source), _without_magics(typed, characters), _without_prompts(source))
-        for text, notes in ((typed, [characters]), *others):
+        bare = _without_frame(source)
+        typed, characters = _retyped(bare)
+        others = (_without_magics(bare), _without_magics(typed, characters), _without_prompts(bare))
+        for text, notes in ((bare, [""]), (typed, [characters]), *others):
             try:
                 tree = parse(text, name)
             except SyntaxError:
@@ -90,6 +93,16 @@ def read(source: str, name: str) -> tuple[Module, str, str]:
             if text != source and not all(isinstance(statement, Pass) for statement in tree.body):
                 return tree, text, "".join(f"({note})\n" for note in notes if note)
         raise error
+
+
+def _without_frame(source: str) -> str:
+    """The source without fences around it and without an indentation of all of it, which a notebook ignores, too."""
+    text = _FENCES.sub("", source)
+    lines = text.splitlines(keepends=True)
+    margin = next((_MARGIN.match(line)[0] for line in lines if line.strip()), "")  # type: ignore[index] # it matches
+    if margin and all(line.startswith(margin) for line in lines if line.strip() and line.lstrip()[0] != "#"):
+        return "".join(line.removeprefix(margin) for line in lines)
+    return text
 
 
 def _retyped(source: str) -> tuple[str, str]:
