@@ -17,6 +17,7 @@ _PROCESSES = re.compile(
 )
 _STARTS = re.compile(r"\b(?:fork|forkpty|posix_spawnp?|exec[lv]p?e?)\(")
 
+_HISTORY = re.compile(r"In|Out|_i{1,3}|_i?\d+")  # IPython's names of earlier cells and their values
 _NETWORK = re.compile(r"(?:^|[/\\])(?:urllib3?|http|requests|httpx|aiohttp)[/\\]|(?:^|[/\\])(?:socket|ssl|ftplib)\.py$")
 _NO_PROCESSES = "No processes or programs can be started here: use plain loops in this one."
 _MEMORY = "The limit of memory was reached. Delete large variables that are no longer needed, or work in smaller parts."
@@ -67,6 +68,8 @@ class Hints:
             return f"There are no IPython magics (%) and no shell (!) here, and nothing can be installed: {self._use}."
         if isinstance(error, NameError) and error.name in ("display", "get_ipython"):
             return "This is Python without IPython: use print."
+        if isinstance(error, NameError) and _HISTORY.fullmatch(error.name or ""):
+            return "There is no history of cells here but `_`, `__` and `___`: keep in variables what you need again."
         if isinstance(error, OSError) and any(_starts_processes(frame) for frame in frames):
             return _NO_PROCESSES
         if isinstance(error, MemoryError):
