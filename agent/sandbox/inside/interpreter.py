@@ -9,6 +9,7 @@ import sys
 import types
 from ast import AST, Expr, Expression, Module
 from collections.abc import Sequence
+from types import CoroutineType
 
 from agent.sandbox.inside.errors import CELL, Errors, describe_briefly, is_from
 from agent.sandbox.inside.event_loops import needs_loop, run_awaiting
@@ -25,7 +26,7 @@ __builtins__ = BUILTINS  # type: ignore[assignment] # the interpreter takes a di
 OK, ERROR, OUT_OF_MEMORY, BROKEN, NOT_RUN = range(5)
 
 _COROUTINE = inspect.CO_COROUTINE
-_Coroutine, _count_holders = types.CoroutineType, sys.getrefcount
+_count_holders = sys.getrefcount
 _ONLY_HERE = 2  # holders: a variable and the argument
 _NOT_AWAITED = "(This coroutine was not awaited, so none of it has run: use await.)\n"
 _REHEARSAL = "print(end='')\n7;"  # shows nothing
@@ -127,14 +128,13 @@ class Interpreter:
             called = scope.pop(CALLED, None)
         self._has_ended = True
         if isinstance(last, Expr) and value is not None:
-            is_coroutine = type(value) is _Coroutine
-            if not is_coroutine:
+            if not isinstance(value, CoroutineType):
                 self._remember_value(scope, value)
             if is_shown(last, source, value, called, scope):
                 text = repr(value)
                 self._streams.flush()
                 self._streams.say(f"{text}\n")
-            if is_coroutine and _count_holders(value) == _ONLY_HERE:
+            if isinstance(value, CoroutineType) and _count_holders(value) == _ONLY_HERE:
                 value.close()  # or Python would complain, in words about the runner, when it goes
                 self._streams.say(_NOT_AWAITED)
 

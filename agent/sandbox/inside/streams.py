@@ -5,12 +5,9 @@ from __future__ import annotations
 import io
 import os
 import sys
-from typing import TYPE_CHECKING, TextIO
+from typing import Any, TextIO
 
 from agent.sandbox.inside.private import BUILTINS
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 __builtins__ = BUILTINS  # type: ignore[assignment] # the interpreter takes a dictionary, too
 
@@ -47,7 +44,7 @@ class _Input(io.FileIO):
 
     was_empty = False
 
-    def readinto(self, buffer: WriteableBuffer, /) -> int | None:
+    def readinto(self, buffer: Any, /) -> int | None:
         """Read; the number of bytes."""
         size = super().readinto(buffer)
         self.was_empty = self.was_empty or not size
