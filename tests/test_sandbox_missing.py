@@ -152,7 +152,7 @@ ASKED = {
     "print(7); sys.stdin.buffer.read(5); None": NO_INPUT,
     "with open(0) as f: f.read()\nprint(7)": NO_INPUT,
     "from os import system\nsystem('ls'); print(7)": NO_PROCESS,
-    "getattr(os, 'sys' + 'tem')('ls'); print(7)": NO_PROCESS,
+    "getattr(os, 'system')('ls'); print(7)": NO_PROCESS,
     "sys.stdin.close()\nsys.stdin = sys.__stdin__ = None\nprint(7)\nprint('(There is no input here)')": NO_INPUT,
     "print(7); sys.stdin.read();": NO_INPUT,
 }

@@ -19,6 +19,7 @@ _STARTS = re.compile(r"\b(?:fork|forkpty|posix_spawnp?|exec[lv]p?e?)\(")
 
 _HISTORY = re.compile(r"In|Out|_i{1,3}|_i?\d+")  # IPython's names of earlier cells and their values
 _NETWORK = re.compile(r"(?:^|[/\\])(?:urllib3?|http|requests|httpx|aiohttp)[/\\]|(?:^|[/\\])(?:socket|ssl|ftplib)\.py$")
+_SYSTEM = re.compile(r"\bsystem\(")
 _NO_PROCESSES = "No processes or programs can be started here: use plain loops in this one."
 _MEMORY = "The limit of memory was reached. Delete large variables that are no longer needed, or work in smaller parts."
 _NO_INPUT = "There is no input here: write the values into the code."
@@ -35,7 +36,7 @@ class Requests:
         """Make Python tell of such calls, from now on, if the code may make any; forget earlier ones."""
         if self._has_hook:
             self._for_input = self._for_programs = False
-        elif "open(0" in source or "system" in source:
+        elif "open(0" in source or ("system(" in source and _SYSTEM.search(source)):
             self._has_hook = True
             _add_hook(self._note)
 
