@@ -151,8 +151,9 @@ class Interpreter:
 
     def _remember_lines(self, name: str, source: str) -> None:
         """For tracebacks, and in the public place for `inspect` and `doctest`."""
-        self._errors.remember(name, source)
-        self._lines[name] = (len(source), None, str.splitlines(source, keepends=True), name)
+        lines = str.splitlines(source if source.endswith("\n") else f"{source}\n", keepends=True)
+        self._errors.remember(name, lines)
+        self._lines[name] = (len(source), None, lines, name)
 
     def _remember_value(self, scope: dict[str, object], value: object) -> None:
         """Set `_`, and `__` and `___` to what it was before, unless the cell uses one of these names itself."""
