@@ -174,9 +174,9 @@ _OTHER = [
     honest("pickle_over_cells", "import dataclasses, pickle\n@dataclasses.dataclass\nclass P:\n  x: int\n"
            "data = pickle.dumps(P(3))",
            "", then="print(pickle.loads(data))", then_shown="P(x=3)"),
-    honest("future_of_one_cell", "from __future__ import annotations\ndef f(x: int): return x\n"
+    honest("future_of_all_cells", "from __future__ import annotations\ndef f(x: int): return x\n"
            "print(f.__annotations__)",
-           "{'x': 'int'}", then="def g(x: int): return x\nprint(g.__annotations__)", then_shown="{'x': <class 'int'>}"),
+           "{'x': 'int'}", then="def g(x: int): return x\nprint(g.__annotations__)", then_shown="{'x': 'int'}"),
     honest("folder_over_cells", "import os\nos.mkdir('sub'); os.chdir('sub')", "",
            then="print(os.path.basename(os.getcwd()))", then_shown="sub"),
     honest("database", "import sqlite3\nc = sqlite3.connect('x.db')\nwith c:\n  c.execute('create table t(n)')\n"
