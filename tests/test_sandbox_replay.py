@@ -53,10 +53,11 @@ async def test_variables_survive_memory_that_is_not_there(box: ForkServerSandbox
     assert run.status is ToolStatus.ERROR or run.output.endswith(KEPT)
 
 
-LEAVES = "import threading, time\nx = 7\nthreading.Thread(target=time.sleep, args=(99,)).start()"
+LEAVES = "import hashlib, threading\nx = 7\n"
+LEAVES += "threading.Thread(target=hashlib.pbkdf2_hmac, args=('sha256', b'', b'', 10**9)).start()"
 NOT_TWICE = {
     "a cell that was stopped": ("x = 7\nimport time\ntime.sleep(9)", 0.1),
-    "a cell that left a thread behind": (LEAVES, 5.0),
+    "a cell that left a thread at work": (LEAVES, 5.0),
 }
 
 
@@ -70,6 +71,22 @@ async def test_what_cannot_be_had_again_is_said_to_be_lost(box: ForkServerSandbo
     assert run.status is ToolStatus.TIMEOUT and "variables, functions and imports are lost." in run.output
     assert "NameError" in await told(session, "x")
     assert await told(session, "6 * 7") == "42"
+
+
+@in_module
+async def test_variables_survive_beside_threads_that_wait_for_work(box: ForkServerSandbox) -> None:
+    session = await box.session()
+    await session.run("from concurrent.futures import ThreadPoolExecutor as T\np = T(3)\nx = list(p.map(abs, [-7]))")
+    assert (await session.run(IN_C, 0.2)).output.endswith(KEPT)
+    assert await told(session, "x, list(p.map(abs, [-8]))") == "([7], [8])"
+
+
+@in_module
+async def test_what_threads_did_beside_other_cells_is_not_had_again(box: ForkServerSandbox) -> None:
+    session = await box.session()
+    await session.run(LEAVES.replace("10**9", "10**5"))
+    await session.run("import time; time.sleep(0.3)")
+    assert (await session.run(IN_C, 0.2)).output.endswith("variables, functions and imports are lost.")
 
 
 @in_module

@@ -20,7 +20,7 @@ RESTORED = (
     "The session was restarted and its earlier cells were run again: their variables are there, those of the stopped "
     "cell are lost."
 )
-BESIDE = "(Threads that an earlier cell had started were alive beside this one and may have interfered.)"
+BESIDE = "(Threads that an earlier cell had started were at work beside this one and may have interfered.)"
 UNKNOWN = Death(signal.SIGKILL, "")
 
 

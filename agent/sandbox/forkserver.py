@@ -195,6 +195,8 @@ class ForkServerSession:
         if outcome.status not in _KEPT:
             status, told = await self._replace(outcome, seconds, begun)
         elif outcome.stop is Stop.NONE:
+            if outcome.crowded:  # what such threads do when cannot be had again
+                self._history.spoil()
             self._history.add(source, outcome.status, time.monotonic() - begun)
             status, told = (ToolStatus.ERROR if outcome.status else ToolStatus.OK), ""
         else:

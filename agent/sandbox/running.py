@@ -12,7 +12,7 @@ from enum import StrEnum
 from agent.sandbox.base import Limits
 from agent.sandbox.capture import Capture
 from agent.sandbox.inside.frames import TOKEN_SIZE, Decoder, Request, pack
-from agent.sandbox.meter import Meter
+from agent.sandbox.meter import Beside, Meter
 from agent.sandbox.nursery import Process
 
 _GRACE = 1.0  # seconds between the interrupt and the end
@@ -42,7 +42,8 @@ class Stop(StrEnum):
 class Outcome:
     """How a cell ended: the process's status (None: it is gone), why it was stopped, what it printed.
 
-    `begun`: whether any of it may have run. `crowded`: whether threads of earlier cells were alive when it was sent.
+    `begun`: whether any of it may have run. `crowded`: whether threads of earlier cells acted since the last one ended,
+    or may have where the process is gone.
     `breach`: the process was ended since it said what no session says.
     """
 
@@ -72,6 +73,7 @@ class Running:
         self._unsent = memoryview(b"")
         self._stop = Stop.NONE
         self._lost = self._released = self._flowing = False
+        self._beside = Beside(self._meter)
         self._started = self._seconds = self._cpu_before = self._waited_before = self._held_up = 0.0
         self._loop.add_reader(process.control, self._on_control)
         if process.life >= 0:
@@ -92,7 +94,6 @@ class Running:
         """Run a cell for at most `seconds`, and a while longer only if it had to wait for a CPU."""
         self._capture = Capture(self._limits.output_chars)
         self._stop, self._seconds = Stop.NONE, seconds
-        crowded = self._meter.threads() > 1
         self._done = self._loop.create_future()
         try:
             self._start(source, seed)
@@ -106,7 +107,12 @@ class Running:
         decoder = self._decoder
         if decoder.status is None and not self._released:
             self._take_output()
-        return Outcome(decoder.status, self._stop, self._capture.text(), decoder.begun, crowded, decoder.broken)
+        elif not self._lost:
+            self._look_beside()
+        text, crowded = self._capture.text(), self._beside.may_be_active
+        if not self._lost:
+            self._beside = Beside(self._meter)
+        return Outcome(decoder.status, self._stop, text, decoder.begun, crowded, decoder.broken)
 
     def release(self) -> None:
         """End the process and let go of it; the zygote still has to reap it. May be called twice."""
@@ -178,8 +184,13 @@ class Running:
             self._held_up = elapsed
             self._set_timer(_LEAST_CHECK, self._check)
 
+    def _look_beside(self) -> None:
+        if self._stop is not Stop.OUTPUT:  # a thread takes next to nothing to write all that may be written
+            self._beside.look(self._loop.time() - self._started)
+
     def _interrupt(self, why: Stop) -> None:
         self._stop = why
+        self._look_beside()
         self._signal(signal.SIGINT)
         self._signal(signal.SIGCONT)  # a cell may have stopped itself
         self._set_timer(_GRACE, self._lose)
