@@ -9,7 +9,7 @@ from agent.sandbox.base import Limits
 from agent.sandbox.inside.child import CUT_OFF
 from agent.sandbox.inside.interpreter import BROKEN, OUT_OF_MEMORY
 from agent.sandbox.nursery import Death
-from agent.sandbox.running import Outcome, Stop
+from agent.sandbox.outcome import Outcome, Stop
 
 LOST = "The session was restarted: variables, functions and imports are lost."
 LOST_TO_OTHERS = (
@@ -19,6 +19,10 @@ LOST_TO_OTHERS = (
 RESTORED = (
     "The session was restarted and its earlier cells were run again: their variables are there, those of the stopped "
     "cell are lost."
+)
+RESTORING = (
+    "The session was restarted and its earlier cells are being run again: their variables are there unless the next "
+    "cell's output says that they are lost; those of the stopped cell are lost."
 )
 BESIDE = "(Threads that an earlier cell had started were at work beside this one and may have interfered.)"
 UNKNOWN = Death(signal.SIGKILL, "")

@@ -6,14 +6,13 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import StrEnum
 
 from agent.sandbox.base import Limits
 from agent.sandbox.capture import Capture
 from agent.sandbox.inside.frames import TOKEN_SIZE, Decoder, Request, pack
 from agent.sandbox.meter import Beside, Meter
 from agent.sandbox.nursery import Process
+from agent.sandbox.outcome import Outcome, Stop
 
 _GRACE = 1.0  # seconds between the interrupt and the end
 _BEGIN = 2.0  # seconds in which a session that had a CPU has begun its cell
@@ -27,32 +26,6 @@ _CHUNK = 1 << 16
 _ANSWER = 64  # more than a session may say at a time
 _DRAIN_ROUNDS = 64
 _CPUS = os.cpu_count() or 1
-
-
-class Stop(StrEnum):
-    """Why the controller stopped a cell."""
-
-    NONE = ""
-    TIME = "time"
-    CPU = "cpu"
-    OUTPUT = "output"
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a cell ended: the process's status (None: it is gone), why it was stopped, what it printed.
-
-    `begun`: whether any of it may have run. `crowded`: whether threads of earlier cells acted since the last one ended,
-    or may have where the process is gone.
-    `breach`: the process was ended since it said what no session says.
-    """
-
-    status: int | None
-    stop: Stop
-    output: str
-    begun: bool
-    crowded: bool
-    breach: bool
 
 
 class Running:
@@ -113,6 +86,11 @@ class Running:
         if not self._lost:
             self._beside = Beside(self._meter)
         return Outcome(decoder.status, self._stop, text, decoder.begun, crowded, decoder.broken)
+
+    def worked(self) -> float:
+        """Seconds that the last cell took, but for those that it waited for a CPU; right after its end."""
+        elapsed, _, waited = self._usage()
+        return max(0.0, elapsed - waited)
 
     def release(self) -> None:
         """End the process and let go of it; the zygote still has to reap it. May be called twice."""
