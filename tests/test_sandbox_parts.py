@@ -124,6 +124,7 @@ def _answer(program: bytes, number: int, *arguments: int) -> int:
 
 
 _ALLOWED = 0x7FFF_0000
+_STOPS = (19, 20, 21, 22)  # signals
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "aarch64"), reason="its system calls are not known")
@@ -139,6 +140,12 @@ def test_the_filter_answers_as_meant() -> None:
     assert _answer(program, checked["kill"], 77) == _ALLOWED
     for other in (76, 0, 0xFFFF_FFFF, 1):
         assert _answer(program, checked["kill"], other) != _ALLOWED
+    for signal, action in [(number, _ALLOWED) for number in (0, 1, 9, 15, 18, 23, 64)] + [
+        (n, 0x0005_0001) for n in _STOPS
+    ]:
+        assert _answer(program, checked["kill"], 77, signal) == action
+        assert _answer(program, checked["tgkill"], 77, 78, signal) == action
+    assert _answer(program, checked["kill"], 76, 1) == _answer(program, checked["tgkill"], 76, 77, 1) == 0x0005_0001
     thread = 0x003D_0F00
     assert _answer(program, checked["clone"], thread) == _ALLOWED
     for flags in (17, 0x2000_0011, thread | 0x1000_0000, 0x4111):
