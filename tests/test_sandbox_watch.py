@@ -167,11 +167,11 @@ def test_wiping_many_folders_goes_in_small_steps(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_removed_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(self: Path, missing_ok: bool = False) -> None:
+    def refuse(path: str, *, dir_fd: int) -> None:
         raise PermissionError(1, "no")
 
     Path(tmp_path, "f").touch()
-    monkeypatch.setattr(Path, "unlink", refuse)
+    monkeypatch.setattr("os.unlink", refuse)
     with pytest.raises(PermissionError):
         scratch.wipe(str(tmp_path))
     assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700
