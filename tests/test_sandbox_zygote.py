@@ -123,3 +123,18 @@ def test_starts_wait_for_files_of_too_many_dead_sessions_or_of_any_where_the_dis
     assert refused.hear()["failed"] == 3 and not zygote._starts
     if open_before:
         assert len(os.listdir("/proc/self/fd")) == open_before  # noqa: PTH208
+
+
+def test_a_new_session_keeps_nothing_that_others_wait_for(refused: _Talk) -> None:
+    zygote, refused.disk_is_short = refused.zygote, True
+    zygote._wiping.append(_Dead(1, 0, iter([])))
+    for number in range(3):
+        refused.tell(2, start=number)
+    refused.tell(1, end=7)
+    assert refused.hear()["ended"] == 7
+    held = [*zygote._descriptors, *(end for asked in zygote._starts for end in (asked.control, asked.output))]
+    zygote._close_waiting()
+    assert len(held) == 7
+    for descriptor in held:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(descriptor)

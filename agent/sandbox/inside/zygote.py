@@ -51,6 +51,11 @@ class _Start:
     control: int
     output: int
 
+    def close(self) -> None:
+        """Let go of the descriptors."""
+        os.close(self.control)
+        os.close(self.output)
+
 
 @dataclass(frozen=True, slots=True)
 class _Dead:
@@ -137,13 +142,13 @@ class Zygote:
     def _start_waiting(self) -> None:
         """Start what was asked for, unless there are so many files of dead sessions that these come first."""
         while self._starts and not self._is_behind():
-            asked = self._starts.popleft()
-            self._start(asked.number, asked.control, asked.output)
+            self._start(self._starts.popleft())
 
     def _is_behind(self) -> bool:
         return len(self._wiping) > _MOST_DEAD or (bool(self._wiping) and self._watch.disk_is_short())
 
-    def _start(self, number: int, control: int, output: int) -> None:
+    def _start(self, asked: _Start) -> None:
+        number = asked.number
         if not self._slots:
             self._say(failed=number, why=f"no process could be started: there are {SLOTS} already")
         else:
@@ -154,25 +159,25 @@ class Zygote:
             else:
                 slot = self._slots.pop()
                 if pid == 0:
-                    self._become_session(slot, control, output)
+                    self._become_session(slot, asked)
                 self._sessions[number] = _Session(number, slot, pid)
                 self._say(started=number, pid=pid)
-        os.close(control)
-        os.close(output)
+        asked.close()
 
-    def _become_session(self, slot: int, control: int, output: int) -> None:
+    def _become_session(self, slot: int, asked: _Start) -> None:
         """In the child: take the layers, then run cells. Never returns."""
         try:
             try:
+                self._close_waiting()
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
-                for target, descriptor in enumerate((os.open("/dev/null", os.O_RDWR), output, output)):
+                for target, descriptor in enumerate((os.open("/dev/null", os.O_RDWR), asked.output, asked.output)):
                     os.dup2(descriptor, target)
                 self._layers.enter_session(slot, self._base_memory)
             except Exception as error:  # noqa: BLE001 - whatever it is, the controller is to hear of it
-                os.write(control, f"a session could not be closed in: {error}".encode())
+                os.write(asked.control, f"a session could not be closed in: {error}".encode())
                 os._exit(1)
             self._control.detach()
-            os.dup2(control, child.CONTROL)
+            os.dup2(asked.control, child.CONTROL)
             os.closerange(child.CONTROL + 1, 1_024)
             sys.argv = [""]
             child.serve(self._libraries)
@@ -191,8 +196,14 @@ class Zygote:
     def _forget_start(self, number: int) -> None:
         for asked in [asked for asked in self._starts if asked.number == number]:
             self._starts.remove(asked)
-            os.close(asked.control)
-            os.close(asked.output)
+            asked.close()
+
+    def _close_waiting(self) -> None:
+        """In the child: let go of what others are to have, which would count towards its open files."""
+        for asked in self._starts:
+            asked.close()
+        for descriptor in self._descriptors:
+            os.close(descriptor)
 
     def _kill(self, session: _Session) -> None:
         session.dying = True
