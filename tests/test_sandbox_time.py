@@ -38,13 +38,13 @@ def test_only_a_starved_cell_of_a_long_limit_ends_more_than_some_seconds_late(
     limit: float, elapsed: float, used: float, waited: float
 ) -> None:
     late = _allowed(limit, elapsed, used, waited) - limit
-    assert late <= 4.5 + 1e-9 * limit or (limit >= 10 and used < elapsed / 3)
+    assert late <= 4.5 + 1e-9 * limit or (limit >= 10 and used < elapsed / 4)
 
 
 def test_many_cells_on_few_cores_have_their_processor_time_as_long_as_they_are_starved() -> None:
     assert _allowed(10, 15.2, 1.9, 13.3) == 23.3
     assert _allowed(10, 29, 1, 99) == 30
-    assert _allowed(10, 15.2, 5.1, 10.1) == 14.5
+    assert _allowed(10, 15.2, 3.9, 11.3) == 14.5
     assert _allowed(8, 15.2, 1.9, 13.3) == 12.5
 
 

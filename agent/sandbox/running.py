@@ -19,7 +19,7 @@ _GRACE = 1.0  # seconds between the interrupt and the end
 _BEGIN = 2.0  # seconds in which a session that had a CPU has begun its cell
 _MOST_BEGIN = 4.0  # the same for one that had to wait for a CPU
 _MOST_EXTRA = 4.5  # seconds, beyond its limit and the grace, after which a cell ends that is not starved
-_STARVED = 1 / 3  # of a CPU since its start: a cell that has had less, and a limit as long as that, gets more
+_STARVED = 1 / 4  # of a CPU since its start: a cell that has had less, and a limit as long as that, gets more
 _LONG = 10.0  # seconds
 _MOST_FACTOR = 3.0  # times its limit, after which any cell ends
 _LEAST_CHECK, _MOST_CHECK = 0.05, 1.0
@@ -278,7 +278,7 @@ def _allowed(seconds: float, elapsed: float, used: float, waited: float) -> floa
     """How long a cell may take that has this limit, has used so much CPU time, and has waited so long for a CPU.
 
     What it waited is added to the limit: up to 4.5 s (or twice the limit, if that is less), but up to twice the limit
-    where that is at least 10 s and the cell has had less than a third of a CPU since its start, `elapsed` seconds ago.
+    where that is at least 10 s and the cell has had less than a quarter of a CPU since its start, `elapsed` seconds ago.
     """
     if used >= seconds:
         return seconds
