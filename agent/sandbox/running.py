@@ -278,7 +278,7 @@ def _allowed(seconds: float, elapsed: float, used: float, waited: float) -> floa
     """How long a cell may take that has this limit, has used so much CPU time, and has waited so long for a CPU.
 
     What it waited is added to the limit: up to 4.5 s (or twice the limit, if that is less), but up to twice the limit
-    where that is at least 10 s and the cell has had less than a quarter of a CPU since its start, `elapsed` seconds ago.
+    where that is at least 10 s and the cell had less than a quarter of a CPU in the `elapsed` seconds since its start.
     """
     if used >= seconds:
         return seconds
