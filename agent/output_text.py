@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-# Colours, movements of the cursor, titles and character sets, as of ECMA-48.
+# Colours, movements of the cursor, titles and character sets, as of ECMA-48, and only behind an escape: the controls of
+# 8 bits that could stand for its pairs are mostly text in a wrong encoding, and no notebook follows them.
 _SEQUENCE = re.compile(
-    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
-    r"|(?:\x1b[]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c\r\n]*(?:\x07|\x1b\\|\x9c)"
+    r"\x1b\[[0-?]*[ -/]*[@-~]"
+    r"|\x1b[]PX^_][^\x07\x1b\x80-\x9f\r\n]*(?:\x07|\x1b\\)"
     r"|\x1b[()*+][0AB]|\x1b[=>cDEM]"
 )
 _HIDDEN = re.compile(

@@ -143,7 +143,10 @@ def test_the_marks_below_a_line_of_a_traceback_stay_below_their_code() -> None:
         ("ab\b\b\b\bc\nd\b", "c\n"),
         ("\x1b[1;32m42\x1b[0m \x1b]0;title\x0743\x1b(B", "42 43"),
         ("\x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\", "link"),
-        ("\x9b31m4\x9b0m2", "42"),
+        ("\x9b31m4\x9b0m2", "\\x9b31m4\\x9b0m2"),
+        ("\x9b42 solutions", "\\x9b42 solutions"),
+        (b"\xc3\x9d 42 \xc3\x9c 7".decode("latin-1"), "\xc3\\x9d 42 \xc3\\x9c 7"),
+        ("\x90 42 \x07\x98 7 \x9c\x1b]1\x9d2\x07", "\\x90 42 \\x07\\x98 7 \\x9c\\x1b]1\\x9d2\\x07"),
         ("50%\r\x1b[2K42", "42"),
         ("\x1b\x1b[m[31m4", "\\x1b[31m4"),
         ("a\x00b\x0bc\u2028d\x85e", "a\\x00b\\x0bc\\u2028d\\x85e"),
@@ -154,7 +157,29 @@ def test_terminal_controls_are_followed_or_spelled_out(printed: str, seen: str) 
     assert rendered(printed).rstrip("\n") == seen.rstrip("\n")
 
 
-SLOW = ("\x1b]", "\x1b[", "\x1b[1", "\r", "\b", "a\b", "\u200b", "\nuser:", "user", "\t#", " ", " ^", "~^")
+SLOW = (
+    "\x90",
+    "\x98",
+    "\x9b",
+    "\x9d",
+    "\x9d0",
+    "\x9e\x9f",
+    "\x1bP",
+    "\x1b]0",
+    "\x1b]",
+    "\x1b[",
+    "\x1b[1",
+    "\r",
+    "\b",
+    "a\b",
+    "\u200b",
+    "\nuser:",
+    "user",
+    "\t#",
+    " ",
+    " ^",
+    "~^",
+)
 
 
 @pytest.mark.parametrize("unit", ["`", "~", "<", "<|", "<a", "<a ", "<a b=", "</", "\\", "[", *SLOW])
