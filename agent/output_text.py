@@ -18,6 +18,8 @@ _SEQUENCE = re.compile(
     r"|\x1b[]PX^_][^\x07\x1b\x80-\x9f\r\n]*(?:\x07|\x1b\\)"
     r"|\x1b[()*+][0AB]|\x1b[=>cDEM]"
 )
+_ERASED = re.compile(r"\x1b\[[02]?K")
+_LINE_ERASED = "\x1b[2K"
 _HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
     "\u2060-\u206f\u3164\ud800-\udfff\ufdd0-\ufdef\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"
@@ -44,14 +46,18 @@ _ROLES = (
 def rendered(text: str) -> str:
     r"""The text as a notebook shows it, with what nobody would see spelled out as Python does.
 
-    Of a line that carriage returns write anew the last version is shown, a backspace takes back a character, and
-    sequences that set colours or move the cursor are left out. All that is left are line breaks, tabs and characters
-    that can be seen: a zero-width space is `\u200b`.
+    What stands behind a carriage return is written over the line, as far as it goes; a backspace takes back a
+    character, and sequences that set colours or move the cursor are left out, but those that erase a line are followed.
+    All that is left are line breaks, tabs and characters that can be seen: a zero-width space is `\u200b`.
     """
-    text = _SEQUENCE.sub("", text)
-    if "\r" in text or "\b" in text:
-        text = "\n".join(map(_overwritten, text.split("\n")))
-    return _HIDDEN.sub(_spelled, text)
+    return _HIDDEN.sub(_spelled, overwritten(text))
+
+
+def overwritten(text: str) -> str:
+    """The text as it stands once its control sequences, carriage returns and backspaces have been followed."""
+    if "\r" in text or "\b" in text or _ERASED.search(text):
+        return "\n".join(map(_overwritten, text.split("\n")))
+    return _SEQUENCE.sub("", text)
 
 
 def defused(text: str) -> str:
@@ -79,12 +85,23 @@ class _PlainCharacters(dict[int, str | int]):
 
 
 def _overwritten(line: str) -> str:
-    """What is left of a line, which may end with the carriage return of a Windows line break."""
-    line = line.rstrip("\r").rpartition("\r")[2]
-    if "\b" not in line:
-        return line
+    """What is left of a line: of each of its versions what no later one covers or erases."""
     kept: list[str] = []
-    for character in line:
+    width = 0
+    for version in reversed(line.split("\r")):
+        written = _taken_back(_SEQUENCE.sub("", version.rpartition(_LINE_ERASED)[2]))
+        kept.append(written[width:])
+        width = max(width, len(written))
+        if _ERASED.search(version):
+            break
+    return "".join(kept)
+
+
+def _taken_back(text: str) -> str:
+    if "\b" not in text:
+        return text
+    kept: list[str] = []
+    for character in text:
         if character != "\b":
             kept.append(character)
         elif kept:

@@ -16,7 +16,24 @@ from agent.sandbox.capture import Capture
 from agent.sandbox.inside import scratch, seccomp
 from agent.sandbox.inside.syscalls import Table
 
-pieces = st.text() | st.sampled_from(["\r", "\n", "\r\n", "50%\r", "\b", "\x1b[31m", "\x1b]0;", "\x07", "\ufe0f", "42"])
+pieces = st.text() | st.sampled_from(
+    [
+        "\r",
+        "\n",
+        "\r\n",
+        "50%\r",
+        "\b",
+        "\x1b[31m",
+        "\x1b",
+        "\x1b[K",
+        "\x1b[2K",
+        "[2K",
+        "\x1b]0;",
+        "\x07",
+        "\ufe0f",
+        "42",
+    ]
+)
 
 
 @given(st.lists(pieces, max_size=30), st.integers(2, 60))
@@ -47,9 +64,16 @@ def test_a_progress_bar_of_any_length_leaves_its_last_state() -> None:
 def test_what_overwrites_a_line_that_is_too_long_to_keep_is_not_glued_to_it() -> None:
     capture = Capture(100)
     capture.add(b"9" * 300)
-    capture.add(b"\r4")
-    capture.add(b"2")
-    assert capture.text().rpartition("\n")[2] == "42"
+    for part in (b"\r4", b"2", b"\r", b"5"):
+        capture.add(part)
+    assert capture.text() == f"52{'9' * 48}\n[... 200 characters of output cut ...]\n{'9' * 50}"
+
+
+def test_a_bar_that_becomes_shorter_leaves_its_end_as_in_a_notebook() -> None:
+    capture = Capture(100)
+    for part in (b"12345", b"\r", b"\x1b[31m6", b"7\x1b[0m\r", b"\r\n1", b"23\r4\x1b[K\n56\r\x1b[2K\r7"):
+        capture.add(part)
+    assert capture.text() == "67345\n4\n7"
 
 
 def test_a_line_without_end_is_kept_in_bounded_memory_and_time() -> None:
