@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import struct
+import time
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,16 @@ def test_a_bar_that_becomes_shorter_leaves_its_end_as_in_a_notebook() -> None:
     for part in (b"12345", b"\r", b"\x1b[31m6", b"7\x1b[0m\r", b"\r\n1", b"23\r4\x1b[K\n56\r\x1b[2K\r7"):
         capture.add(part)
     assert capture.text() == "67345\n4\n7"
+
+
+@pytest.mark.parametrize("part", [b"\r\x1b1", b"\r\x1b[3", b"\x1b\r", b"\r", b"a\b\r", b"\x9b\r\xff"])
+def test_a_line_that_is_written_anew_without_end_takes_no_time(part: bytes) -> None:
+    capture = Capture(8_000)
+    started = time.process_time()
+    for _ in range(10_000):
+        capture.add(part)
+    assert len(capture.text()) < 10_000
+    assert time.process_time() - started < 1
 
 
 def test_a_line_without_end_is_kept_in_bounded_memory_and_time() -> None:

@@ -33,10 +33,18 @@ class Capture:
         if b"\r" in more:
             first = data.find(b"\r") + 1 if self._within_line else 0
             data = data[:first] + _VERSIONS.sub(_as_one, data[first:])
-        whole = len(data) if len(data) - data.rfind(b"\n") > self._half else data.rfind(b"\n") + 1
+        whole = self._settled(data)
         self._line = data[whole:]
         self._within_line = not data.endswith(b"\n", 0, whole) if whole else self._within_line
         self._keep(data[:whole])
+
+    def _settled(self, data: bytes) -> int:
+        """How many of the bytes are kept as they are: all whole lines, a line too long, versions with a lone escape."""
+        line = data.rfind(b"\n") + 1
+        if len(data) - line >= self._half:
+            return len(data)
+        versions = data.rfind(b"\r") + 1
+        return versions if data.find(b"\x1b", line, versions) >= 0 else line
 
     def _keep(self, data: bytes) -> None:
         self._passed += len(data)
