@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agent.output_text import rendered
@@ -38,6 +38,8 @@ pieces = st.text() | st.sampled_from(
 
 
 @given(st.lists(pieces, max_size=30), st.integers(2, 60))
+@example(["\x1b", "\r", "\r", "\x1b[K", "\r"], 4)
+@example(["000000", "\r", "0\r"], 3)
 def test_output_is_whole_or_cut_in_the_middle(parts: list[str], chars: int) -> None:
     capture = Capture(chars)
     for part in parts:

@@ -30,7 +30,7 @@ class Capture:
         self.size += len(data)
         more = self._starts.take(data)
         data = self._line + more
-        if b"\r" in more:
+        if b"\r" in more and not (self._within_line and b"\x1b" in data):  # which may erase what has been kept
             first = data.find(b"\r") + 1 if self._within_line else 0
             data = data[:first] + _VERSIONS.sub(_as_one, data[first:])
         whole = self._settled(data)
