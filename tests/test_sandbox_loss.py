@@ -123,6 +123,8 @@ async def test_every_way_to_die_has_words() -> None:
     lost = Outcome(None, Stop.NONE, "", begun=True, crowded=False, breach=False)
     for status in (*range(0x100), *range(0, 0x10000, 0x100)):
         assert death_reason(lost, Death(status, ""), LIMITS).startswith("The cell")
+    for status in range(0, 0x10000, 0x100):  # a cell may end with any, the session's own included
+        assert death_reason(lost, Death(status, ""), LIMITS).startswith("The cell ended the Python process")
     assert death_reason(lost, UNKNOWN, LIMITS) == "The cell's Python was killed."
 
 

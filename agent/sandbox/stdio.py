@@ -91,7 +91,7 @@ class LineWriter:
             self._closed = True
         except OSError as error:
             self._closed = True
-            self.error = AgentError(f"the results cannot be written to standard output ({error.strerror})")
+            self.error = AgentError(f"the result cannot be written to standard output ({error.strerror})")
             self.error.__cause__ = error
         if self._closed:
             self._stop()
