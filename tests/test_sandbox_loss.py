@@ -17,11 +17,7 @@ from tests.sandboxes import LIMITS, sandbox, told
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 THREAD = "import threading, os, time\ndef f():\n    {}\nthreading.Thread(target=f).start()\nx = 1"
 
-FORGED = """import os, sys, time
-frame = sys._getframe()
-while "request" not in frame.f_locals: frame = frame.f_back
-end = frame.f_locals["request"].token + bytes(1)
-"""
+FORGED = "import os, time\nend = bytes(17)\n"  # the token is nowhere to be found
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
