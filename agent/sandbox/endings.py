@@ -54,7 +54,7 @@ def death_reason(outcome: Outcome, death: Death, limits: Limits) -> str:
     if death.why:
         return f"The cell was ended: {death.why}."
     if os.WIFEXITED(death.status) and os.WEXITSTATUS(death.status) == CUT_OFF:
-        return "The cell closed or replaced the session's own socket."
+        return "The cell ended the Python process, or closed or replaced the session's own socket."
     if os.WIFEXITED(death.status):
         return "The cell ended the Python process."
     number = death.status & 0x7F

@@ -17,9 +17,11 @@ from agent.sandbox.outcome import Outcome, Stop
 _GRACE = 1.0  # seconds between the interrupt and the end
 _BEGIN = 2.0  # seconds in which a session that had a CPU has begun its cell
 _MOST_BEGIN = 4.0  # the same for one that had to wait for a CPU
-_MOST_FACTOR = 3.0  # a cell that had to wait for a CPU ends after so many times its limit at the latest
-_SHORT, _MOST_EXTRA = 5.0, 4.5  # where the limit is as short as that, it gets no more than these seconds
-_LEAST_CHECK = 0.05
+_MOST_EXTRA = 4.5  # seconds, beyond its limit and the grace, after which a cell ends that is not starved
+_STARVED = 1 / 4  # of a CPU since its start: a cell that has had less, and a limit as long as that, gets more
+_LONG = 10.0  # seconds
+_MOST_FACTOR = 3.0  # times its limit, after which any cell ends
+_LEAST_CHECK, _MOST_CHECK = 0.05, 1.0
 _FLOWING = 0.02  # seconds of a cell after which its output is taken as it comes
 _IDLE = 0.05  # seconds after a cell until its process is stopped
 _CHUNK = 1 << 16
@@ -145,14 +147,14 @@ class Running:
             self._wait_for_beginning()
             return
         elapsed, cpu, waited = self._usage()
-        left = _allowed(self._seconds, cpu, max(waited, self._held_up)) - elapsed
+        left = _allowed(self._seconds, elapsed, cpu, max(waited, self._held_up)) - elapsed
         cpu_left = (self._limits.cpu_factor * self._seconds - cpu) / _CPUS
         if left <= 0:
             self._interrupt(Stop.TIME)
         elif cpu_left <= 0:
             self._interrupt(Stop.CPU)
         else:
-            self._set_timer(max(min(left, cpu_left), _LEAST_CHECK), self._check)
+            self._set_timer(max(min(left, cpu_left, _MOST_CHECK), _LEAST_CHECK), self._check)
 
     def _wait_for_beginning(self) -> None:
         elapsed, cpu, waited = self._usage()
@@ -261,12 +263,17 @@ class Running:
             self._timer = None
 
 
-def _allowed(seconds: float, used: float, waited: float) -> float:
-    """How long a cell may take that has this limit, has used so much CPU time, and has waited so long for a CPU."""
+def _allowed(seconds: float, elapsed: float, used: float, waited: float) -> float:
+    """How long a cell may take that has this limit, has used so much CPU time, and has waited so long for a CPU.
+
+    What it waited is added to the limit: up to 4.5 s (or twice the limit, if that is less), but up to twice the limit
+    where that is at least 10 s and the cell had less than a quarter of a CPU in the `elapsed` seconds since its start.
+    """
     if used >= seconds:
         return seconds
-    extra = min(waited, (_MOST_FACTOR - 1) * seconds)
-    return seconds + (min(extra, _MOST_EXTRA) if seconds <= _SHORT else extra)
+    starved = seconds >= _LONG and used < _STARVED * elapsed
+    most = (_MOST_FACTOR - 1) * seconds
+    return seconds + min(waited, most if starved else min(most, _MOST_EXTRA))
 
 
 def _allowed_to_begin(used: float, waited: float) -> float:
