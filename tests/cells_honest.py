@@ -110,7 +110,7 @@ _MEMORY = [
            then="def g(n): return 0 if n == 0 else 1 + g(n - 1)\nprint(g(15_000))", then_shown="15000"),
     honest("digits_many", "import math\nprint(len(str(math.factorial(50_000))))", "213237"),
     honest("digits_of_sympy", "import sympy\nn = sympy.Integer(10)**5000 + 7\nprint(len(str(n)), n % 1000)", "5001 7"),
-    honest("digits_beyond_a_million", "n = 10 ** 1_100_000\nprint(len(str(n)))", "1100001", timeout=30),
+    honest("digits_beyond_a_million", "n = 10 ** 1_100_000\nprint(len(str(n)))", "1100001", timeout=60),
     honest("digits_read", "print(int('7' * 20_000) % 9)", "5"),
 ]  # fmt: skip
 

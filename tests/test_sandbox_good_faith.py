@@ -145,10 +145,11 @@ FULL = {
     "s = 'a'\nwhile True: s += s": "len(s) > 1000",
     "import numpy as np\nx = []\nwhile True: x.append(np.ones(10**6))": "len(x) > 9",
 }
+SLOW = ("x = [[0] * 9 for _ in range(10**9)]", "import numpy as np\nx = []\nwhile True: x.append(np.ones(10**6))")
 
 
 @in_module
-@pytest.mark.parametrize("code", FULL)
+@pytest.mark.parametrize("code", [pytest.param(code, marks=[pytest.mark.long] * (code in SLOW)) for code in FULL])
 async def test_a_cell_that_fills_the_memory_keeps_the_variables(box: ForkServerSandbox, code: str) -> None:
     session = await box.session()
     await session.run("kept = 40")

@@ -78,23 +78,42 @@ class Interpreter:
             self._error = strike
         self._in_cell = False
         try:
-            calm = self._repair.calm()
+            calm = self._calm()
         except BaseException:  # noqa: BLE001
             calm = False
         try:
-            calm = calm or self._repair.calm()
+            calm = calm or self._calm()
         except BaseException:  # noqa: BLE001
             calm = False
         try:
-            calm = calm or self._repair.calm()
+            calm = calm or self._calm()
         except BaseException:  # noqa: BLE001
             calm = False
         try:
-            calm = calm or self._repair.calm()
+            calm = calm or self._calm()
         except BaseException:  # noqa: BLE001
             calm = False
         try:
             return self._finish(source) if calm else BROKEN
+        except MemoryError:
+            return self._finish_with_more(source)
+        except BaseException:  # noqa: BLE001 - what a cell has left behind may raise anything
+            return BROKEN
+
+    def _calm(self) -> bool:
+        """Whether nothing of the cell's can strike any more; where even that takes too much memory, some is given."""
+        try:
+            return self._repair.calm()
+        except MemoryError:
+            self._is_short = True
+            self._room.give()
+            return False
+
+    def _finish_with_more(self, source: str) -> int:
+        """Finish once more, with the memory that was kept for this."""
+        self._is_short = True
+        try:
+            return self._finish(source) if self._room.give() else OUT_OF_MEMORY
         except MemoryError:
             return OUT_OF_MEMORY
         except BaseException:  # noqa: BLE001 - what a cell has left behind may raise anything
