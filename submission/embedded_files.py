@@ -12,7 +12,10 @@ _ROOTS = ("submission/notebook.py", "submission/launch.py", "submission/worker.p
 # Parts of these are started by their paths or names, which imports do not show.
 _WHOLE = ("agent/engine", "agent/sandbox")
 _DATA = ("agent/data/starter.csv", "agent/models/known_models.toml")
-_LEFT_OUT = ("submission/notebook.py", "agent/sandbox/__main__.py")
+_LEFT_OUT = (
+    "submission/notebook.py",
+    *(f"agent/sandbox/{name}.py" for name in ("__main__", "command", "interrupts", "stdio")),
+)
 
 _LAST = 99
 _ORDER = {

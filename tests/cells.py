@@ -22,7 +22,6 @@ OPEN = {
     "thread_holds_the_lock",
     "thread_interrupts",
     "thread_raises",
-    "thread_stops",
     "thread_swallows",
     "thread_takes_print",
 }

@@ -110,7 +110,7 @@ _MEMORY = [
            then="def g(n): return 0 if n == 0 else 1 + g(n - 1)\nprint(g(15_000))", then_shown="15000"),
     honest("digits_many", "import math\nprint(len(str(math.factorial(50_000))))", "213237"),
     honest("digits_of_sympy", "import sympy\nn = sympy.Integer(10)**5000 + 7\nprint(len(str(n)), n % 1000)", "5001 7"),
-    honest("digits_beyond_a_million", "n = 10 ** 1_100_000\nprint(len(str(n)))", "1100001", timeout=30),
+    honest("digits_beyond_a_million", "n = 10 ** 1_100_000\nprint(len(str(n)))", "1100001", timeout=60),
     honest("digits_read", "print(int('7' * 20_000) % 9)", "5"),
 ]  # fmt: skip
 
@@ -174,9 +174,9 @@ _OTHER = [
     honest("pickle_over_cells", "import dataclasses, pickle\n@dataclasses.dataclass\nclass P:\n  x: int\n"
            "data = pickle.dumps(P(3))",
            "", then="print(pickle.loads(data))", then_shown="P(x=3)"),
-    honest("future_of_one_cell", "from __future__ import annotations\ndef f(x: int): return x\n"
+    honest("future_of_all_cells", "from __future__ import annotations\ndef f(x: int): return x\n"
            "print(f.__annotations__)",
-           "{'x': 'int'}", then="def g(x: int): return x\nprint(g.__annotations__)", then_shown="{'x': <class 'int'>}"),
+           "{'x': 'int'}", then="def g(x: int): return x\nprint(g.__annotations__)", then_shown="{'x': 'int'}"),
     honest("folder_over_cells", "import os\nos.mkdir('sub'); os.chdir('sub')", "",
            then="print(os.path.basename(os.getcwd()))", then_shown="sub"),
     honest("database", "import sqlite3\nc = sqlite3.connect('x.db')\nwith c:\n  c.execute('create table t(n)')\n"

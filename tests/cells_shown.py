@@ -72,6 +72,13 @@ CELLS = [
            "print(len(b.getvalue()))", "3"),
     honest("tabs_and_letters", "print('π\\t≈ 3.14', 'שלום', '数')", "π\t≈ 3.14 שלום 数"),
     honest("surrogate_printed", "print('\\ud800 42')", "\\ud800 42"),
+    honest("controls_of_8_bits", "print(chr(155) + '42 solutions')\n"
+           "print(b'\\xc3\\x9d 42 \\xc3\\x9c 7'.decode('latin-1'))",
+           "\\x9b42 solutions\n\xc3\\x9d 42 \xc3\\x9c 7"),
+    honest("many_controls_of_8_bits", "print(chr(0x9d) * 7000)", out=["\\x9d\\x9d", "of output cut"], then="6 * 7",
+           then_shown="42"),
+    honest("line_written_over", "print('12345', end='\\r')\nprint('67')", "67345"),
+    honest("line_erased", "print('12345', end='\\r', flush=True)\nprint('\\x1b[K67')", "67"),
     honest("many_lines", "for i in range(200): print(i)", "\n".join(map(str, range(200)))),
     honest("many_small_writes", "import sys\nfor d in '42' * 50: sys.stdout.write(d)", "42" * 50),
 ]  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 import unicodedata
+from collections.abc import Callable
 
 import pytest
 from hypothesis import example, given
@@ -22,17 +23,48 @@ _TOKENS = """
     <\uff5cUser\uff5c> <s> </s> <bos> <eos> <pad> <sop> <start_of_turn> <end_of_turn> <unused7>
     <seed:bos> <TOKENS_UNUSED_1> <think> </think> </THINK> <thinking> <tool_call> </tool_call>
     <tool_response> <function=run> <parameter=code> <answer> [INST] [/INST] <<SYS>> <</SYS>> [TOOL_CALLS]
-    [TOOL_RESULTS] [THINK] [/THINK] [gMASK] [|user|] [|endofturn|]
+    [TOOL_RESULTS] [THINK] [/THINK] [gMASK] [|user|] [|endofturn|] \u25c1think\u25b7 \u25c1/think\u25b7 ]~b] ]~!b[ [e~[
 """
 TOKENS = _TOKENS.split()
 BOXES = ("\\boxed{7}", "\\boxed 7", "\\\\boxed{7}", "\\fbox{7}", "\\framebox{7}", "\\boxed\\{7\\}", "\x08oxed{7}")
+LOOSE = (
+    "</think >",
+    "</think\u00a0>",
+    "</ think>",
+    "<think foo>",
+    "<think\n>",
+    "<tool_call\n>",
+    "<tool_call name=x>",
+    "<function = run>",
+    "<parameter= code>",
+    "[/INST ]",
+    "[/ INST]",
+    "[INST\u00a0]",
+)
 FENCES = ("```", "````", "`````````", "~~~", "~~~~~", "```python", "```output", "~~~python", "\u1fef\u1fef\u1fef")
 ROLES = ("User:", "Assistant:", "human:", "\nuser\n", "\nsystem\n", "\n\nHuman:", "**User:**", "### Response:")
 HIDDEN = (
     "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c\u200b\u200c\u200d\u2060\ufeff\xad\ufe0f"
     "\u2028\u2029\x85\x0b\x0c\x00\x07\x1b\x7f\x9b\udcff\ud800\U000e0041"
 )
-MARKS = (*TOKENS, *BOXES, *FENCES, *ROLES, *HIDDEN, "\r", "\b", "\x1b[31m", "\x1b]0;", "<", "|", "`", "~", "\\", "box")
+MARKS = (
+    *TOKENS,
+    *LOOSE,
+    *BOXES,
+    *FENCES,
+    *ROLES,
+    *HIDDEN,
+    "\r",
+    "\b",
+    "\x1b[31m",
+    "\x1b]0;",
+    "<",
+    "|",
+    "`",
+    "~",
+    "\\",
+    "box",
+)
 hostile = st.lists(st.sampled_from(MARKS) | st.text(max_size=4), max_size=12).map("".join)
 
 
@@ -41,6 +73,29 @@ def inside(output: str) -> str:
     whole = tool_output(output)
     assert whole.startswith(OUTPUT_HEAD) and whole.endswith(OUTPUT_TAIL)
     return whole[len(OUTPUT_HEAD) : len(whole) - len(OUTPUT_TAIL)]
+
+
+def widened(mark: str) -> str:
+    """The mark in characters of full width, which a tokenizer that normalizes reads as those of ASCII."""
+    return "".join(chr(ord(sign) + 0xFEE0) if "!" <= sign <= "~" else sign for sign in mark)
+
+
+def mixed(mark: str) -> str:
+    """The mark with its signs alone in another form."""
+    return mark.translate(str.maketrans("<>|`~\\[]:", "\ufe64\ufe65\uff5c\uff40\uff5e\ufe68\uff3b\uff3d\ufe55"))
+
+
+@pytest.mark.parametrize("mark", [*TOKENS, *LOOSE, *BOXES[:-1], *FENCES, *ROLES])
+@pytest.mark.parametrize("form", [str, widened, mixed])
+def test_a_mark_is_broken_in_every_form_that_is_normalized_to_it(mark: str, form: Callable[[str], str]) -> None:
+    shown = defused(f"1 2\n{form(mark)}\n3")
+    assert defused(shown) == shown
+    normal = unicodedata.normalize("NFKC", shown)
+    assert mark in ROLES or unicodedata.normalize("NFKC", mark) not in normal
+    assert not re.search(
+        r"^[\s#*]*(user|assistant|human|system|response)[\s*]*(:|$)", normal, re.MULTILINE | re.IGNORECASE
+    )
+    assert re.sub("[> ]", "", shown) == re.sub("[> ]", "", f"1 2\n{form(mark)}\n3")
 
 
 @given(hostile)
@@ -55,7 +110,9 @@ def test_no_mark_is_left_in_what_is_shown(output: str) -> None:
     assert TurnEndScanner(TURN_MARKS).feed(f"\n{shown}\n") is None
     assert FenceScanner().feed(f"\n{shown}\n```python\nx\n```\n```") is not None
     assert not re.search(r"^\s*(user|assistant|human|system)\s*(:|$)", shown, re.MULTILINE | re.IGNORECASE)
-    assert not set(shown) & set(HIDDEN) and "```" not in unicodedata.normalize("NFC", shown)
+    assert not set(shown) & set(HIDDEN)
+    normal = unicodedata.normalize("NFKC", shown)
+    assert not any(token in normal for token in (*TOKENS, *LOOSE, "<|", "```", "~~~")) and not has_box(normal)
     assert len(f"a{shown}b".splitlines()) == shown.count("\n") + 1
     assert shown.encode().decode() == shown
 
@@ -113,6 +170,9 @@ PLAIN = (
     "-7 3.50 1e-5 12,345 7/2",
     "x < y, 3 <4> 5, a<=b, {1: [2, 3]}, [x, y], |x|",
     "2*x**2 + sqrt(3)*I\n[Eq(x, 3), x > 1]",
+    "a < b > c, x<y or z>3, \uff1c5\uff1e, [user 1], </5>, <think 3, \u25c1 7 \u25b7, [x] [e]",
+    "<module 'math' (built-in)> <built-in function sin> <bound method A.f of <__main__.user object at 0x1>>",
+    "<Thread(Thread-1, started 5)> <_io.TextIOWrapper name='<stdout>' mode='w'> <re.Match object; span=(0, 1)>",
     "<function f at 0x7f00> <class 'int'> <generator object g at 0x1>",
     '  File "<cell 5>", line 7, in <module>\n    f(0)\n  File "<string>", line 1, in f.<locals>.<lambda>\nE: 3',
     "1/0\n~~^~~\nZeroDivisionError",
@@ -138,12 +198,22 @@ def test_the_marks_below_a_line_of_a_traceback_stay_below_their_code() -> None:
         ("a\r\nb\r\n", "a\nb"),
         ("1%\r50%\r100%\rdone", "done"),
         ("1%\r50%\r100%\r", "100%"),
-        ("12345\r7\n8", "7\n8"),
+        ("12345\r67\n8", "67345\n8"),
+        ("12345\r\r\n8", "12345\n8"),
+        ("12345\r67\r\x1b[1m8", "87345"),
+        ("12345\rab\b6", "a6345"),
+        ("12345\r67\x1b[K", "67"),
+        ("12345\x1b[2K\r67\x1b[K8", "678"),
+        ("abc\r\x1b[K", ""),
+        ("abc\r   \r42", "42 "),
         ("|\b/\b-\b42", "42"),
         ("ab\b\b\b\bc\nd\b", "c\n"),
         ("\x1b[1;32m42\x1b[0m \x1b]0;title\x0743\x1b(B", "42 43"),
         ("\x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\", "link"),
-        ("\x9b31m4\x9b0m2", "42"),
+        ("\x9b31m4\x9b0m2", "\\x9b31m4\\x9b0m2"),
+        ("\x9b42 solutions", "\\x9b42 solutions"),
+        (b"\xc3\x9d 42 \xc3\x9c 7".decode("latin-1"), "\xc3\\x9d 42 \xc3\\x9c 7"),
+        ("\x90 42 \x07\x98 7 \x9c\x1b]1\x9d2\x07", "\\x90 42 \\x07\\x98 7 \\x9c\\x1b]1\\x9d2\\x07"),
         ("50%\r\x1b[2K42", "42"),
         ("\x1b\x1b[m[31m4", "\\x1b[31m4"),
         ("a\x00b\x0bc\u2028d\x85e", "a\\x00b\\x0bc\\u2028d\\x85e"),
@@ -154,10 +224,54 @@ def test_terminal_controls_are_followed_or_spelled_out(printed: str, seen: str) 
     assert rendered(printed).rstrip("\n") == seen.rstrip("\n")
 
 
-SLOW = ("\x1b]", "\x1b[", "\x1b[1", "\r", "\b", "a\b", "\u200b", "\nuser:", "user", "\t#", " ", " ^", "~^")
+SLOW = (
+    "\x90",
+    "\x98",
+    "\x9b",
+    "\x9d",
+    "\x9d0",
+    "\x9e\x9f",
+    "\x1bP",
+    "\x1b]0",
+    "\x1b]",
+    "\x1b[",
+    "\x1b[1",
+    "\r",
+    "\b",
+    "a\b",
+    "\u200b",
+    "\nuser:",
+    "user",
+    "\t#",
+    " ",
+    " ^",
+    "~^",
+)
 
 
-@pytest.mark.parametrize("unit", ["`", "~", "<", "<|", "<a", "<a ", "<a b=", "</", "\\", "[", *SLOW])
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "</ ",
+        "<think ",
+        "<think\n",
+        "\uff1c",
+        "\uff40",
+        "[/ ",
+        "\u25c1a",
+        "`",
+        "~",
+        "<",
+        "<|",
+        "<a",
+        "<a ",
+        "<a b=",
+        "</",
+        "\\",
+        "[",
+        *SLOW,
+    ],
+)
 def test_the_time_is_linear_in_the_length(unit: str) -> None:
     output = unit * (400_000 // len(unit))
     started = time.process_time()

@@ -17,9 +17,9 @@ from agent.sandbox.report import LAYERS as WORDS
 from agent.sandbox.report import remaining
 from agent.types import ToolStatus
 from tests import jail
+from tests.hostile import judge
 from tests.jail import Rights
 from tests.sandboxes import sandbox
-from tests.test_sandbox_hostile import _judge
 
 _ANY = ["ok", "error", "killed", "timeout"]
 _C = "import ctypes, os, time\nlibc = ctypes.CDLL(None, use_errno=True)\nlibc.mmap.restype = ctypes.c_void_p\n"
@@ -86,7 +86,7 @@ _CELLS: list[dict[str, Any]] = [
 def _check(rights: Rights) -> None:
     if reason := jail.missing():
         pytest.skip(reason)
-    verdicts = _judge(rights, _CELLS, "--memory-mib", "768")
+    verdicts = judge(rights, _CELLS, "--memory-mib", "768")
     assert not {verdict["name"]: verdict["amiss"] for verdict in verdicts if verdict["amiss"]}
     assert len(verdicts) == len(_CELLS) + 1
 

@@ -98,7 +98,9 @@ def test_any_source_is_read_or_refused_as_python_does(source: str) -> None:
         assert not wanted
         return
     assert ast.dump(tree) == ast.dump(ast.parse(text))
-    assert (note == "") == (text == source) == bool(wanted)
+    assert (text == source) == bool(wanted)
+    is_bare = text.split() == source.replace("```", "").split()  # only what stands around the code is left out
+    assert note or wanted or is_bare
 
 
 def test_a_note_names_what_it_was_about() -> None:
@@ -106,6 +108,35 @@ def test_a_note_names_what_it_was_about() -> None:
     assert "U+2212 MINUS SIGN as '-'" in note and "U+00A0 NO-BREAK SPACE as ' '" in note
     assert "U+200B ZERO WIDTH SPACE left out" in note
     assert "and others" in read("x = 1 \u2212 2 \u2013 3 \u00d7 4 \u00f7 5\u00a0", "<cell 1>")[2]
+
+
+FRAMED = {
+    "    x = 1\n    print(x)": "x = 1\nprint(x)",
+    "\n  if x:\n    y = 1\n\n  print(y)\n": "\nif x:\n  y = 1\n\nprint(y)\n",
+    "\tx = 1\n# comment\n\ty = 2": "x = 1\n# comment\ny = 2",
+    "x = 1\n```": "x = 1",
+    "x = 1\n```\n\n": "x = 1",
+    "```python\nx = 1\n```": "x = 1",
+    "  ```py\n  x = 1\n  ```": "x = 1",
+}
+
+
+@pytest.mark.parametrize("source", FRAMED)
+def test_what_stands_around_code_is_ignored_without_a_word(source: str) -> None:
+    assert read(source, "<cell 1>")[1:] == (FRAMED[source], "")
+
+
+def test_code_that_is_indented_and_oddly_typed_is_put_right_in_both() -> None:
+    _, text, note = read("  x = 5 \u2212 3\n  %matplotlib inline\n```", "<cell 1>")
+    assert text == "x = 5 - 3\npass" and "MINUS SIGN" in note and "matplotlib" in note
+
+
+@pytest.mark.parametrize(
+    "source", ["  x = 1\ny = 2", "x = 1\n  y = 2", "def f():\n```", 'x = """\n```\n', "  if x:\n y"]
+)
+def test_what_is_wrong_within_code_stays_an_error(source: str) -> None:
+    with pytest.raises(SyntaxError):
+        read(source, "<cell 1>")
 
 
 LEFT_OUT = {
@@ -120,6 +151,10 @@ LEFT_OUT = {
     "pip install sympy\nx = 1": "pass\nx = 1",
     "python -m pip install -U sympy\nx = 1": "pass\nx = 1",
     "%time x = 6 * 7\n!ls": "x = 6 * 7\npass",
+    "%timeit 3\nprint('%d items'\n      %n)": "pass\nprint('%d items'\n      %n)",
+    "%timeit f(\nx = {1: '%d)'\n  %n}  # (\n!ls": "pass\nx = {1: '%d)'\n  %n}  # (\npass",
+    "!ls\nx = 5 \\\n %n": "pass\nx = 5 \\\n %n",
+    "!pip install a \\\n  b\nx = 1": "pass\nx = 1",
 }
 
 
@@ -168,7 +203,9 @@ def test_what_is_only_a_magic_or_the_shells_gets_a_sentence(source: str) -> None
     assert "magics" in Hints(["sympy"]).about(caught.value, [], source)
 
 
-@pytest.mark.parametrize("source", ["def f(:", "x = = 2", "print 1", "for x in y\n  z", "x = 7 %"])
+@pytest.mark.parametrize(
+    "source", ["def f(:", "x = = 2", "print 1", "for x in y\n  z", "x = 7 %", "print('%d'\n  %n) y", "x = y \\\n %n z"]
+)
 def test_other_errors_get_no_sentence(source: str) -> None:
     with pytest.raises(SyntaxError) as caught:
         read(source, "<cell 1>")

@@ -96,6 +96,55 @@ async def test_cells_print_what_a_notebook_does(box: ForkServerSandbox) -> None:
     await session.close()
 
 
+@in_module
+async def test_annotations_that_are_not_evaluated_stay_so_in_later_cells(box: ForkServerSandbox) -> None:
+    session = await box.session()
+    assert "NameError" in await told(session, "def f(x: Later): pass")
+    assert await told(session, "from __future__ import annotations\ndef f(x: Later): pass") == ""
+    assert await told(session, "class N:\n    def g(self) -> N | None: pass\nN.g.__annotations__") == (
+        "{'return': 'N | None'}"
+    )
+    await session.close()
+
+
+@in_module
+async def test_a_coroutine_that_is_not_awaited_is_said_so_at_once_and_not_later(box: ForkServerSandbox) -> None:
+    session = await box.session()
+    output = await told(session, "import asyncio\nasync def main():\n    print('run')\n    return 1\nmain()")
+    assert output.startswith("<coroutine object main at") and "not awaited" in output and "never awaited" not in output
+    assert [await told(session, cell) for cell in "1234"] == [*"1234"]
+    assert "not awaited" in await told(session, "asyncio.sleep(0);")
+    assert "not awaited" in await told(session, "await asyncio.sleep(0)\nmain()")
+    assert "not awaited" not in await told(session, "c = main()\nc")
+    assert [await told(session, cell) for cell in ("1", "2", "3", "await c")] == [*"123", "run\n1"]
+    assert "interpreter.py" not in await told(session, "c = main()\nc") + await told(session, "c = 1\n2")
+    await session.close()
+
+
+LATE_ERRORS = {
+    "7\nx = no_such": "\n    x = no_such\n        ^^^^^^^\nNameError",
+    "x = 1\nreturn 5": "    return 5\n    ^^^^^^^^\nSyntaxError: 'return' outside function",
+    "if 1:\n    yield 3": "    yield 3\n    ^^^^^^^\nSyntaxError: 'yield' outside function",
+    "def g():\n    from math import *": "    from math import *\n                     ^\nSyntaxError: import *",
+    "'\u00e9\u4e2d'; return 5": "    '\u00e9\u4e2d'; return 5\n          ^^^^^^^^\nSyntaxError",
+    "break": "    break\n    ^^^^^\nSyntaxError: 'break' outside loop",
+    "def f(a, a): pass": "    def f(a, a): pass",
+    "x = 1\ndef f():\n    x = 2\n    global x": "    global x\n    ^^^^^^^^\nSyntaxError: name 'x' is assigned",
+    "\n\nreturn (\n  5)": "line 3\n    return (\n    ^^^^",
+}
+
+
+@in_module
+@pytest.mark.parametrize("code", LATE_ERRORS)
+async def test_an_error_in_the_last_line_or_found_late_shows_its_line_and_place(
+    box: ForkServerSandbox, code: str
+) -> None:
+    session = await box.session()
+    output = await told(session, code)
+    assert LATE_ERRORS[code] in output and '  File "<cell 1>", line' in output
+    await session.close()
+
+
 FULL = {
     "x = []\nwhile True: x.append(b'y' * 10**6)": "len(x) > 100",
     "x = [[0] * 9 for _ in range(10**9)]": "True",
@@ -103,10 +152,11 @@ FULL = {
     "s = 'a'\nwhile True: s += s": "len(s) > 1000",
     "import numpy as np\nx = []\nwhile True: x.append(np.ones(10**6))": "len(x) > 9",
 }
+SLOW = ("x = [[0] * 9 for _ in range(10**9)]", "import numpy as np\nx = []\nwhile True: x.append(np.ones(10**6))")
 
 
 @in_module
-@pytest.mark.parametrize("code", FULL)
+@pytest.mark.parametrize("code", [pytest.param(code, marks=[pytest.mark.long] * (code in SLOW)) for code in FULL])
 async def test_a_cell_that_fills_the_memory_keeps_the_variables(box: ForkServerSandbox, code: str) -> None:
     session = await box.session()
     await session.run("kept = 40")

@@ -109,4 +109,4 @@ def test_as_root_without_landlock() -> None:
 def test_a_suite_that_is_absent_is_said(path: Path) -> None:
     if not path.exists():
         pytest.skip("this shared hostile suite is not here: only the cells of the repository were run")
-    assert len(_load(path)) > 50
+    assert len(_load(path)) >= 50

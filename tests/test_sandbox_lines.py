@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import io
 import json
 import os
 import signal
@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from agent.errors import InputError
 from agent.sandbox.forkserver import ForkServerSession
 from agent.sandbox.inside.layers import LAYERS, REQUIRED
-from agent.sandbox.lines import MAX_LINE, LineServer, parse, read_line
+from agent.sandbox.lines import MAX_LINE, LineServer, parse
 from agent.sandbox.report import LAYERS as WORDS
 from agent.sandbox.report import sentence
 
@@ -124,10 +124,55 @@ def test_the_random_numbers_of_a_session_are_its_own_and_the_same_in_each_run() 
     assert first == second and len(set(first.values())) == 3
 
 
-def test_a_line_without_end_is_not_kept() -> None:
-    stream = io.BytesIO(b"x" * (MAX_LINE + 10) + b"\nnext\n")
-    assert len(read_line(stream)) < 1_000
-    assert read_line(stream) == b"next\n"
+REFUSED = {
+    '{"session": "a", "code": "1", "timeuot": 1}': '"timeuot" is not a key of a request: those are "session", "code", ',
+    '{"session": "a", "code": "1", "code": "2"}': '"code" twice',
+    '{"session": %s, "code": "1"}' % ("9" * 5_000): "a number of 5000 characters",
+    '{"session": "a", "code": "1", "timeout": %s}' % ("9" * 5_000): "a number of 5000 characters",
+    r'{"session": "a", "code": "x = 1\ud800"}': r"half a character, \ud800, after 5 characters",
+    '{"session": "a", "code": "1", "%s": 1}' % ("k" * 5_000): 'kkk..." is not a key of a request',
+}
+
+
+@pytest.mark.parametrize("line", REFUSED, ids=lambda line: line[:40])
+def test_a_refusal_says_what_is_wrong_and_to_whom(line: str) -> None:
+    with pytest.raises(InputError) as refused:
+        parse(line.encode())
+    said = str(refused.value)
+    assert REFUSED[line] in said and len(said) < 300
+    assert "sys." not in said and "codec" not in said
+
+
+def test_a_line_that_is_too_long_is_told_as_that() -> None:
+    longest = b'{"session": "a", "code": "' + b"x" * (MAX_LINE - 28) + b'"}'
+    assert len(longest) == MAX_LINE and parse(longest + b"\n").session == "a"
+    with pytest.raises(InputError, match="too long: at most 16777216 bytes"):
+        parse(longest + b" \n")
+
+
+async def test_a_refusal_goes_to_the_session_of_its_line() -> None:
+    answers: list[dict[str, Any]] = []
+    server = LineServer(None, lambda line: answers.append(json.loads(line)))  # type: ignore[arg-type]
+    for line in REFUSED:
+        await server.take(line.encode())
+    await server.finish()
+    assert {answer["status"] for answer in answers} == {"error"}
+    assert sorted(str(answer["session"]) for answer in answers) == ["None", *"aaaaa"]
+
+
+async def test_a_service_that_stops_answers_each_line_once() -> None:
+    class Slow:
+        async def session(self, seed: int | None = None) -> ForkServerSession:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    answers: list[dict[str, Any]] = []
+    server = LineServer(Slow(), lambda line: answers.append(json.loads(line)))  # type: ignore[arg-type]
+    for name in ("a", "a", "b"):
+        await server.take(json.dumps({"session": name, "code": "1"}).encode())
+    await server.stop()
+    assert sorted((answer["session"], answer["status"]) for answer in answers) == [(name, "killed") for name in "aab"]
+    assert all("told to end before" in answer["output"] for answer in answers)
 
 
 def test_the_report_names_every_layer() -> None:

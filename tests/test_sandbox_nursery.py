@@ -37,7 +37,7 @@ async def test_nothing_is_left() -> None:
 async def test_closing_while_a_task_has_just_ended() -> None:
     box = ForkServerSandbox(Limits())
     await box.start()
-    task = box._spawn(asyncio.sleep(0))
+    task = box.spawn(asyncio.sleep(0))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert task.done()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import platform
 import struct
+import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agent.output_text import rendered
@@ -16,10 +17,29 @@ from agent.sandbox.capture import Capture
 from agent.sandbox.inside import scratch, seccomp
 from agent.sandbox.inside.syscalls import Table
 
-pieces = st.text() | st.sampled_from(["\r", "\n", "\r\n", "50%\r", "\b", "\x1b[31m", "\x1b]0;", "\x07", "\ufe0f", "42"])
+pieces = st.text() | st.sampled_from(
+    [
+        "\r",
+        "\n",
+        "\r\n",
+        "50%\r",
+        "\b",
+        "\x1b[31m",
+        "\x1b",
+        "\x1b[K",
+        "\x1b[2K",
+        "[2K",
+        "\x1b]0;",
+        "\x07",
+        "\ufe0f",
+        "42",
+    ]
+)
 
 
 @given(st.lists(pieces, max_size=30), st.integers(2, 60))
+@example(["\x1b", "\r", "\r", "\x1b[K", "\r"], 4)
+@example(["000000", "\r", "0\r"], 3)
 def test_output_is_whole_or_cut_in_the_middle(parts: list[str], chars: int) -> None:
     capture = Capture(chars)
     for part in parts:
@@ -47,9 +67,26 @@ def test_a_progress_bar_of_any_length_leaves_its_last_state() -> None:
 def test_what_overwrites_a_line_that_is_too_long_to_keep_is_not_glued_to_it() -> None:
     capture = Capture(100)
     capture.add(b"9" * 300)
-    capture.add(b"\r4")
-    capture.add(b"2")
-    assert capture.text().rpartition("\n")[2] == "42"
+    for part in (b"\r4", b"2", b"\r", b"5"):
+        capture.add(part)
+    assert capture.text() == f"52{'9' * 48}\n[... 200 characters of output cut ...]\n{'9' * 50}"
+
+
+def test_a_bar_that_becomes_shorter_leaves_its_end_as_in_a_notebook() -> None:
+    capture = Capture(100)
+    for part in (b"12345", b"\r", b"\x1b[31m6", b"7\x1b[0m\r", b"\r\n1", b"23\r4\x1b[K\n56\r\x1b[2K\r7"):
+        capture.add(part)
+    assert capture.text() == "67345\n4\n7"
+
+
+@pytest.mark.parametrize("part", [b"\r\x1b1", b"\r\x1b[3", b"\x1b\r", b"\r", b"a\b\r", b"\x9b\r\xff"])
+def test_a_line_that_is_written_anew_without_end_takes_no_time(part: bytes) -> None:
+    capture = Capture(8_000)
+    started = time.process_time()
+    for _ in range(10_000):
+        capture.add(part)
+    assert len(capture.text()) < 10_000
+    assert time.process_time() - started < 1
 
 
 def test_a_line_without_end_is_kept_in_bounded_memory_and_time() -> None:
@@ -124,6 +161,7 @@ def _answer(program: bytes, number: int, *arguments: int) -> int:
 
 
 _ALLOWED = 0x7FFF_0000
+_STOPS = (19, 20, 21, 22)  # signals
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "aarch64"), reason="its system calls are not known")
@@ -139,6 +177,12 @@ def test_the_filter_answers_as_meant() -> None:
     assert _answer(program, checked["kill"], 77) == _ALLOWED
     for other in (76, 0, 0xFFFF_FFFF, 1):
         assert _answer(program, checked["kill"], other) != _ALLOWED
+    for signal, action in [(number, _ALLOWED) for number in (0, 1, 9, 15, 18, 23, 64)] + [
+        (n, 0x0005_0001) for n in _STOPS
+    ]:
+        assert _answer(program, checked["kill"], 77, signal) == action
+        assert _answer(program, checked["tgkill"], 77, 78, signal) == action
+    assert _answer(program, checked["kill"], 76, 1) == _answer(program, checked["tgkill"], 76, 77, 1) == 0x0005_0001
     thread = 0x003D_0F00
     assert _answer(program, checked["clone"], thread) == _ALLOWED
     for flags in (17, 0x2000_0011, thread | 0x1000_0000, 0x4111):

@@ -30,7 +30,9 @@ def _policies(pid: int) -> tuple[int, set[int]]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere threads have no such policy")
-@pytest.mark.parametrize(("threads", "first"), [(6, "SCHED_BATCH"), (30, "SCHED_IDLE")])
+@pytest.mark.parametrize(
+    ("threads", "first"), [(6, "SCHED_BATCH"), pytest.param(30, "SCHED_IDLE", marks=pytest.mark.long)]
+)
 async def test_threads_beyond_a_share_are_put_behind(threads: int, first: str) -> None:
     async with sandbox() as box:
         greedy, other = await box.session(), await box.session()

@@ -141,6 +141,44 @@ SHOWN = {
 }
 
 
+VALUES = {
+    "ans = 42\nans or print('none')": "42",
+    "sols = []\nsols and print(sols)": "[]",
+    "print('bad') if ans < 0 else ans": "42",
+    "import sys\nsys.stdout.write('yes') if ans < 0 else 42": "42",
+    "sys.stdout.write('yes') if ans else 42": "yes",
+    "ans or sys.stdout.write('none')": "42",
+    "0 or sys.stdout.write('none')": "none",
+    "sys.stdout.write('yes\\n') and 42": "yes\n42",
+    "ans and ([] or sys.stdout.write('yes'))": "yes",
+    "from sympy import *\nx = symbols('x')\nstr(fps(exp(x)).truncate(2))": "'1 + x + O(x**2)'",
+    "fps(exp(x)).truncate(2)": "1 + x + O(x**2)",
+    "class T:\n    def __init__(self, n): self.n = n\n    def print(self): return self.n\n"
+    "    def write(self, n): return n * self.n\nT(5).print()": "5",
+    "def make(): return T(2)\nmake().write(4)": "8",
+    "d = {'k': T(5)}\nd['k'].print()": "5",
+    "d['k'].write(2), 3": "(10, 3)",
+    "sys.stdout.write(''), ans": "(0, 42)",
+    "import types\ntypes.SimpleNamespace(write=lambda k: k * 2).write(4)": "8",
+    "T.write = staticmethod(lambda n: n + 1)\nT.write(41)": "42",
+    "import tempfile, io\ntempfile.NamedTemporaryFile('w').write('abc')": "",
+    "io.StringIO().write('abc')": "",
+    "sys.stdout.isatty() or sys.stdout.fileno()": "1",
+    "[k for k in globals() if 'called' in k]": "[]",
+    "sys.stdout.write(1 / 0)": None,
+    "[k for k in dir() if 'called' in k]": "[]",
+}
+
+
+@in_module
+async def test_a_value_is_hidden_only_if_a_write_to_a_file_or_stream_returned_it(box: ForkServerSandbox) -> None:
+    session = await box.session()
+    for code, wanted in VALUES.items():
+        output = await told(session, code)
+        assert wanted is None or output == wanted, code
+    await session.close()
+
+
 @in_module
 async def test_what_was_written_and_what_a_value_is_stand_on_lines_of_their_own(box: ForkServerSandbox) -> None:
     session = await box.session()

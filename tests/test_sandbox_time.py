@@ -20,15 +20,32 @@ SECONDS = st.floats(0.001, 1e4)
 USED = st.floats(0, 1e4)
 
 
-@given(SECONDS, USED, USED)
-def test_a_cell_gets_back_what_it_waited_within_bounds(limit: float, used: float, waited: float) -> None:
-    allowed = _allowed(limit, used, waited)
+@given(SECONDS, USED, USED, USED)
+def test_a_cell_gets_back_what_it_waited_within_bounds(
+    limit: float, elapsed: float, used: float, waited: float
+) -> None:
+    allowed = _allowed(limit, elapsed, used, waited)
     assert limit <= allowed <= min(3 * limit, limit + waited) * (1 + 1e-9)
-    assert allowed <= _allowed(limit, used, 2 * waited)
+    assert allowed <= _allowed(limit, elapsed, used, 2 * waited)
     if used >= limit or not waited:
         assert allowed == limit
     elif waited <= min(2 * limit, 4.5):
         assert allowed == pytest.approx(limit + waited)
+
+
+@given(SECONDS, USED, USED, USED)
+def test_only_a_starved_cell_of_a_long_limit_ends_more_than_some_seconds_late(
+    limit: float, elapsed: float, used: float, waited: float
+) -> None:
+    late = _allowed(limit, elapsed, used, waited) - limit
+    assert late <= 4.5 + 1e-9 * limit or (limit >= 10 and used < elapsed / 4)
+
+
+def test_many_cells_on_few_cores_have_their_processor_time_as_long_as_they_are_starved() -> None:
+    assert _allowed(10, 15.2, 1.9, 13.3) == 23.3
+    assert _allowed(10, 29, 1, 99) == 30
+    assert _allowed(10, 15.2, 3.9, 11.3) == 14.5
+    assert _allowed(8, 15.2, 1.9, 13.3) == 12.5
 
 
 @given(USED, USED)

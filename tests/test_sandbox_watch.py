@@ -166,12 +166,38 @@ def test_wiping_many_folders_goes_in_small_steps(tmp_path: Path) -> None:
     assert list(scratch.wiping(str(top))) == []
 
 
+def test_folders_are_moved_past_the_names_that_are_taken(tmp_path: Path) -> None:
+    top, outside = tmp_path / "top", tmp_path / "outside"
+    for name in ("a/b/c", "a/d", "0", "2/full/inner"):
+        Path(top, name).mkdir(parents=True)
+    Path(top, "1").write_text("x")
+    outside.mkdir()
+    Path(top, "3").symlink_to(outside)
+    Path(top, os.fsdecode(b"\xff")).mkdir()
+    scratch.wipe(str(top))
+    assert not top.exists() and outside.is_dir()
+
+
+@given(st.lists(st.tuples(st.integers(1, 1 << 40), st.booleans(), st.integers(0, 200))), st.integers(1, 300))
+def test_what_is_mapped_is_found_however_it_is_read(lines: list[tuple[int, bool, int]], chunk: int) -> None:
+    text = "".join(
+        f"7f00-7f01 rw-p 0 00:01 {inode} /{'x' * length}{' (deleted)' * nameless}\n"
+        for inode, nameless, length in lines
+    )
+    with tempfile.TemporaryFile() as maps, pytest.MonkeyPatch.context() as patch:
+        maps.write(text.encode())
+        maps.seek(0)
+        patch.setattr(held, "_CHUNK", chunk)
+        patch.setattr(Layers, "open_proc", lambda self, name: os.dup(maps.fileno()))
+        assert held.mapped(object.__new__(Layers), 1) == {inode for inode, nameless, _ in lines if nameless}
+
+
 def test_what_cannot_be_removed_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(self: Path, missing_ok: bool = False) -> None:
+    def refuse(path: str, *, dir_fd: int) -> None:
         raise PermissionError(1, "no")
 
     Path(tmp_path, "f").touch()
-    monkeypatch.setattr(Path, "unlink", refuse)
+    monkeypatch.setattr("os.unlink", refuse)
     with pytest.raises(PermissionError):
         scratch.wipe(str(tmp_path))
     assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700

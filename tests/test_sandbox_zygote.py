@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 import socket
+import sys
+from collections import deque
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from agent.sandbox.inside.zygote import Zygote
+from agent.sandbox.inside.zygote import _MOST_DEAD, Zygote, _Dead
 
 
 class _Talk:
@@ -19,19 +21,27 @@ class _Talk:
 
     def __init__(self, fork: Any) -> None:
         self.controller, mine = socket.socketpair()
+        self.controller.settimeout(10)
+        self.disk_is_short = False
         self.zygote = object.__new__(Zygote)
         vars(self.zygote).update(
-            _control=mine, _text=b"", _descriptors=[], _sessions={}, _slots=[4], _wiping=[],
-            _layers=SimpleNamespace(fork=fork),
+            _control=mine, _text=b"", _descriptors=[], _sessions={}, _slots=[4], _wiping=[], _starts=deque(),
+            _layers=SimpleNamespace(fork=fork), _watch=SimpleNamespace(disk_is_short=lambda: self.disk_is_short),
         )  # fmt: skip
 
     def ask(self, count: int, **message: int) -> dict[str, Any]:
+        self.tell(count, **message)
+        return self.hear()
+
+    def tell(self, count: int, **message: int) -> None:
         pipes = [os.pipe() for _ in range((count + 1) // 2)]
         ends = [end for pipe in pipes for end in pipe]
         socket.send_fds(self.controller, [json.dumps(message).encode() + b"\n"], ends[:count])
         for end in ends:
             os.close(end)
         assert self.zygote._receive()
+
+    def hear(self) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads(self.controller.recv(1_000))
         return answer
 
@@ -72,7 +82,7 @@ def test_a_place_comes_back_when_it_is_empty_and_never_if_it_cannot_be_emptied(r
         raise PermissionError(1, "no")
 
     zygote = refused.zygote
-    zygote._wiping += [(1, stuck()), (2, iter([None] * 5))]
+    zygote._wiping += [_Dead(1, 0, stuck()), _Dead(2, 0, iter([None] * 5))]
     while zygote._wiping:
         zygote._wipe()
     assert zygote._slots == [4, 2]
@@ -80,8 +90,51 @@ def test_a_place_comes_back_when_it_is_empty_and_never_if_it_cannot_be_emptied(r
 
 def test_wiping_that_takes_long_gives_way_to_the_rest(refused: _Talk) -> None:
     zygote = refused.zygote
-    zygote._wiping.append((1, iter(lambda: None, 0)))  # which never ends
+    zygote._wiping.append(_Dead(1, 0, iter(lambda: None, 0)))  # which never ends
     zygote._wipe()
     assert zygote._wiping and zygote._pause() == 0
     zygote._wiping.clear()
     assert zygote._pause() == 1
+
+
+def test_few_files_are_removed_before_many(refused: _Talk) -> None:
+    zygote = refused.zygote
+    zygote._wiping += [_Dead(slot, entries, iter([None])) for slot, entries in ((1, 50), (2, 900), (3, 7), (5, 60))]
+    while zygote._wiping:
+        zygote._wipe()
+    assert zygote._slots == [4, 1, 3, 5, 2]  # the first was under way
+
+
+@pytest.mark.parametrize("short", [False, True])
+def test_starts_wait_for_files_of_too_many_dead_sessions_or_of_any_where_the_disk_is_short(
+    refused: _Talk, short: bool
+) -> None:
+    zygote, refused.disk_is_short = refused.zygote, short
+    most = 0 if short else _MOST_DEAD
+    zygote._wiping += [_Dead(slot, 0, iter([])) for slot in range(most)]
+    assert refused.ask(2, start=1)["failed"] == 1
+    zygote._wiping.append(_Dead(most, 0, iter([])))
+    open_before = len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else 0  # noqa: PTH208
+    refused.tell(2, start=2)
+    refused.tell(2, start=3)
+    assert refused.ask(0, end=2) == {"ended": 2, "status": 0, "why": ""}
+    zygote._wipe()
+    zygote._start_waiting()
+    assert refused.hear()["failed"] == 3 and not zygote._starts
+    if open_before:
+        assert len(os.listdir("/proc/self/fd")) == open_before  # noqa: PTH208
+
+
+def test_a_new_session_keeps_nothing_that_others_wait_for(refused: _Talk) -> None:
+    zygote, refused.disk_is_short = refused.zygote, True
+    zygote._wiping.append(_Dead(1, 0, iter([])))
+    for number in range(3):
+        refused.tell(2, start=number)
+    refused.tell(1, end=7)
+    assert refused.hear()["ended"] == 7
+    held = [*zygote._descriptors, *(end for asked in zygote._starts for end in (asked.control, asked.output))]
+    zygote._close_waiting()
+    assert len(held) == 7
+    for descriptor in held:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(descriptor)

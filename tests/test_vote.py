@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import random
 import re
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.config import VotingConfig
+from agent.latex_integer import MAX_CHARS
 from agent.types import Sample, ToolRun, ToolStatus, Turn
 from agent.vote import code_agrees, largest_weight, printed_integer, tally
 from tests.doubles import sample
@@ -95,7 +97,6 @@ def test_only_the_last_printed_integer_agrees() -> None:
         ("3.0", 3),
         ("007", 7),
         ("-7\n\n", -7),
-        ("84/2", 42),
         ("x = 42", 42),
         ("n is 100\nThere are 42 ways", 42),
         ("Count:\t42", 42),
@@ -105,7 +106,10 @@ def test_only_the_last_printed_integer_agrees() -> None:
         ("7/2", None),
         ("Fraction(7, 2)", None),
         ("(3, 42)", None),
-        ("[42]", None),
+        ("84/2", None),
+        ("[42", None),
+        ("[42)", None),
+        ("{42", None),
         ("{1: 42}", None),
         ("12 345", None),
         ("sqrt(2) + 42", None),
@@ -122,8 +126,45 @@ def test_only_the_last_printed_integer_agrees() -> None:
         ("9" * 20_000, None),
     ],
 )
-def test_the_last_line_of_an_output_is_read_as_a_box_is(output: str, stated: int | None) -> None:
+def test_the_last_line_of_an_output_states_an_integer_alone_or_none(output: str, stated: int | None) -> None:
     assert printed_integer(output) == stated
+
+
+VALUES = """
+    [42] | (42) | {42} | '42' | $42$ | \\boxed{42} | 42.0 | 042 | +42 | 42. | -> 42 | = 42 | S = 42 | k: 42 | n! = 42
+    t: 42 | n^2 = 42 | m+n = 42 | f(2,3) = 42 | f(n=3, m<5) = 42 | gcd(12, 8) = 42 | 6*7 = 42 | N mod 1000 = 42
+    n=10: 42
+    n=5 -> 42 | ans[2]: 42 | Out[5]: 42 | Answer:42 | Answer (mod 1000): 42 | Answer: [42] | Answer: **42** | Total: 42.
+    answer 42 | The answer is 42! | the answer is: 42 | count for N=5 is 42 | total number of steps is 42
+    the expected value is 42 | The last digit is 42 | The limit is 42 | pairs (n<100): 42 | \u7b54\u6848\u662f 42
+"""
+NO_VALUES = """
+    x \u2260 42 | n \u2264 42 | x \u2248 42 | ~42 | \xb142 | n != 42 | x == 42 | x >= 42 | n > 5: 42 | x += 42 | x - 42
+    2024-11-28 | took 12:30 | 10% | p = 10% | 42! | n = 42! | square root of 42 | 142 mod 100 | 42 / | 42 43 | 1.42
+    -> 1.5 | v = 1.42 | x = 12 345 | x = 42, y = 7 | x = 5 y = 42 | x = 42 or x = 7 | x is 5 and y is 42 | 6*7 = 43
+    5: 42 | 42 ways | timed out after 10 | timeout = 10 | limit 1000 | limit: 1000 | Killed 9 | skipped 42
+    skipped: 42 | Trying n = 42
+    using seed 42 | seed: 42 | Expected 42 | Expected: 42 | exit code: 1 | Status = 1 | step 42 | Step: 42 | checked: 42
+    is 42 prime | is 42 | what is 42 | Is it 42? | It is not 42 | it isn't: 42 | probably: 42 | approximately: 42
+    guess: 42 | upper bound: 42 | There are 42 more | There are 42 million | There are 42 errors | answer 42!! 7
+"""
+
+
+@pytest.mark.parametrize("line", [line.strip() for line in re.split(r"[|\n]", VALUES) if line.strip()])
+def test_what_is_said_to_be_so_many_is_a_result(line: str) -> None:
+    assert printed_integer(f"n = 7\n{line}\n") == 42
+
+
+@pytest.mark.parametrize("line", [line.strip() for line in re.split(r"[|\n]", NO_VALUES) if line.strip()])
+def test_a_bound_a_doubt_a_failure_or_a_remark_is_no_result(line: str) -> None:
+    assert printed_integer(f"42\n{line}\n") is None
+
+
+@pytest.mark.parametrize("unit", [":1", ": ", "= ", "is ", "1", "(", "answer ", ",111", "mod 1 ", "-> ", "a"])
+def test_a_long_line_is_judged_in_no_time(unit: str) -> None:
+    started = time.process_time()
+    printed_integer(unit * (MAX_CHARS // len(unit)))
+    assert time.process_time() - started < 0.5
 
 
 def test_only_successful_runs_agree() -> None:

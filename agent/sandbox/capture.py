@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from agent.output_text import rendered
+from agent.output_text import overwritten, rendered
 from agent.sandbox.line_starts import LineStarts
 
-# What a carriage return takes from a line, once something that is seen follows: progress bars are mostly this.
-_OVERWRITTEN = re.compile(rb"^[^\n]*\r(?=[^\x00-\x1f])", re.MULTILINE)
+# What of a line a carriage return may write over: progress bars are mostly this.
+_VERSIONS = re.compile(rb"^[^\n]*\r(?!\n)", re.MULTILINE)
 
 
 class Capture:
@@ -20,6 +20,7 @@ class Capture:
         self._head = bytearray()
         self._tail = bytearray()
         self._line = b""  # the last one, while it may still be overwritten
+        self._within_line = False  # whether its beginning has been kept already, so that it is written over no more
         self._passed = 0  # bytes before it
         self._starts = LineStarts()
         self.size = 0  # bytes taken
@@ -27,12 +28,23 @@ class Capture:
     def add(self, data: bytes) -> None:
         """Take the next bytes."""
         self.size += len(data)
-        data = self._line + self._starts.take(data)
-        if b"\r" in data:
-            data = _OVERWRITTEN.sub(b"\r", data)
-        whole = len(data) if len(data) - data.rfind(b"\n") > self._half else data.rfind(b"\n") + 1
+        more = self._starts.take(data)
+        data = self._line + more
+        if b"\r" in more and not (self._within_line and b"\x1b" in data):  # which may erase what has been kept
+            first = data.find(b"\r") + 1 if self._within_line else 0
+            data = data[:first] + _VERSIONS.sub(_as_one, data[first:])
+        whole = self._settled(data)
         self._line = data[whole:]
+        self._within_line = not data.endswith(b"\n", 0, whole) if whole else self._within_line
         self._keep(data[:whole])
+
+    def _settled(self, data: bytes) -> int:
+        """How many of the bytes are kept as they are: all whole lines, a line too long, versions with a lone escape."""
+        line = data.rfind(b"\n") + 1
+        if len(data) - line >= self._half:
+            return len(data)
+        versions = data.rfind(b"\r") + 1
+        return versions if data.find(b"\x1b", line, versions) >= 0 else line
 
     def _keep(self, data: bytes) -> None:
         self._passed += len(data)
@@ -57,3 +69,12 @@ class Capture:
         keep = self._chars // 2
         rest = tail[max(0, len(tail) - (self._chars - keep)) :]
         return f"{head[:keep]}\n[... {cut} of output cut ...]\n{rest}"
+
+
+def _as_one(found: re.Match[bytes]) -> bytes:
+    """The versions of a line as the one that they make, so that a line that is written again and again stays short."""
+    versions = found.group()
+    if versions.count(b"\r") == 1 and b"\x1b" not in versions:
+        return versions
+    one = overwritten(versions.decode("utf-8", "replace"))
+    return versions if "\x1b" in one else one.encode() + b"\r"  # an escape that is left may be read anew

@@ -9,7 +9,7 @@ from agent.sandbox.base import Limits
 from agent.sandbox.inside.child import CUT_OFF
 from agent.sandbox.inside.interpreter import BROKEN, OUT_OF_MEMORY
 from agent.sandbox.nursery import Death
-from agent.sandbox.running import Outcome, Stop
+from agent.sandbox.outcome import Outcome, Stop
 
 LOST = "The session was restarted: variables, functions and imports are lost."
 LOST_TO_OTHERS = (
@@ -20,7 +20,11 @@ RESTORED = (
     "The session was restarted and its earlier cells were run again: their variables are there, those of the stopped "
     "cell are lost."
 )
-BESIDE = "(Threads that an earlier cell had started were alive beside this one and may have interfered.)"
+RESTORING = (
+    "The session was restarted and its earlier cells are being run again: their variables are there unless the next "
+    "cell's output says that they are lost; those of the stopped cell are lost."
+)
+BESIDE = "(Threads that an earlier cell had started were at work beside this one and may have interfered.)"
 UNKNOWN = Death(signal.SIGKILL, "")
 
 
@@ -50,7 +54,7 @@ def death_reason(outcome: Outcome, death: Death, limits: Limits) -> str:
     if death.why:
         return f"The cell was ended: {death.why}."
     if os.WIFEXITED(death.status) and os.WEXITSTATUS(death.status) == CUT_OFF:
-        return "The cell closed or replaced the session's own socket."
+        return "The cell ended the Python process, or closed or replaced the session's own socket."
     if os.WIFEXITED(death.status):
         return "The cell ended the Python process."
     number = death.status & 0x7F

@@ -11,18 +11,30 @@ from typing import Any, TypeVar
 
 from agent.errors import SandboxError
 from agent.sandbox.base import Limits
-from agent.sandbox.endings import BESIDE, LOST, LOST_TO_OTHERS, RESTORED, UNKNOWN, death_reason, is_limit, stop_reason
+from agent.sandbox.endings import (
+    BESIDE,
+    LOST,
+    LOST_TO_OTHERS,
+    RESTORED,
+    RESTORING,
+    UNKNOWN,
+    death_reason,
+    is_limit,
+    stop_reason,
+)
 from agent.sandbox.history import History
 from agent.sandbox.inside.interpreter import ERROR, NOT_RUN, OK
 from agent.sandbox.nursery import Death, Nursery
-from agent.sandbox.running import Outcome, Running, Stop
+from agent.sandbox.outcome import Outcome, Stop
+from agent.sandbox.replay import run_again
+from agent.sandbox.running import Running
 from agent.types import ToolRun, ToolStatus
 
 _BURIAL_SECONDS = 1.0
 _KEPT = (OK, ERROR, NOT_RUN)  # how a cell ends whose session can go on
 _ATTEMPTS = 3
 _MOST_AGAIN = 4.5  # seconds after which a cell is not run once more
-_MOST_LATE = 5.0  # seconds behind its limit that a cell may end, for earlier cells to be run again
+_MOST_LATE = 5.0  # seconds behind its limit until which a lost cell waits for earlier ones to be run again
 
 T = TypeVar("T")
 
@@ -93,7 +105,7 @@ class ForkServerSandbox:
         """A live process from the pool, or a new one. Raises SandboxError."""
         while self._pool:
             running = self._pool.pop()
-            self._spawn(self._refill())
+            self.spawn(self._refill())
             if not running.lost:
                 return running
             await self.bury(running)
@@ -103,7 +115,7 @@ class ForkServerSandbox:
             if self._nursery is not None and not self._nursery.broken:
                 raise
             running = await self._fork()
-        self._spawn(self._refill())
+        self.spawn(self._refill())
         return running
 
     async def bury(self, running: Running) -> Death:
@@ -116,11 +128,18 @@ class ForkServerSandbox:
     def bury_later(self, running: Running) -> asyncio.Task[Death]:
         """The same without waiting."""
         running.release()
-        return self._spawn(self.bury(running))
+        return self.spawn(self.bury(running))
 
     def forget(self, session: ForkServerSession) -> None:
         """A session was closed."""
         self._sessions.discard(session)
+
+    def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Have work done that `close` waits for."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _fork(self) -> Running:
         nursery = await self.nursery()
@@ -137,12 +156,6 @@ class ForkServerSandbox:
         finally:
             self._refilling = False
 
-    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
 
 class ForkServerSession:
     """One sample's Python; a process that was lost is replaced, at the latest when the next cell comes."""
@@ -153,6 +166,8 @@ class ForkServerSession:
         self._seed = seed
         self._used = False  # whether the process has begun a cell: it has something to lose
         self._history = History()
+        self._replay: asyncio.Task[Running | None] | None = None  # makes the variables anew until the next cell
+        self._replayed = self._history  # the cells that it runs
         self._lock = asyncio.Lock()
         self._closed = False
 
@@ -166,22 +181,26 @@ class ForkServerSession:
             return ToolRun(code, text, ToolStatus.ERROR, time.monotonic() - started)
         seconds = limits.cell_seconds if timeout is None else timeout
         async with self._lock:
+            note = await self._await_replay()
             if self._closed:
                 raise SandboxError("the session is closed: ask the sandbox for another one")
-            status, output = await self._run(source, seconds)
+            status, output = await self._run(source, seconds, note)
         return ToolRun(code, output, status, time.monotonic() - started)
 
     async def close(self) -> None:
         """End the session and everything it started. May be called twice."""
         self._closed = True
         self._sandbox.forget(self)
+        if self._replay is not None:
+            self._replay.cancel()
+            await self._await_replay()
         running, self._running = self._running, None
         if running is not None:
             await self._sandbox.bury(running)
 
-    async def _run(self, source: bytes, seconds: float) -> tuple[ToolStatus, str]:
+    async def _run(self, source: bytes, seconds: float, note: str) -> tuple[ToolStatus, str]:
+        """Run a cell; its status and output, with this note before it if no other takes its place."""
         started = time.monotonic()
-        note = ""
         for _ in range(_ATTEMPTS):
             begun = time.monotonic()
             outcome = await self._attempt(source, seconds)
@@ -195,7 +214,7 @@ class ForkServerSession:
         if outcome.status not in _KEPT:
             status, told = await self._replace(outcome, seconds, begun)
         elif outcome.stop is Stop.NONE:
-            self._history.add(source, outcome.status, time.monotonic() - begun)
+            self._remember(source, outcome)
             status, told = (ToolStatus.ERROR if outcome.status else ToolStatus.OK), ""
         else:
             self._history.spoil()
@@ -214,6 +233,12 @@ class ForkServerSession:
             self._drop()
             raise
 
+    def _remember(self, source: bytes, outcome: Outcome) -> None:
+        if outcome.crowded:  # what threads do, and when, cannot be had again
+            self._history.spoil()
+        if self._running is not None and outcome.status is not None:
+            self._history.add(source, outcome.status, self._running.worked())
+
     async def _replace(self, outcome: Outcome, seconds: float, begun: float) -> tuple[ToolStatus, str]:
         """Give the lost process up; the cell's status, and what is said of its end and of what comes after it."""
         history = self._history
@@ -224,29 +249,26 @@ class ForkServerSession:
         else:
             death = await self._bury()
             status, reason = ToolStatus.KILLED, stopped or death_reason(outcome, death, self._sandbox.limits)
-        late = time.monotonic() - begun - seconds + history.limit
-        may_replay = is_limit(outcome, death) and late < _MOST_LATE and bool(history.cells)
-        restored = may_replay and await self._replay(history)
-        return status, f"{reason} {RESTORED if restored else LOST}"
+        if not is_limit(outcome, death) or not history.cells:
+            return status, f"{reason} {LOST}"
+        again = run_again(history, self._seed, self._sandbox.acquire, self._sandbox.bury_later)
+        self._replay, self._replayed = self._sandbox.spawn(again), history
+        late = time.monotonic() - begun - seconds
+        done, _ = await asyncio.wait([self._replay], timeout=max(0.0, _MOST_LATE - late))
+        return status, f"{reason} {(await self._await_replay() or RESTORED) if done else RESTORING}"
 
-    async def _replay(self, history: History) -> bool:
-        """Make the variables of these cells anew in another process; whether that worked in all respects."""
-        running: Running | None = None
-        try:
-            async with asyncio.timeout(history.limit):
-                running = await self._sandbox.acquire()
-                for past in history.cells:
-                    outcome = await running.run(past.source, history.limit, self._seed)
-                    if outcome.status != past.status or outcome.stop is not Stop.NONE:
-                        return False
-                if not self._closed:
-                    self._running, self._history, self._used = running, history, True
-        except (TimeoutError, SandboxError):
-            return False
-        finally:
-            if running is not None and running is not self._running:
-                self._sandbox.bury_later(running)
-        return self._running is not None
+    async def _await_replay(self) -> str:
+        """Wait until earlier cells have been run again, if they are being; what to say if that failed."""
+        replay = self._replay
+        if replay is None:
+            return ""
+        await asyncio.wait([replay])
+        if self._replay is replay:  # `close` may wait for it, too
+            self._replay = None
+            self._running = None if replay.cancelled() else replay.result()
+            if self._running is not None:
+                self._history, self._used = self._replayed, True
+        return "" if self._running is not None else LOST
 
     def _drop(self) -> None:
         running, self._running = self._running, None

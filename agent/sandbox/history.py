@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 _MOST_SECONDS = 1.0
 _MOST_BYTES = 1 << 20
-_LEAST_LIMIT = 1.0  # seconds in which a busy host has a process ready
+_LEAST_LIMIT = 4.0  # seconds in which a busy host has a process ready
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class History:
         return 2 * self._seconds + _LEAST_LIMIT
 
     def add(self, source: bytes, status: int, seconds: float) -> None:
-        """A cell has ended by itself after so many seconds."""
+        """A cell has ended by itself and took so many seconds, but for those that it waited for a CPU."""
         self._seconds += seconds
         self._bytes += len(source)
         if self._seconds > _MOST_SECONDS or self._bytes > _MOST_BYTES:

@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import Any
 
 from agent.errors import InputError, SandboxError
 from agent.sandbox.forkserver import ForkServerSandbox, ForkServerSession
@@ -17,6 +17,10 @@ MAX_LINE = 16 << 20
 MAX_TIMEOUT = 86_400.0
 _OPEN_SESSIONS = 64  # more than these are closed, the longest unused first
 _PENDING = 1_024  # requests read ahead
+_KEYS = ("session", "code", "timeout", "reset")
+_MOST_DIGITS = 1_000
+_SHOWN = 40  # characters of a key that no request has
+_STOPPED = "The sandbox was told to end before the cell had ended."
 _EVICTED = "The session had long been unused and was restarted: variables, functions and imports are lost.\n"
 
 
@@ -44,12 +48,7 @@ class _Lane:
 
 def parse(line: bytes) -> Request:
     """The request in a line. Raises InputError, whose sentence is the answer."""
-    try:
-        data: Any = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"the line is not JSON ({error}): send one object a line") from None
-    if not isinstance(data, dict):
-        raise InputError('the line is not an object: send {"session": ..., "code": ..., "timeout": ...}')
+    data = _object(line)
     session, code, timeout = data.get("session"), data.get("code"), data.get("timeout")
     reset = data.get("reset", False)
     if not isinstance(session, str | int) or isinstance(session, bool):
@@ -58,9 +57,62 @@ def parse(line: bytes) -> Request:
         raise InputError('"reset" must be true or false')
     if not isinstance(code, str) and not (code is None and reset):
         raise InputError('"code" must be a string')
+    if code is not None:
+        _check_text(code)
     if timeout is not None:
         _check_timeout(timeout)
     return Request(session, code, timeout, reset)
+
+
+def _object(line: bytes) -> dict[str, Any]:
+    """The object in a line, which has the keys of a request and no others."""
+    if len(line.rstrip(b"\n")) > MAX_LINE:
+        raise InputError(f"the line is too long: at most {MAX_LINE} bytes ({MAX_LINE >> 20} MiB) are read")
+    try:
+        data: Any = json.loads(line, parse_int=_whole, object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"the line is not JSON ({error}): send one object a line") from None
+    if not isinstance(data, dict):
+        raise InputError('the line is not an object: send {"session": ..., "code": ..., "timeout": ...}')
+    for key in data:
+        if key not in _KEYS:
+            raise InputError(f"{_quoted(key)} is not a key of a request: those are {_listed(_KEYS)}")
+    return data
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        raise InputError(f"the line holds a number of {len(digits)} characters: send at most {_MOST_DIGITS}")
+    return int(digits)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    data: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in data:
+            raise InputError(f"the line holds {_quoted(key)} twice: send each key once")
+        data[key] = value
+    return data
+
+
+def _quoted(key: str) -> str:
+    return json.dumps(key if len(key) <= _SHOWN else key[:_SHOWN] + "...")
+
+
+def _listed(keys: tuple[str, ...]) -> str:
+    *first, last = map(_quoted, keys)
+    return f"{', '.join(first)} and {last}"
+
+
+def _check_text(code: str) -> None:
+    try:
+        code.encode()
+    except UnicodeEncodeError as error:
+        half = f"\\u{ord(code[error.start]):04x}"
+        raise InputError(
+            f'"code" holds half a character, {half}, after {error.start} characters: '
+            "send both halves (a surrogate pair), or none"
+        ) from None
 
 
 def _check_timeout(timeout: object) -> None:
@@ -91,8 +143,12 @@ class LineServer:
                 self._answer(None, "error", str(error), 0.0)
                 return
             request = Request(name, None, None, reset=False, fault=str(error))
-        while len(self._tasks) >= _PENDING:
-            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        try:
+            while len(self._tasks) >= _PENDING:
+                await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            self._answer(request.session, "killed", _STOPPED, 0.0)
+            raise
         lane = self._lanes.setdefault(request.session, _Lane())
         lane.waiting += 1
         task = asyncio.get_running_loop().create_task(self._serve(request, lane))
@@ -105,20 +161,34 @@ class LineServer:
             await asyncio.gather(*tasks)
             self._tasks -= tasks  # see ForkServerSandbox.close
 
+    async def stop(self) -> None:
+        """End all cells and answer every line that was taken."""
+        await asyncio.sleep(0)  # a task that has not begun would end without an answer
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
     async def _serve(self, request: Request, lane: _Lane) -> None:
-        async with lane.lock, self._busy:
-            try:
-                status, output, seconds = await self._run(request, lane)
-            except SandboxError as error:
-                status, output, seconds = "killed", str(error), 0.0
-            except Exception as error:  # noqa: BLE001 - a fault of the service is no reason to leave a line unanswered
-                status, output, seconds = "killed", f"The sandbox failed: {type(error).__name__}: {error}", 0.0
-            lane.waiting -= 1
+        try:
+            async with lane.lock, self._busy:
+                status, output, seconds = await self._result(request, lane)
+                lane.waiting -= 1
+        except asyncio.CancelledError:  # see stop
+            self._answer(request.session, "killed", _STOPPED, 0.0)
+            return
         # Most recently used last.
         self._lanes.pop(request.session)
         self._lanes[request.session] = lane
         self._answer(request.session, status, output, seconds)
         await self._evict()
+
+    async def _result(self, request: Request, lane: _Lane) -> tuple[str, str, float]:
+        try:
+            return await self._run(request, lane)
+        except SandboxError as error:
+            return "killed", str(error), 0.0
+        except Exception as error:  # noqa: BLE001 - a fault of the service is no reason to leave a line unanswered
+            return "killed", f"The sandbox failed: {type(error).__name__}: {error}", 0.0
 
     async def _run(self, request: Request, lane: _Lane) -> tuple[str, str, float]:
         if request.fault:
@@ -156,19 +226,11 @@ def _seed(session: str | int) -> int:
 
 def _session_of(line: bytes) -> str | int | None:
     """The session that a line which is no request means, so that its sender can tell whose answer it is."""
+    if len(line) > MAX_LINE:
+        return None
     with contextlib.suppress(ValueError, RecursionError):
-        data = json.loads(line)
+        data = json.loads(line, parse_int=lambda digits: int(digits) if len(digits) <= _MOST_DIGITS else None)
         if isinstance(data, dict) and isinstance(data.get("session"), str | int):
             session: str | int = data["session"]
             return session
     return None
-
-
-def read_line(stream: BinaryIO) -> bytes:
-    """The next line, or nothing at the end. Of a line beyond `MAX_LINE` bytes only the start."""
-    line = stream.readline(MAX_LINE)
-    if len(line) == MAX_LINE and not line.endswith(b"\n"):
-        while (rest := stream.readline(MAX_LINE)) and not rest.endswith(b"\n"):
-            pass
-        return line[:100]
-    return line

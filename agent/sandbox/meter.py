@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import time
 
 _PROCESS_CLOCK = 2  # the low bits of the number of a process's own clock (see clock_getcpuclockid(3))
-_PATH_ONLY = getattr(os, "O_PATH", os.O_RDONLY)
+_IDLE_SECONDS, _IDLE_SHARE = 0.002, 0.02  # of a CPU: what a thread takes that wakes now and then to do nothing
 
 
 class Meter:
     """Asks about one process without opening anything anew; `close` it. What cannot be told counts as 0."""
 
     def __init__(self, pid: int) -> None:
+        self._pid = pid
         self._clock = (~pid << 3) | _PROCESS_CLOCK
         self._schedule = _open(f"/proc/{pid}/schedstat", os.O_RDONLY)
-        self._tasks = _open(f"/proc/{pid}/task", _PATH_ONLY | os.O_DIRECTORY)
+        self._tasks = _open(f"/proc/{pid}/task", os.O_RDONLY | os.O_DIRECTORY)
 
     def threads(self) -> int:
         """The number of its threads now."""
@@ -27,6 +29,27 @@ class Meter:
         except OSError:
             return 0
 
+    def others(self) -> dict[int, float]:
+        """CPU time of each of its threads but the first since that one's start, by the thread's number."""
+        found: dict[int, float] = {}
+        with contextlib.suppress(OSError):
+            for number in map(int, os.listdir(self._tasks) if self._tasks >= 0 else ()):  # noqa: PTH208 - a descriptor
+                if number != self._pid:
+                    found[number] = self._thread_seconds(number)
+        return found
+
+    def _thread_seconds(self, number: int) -> float:
+        """Endless where it cannot be told, so that such a thread never seems idle."""
+        descriptor = _open(f"{number}/schedstat", os.O_RDONLY, self._tasks)
+        if descriptor < 0:
+            return math.inf
+        try:
+            return int(os.read(descriptor, 100).split()[0]) / 1e9
+        except (OSError, IndexError):
+            return math.inf
+        finally:
+            os.close(descriptor)
+
     def cpu_seconds(self) -> float:
         """CPU time of all its threads since its start."""
         try:
@@ -36,10 +59,17 @@ class Meter:
 
     def waiting_seconds(self) -> float:
         """Time that its first thread was ready to run but had no CPU."""
+        return self._first_thread(1)
+
+    def ended_seconds(self, others: dict[int, float]) -> float:
+        """CPU time of its threads that have ended, where these `others` have not."""
+        return self.cpu_seconds() - self._first_thread(0) - sum(others.values())
+
+    def _first_thread(self, field: int) -> float:
         if self._schedule < 0:
             return 0.0
         try:
-            return int(os.pread(self._schedule, 100, 0).split()[1]) / 1e9
+            return int(os.pread(self._schedule, 100, 0).split()[field]) / 1e9
         except (OSError, IndexError):
             return 0.0
 
@@ -51,7 +81,36 @@ class Meter:
         self._schedule = self._tasks = -1
 
 
-def _open(path: str, flags: int) -> int:
+class Beside:
+    """The threads that a process has now, but for its first, and whether they do anything from now on.
+
+    `may_be_active`: whether they did, as far as is known: that takes a `look` while they are still there.
+    """
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+        self.may_be_active = meter.threads() > 1
+        if self.may_be_active:
+            self._before = meter.others()
+            self._ended = meter.ended_seconds(self._before)
+
+    def look(self, seconds: float) -> None:
+        """See whether one took more of a CPU in these `seconds` than one that waits for work, or may have.
+
+        Libraries leave such threads behind: tqdm's looks around every ten seconds, those of a pool wait in a queue.
+        """
+        if not self.may_be_active:
+            return
+        now = self._meter.others()
+        used = [now[number] - before for number, before in self._before.items() if number in now]
+        ended = [before for number, before in self._before.items() if number not in now]
+        if ended:  # what the cell's own threads took counts, too, if they have ended as well
+            used.append(self._meter.ended_seconds(now) - self._ended - sum(ended))
+        most = _IDLE_SECONDS + _IDLE_SHARE * seconds
+        self.may_be_active = not all(each <= most for each in used)  # what cannot be told is not a number
+
+
+def _open(path: str, flags: int, folder: int | None = None) -> int:
     with contextlib.suppress(OSError):
-        return os.open(path, flags | os.O_CLOEXEC)
+        return os.open(path, flags | os.O_CLOEXEC, dir_fd=folder)
     return -1

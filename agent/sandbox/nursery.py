@@ -138,6 +138,9 @@ class Nursery:
         except (TimeoutError, SandboxError) as error:
             said = await nursery.close()
             raise SandboxError(f"the sandbox's Python did not come up: {said or error or 'too slow'}") from error
+        except asyncio.CancelledError:
+            await nursery.close()
+            raise
         return nursery
 
     async def fork(self) -> Process:

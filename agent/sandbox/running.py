@@ -6,52 +6,28 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import StrEnum
 
 from agent.sandbox.base import Limits
 from agent.sandbox.capture import Capture
 from agent.sandbox.inside.frames import TOKEN_SIZE, Decoder, Request, pack
-from agent.sandbox.meter import Meter
+from agent.sandbox.meter import Beside, Meter
 from agent.sandbox.nursery import Process
+from agent.sandbox.outcome import Outcome, Stop
 
 _GRACE = 1.0  # seconds between the interrupt and the end
 _BEGIN = 2.0  # seconds in which a session that had a CPU has begun its cell
 _MOST_BEGIN = 4.0  # the same for one that had to wait for a CPU
-_MOST_FACTOR = 3.0  # a cell that had to wait for a CPU ends after so many times its limit at the latest
-_SHORT, _MOST_EXTRA = 5.0, 4.5  # where the limit is as short as that, it gets no more than these seconds
-_LEAST_CHECK = 0.05
+_MOST_EXTRA = 4.5  # seconds, beyond its limit and the grace, after which a cell ends that is not starved
+_STARVED = 1 / 4  # of a CPU since its start: a cell that has had less, and a limit as long as that, gets more
+_LONG = 10.0  # seconds
+_MOST_FACTOR = 3.0  # times its limit, after which any cell ends
+_LEAST_CHECK, _MOST_CHECK = 0.05, 1.0
 _FLOWING = 0.02  # seconds of a cell after which its output is taken as it comes
 _IDLE = 0.05  # seconds after a cell until its process is stopped
 _CHUNK = 1 << 16
 _ANSWER = 64  # more than a session may say at a time
 _DRAIN_ROUNDS = 64
 _CPUS = os.cpu_count() or 1
-
-
-class Stop(StrEnum):
-    """Why the controller stopped a cell."""
-
-    NONE = ""
-    TIME = "time"
-    CPU = "cpu"
-    OUTPUT = "output"
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a cell ended: the process's status (None: it is gone), why it was stopped, what it printed.
-
-    `begun`: whether any of it may have run. `crowded`: whether threads of earlier cells were alive when it was sent.
-    `breach`: the process was ended since it said what no session says.
-    """
-
-    status: int | None
-    stop: Stop
-    output: str
-    begun: bool
-    crowded: bool
-    breach: bool
 
 
 class Running:
@@ -72,6 +48,7 @@ class Running:
         self._unsent = memoryview(b"")
         self._stop = Stop.NONE
         self._lost = self._released = self._flowing = False
+        self._beside = Beside(self._meter)
         self._started = self._seconds = self._cpu_before = self._waited_before = self._held_up = 0.0
         self._loop.add_reader(process.control, self._on_control)
         if process.life >= 0:
@@ -92,7 +69,6 @@ class Running:
         """Run a cell for at most `seconds`, and a while longer only if it had to wait for a CPU."""
         self._capture = Capture(self._limits.output_chars)
         self._stop, self._seconds = Stop.NONE, seconds
-        crowded = self._meter.threads() > 1
         self._done = self._loop.create_future()
         try:
             self._start(source, seed)
@@ -106,7 +82,17 @@ class Running:
         decoder = self._decoder
         if decoder.status is None and not self._released:
             self._take_output()
-        return Outcome(decoder.status, self._stop, self._capture.text(), decoder.begun, crowded, decoder.broken)
+        elif not self._lost:
+            self._look_beside()
+        text, crowded = self._capture.text(), self._beside.may_be_active
+        if not self._lost:
+            self._beside = Beside(self._meter)
+        return Outcome(decoder.status, self._stop, text, decoder.begun, crowded, decoder.broken)
+
+    def worked(self) -> float:
+        """Seconds that the last cell took, but for those that it waited for a CPU; right after its end."""
+        elapsed, _, waited = self._usage()
+        return max(0.0, elapsed - waited)
 
     def release(self) -> None:
         """End the process and let go of it; the zygote still has to reap it. May be called twice."""
@@ -161,14 +147,14 @@ class Running:
             self._wait_for_beginning()
             return
         elapsed, cpu, waited = self._usage()
-        left = _allowed(self._seconds, cpu, max(waited, self._held_up)) - elapsed
+        left = _allowed(self._seconds, elapsed, cpu, max(waited, self._held_up)) - elapsed
         cpu_left = (self._limits.cpu_factor * self._seconds - cpu) / _CPUS
         if left <= 0:
             self._interrupt(Stop.TIME)
         elif cpu_left <= 0:
             self._interrupt(Stop.CPU)
         else:
-            self._set_timer(max(min(left, cpu_left), _LEAST_CHECK), self._check)
+            self._set_timer(max(min(left, cpu_left, _MOST_CHECK), _LEAST_CHECK), self._check)
 
     def _wait_for_beginning(self) -> None:
         elapsed, cpu, waited = self._usage()
@@ -178,8 +164,13 @@ class Running:
             self._held_up = elapsed
             self._set_timer(_LEAST_CHECK, self._check)
 
+    def _look_beside(self) -> None:
+        if self._stop is not Stop.OUTPUT:  # a thread takes next to nothing to write all that may be written
+            self._beside.look(self._loop.time() - self._started)
+
     def _interrupt(self, why: Stop) -> None:
         self._stop = why
+        self._look_beside()
         self._signal(signal.SIGINT)
         self._signal(signal.SIGCONT)  # a cell may have stopped itself
         self._set_timer(_GRACE, self._lose)
@@ -272,12 +263,17 @@ class Running:
             self._timer = None
 
 
-def _allowed(seconds: float, used: float, waited: float) -> float:
-    """How long a cell may take that has this limit, has used so much CPU time, and has waited so long for a CPU."""
+def _allowed(seconds: float, elapsed: float, used: float, waited: float) -> float:
+    """How long a cell may take that has this limit, has used so much CPU time, and has waited so long for a CPU.
+
+    What it waited is added to the limit: up to 4.5 s (or twice the limit, if that is less), but up to twice the limit
+    where that is at least 10 s and the cell had less than a quarter of a CPU in the `elapsed` seconds since its start.
+    """
     if used >= seconds:
         return seconds
-    extra = min(waited, (_MOST_FACTOR - 1) * seconds)
-    return seconds + (min(extra, _MOST_EXTRA) if seconds <= _SHORT else extra)
+    starved = seconds >= _LONG and used < _STARVED * elapsed
+    most = (_MOST_FACTOR - 1) * seconds
+    return seconds + min(waited, most if starved else min(most, _MOST_EXTRA))
 
 
 def _allowed_to_begin(used: float, waited: float) -> float:

@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable, Sequence
 
 from agent.sandbox.inside.frames import answer, receive
-from agent.sandbox.inside.interpreter import BROKEN, OUT_OF_MEMORY, Interpreter
+from agent.sandbox.inside.interpreter import BROKEN, OK, OUT_OF_MEMORY, Interpreter
 from agent.sandbox.inside.randomness import seed_all
 
 CONTROL = 3  # the descriptor of the controller's socket; 1 and 2 are the output pipe
@@ -18,28 +18,56 @@ READY = b"ready"
 
 
 def serve(libraries: Sequence[str]) -> None:
-    """Run cells, with these libraries at hand, until the controller closes its end; ends the process."""
+    """Run cells, with these libraries at hand, until the controller closes its end; ends the process.
+
+    While a cell runs, nothing that it could look up holds the token that its end has to carry: it lies in `map`, on the
+    stack of the interpreter's own C code.
+    """
     interpreter = Interpreter(os.environ["HOME"], libraries)
-    next_request, end, write, leave = receive, answer, os.write, os._exit
-    read, say, seed, check, born = _reader(), _writer(), seed_all, _control, _control()
+    requests = _Requests(interpreter)
+    write, leave, check, born = os.write, os._exit, _control, _control()
     write(CONTROL, READY)
     interpreter.rehearse()
-    status, fresh = 0, True
-    while status not in (BROKEN, OUT_OF_MEMORY):
-        request = next_request(read)
-        if request is None:
-            leave(0)
-            return
-        say(request.token)
-        if fresh:
-            fresh = False
-            seed(request.seed)
-        status = interpreter.run(request.source.decode("utf-8", "surrogatepass"))
+    for ending in map(answer, iter(requests.begin, None), iter(requests.run, None)):
         if check() != born:
             leave(CUT_OFF)
-        write(CONTROL, end(request.token, status))
-    signal.pause()  # the controller ends a session that cannot go on
-    leave(1)
+        write(CONTROL, ending)
+        if requests.status in (BROKEN, OUT_OF_MEMORY):
+            signal.pause()  # the controller ends a session that cannot go on
+    leave(0)
+
+
+class _Requests:
+    """Begins each request and runs it, the one after the other."""
+
+    def __init__(self, interpreter: Interpreter) -> None:
+        self._interpreter = interpreter
+        self._receive, self._seed = receive, seed_all
+        self._read, self._say = _reader(), _writer()
+        self._source = b""
+        self._is_fresh = True
+        self.status = OK
+
+    def begin(self) -> bytes | None:
+        """Wait for the next request and say that it begins: its token, None if there are no more."""
+        request = self._receive(self._read)
+        if request is None:
+            return None
+        self._source = request.source
+        self._say(request.token)
+        if self._is_fresh:
+            self._is_fresh = False
+            self._seed(request.seed)
+        return request.token
+
+    def run(self) -> int:
+        """Run the cell that has begun: its status."""
+        source, self._source = self._source, b""
+        try:
+            self.status = self._interpreter.run(source.decode("utf-8", "surrogatepass"))
+        except MemoryError:
+            self.status = OUT_OF_MEMORY
+        return self.status
 
 
 def _control(fstat: Callable[[int], os.stat_result] = os.fstat) -> tuple[int, int]:

@@ -30,9 +30,9 @@ class Errors:
     def __init__(self, hints: Hints) -> None:
         self._hints = hints
 
-    def remember(self, name: str, source: str) -> None:
-        """Keep a cell's lines for tracebacks."""
-        _linecache.cache[name] = (len(source), None, str.splitlines(source, keepends=True), name)
+    def remember(self, name: str, lines: list[str]) -> None:
+        """Keep a cell's lines for tracebacks; each ends with a newline, or the marks below it stand too far right."""
+        _linecache.cache[name] = (len(lines), None, [*lines], name)
 
     def describe(self, error: BaseException, source: str) -> str:
         """What a cell with this source is told of its error; empty for an exit that means success."""

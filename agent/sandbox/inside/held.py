@@ -15,13 +15,14 @@ _DELETED = b" (deleted)"
 def mapped(layers: Layers, pid: int) -> set[int]:
     """The inode numbers of the nameless files that a process has mapped. Raises OSError."""
     descriptor = layers.open_proc(f"{pid}/maps")
+    found, rest = set(), b""
     try:
-        parts = [b""]
         while part := os.read(descriptor, _CHUNK):
-            parts.append(part)
+            *lines, rest = (rest + part).split(b"\n")
+            found |= {int(line.split(None, 5)[4]) for line in lines if line.endswith(_DELETED)}
     finally:
         os.close(descriptor)
-    return {int(line.split(None, 5)[4]) for line in b"".join(parts).splitlines() if line.endswith(_DELETED)}
+    return found
 
 
 def opened(layers: Layers, pid: int) -> dict[int, int]:

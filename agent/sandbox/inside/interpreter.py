@@ -5,18 +5,20 @@ from __future__ import annotations
 import gc
 import inspect
 import linecache
+import sys
 import types
-from ast import AST, Expr, Expression, Module
+from ast import AST, Expr, Module, PyCF_ONLY_AST
 from collections.abc import Sequence
+from types import CoroutineType
 
 from agent.sandbox.inside.errors import CELL, Errors, describe_briefly, is_from
 from agent.sandbox.inside.event_loops import needs_loop, run_awaiting
-from agent.sandbox.inside.hints import Hints, beforehand
+from agent.sandbox.inside.hints import Hints, Requests
 from agent.sandbox.inside.private import BUILTINS
 from agent.sandbox.inside.reading import FLAGS, read
 from agent.sandbox.inside.repair import Repair
 from agent.sandbox.inside.room import Room
-from agent.sandbox.inside.shown import is_shown
+from agent.sandbox.inside.shown import CALLED, is_shown, watch_calls
 from agent.sandbox.inside.streams import Streams
 
 __builtins__ = BUILTINS  # type: ignore[assignment] # the interpreter takes a dictionary, too
@@ -24,8 +26,12 @@ __builtins__ = BUILTINS  # type: ignore[assignment] # the interpreter takes a di
 OK, ERROR, OUT_OF_MEMORY, BROKEN, NOT_RUN = range(5)
 
 _COROUTINE = inspect.CO_COROUTINE
+_count_holders = sys.getrefcount
+_ONLY_HERE = 2  # holders: a variable and the argument
+_NOT_AWAITED = "(This coroutine was not awaited, so none of it has run: use await.)\n"
 _REHEARSAL = "print(end='')\n7;"  # shows nothing
 _VALUES = ("_", "__", "___")  # the names of the last values shown, the latest first
+_ANNOTATIONS = annotations.compiler_flag  # of that import
 _collect = gc.collect
 _OF_SOURCE = (SyntaxError, ValueError, OverflowError, MemoryError, RecursionError)  # what compiling it may raise
 
@@ -46,9 +52,11 @@ class Interpreter:
         self._streams = Streams()
         self._repair = Repair(home, self._module, self._interrupt)
         self._errors = Errors(Hints(libraries))
+        self._requests = Requests()
         self._room = Room()
         self._is_short = False  # whether memory may be short: to ask each time would cost more than a small cell
         self._values: list[object] = []
+        self._flags = FLAGS
         self._lines = linecache.cache
 
     def rehearse(self) -> None:
@@ -71,23 +79,42 @@ class Interpreter:
             self._error = strike
         self._in_cell = False
         try:
-            calm = self._repair.calm()
+            calm = self._calm()
         except BaseException:  # noqa: BLE001
             calm = False
         try:
-            calm = calm or self._repair.calm()
+            calm = calm or self._calm()
         except BaseException:  # noqa: BLE001
             calm = False
         try:
-            calm = calm or self._repair.calm()
+            calm = calm or self._calm()
         except BaseException:  # noqa: BLE001
             calm = False
         try:
-            calm = calm or self._repair.calm()
+            calm = calm or self._calm()
         except BaseException:  # noqa: BLE001
             calm = False
         try:
             return self._finish(source) if calm else BROKEN
+        except MemoryError:
+            return self._finish_with_more(source)
+        except BaseException:  # noqa: BLE001 - what a cell has left behind may raise anything
+            return BROKEN
+
+    def _calm(self) -> bool:
+        """Whether nothing of the cell's can strike any more; where even that takes too much memory, some is given."""
+        try:
+            return self._repair.calm()
+        except MemoryError:
+            self._is_short = True
+            self._room.give()
+            return False
+
+    def _finish_with_more(self, source: str) -> int:
+        """Finish once more, with the memory that was kept for this."""
+        self._is_short = True
+        try:
+            return self._finish(source) if self._room.give() else OUT_OF_MEMORY
         except MemoryError:
             return OUT_OF_MEMORY
         except BaseException:  # noqa: BLE001 - what a cell has left behind may raise anything
@@ -105,27 +132,48 @@ class Interpreter:
     def _execute(self, source: str, name: str) -> None:
         tree, source, note = read(source, name)
         self._remember_lines(name, source)
-        if note := note + beforehand(source):
+        self._requests.begin(source)
+        if note:
             self._streams.say(note)
         in_loop = needs_loop(tree, source)
         last = tree.body[-1] if tree.body else None
-        parts, scope = _compile(tree, name), self._scope
-        if in_loop or any(part.co_flags & _COROUTINE for part in parts):
-            value = run_awaiting(parts, scope)
-        else:
-            value = [None, *(eval(part, scope) for part in parts)][-1]
+        parts, scope = self._compiled(tree, name, source), self._scope
+        called: object = None
+        try:
+            if in_loop or any(part.co_flags & _COROUTINE for part in parts):
+                value = run_awaiting(parts, scope)
+            else:
+                value = [None, *(eval(part, scope) for part in parts)][-1]
+        finally:
+            called = scope.pop(CALLED, None)
         self._has_ended = True
         if isinstance(last, Expr) and value is not None:
-            self._remember_value(scope, value)
-            if is_shown(last, source, value, scope):
+            if not isinstance(value, CoroutineType):
+                self._remember_value(scope, value)
+            if is_shown(last, source, value, called, scope):
                 text = repr(value)
                 self._streams.flush()
                 self._streams.say(f"{text}\n")
+            if isinstance(value, CoroutineType) and _count_holders(value) == _ONLY_HERE:
+                value.close()  # or Python would complain, in words about the runner, when it goes
+                self._streams.say(_NOT_AWAITED)
+
+    def _compiled(self, tree: Module, name: str, source: str) -> list[types.CodeType]:
+        """The code of a cell, in which `from __future__ import annotations` of earlier cells still holds."""
+        try:
+            parts = _compile(tree, name, self._flags)
+        except SyntaxError as error:
+            _locate(error, source)
+            raise
+        if parts:
+            self._flags |= parts[0].co_flags & _ANNOTATIONS
+        return parts
 
     def _remember_lines(self, name: str, source: str) -> None:
         """For tracebacks, and in the public place for `inspect` and `doctest`."""
-        self._errors.remember(name, source)
-        self._lines[name] = (len(source), None, str.splitlines(source, keepends=True), name)
+        lines = str.splitlines(source if source.endswith("\n") else f"{source}\n", keepends=True)
+        self._errors.remember(name, lines)
+        self._lines[name] = (len(source), None, lines, name)
 
     def _remember_value(self, scope: dict[str, object], value: object) -> None:
         """Set `_`, and `__` and `___` to what it was before, unless the cell uses one of these names itself."""
@@ -141,6 +189,8 @@ class Interpreter:
             self._is_short = self._is_short or isinstance(self._error, MemoryError)
             self._tell(self._error, source)
             self._error = None  # and with it what its frames hold
+        if hints := self._requests.answer(has_read=self._streams.has_read()):
+            self._streams.say(hints)
         self._streams.restore()
         self._repair.restore()
         if self._is_short and not self._has_room():
@@ -181,15 +231,34 @@ class Interpreter:
             raise KeyboardInterrupt
 
 
-def _compile(tree: Module, name: str) -> list[types.CodeType]:
+def _compile(tree: Module, name: str, flags: int) -> list[types.CodeType]:
     """The code of a cell: all but a last expression, and that."""
     last = tree.body.pop() if tree.body and isinstance(tree.body[-1], Expr) else None
-    parts = [_code(tree, name, "exec")] if tree.body else []
+    parts = [_code(tree, name, "exec", flags)] if tree.body else []
     if isinstance(last, Expr):
-        parts.append(_code(Expression(last.value), name, "eval"))
+        watch_calls(last.value)
+        whole = compile(
+            "0", name, "eval", PyCF_ONLY_AST
+        )  # made without a constructor, which a cell might have replaced
+        whole.body = last.value
+        parts.append(_code(whole, name, "eval", flags))
     return parts
 
 
-def _code(tree: AST, name: str, mode: str) -> types.CodeType:
-    code: types.CodeType = compile(tree, name, mode, FLAGS, dont_inherit=True)  # type: ignore[call-overload]
+def _code(tree: AST, name: str, mode: str, flags: int) -> types.CodeType:
+    code: types.CodeType = compile(tree, name, mode, flags, dont_inherit=True)  # type: ignore[call-overload]
     return code
+
+
+def _locate(error: SyntaxError, source: str) -> None:
+    """Give an error the source line that it lacks where the compiler knew only the tree; its offsets count bytes."""
+    if error.text is None and error.lineno is not None and error.offset is not None:
+        line = [*source.encode("utf-8", "surrogatepass").splitlines(), b""][error.lineno - 1]
+        error.text = line.decode("utf-8", "replace")
+        error.offset = _characters(line, error.offset)
+        if error.end_offset is not None and error.end_lineno == error.lineno:
+            error.end_offset = _characters(line, error.end_offset)
+
+
+def _characters(line: bytes, offset: int) -> int:
+    return len(line[: offset - 1].decode("utf-8", "replace")) + 1

@@ -1,6 +1,6 @@
 """Pools of processes, which no session can start, as pools of threads: they give the same results, and say so.
 
-What else these would share, locks and values, is what threads share.
+What else these would share, locks, queues and values, is what threads share.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import importlib
 import multiprocessing
 import multiprocessing.context
 import os
+import queue
 import threading
 import warnings
 from collections.abc import Callable, Iterable
@@ -46,6 +47,15 @@ class _Threads:
 
     def SimpleQueue(self) -> SimpleQueue[object]:  # noqa: N802 - the library's name
         return SimpleQueue(ctx=self)
+
+
+class ThreadQueue(queue.Queue[Any]):
+    """What `multiprocessing.Queue` and its like are in a session."""
+
+    def close(self) -> None:
+        """Do nothing: no process has another end of it."""
+
+    join_thread = cancel_join_thread = close
 
 
 def _init_thread_pool(
@@ -97,6 +107,14 @@ def replace_pools() -> None:
         "RLock": threading.RLock,
         "Value": value,
         "Array": array,
+        "Queue": ThreadQueue,
+        "JoinableQueue": ThreadQueue,
+        "SimpleQueue": ThreadQueue,
+        "Event": threading.Event,
+        "Condition": threading.Condition,
+        "Semaphore": threading.Semaphore,
+        "BoundedSemaphore": threading.BoundedSemaphore,
+        "Barrier": threading.Barrier,
     }
     for name, make in shared.items():
         setattr(multiprocessing, name, make)

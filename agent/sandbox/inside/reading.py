@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from ast import Module, Pass, PyCF_ALLOW_TOP_LEVEL_AWAIT, PyCF_ONLY_AST
+from collections.abc import Iterator
 
 from agent.sandbox.inside.private import BUILTINS
 
@@ -45,12 +46,23 @@ _TYPED = re.compile(
     re.DOTALL,
 )
 _FIELD = re.compile(r"\{[^{}]*\}")  # in a formatted string
+_CONTINUED = r"\\\n[ \t]*[%!]"  # a line that is the rest of another
+_BRACKETS = r"(?P<open>[(\[{])|(?P<close>[)\]}])"
+_INSIDE = re.compile(rf"(?P<kept>{_STRINGS})|{_BRACKETS}", re.DOTALL)  # of brackets: no line there is a magic
 _MAGIC = re.compile(
-    rf"(?P<kept>{_STRINGS})|^(?P<margin>[ \t]*)"
+    rf"(?P<kept>{_STRINGS}|{_CONTINUED})|{_BRACKETS}|^(?P<margin>[ \t]*)"
     r"(?P<magic>(?:%%(?:time|timeit|capture|prun|python3?)\b|%[A-Za-z]|![ \t]*[\w./~]"
-    r"|(?:pip3?|conda|apt(?:-get)?|python3? -m pip)[ \t]+install\b)[^\n]*)",
+    r"|(?:pip3?|conda|apt(?:-get)?|python3? -m pip)[ \t]+install\b)(?:\\\n|[^\n])*)",
     re.DOTALL | re.MULTILINE,
 )
+_LIKE_MAGIC = re.compile(
+    rf"(?P<kept>{_STRINGS}|{_CONTINUED})|{_BRACKETS}"
+    r"|(?P<magic>^[ \t]*(?:%{1,2}[A-Za-z]|![ \t]*[\w./~]|\?{1,2}\w)|=[ \t]*[%!][ \t]*[A-Za-z]|\w\?{1,2}[ \t]*$"
+    r"|^[ \t]*(?:pip3?|conda|apt(?:-get)?|python3? -m pip)[ \t]+install\b)",
+    re.DOTALL | re.MULTILINE,
+)
+_FENCES = re.compile(r"\A\s*```[ \t]*(?:python3?|py)?[ \t]*\n|\n[ \t]*```\s*\Z", re.IGNORECASE)
+_MARGIN = re.compile(r"[ \t]*")
 _TIMED = re.compile(r"%time[ \t]+(?P<code>[^\n]+)")
 _BYTE_ORDER = "\ufeff"  # what some editors begin a file with
 _PROMPT = re.compile(r"[ \t]*(?:>>>|\.\.\.)(?: |$)")
@@ -73,9 +85,10 @@ def read(source: str, name: str) -> tuple[Module, str, str]:
     try:
         return parse(source, name), source, ""
     except SyntaxError as error:
-        typed, characters = _retyped(source)
-        others = (_without_magics(source), _without_magics(typed, characters), _without_prompts(source))
-        for text, notes in ((typed, [characters]), *others):
+        bare = _without_frame(source)
+        typed, characters = _retyped(bare)
+        others = (_without_magics(bare), _without_magics(typed, characters), _without_prompts(bare))
+        for text, notes in ((bare, [""]), (typed, [characters]), *others):
             try:
                 tree = parse(text, name)
             except SyntaxError:
@@ -83,6 +96,16 @@ def read(source: str, name: str) -> tuple[Module, str, str]:
             if text != source and not all(isinstance(statement, Pass) for statement in tree.body):
                 return tree, text, "".join(f"({note})\n" for note in notes if note)
         raise error
+
+
+def _without_frame(source: str) -> str:
+    """The source without fences around it and without an indentation of all of it, which a notebook ignores, too."""
+    text = _FENCES.sub("", source)
+    lines = text.splitlines(keepends=True)
+    margin = next((_MARGIN.match(line)[0] for line in lines if line.strip()), "")  # type: ignore[index] # it matches
+    if margin and all(line.startswith(margin) for line in lines if line.strip() and line.lstrip()[0] != "#"):
+        return "".join(line.removeprefix(margin) for line in lines)
+    return text
 
 
 def _retyped(source: str) -> tuple[str, str]:
@@ -121,21 +144,38 @@ def _without_magics(source: str, *notes: str) -> tuple[str, list[str]]:
     lines: list[str] = []
 
     def nothing(match: re.Match[str]) -> str:
-        if match["magic"] is None:
-            return match.group()
         timed = _TIMED.fullmatch(match["magic"])
         if timed:
             return f"{match['margin']}{timed['code']}"
         lines.append(match["magic"].strip())
         return f"{match['margin']}pass"
 
-    text = _MAGIC.sub(nothing, source)
+    text, end = "", 0
+    for match in _magics(source, _MAGIC):
+        text += source[end : match.start()] + nothing(match)
+        end = match.end()
+    text += source[end:]
     if lines:
         left_out = "; ".join(lines[:_TOLD])
         notes += (f"Left out, as this is Python without IPython's magics, a shell or pip: {left_out[:200]}",)
     elif text != source:
         notes += ("This is Python without IPython's magics: what stands behind %time was run, but not timed.",)
     return text, [*notes]
+
+
+def has_magic(source: str) -> bool:
+    """Whether a source that is no Python has something in it that looks like IPython's magics or a shell's lines."""
+    return any(True for _ in _magics(source, _LIKE_MAGIC))
+
+
+def _magics(source: str, pattern: re.Pattern[str]) -> Iterator[re.Match[str]]:
+    """Where a pattern finds a magic outside of strings, comments and brackets."""
+    depth, end = 0, 0
+    while match := (_INSIDE if depth else pattern).search(source, end):
+        end, kind = match.end(), match.lastgroup
+        if kind == "magic":
+            yield match
+        depth = max(0, depth + (kind == "open") - (kind == "close"))
 
 
 def _without_prompts(source: str) -> tuple[str, list[str]]:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _DEPTH = 24
+_FULL = (errno.ENOTEMPTY, errno.EEXIST)
 
 
 @dataclass(slots=True)
@@ -130,40 +131,66 @@ def wipe(path: str) -> None:
 
 
 def wiping(path: str) -> Iterator[None]:
-    """The same in small steps. What directories hold is first moved to the top, so depth is no matter."""
+    """The same in small steps. What directories hold is first moved to the top, so depth is no matter.
+
+    Names that a cell chose are given to the system alone: `pathlib` may keep each one for ever.
+    """
     count = itertools.count()
     with contextlib.suppress(FileNotFoundError):
         Path(path).chmod(0o700)
-        while not _remove(path):
-            with os.scandir(path) as entries:
-                for entry in entries:
-                    if not _remove(entry.path):
-                        yield from _emptying(entry.path, path, count)
-                    yield
+        top = os.open(path, _DIRECTORY)
+        try:
+            while not _remove_directory(path, None):
+                with os.scandir(top) as entries:
+                    for entry in entries:
+                        if not _remove(entry, top):
+                            yield from _emptying(entry.name, top, count)
+                        yield
+        finally:
+            os.close(top)
 
 
-def _emptying(own: str, top: str, count: Iterator[int]) -> Iterator[None]:
+def _emptying(own: str, top: int, count: Iterator[int]) -> Iterator[None]:
     """Remove a directory of the top, its own directories having been moved to the top under fresh names."""
-    Path(own).chmod(0o700)
-    while not _remove(own):
-        with os.scandir(own) as entries:
-            for entry in entries:
-                if not _remove(entry.path):
-                    Path(entry.path).chmod(0o700)  # moving a directory writes its `..`
-                    free = (f"{top}/{n}" for n in count if not os.path.lexists(f"{top}/{n}"))
-                    Path(entry.path).rename(next(free))
-                yield
-
-
-def _remove(path: str) -> bool:
-    """Remove a file or an empty directory; whether it is gone. Raises OSError where it cannot be removed."""
+    os.chmod(own, 0o700, dir_fd=top)
+    directory = os.open(own, _DIRECTORY, dir_fd=top)
     try:
-        if stat.S_ISDIR(os.lstat(path).st_mode):
-            Path(path).rmdir()
+        while not _remove_directory(own, top):
+            with os.scandir(directory) as entries:
+                for entry in entries:
+                    if not _remove(entry, directory):
+                        os.chmod(entry.name, 0o700, dir_fd=directory)  # moving a directory writes its `..`
+                        _move(entry.name, directory, top, count)
+                    yield
+    finally:
+        os.close(directory)
+
+
+def _move(name: str, parent: int, top: int, count: Iterator[int]) -> None:
+    """Move a directory to the top under the first number that is free there, or that an empty directory has."""
+    for number in count:
+        try:
+            os.rename(name, str(number), src_dir_fd=parent, dst_dir_fd=top)
+        except OSError as error:
+            if error.errno not in (*_FULL, errno.ENOTDIR):
+                raise
         else:
-            Path(path).unlink()
+            return
+
+
+def _remove(entry: os.DirEntry[str], parent: int) -> bool:
+    """Remove a file or an empty directory; whether it is gone. Raises OSError where it cannot be removed."""
+    if entry.is_dir(follow_symlinks=False):
+        return _remove_directory(entry.name, parent)
+    os.unlink(entry.name, dir_fd=parent)
+    return True
+
+
+def _remove_directory(name: str, parent: int | None) -> bool:
+    try:
+        os.rmdir(name, dir_fd=parent)
     except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+        if error.errno not in _FULL:
             raise
         return False
     return True

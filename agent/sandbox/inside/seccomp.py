@@ -32,17 +32,19 @@ _PRCTLS = (15, 16, 0x53564D41)  # PR_SET_NAME, PR_GET_NAME, PR_SET_VMA
 _CLOSE_ON_EXEC = 4  # the only flag of close_range that leaves the descriptors shared by all threads
 _UNIX, _STREAM, _TYPE_MASK = 1, 1, 0xF
 _SHARED, _ANONYMOUS = 0x01, 0x20  # mmap: such memory stays when all but a page is unmapped
+_STOPS = (19, 20, 21, 22)  # SIGSTOP SIGTSTP SIGTTIN SIGTTOU: a thread left behind could stop the next cell
 _ALL = 0xFFFF_FFFF
 
 
 @dataclass(frozen=True, slots=True)
 class _Check:
-    """Half an argument (`word` 2i: low, 2i+1: high half of argument i), masked, must be one of `values`."""
+    """Half an argument (`word` 2i: low, 2i+1: high half of argument i), masked, must be one of `values`, or none."""
 
     word: int
     mask: int
     values: tuple[int, ...]
     otherwise: int = errno.EPERM
+    none: bool = False
 
 
 def compile_filter(pid: int, *, private_files: bool, guard_truncate: bool) -> bytes:
@@ -82,8 +84,8 @@ _table = functools.cache(Table)
 def _checks(pid: int) -> dict[str, list[_Check]]:
     return {
         "clone": [_Check(0, _CLONE_THREAD | _CLONE_FILES | _CLONE_NEVER, (_CLONE_THREAD | _CLONE_FILES,))],
-        "kill": [_Check(0, _ALL, (pid,))],
-        "tgkill": [_Check(0, _ALL, (pid,))],
+        "kill": [_Check(0, _ALL, (pid,)), _Check(2, _ALL, _STOPS, none=True)],
+        "tgkill": [_Check(0, _ALL, (pid,)), _Check(4, _ALL, _STOPS, none=True)],
         "prlimit64": [_Check(0, _ALL, (0, pid)), *_null(2)],  # reading limits, not setting them
         "sched_setaffinity": [_Check(0, _ALL, (0, pid))],
         "ioctl": [_Check(2, _ALL, _IOCTLS, errno.ENOTTY)],
@@ -122,12 +124,18 @@ def _answer(number: int, action: int) -> bytes:
 
 
 def _checked(number: int, checks: list[_Check]) -> bytes:
-    body = b"".join(_refuse_unless(check) for check in checks) + _instruction(_RETURN, _ALLOW)
+    body = b"".join(_refuse_by(check) for check in checks) + _instruction(_RETURN, _ALLOW)
     return _instruction(_EQUAL, number, 0, len(body) // 8) + body
 
 
-def _refuse_unless(check: _Check) -> bytes:
-    """Go on behind the last instruction if one of the values matches, else return the error."""
-    tests = [_instruction(_EQUAL, value, len(check.values) - index) for index, value in enumerate(check.values)]
+def _refuse_by(check: _Check) -> bytes:
+    """Continue behind the last instruction if the value is as the check wants it, else return the error."""
+    last = len(check.values) - 1
+    tests = [
+        _instruction(_EQUAL, value, last - index, int(index == last))
+        if check.none
+        else _instruction(_EQUAL, value, last - index + 1)
+        for index, value in enumerate(check.values)
+    ]
     load = _instruction(_LOAD, _ARGUMENTS + 4 * check.word) + _instruction(_AND, check.mask)
     return load + b"".join(tests) + _instruction(_RETURN, _error(check.otherwise))

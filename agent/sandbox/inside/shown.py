@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import re
+import sys
 import types
 from ast import (
-    AST,
     Attribute,
     Await,
     BoolOp,
@@ -16,7 +17,9 @@ from ast import (
     Name,
     NamedExpr,
     SetComp,
+    Store,
     Tuple,
+    copy_location,
     expr,
 )
 from ast import List as ListDisplay
@@ -26,19 +29,59 @@ from agent.sandbox.inside.private import BUILTINS
 
 __builtins__ = BUILTINS  # type: ignore[assignment] # the interpreter takes a dictionary, too
 
-_WRITES = ("write", "writelines", "writerow", "writerows", "write_text", "write_bytes", "tofile", "print")
+CALLED = "__called__"
+"""The name under which a last expression keeps, while it runs, what it called that may have been a write."""
+
+_WRITES = ("write", "writelines", "writerow", "writerows", "write_text", "write_bytes", "print")
 _MOVES = ("seek", "truncate", "flush", "lseek")
 _SYSTEM = ("pwrite", "writev", "pwritev", "sendfile", "ftruncate", "system")
 _C_LIBRARY = ("printf", "puts", "putchar", "fputs", "putc", "fwrite", "fflush", "dprintf", "fprintf", "perror")
 _EFFECTS = frozenset((*_WRITES, *_MOVES, *_SYSTEM, *_C_LIBRARY))
 _SEMICOLON = re.compile(rb"(?:[\s\\]|#[^\n]*\n)*;")
-_BUILT_IN = (types.BuiltinFunctionType, types.MethodType, types.FunctionType, types.MethodWrapperType)
+_STREAMS = ("_csv", "csv", "pathlib", "mmap", "codecs", "tempfile")  # modules of what writes, besides the streams of io
+_METHODS = (types.BuiltinFunctionType, types.MethodType, types.MethodWrapperType)
+_COMPOUND = frozenset((Call, Await, NamedExpr, ListComp, SetComp, IfExp, BoolOp, Tuple, ListDisplay))
+_MANY = (list, tuple, set)
 
 
-def is_shown(last: Expr, source: str, value: object, scope: Mapping[str, object]) -> bool:
-    """Whether a value is more than None, no by-product of a call made for its effect, and not hidden by a `;`."""
-    if value is None or (isinstance(last.value, _CANDIDATES) and _only_acts(last.value, scope)):
+def watch_calls(node: expr) -> None:
+    """Make an expression keep what it calls under the name CALLED, where its value may be what a write returned.
+
+    Which branch is taken, and whether `x.write` is that of a file, is known only as it runs.
+    """
+    if type(node) not in _COMPOUND:
+        return
+    match node:
+        case Call() if _may_write(node):
+            kept = NamedExpr(copy_location(Name(CALLED, Store()), node.func), node.func)
+            node.func = copy_location(kept, node.func)
+        case Await(value=inner) | NamedExpr(value=inner) | ListComp(elt=inner) | SetComp(elt=inner):
+            watch_calls(inner)
+        case IfExp(body=body, orelse=other):
+            watch_calls(body)
+            watch_calls(other)
+        case BoolOp(values=values):  # what stands before the last may be its value, too, but is seldom a write
+            watch_calls(values[-1])
+        case Tuple(elts=parts) | ListDisplay(elts=parts) if all(map(_may_write, parts)):
+            for part in parts:
+                watch_calls(part)
+
+
+def _may_write(node: expr) -> bool:
+    return isinstance(node, Call) and isinstance(node.func, Attribute) and node.func.attr in _EFFECTS
+
+
+def is_shown(last: Expr, source: str, value: object, called: object, scope: Mapping[str, object]) -> bool:
+    """Whether a value is more than None, not what a write returned, and not hidden by a `;`.
+
+    `called` is what the expression kept under the name CALLED, None if it made no such call.
+    """
+    if value is None:
         return False
+    if type(last.value) in _COMPOUND and _is_count(value):
+        called = called or _named_call(last.value, scope)
+        if called is not None and _writes(called):
+            return False
     return ";" not in source or not _SEMICOLON.match(_behind(last, source))
 
 
@@ -49,43 +92,36 @@ def _behind(last: Expr, source: str) -> bytes:
     return b"\n".join([lines[end - 1][last.end_col_offset :], *lines[end:]])
 
 
-def _only_acts(node: expr, scope: Mapping[str, object]) -> bool:
-    """Whether an expression is nothing but calls that write, or move in, a file or stream."""
+def _is_count(value: object) -> bool:
+    """Whether it is what calls that write return: a number of characters or bytes, None, or several of these."""
+    if type(value) in _MANY:
+        return bool(value) and all(type(each) is int or each is None for each in value)  # type: ignore[attr-defined]
+    return type(value) is int
+
+
+def _named_call(node: expr, scope: Mapping[str, object]) -> object:
+    """What an expression calls by a name, if it is such calls and nothing else; None otherwise."""
     match node:
-        case Call(func=function):
-            return _is_effect(function, scope)
-        case Await(value=inner) | NamedExpr(value=inner):
-            return _only_acts(inner, scope)
-        case ListComp(elt=inner) | SetComp(elt=inner):
-            return _only_acts(inner, scope)
-        case IfExp(body=body, orelse=other):
-            return _only_acts(body, scope) and (_only_acts(other, scope) or not isinstance(other, Call))
-        case BoolOp(values=values):
-            return _only_acts(values[-1], scope)
-        case Tuple(elts=parts) | ListDisplay(elts=parts):
-            return bool(parts) and all(_only_acts(part, scope) for part in parts)
-    return False
+        case Call(func=Name(id=name)):
+            return scope.get(name, BUILTINS.get(name))
+        case Await(value=inner) | NamedExpr(value=inner) | ListComp(elt=inner) | SetComp(elt=inner):
+            return _named_call(inner, scope)
+        case Tuple(elts=parts) | ListDisplay(elts=parts) if parts:
+            found = [_named_call(part, scope) for part in parts]
+            return found[-1] if all(each is not None and _writes(each) for each in found) else None
+    return None
 
 
-_CANDIDATES: tuple[type[AST], ...] = (Call, Await, NamedExpr, ListComp, SetComp, IfExp, BoolOp, Tuple, ListDisplay)
+def _writes(called: object) -> bool:
+    """Whether it is a method of a real file or stream that writes or moves in it, or such a function of the system."""
+    if isinstance(called, types.FunctionType):  # what `tempfile` puts around the methods of its files
+        called = getattr(called, "__wrapped__", called)
+    if isinstance(called, _METHODS):
+        return called.__name__ in _EFFECTS and _is_stream(called.__self__)
+    return any(kind.__module__ == "_ctypes" for kind in type(called).__mro__)
 
 
-def _is_effect(function: expr, scope: Mapping[str, object]) -> bool:
-    if isinstance(function, Attribute):
-        if function.attr not in _EFFECTS:
-            return False
-        return not (isinstance(function.value, Name) and _is_own(scope.get(function.value.id)))
-    if isinstance(function, Name):
-        called = scope.get(function.id, BUILTINS.get(function.id))
-        return isinstance(called, _BUILT_IN) and called.__name__ in _EFFECTS and not _is_from_cell(called)
-    return False
-
-
-def _is_own(owner: object) -> bool:
-    """Whether it is an object of a class, or a class, that a cell defined: what its methods return may matter."""
-    kind = owner if isinstance(owner, type) else type(owner)
-    return kind.__module__ == "__main__"
-
-
-def _is_from_cell(called: object) -> bool:
-    return getattr(called, "__module__", None) == "__main__"
+def _is_stream(owner: object) -> bool:
+    if isinstance(owner, types.ModuleType | io.IOBase) or type(owner).__module__ in _STREAMS:
+        return True
+    return owner is sys.stdout or owner is sys.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import sys
@@ -26,6 +27,28 @@ _TextIOWrapper, _BufferedWriter, _BufferedReader, _FileIO = (
     io.BufferedReader,
     io.FileIO,
 )
+_RAW = {"name", "was_empty"}  # what a raw file may hold of its own
+
+
+class _Input(io.FileIO):
+    """What the stream of input reads from: it knows whether someone wanted more than there is."""
+
+    was_empty = False
+
+    def readinto(self, buffer: Any, /) -> int | None:
+        """Read; the number of bytes."""
+        size = super().readinto(buffer)
+        self.was_empty = self.was_empty or not size
+        return size
+
+    def readall(self) -> bytes:
+        """Read all there is."""
+        data = super().readall()
+        self.was_empty = self.was_empty or not data
+        return data
+
+
+_INPUT_CLASS = {**vars(_Input)}
 
 
 class _Stream:
@@ -33,19 +56,23 @@ class _Stream:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._raw = _FileIO(descriptor, "r" if descriptor == _INPUT else "w", closefd=False)
-        self._buffer: Any = (_BufferedReader if descriptor == _INPUT else _BufferedWriter)(self._raw)
+        self.raw = (
+            _Input(descriptor, closefd=False) if descriptor == _INPUT else _FileIO(descriptor, "w", closefd=False)
+        )
+        self._buffer: Any = (_BufferedReader if descriptor == _INPUT else _BufferedWriter)(self.raw)
         self.text = _TextIOWrapper(self._buffer, *_OPTIONS, line_buffering=descriptor != _INPUT)
         self._own = vars(self.text)
         self._write: types.FunctionType | None = None
         if descriptor == _ERRORS:
-            self._write = self._own["write"] = _writer(self._buffer)
-            self._made_of = self._write.__code__, self._write.__defaults__
+            write = _writer(self._buffer)
+            functools.update_wrapper(write, self.text.write)
+            self._write = self._own["write"] = write
+            self._made_of = write.__code__, write.__defaults__
 
     def is_sound(self) -> bool:
         """Whether it is open and does what it did at first; what a cell has put into it is not called."""
-        text, buffer, raw = self.text, self._buffer, self._raw
-        if [*self._own] != ["write"][: self._write is not None] or vars(buffer) or [*vars(raw)] != ["name"]:
+        text, buffer, raw = self.text, self._buffer, self.raw
+        if [*self._own] != ["write"][: self._write is not None] or vars(buffer) or not vars(raw).keys() <= _RAW:
             return False
         if self._write and not self._writes():
             return False
@@ -124,6 +151,14 @@ class Streams:
                 except Exception:  # noqa: BLE001 - a stream of the cell's own may do anything
                     continue
 
+    def has_read(self) -> bool:
+        """Whether input was asked for in vain since the last call."""
+        raw: Any = self._input.raw
+        if raw.was_empty is not True:
+            return False
+        raw.was_empty = False
+        return True
+
     def restore(self) -> None:
         """Open anew what a cell closed or changed, and put the session's streams under their names again."""
         self._free_descriptors()
@@ -136,9 +171,10 @@ class Streams:
         self._put_in_place()
 
     def fit(self) -> bool:
-        """Whether the descriptors lead where they did at first."""
+        """Whether the descriptors lead where they did at first, and what reads the input is what it was."""
         identity = self._identity
-        return self._fixed == [identity(_OUTPUT), identity(_ERRORS), identity(_CONTROL)]
+        same = self._fixed == [identity(_OUTPUT), identity(_ERRORS), identity(_CONTROL)]
+        return same and vars(_Input) == _INPUT_CLASS
 
     def _restore_input(self) -> None:
         """Let there be nothing to read, whatever a cell has put in the place of that; a stream of its own may stay."""

@@ -46,6 +46,7 @@ class Watch:
         self._layers = layers
         self._last: dict[int, Usage] = {}
         self._files: dict[int, int] = {}  # bytes of memory for files, by slot
+        self._entries: dict[int, int] = {}  # of its scratch directory, by slot
         self._shares = Shares()
         self._born_with = _usage(layers, os.getpid())
         self._mapped: set[int] = set()
@@ -72,6 +73,15 @@ class Watch:
             found[max(own, key=lambda slot: own[slot])] = "all sessions together used too much memory"
         return found
 
+    def entries(self, slot: int) -> int:
+        """How many entries the scratch directory of a session that has ended had when it was last looked at."""
+        return self._entries.pop(slot, 0)
+
+    def disk_is_short(self) -> bool:
+        """Whether little is free where the scratch directories are."""
+        disk = os.statvfs(self._settings.base)
+        return disk.f_bavail * disk.f_frsize < _DISK_RESERVE
+
     def _share_cpu(self, sessions: dict[int, int], used: dict[int, Usage]) -> None:
         slots = {sessions[slot]: slot for slot in used}
         ticks = {sessions[slot]: usage.ticks for slot, usage in used.items()}
@@ -91,6 +101,7 @@ class Watch:
             written = scratch.usage(self._layers.scratch(slot), limits.entries)
             if self._layers.shows_files:
                 written.size += held.held(self._layers, pid, limits.file, self._mapped)
+        self._entries[slot] = written.entries
         return self._reason_of_files(written)
 
     def _reason_of_files(self, written: scratch.Usage) -> str:
@@ -101,8 +112,7 @@ class Watch:
             return f"it made more than {limits.entries} files"
         if written.closed:
             return "it closed a folder to itself, so that its files could not be counted"
-        disk = os.statvfs(limits.base)
-        if written.size > limits.scratch // 4 and disk.f_bavail * disk.f_frsize < _DISK_RESERVE:
+        if written.size > limits.scratch // 4 and self.disk_is_short():
             return "the disk is full"
         return ""
 

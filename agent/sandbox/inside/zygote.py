@@ -17,6 +17,7 @@ import signal
 import socket
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,7 @@ from agent.sandbox.inside.settings import Settings
 from agent.sandbox.inside.watch import PERIOD, Watch
 
 _WIPING = 0.002  # seconds in a row, after which the rest of the work is looked at
+_MOST_DEAD = 32  # sessions whose files are still there; others wait for that with their start
 _DYING = 0.002  # seconds between two looks at sessions that are to end
 _LEAVING = 10.0  # seconds for the end of all sessions
 
@@ -41,6 +43,29 @@ class _Session:
     dying: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """A session that is asked for, and the descriptors that it is to have."""
+
+    number: int
+    control: int
+    output: int
+
+    def close(self) -> None:
+        """Let go of the descriptors."""
+        os.close(self.control)
+        os.close(self.output)
+
+
+@dataclass(frozen=True, slots=True)
+class _Dead:
+    """The files of a dead session: how many the watch had seen, and the steps of removing them."""
+
+    slot: int
+    entries: int
+    steps: Iterator[None]
+
+
 class Zygote:
     """Forks sessions, watches them and clears away what is left of them, until the controller is gone."""
 
@@ -50,7 +75,8 @@ class Zygote:
         self._parent = os.getppid()
         self._sessions: dict[int, _Session] = {}
         self._slots = list(range(SLOTS - 1, -1, -1))
-        self._wiping: list[tuple[int, Iterator[None]]] = []
+        self._wiping: list[_Dead] = []
+        self._starts: deque[_Start] = deque()
         self._text = b""
         self._descriptors: list[int] = []
         self._layers = Layers(settings)
@@ -79,9 +105,11 @@ class Zygote:
                 break
             self._reap()
             self._wipe()
-            if time.monotonic() >= next_look:
+            self._start_waiting()
+            if (began := time.monotonic()) >= next_look:
                 self._look()
-                next_look = time.monotonic() + PERIOD
+                ended = time.monotonic()
+                next_look = ended + max(PERIOD, ended - began)  # half of the time at least is for the rest
         self._end_all()
 
     def _pause(self) -> float:
@@ -106,10 +134,21 @@ class Zygote:
             elif len(self._descriptors) < 2:  # none were free for what was sent
                 self._say(failed=request["start"], why="no process could be started: too many files are open")
             else:
-                self._start(request["start"], self._descriptors.pop(0), self._descriptors.pop(0))
+                control, output, *self._descriptors = self._descriptors
+                self._starts.append(_Start(request["start"], control, output))
+        self._start_waiting()
         return bool(data)
 
-    def _start(self, number: int, control: int, output: int) -> None:
+    def _start_waiting(self) -> None:
+        """Start what was asked for, unless there are so many files of dead sessions that these come first."""
+        while self._starts and not self._is_behind():
+            self._start(self._starts.popleft())
+
+    def _is_behind(self) -> bool:
+        return len(self._wiping) > _MOST_DEAD or (bool(self._wiping) and self._watch.disk_is_short())
+
+    def _start(self, asked: _Start) -> None:
+        number = asked.number
         if not self._slots:
             self._say(failed=number, why=f"no process could be started: there are {SLOTS} already")
         else:
@@ -120,25 +159,25 @@ class Zygote:
             else:
                 slot = self._slots.pop()
                 if pid == 0:
-                    self._become_session(slot, control, output)
+                    self._become_session(slot, asked)
                 self._sessions[number] = _Session(number, slot, pid)
                 self._say(started=number, pid=pid)
-        os.close(control)
-        os.close(output)
+        asked.close()
 
-    def _become_session(self, slot: int, control: int, output: int) -> None:
+    def _become_session(self, slot: int, asked: _Start) -> None:
         """In the child: take the layers, then run cells. Never returns."""
         try:
             try:
+                self._close_waiting()
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
-                for target, descriptor in enumerate((os.open("/dev/null", os.O_RDWR), output, output)):
+                for target, descriptor in enumerate((os.open("/dev/null", os.O_RDWR), asked.output, asked.output)):
                     os.dup2(descriptor, target)
                 self._layers.enter_session(slot, self._base_memory)
             except Exception as error:  # noqa: BLE001 - whatever it is, the controller is to hear of it
-                os.write(control, f"a session could not be closed in: {error}".encode())
+                os.write(asked.control, f"a session could not be closed in: {error}".encode())
                 os._exit(1)
             self._control.detach()
-            os.dup2(control, child.CONTROL)
+            os.dup2(asked.control, child.CONTROL)
             os.closerange(child.CONTROL + 1, 1_024)
             sys.argv = [""]
             sys.path.append("")  # the working directory: the last, so that no file in it stands for a library
@@ -149,10 +188,23 @@ class Zygote:
     def _end(self, number: int) -> None:
         session = self._sessions.get(number)
         if session is None:
+            self._forget_start(number)
             self._say(ended=number, status=0, why="")
             return
         session.ending = True
         self._kill(session)
+
+    def _forget_start(self, number: int) -> None:
+        for asked in [asked for asked in self._starts if asked.number == number]:
+            self._starts.remove(asked)
+            asked.close()
+
+    def _close_waiting(self) -> None:
+        """In the child: let go of what others are to have, which would count towards its open files."""
+        for asked in self._starts:
+            asked.close()
+        for descriptor in self._descriptors:
+            os.close(descriptor)
 
     def _kill(self, session: _Session) -> None:
         session.dying = True
@@ -173,23 +225,28 @@ class Zygote:
             if self._layers.active("mounts"):
                 self._slots.append(session.slot)
             else:
-                self._wiping.append((session.slot, scratch.wiping(self._layers.scratch(session.slot))))
+                steps = scratch.wiping(self._layers.scratch(session.slot))
+                self._wiping.append(_Dead(session.slot, self._watch.entries(session.slot), steps))
             self._say(ended=session.number, status=status, why=session.why)
 
     def _wipe(self) -> None:
-        """Remove files of dead sessions for a moment. A slot that could not be emptied is used no more."""
+        """Remove files of dead sessions for a moment, those of few files first, which free the most at once.
+
+        A slot that could not be emptied is used no more.
+        """
         until = time.monotonic() + _WIPING
         while self._wiping and time.monotonic() < until:
-            slot, steps = self._wiping[0]
+            dead = self._wiping[0]
             try:
-                next(steps)
+                next(dead.steps)
             except StopIteration:
-                self._slots.append(slot)
+                self._slots.append(dead.slot)
             except OSError:
                 pass
             else:
                 continue
             del self._wiping[0]
+            self._wiping.sort(key=lambda dead: dead.entries)
 
     def _look(self) -> None:
         by_slot = {session.slot: session for session in self._sessions.values() if not session.dying}

@@ -1,0 +1,32 @@
+"""How a cell ended, as the controller saw it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Stop(StrEnum):
+    """Why the controller stopped a cell."""
+
+    NONE = ""
+    TIME = "time"
+    CPU = "cpu"
+    OUTPUT = "output"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a cell ended: the process's status (None: it is gone), why it was stopped, what it printed.
+
+    `begun`: whether any of it may have run. `crowded`: whether threads of earlier cells acted since the last one ended,
+    or may have where the process is gone.
+    `breach`: the process was ended since it said what no session says.
+    """
+
+    status: int | None
+    stop: Stop
+    output: str
+    begun: bool
+    crowded: bool
+    breach: bool
