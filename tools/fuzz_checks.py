@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import re
+import select
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -16,7 +17,7 @@ from agent.sandbox.base import Limits
 from agent.sandbox.inside import child, frames
 from agent.sandbox.nursery import Death
 from agent.types import ToolStatus
-from tools.fuzz_peers import FileLoop, Peer, StillMeter, Substitute
+from tools.fuzz_peers import FileLoop, Peer, StillMeter, StillPoll, Substitute
 
 _SECONDS = 1.0  # limit of each cell
 _MOST_OF_A_RUN = 5.2  # seconds: the longest that a session may take to begin, or three times the limit; then the end
@@ -227,6 +228,7 @@ def check_serving(data: bytes) -> None:
     system = Substitute(os, read=_reading(feed), write=write, _exit=leave, set_blocking=lambda *_: None)
     with (
         mock.patch.object(child, "os", system),
+        mock.patch.object(child, "select", Substitute(select, poll=StillPoll)),
         mock.patch.object(child, "Interpreter", Interpreter),
         contextlib.suppress(_Left, ValueError),  # it ends when the stream does, or is none of requests
     ):

@@ -95,8 +95,26 @@ class StillMeter:
         """How long it waited for a CPU."""
         return asyncio.get_running_loop().time() if self.starved else 0.0
 
+    def others(self) -> dict[int, float]:
+        """The CPU time of each thread but the first: they do nothing."""
+        return dict.fromkeys(range(1, self.crowd), 0.0)
+
+    def ended_seconds(self, others: dict[int, float]) -> float:
+        """CPU time of threads that have ended."""
+        return 0.0
+
     def close(self) -> None:
         """Nothing is held."""
+
+
+class StillPoll:
+    """Stands in for what waits for a descriptor: there is always something."""
+
+    def register(self, *_: int) -> None:
+        """Any descriptor will do."""
+
+    def poll(self) -> None:
+        """Do not wait."""
 
 
 class Peer:

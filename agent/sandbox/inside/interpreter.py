@@ -9,8 +9,8 @@ import sys
 import types
 from ast import AST, Expr, Module, PyCF_ONLY_AST
 from collections.abc import Sequence
-from typing import Any
 from types import CoroutineType
+from typing import Any
 
 from agent.sandbox.inside.errors import CELL, Errors, describe_briefly, is_from
 from agent.sandbox.inside.event_loops import needs_loop, run_awaiting
@@ -238,7 +238,7 @@ def _compile(tree: Module, name: str, flags: int) -> list[types.CodeType]:
     parts = [_code(tree, name, "exec", flags)] if tree.body else []
     if isinstance(last, Expr):
         watch_calls(last.value)
-        whole = compile("0", name, "eval", PyCF_ONLY_AST)  # made by no constructor, which a cell might have replaced
+        whole: Any = compile("0", name, "eval", PyCF_ONLY_AST)  # by no constructor, which a cell might have replaced
         whole.body = last.value
         parts.append(_code(whole, name, "eval", flags))
     return parts
