@@ -62,6 +62,7 @@ LAYERS: dict[str, Layer] = {
 
 _ALWAYS = (
     "A cell that rewrites the interpreter it runs in can answer for later cells of its own session, but of no other.",
+    "A thread that a cell leaves behind can read the next request in the session's place, and answer it.",
     "Timing shows a cell how busy the machine is, and two sessions could signal to each other by it.",
     "What the watch counts may be passed for up to a tenth of a second, so a burst needs that much room.",
     "Names of files that a cell looks up in vain fill caches of the kernel, which gives that memory back when it is "
