@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from agent.sandbox.inside.private import BUILTINS
 from agent.sandbox.inside.reading import has_magic
@@ -31,6 +32,8 @@ class Requests:
 
     def __init__(self) -> None:
         self._has_hook = self._for_input = self._for_programs = False
+        self._fstat = os.fstat
+        self._nothing = _device(self._fstat)
 
     def begin(self, source: str) -> None:
         """Make Python tell of such calls, from now on, if the code may make any; forget earlier ones."""
@@ -51,7 +54,7 @@ class Requests:
         if event == "os.system":
             self._for_programs = True
         elif event == "open" and type(args[0]) is int and args[0] == 0:
-            self._for_input = True
+            self._for_input = _device(self._fstat) == self._nothing  # unless the cell put a file of its own there
 
 
 class Hints:
@@ -78,6 +81,11 @@ class Hints:
         if isinstance(error, OSError) and (type(error).__name__ == "gaierror" or any(map(_is_network, frames))):
             return "There is no network here: use what you know, and compute the rest."
         return ""
+
+
+def _device(fstat: Callable[[int], os.stat_result]) -> int:
+    """The device behind descriptor 0; 0 for a file."""
+    return fstat(0).st_rdev
 
 
 def _starts_processes(frame: traceback.FrameSummary) -> bool:
