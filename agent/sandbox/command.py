@@ -129,6 +129,8 @@ def _let_cancel(interrupts: Interrupts) -> asyncio.Task[None]:
     task = asyncio.current_task()
     assert task is not None
     interrupts.cancel = lambda: loop.call_soon_threadsafe(task.cancel)
+    if interrupts.number:  # where a signal strikes as Python frees something, what its handler raises is lost
+        raise Interrupted
     return task
 
 
