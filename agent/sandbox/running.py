@@ -23,7 +23,7 @@ _LONG = 10.0  # seconds
 _MOST_FACTOR = 3.0  # times its limit, after which any cell ends
 _LEAST_CHECK, _MOST_CHECK = 0.05, 1.0
 _FLOWING = 0.02  # seconds of a cell after which its output is taken as it comes
-_IDLE = 0.05  # seconds after a cell until its process is stopped
+_IDLE = 0.03  # seconds after a cell until its process is stopped
 _CHUNK = 1 << 16
 _ANSWER = 64  # more than a session may say at a time
 _DRAIN_ROUNDS = 64
@@ -87,6 +87,8 @@ class Running:
         text, crowded = self._capture.text(), self._beside.may_be_active
         if not self._lost:
             self._beside = Beside(self._meter)
+            if self._beside.may_be_active:
+                self._set_timer(0.0, self._pause)  # threads left behind burn nothing
         return Outcome(decoder.status, self._stop, text, decoder.begun, crowded, decoder.broken)
 
     def worked(self) -> float:
