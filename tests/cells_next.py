@@ -93,10 +93,6 @@ _TOOLS = [
             ctypes.pythonapi.PyFrame_LocalsToFast(ctypes.py_object(frame), 1)
             frame = frame.f_back
         """),
-    attack("decoder_of_sources", "state", """
-        import codecs
-        codecs.register_error("surrogatepass", lambda e: ("print(99)#", e.end))
-        """, then="'\udc80'; print(6*7)", then_out="UnicodeEncodeError", **_ALONE),
     attack("truth_of_builtins", "state", """
         import builtins
         for name in ("len", "max", "setattr", "isinstance", "bytes", "str", "repr", "getattr", "vars", "list", "type"):

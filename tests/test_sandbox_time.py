@@ -76,6 +76,8 @@ def test_a_meter_of_a_process_that_is_gone_tells_nothing() -> None:
 
 @pytest.mark.long
 async def test_cells_that_share_cores_have_their_processor_time() -> None:
+    if os.getloadavg()[0] > 2 * (os.cpu_count() or 1):
+        pytest.skip("the cores are busy with something else")
     code = "import time\nt = time.process_time()\nwhile time.process_time() < t + {}: pass\nprint('done')"
     cells = 8 * (os.cpu_count() or 1)
     async with sandbox() as box:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from agent.sandbox.base import Limits
 from agent.sandbox.capture import Capture
 from agent.sandbox.inside.frames import TOKEN_SIZE, Decoder, Request, pack
+from agent.sandbox.inside.interpreter import BROKEN
 from agent.sandbox.meter import Beside, Meter
 from agent.sandbox.nursery import Process
 from agent.sandbox.outcome import Outcome, Stop
@@ -82,7 +83,7 @@ class Running:
         decoder = self._decoder
         if decoder.status is None and not self._released:
             self._take_output()
-        elif not self._lost:
+        elif not self._lost and decoder.status != BROKEN:  # a thread that breaks a session need not take long
             self._look_beside()
         text, crowded = self._capture.text(), self._beside.may_be_active
         if not self._lost:
