@@ -19,7 +19,7 @@ from typing import Any
 
 SECRETS = ("SEKRIT-from-the-environment", "SEKRIT-from-a-file")
 CANARY = Path("/tmp/canary/file.txt")
-LANES = 4  # with more on two cores, time limits that count processor time rightly come late
+LANES = 2
 LATE = 6.0
 PARENT_GROWTH = 300 << 20
 
@@ -150,7 +150,7 @@ def judge(driver: Driver, world: World, cell: dict[str, Any]) -> dict[str, Any]:
     output, amiss = answer["output"], []
     if answer["status"] not in cell["expect"]:
         amiss.append(f"it ended as {answer['status']}: {output[-300:]}")
-    if seconds > limit + LATE * max(1.0, os.getloadavg()[0] / (2 * (os.cpu_count() or 1))):  # others are at work
+    if seconds > limit + LATE * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)):  # others are at work
         amiss.append(f"it took {seconds:.1f} s")
     if len(output) > 2_000_000:
         amiss.append("its output is too long")
