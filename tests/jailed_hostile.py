@@ -21,6 +21,7 @@ SECRETS = ("SEKRIT-from-the-environment", "SEKRIT-from-a-file")
 CANARY = Path("/tmp/canary/file.txt")
 LANES = 2
 LATE = 6.0
+LONG = 10.0  # a limit from which on a cell that is starved of CPU time gets up to three times as long
 PARENT_GROWTH = 300 << 20
 
 
@@ -150,7 +151,7 @@ def judge(driver: Driver, world: World, cell: dict[str, Any]) -> dict[str, Any]:
     output, amiss = answer["output"], []
     if answer["status"] not in cell["expect"]:
         amiss.append(f"it ended as {answer['status']}: {output[-300:]}")
-    if seconds > limit + LATE * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)):  # others are at work
+    if seconds > limit + LATE and not (limit >= LONG and is_busy() and seconds < 3 * limit + LATE):
         amiss.append(f"it took {seconds:.1f} s")
     if len(output) > 2_000_000:
         amiss.append("its output is too long")
@@ -184,6 +185,11 @@ def unlike(output: str, cell: dict[str, Any], prefix: str) -> list[str]:
 
 def _listed(texts: str | list[str]) -> list[str]:
     return [texts] if isinstance(texts, str) else texts
+
+
+def is_busy() -> bool:
+    """Whether others than these cells are at work on this host."""
+    return os.getloadavg()[0] > LANES + (os.cpu_count() or 1)
 
 
 def burning(driver: Driver) -> list[str]:
