@@ -8,7 +8,7 @@ import os
 import time
 
 _PROCESS_CLOCK = 2  # the low bits of the number of a process's own clock (see clock_getcpuclockid(3))
-_IDLE_SECONDS, _IDLE_SHARE = 0.002, 0.02  # of a CPU: what a thread takes that wakes now and then to do nothing
+_IDLE_SECONDS, _IDLE_SHARE = 0.002, 0.02  # the CPU time of a thread that wakes now and then to do nothing
 
 
 class Meter:

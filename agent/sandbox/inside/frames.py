@@ -77,7 +77,7 @@ class Decoder:
     def __init__(self) -> None:
         self.awaits = Awaits.NOTHING
         self.begun = False  # whether the session has said so of the last request
-        self.status: int | None = None  # of the last request, once it has ended
+        self.status: int | None = None  # how the last request ended, once it has
         self._token = b""
         self._start = b""  # the end of what was printed, which may be the start of the token
         self._answer = b""  # what of the answer has come

@@ -32,7 +32,7 @@ _ONLY_HERE = 2  # holders: a variable and the argument
 _NOT_AWAITED = "(This coroutine was not awaited, so none of it has run: use await.)\n"
 _REHEARSAL = "print(end='')\n7;"  # shows nothing
 _VALUES = ("_", "__", "___")  # the names of the last values shown, the latest first
-_ANNOTATIONS = annotations.compiler_flag  # of that import
+_ANNOTATIONS = annotations.compiler_flag  # what that import sets
 _collect = gc.collect
 _OF_SOURCE = (SyntaxError, ValueError, OverflowError, MemoryError, RecursionError)  # what compiling it may raise
 

@@ -11,7 +11,7 @@ from agent.sandbox.inside.private import BUILTINS
 
 __builtins__ = BUILTINS  # type: ignore[assignment] # the interpreter takes a dictionary, too
 
-FLAGS = PyCF_ALLOW_TOP_LEVEL_AWAIT  # of compilations of cells
+FLAGS = PyCF_ALLOW_TOP_LEVEL_AWAIT  # for compiling cells
 
 _STRINGS = (
     r'"""(?:\\.|[^\\])*?"""' + r"|'''(?:\\.|[^\\])*?'''" + r'|"(?:\\.|[^"\\\n])*"' + r"|'(?:\\.|[^'\\\n])*'|\#[^\n]*"
@@ -48,7 +48,7 @@ _TYPED = re.compile(
 _FIELD = re.compile(r"\{[^{}]*\}")  # in a formatted string
 _CONTINUED = r"\\\n[ \t]*[%!]"  # a line that is the rest of another
 _BRACKETS = r"(?P<open>[(\[{])|(?P<close>[)\]}])"
-_INSIDE = re.compile(rf"(?P<kept>{_STRINGS})|{_BRACKETS}", re.DOTALL)  # of brackets: no line there is a magic
+_INSIDE = re.compile(rf"(?P<kept>{_STRINGS})|{_BRACKETS}", re.DOTALL)  # inside brackets no line is a magic
 _MAGIC = re.compile(
     rf"(?P<kept>{_STRINGS}|{_CONTINUED})|{_BRACKETS}|^(?P<margin>[ \t]*)"
     r"(?P<magic>(?:%%(?:time|timeit|capture|prun|python3?)\b|%[A-Za-z]|![ \t]*[\w./~]"

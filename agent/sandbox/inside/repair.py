@@ -28,13 +28,13 @@ from agent.sandbox.inside.snapshot import differ, identities, snapshot
 __builtins__ = BUILTINS  # type: ignore[assignment] # the interpreter takes a dictionary, too
 
 _signal: Any = importlib.import_module("_signal")  # whose functions are faster than those of `signal`
-_OWN_SIGNALS = frozenset((signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF))  # of timers, which are stopped
+_OWN_SIGNALS = frozenset((signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF))  # those of timers, which are stopped
 _STRIKING = (*_OWN_SIGNALS, signal.SIGUSR1, signal.SIGUSR2)  # what a cell is most likely to have signals of
 _TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 _INTERRUPT, _CONTINUE, _IGNORE = signal.SIGINT, signal.SIGCONT, _signal.SIG_IGN
 _SWITCH_INTERVAL = sys.getswitchinterval()
 _OWNER = 0o700  # what a mask of file modes must not take from the owner
-_WHEN_BOUND = os.RTLD_LAZY | os.RTLD_NOW  # of which a library has to be opened with one
+_WHEN_BOUND = os.RTLD_LAZY | os.RTLD_NOW  # a library has to be opened with one of them
 _CODEC_ERRORS = ("strict", "ignore", "replace", "backslashreplace", "surrogateescape", "surrogatepass")
 _MOST_LOCKS = 1_000
 _Module, _FUNCTIONS = types.ModuleType, (types.FunctionType, types.BuiltinFunctionType)

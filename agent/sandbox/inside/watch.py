@@ -46,7 +46,7 @@ class Watch:
         self._layers = layers
         self._last: dict[int, Usage] = {}
         self._files: dict[int, int] = {}  # bytes of memory for files, by slot
-        self._entries: dict[int, int] = {}  # of its scratch directory, by slot
+        self._entries: dict[int, int] = {}  # in its scratch directory, by slot
         self._shares = Shares()
         self._born_with = _usage(layers, os.getpid())
         self._mapped: set[int] = set()
