@@ -55,7 +55,6 @@ def test_killed_twice_in_mid_problem_every_problem_gets_its_answer(tmp_path: Pat
     assert any(0 < at < turn.tokens for turn, at in resumed)
     assert not any(sample.end is SampleEnd.ENGINE_ERROR for sample in record.samples)
     assert any(sample.tool_runs for sample in record.samples)
-    assert any(turn.cached_tokens for sample in record.samples for turn in sample.turns)
     assert errors.count("the vLLM server is up after") == 3
     assert metric(port, "num_requests_running") == 0  # nothing serves there any more
 
