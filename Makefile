@@ -7,7 +7,8 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3.14 python
 	"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$name" && break; done)
 INSTALL = -m pip --disable-pip-version-check install --quiet --no-compile
 # Three files at a time, since much of the time is spent waiting for processes; but not beside the real vLLM.
-PYTEST = .venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore-glob 'tests/test_vllm_real*.py'
+PYTEST = .venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder \
+	--ignore-glob 'tests/agent/engine/vllm/test_vllm_real*.py'
 PIP = .venv/bin/python $(INSTALL) -c tools/constraints.txt
 # On all cores, which pip cannot. Packages also hold templates that are no Python, hence no exit status.
 COMPILE = -m compileall -qq -j 0
@@ -31,7 +32,7 @@ test-long: .venv/.test
 # vLLM's CPU build in an environment of its own (2.3 GB); pip must find torch's CPU wheels. Two
 # files at a time: for most of theirs a server starts, on one core.
 test-vllm: .venv/.test .venv-vllm/.done
-	AIMO_VLLM=required .venv/bin/python -m pytest -n 2 --dist loadfile tests/test_vllm_real*.py
+	AIMO_VLLM=required .venv/bin/python -m pytest -n 2 --dist loadfile tests/agent/engine/vllm/test_vllm_real*.py
 
 check: .venv/.test
 	.venv/bin/ruff check

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from agent.box_context import changed_outside, side_by_side
-from agent.latex_integer import parse_integer
+from agent.latex.box_context import changed_outside, side_by_side
+from agent.latex.integer import parse_integer
 from agent.types import Edition
 
 _LONGEST_PLACEHOLDER = 80

@@ -14,13 +14,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from agent.addresses import checked_url, expand_home
-from agent.config_faults import first_fault
 from agent.editions import EDITIONS
 from agent.errors import ConfigError
-from agent.stored_config import seal
+from agent.files.addresses import checked_url, expand_home
+from agent.files.config_faults import first_fault
+from agent.files.stored_config import seal
+from agent.files.whole_file import write_whole
 from agent.types import Edition
-from agent.whole_file import write_whole
 
 PROFILES = Path(__file__).parent / "profiles"
 

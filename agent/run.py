@@ -8,15 +8,15 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from contextlib import suppress
 
-from agent.budget import TimeBank, grant
+from agent.chat.task import Task
 from agent.config import Config
 from agent.engine.persistent import PersistentEngine
-from agent.journal import RunRecord
+from agent.journal.journal import RunRecord
+from agent.lane.runtime import Runtime
 from agent.observer import Observer
-from agent.runtime import Runtime
+from agent.policy.budget import TimeBank, grant
 from agent.sandbox.base import Sandbox
 from agent.solver import Attempt
-from agent.task import Task
 from agent.types import Problem, Sample, Solution, StopReason
 
 _BROKEN_PAUSE_SECONDS = 1.0  # before another attempt at a problem; it doubles each time

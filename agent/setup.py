@@ -10,12 +10,12 @@ from pathlib import Path
 from agent.config import Config, override_config
 from agent.engine.api_key import USUAL_VARIABLE, read_key
 from agent.engine.base import Engine
-from agent.engine.embedded import EmbeddedEngine
 from agent.engine.http import HttpEngine, api_url, complete_one_token
+from agent.engine.llamacpp.embedded import EmbeddedEngine
 from agent.engine.persistent import PersistentEngine
-from agent.engine.vllm import VllmEngine
+from agent.engine.vllm.server import VllmEngine
 from agent.errors import EngineError, RequestRefusedError
-from agent.gpus import check_profile, find_gpus
+from agent.hardware.detect import check_profile, find_gpus
 from agent.sandbox.base import Limits, Sandbox
 from agent.sandbox.forkserver import ForkServerSandbox
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
 
-    from agent.plan import Plan
+    from agent.cli.plan import Plan
 
 FAILED = 2
 INTERRUPTED = 130
@@ -20,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     try:
         # Imported here and not above, so that an interrupt at any moment is answered.
-        from agent.streams import steady_streams
+        from agent.cli.streams import steady_streams
 
         with steady_streams():
             return _command(sys.argv[1:] if argv is None else argv)
@@ -35,15 +35,15 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _command(argv: Sequence[str]) -> int:
-    from agent.cli import check, parse_arguments
+    from agent.cli.arguments import check, parse_arguments
     from agent.errors import AgentError
 
     plan: Plan | None = None
     try:
         args = parse_arguments(argv)
         check(args)
-        from agent.command import execute  # slow imports wait until the flags are known to be good
-        from agent.plan import open_plan
+        from agent.cli.command import execute  # slow imports wait until the flags are known to be good
+        from agent.cli.plan import open_plan
 
         with open_plan(args) as plan:
             execute(plan, as_json=args.json)

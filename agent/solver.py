@@ -7,12 +7,12 @@ import math
 from collections.abc import Iterable, Sequence
 
 from agent.errors import EngineError, RequestRefusedError
-from agent.policy.progress import Progress, Verdict
-from agent.runtime import Runtime
-from agent.sample import Lane
-from agent.stopping import judge
+from agent.lane.lane import Lane
+from agent.lane.runtime import Runtime
+from agent.policy.state import Progress, Verdict
+from agent.policy.stopping import judge
+from agent.policy.voting import largest_weight, tally
 from agent.types import Allowance, Problem, Sample, SampleEnd, Solution, StopReason, Tally, is_kept
-from agent.vote import largest_weight, tally
 
 # The vote is not settled: ask for more.
 _ASK_AFTER = (StopReason.DEADLINE, StopReason.SHARE, StopReason.SCATTERED, StopReason.REQUESTED)

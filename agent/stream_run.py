@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
-from agent.budget import TimeBank, grant
 from agent.config import Config
-from agent.runtime import Runtime
+from agent.lane.runtime import Runtime
+from agent.policy.budget import TimeBank, grant
 from agent.solver import Attempt
 from agent.types import Allowance, Problem, Sample, Solution, StopReason
 

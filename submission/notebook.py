@@ -59,12 +59,12 @@ from pathlib import Path
 CODE = Path.cwd() / "aimo_agent"
 sys.path.insert(0, str(CODE))
 
-from submission.mounts import find_csv, find_model, find_wheels
-from submission.rules import competition_of
+from submission.serving.mounts import find_csv, find_model, find_wheels
+from submission.competitions import competition_of
 
 competition = competition_of(EDITION)
 wheels = find_wheels()
-csv = find_csv(competition.slug, *PROBLEMS) or CODE / "agent" / "data" / "starter.csv"
+csv = find_csv(competition.slug, *PROBLEMS) or CODE / "agent" / "problems" / "data" / "starter.csv"
 settings = {"edition": EDITION, **SETTINGS}
 if MODEL:
     settings["engine.model"] = str(find_model(MODEL))
@@ -82,8 +82,8 @@ print("problems of an interactive run:", csv)
 # vote so far, or with `FALLBACK`.
 
 # %%
-from submission.gateway import make_predict
-from submission.notebook_run import open_gateway
+from submission.serving.predictor import make_predict
+from submission.serving.session import open_gateway
 
 gateway = open_gateway(
     competition,
@@ -98,7 +98,7 @@ gateway = open_gateway(
 predict = make_predict(gateway)
 
 # %%
-from submission.evaluation import serve
+from submission.serving.evaluation import serve
 
 serve(predict, competition, csv)
 
@@ -109,6 +109,6 @@ serve(predict, competition, csv)
 # full. Where the answers are known, they are compared here.
 
 # %%
-from submission.notebook_run import report
+from submission.serving.session import report
 
 report(gateway, csv, competition)

@@ -13,8 +13,8 @@ from agent.models import fetch_model
 # Begun first where files are shared out among workers, so that none ends alone with a long one. Those that wait for
 # processes stand beside those that compute.
 _LONGEST = (
-    *("sandbox_hostile", "real_model", "solve", "submission_gateway", "report_page", "demo", "models", "vllm"),
-    *("embedded", "sandbox_session", "benchmark_run", "sandbox_soak", "faults", "submission_worker", "sandbox_lines"),
+    *("hostile", "real_model", "solve", "predictor", "report_page", "demo", "models", "vllm"),
+    *("embedded", "session", "benchmark_run", "soak", "faults", "worker", "lines"),
 )
 
 # Several files run side by side, so a waiting thread of the engine had better leave the core to the others.

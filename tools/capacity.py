@@ -13,10 +13,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from agent.capacity import DEVICES, CapacityPlan, Device
 from agent.config import Config, load_config, profile_names
 from agent.errors import AgentError, ConfigError, InputError
-from agent.gpus import CPU, Gpu, describe, find_gpus, profile_plan, profile_problem, read_model
+from agent.hardware.capacity import DEVICES, CapacityPlan, Device
+from agent.hardware.detect import CPU, Gpu, describe, find_gpus, profile_plan, profile_problem, read_model
 
 LANES = (1, 4, 8, 16, 32)
 

@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.progress import track
 
 from agent.errors import InputError
-from tools.command_line import run_command
+from tools.shared.command_line import run_command
 
 COMMIT = "fbcb0970"
 URL = f"https://github.com/jkomiyama/BoInf-code-publish/raw/{COMMIT}/boinf/jsonl"

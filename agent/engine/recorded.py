@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from agent.engine.base import Chunk, Prompt, SamplingParams
-from agent.engine.roofline import Hardware, steps_within
+from agent.hardware.roofline import Hardware, steps_within
 
 _CHARS_PER_TOKEN = 4
 _FORCED_TOKENS = 20

@@ -11,8 +11,8 @@ from pathlib import Path
 import platformdirs
 from rich.console import Console
 
-from agent.addresses import expand_home
 from agent.errors import ModelError
+from agent.files.addresses import expand_home
 from agent.models.carriers import fetch_from_registry
 from agent.models.hub import fetch_from_hub
 from agent.models.known import KnownModel, known_models

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from agent.config import StoppingConfig
-from agent.policy.progress import GO_ON, Progress, Verdict
+from agent.policy.state import GO_ON, Progress, Verdict
 from agent.types import StopReason
 
 

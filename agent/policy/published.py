@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 
 from agent.config import StoppingConfig
-from agent.policy.progress import GO_ON, Progress, Verdict
+from agent.policy.state import GO_ON, Progress, Verdict
 from agent.types import StopReason
 
 AGREED = Verdict(StopReason.AGREED)

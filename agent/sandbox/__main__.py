@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from agent.sandbox.interrupts import Interrupted, Interrupts
+from agent.sandbox.cli.interrupts import Interrupted, Interrupts
 
 _FAILED = 2
 
@@ -14,7 +14,7 @@ def main(arguments: Sequence[str], interrupts: Interrupts) -> int:
     """Run the command; the exit status."""
     try:
         # Imported here and not above, so that an interrupt at any moment is answered.
-        from agent.streams import steady_streams
+        from agent.cli.streams import steady_streams
 
         with steady_streams():
             return _command(arguments, interrupts)
@@ -28,7 +28,7 @@ def _command(arguments: Sequence[str], interrupts: Interrupts) -> int:
     from agent.errors import AgentError
 
     try:
-        from agent.sandbox.command import execute  # slow imports
+        from agent.sandbox.cli.command import execute  # slow imports
 
         execute(arguments, interrupts)
     except AgentError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from agent.output_text import overwritten, rendered
+from agent.chat.output_text import overwritten, rendered
 from agent.sandbox.line_starts import LineStarts
 
 # What of a line a carriage return may write over: progress bars are mostly this.

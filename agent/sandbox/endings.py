@@ -6,8 +6,8 @@ import os
 import signal
 
 from agent.sandbox.base import Limits
-from agent.sandbox.inside.child import CUT_OFF
-from agent.sandbox.inside.interpreter import BROKEN, OUT_OF_MEMORY
+from agent.sandbox.inside.session.child import CUT_OFF
+from agent.sandbox.inside.session.interpreter import BROKEN, OUT_OF_MEMORY
 from agent.sandbox.nursery import Death
 from agent.sandbox.outcome import Outcome, Stop
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from agent.sandbox.inside.streams import ERRORS_EDGE, LINE_START
+from agent.sandbox.inside.session.streams import ERRORS_EDGE, LINE_START
 
 _MARKS = re.compile(b"(" + re.escape(LINE_START) + b"|" + re.escape(ERRORS_EDGE) + b")")
 _FIRST = LINE_START[:1]  # which both marks begin with

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from agent.sandbox.base import Limits
 from agent.sandbox.capture import Capture
 from agent.sandbox.inside.frames import TOKEN_SIZE, Decoder, Request, pack
-from agent.sandbox.inside.interpreter import BROKEN
+from agent.sandbox.inside.session.interpreter import BROKEN
 from agent.sandbox.meter import Beside, Meter
 from agent.sandbox.nursery import Process
 from agent.sandbox.outcome import Outcome, Stop

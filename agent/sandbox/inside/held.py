@@ -6,7 +6,7 @@ import contextlib
 import os
 import stat
 
-from agent.sandbox.inside.layers import Layers
+from agent.sandbox.inside.layers.layers import Layers
 
 _CHUNK = 1 << 16
 _DELETED = b" (deleted)"

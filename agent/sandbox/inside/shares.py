@@ -13,7 +13,7 @@ import os
 from collections import deque
 from collections.abc import Collection, Mapping
 
-from agent.sandbox.inside.layers import Layers
+from agent.sandbox.inside.layers.layers import Layers
 
 _SPANS = (2, 10)  # looks over which use is measured: a busy host may leave sessions very little to be compared
 _FACTOR, _SLACK = 1.25, 3  # times its share, and ticks beyond that: what a session may have

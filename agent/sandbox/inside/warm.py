@@ -6,8 +6,8 @@ import gc
 import importlib
 from typing import Any
 
-from agent.sandbox.inside.randomness import generators
-from agent.sandbox.inside.snapshot import snapshot
+from agent.sandbox.inside.session.randomness import generators
+from agent.sandbox.inside.session.snapshot import snapshot
 
 _STANDARD = (
     "array ast asyncio base64 bisect calendar cmath collections contextlib copy ctypes dataclasses "

@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass
 
 from agent.sandbox.inside import held, scratch
-from agent.sandbox.inside.layers import Layers
+from agent.sandbox.inside.layers.layers import Layers
 from agent.sandbox.inside.settings import Settings
 from agent.sandbox.inside.shares import Shares
 

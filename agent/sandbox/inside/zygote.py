@@ -22,8 +22,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from agent.sandbox.inside import child, event_loops, pools, rlimits, scratch, warm
-from agent.sandbox.inside.layers import NICE, SLOTS, Layers
+from agent.sandbox.inside import pools, scratch, warm
+from agent.sandbox.inside.layers import rlimits
+from agent.sandbox.inside.layers.layers import NICE, SLOTS, Layers
+from agent.sandbox.inside.session import child, event_loops
 from agent.sandbox.inside.settings import Settings
 from agent.sandbox.inside.watch import PERIOD, Watch
 

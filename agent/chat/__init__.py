@@ -1,0 +1,1 @@
+"""How a family of models is spoken to: prompts, thinking, code blocks, kinds of questions."""

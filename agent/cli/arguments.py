@@ -1,0 +1,192 @@
+"""The flags of the command line, and what of the configuration each of them sets."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from agent.cli.streams import write_result
+from agent.errors import InputError
+from agent.files.addresses import expand_home, utf8
+
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+_EPILOG = """\
+examples:
+  python -m agent.solve                                   the bundled starter problems, with a small model on the CPU
+  python -m agent.solve "What is 2^100 modulo 1000?"      one problem
+  python -m agent.solve --problems practice               the bundled practice problems, five times as many
+  python -m agent.solve --problems reference.csv --profile qwq --url http://127.0.0.1:8000 --edition aimo2
+  python -m agent.solve --run-dir runs/first --resume     continue an interrupted run
+
+exit status: 0 the run ended, 2 something has to be fixed (one sentence says what), 130 interrupted
+"""
+
+
+class SentenceParser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence, and writes its help like any result."""
+
+    def error(self, message: str) -> NoReturn:
+        """End the command with status 2."""
+        self.exit(2, f"error: {message}; --help lists the flags\n")
+
+    def print_help(self, file: Any = None) -> None:
+        """Write the help. Raises AgentError if it cannot be written."""
+        if file is None and sys.stdout is not None:
+            write_result(self.format_help())
+        else:
+            super().print_help(file)
+
+
+def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
+    """The command line's values, None for each flag that was not given. Exits with status 2 on bad usage."""
+    parser = SentenceParser(
+        prog="python -m agent.solve",
+        description="Solve competition mathematics by self-consistency with Python tools, under a time limit.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    what = parser.add_argument_group("what to solve")
+    what.add_argument(
+        "problem", nargs="?", help="the text of one problem, or - to read it from standard input (none: starter)"
+    )
+    what.add_argument(
+        "--problems",
+        type=given_path,
+        metavar="FILE",
+        help="CSV, JSONL or parquet: id, problem[, answer]; or a bundled set by its name, starter (12 problems) or "
+        "practice (60), whatever file or directory is called so",
+    )
+    how = parser.add_argument_group("how to solve it")
+    add_setting_flags(how, time_limit_of="the whole run")
+    how.add_argument("--problems-in-flight", type=int, metavar="N", help="problems solved at a time (for a big engine)")
+    record = parser.add_argument_group("where it is recorded")
+    record.add_argument("--run-dir", type=given_path, metavar="DIR", help="directory of the run (default: runs/<date>)")
+    record.add_argument("--resume", action="store_true", help="continue the run in --run-dir")
+    record.add_argument("--json", action="store_true", help="print the result as JSON on standard output")
+    args = parser.parse_args(argv)
+    _decode(parser, args)
+    return args
+
+
+def _decode(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Read as UTF-8 what is a text and no path."""
+    try:
+        for name in ("problem", "edition", "url", "model"):
+            value = getattr(args, name)
+            setattr(args, name, None if value is None else utf8(value))
+        args.set = None if args.set is None else [utf8(pair) for pair in args.set]
+    except ValueError as error:
+        parser.error(str(error))
+
+
+def add_setting_flags(parser: argparse._ActionsContainer, *, time_limit_of: str) -> None:
+    """Add the flags that choose a profile and set single keys of it, as `overrides` reads them."""
+    parser.add_argument("--edition", help="rules for the answer: aimo1, aimo2 or aimo3")
+    parser.add_argument(
+        "--profile", help="cpu (the default), vllm, kaggle-l4x4 or another of agent/profiles, or a TOML file"
+    )
+    parser.add_argument("--samples", type=int, metavar="N", help="solutions drawn for each problem")
+    parser.add_argument("--time-limit", metavar="T", help=f"of {time_limit_of}: seconds, or like 90m or 5h")
+    parser.add_argument("--seed", type=int, help="seed of the run")
+    parser.add_argument("--url", help="an engine that speaks the OpenAI completions protocol")
+    parser.add_argument(
+        "--api-key-env",
+        metavar="NAME",
+        help="the environment variable that holds the API key of --url (default: OPENAI_API_KEY, if it is set)",
+    )
+    parser.add_argument(
+        "--model",
+        help="a known model's name or a GGUF file; for vLLM a directory or Hub name; with --url the server's name",
+    )
+    parser.add_argument("--set", action="append", metavar="KEY=VALUE", help="any key, as in sample.max_tokens=800")
+
+
+def given_path(text: str) -> Path:
+    """The value of a flag that names a file or a directory; a leading `~` is the home directory.
+
+    Raises argparse's own error, which ends the command, for an empty one.
+    """
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty: name a file or directory")
+    try:
+        return Path(expand_home(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def overrides(args: argparse.Namespace) -> dict[str, Any]:
+    """Dotted configuration keys set by the flags. Raises InputError for a value that cannot be read."""
+    if args.model is not None and not args.model.strip():
+        raise InputError("--model is empty: name a model, or leave it out")
+    given = {
+        "edition": ("--edition", args.edition),
+        "sample.count": ("--samples", args.samples),
+        "budget.time_limit_seconds": ("--time-limit", None if args.time_limit is None else seconds(args.time_limit)),
+        "seed": ("--seed", args.seed),
+        "problems_in_flight": ("--problems-in-flight", args.problems_in_flight),
+        "engine.url": ("--url", args.url),
+        "engine.api_key_env": ("--api-key-env", args.api_key_env),
+        "engine.kind": ("--url", None if args.url is None else "http"),
+        "engine.model": ("--model", args.model),
+    }
+    keys = _set_keys(args.set or ())
+    for key, (flag, value) in given.items():
+        if value is None:
+            continue
+        if keys.get(key, value) != value:
+            raise InputError(f"{flag} and --set {key} contradict each other: give one of them")
+        keys[key] = value
+    return keys
+
+
+def _set_keys(pairs: Sequence[str]) -> dict[str, Any]:
+    keys: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key.strip():
+            raise InputError(f"--set {pair!r} cannot be read: write it as KEY=VALUE, like sample.max_tokens=800")
+        keys[key.strip()] = _toml_value(value)
+    return keys
+
+
+def seconds(text: str) -> float:
+    """A time span in seconds: a number, with s, m or h behind it or nothing.
+
+    >>> seconds("90m")
+    5400.0
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", text.strip())
+    if match is None or not 0 < float(match[1]) < 1e9:
+        raise InputError(f"--time-limit {text!r} is no time: give seconds above 0, or a number with m or h, like 90m")
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def check(args: argparse.Namespace) -> None:
+    """Raises InputError for flags that contradict each other."""
+    if args.problem is not None and args.problems is not None:
+        raise InputError("both a problem and --problems were given: give one of them")
+    if args.problem is not None and not args.problem.strip():
+        raise InputError("the problem is empty: give its text")
+    if not args.resume:
+        return
+    if args.run_dir is None:
+        raise InputError("--resume needs the directory of a run: add --run-dir DIR")
+    fixed = ("problem", "problems", "edition", "profile", "samples", "seed", "set")
+    given = [name if name == "problem" else f"--{name}" for name in fixed if getattr(args, name) is not None]
+    if given:
+        raise InputError(f"--resume continues what the run was started with: leave out {', '.join(given)}")
+
+
+def _toml_value(text: str) -> Any:
+    """The value as TOML has it; a bare word is a string."""
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except (ValueError, RecursionError):  # no TOML, or a number too long or a nesting too deep for Python
+        return text
+    return parsed["value"] if len(parsed) == 1 else text

@@ -1,0 +1,1 @@
+"""llama.cpp on the CPU, in a server process of ours."""

@@ -1,0 +1,1 @@
+"""A vLLM server of ours: its command line, its weights, its restarts."""

@@ -1,0 +1,85 @@
+"""The command line of a vLLM server, and the smaller ones that are tried after failures."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from agent.config import EngineConfig, VllmConfig
+from agent.engine.vllm.processor import quick_dtype
+
+SERVED_NAME = "model"
+ENVIRONMENT: Mapping[str, str] = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
+_SMALLEST_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One way to start the server; `name` says in words how it differs from the profile's own."""
+
+    name: str
+    settings: VllmConfig
+
+
+def steps(settings: VllmConfig) -> tuple[Step, ...]:
+    """The profile's own way, then a smaller one, then the last resort, which trades speed for memory wherever it can.
+
+    Half the sequences and 0.08 less memory first; then eager mode (no graphs are captured, which cost memory), a
+    quarter of the sequences and 0.15 less memory. The context stays: lanes that run need it.
+    """
+    smaller = settings.model_copy(
+        update={
+            "gpu_memory_utilization": max(_SMALLEST_SHARE, settings.gpu_memory_utilization - 0.08),
+            "max_num_seqs": max(1, settings.max_num_seqs // 2),
+        }
+    )
+    last = settings.model_copy(
+        update={
+            "gpu_memory_utilization": max(_SMALLEST_SHARE, settings.gpu_memory_utilization - 0.15),
+            "max_num_seqs": max(1, settings.max_num_seqs // 4),
+            "enforce_eager": True,
+        }
+    )
+    return (
+        Step("as configured", settings),
+        Step("with less memory and half the sequences", smaller),
+        Step("in eager mode with a quarter of the sequences, the last resort", last),
+    )
+
+
+def server_command(engine: EngineConfig, settings: VllmConfig, port: int) -> list[str]:
+    """The arguments of the server's process, listening on `port` of this machine only.
+
+    The server is run as a module: the `vllm` command is missing where the package has another name (the CPU build).
+    """
+    flags: dict[str, object] = {
+        "--model": engine.model,
+        "--served-model-name": SERVED_NAME,
+        "--host": "127.0.0.1",
+        "--port": port,
+        "--max-model-len": engine.context_tokens,
+        "--max-num-seqs": settings.max_num_seqs,
+        "--dtype": _dtype(settings),
+        "--load-format": settings.load_format,
+        "--kv-cache-dtype": settings.kv_cache_dtype,
+        "--tensor-parallel-size": settings.tensor_parallel_size,
+        "--uvicorn-log-level": "warning",
+    }
+    optional: dict[str, object] = {
+        "--quantization": settings.quantization,
+        "--max-num-batched-tokens": settings.max_num_batched_tokens,
+        "--data-parallel-size": settings.data_parallel_size if settings.data_parallel_size > 1 else 0,
+        "--gpu-memory-utilization": settings.gpu_memory_utilization if settings.gpu != "cpu" else 0,
+        "--reasoning-parser": settings.reasoning_parser,
+    }
+    flags |= {flag: value for flag, value in optional.items() if value}
+    words = [str(word) for flag in flags.items() for word in flag]
+    switches = ["--enable-prefix-caching", "--enable-prompt-tokens-details"]
+    switches += ["--enforce-eager"] if settings.enforce_eager else []
+    python = settings.python or sys.executable
+    return [python, "-m", "vllm.entrypoints.openai.api_server", *words, *switches, *settings.extra_args]
+
+
+def _dtype(settings: VllmConfig) -> str:
+    return quick_dtype() if settings.gpu == "cpu" and settings.dtype == "auto" else settings.dtype

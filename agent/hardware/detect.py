@@ -1,0 +1,190 @@
+"""Whether the GPUs of this machine fit a vLLM profile, told before anything is loaded."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from agent.config import Config, load_config, profile_names
+from agent.errors import ConfigError
+from agent.hardware.capacity import (
+    BF16_BITS,
+    DEVICES,
+    FP8_BITS,
+    CapacityPlan,
+    Device,
+    ModelShape,
+    dense_model,
+    known_model,
+    make_plan,
+)
+
+CPU = "cpu"
+CPU_KV_SPACE = "VLLM_CPU_KVCACHE_SPACE"  # vLLM's own variable: GiB for the KV cache where there is no GPU
+
+_QUERY = ("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits")
+# As nvidia-smi calls them. Boards of another bandwidth (H100 PCIe, H100 NVL) and slices (MIG) are left out.
+_NAMES = {
+    "L4": re.compile(r"\bL4\b"),
+    "T4": re.compile(r"\bT4\b"),
+    "A100-80": re.compile(r"\bA100\b.*\b80GB"),
+    "H100": re.compile(r"\bH100 80GB HBM3\b"),
+    "H200": re.compile(r"\bH200\b"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """A GPU as the driver shows it; its memory in bytes is 0 where the driver does not say."""
+
+    name: str
+    memory_bytes: int
+
+    @property
+    def device(self) -> Device:
+        """The device of the table with the memory found here; without bandwidth if it is not in the table."""
+        kind = next((kind for kind, pattern in _NAMES.items() if pattern.search(self.name)), None)
+        if kind is None or "MIG" in self.name:
+            return Device(self.name, self.memory_bytes)
+        return replace(DEVICES[kind], memory_bytes=self.memory_bytes)
+
+
+def find_gpus(timeout: float = 10.0) -> tuple[Gpu, ...]:
+    """The GPUs that nvidia-smi lists; none where it is missing, fails, or is silent for `timeout` seconds."""
+    try:
+        done = subprocess.run(_QUERY, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    return parse_gpus(done.stdout.decode(errors="replace"))
+
+
+def parse_gpus(text: str) -> tuple[Gpu, ...]:
+    """The GPUs in nvidia-smi's lines of a name, a comma and MiB; other lines are passed over."""
+    rows = (line.rpartition(",") for line in text.splitlines())
+    return tuple(Gpu(name.strip(), _mebibytes(memory)) for name, comma, memory in rows if comma and name.strip())
+
+
+def read_model(config: Config) -> ModelShape | None:
+    """The shape of the profile's model: from the config.json in its directory, or else by its name; None if unknown.
+
+    Raises ConfigError for a file that cannot be read.
+    """
+    path = Path(config.engine.model) / "config.json"
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return _as_loaded(config, known_model(config.engine.model))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be read ({error}): fetch the model again") from error
+    if not isinstance(description, dict):
+        raise ConfigError(f"{path} holds no table: fetch the model again")
+    return _as_loaded(config, dense_model(description))
+
+
+def profile_plan(config: Config, model: ModelShape, device: Device) -> CapacityPlan | None:
+    """The plan of a vLLM profile on as many of a device as it asks for.
+
+    None on a CPU where the profile does not set the space of the KV cache. Raises ConfigError for a space that is not
+    a number.
+    """
+    settings = config.vllm
+    kv_space = _cpu_kv_space(config) if settings.gpu == CPU else None
+    if settings.gpu == CPU and kv_space is None:
+        return None
+    return make_plan(
+        model,
+        device,
+        context_tokens=config.engine.context_tokens,
+        parallel=settings.tensor_parallel_size,
+        replicas=settings.data_parallel_size,
+        kv_element_bytes=1 if settings.kv_cache_dtype == "fp8" else 2,
+        memory_share=settings.gpu_memory_utilization,
+        kv_space_bytes=kv_space,
+    )
+
+
+def check_profile(config: Config, gpus: Sequence[Gpu]) -> None:
+    """Raises ConfigError if a vLLM profile cannot run on these GPUs: what does not fit, what was found, what to set.
+
+    Other engines pass. A model of unknown shape is judged by the number and the kind of the GPUs alone.
+    """
+    if config.engine.kind == "vllm" and (problem := profile_problem(config, gpus)):
+        raise ConfigError(f"profile {config.profile}: {problem}")
+
+
+def profile_problem(config: Config, gpus: Sequence[Gpu]) -> str:
+    """Why a vLLM profile cannot run on these GPUs, "" if it can. Raises ConfigError if its model cannot be read."""
+    settings = config.vllm
+    if not config.engine.model:
+        return "engine.model is empty: give the directory or the name of a model (--model)"
+    if settings.gpu not in ("", CPU, *DEVICES):
+        return f"vllm.gpu is {settings.gpu!r}: give one of {', '.join(DEVICES)}, cpu, or nothing for any GPU"
+    if settings.gpu == CPU:
+        return _memory_problem(config, Device(CPU, 0))
+    needed = settings.tensor_parallel_size * settings.data_parallel_size
+    if len(gpus) < needed:
+        return _count_problem(config, needed, gpus)
+    device = min((gpu.device for gpu in gpus[:needed]), key=lambda device: device.memory_bytes)
+    if not device.since_ampere and settings.dtype == "bfloat16":
+        return f"the {device.name} found has no bfloat16: set vllm.dtype to 'half'"
+    if not device.since_ampere and settings.kv_cache_dtype == "fp8":
+        return f"the {device.name} found has no FP8 KV cache: set vllm.kv_cache_dtype to 'auto'"
+    return _memory_problem(config, device) if device.memory_bytes else ""
+
+
+def describe(gpus: Sequence[Gpu]) -> str:
+    """The GPUs in words, like "4 x NVIDIA L4"."""
+    names = dict.fromkeys(gpu.name for gpu in gpus)
+    return ", ".join(f"{sum(gpu.name == name for gpu in gpus)} x {name}" for name in names) or "no GPU"
+
+
+def _memory_problem(config: Config, device: Device) -> str:
+    model = read_model(config)
+    plan = None if model is None else profile_plan(config, model, device)
+    return "" if plan is None else plan.reason
+
+
+def _count_problem(config: Config, needed: int, gpus: Sequence[Gpu]) -> str:
+    fitting = [name for name in profile_names() if name != config.profile and _fits(name, gpus)]
+    kind = f"{config.vllm.gpu} GPU" if config.vllm.gpu else "GPU"
+    smaller = f", or set vllm.tensor_parallel_size to at most {len(gpus)}" if gpus else ""
+    return (
+        f"it needs {needed} {kind}{'s' if needed > 1 else ''} and nvidia-smi shows {describe(gpus)}: "
+        f"take a profile that fits ({', '.join(fitting)}){smaller}"
+    )
+
+
+def _fits(name: str, gpus: Sequence[Gpu]) -> bool:
+    """Whether a bundled profile can start an engine on this machine."""
+    config = load_config(name)
+    if config.engine.kind != "vllm":
+        return config.engine.kind == "embedded"
+    needed = config.vllm.tensor_parallel_size * config.vllm.data_parallel_size
+    return (config.vllm.gpu == CPU or len(gpus) >= needed) and not profile_problem(config, gpus)
+
+
+def _as_loaded(config: Config, model: ModelShape | None) -> ModelShape | None:
+    """The model as the server holds it, which may quantize while it loads."""
+    if model is None or config.vllm.quantization != "fp8" or model.weight_bits != BF16_BITS:
+        return model
+    return replace(model, weight_bits=FP8_BITS)
+
+
+def _cpu_kv_space(config: Config) -> float | None:
+    """Bytes that the profile gives to the KV cache on a CPU."""
+    text = config.vllm.environment.get(CPU_KV_SPACE)
+    if text is None:
+        return None
+    if not re.fullmatch(r"\d{1,6}(\.\d+)?", text):
+        raise ConfigError(f"vllm.environment.{CPU_KV_SPACE} is {text!r}: give a number of GiB, like '4'")
+    return float(text) * 2**30
+
+
+def _mebibytes(text: str) -> int:
+    """Bytes of a number of MiB; 0 for what stands where the driver does not know it."""
+    stripped = text.strip()
+    return int(stripped) << 20 if re.fullmatch(r"[0-9]{1,9}", stripped) else 0

@@ -1,0 +1,91 @@
+"""How fast QwQ-32B decodes on given hardware: the roofline of one decoding step, as lanes start, grow and end."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from statistics import fmean
+
+from agent.hardware.capacity import BF16_BITS, DEVICES, FP8_BITS, INT4_BITS, PLANNED_SHARE, ModelShape
+
+_LAYERS, _WIDTH, _MLP_WIDTH, _KV_WIDTH, _VOCABULARY = 64, 5_120, 27_648, 1_024, 152_064
+QWQ_32B = ModelShape(
+    layers=_LAYERS,
+    heads=40,
+    kv_heads=8,
+    head_dim=128,
+    layer_parameters=_LAYERS * _WIDTH * (2 * _WIDTH + 2 * _KV_WIDTH + 3 * _MLP_WIDTH),
+    vocabulary_parameters=_VOCABULARY * _WIDTH,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """A machine that decodes one token of every running lane in each step.
+
+    `weight_bytes` are read in each step and `cache_bytes` for each token in the contexts of the running lanes, at
+    `bandwidth` bytes/s; the arithmetic runs at `flops`. `efficiency` is the part of the roofline that is reached.
+    """
+
+    name: str
+    weight_bytes: float
+    cache_bytes: float
+    bandwidth: float
+    flops: float
+    efficiency: float = 1.0
+
+    def step_seconds(self, lanes: int, contexts: float) -> tuple[float, float]:
+        """Seconds of the next step, and what each step adds to that; `contexts` are the tokens in all of them.
+
+        max((W + c * sum L) / BW, (k * 2P + 4 * sum L * width * layers) / FLOPS), where every step makes each of the
+        k contexts longer by one.
+        """
+        by_memory = (self.weight_bytes + self.cache_bytes * contexts) / self.bandwidth
+        attention = 4 * _WIDTH * _LAYERS
+        by_arithmetic = (lanes * 2 * QWQ_32B.parameters_read + attention * contexts) / self.flops
+        if by_memory >= by_arithmetic:
+            return by_memory / self.efficiency, lanes * self.cache_bytes / self.bandwidth / self.efficiency
+        return by_arithmetic / self.efficiency, lanes * attention / self.flops / self.efficiency
+
+    def seconds(self, tokens: float, lanes: int, context: float = 0.0) -> float:
+        """Seconds in which `lanes` lanes, each with `context` tokens before, generate `tokens` tokens each."""
+        first, growth = self.step_seconds(lanes, lanes * context)
+        return first * tokens + growth * tokens**2 / 2
+
+
+def steps_within(seconds: float, first: float, growth: float) -> float:
+    """How many steps (whole or not) fit into the seconds, if the first takes `first` and each `growth` more."""
+    # The root of first * n + growth * n^2 / 2 = seconds, in the form that loses no digits where growth is small.
+    return 2 * seconds / (first + math.sqrt(first * first + 2 * growth * seconds))
+
+
+def _gpus(name: str, kind: str, count: int, weight_bits: float, cache_bits: float) -> Hardware:
+    """So many GPUs of a kind in tensor parallel, planned with the usual share of their roofline."""
+    device = DEVICES[kind]
+    assert device.bandwidth is not None
+    assert device.flops is not None
+    return Hardware(
+        name,
+        weight_bytes=replace(QWQ_32B, weight_bits=weight_bits).read_bytes,
+        cache_bytes=QWQ_32B.kv_token_bytes(round(cache_bits / 8)),
+        bandwidth=count * device.bandwidth,
+        flops=count * device.flops,
+        efficiency=fmean(PLANNED_SHARE),
+    )
+
+
+# "constant" gives every lane 30 tokens/s, however many run. "two-cores" is the embedded model of 1.5B parameters on two
+# cores: 13 tokens/s for a lane alone, 20 for all lanes together.
+HARDWARE = {
+    hardware.name: hardware
+    for hardware in (
+        _gpus("kaggle-l4x4", "L4", 4, INT4_BITS, FP8_BITS),
+        _gpus("kaggle-l4x4-bf16kv", "L4", 4, INT4_BITS, BF16_BITS),
+        _gpus("kaggle-l4x4-fp8", "L4", 4, FP8_BITS, FP8_BITS),
+        _gpus("kaggle-h100", "H100", 1, FP8_BITS, FP8_BITS),
+        _gpus("kaggle-h100-int4", "H100", 1, INT4_BITS, FP8_BITS),
+        _gpus("h200", "H200", 1, FP8_BITS, FP8_BITS),
+        Hardware("constant", weight_bytes=1.0, cache_bytes=0.0, bandwidth=30.0, flops=math.inf),
+        Hardware("two-cores", weight_bytes=1.0, cache_bytes=0.0, bandwidth=13.0, flops=40 * QWQ_32B.parameters_read),
+    )
+}

@@ -1,0 +1,277 @@
+"""The record of a run: one directory with the configuration, the problems, an append-only journal and the answers.
+
+`agent.journal.lines` says what the journal holds. Each of its lines is written by a single call, so a kill at any
+moment costs at most the line being written; a torn line means only that its episode is owed again, and a whole one that
+lacks its newline counts. A finished run may be kept with its journal compressed, as `journal.jsonl.gz`. The
+configuration is written last, so that a directory which has one holds a whole run; every file but the journal is
+replaced as a whole.
+
+Whatever the journal holds, a sample counts once: of several with one problem and index, the first that voted, or else
+the first.
+"""
+
+from __future__ import annotations
+
+import csv
+import errno
+import io
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from agent.config import Config, override_config, parse_config, save_config
+from agent.errors import ConfigError, InputError, JournalError
+from agent.files.stored_config import stored_tree
+from agent.files.whole_file import write_whole
+from agent.journal.lines import (
+    Notice,
+    SettingsChange,
+    Start,
+    close_last_line,
+    has_recorded,
+    read_entries,
+)
+from agent.problems.reader import load_problems
+from agent.problems.writer import write_problems
+from agent.types import Problem, Sample, Solution, StopReason, ToolRun, is_kept
+
+CONFIG_FILE = "config.toml"
+PROBLEMS_FILE = "problems.csv"
+JOURNAL_FILE = "journal.jsonl"
+PACKED_JOURNAL_FILE = "journal.jsonl.gz"
+ANSWERS_FILE = "answers.csv"
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """All that a run directory says; `config` is the stored one with all changes since."""
+
+    config: Config
+    problems: tuple[Problem, ...]
+    samples: tuple[Sample, ...]
+    solutions: tuple[Solution, ...]
+    unreadable: int  # journal lines skipped; their episodes are owed again
+    starts: tuple[Start, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    changes: tuple[SettingsChange, ...] = ()
+
+    @property
+    def spent(self) -> float:
+        """Seconds of the run that the journal accounts for."""
+        ends = [sample.started + sample.seconds for sample in self.samples]
+        return max([*ends, *(solution.at for solution in self.solutions)], default=0.0)
+
+    @property
+    def solved(self) -> dict[str, Solution]:
+        """The last solution of each problem, but for those that lacked the engine or the time."""
+        last = {solution.problem_id: solution for solution in self.solutions}
+        return {id_: solution for id_, solution in last.items() if not is_owed(solution)}
+
+    def samples_of(self, problem_id: str) -> list[Sample]:
+        """The samples of a problem that need not be drawn again, one an index."""
+        kept = (sample for sample in self.samples if sample.problem_id == problem_id and is_kept(sample))
+        return list(_counted_once(kept))
+
+
+def is_owed(solution: Solution) -> bool:
+    """Whether its problem has to be taken up once more: the engine cost it, or there was no time for it."""
+    return solution.stop in (StopReason.ENGINE_ERROR, StopReason.OUT_OF_TIME)
+
+
+def read_run(directory: Path) -> RunRecord:
+    """Read a run directory; journal lines that cannot be read are counted.
+
+    Raises InputError if it holds no run, ConfigError if the configuration in it is not complete.
+    """
+    check_run(directory)
+    config = parse_config(stored_tree(directory / CONFIG_FILE), str(directory / CONFIG_FILE))
+    entries = read_entries(_journal_of(directory))
+    changes = tuple(entry for entry in entries if isinstance(entry, SettingsChange))
+    for change in changes:
+        try:
+            config = override_config(config, change.changed)
+        except ConfigError as error:
+            raise ConfigError(f"the journal of {directory} sets what this version does not take: {error}") from error
+    return RunRecord(
+        config=config,
+        problems=tuple(load_problems(directory / PROBLEMS_FILE)),
+        samples=_counted_once(entry for entry in entries if isinstance(entry, Sample)),
+        solutions=tuple(entry for entry in entries if isinstance(entry, Solution)),
+        unreadable=sum(entry is None for entry in entries),
+        starts=tuple(entry for entry in entries if isinstance(entry, Start)),
+        notices=tuple(entry for entry in entries if isinstance(entry, Notice)),
+        changes=changes,
+    )
+
+
+def check_run(directory: Path) -> None:
+    """Raises InputError if the directory holds no run, or not the whole of one."""
+    for name in (CONFIG_FILE, PROBLEMS_FILE):
+        if not _holds(directory, name):
+            if _has_journal(directory):
+                raise _incomplete(directory, name)
+            raise InputError(f"{directory} holds no run: there is no {name} in it; give the directory of a run")
+    if not _has_journal(directory):
+        raise _incomplete(directory, JOURNAL_FILE)
+
+
+def check_free(directory: Path) -> None:
+    """Raises InputError if a new run in the directory would overwrite something.
+
+    A run that was laid out and has recorded neither a sample nor a solution is nothing.
+    """
+    if _has_journal(directory):
+        if not _holds(directory, PACKED_JOURNAL_FILE) and not has_recorded(directory / JOURNAL_FILE):
+            return
+        check_run(directory)  # advised below is only what can be done
+        raise InputError(f"{directory} already holds a run: add --resume to continue it, or name another --run-dir")
+    if _holds(directory, CONFIG_FILE):
+        if _holds(directory, ANSWERS_FILE):
+            raise _incomplete(directory, JOURNAL_FILE)
+        return
+    taken = [name for name in (PROBLEMS_FILE, ANSWERS_FILE) if _holds(directory, name)]
+    if taken:
+        raise InputError(f"{directory} has a {taken[0]} that a run would overwrite: name another --run-dir")
+
+
+def _has_journal(directory: Path) -> bool:
+    return _holds(directory, JOURNAL_FILE) or _holds(directory, PACKED_JOURNAL_FILE)
+
+
+def _incomplete(directory: Path, name: str) -> InputError:
+    return InputError(f"the {name} of the run in {directory} is missing: restore it, or name another --run-dir")
+
+
+def create_run(
+    directory: Path, config: Config, problems: Sequence[Problem], files: Mapping[str, str] | None = None
+) -> None:
+    """Lay out the directory of a new run, with further `files` (name and text) if there are some.
+
+    Raises InputError if the directory holds a run, JournalError if it cannot be written; nothing is left there then.
+    """
+    check_free(directory)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / CONFIG_FILE).unlink(missing_ok=True)  # of a run that recorded nothing
+        write_whole(directory / JOURNAL_FILE, "")
+        write_problems(problems, directory / PROBLEMS_FILE)
+        for name, text in (files or {}).items():
+            write_whole(directory / name, text)
+        save_config(config, directory / CONFIG_FILE)
+    except (OSError, InputError) as error:
+        for name in (JOURNAL_FILE, PROBLEMS_FILE, *(files or {})):
+            with suppress(OSError):
+                (directory / name).unlink()
+        if isinstance(error, OSError):
+            raise unwritable(directory, error) from error
+        raise
+
+
+class Journal:
+    """Observer that writes what happens into the run directory."""
+
+    def __init__(self, directory: Path, answers: Sequence[Solution] = ()) -> None:
+        self._directory = directory
+        self._answers = {solution.problem_id: solution.answer for solution in answers}
+        packed = directory / PACKED_JOURNAL_FILE
+        if packed.exists():
+            raise InputError(f"the journal of {directory} is compressed: gunzip {packed} first to continue the run")
+        try:
+            close_last_line(directory / JOURNAL_FILE)
+            self._file = os.open(directory / JOURNAL_FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise unwritable(directory, error) from error
+
+    def problem_started(self, problem: Problem, prompt: str, allowance: float, lanes: int) -> None:
+        """Record what was asked and granted."""
+        self._append("problem", {"problem_id": problem.id, "prompt": prompt, "allowance": allowance, "lanes": lanes})
+
+    def tokens_received(self, problem_id: str, index: int, tokens: int) -> None:
+        """Not recorded one by one: a sample's turns have their counts."""
+
+    def text_written(self, problem_id: str, index: int, text: str, *, inserted: bool) -> None:
+        """Not recorded piece by piece: a sample's turns have their texts."""
+
+    def tool_ran(self, problem_id: str, index: int, tool_run: ToolRun) -> None:
+        """Not recorded by itself: a sample's turns hold its tool runs."""
+
+    def sample_ended(self, sample: Sample) -> None:
+        """Record the whole episode."""
+        self._append("sample", asdict(sample))
+
+    def problem_solved(self, solution: Solution) -> None:
+        """Record the solution and rewrite the answers."""
+        self._append("solution", asdict(solution))
+        self._answers[solution.problem_id] = solution.answer
+        self._write_answers()
+
+    def engine_noticed(self, text: str, at: float) -> None:
+        """Record the sentence."""
+        self._append("engine", {"text": text, "at": at})
+
+    def settings_changed(self, changed: Mapping[str, Any], at: float) -> None:
+        """Record which keys of the configuration were set anew."""
+        self._append("settings", {"changed": dict(changed), "at": at})
+
+    def close(self) -> None:
+        """Close the file. May be called twice."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def _append(self, kind: str, record: dict[str, Any]) -> None:
+        line = (json.dumps({"kind": kind, **record}) + "\n").encode()
+        try:
+            written = os.write(self._file, line)
+            if written < len(line):  # the disk is full: take the torn line back
+                os.ftruncate(self._file, os.fstat(self._file).st_size - written)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            raise unwritable(self._directory, error) from error
+
+    def _write_answers(self) -> None:
+        table = io.StringIO()
+        writer = csv.writer(table, lineterminator="\n")
+        writer.writerow(("id", "answer"))
+        writer.writerows((id_, "" if answer is None else answer) for id_, answer in self._answers.items())
+        try:
+            write_whole(self._directory / ANSWERS_FILE, table.getvalue())
+        except OSError as error:
+            raise unwritable(self._directory, error) from error
+
+
+def unwritable(directory: Path, error: OSError) -> JournalError:
+    """The error that the directory of a run cannot be written."""
+    reason = error.strerror or str(error)
+    return JournalError(
+        f"the run directory {directory} cannot be written ({reason}): free space or name another --run-dir; "
+        "what is recorded there stays, and --resume continues from it"
+    )
+
+
+def _holds(directory: Path, name: str) -> bool:
+    try:
+        return (directory / name).is_file()
+    except OSError as error:
+        raise InputError(f"{directory} cannot be read ({error.strerror}): give the directory of a run") from error
+
+
+def _journal_of(directory: Path) -> Path:
+    plain, packed = directory / JOURNAL_FILE, directory / PACKED_JOURNAL_FILE
+    return packed if packed.exists() and not plain.exists() else plain
+
+
+def _counted_once(samples: Iterable[Sample]) -> tuple[Sample, ...]:
+    """The samples without those that another one with their problem and index stands for, and without repetitions."""
+    each = tuple(dict.fromkeys(samples))
+    chosen: dict[tuple[str, int], Sample] = {}
+    for sample in each:
+        key = (sample.problem_id, sample.index)
+        better = key not in chosen or (chosen[key].answer is None and sample.answer is not None)
+        if is_kept(sample) and better:
+            chosen[key] = sample
+    return tuple(s for s in each if not is_kept(s) or chosen[s.problem_id, s.index] is s)

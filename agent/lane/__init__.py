@@ -1,0 +1,1 @@
+"""One sample, from its prompt to its answer."""

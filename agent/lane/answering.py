@@ -1,0 +1,73 @@
+"""Knows when a sample has answered: where its thinking closes, how its turns end, what its code printed."""
+
+from __future__ import annotations
+
+import re
+
+from agent.chat.prompts import BOX_OPEN, Family
+from agent.chat.task import Task, finished_answer, settled_answer, thinking_answer, vote
+from agent.chat.thinking import thinking_end
+from agent.lane.turn import TurnWriter
+from agent.types import SampleEnd, ToolRun, ToolStatus
+
+_INTEGER = re.compile(r"-?(?:\d{1,18}|\d{1,3}(?:,\d{3}){1,5})")
+
+
+class AnswerWatch:
+    """The answer of one sample, as soon as it has one of its own.
+
+    `at_close` says that a thinking which closes on a box has answered. `thinks` is whether the thinking is open.
+    """
+
+    def __init__(self, task: Task, family: Family, *, at_close: bool) -> None:
+        self._task = task
+        self._close = family.think_close
+        self._at_close = at_close
+        self._thought = False  # whether the thinking was open when the turn began
+        self._forced = False
+        self.thinks = bool(family.think_close)
+        self.answer: int | None = None
+
+    def begin_turn(self) -> None:
+        """A turn begins."""
+        self._thought = self.thinks
+
+    def force(self) -> None:
+        """What is written from now on was asked for, and is no answer of the sample's own."""
+        self.thinks, self._forced = False, True
+
+    def ended(self, writer: TurnWriter) -> SampleEnd:
+        """How a turn ends that the model ended by itself."""
+        if self._forced:
+            return SampleEnd.NO_ANSWER
+        return self._take(finished_answer(self._task, writer.text, self._close if self._thought else ""))
+
+    def is_settled(self, writer: TurnWriter) -> bool:
+        """Whether a turn whose stream broke lacks nothing but its end: behind the thinking it ends with its box."""
+        if self._forced or not self._close or self.thinks:
+            return False
+        answer = settled_answer(self._task, writer.text, self._close if self._thought else "")
+        return answer is not None and self._take(answer) is SampleEnd.ANSWERED
+
+    def grown(self, writer: TurnWriter, by: int) -> SampleEnd | None:
+        """The turn has grown by so many characters: ANSWERED where its thinking has closed on an answer."""
+        if not self.thinks or self._close not in writer.tail(by + len(self._close)):
+            return None
+        text = writer.text
+        end = thinking_end(text, self._close)
+        self.thinks = end is None
+        if end is None or not self._at_close:
+            return None
+        answered = self._take(thinking_answer(self._task, text[:end]))
+        return answered if answered is SampleEnd.ANSWERED else None
+
+    def printed(self, tool_run: ToolRun) -> bool:
+        """Whether a tool run printed an answer, perhaps with commas between its thousands, and nothing else."""
+        output = tool_run.output.strip()
+        if tool_run.status is ToolStatus.OK and _INTEGER.fullmatch(output):
+            self.answer = vote(self._task, f"{BOX_OPEN}{output}}}")
+        return self.answer is not None
+
+    def _take(self, answer: int | str | None) -> SampleEnd:
+        self.answer = answer if isinstance(answer, int) else None
+        return SampleEnd.NO_ANSWER if answer is None else SampleEnd.ANSWERED

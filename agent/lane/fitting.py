@@ -1,0 +1,130 @@
+"""Fits the requests of a sample, and what is written into it, into the context of the server."""
+
+from __future__ import annotations
+
+import math
+
+from agent.chat.output_text import defused, rendered
+from agent.chat.prompts import TURN_ENDS, tool_output
+from agent.engine.base import Prompt, SamplingParams
+from agent.errors import ContextExceededError, EngineError
+from agent.lane.runtime import Runtime
+from agent.lane.transcript import Transcript, most_tokens
+from agent.lane.turn import TurnWriter
+
+_INSERTED_TOKENS = 32  # kept for what asks for the answer, or frames an output
+_FRAME_TOKENS = 16  # of an output
+_LEAST_OUTPUT_TOKENS = 64  # of an output that does not fit
+_MOST_LESSONS = 8  # requests that the server finds too long, until the sample is taken to be at its end
+_CUT_MARK = "\n[... cut to fit the context ...]\n"
+
+Request = tuple[Prompt, SamplingParams]
+
+
+class ContextFitter:
+    """Works out what a sample may still ask for: prompt and reply together never exceed the context.
+
+    The context is the configured one, or the server's if that is smaller; lengths are the server's own counts where it
+    tells them. Some of it is always kept for the forced answer.
+    """
+
+    def __init__(self, transcript: Transcript, runtime: Runtime, seed: int) -> None:
+        self._transcript = transcript
+        self._runtime = runtime
+        self._seed = seed
+        self._limit = math.inf  # learned from refusals
+        self._lessons = 0
+        self._lesson: ContextExceededError | None = None  # the last one
+        self._full = False
+        self._asked_for = 0  # tokens of the last request, the reply included
+
+    async def next(self, *, thinks: bool) -> Request | None:
+        """The request for the next turn, or for the rest of it; None where there is no room for it."""
+        config = self._runtime.config
+        prompt = await self._transcript.request()
+        length = await self._transcript.length()
+        room = min(config.sample.max_tokens - self._transcript.tokens, self._room(length))
+        if room < 1:
+            return None
+        self._asked_for = length + room
+        return prompt, self._params(room, thinks=thinks)
+
+    async def for_answer(self, writer: TurnWriter) -> Request | None:
+        """The request for a forced answer; where the context is full, the middle of the prompt gives way to it.
+
+        Raises ContextExceededError where the server found too long whatever was asked.
+        """
+        tokens = self._runtime.config.sample.answer_tokens - writer.tokens
+        room = int(self._context - tokens)
+        if tokens < 1 or room < 1 or self._lessons > _MOST_LESSONS:
+            if self._lesson is not None and not self._transcript.tokens:
+                raise self._lesson
+            return None
+        prompt = await self._transcript.request()
+        length = await self._transcript.length()
+        if length > room:
+            prompt, length = await self._transcript.shorten(prompt, room), room
+        self._asked_for = length + tokens
+        return prompt, self.answer_params(tokens)
+
+    async def output(self, text: str) -> str:
+        """What is inserted for an output: at most half of the room that is left, its middle cut out if it is longer.
+
+        Where that is too little to be of use, the sample has no room for another turn.
+        """
+        inserted = tool_output(text)
+        if most_tokens(inserted) <= self._room(self._transcript.most_length) // 2:
+            return inserted
+        room = max(0, self._room(await self._transcript.length()) // 2)
+        if most_tokens(inserted) <= room or await self._transcript.count(inserted) <= room:
+            return inserted
+        self._full = room < _LEAST_OUTPUT_TOKENS
+        shown = defused(rendered(text))
+        kept = "" if self._full else await self._transcript.cut_middle(shown, room - _FRAME_TOKENS, _CUT_MARK)
+        return tool_output(kept)
+
+    def learn(self, error: EngineError) -> bool:
+        """Whether the error says that a request was too long; the next one then is shorter."""
+        if not isinstance(error, ContextExceededError) or error is self._lesson:
+            return False
+        self._lesson = error
+        self._lessons += 1
+        if error.context_tokens is None:
+            self._limit = self._asked_for // 2
+        elif self._asked_for > error.context_tokens:
+            self._limit = error.context_tokens
+        else:  # a request that should have fitted has been counted too low
+            self._limit = self._asked_for * 7 // 8
+        return True
+
+    def answer_params(self, tokens: int) -> SamplingParams:
+        """How a forced answer is drawn: greedily, to the end of its line."""
+        seed = self._seed if self._runtime.config.sampling.seeded else None  # a recording is found by it
+        return SamplingParams(max_tokens=tokens, temperature=0.0, seed=seed, stop=("\n", *TURN_ENDS))
+
+    @property
+    def _context(self) -> float:
+        server = self._runtime.engine.context_tokens or math.inf
+        return min(self._runtime.config.engine.context_tokens, server, self._limit)
+
+    def _room(self, length: int) -> int:
+        """Tokens that may follow so many, with the forced answer's kept."""
+        if self._full or self._lessons > _MOST_LESSONS:
+            return 0
+        return int(self._context) - length - self._runtime.config.sample.answer_tokens - _INSERTED_TOKENS
+
+    def _params(self, max_tokens: int, *, thinks: bool) -> SamplingParams:
+        config = self._runtime.config
+        sampling = config.sampling
+        thinking = max(0, config.sample.max_thinking_tokens - self._transcript.tokens)
+        return SamplingParams(
+            max_tokens=max_tokens,
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            top_k=sampling.top_k,
+            min_p=sampling.min_p,
+            presence_penalty=sampling.presence_penalty,
+            seed=self._seed + len(self._transcript.turns) if sampling.seeded else None,
+            stop=TURN_ENDS,
+            thinking_tokens=thinking if thinking and thinks else None,
+        )

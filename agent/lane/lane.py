@@ -1,0 +1,271 @@
+"""One sample: stream -> closed code block -> tool run -> continue -> answer."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from contextlib import aclosing
+from dataclasses import replace
+
+from agent.chat.fences import CodeBlock
+from agent.chat.prompts import BOX_OPEN, TURN_MARKS, answer_nudge, first_box, open_box, opening
+from agent.chat.task import vote
+from agent.chat.thinking import TurnEndScanner
+from agent.engine.base import Chunk
+from agent.errors import AgentError, EngineError, RequestRefusedError, SandboxError, StreamBrokenError
+from agent.lane.answering import AnswerWatch
+from agent.lane.fitting import ContextFitter
+from agent.lane.language import DriftCounter
+from agent.lane.logprobs import LogprobMeter
+from agent.lane.outages import OutageCounter
+from agent.lane.probe import Prober
+from agent.lane.runtime import Runtime
+from agent.lane.telling import TextTeller
+from agent.lane.transcript import Transcript
+from agent.lane.turn import TurnWriter
+from agent.sandbox.base import Session
+from agent.types import Probe, Problem, Sample, SampleEnd, ToolRun, ToolStatus
+
+_THINKING_SLACK = 64  # for a server that closes the thinking by itself
+_ENDS = {"length": SampleEnd.TOKEN_LIMIT, "repetition": SampleEnd.REPEATING}
+_LAST_RUN = "\n[no more Python from here on: finish without it]"
+
+
+def sample_seed(run_seed: int, problem_id: str, index: int) -> int:
+    """The seed of one sample (31 bits): from the run, the problem and the index, never from the order of things."""
+    digest = hashlib.sha256(f"{run_seed}\0{problem_id}\0{index}".encode()).digest()
+    return int.from_bytes(digest[:4], "big") >> 1
+
+
+class Lane:
+    """A running sample: what it has written so far, and how it continues.
+
+    `refusal` is set where the server refused a request for good.
+    """
+
+    def __init__(self, problem: Problem, prompt: str, index: int, runtime: Runtime) -> None:
+        self._problem = problem
+        self._index = index
+        self._runtime = runtime
+        self._seed = sample_seed(runtime.config.seed, problem.id, index)
+        self._started = runtime.clock()
+        self._transcript = Transcript(prompt, runtime.engine)
+        self._fitter = ContextFitter(self._transcript, runtime, self._seed)
+        self._outages = OutageCounter(runtime.engine, runtime.config.engine.retries)
+        self._turn_ends = TurnEndScanner(TURN_MARKS)
+        self._teller = TextTeller(runtime.observer, problem.id, index)
+        self._logprobs = LogprobMeter()
+        self._drift = DriftCounter()
+        self._prober = Prober(runtime.config.sample.probe_tokens, self._probe)
+        self._session: Session | None = None
+        self._failed_runs = 0
+        at_close = runtime.config.sample.answer_at_think_close
+        self._watch = AnswerWatch(runtime.task, runtime.family, at_close=at_close)
+        self._asking: SampleEnd | None = None  # the end for which it is being asked
+        self.refusal: RequestRefusedError | None = None
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that it has generated."""
+        return self._transcript.tokens
+
+    async def run(self) -> Sample:
+        """Generate until the sample ends by itself; one that has no answer then is asked for it.
+
+        May be cancelled at any moment; `ask` or `cut` then give the sample. Whatever fails in it is told in the
+        sample, but for what the run itself has to know (AgentError).
+        """
+        try:
+            end = await self._generate_in_time()
+        except Exception as error:  # noqa: BLE001  # one lane is not worth the run
+            return self._failed(error)
+        return self.cut(end) if end in (SampleEnd.ANSWERED, SampleEnd.FAILED_CODE) else await self.ask(end)
+
+    async def ask(self, end: SampleEnd) -> Sample:
+        """Force an answer out of the unfinished sample: close its thinking, open the box, read what is put in."""
+        if self._watch.answer is not None or not self._runtime.config.sample.answer_tokens:
+            return self.cut(end)
+        end = self._asking = self._asking or end
+        mean, tail = self._logprobs.mean, self._logprobs.tail_mean
+        try:
+            nudge, boxed = self._nudge(ended=end is SampleEnd.NO_ANSWER)
+            self._insert(nudge)
+            self._watch.force()
+            await self._write_turn(tools=False, asking=True)
+        except Exception as error:  # noqa: BLE001
+            return self._failed(error)
+        answer = vote(self._runtime.task, first_box(boxed + self._transcript.turns[-1].text))
+        return replace(self._sample(end, answer, forced=True), mean_logprob=mean, tail_logprob=tail)
+
+    def cut(self, end: SampleEnd, failure: str = "") -> Sample:
+        """The sample as it stands: with its answer if that was known already, else without a vote."""
+        if self._watch.answer is not None:
+            return self._sample(SampleEnd.ANSWERED, self._watch.answer)
+        return replace(self._sample(end, None), failure=failure)
+
+    def _failed(self, error: Exception) -> Sample:
+        if isinstance(error, RequestRefusedError):
+            self.refusal = error
+        if isinstance(error, EngineError):
+            return self.cut(SampleEnd.ENGINE_ERROR, str(error))
+        if isinstance(error, AgentError) and not isinstance(error, SandboxError):
+            raise error
+        return self.cut(SampleEnd.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
+
+    async def _generate_in_time(self) -> SampleEnd:
+        try:
+            async with asyncio.timeout(self._runtime.config.sample.max_seconds) as limit:
+                return await self._generate()
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            return SampleEnd.DEADLINE
+        finally:
+            await self._prober.close()
+            await self._close_session()
+
+    async def _generate(self) -> SampleEnd:
+        limits = self._runtime.config.sample
+        rounds = 0
+        while True:
+            tools = limits.tools and rounds < limits.max_rounds
+            outcome = await self._write_turn(tools=tools)
+            if isinstance(outcome, SampleEnd):
+                return outcome
+            rounds += 1
+            tool_run = await self._run_code(outcome, last=rounds == limits.max_rounds)
+            if limits.printed_answers and self._watch.printed(tool_run):
+                return SampleEnd.ANSWERED
+            if limits.failed_runs and self._failed_runs >= limits.failed_runs:
+                return SampleEnd.FAILED_CODE
+
+    async def _write_turn(self, *, tools: bool, asking: bool = False) -> CodeBlock | SampleEnd:
+        """Generate one turn: up to a closed code block, or to the sample's end.
+
+        A stream that breaks is resumed from the tokens that had come.
+        """
+        before = "" if self._transcript.turns else opening(self._runtime.family, tools=tools)
+        writer = self._transcript.writer = TurnWriter(tools=tools, before=before)
+        self._turn_ends = TurnEndScanner(TURN_MARKS)
+        self._watch.begin_turn()
+        started = self._runtime.clock()
+        try:
+            while True:
+                came = writer.tokens
+                try:
+                    outcome = await self._read(writer, asking=asking)
+                    self._outages.reset()
+                    return outcome
+                except EngineError as error:
+                    if self._fitter.learn(error):
+                        continue
+                    if isinstance(error, StreamBrokenError) and self._watch.is_settled(writer):
+                        return SampleEnd.ANSWERED
+                    await self._outages.overcome(error, writer.tokens - came)
+                    writer.resumed()
+        finally:
+            self._teller.end_turn(writer.text)
+            self._transcript.end_turn(writer, self._runtime.clock() - started)
+
+    async def _read(self, writer: TurnWriter, *, asking: bool) -> CodeBlock | SampleEnd:
+        """Read one stream into the writer, continuing what it already holds."""
+        request = await (self._fitter.for_answer(writer) if asking else self._fitter.next(thinks=self._watch.thinks))
+        if request is None:
+            return SampleEnd.TOKEN_LIMIT
+        length, finish = len(writer.text), ""
+        try:
+            async with aclosing(self._runtime.engine.stream(*request)) as chunks:
+                async for chunk in chunks:
+                    length += len(chunk.text)
+                    finish = chunk.finish or finish
+                    outcome = self._take(chunk, writer)
+                    if outcome is not None:
+                        return outcome
+        finally:
+            self._transcript.trail.end(max(0, length - len(writer.text)))
+        if finish != "stop" and finish not in _ENDS:
+            raise StreamBrokenError(f"the stream ended with {finish or 'no reason'}")
+        return _ENDS.get(finish) or self._watch.ended(writer)
+
+    def _take(self, chunk: Chunk, writer: TurnWriter) -> CodeBlock | SampleEnd | None:
+        """Take one chunk; returns what ends the turn here, if anything does."""
+        self._runtime.observer.tokens_received(self._problem.id, self._index, chunk.tokens)
+        self._transcript.trail.add(chunk)
+        self._logprobs.feed(chunk.logprobs)
+        self._drift.feed(chunk.text)
+        turn_end = self._turn_ends.feed(chunk.text)
+        outcome = writer.write(chunk)
+        if turn_end is not None and turn_end < writer.length:
+            writer.truncate(turn_end)
+            return self._watch.ended(writer)
+        if outcome is None:
+            self._teller.grow(chunk.text, self._turn_ends.held)
+            if self._asking is None:
+                self._prober.tokens_came(self.tokens)
+            outcome = self._watch.grown(writer, len(chunk.text))
+        cap = self._runtime.config.sample.max_thinking_tokens
+        if outcome is None and self._watch.thinks and 0 < cap <= self.tokens - _THINKING_SLACK:
+            return SampleEnd.TOKEN_LIMIT
+        return outcome
+
+    async def _probe(self, tokens: int) -> Probe | None:
+        """Ask the running sample for its present belief, beside its stream; None if the engine fails."""
+        started = self._runtime.clock()
+        nudge, boxed = self._nudge()
+        prompt = await self._transcript.request_with(nudge)
+        params = self._fitter.answer_params(self._runtime.config.sample.answer_tokens)
+        pieces = [boxed]
+        try:
+            async with aclosing(self._runtime.engine.stream(prompt, params)) as chunks:
+                async for chunk in chunks:
+                    pieces.append(chunk.text)
+        except Exception:  # noqa: BLE001  # the sample itself does not need it
+            return None
+        answer = vote(self._runtime.task, first_box("".join(pieces)))
+        return Probe(tokens, answer, self._runtime.clock() - started)
+
+    async def _run_code(self, block: CodeBlock, *, last: bool) -> ToolRun:
+        try:
+            if self._session is None:
+                self._session = await self._runtime.sandbox.session(self._seed)
+            tool_run = await self._session.run(block.code)
+            self._failed_runs += tool_run.status is not ToolStatus.OK  # a sandbox that fails is not the code's fault
+        except SandboxError as error:
+            tool_run = ToolRun(block.code, f"[Python is not available: {error}]", ToolStatus.KILLED, 0.0)
+        self._runtime.observer.tool_ran(self._problem.id, self._index, tool_run)
+        self._insert(await self._fitter.output(tool_run.output + (_LAST_RUN if last else "")), tool_run)
+        return tool_run
+
+    def _insert(self, text: str, tool_run: ToolRun | None = None) -> None:
+        """Write `text` behind the last turn."""
+        self._transcript.insert(text, tool_run)
+        self._teller.insert(text)
+
+    def _nudge(self, *, ended: bool = False) -> tuple[str, str]:
+        """What asks for the answer now, and the box that the reply continues."""
+        config = self._runtime.config
+        said = opening(self._runtime.family, tools=config.sample.tools) + self._transcript.said
+        boxed = BOX_OPEN if ended else BOX_OPEN + (open_box(said) or "")
+        return answer_nudge(self._runtime.family, said, ended=ended), boxed
+
+    def _sample(self, end: SampleEnd, answer: int | None, *, forced: bool = False) -> Sample:
+        return Sample(
+            problem_id=self._problem.id,
+            index=self._index,
+            seed=self._seed,
+            turns=tuple(self._transcript.turns),
+            answer=answer,
+            end=end,
+            forced=forced,
+            started=self._started,
+            seconds=self._runtime.clock() - self._started,
+            mean_logprob=self._logprobs.mean,
+            tail_logprob=self._logprobs.tail_mean,
+            foreign_letters=self._drift.foreign_letters,
+            probes=tuple(self._prober.probes),
+        )
+
+    async def _close_session(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()

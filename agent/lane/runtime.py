@@ -1,0 +1,38 @@
+"""What all samples of a run work with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from agent.chat.prompts import FAMILIES, Family
+from agent.chat.task import CompetitionTask, Task
+from agent.config import Config
+from agent.engine.persistent import PersistentEngine
+from agent.observer import Observer
+from agent.sandbox.base import Sandbox
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """The parts of a run; `clock` gives seconds since the run began.
+
+    `own_task` is what is asked where that is not a problem of the configured edition.
+    """
+
+    config: Config
+    engine: PersistentEngine
+    sandbox: Sandbox
+    observer: Observer
+    clock: Callable[[], float]
+    own_task: Task | None = None
+
+    @property
+    def task(self) -> Task:
+        """What is asked."""
+        return self.own_task or CompetitionTask(self.config.rules)
+
+    @property
+    def family(self) -> Family:
+        """The model family spoken to."""
+        return FAMILIES[self.config.sample.family]

@@ -1,0 +1,122 @@
+"""What a sample has written so far, as text, as turns and as the prompt that continues it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from agent.engine.base import Prompt
+from agent.engine.persistent import PersistentEngine
+from agent.lane.token_buffer import TokenTrail
+from agent.lane.turn import TurnWriter
+from agent.types import ToolRun, Turn
+
+_SHORTENINGS = 8
+_CUT_MARK = " [...] "  # between the ends of a prompt, which together might make a mark that neither has
+
+
+class Transcript:
+    """The prompt of a sample and all that stands behind it: finished turns, insertions, the turn being written."""
+
+    def __init__(self, prompt: str, engine: PersistentEngine) -> None:
+        self._prompt = prompt
+        self._engine = engine
+        self.turns: list[Turn] = []
+        self.writer: TurnWriter | None = None
+        self.trail = TokenTrail()
+        self._said: list[str] = []
+        # A length that is known, with the tokens generated and inserted (at most) until then.
+        self._counted = (most_tokens(prompt), 0, 0)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that the model has generated."""
+        return sum(turn.tokens for turn in self.turns) + (self.writer.tokens if self.writer else 0)
+
+    @property
+    def text(self) -> str:
+        """All that has been written behind the prompt, the turn that is being written included."""
+        written = "".join(turn.text + turn.inserted for turn in self.turns)
+        return written + (self.writer.text if self.writer else "")
+
+    @property
+    def said(self) -> str:
+        """The same without the outputs of code, each of which is a line break: what the sample itself has said."""
+        return "".join(self._said) + (self.writer.text if self.writer else "")
+
+    def end_turn(self, writer: TurnWriter, seconds: float) -> None:
+        """The turn has ended, after so many seconds."""
+        self.writer = None
+        turn = writer.turn(seconds)
+        if turn.prompt_tokens is not None:
+            self._counted = (turn.prompt_tokens, self.tokens, self._inserted)
+        self.turns.append(turn)
+        self._said.append(turn.text)
+
+    def insert(self, text: str, tool_run: ToolRun | None = None) -> None:
+        """Write `text` behind the last turn, the output of a tool run if one is given."""
+        last = self.turns.pop() if self.turns else Turn("", 0, 0.0)
+        self.turns.append(replace(last, inserted=last.inserted + text, tool_run=tool_run or last.tool_run))
+        self.trail.append(text)
+        self._said.append("\n" if tool_run else text)
+
+    async def request(self) -> Prompt:
+        """The prompt that continues the sample."""
+        return await self.trail.prompt(self._prompt + self.text, self._engine.tokenize)
+
+    async def request_with(self, more: str) -> Prompt:
+        """The prompt that continues the sample behind `more`, while a stream of it may be running."""
+        return await self.trail.peek(self._prompt + self.text, more, self._engine.tokenize)
+
+    async def count(self, text: str) -> int:
+        """How many tokens a text is; where the server does not tell, as many as it can be at most."""
+        counted = await self._engine.count_tokens(text) if text else 0
+        return most_tokens(text) if counted is None else counted
+
+    async def shorten(self, prompt: Prompt, room: int) -> Prompt:
+        """The prompt without its middle, so that it has at most `room` tokens: the question and the end stay."""
+        if not isinstance(prompt, str):
+            return [*prompt[: room // 2], *prompt[len(prompt) - (room - room // 2) :]] if len(prompt) > room else prompt
+        return await self.cut_middle(prompt, room, _CUT_MARK)
+
+    async def cut_middle(self, text: str, room: int, mark: str = "") -> str:
+        """The text with `mark` in place of its middle, so that it has at most `room` tokens."""
+        kept = text
+        for _ in range(_SHORTENINGS):
+            length = await self.count(kept)
+            if length <= room:
+                return kept
+            # A little less than in proportion, since tokens are not spread evenly over the text.
+            chars = max(0, int((len(kept) - len(mark)) * room / length * 0.95) - len(mark))
+            kept = text[: chars // 2] + mark + text[len(text) - (chars - chars // 2) :]
+        return kept if await self.count(kept) <= room else ""
+
+    @property
+    def most_length(self) -> int:
+        """The most tokens that all of it can be, told without asking the server."""
+        if self.trail.tokens is not None:
+            return self.trail.tokens + most_tokens(self.trail.loose)
+        return most_tokens(self._prompt) + self._inserted + self.tokens
+
+    async def length(self) -> int:
+        """Tokens of all that has been written, the prompt included."""
+        if self.trail.tokens is not None:
+            return self.trail.tokens + await self.count(self.trail.loose)
+        counted = await self._engine.count_tokens(self._prompt + self.text)
+        if counted is not None:
+            self._count(max(counted, self.tokens))  # of a recorded sample there may be no text
+        length, tokens, inserted = self._counted
+        return length + self.tokens - tokens + self._inserted - inserted
+
+    @property
+    def _inserted(self) -> int:
+        """The most tokens that all insertions can be."""
+        return sum(most_tokens(turn.inserted) for turn in self.turns)
+
+    def _count(self, length: int) -> None:
+        """The whole has so many tokens now."""
+        self._counted = (length, self.tokens, self._inserted)
+
+
+def most_tokens(text: str) -> int:
+    """The most tokens that a text can be: one for each byte, as a tokenizer makes of digits between commas."""
+    return len(text.encode("utf-8", "replace"))

@@ -1,0 +1,80 @@
+"""Collects one turn of generated text and says when it has to be stopped."""
+
+from __future__ import annotations
+
+from agent.chat.fences import CodeBlock, FenceScanner
+from agent.engine.base import Chunk
+from agent.lane.repetition import RepetitionGuard
+from agent.types import SampleEnd, Turn
+
+
+class TurnWriter:
+    """The turn being generated, with a watch for closed code blocks and endless repetition.
+
+    `tokens` counts its tokens, `length` the characters of its text.
+    """
+
+    def __init__(self, *, tools: bool, before: str = "") -> None:
+        """`before` is what the turn goes on from; a code block that it opens is closed by the turn."""
+        self._pieces: list[str] = []
+        self._before = len(before)
+        self._fences = FenceScanner() if tools else None
+        if self._fences:
+            self._fences.feed(before)
+        self._guard = RepetitionGuard()
+        self._resumed_at: tuple[int, ...] = ()
+        self._prompt_tokens: int | None = None
+        self._cached_tokens: int | None = None
+        self.tokens = 0
+        self.length = 0
+
+    @property
+    def text(self) -> str:
+        """What has been generated; ends at the closing fence if a code block stopped it."""
+        return "".join(self._pieces)
+
+    def write(self, chunk: Chunk) -> CodeBlock | SampleEnd | None:
+        """Take the next piece. Returns what ends the turn here: a code block to run, REPEATING, or None."""
+        self.tokens += chunk.tokens
+        self._pieces.append(chunk.text)
+        self.length += len(chunk.text)
+        if chunk.prompt_tokens is not None:
+            self._prompt_tokens, self._cached_tokens = chunk.prompt_tokens, chunk.cached_tokens
+        block = self._fences.feed(chunk.text) if self._fences else None
+        if block is not None:
+            self.length = block.end - self._before
+            self._pieces = [self.text[: self.length]]
+            return block
+        return SampleEnd.REPEATING if self._guard.feed(chunk.text) else None
+
+    def truncate(self, length: int) -> None:
+        """Keep so many characters of the text: what follows is no part of the turn."""
+        self._pieces = [self.text[:length]]
+        self.length = length
+
+    def tail(self, length: int) -> str:
+        """The last characters of the text, `length` at least where there are so many."""
+        pieces: list[str] = []
+        missing = length
+        for piece in reversed(self._pieces):
+            pieces.append(piece)
+            missing -= len(piece)
+            if missing <= 0:
+                break
+        return "".join(reversed(pieces))
+
+    def resumed(self) -> None:
+        """The stream broke and is taken up again behind what has come."""
+        self._resumed_at += (self.tokens,)
+
+    def turn(self, seconds: float) -> Turn:
+        """The turn as it stands, after so many seconds."""
+        return Turn(
+            self.text,
+            self.tokens,
+            seconds,
+            prompt_tokens=self._prompt_tokens,
+            cached_tokens=self._cached_tokens,
+            resumed_at=self._resumed_at,
+            unrun_blocks=self._fences.unrun if self._fences else 0,
+        )

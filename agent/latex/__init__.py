@@ -1,0 +1,1 @@
+"""Reads the integer that a piece of LaTeX stands for."""

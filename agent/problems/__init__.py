@@ -1,0 +1,1 @@
+"""Problem files: read and written, and those that are bundled."""

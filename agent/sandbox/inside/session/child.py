@@ -1,0 +1,113 @@
+"""A session's side of the talk with the controller: requests are read, begun, run, and their ends told."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+from collections.abc import Callable, Sequence
+
+from agent.sandbox.inside.frames import answer, receive
+from agent.sandbox.inside.session.interpreter import BROKEN, OK, OUT_OF_MEMORY, Interpreter
+from agent.sandbox.inside.session.randomness import seed_all
+
+CONTROL = 3  # the descriptor of the controller's socket; 1 and 2 are the output pipe
+_OUTPUT = 1
+CUT_OFF = 119  # exit status of a session whose socket a cell has closed or replaced
+READY = b"ready"
+
+
+def serve(libraries: Sequence[str]) -> None:
+    """Run cells, with these libraries at hand, until the controller closes its end; ends the process.
+
+    While a cell runs, nothing that it could look up holds the token that its end has to carry: it lies in `map`, on the
+    stack of the interpreter's own C code.
+    """
+    interpreter = Interpreter(os.environ["HOME"], libraries)
+    requests = _Requests(interpreter)
+    write, leave, check, born = os.write, os._exit, _control, _control()
+    write(CONTROL, READY)
+    interpreter.rehearse()
+    for ending in map(answer, iter(requests.begin, None), iter(requests.run, None)):
+        if check() != born:
+            leave(CUT_OFF)
+        write(CONTROL, ending)
+        if requests.status in (BROKEN, OUT_OF_MEMORY):
+            signal.pause()  # the controller ends a session that cannot go on
+    leave(0)
+
+
+class _Requests:
+    """Begins each request and runs it, the one after the other."""
+
+    def __init__(self, interpreter: Interpreter) -> None:
+        self._interpreter = interpreter
+        self._receive, self._seed = receive, seed_all
+        self._read, self._say = _reader(), _writer()
+        self._source = b""
+        self._is_fresh = True
+        self.status = OK
+
+    def begin(self) -> bytes | None:
+        """Wait for the next request and say that it begins: its token, None if there are no more."""
+        request = self._receive(self._read)
+        if request is None:
+            return None
+        self._source = request.source
+        self._say(request.token)
+        if self._is_fresh:
+            self._is_fresh = False
+            self._seed(request.seed)
+        return request.token
+
+    def run(self) -> int:
+        """Run the cell that has begun: its status."""
+        source, self._source = self._source, b""
+        try:
+            self.status = self._interpreter.run(source.decode("utf-8", "surrogatepass"))
+        except MemoryError:
+            self.status = OUT_OF_MEMORY
+        return self.status
+
+
+def _control(fstat: Callable[[int], os.stat_result] = os.fstat) -> tuple[int, int]:
+    """Which file the controller's socket is; zeros if it is closed."""
+    try:
+        status = fstat(CONTROL)
+    except OSError:
+        return 0, 0
+    return status.st_dev, status.st_ino
+
+
+def _reader() -> Callable[[int], bytes]:
+    """What reads from the controller, also after a cell has made that descriptor one that does not wait.
+
+    It waits by polling: a read that waits is also woken, for nothing, when the controller takes an answer.
+    """
+    read, poll = os.read, select.poll()
+    poll.register(CONTROL, select.POLLIN)
+    wait = poll.poll
+
+    def read_control(size: int) -> bytes:
+        while True:
+            wait()
+            try:
+                return read(CONTROL, size)
+            except BlockingIOError:
+                continue
+
+    return read_control
+
+
+def _writer() -> Callable[[bytes], int]:
+    """The same for a few bytes of output."""
+    write, set_blocking = os.write, os.set_blocking
+
+    def write_output(data: bytes) -> int:
+        try:
+            return write(_OUTPUT, data)
+        except BlockingIOError:
+            set_blocking(_OUTPUT, True)
+            return write(_OUTPUT, data)
+
+    return write_output

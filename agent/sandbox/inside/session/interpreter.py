@@ -1,0 +1,263 @@
+"""Runs cells one after another in one namespace, and leaves Python in order behind each of them."""
+
+from __future__ import annotations
+
+import gc
+import inspect
+import linecache
+import sys
+import types
+from ast import AST, Expr, Module, PyCF_ONLY_AST
+from collections.abc import Sequence
+from types import CoroutineType
+from typing import Any
+
+from agent.sandbox.inside.session.errors import CELL, Errors, describe_briefly, is_from
+from agent.sandbox.inside.session.event_loops import needs_loop, run_awaiting
+from agent.sandbox.inside.session.hints import Hints, Requests
+from agent.sandbox.inside.session.private import BUILTINS
+from agent.sandbox.inside.session.reading import FLAGS, read
+from agent.sandbox.inside.session.repair import Repair
+from agent.sandbox.inside.session.room import Room
+from agent.sandbox.inside.session.shown import CALLED, is_shown, watch_calls
+from agent.sandbox.inside.session.streams import Streams
+
+__builtins__ = BUILTINS  # type: ignore[assignment] # the interpreter takes a dictionary, too
+
+OK, ERROR, OUT_OF_MEMORY, BROKEN, NOT_RUN = range(5)
+
+_COROUTINE = inspect.CO_COROUTINE
+_count_holders = sys.getrefcount
+_ONLY_HERE = 2  # holders: a variable and the argument
+_NOT_AWAITED = "(This coroutine was not awaited, so none of it has run: use await.)\n"
+_REHEARSAL = "print(end='')\n7;"  # shows nothing
+_VALUES = ("_", "__", "___")  # the names of the last values shown, the latest first
+_ANNOTATIONS = annotations.compiler_flag  # what that import sets
+_collect = gc.collect
+_OF_SOURCE = (SyntaxError, ValueError, OverflowError, MemoryError, RecursionError)  # what compiling it may raise
+
+
+class Interpreter:
+    """One session's Python. `home` is its directory; `libraries` are named where another one is missing.
+
+    A cell may replace whatever it finds, this object included. What it needs later is therefore taken hold of
+    first, and put back after each cell; where that fails the session is given up.
+    """
+
+    def __init__(self, home: str, libraries: Sequence[str]) -> None:
+        self._count = -1  # before the rehearsal
+        self._in_cell = self._has_ended = False
+        self._error: BaseException | None = None
+        self._module = types.ModuleType("__main__")
+        self._scope = vars(self._module)
+        self._streams = Streams()
+        self._repair = Repair(home, self._module, self._interrupt)
+        self._errors = Errors(Hints(libraries))
+        self._requests = Requests()
+        self._room = Room()
+        self._is_short = False  # whether memory may be short: to ask each time would cost more than a small cell
+        self._values: list[object] = []
+        self._flags = FLAGS
+        self._lines = linecache.cache
+
+    def rehearse(self) -> None:
+        """Do once, while nobody waits, what every cell does, so that the first one finds its pages copied."""
+        self.run(_REHEARSAL)
+        self._values = []
+        self._scope.pop("_", None)
+
+    def run(self, source: str) -> int:
+        """Run one cell; its output goes to the descriptors 1 and 2.
+
+        Alarms and signals of the cell's may strike behind its end, until all is calm. Python looks for them only at
+        calls and at the ends of loops: here every call stands in a `try`, and there is no loop.
+        """
+        self._count += 1
+        self._error = None
+        try:
+            self._attempt(source)
+        except BaseException as strike:  # noqa: BLE001
+            self._error = strike
+        self._in_cell = False
+        try:
+            calm = self._calm()
+        except BaseException:  # noqa: BLE001
+            calm = False
+        try:
+            calm = calm or self._calm()
+        except BaseException:  # noqa: BLE001
+            calm = False
+        try:
+            calm = calm or self._calm()
+        except BaseException:  # noqa: BLE001
+            calm = False
+        try:
+            calm = calm or self._calm()
+        except BaseException:  # noqa: BLE001
+            calm = False
+        try:
+            return self._finish(source) if calm else BROKEN
+        except MemoryError:
+            return self._finish_with_more(source)
+        except BaseException:  # noqa: BLE001 - what a cell has left behind may raise anything
+            return BROKEN
+
+    def _calm(self) -> bool:
+        """Whether nothing of the cell's can strike any more; where even that takes too much memory, some is given."""
+        try:
+            return self._repair.calm()
+        except MemoryError:
+            self._is_short = True
+            self._room.give()
+            return False
+
+    def _finish_with_more(self, source: str) -> int:
+        """Finish once more, with the memory that was kept for this."""
+        self._is_short = True
+        try:
+            return self._finish(source) if self._room.give() else OUT_OF_MEMORY
+        except MemoryError:
+            return OUT_OF_MEMORY
+        except BaseException:  # noqa: BLE001 - what a cell has left behind may raise anything
+            return BROKEN
+
+    def _attempt(self, source: str) -> None:
+        """Run a cell and keep what it raised."""
+        try:
+            self._in_cell, self._has_ended = True, False
+            self._execute(source, f"{CELL}{self._count}>")
+            self._streams.flush()
+        except BaseException as error:  # noqa: BLE001 - whatever the cell raises is the cell's result
+            self._error = error
+
+    def _execute(self, source: str, name: str) -> None:
+        tree, source, note = read(source, name)
+        self._remember_lines(name, source)
+        self._requests.begin(source)
+        if note:
+            self._streams.say(note)
+        in_loop = needs_loop(tree, source)
+        last = tree.body[-1] if tree.body else None
+        parts, scope = self._compiled(tree, name, source), self._scope
+        called: object = None
+        try:
+            if in_loop or any(part.co_flags & _COROUTINE for part in parts):
+                value = run_awaiting(parts, scope)
+            else:
+                value = [None, *(eval(part, scope) for part in parts)][-1]
+        finally:
+            called = scope.pop(CALLED, None)
+        self._has_ended = True
+        if isinstance(last, Expr) and value is not None:
+            if not isinstance(value, CoroutineType):
+                self._remember_value(scope, value)
+            if is_shown(last, source, value, called, scope):
+                text = repr(value)
+                self._streams.flush()
+                self._streams.say(f"{text}\n")
+            if isinstance(value, CoroutineType) and _count_holders(value) == _ONLY_HERE:
+                value.close()  # or Python would complain, in words about the runner, when it goes
+                self._streams.say(_NOT_AWAITED)
+
+    def _compiled(self, tree: Module, name: str, source: str) -> list[types.CodeType]:
+        """The code of a cell, in which `from __future__ import annotations` of earlier cells still holds."""
+        try:
+            parts = _compile(tree, name, self._flags)
+        except SyntaxError as error:
+            _locate(error, source)
+            raise
+        if parts:
+            self._flags |= parts[0].co_flags & _ANNOTATIONS
+        return parts
+
+    def _remember_lines(self, name: str, source: str) -> None:
+        """For tracebacks, and in the public place for `inspect` and `doctest`."""
+        lines = str.splitlines(source if source.endswith("\n") else f"{source}\n", keepends=True)
+        self._errors.remember(name, lines)
+        self._lines[name] = (len(source), None, lines, name)
+
+    def _remember_value(self, scope: dict[str, object], value: object) -> None:
+        """Set `_`, and `__` and `___` to what it was before, unless the cell uses one of these names itself."""
+        if all(scope.get(name, old) is old for name, old in zip(_VALUES, self._values, strict=False)):
+            self._values = [value, *self._values[:2]]
+            scope.update(zip(_VALUES, self._values, strict=False))
+
+    def _finish(self, source: str) -> int:
+        """Tell of the error, if any, and make sure that the next cell will find a Python that works, or say BROKEN."""
+        status = OK
+        if self._error is not None:
+            status = self._status(self._error)
+            self._is_short = self._is_short or isinstance(self._error, MemoryError)
+            self._tell(self._error, source)
+            self._error = None  # and with it what its frames hold
+        if hints := self._requests.answer(has_read=self._streams.has_read()):
+            self._streams.say(hints)
+        self._streams.restore()
+        self._repair.restore()
+        if self._is_short and not self._has_room():
+            return OUT_OF_MEMORY
+        return status if self._streams.fit() else BROKEN
+
+    def _status(self, error: BaseException) -> int:
+        """NOT_RUN if not a line of the cell has run: then it failed for what an earlier one did to Python."""
+        if isinstance(error, SystemExit) and not error.code:
+            return OK
+        if self._has_ended or isinstance(error, _OF_SOURCE) or is_from(error, f"{CELL}{self._count}>"):
+            return ERROR
+        return NOT_RUN
+
+    def _tell(self, error: BaseException, source: str) -> None:
+        """Write an error behind the cell's output."""
+        message = ""
+        try:
+            self._in_cell = True  # its text may take for ever
+            self._streams.flush()
+            message = self._errors.describe(error, source)
+        except BaseException as another:  # noqa: BLE001 - an exception's own text may raise anything
+            message = describe_briefly(error, another)
+        self._in_cell = False
+        if message:
+            self._streams.say(message)
+
+    def _has_room(self) -> bool:
+        """Whether the next cell could have some memory; where a cell used up all, what was kept for this is given."""
+        if self._room.is_there():
+            self._is_short = not self._room.is_kept
+            return True
+        _collect()  # what only the garbage collector can free may be enough
+        return self._room.is_there() or self._room.give()
+
+    def _interrupt(self, number: int, frame: types.FrameType | None) -> None:
+        if self._in_cell:
+            raise KeyboardInterrupt
+
+
+def _compile(tree: Module, name: str, flags: int) -> list[types.CodeType]:
+    """The code of a cell: all but a last expression, and that."""
+    last = tree.body.pop() if tree.body and isinstance(tree.body[-1], Expr) else None
+    parts = [_code(tree, name, "exec", flags)] if tree.body else []
+    if isinstance(last, Expr):
+        watch_calls(last.value)
+        whole: Any = compile("0", name, "eval", PyCF_ONLY_AST)  # by no constructor, which a cell might have replaced
+        whole.body = last.value
+        parts.append(_code(whole, name, "eval", flags))
+    return parts
+
+
+def _code(tree: AST, name: str, mode: str, flags: int) -> types.CodeType:
+    code: types.CodeType = compile(tree, name, mode, flags, dont_inherit=True)  # type: ignore[call-overload]
+    return code
+
+
+def _locate(error: SyntaxError, source: str) -> None:
+    """Give an error the source line that it lacks where the compiler knew only the tree; its offsets count bytes."""
+    if error.text is None and error.lineno is not None and error.offset is not None:
+        line = [*source.encode("utf-8", "surrogatepass").splitlines(), b""][error.lineno - 1]
+        error.text = line.decode("utf-8", "replace")
+        error.offset = _characters(line, error.offset)
+        if error.end_offset is not None and error.end_lineno == error.lineno:
+            error.end_offset = _characters(line, error.end_offset)
+
+
+def _characters(line: bytes, offset: int) -> int:
+    return len(line[: offset - 1].decode("utf-8", "replace")) + 1

@@ -1,0 +1,236 @@
+"""Puts right what a cell broke of Python itself, so that the next one finds it as in a notebook.
+
+What a cell set for itself stays: variables, modules, search paths, filters that show or ignore warnings, handlers of
+alarms, the working directory. What would strike the next cell goes: timers, hooks, signal handlers that raise.
+"""
+
+from __future__ import annotations
+
+import _imp
+import asyncio
+import builtins
+import codecs
+import faulthandler
+import gc
+import importlib
+import os
+import signal
+import sys
+import types
+import warnings
+from collections.abc import Callable
+from operator import is_
+from typing import Any, NoReturn
+
+from agent.sandbox.inside.session.private import BUILTINS
+from agent.sandbox.inside.session.snapshot import differ, identities, snapshot
+
+__builtins__ = BUILTINS  # type: ignore[assignment] # the interpreter takes a dictionary, too
+
+_signal: Any = importlib.import_module("_signal")  # whose functions are faster than those of `signal`
+_OWN_SIGNALS = frozenset((signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF))  # those of timers, which are stopped
+_STRIKING = (*_OWN_SIGNALS, signal.SIGUSR1, signal.SIGUSR2)  # what a cell is most likely to have signals of
+_TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
+_INTERRUPT, _CONTINUE, _IGNORE = signal.SIGINT, signal.SIGCONT, _signal.SIG_IGN
+_SWITCH_INTERVAL = sys.getswitchinterval()
+_OWNER = 0o700  # what a mask of file modes must not take from the owner
+_WHEN_BOUND = os.RTLD_LAZY | os.RTLD_NOW  # a library has to be opened with one of them
+_CODEC_ERRORS = ("strict", "ignore", "replace", "backslashreplace", "surrogateescape", "surrogatepass")
+_MOST_LOCKS = 1_000
+_Module, _FUNCTIONS = types.ModuleType, (types.FunctionType, types.BuiltinFunctionType)
+_set, _delete = type.__setattr__, type.__delattr__
+_set_class = vars(object)["__class__"].__set__
+
+
+def _refuse_audit_hook(hook: object) -> NoReturn:
+    """Stand for sys.addaudithook, whose effect could not be undone."""
+    raise RuntimeError("audit hooks cannot be added here: they could never be taken away again")
+
+
+class Repair:
+    """Remembers what Python is like before the first cell. `home` is the directory that is surely there."""
+
+    def __init__(self, home: str, main: types.ModuleType, on_interrupt: Callable[..., None]) -> None:
+        self._home, self._main, self._scope = home, main, vars(main)
+        self._names = vars(sys)
+        self._names["addaudithook"] = _refuse_audit_hook
+        self._recursion, self._open_flags = sys.getrecursionlimit(), sys.getdlopenflags()
+        _signal.signal(signal.SIGINT, on_interrupt)
+        self._numbers = tuple(sorted(set(map(int, _signal.valid_signals())) - {signal.SIGKILL, signal.SIGSTOP}))
+        self._first_handlers = tuple(map(_signal.getsignal, self._numbers))
+        self._own = identities(self._first_handlers)
+        self._modules = sys.modules
+        self._first = snapshot()
+        self._seen = self._first.tables()
+        self._paths = [*sys.path]
+        self._lists = [(each, [*each]) for each in (sys.meta_path, sys.path_hooks)]
+        self._callbacks = (gc.callbacks, [*gc.callbacks])
+        self._codec_errors = [(name, codecs.lookup_error(name)) for name in _CODEC_ERRORS]
+        self._filters: list[Any] = [*warnings.filters]
+        self._bind_calls()
+
+    def _bind_calls(self) -> None:
+        """Hold all functions that are called after a cell, wherever it may have put others."""
+        self._set_signal, self._get_signal = _signal.signal, _signal.getsignal
+        self._set_timer, self._set_mask = _signal.setitimer, _signal.pthread_sigmask
+        self._block, self._replace = _signal.SIG_BLOCK, _signal.SIG_SETMASK
+        self._set_trace, self._set_profile = sys.settrace, sys.setprofile
+        self._get_recursion, self._set_recursion = sys.getrecursionlimit, sys.setrecursionlimit
+        self._get_open_flags, self._set_open_flags = sys.getdlopenflags, sys.setdlopenflags
+        self._set_digits, self._set_interval = sys.set_int_max_str_digits, sys.setswitchinterval
+        self._cancel_dump, self._unregister = faulthandler.cancel_dump_traceback_later, faulthandler.unregister
+        self._handler_of, self._register = codecs.lookup_error, codecs.register_error
+        self._enable_gc, self._gc_debug = gc.enable, gc.set_debug
+        self._umask, self._getcwd, self._chdir = os.umask, os.getcwd, os.chdir
+        self._lock_held, self._release_lock = _imp.lock_held, _imp.release_lock
+        self._set_loop = asyncio._set_running_loop
+
+    def calm(self) -> bool:
+        """Stop whatever could strike from now on: alarms, handlers, hooks. True; to be called again if it raises."""
+        self._set_mask(self._block, _STRIKING)
+        for timer in _TIMERS:
+            self._set_timer(timer, 0)
+        if identities(tuple(map(self._get_signal, self._numbers))) != self._own:
+            self._set_mask(self._block, self._numbers)
+            self._restore_handlers()
+        self._set_trace(None)
+        self._set_profile(None)
+        self._set_mask(self._replace, ())
+        self._cancel_dump()
+        self._unregister(_INTERRUPT)
+        self._unregister(_CONTINUE)
+        return True
+
+    def restore(self) -> None:
+        """Put everything else right; raises whatever the cell's own objects raise where that cannot be done."""
+        if self._get_recursion() < self._recursion:
+            self._set_recursion(self._recursion)
+        self._set_digits(0)
+        self._set_interval(_SWITCH_INTERVAL)
+        if not self._get_open_flags() & _WHEN_BOUND:
+            self._set_open_flags(self._open_flags)
+        self._enable_gc()
+        self._gc_debug(0)
+        self._set_loop(None)
+        if self._lock_held():
+            self._release_import_lock()
+        self._restore_files()
+        for name, handler in self._codec_errors:
+            if self._handler_of(name) is not handler:
+                self._register(name, handler)
+        if differ(self._seen):
+            self._restore_modules()
+        self._restore_imports()
+        if self._names["modules"] is not self._modules or not self._has_core():
+            self._restore_loaded()
+        self._scope["__builtins__"], self._scope["__name__"] = builtins, "__main__"
+        if type(self._main) is not _Module:
+            _set_class(self._main, _Module)
+        self._modules["__main__"] = self._main
+        if warnings.filters != self._filters:
+            self._restore_filters()
+
+    def _restore_handlers(self) -> None:
+        """Take handlers of a cell's away; a thread that it left behind may still send such a signal, to no effect."""
+        for index, number in enumerate(self._numbers):
+            handler, first = self._get_signal(number), self._first_handlers[index]
+            if handler is not first:
+                self._set_signal(number, first if callable(first) else _IGNORE)  # forgets those that wait, too
+                if number in _OWN_SIGNALS:
+                    self._set_signal(number, handler)
+
+    def _release_import_lock(self) -> None:
+        try:
+            for _ in range(_MOST_LOCKS):
+                self._release_lock()
+        except RuntimeError:  # no longer held, or by another thread, which will release it
+            return
+
+    def _restore_files(self) -> None:
+        mask = self._umask(0o077)
+        self._umask(mask & ~_OWNER)
+        try:
+            self._getcwd()
+        except OSError:  # the working directory was removed
+            self._chdir(self._home)
+
+    def _restore_modules(self) -> None:
+        """Put back every name that was there at first, and take note of those that are new."""
+        for free, names, first in self._first.parts():
+            for name, value in first.items():
+                if name not in names or (names[name] is not value and name not in free):
+                    names[name] = value
+        for kind, first in self._first.classes:
+            _restore_class(kind, first)
+        self._restore_finders()
+        self._seen = self._first.tables()
+
+    def _restore_finders(self) -> None:
+        """Forget that a directory holds nothing: it is looked at anew."""
+        finders = self._first.finders
+        for place in [place for place, finder in finders.items() if finder is None]:
+            del finders[place]
+
+    def _restore_imports(self) -> None:
+        paths = self._names.get("path")
+        if paths != self._paths:
+            if type(paths) is not list:
+                paths = []
+            self._names["path"] = [*paths, *(path for path in self._paths if path not in paths)]
+            self._paths = [*self._names["path"]]
+            self._seen = self._first.tables()
+        for each, seen in self._lists:
+            if each != seen:
+                _restore_list(each, seen, self._modules)
+        callbacks, first = self._callbacks
+        if callbacks != first:
+            callbacks[:] = first
+
+    def _has_core(self) -> bool:
+        loaded = self._modules.get
+        return all(map(is_, map(loaded, self._first.core), self._first.core.values()))
+
+    def _restore_loaded(self) -> None:
+        """Put modules back that were loaded before the first cell, if the cell took the most needed away."""
+        self._names["modules"] = self._modules
+        for name, module in self._first.loaded.items():
+            if self._modules.get(name) is None:
+                self._modules[name] = module
+        self._modules.update(self._first.core)
+
+    def _restore_filters(self) -> None:
+        """Leave out filters that turn warnings into errors: no later cell would expect those."""
+        filters = warnings.filters
+        if type(filters) is not list:
+            warnings.filters = filters = [*self._filters]
+        kept = [each for each in filters if not (type(each) is tuple and each[0] == "error")]
+        if len(kept) < len(filters):
+            filters[:] = kept
+            warnings._filters_mutated()  # type: ignore[attr-defined]
+        self._filters = [*filters]
+
+
+def _restore_class(kind: type, first: dict[str, Any]) -> None:
+    """Let a class have what it had at first, and nothing else."""
+    now = {**vars(kind)}
+    for name in now:
+        if name not in first:
+            _delete(kind, name)
+    for name, value in first.items():
+        if now.get(name) is not value:
+            _set(kind, name, value)
+
+
+def _restore_list(each: list[Any], seen: list[Any], modules: dict[str, types.ModuleType]) -> None:
+    """Take out what cells have put in, keep what libraries have, and put back what was there at first."""
+    kept = [entry for entry in each if _is_of_library(entry, modules)]
+    each[:] = [*(entry for entry in kept if entry not in seen), *seen]
+    seen[:] = each
+
+
+def _is_of_library(entry: object, modules: dict[str, types.ModuleType]) -> bool:
+    """Whether a class or function, or an object's class, is found in the module that it says it is of."""
+    origin = entry if isinstance(entry, (type, *_FUNCTIONS)) else type(entry)
+    name = origin.__module__
+    module = modules.get(name) if type(name) is str and name != "__main__" else None
+    return module is not None and any(value is origin for value in [*vars(module).values()])

@@ -1,0 +1,224 @@
+"""A session's standard streams: opened, kept as they should be, and written to by the runner itself."""
+
+from __future__ import annotations
+
+import functools
+import io
+import os
+import sys
+import types
+from typing import Any
+
+from agent.sandbox.inside.session.private import BUILTINS
+
+__builtins__ = BUILTINS  # type: ignore[assignment] # the interpreter takes a dictionary, too
+
+LINE_START = b"\xff\x1e"
+"""Stands before what must begin a line; no text holds it, as it is no UTF-8."""
+ERRORS_EDGE = b"\xff\x1d"
+"""Stands before and behind each text for the stream of errors, which no line shares with the stream of output."""
+
+_INPUT, _OUTPUT, _ERRORS, _CONTROL = range(4)
+_CLOSED = (0, 0)  # stands for the file behind a descriptor that is closed
+_OPTIONS = ("utf-8", "backslashreplace")
+_TextIOWrapper, _BufferedWriter, _BufferedReader, _FileIO = (
+    io.TextIOWrapper,
+    io.BufferedWriter,
+    io.BufferedReader,
+    io.FileIO,
+)
+_RAW = {"name", "was_empty"}  # what a raw file may hold of its own
+
+
+class _Input(io.FileIO):
+    """What the stream of input reads from: it knows whether someone wanted more than there is."""
+
+    was_empty = False
+
+    def readinto(self, buffer: Any, /) -> int | None:
+        """Read; the number of bytes."""
+        size = super().readinto(buffer)
+        self.was_empty = self.was_empty or not size
+        return size
+
+    def readall(self) -> bytes:
+        """Read all there is."""
+        data = super().readall()
+        self.was_empty = self.was_empty or not data
+        return data
+
+
+_INPUT_CLASS = {**vars(_Input)}
+
+
+class _Stream:
+    """One standard stream and what it is made of, to see later whether it still is."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self.raw = (
+            _Input(descriptor, closefd=False) if descriptor == _INPUT else _FileIO(descriptor, "w", closefd=False)
+        )
+        self._buffer: Any = (_BufferedReader if descriptor == _INPUT else _BufferedWriter)(self.raw)
+        self.text = _TextIOWrapper(self._buffer, *_OPTIONS, line_buffering=descriptor != _INPUT)
+        self._own = vars(self.text)
+        self._write: types.FunctionType | None = None
+        if descriptor == _ERRORS:
+            write = _writer(self._buffer)
+            functools.update_wrapper(write, self.text.write)
+            self._write = self._own["write"] = write
+            self._made_of = write.__code__, write.__defaults__
+
+    def is_sound(self) -> bool:
+        """Whether it is open and does what it did at first; what a cell has put into it is not called."""
+        text, buffer, raw = self.text, self._buffer, self.raw
+        if [*self._own] != ["write"][: self._write is not None] or vars(buffer) or not vars(raw).keys() <= _RAW:
+            return False
+        if self._write and not self._writes():
+            return False
+        try:
+            if text.buffer is not buffer or buffer.raw is not raw or raw.closed or raw.closefd:
+                return False
+            if raw.fileno() != self._descriptor or (text.encoding, text.errors) != _OPTIONS:
+                return False
+            if self._descriptor == _INPUT:
+                return bool(raw.readable())
+            text.reconfigure(newline=None)  # which cannot be asked for
+            return raw.writable() and bool(text.line_buffering)
+        except ValueError:  # closed, or its buffer was detached
+            return False
+
+    def _writes(self) -> bool:
+        write = self._write
+        if write is None or self._own["write"] is not write or write.__kwdefaults__:
+            return False
+        code, defaults = self._made_of
+        return write.__code__ is code and write.__defaults__ is defaults
+
+
+def _writer(buffer: io.BufferedIOBase) -> Any:
+    """How the stream of errors writes: what it takes is shown at once, behind what stands in the stream of output."""
+    names = vars(sys)
+
+    def write(text: str, buffer: io.BufferedIOBase = buffer, names: dict[str, Any] = names) -> int:
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        output = names.get("__stdout__")
+        if output is not None:
+            output.flush()
+        buffer.write(b"".join((ERRORS_EDGE, str.encode(text, *_OPTIONS), ERRORS_EDGE)))
+        buffer.flush()
+        return len(text)
+
+    return write
+
+
+class Streams:
+    """The three streams under their two names each, and the descriptors 0 to 3."""
+
+    def __init__(self) -> None:
+        self._write, self._fstat = os.write, os.fstat
+        self._open, self._close = os.open, os.close
+        self._get_blocking, self._set_blocking = os.get_blocking, os.set_blocking
+        self._names = vars(sys)
+        self._null = os.devnull
+        self._fixed = [self._identity(descriptor) for descriptor in (_OUTPUT, _ERRORS, _CONTROL)]
+        self._nothing = self._identity(_INPUT)
+        self._input, self._output, self._errors = map(_Stream, (_INPUT, _OUTPUT, _ERRORS))
+        self._names["stdin"] = self._input.text
+        self._put_in_place()
+
+    def say(self, text: str, *, on_own_line: bool = True) -> None:
+        """Write straight to the pipe, at the beginning of a line unless told otherwise: all else may be replaced."""
+        data = (LINE_START if on_own_line else b"") + str.encode(text, *_OPTIONS)
+        while data:
+            try:
+                data = data[self._write(_ERRORS, data) :]
+            except BlockingIOError:
+                self._set_blocking(_ERRORS, True)
+
+    def flush(self) -> None:
+        """Bring what was printed into the pipe, also what a stream of the cell's own holds back."""
+        names = self._names
+        for name, own in (("stdout", self._output.text), ("stderr", self._errors.text)):
+            stream = names.get(name)
+            for each in (own,) if stream is own else (stream, own):
+                try:
+                    each.flush()  # type: ignore[union-attr]
+                except BlockingIOError:
+                    self._free_descriptors()
+                    each.flush()  # type: ignore[union-attr]
+                except Exception:  # noqa: BLE001 - a stream of the cell's own may do anything
+                    continue
+
+    def has_read(self) -> bool:
+        """Whether input was asked for in vain since the last call."""
+        raw: Any = self._input.raw
+        if raw.was_empty is not True:
+            return False
+        raw.was_empty = False
+        return True
+
+    def restore(self) -> None:
+        """Open anew what a cell closed or changed, and put the session's streams under their names again."""
+        self._free_descriptors()
+        self._put_in_place()  # first, since a wrapper of the cell's own closes what it wraps as it goes
+        if not self._output.is_sound():
+            self._output = _Stream(_OUTPUT)
+        if not self._errors.is_sound():
+            self._errors = _Stream(_ERRORS)
+        self._restore_input()
+        self._put_in_place()
+
+    def fit(self) -> bool:
+        """Whether the descriptors lead where they did at first, and what reads the input is what it was."""
+        identity = self._identity
+        same = self._fixed == [identity(_OUTPUT), identity(_ERRORS), identity(_CONTROL)]
+        return same and vars(_Input) == _INPUT_CLASS
+
+    def _restore_input(self) -> None:
+        """Let there be nothing to read, whatever a cell has put in the place of that; a stream of its own may stay."""
+        leads_away = self._identity(_INPUT) != self._nothing
+        if leads_away:
+            self._open_null()
+        if leads_away or not self._input.is_sound():
+            if self._names.get("stdin") is self._input.text:
+                self._names["stdin"] = None
+            self._input = _Stream(_INPUT)
+
+    def _identity(self, descriptor: int) -> tuple[int, int]:
+        try:
+            status = self._fstat(descriptor)
+        except OSError:
+            return _CLOSED
+        return status.st_dev, status.st_ino
+
+    def _free_descriptors(self) -> None:
+        """Descriptors must be there and wait: one that does not makes reads and writes fail."""
+        for descriptor in range(4):
+            try:
+                if not self._get_blocking(descriptor):
+                    self._set_blocking(descriptor, True)
+            except OSError:  # closed
+                continue
+
+    def _open_null(self) -> None:
+        if self._identity(_INPUT) != _CLOSED:
+            self._close(_INPUT)  # opening takes the lowest number that is free, and there may be no other
+        self._open(self._null, os.O_RDWR)
+        self._nothing = self._identity(_INPUT)
+
+    def _put_in_place(self) -> None:
+        names = self._names
+        if _is_closed(names.get("stdin")):
+            names["stdin"] = self._input.text
+        names["__stdin__"] = self._input.text
+        names["stdout"] = names["__stdout__"] = self._output.text
+        names["stderr"] = names["__stderr__"] = self._errors.text
+
+
+def _is_closed(stream: object) -> bool:
+    try:
+        return bool(stream.closed)  # type: ignore[attr-defined]
+    except Exception:  # noqa: BLE001 - None, detached, or the cell's own
+        return True

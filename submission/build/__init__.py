@@ -1,0 +1,1 @@
+"""Builds the notebook, with the whole source of the agent in it."""

@@ -1,0 +1,166 @@
+"""Builds the notebook and its metadata: `python -m submission.build --owner NAME --edition aimo3 --profile NAME`."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import jupytext  # type: ignore[import-untyped]
+import nbformat
+from nbformat import NotebookNode
+
+from agent.config import load_config
+from agent.errors import AgentError, InputError
+from submission.build.embedded_files import chapter_of, embedded_files, purpose
+from submission.competitions import COMPETITIONS, Competition, competition_of
+from submission.metadata import KERNEL_FILE, check_kernel, write_metadata
+
+NOTEBOOK_FILE = "aimo-agent.ipynb"
+SOURCE = Path(__file__).parents[1] / "notebook.py"
+CODE_FOLDER = "aimo_agent"
+_TITLE = "AIMO agent {}"
+_KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
+_FOLDED = {"_kg_hide-input": True, "jupyter": {"source_hidden": True}}
+_CHECK = """\
+import hashlib
+from pathlib import Path
+
+MANIFEST = {manifest}
+for name, digest in MANIFEST.items():
+    path = Path("{folder}", name)
+    path.touch()  # an empty file has no cell
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != digest:
+        raise SystemExit(f"{{name}} is not what the repository holds: run the notebook as it was built, from the top")
+print(f"{{len(MANIFEST)}} files checked")"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    args = _parse(argv)
+    try:
+        competition = competition_of(args.edition)
+        settings = {"PROFILE": args.profile or competition.profile, "MODEL": args.model}
+        notebook = build_notebook(competition, settings)
+        args.out.mkdir(parents=True, exist_ok=True)
+        write_notebook(notebook, args.out / NOTEBOOK_FILE)
+        tree = kernel_tree(competition, args.owner, args.model_source, public=args.public)
+        write_metadata(check_kernel(tree, args.out), args.out / KERNEL_FILE)
+        print(f"built {args.out / NOTEBOOK_FILE} ({len(notebook.cells)} cells) and {KERNEL_FILE}")
+        print(f"{competition.slug} runs it {competition.scored_runs} times for the private score")
+        return 0
+    except AgentError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def build_notebook(competition: Competition, settings: Mapping[str, object]) -> NotebookNode:
+    """The notebook for a competition; `settings` replace values of the configuration cell by their names.
+
+    Raises InputError for a name that the cell does not have, ConfigError for a profile that is not valid.
+    """
+    settings = {"EDITION": competition.edition.name, "MARGIN_SECONDS": competition.margin_seconds, **settings}
+    load_config(str(settings["PROFILE"]))
+    notebook: NotebookNode = jupytext.reads(SOURCE.read_text(encoding="utf-8"), fmt="py:percent")
+    cells: list[NotebookNode] = []
+    for cell in notebook.cells:
+        tags = cell.metadata.get("tags", [])
+        if "modules" in tags:
+            cells += _module_cells()
+            continue
+        if "parameters" in tags:
+            cell.source = _configured(cell.source, settings)
+        cells.append(cell)
+    notebook.cells = cells
+    for number, cell in enumerate(cells):
+        cell.id = hashlib.sha256(f"{number} {cell.source}".encode()).hexdigest()[:12]
+    notebook.metadata = NotebookNode(kernelspec=_KERNELSPEC, language_info={"name": "python"})
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    nbformat.validate(notebook)
+    return notebook
+
+
+def write_notebook(notebook: NotebookNode, path: Path) -> None:
+    """Write the notebook, the same bytes for the same cells."""
+    path.write_text(json.dumps(notebook, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def kernel_tree(competition: Competition, owner: str, models: Sequence[str], *, public: bool) -> dict[str, Any]:
+    """The keys of `kernel-metadata.json`, not yet checked."""
+    title = _TITLE.format(competition.edition.name)
+    return {
+        "id": f"{owner}/{title.lower().replace(' ', '-')}",
+        "title": title,
+        "code_file": NOTEBOOK_FILE,
+        "language": "python",
+        "kernel_type": "notebook",
+        "is_private": not public,
+        "enable_gpu": True,
+        "enable_tpu": False,
+        "enable_internet": False,
+        "machine_shape": competition.machine_shape,
+        "dataset_sources": [f"{owner}/aimo-agent-wheels"],
+        "competition_sources": [competition.slug],
+        "kernel_sources": [],
+        "model_sources": list(models),
+        "docker_image_pinning_type": "latest",
+        "keywords": [],
+    }
+
+
+def _module_cells() -> list[NotebookNode]:
+    """A chapter for each room, a cell for each file, and the check of them all."""
+    files = embedded_files()
+    folders = sorted({str(Path(CODE_FOLDER, name).parent) for name in files})
+    made = "\n".join(["from pathlib import Path", "", f"for folder in {json.dumps(folders, indent=4)}:"])
+    cells = [_code(f"{made}\n    Path(folder).mkdir(parents=True, exist_ok=True)", "folders")]
+    for title, group in groupby((name for name in files if files[name]), key=chapter_of):
+        names = list(group)
+        lines = [f"### {title}", "", *(f"- `{name}`: {purpose(name)}" for name in names)]
+        cells.append(nbformat.v4.new_markdown_cell("\n".join(lines)))
+        cells += [_code(f"%%writefile {CODE_FOLDER}/{name}\n{files[name].rstrip()}", "module") for name in names]
+    manifest = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()}
+    cells.append(nbformat.v4.new_markdown_cell("### The manifest"))
+    cells.append(_code(_CHECK.format(manifest=json.dumps(manifest, indent=4), folder=CODE_FOLDER), "manifest"))
+    return cells
+
+
+def _code(source: str, tag: str) -> NotebookNode:
+    folded = _FOLDED if tag in ("module", "manifest") else {}
+    cell: NotebookNode = nbformat.v4.new_code_cell(source, metadata={"tags": [tag], **folded})
+    return cell
+
+
+def _configured(source: str, settings: Mapping[str, object]) -> str:
+    for name, value in settings.items():
+        pattern = re.compile(rf"^({name}(?:: [^=]+)? = )(.+?)(  #.*)?$", re.MULTILINE)
+        match = pattern.search(source)
+        if match is None:
+            raise InputError(f"the configuration cell has no {name}: give one of its names")
+        shown = json.dumps(value) if isinstance(value, str) else repr(value)
+        start, end = match.span(2)
+        source = f"{source[:start]}{shown}{source[end:]}"
+    return source
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m submission.build", description=__doc__)
+    parser.add_argument(
+        "--out", type=Path, default=Path("build/notebook"), metavar="DIR", help="folder of the notebook"
+    )
+    parser.add_argument("--owner", default="owner", help="your name on Kaggle")
+    parser.add_argument("--edition", default="aimo3", choices=sorted(COMPETITIONS), help="the competition")
+    parser.add_argument("--profile", help="the agent's set-up (default: that of the edition's machine)")
+    parser.add_argument("--model", default="qwq", help="a part of the model's path below /kaggle/input")
+    parser.add_argument(
+        "--model-source", action="append", default=[], metavar="SOURCE", help="owner/model/framework/variation/version"
+    )
+    parser.add_argument("--public", action="store_true", help="publish the notebook")
+    return parser.parse_args(argv)

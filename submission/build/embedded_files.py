@@ -1,0 +1,120 @@
+"""Which files of the repository the notebook holds, in the order in which a reader wants them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+# What the notebook imports, and what runs as a process of its own.
+_ROOTS = ("submission/notebook.py", "submission/worker/launch.py", "submission/worker/__main__.py")
+# Parts of these are started by their paths or names, which imports do not show.
+_WHOLE = ("agent/engine", "agent/sandbox")
+_DATA = ("agent/problems/data/starter.csv", "agent/models/known_models.toml")
+_LEFT_OUT = (
+    "submission/notebook.py",
+    *(f"agent/sandbox/{name}.py" for name in ("__main__", "command", "interrupts", "stdio")),
+)
+
+_LAST = 99
+_ORDER = {
+    "The vocabulary and the rules": [
+        *("types", "errors", "editions", "config", "problems/reader", "chat/prompts"),
+        *(
+            "answers",
+            "latex/integer",
+            "latex/tokens",
+            "latex/arithmetic",
+            "chat/thinking",
+            "chat/fences",
+            "chat/fence_close",
+            "lane/repetition",
+        ),
+        *("chat/task", "policy/voting", "policy/stopping", "policy/", "policy/budget"),
+    ],
+    "One sample, one problem, the run": [
+        *(
+            "observer",
+            "lane/runtime",
+            "lane/turn",
+            "lane/token_buffer",
+            "lane/transcript",
+            "lane/fitting",
+            "lane/outages",
+            "lane/telling",
+            "lane/probe",
+        ),
+        *("lane/lane", "solver", "stream_run", "journal/journal"),
+    ],
+    "The engine": ["engine/"],
+    "The sandbox": ["sandbox/"],
+    "Models and profiles": ["models/", "profiles/", "problems/data/", "setup", "__init__"],
+}
+
+
+def embedded_files() -> dict[str, str]:
+    """Texts by path, relative to the repository, chapter by chapter."""
+    names = _closure()
+    names |= {path.relative_to(ROOT).as_posix() for path in (ROOT / "agent" / "profiles").glob("*.toml")}
+    names |= set(_DATA)
+    ranked = sorted(names - set(_LEFT_OUT), key=_rank)
+    return {name: (ROOT / name).read_text(encoding="utf-8") for name in ranked}
+
+
+def chapter_of(name: str) -> str:
+    """The chapter that a file belongs to."""
+    return _place(name)[0]
+
+
+def purpose(name: str) -> str:
+    """The first line of a module's docstring, or of a data file's comment; nothing where there is none."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    if name.endswith(".py"):
+        return (ast.get_docstring(ast.parse(text)) or "").split("\n")[0]
+    return text.split("\n")[0].removeprefix("# ") if text.startswith("#") else ""
+
+
+def _rank(name: str) -> tuple[int, int, str]:
+    title, place = _place(name)
+    return [*_ORDER, "The submission"].index(title), place, name
+
+
+def _place(name: str) -> tuple[str, int]:
+    stem = name.removeprefix("agent/").removesuffix(".py")
+    if name.startswith("agent/"):
+        for title, members in _ORDER.items():
+            for place, member in enumerate(members):
+                if stem == member or (member.endswith("/") and stem.startswith(member)):
+                    return title, place
+        return "One sample, one problem, the run", _LAST  # behind those that have a place
+    return "The submission", 0
+
+
+def _closure() -> set[str]:
+    """The modules that the roots import, directly or not, and their packages."""
+    names: set[str] = set()
+    owed = [*_ROOTS, *(p.relative_to(ROOT).as_posix() for folder in _WHOLE for p in (ROOT / folder).rglob("*.py"))]
+    while owed:
+        name = owed.pop()
+        if name in names:
+            continue
+        names.add(name)
+        owed += _imports(ROOT / name)
+        owed += [f"{folder.as_posix()}/__init__.py" for folder in Path(name).parents if folder.name]
+    return names
+
+
+def _imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            modules = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for module in modules:
+            file = module.replace(".", "/")
+            for name in (f"{file}.py", f"{file}/__init__.py"):
+                if module.split(".")[0] in ("agent", "submission") and (ROOT / name).is_file():
+                    yield name

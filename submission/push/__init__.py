@@ -1,0 +1,1 @@
+"""Brings the submission to Kaggle, and waits for its run."""

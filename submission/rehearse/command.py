@@ -1,0 +1,130 @@
+"""Rehearses the submission on this machine, from the build to `submission.parquet`: `python -m submission.rehearse`."""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from agent.errors import AgentError, InputError
+from agent.models import fetch_model
+from submission.build.command import NOTEBOOK_FILE, build_notebook, kernel_tree, write_notebook
+from submission.competitions import COMPETITIONS, Competition, competition_of
+from submission.isolation import can_isolate
+from submission.metadata import KERNEL_FILE, check_kernel, write_metadata
+from submission.rehearse.page import write_page
+from submission.rehearse.stage import Stage, lay_out, make_image
+from submission.rehearse.verdict import judge
+from submission.wheelhouse.command import Target, download, resolve, write_dataset
+
+_OWNER = "owner"
+_MODES = {"interactive": False, "scored run": True}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status: 0 passed, 1 failed, 2 something has to be mended first."""
+    args = _parse(argv)
+    console = Console(stderr=True)
+    try:
+        with only_one(args.out):
+            stage = prepare(args, competition_of(args.edition), console)
+            failures = [
+                run_mode(stage, name, rerun=rerun, console=console)
+                for name, rerun in _MODES.items()
+                if args.mode in (None, name.split()[0])
+            ]
+        return 1 if any(failures) else 0
+    except AgentError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+@contextmanager
+def only_one(out: Path) -> Iterator[None]:
+    """Hold the folder for this rehearsal. Raises InputError if another one has it."""
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"another rehearsal runs in {out}: wait for it or name another --out") from None
+        yield
+
+
+def prepare(args: argparse.Namespace, competition: Competition, console: Console) -> Stage:
+    """Build the notebook, gather the wheels, make an image and lay out its /kaggle. Raises AgentError."""
+    out: Path = args.out.absolute()
+    step = _stepper(console)
+    step(f"building the notebook for {competition.edition.name}")
+    notebook = build_notebook(competition, {"PROFILE": args.profile or competition.profile})
+    folder = out / "notebook"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_notebook(notebook, folder / NOTEBOOK_FILE)
+    write_metadata(check_kernel(kernel_tree(competition, _OWNER, [], public=False), folder), folder / KERNEL_FILE)
+    step("gathering the wheels")
+    wheels = out / "wheels"
+    target = Target(f"{sys.version_info.major}.{sys.version_info.minor}", here=True)
+    download(resolve(target, "embedded"), target, wheels, console)
+    write_dataset(wheels, _OWNER)
+    step("fetching the model")
+    model = fetch_model(args.model, console=console)
+    step("making a fresh image")
+    image = make_image(out / "image")
+    step("laying out /kaggle")
+    package = args.evaluation_package.absolute() if args.evaluation_package else None
+    stage = Stage(competition, out, folder / NOTEBOOK_FILE, image, args.seconds)
+    lay_out(stage, problems=args.problems, wheels=wheels, model=model, package=package)
+    step("isolated" if can_isolate() else "NOT isolated: bubblewrap is not usable here, so the network cannot be cut")
+    return stage
+
+
+def run_mode(stage: Stage, name: str, *, rerun: bool, console: Console) -> bool:
+    """Execute the notebook in one mode, keep it and its page, print the verdict; whether it failed."""
+    began = time.monotonic()
+    with console.status(f"{name}: starting") as status:
+        error = stage.execute(rerun=rerun, tell=lambda line: status.update(f"{name}: cell {line}"))
+    findings = judge(stage, rerun=rerun)
+    if error is not None:
+        findings.insert(0, (False, error))
+    executed = stage.executed(rerun=rerun)
+    if executed.exists():
+        write_page(executed, executed.with_suffix(".html"))
+        findings.append((True, f"kept {executed.relative_to(stage.out)} and its page"))
+    table = Table(title=f"{name}: {time.monotonic() - began:.0f} s", title_justify="left", show_header=False, box=None)
+    for good, finding in findings:
+        table.add_row("[green]✓[/]" if good else "[red]✗[/]", finding)
+    failed = not all(good for good, _ in findings)
+    table.add_row("", "[bold red]FAILED[/]" if failed else "[bold green]passed[/]")
+    Console().print(table)
+    return failed
+
+
+def _stepper(console: Console) -> Callable[[str], None]:
+    began = time.monotonic()
+    return lambda text: console.print(f"[dim]{time.monotonic() - began:5.0f} s[/]  {text}", soft_wrap=True)
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m submission.rehearse",
+        description="Execute the built notebook in a fresh environment without network, in both modes of Kaggle.",
+    )
+    parser.add_argument("--edition", default="aimo3", choices=sorted(COMPETITIONS), help="the competition")
+    parser.add_argument("--profile", help="the profile of the built notebook (the rehearsal itself runs on the CPU)")
+    parser.add_argument("--problems", type=Path, metavar="CSV", help="id, problem, answer (default: starter problems)")
+    parser.add_argument("--evaluation-package", type=Path, metavar="DIR", help="holds the genuine kaggle_evaluation")
+    parser.add_argument("--model", default="smollm2-135m", help="a known model's name or a GGUF file")
+    parser.add_argument("--seconds", type=float, default=160.0, help="time limit of each run")
+    parser.add_argument("--mode", choices=("interactive", "scored"), help="only one of the two runs")
+    parser.add_argument("--out", type=Path, default=Path("build/rehearsal"), metavar="DIR", help="where all is kept")
+    args = parser.parse_args(argv)
+    if not args.seconds > 0:
+        parser.error("--seconds has to be above 0")
+    return args

@@ -1,0 +1,229 @@
+"""The stage of a rehearsal: a fresh Python like Kaggle's, a /kaggle tree like the real one, a notebook run in them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+from agent.errors import InputError
+from agent.problems.reader import STARTER, load_problems
+from agent.problems.writer import write_problems
+from submission.competitions import Competition
+from submission.environment import create_environment
+from submission.isolation import can_isolate, isolated, offline_environment
+from submission.serving.local_gateway import SUBMISSION_FILE
+from submission.serving.mounts import ROOT_VARIABLE
+from submission.serving.problem_table import read_table, write_table
+
+ROOT = Path(__file__).parents[2]
+_REFERENCE = "reference.csv"
+# What the notebook itself and the genuine package use of Kaggle's image; the agent brings its own.
+_IMAGE = ("pip", "ipykernel", "nbclient", "nbformat", "numpy", "pandas", "pyarrow", "polars", "grpcio", "protobuf")
+_PACKAGES = {"aimo1": "aimo"}
+_SHARES = 16  # of a run's time, one a problem at least; the agent itself reckons with the 50 of a scored run
+_SPARE_SECONDS = 120.0  # of a run, beyond the time limit of its problems
+_SETTINGS: dict[str, object] = {
+    "sample.count": 2,
+    "sample.max_tokens": 64,
+    "sample.max_rounds": 1,
+    "engine.context_tokens": 1_536,
+    "sandbox.memory_mib": 1_024,
+    "budget.answer_reserve_seconds": 5,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where a rehearsal takes place: everything is below `out`; a run has `seconds` for its problems."""
+
+    competition: Competition
+    out: Path
+    notebook: Path
+    image: Path
+    seconds: float
+
+    @property
+    def kaggle(self) -> Path:
+        """What appears as /kaggle."""
+        return self.out / "kaggle"
+
+    @property
+    def working(self) -> Path:
+        """Where the notebook runs."""
+        return self.kaggle / "working"
+
+    @property
+    def csv(self) -> Path:
+        """The problems, with their answers."""
+        return self._data / _REFERENCE
+
+    @property
+    def package(self) -> Path | None:
+        """The folder that holds the genuine evaluation package, if the rehearsal has one."""
+        name = _PACKAGES.get(self.competition.edition.name, "kaggle_evaluation")
+        return self._data if (self._data / name).is_dir() else None
+
+    @property
+    def _data(self) -> Path:
+        return self.kaggle / "input" / "competitions" / self.competition.slug
+
+    def executed(self, *, rerun: bool) -> Path:
+        """The notebook with its outputs."""
+        return self.folder(rerun=rerun) / "executed.ipynb"
+
+    def folder(self, *, rerun: bool) -> Path:
+        """What is kept of a run."""
+        return self.out / ("scored" if rerun else "interactive")
+
+    def submission(self, *, rerun: bool) -> Path:
+        """The file that decides the score."""
+        return (self.folder(rerun=rerun) if rerun and not self._iterates else self.working) / SUBMISSION_FILE
+
+    @property
+    def _iterates(self) -> bool:
+        """Whether the notebook itself asks for the problems, as in AIMO-1."""
+        return self.competition.edition.name == "aimo1"
+
+    def execute(self, *, rerun: bool, tell: Callable[[str], None]) -> str | None:
+        """Run the notebook; what went wrong in a sentence, or None."""
+        folder, scratch = self.folder(rerun=rerun), self.out / "tmp"
+        for emptied in (folder, scratch, self.working):
+            shutil.rmtree(emptied, ignore_errors=True)
+            emptied.mkdir(parents=True)
+        parametrised = self._parametrised(folder)
+        command = [
+            str(self.image),
+            "-m",
+            "submission.rehearse.execute",
+            str(parametrised),
+            str(self.executed(rerun=rerun)),
+        ]
+        command.append(str(int(self.seconds + _SPARE_SECONDS)))
+        if rerun and not self._iterates:
+            command += self._gateway(folder)
+        environment = {**_plain_environment(), "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+        if rerun:
+            environment["KAGGLE_IS_COMPETITION_RERUN"] = "1"
+        if can_isolate():
+            command = isolated(command, scratch=scratch, shared=[self.out, ROOT], kaggle=self.kaggle)
+        else:
+            environment = {**offline_environment(environment), "TMPDIR": str(scratch)}
+            environment[ROOT_VARIABLE] = str(self.kaggle)
+        return _run(command, environment, self.working, folder, tell)
+
+    def _gateway(self, folder: Path) -> list[str]:
+        hidden = folder / "test.csv"  # the gateway's own file, which the notebook does not see
+        write_table(read_table(self.csv), hidden)
+        package = [str(self.package)] if self.package else []
+        return [
+            str(self.image),
+            "-m",
+            "submission.rehearse.scored_gateway",
+            str(hidden),
+            self.competition.edition.name,
+            *package,
+        ]
+
+    def _parametrised(self, folder: Path) -> Path:
+        """The notebook with a cell behind its configuration that sets it anew, as papermill does."""
+        notebook: NotebookNode = nbformat.read(self.notebook, as_version=4)
+        values = {
+            "PROFILE": "cpu",
+            "MODEL": ".gguf",
+            "SETTINGS": {
+                **_SETTINGS,
+                "budget.time_limit_seconds": self.seconds,
+                "budget.floor_seconds": self.seconds / _SHARES,
+            },
+            "MARGIN_SECONDS": self.seconds / 10,
+        }
+        source = "\n".join(
+            ["# The rehearsal's own settings.", *(f"{key} = {value!r}" for key, value in values.items())]
+        )
+        at = next(i for i, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", []))
+        cell = nbformat.v4.new_code_cell(source, id="rehearsal", metadata={"tags": ["injected-parameters"]})
+        notebook.cells.insert(at + 1, cell)
+        path = folder / "rehearsed.ipynb"
+        path.write_text(json.dumps(notebook), encoding="utf-8")
+        return path
+
+
+def make_image(folder: Path) -> Path:
+    """A fresh environment with what Kaggle's image offers to every notebook; returns its interpreter.
+
+    Raises InputError, quoting pip, if that fails.
+    """
+    python = create_environment(folder)
+    command = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-compile"]
+    command += ["--disable-pip-version-check", "-c", str(ROOT / "tools" / "constraints.txt"), *_IMAGE]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise InputError(f"the image cannot be made: {done.stderr.strip().splitlines()[-1]}")
+    return python
+
+
+def lay_out(stage: Stage, *, problems: Path | None, wheels: Path, model: Path, package: Path | None) -> None:
+    """Fill the /kaggle tree as Kaggle mounts it. Raises InputError for a file or package that is not usable."""
+    source = problems or STARTER
+    loaded = load_problems(source)
+    if any(problem.answer is None for problem in loaded):
+        raise InputError(f"{source} has no answers: give a file in the format of reference.csv")
+    shutil.rmtree(stage.kaggle, ignore_errors=True)
+    data = stage.csv.parent
+    data.mkdir(parents=True)
+    write_problems(loaded, stage.csv)
+    write_table(read_table(stage.csv).head(3), data / "test.csv")
+    if package is not None:
+        shutil.copytree(_package_folder(package, stage), data / _package_folder(package, stage).name)
+    datasets = stage.kaggle / "input" / "datasets" / "owner" / "aimo-agent-wheels"
+    shutil.copytree(wheels, datasets, copy_function=_link_or_copy)
+    models = stage.kaggle / "input" / "models" / "owner" / "model" / "gguf" / "default" / "1"
+    models.mkdir(parents=True)
+    _link_or_copy(str(model), str(models / model.name))
+
+
+def _package_folder(given: Path, stage: Stage) -> Path:
+    """The package itself, where the folder that holds it was given, or it itself."""
+    name = _PACKAGES.get(stage.competition.edition.name, "kaggle_evaluation")
+    for folder in (given, given / name):
+        if folder.name == name and (folder / "__init__.py").is_file():
+            return folder
+    raise InputError(f"{given} holds no {name}: give the folder of the competition's data, or that of the package")
+
+
+def _link_or_copy(source: str, target: str) -> str:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system
+        shutil.copy2(source, target)
+    return target
+
+
+def _plain_environment() -> dict[str, str]:
+    """Ours without what leads the image's Python to our own packages, and without credentials."""
+    left_out = ("PYTHON", "VIRTUAL_ENV", "KAGGLE", "HF_", "AIMO_")
+    return {key: value for key, value in os.environ.items() if not key.startswith(left_out)}
+
+
+def _run(
+    command: list[str], environment: dict[str, str], cwd: Path, folder: Path, tell: Callable[[str], None]
+) -> str | None:
+    with (folder / "execution.log").open("w+", encoding="utf-8") as log:
+        process = subprocess.Popen(command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=log, text=True)
+        assert process.stdout is not None
+        for line in process.stdout:
+            tell(line.strip()[:100])
+        if process.wait() == 0:
+            return None
+        log.seek(0)
+        lines = [line.strip() for line in log if line.strip()]
+    return f"{lines[-1] if lines else 'no reason given'} (see {log.name})"

@@ -1,0 +1,74 @@
+"""Judges what a rehearsed run left behind."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import polars as pl
+
+from agent.problems.reader import load_problems
+from submission.rehearse.stage import Stage
+from submission.serving.evaluation import SERVED_BY
+from submission.serving.local_gateway import SUBMISSION_FILE
+from submission.serving.predictor import RECORD_FILE
+from submission.serving.problem_table import read_table
+from submission.serving.session import RUN_FOLDER
+
+Finding = tuple[bool, str]
+
+
+def judge(stage: Stage, *, rerun: bool) -> list[Finding]:
+    """What was found, each with whether it is good: the submission's form, and how its answers came about."""
+    return [
+        *served_findings(stage.executed(rerun=rerun), genuine=stage.package is not None),
+        *submission_findings(stage.submission(rerun=rerun), read_table(stage.csv), stage),
+        *record_findings(stage.working / RUN_FOLDER / RECORD_FILE, stage.csv),
+    ]
+
+
+def served_findings(executed: Path, *, genuine: bool) -> list[Finding]:
+    """Which evaluation package served the answers."""
+    text = executed.read_text(encoding="utf-8") if executed.exists() else ""
+    found = re.search(rf"{SERVED_BY} ([^\\\"]+)", text)
+    if found is None:
+        return [(False, "nothing was served")]
+    return [(not (genuine and found[1].startswith("the local")), f"{SERVED_BY} {found[1]}")]
+
+
+def submission_findings(path: Path, problems: pl.DataFrame, stage: Stage) -> list[Finding]:
+    """Whether the file has each problem once, with an integer in the edition's range."""
+    if not path.exists():
+        return [(False, f"no {SUBMISSION_FILE} was written")]
+    frame = pl.read_parquet(path)
+    if frame.columns != ["id", "answer"]:
+        return [(False, f"{SUBMISSION_FILE} has the columns {frame.columns}")]
+    most = stage.competition.edition.max_answer
+    same = sorted(frame["id"].cast(pl.String)) == sorted(problems["id"].cast(pl.String))
+    whole = frame["answer"].dtype.is_integer() and frame["answer"].null_count() == 0
+    within = whole and bool(frame["answer"].is_between(0, most).all())
+    return [
+        (
+            same,
+            f"{SUBMISSION_FILE} has {frame.height} rows for {problems.height} problems, {'' if same else 'not '}theirs",
+        ),
+        (within, f"its answers are {frame['answer'].dtype}, {'' if within else 'not '}all in 0..{most}"),
+    ]
+
+
+def record_findings(path: Path, csv: Path) -> list[Finding]:
+    """How the problems were answered, and what went wrong on the way."""
+    if not path.exists():
+        return [(False, "the gateway recorded nothing")]
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    voted = [row for row in rows if row["source"] == "vote"]
+    troubles = sorted({trouble for row in rows for trouble in row["troubles"]})
+    truths = {problem.id: problem.answer for problem in load_problems(csv)}
+    right = sum(truths.get(row["id"]) == row["answer"] for row in rows)
+    slowest = max((row["seconds"] for row in rows), default=0.0)
+    return [
+        (bool(voted), f"{len(voted)} of {len(rows)} answers were voted, {right} are right"),
+        (True, f"the slowest problem took {slowest:.0f} s"),
+        *((False, f"trouble: {trouble}") for trouble in troubles),
+    ]

@@ -1,0 +1,98 @@
+"""Asks the worker for the answer of a problem, and does without it in time where none comes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from submission.serving.connection import Link, LinkError, Message
+
+_STARTS = 2  # new workers for one problem
+
+
+@dataclass(slots=True)
+class Reply:
+    """What came of a problem: the voted answer (None where nobody voted), and why it was closed.
+
+    `votes` says what the answer rests on, `troubles` what went wrong on the way, each in a short sentence.
+    """
+
+    answer: int | None = None
+    closed: str = ""
+    votes: str = ""
+    troubles: list[str] = field(default_factory=list)
+
+
+class Client:
+    """The worker seen from the gateway. `clock` is in seconds and never goes back.
+
+    A worker that has not started to solve `start_seconds` after it was asked, or that is not done `grace_seconds`
+    after what it granted itself, hangs: it is replaced, and the answer is what its votes had been so far.
+    """
+
+    def __init__(
+        self, link: Link, clock: Callable[[], float], *, start_seconds: float, grace_seconds: float = 20.0
+    ) -> None:
+        self._link = link
+        self._clock = clock
+        self._start_seconds = start_seconds
+        self._grace_seconds = grace_seconds
+        self._number = 0
+
+    def solve(self, reply: Reply, id_: str, text: str, *, problems_left: int, until: float) -> None:
+        """Fill the reply to a problem, with `problems_left` to go, it included; returns by `until` on our clock."""
+        for start in range(_STARTS + 1):
+            self._number += 1
+            request = {
+                "number": self._number,
+                "id": id_,
+                "problem": text,
+                "problems_left": problems_left,
+                "seconds": until - self._clock() - self._grace_seconds,
+            }
+            try:
+                self._link.send(request)
+                self._listen(reply, until)
+                break
+            except LinkError as error:
+                reply.troubles.append(str(error))
+            if start == _STARTS or not self._start_anew(reply, until):
+                reply.closed = "worker lost"
+                break
+
+    def _listen(self, reply: Reply, until: float) -> None:
+        deadline = min(until, self._clock() + self._start_seconds)
+        while (left := deadline - self._clock()) > 0:
+            message = self._link.receive(left)
+            if message is None:
+                continue
+            if message["event"] == "trouble":
+                reply.troubles.append(message["why"])
+            if message.get("number") != self._number:
+                continue
+            if message["event"] == "granted":
+                deadline = min(until, self._clock() + message["seconds"] + self._grace_seconds)
+            elif self._take(reply, message):
+                return
+        reply.closed = "watchdog"
+        reply.troubles.append("the worker did not answer in time and was replaced")
+        self._start_anew(reply, until)
+
+    def _take(self, reply: Reply, message: Message) -> bool:
+        """Note what a message says of the answer; whether it is the last word."""
+        if message["event"] not in ("leader", "solved"):
+            return False
+        if message["answer"] is not None:
+            reply.answer, reply.votes = message["answer"], message["votes"]
+        if message["event"] == "solved":
+            reply.closed = message["closed"]
+        return bool(message["event"] == "solved")
+
+    def _start_anew(self, reply: Reply, until: float) -> bool:
+        """Replace the worker; whether there is a new one, and time for it."""
+        try:
+            self._link.restart()
+        except LinkError as error:
+            reply.troubles.append(str(error))
+            return False
+        return self._clock() < until

@@ -1,0 +1,90 @@
+"""The notebook's own steps: opening the gateway, and saying what came of the run."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from agent.errors import EngineError
+from agent.problems.reader import load_problems
+from submission.competitions import Competition
+from submission.serving.client import Client
+from submission.serving.connection import LinkError, ProcessLink
+from submission.serving.evaluation import is_rerun
+from submission.serving.mounts import scratch_folder
+from submission.serving.predictor import RECORD_FILE, Gateway
+from submission.settings import Settings
+
+RUN_FOLDER = "run"
+ENVIRONMENT = "aimo-agent-environment"
+_CODE = Path(__file__).parents[2]
+_START_SECONDS = 1_800.0  # of a worker: its wheels, and its engine from a cold disk
+
+
+def open_gateway(
+    competition: Competition,
+    *,
+    profile: str,
+    settings: Mapping[str, object],
+    wheels: Path | None,
+    started: float,
+    margin_seconds: float,
+    fallback: int,
+    csv: Path,
+) -> Gateway:
+    """The gateway of a notebook that started at `started` on the monotonic clock.
+
+    Its worker starts to install the wheels and to load the model. The run is recorded in `run` below the current
+    directory.
+    """
+    limit = float(str(settings.get("budget.time_limit_seconds", 0))) or competition.edition.time_limit_seconds
+    ends = started + limit - margin_seconds
+    folder = Path.cwd() / RUN_FOLDER
+    folder.mkdir(exist_ok=True)
+    launch = [sys.executable, "-m", "submission.worker.launch"]
+    told = Settings(profile, str(folder), ends - started, overrides=dict(settings))
+
+    def command() -> list[str]:
+        spent = time.monotonic() - started
+        return [*launch, str(wheels or ""), str(scratch_folder(ENVIRONMENT)), told.after(spent).to_json()]
+
+    link = ProcessLink(command, folder / "worker.log", {**os.environ, "PYTHONPATH": str(_CODE)})
+    try:
+        link.restart()
+    except LinkError as error:
+        print(f"trouble: {error}")
+    count = competition.edition.problem_count if is_rerun() else len(load_problems(csv))
+    return Gateway(
+        Client(link, time.monotonic, start_seconds=_START_SECONDS),
+        competition.edition,
+        time.monotonic,
+        ends=ends,
+        response_seconds=competition.response_seconds,
+        problem_count=count,
+        fallback=fallback,
+        record=folder / RECORD_FILE,
+    )
+
+
+def report(gateway: Gateway, csv: Path, competition: Competition) -> None:
+    """Print how the problems were answered, and how many answers are right where the file knows them.
+
+    Raises EngineError after an interactive run in which nothing was voted, so that it is not submitted.
+    """
+    asked = [answered for answered in gateway.answered if answered.source != "memory"]
+    voted = sum(answered.source == "vote" for answered in asked)
+    troubles = sum(len(answered.troubles) for answered in asked)
+    seconds = sum(answered.seconds for answered in asked)
+    print(f"{len(asked)} problems in {seconds:.0f} s: {voted} answered by vote, {len(asked) - voted} by the fallback")
+    print(f"troubles on the way: {troubles}")
+    if not voted and not is_rerun():
+        raise EngineError("no problem was answered by vote: see run/worker.log and run/engine.log for the reason")
+    truths = {} if is_rerun() else {p.id: p.answer for p in load_problems(csv) if p.answer is not None}
+    if not truths:
+        return
+    modulus = competition.edition.modulus or competition.edition.max_answer + 1
+    right = sum(answered.id in truths and truths[answered.id] % modulus == answered.answer for answered in asked)
+    print(f"{right} of {len(asked)} answers are right")

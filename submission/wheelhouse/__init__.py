@@ -1,0 +1,1 @@
+"""Gathers the wheels that the agent needs on Kaggle, and proves that none is missing."""

@@ -1,0 +1,1 @@
+"""The process that solves, beside the notebook's own."""

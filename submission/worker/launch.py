@@ -1,0 +1,47 @@
+"""Starts the worker: makes its environment of the attached wheels first, if that has not been done, and becomes it.
+
+Run by the image's own Python, in the background, because a server that does not listen within 15 minutes is given up:
+`python -m submission.worker.launch WHEELS ENVIRONMENT SETTINGS`, where WHEELS may be empty.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from agent.errors import AgentError
+from submission.environment import child_environment, create_environment, install_offline
+
+_CODE = Path(__file__).parents[2]
+_READY = "installed"  # a file in the environment that says so
+
+
+def prepared(wheels: str, folder: Path) -> Path:
+    """The interpreter with the wheels installed; without wheels the one that runs. Raises InputError."""
+    if not wheels:
+        return Path(sys.executable)
+    python = folder / "bin" / "python"
+    if not (folder / _READY).exists():
+        python = create_environment(folder)
+        install_offline(python, Path(wheels))
+        (folder / _READY).touch()
+    return python
+
+
+def main() -> NoReturn:
+    """Become the worker, or exit with status 2 where that fails."""
+    wheels, folder, settings = sys.argv[1:]
+    try:
+        python = prepared(wheels, Path(folder))
+    except AgentError as error:
+        print(json.dumps({"event": "trouble", "why": str(error)}), flush=True)
+        sys.exit(2)
+    command = [str(python), "-m", "submission.worker", settings]
+    os.execve(python, command, child_environment(_CODE, python))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+"""Records a run that goes on where the disk is full, and watches its votes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from agent.config import Config
+from agent.errors import AgentError
+from agent.journal.claim import claim
+from agent.journal.journal import PROBLEMS_FILE, Journal, RunRecord, create_run, read_run
+from agent.policy.voting import tally
+from agent.problems.writer import append_problem
+from agent.types import Problem, Sample, Solution, ToolRun
+
+REASON_CHARS = 300  # of a message: the gateway's own channel for errors is narrow
+
+
+def record_of(directory: Path) -> RunRecord | None:
+    """What the directory holds of a run, None where it holds none that can be read."""
+    try:
+        return read_run(directory)
+    except AgentError:
+        return None
+
+
+class RunRecorder:
+    """A journal that is given up, not the run, when the disk refuses: `complain` is told why, once.
+
+    The directory is that of any run, so it can be replayed and reported; its list of problems grows.
+    """
+
+    def __init__(self, directory: Path, config: Config, complain: Callable[[str], None]) -> None:
+        before = record_of(directory)
+        self._directory = directory
+        self._config = config
+        self._complain = complain
+        self._listed = {problem.id for problem in before.problems} if before else set()
+        self._solved = tuple(before.solved.values()) if before else ()
+        self._journal: Journal | None = None
+        self._claimed: ExitStack | None = None
+        self._given_up = False
+
+    def add_problem(self, problem: Problem) -> None:
+        """Put the problem on the list."""
+        if self._given_up:
+            return
+        with self._forgiving():
+            if self._claimed is None:
+                self._claimed = ExitStack()
+                self._claimed.enter_context(claim(self._directory))
+            if problem.id not in self._listed:
+                if self._listed:
+                    append_problem(problem, self._directory / PROBLEMS_FILE)
+                else:
+                    create_run(self._directory, self._config, [problem])
+                self._listed.add(problem.id)
+            self._journal = self._journal or Journal(self._directory, self._solved)
+
+    def problem_started(self, problem: Problem, prompt: str, allowance: float, lanes: int) -> None:
+        """Record it."""
+        self._record("problem_started", problem, prompt, allowance, lanes)
+
+    def tokens_received(self, problem_id: str, index: int, tokens: int) -> None:
+        """Not recorded one by one."""
+
+    def text_written(self, problem_id: str, index: int, text: str, *, inserted: bool) -> None:
+        """Not recorded by itself."""
+
+    def tool_ran(self, problem_id: str, index: int, tool_run: ToolRun) -> None:
+        """Not recorded by itself."""
+
+    def sample_ended(self, sample: Sample) -> None:
+        """Record it."""
+        self._record("sample_ended", sample)
+
+    def problem_solved(self, solution: Solution) -> None:
+        """Record it."""
+        self._record("problem_solved", solution)
+
+    def engine_noticed(self, text: str, at: float) -> None:
+        """Record it."""
+        self._record("engine_noticed", text, at)
+
+    def close(self) -> None:
+        """Close the journal. May be called twice."""
+        if self._journal is not None:
+            self._journal.close()
+        if self._claimed is not None:
+            self._claimed.close()
+
+    def _record(self, event: str, *values: Any) -> None:
+        if self._journal is not None and not self._given_up:
+            with self._forgiving():
+                getattr(self._journal, event)(*values)
+
+    @contextmanager
+    def _forgiving(self) -> Iterator[None]:
+        try:
+            yield
+        except (AgentError, OSError) as error:
+            if not self._given_up:
+                self._complain(f"not recorded any more: {error}"[:REASON_CHARS])
+            self._given_up = True
+
+
+class VoteWatch:
+    """Tells the leader of the votes of one problem whenever a sample has ended."""
+
+    def __init__(self, config: Config, tell: Callable[..., None]) -> None:
+        self._config = config
+        self._tell = tell
+        self._samples: list[Sample] = []
+
+    def problem_started(self, problem: Problem, prompt: str, allowance: float, lanes: int) -> None:
+        """No vote."""
+
+    def tokens_received(self, problem_id: str, index: int, tokens: int) -> None:
+        """No vote."""
+
+    def text_written(self, problem_id: str, index: int, text: str, *, inserted: bool) -> None:
+        """No vote."""
+
+    def tool_ran(self, problem_id: str, index: int, tool_run: ToolRun) -> None:
+        """No vote."""
+
+    def sample_ended(self, sample: Sample) -> None:
+        """Tell the leader."""
+        self._samples.append(sample)
+        leader = tally(self._samples, self._config.voting, self._config.rules.modulus).leader
+        if leader is not None:
+            votes = f"{leader.samples} of {len(self._samples)} samples so far"
+            self._tell(event="leader", answer=leader.answer, votes=votes)
+
+    def problem_solved(self, solution: Solution) -> None:
+        """The worker tells it."""
+
+    def engine_noticed(self, text: str, at: float) -> None:
+        """No vote."""

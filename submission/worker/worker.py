@@ -1,0 +1,174 @@
+"""The process that solves: it is told a problem a line, and tells what comes of it.
+
+Requests and events are JSON objects, one a line, on standard input and output. The notebook's own process keeps to
+the packages of Kaggle's image; this one has the agent's, and the notebook outlives whatever happens to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from agent.chat.prompts import prompt_prefix
+from agent.config import Config, load_config
+from agent.engine.persistent import PersistentEngine
+from agent.errors import AgentError, EngineError
+from agent.journal.journal import RunRecord
+from agent.lane.runtime import Runtime
+from agent.models import fetch_model
+from agent.observer import Observers
+from agent.policy.budget import TimeBank
+from agent.sandbox.base import Sandbox
+from agent.setup import open_engine, open_sandbox
+from agent.stream_run import next_allowance, solve_persistently
+from agent.types import Problem, Solution
+from submission.settings import Settings
+from submission.worker.recording import RunRecorder, VoteWatch, record_of
+
+Tell = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """Solves one problem after the other; `before` is what a worker before it had recorded.
+
+    A request has a `number`, which its events carry too, the `id` and the text of the `problem`, how many
+    `problems_left` there are with it, and in how many `seconds`, counted from when it `arrived`, the answer is wanted.
+    """
+
+    config: Config
+    engine: PersistentEngine
+    sandbox: Sandbox
+    bank: TimeBank
+    recorder: RunRecorder
+    before: RunRecord | None
+    tell: Tell
+    clock: Callable[[], float]
+    solved: dict[str, Solution] = field(default_factory=dict)
+
+    async def attend(self, requests: asyncio.Queue[dict[str, Any]]) -> None:
+        """Start the engine, then answer requests until cancelled."""
+        await self._start()
+        while True:
+            await self._solve(await requests.get())
+
+    async def _start(self) -> None:
+        try:
+            await self.engine.start()
+            sample = self.config.sample
+            await self.engine.warm(prompt_prefix(self._runtime().family, self.config.rules, tools=sample.tools))
+        except EngineError as error:
+            self.tell({"event": "trouble", "why": str(error)})
+
+    async def _solve(self, request: dict[str, Any]) -> None:
+        problem = Problem(request["id"], request["problem"])
+        tell = partial(self._tell, number=request["number"])
+        known = self.solved.get(problem.id)
+        if known is None:
+            self.recorder.add_problem(problem)
+            allowance = next_allowance(
+                self.bank,
+                self.config,
+                list(self.solved.values()),
+                problems_left=request["problems_left"],
+                at_most=request["seconds"] - (self.clock() - request["arrived"]),
+            )
+            tell(event="granted", seconds=allowance.seconds + allowance.extension_seconds)
+            runtime = self._runtime(VoteWatch(self.config, tell))
+            prior = self.before.samples_of(problem.id) if self.before else ()
+            known = await solve_persistently(problem, runtime, allowance, prior)
+            self.solved[problem.id] = known
+            if known.failure:
+                tell(event="trouble", why=known.failure)
+        tell(event="solved", answer=known.answer, closed=str(known.stop), votes=votes_of(known))
+
+    def _runtime(self, *watch: VoteWatch) -> Runtime:
+        observer = Observers((*watch, self.recorder))
+        return Runtime(self.config, self.engine, self.sandbox, observer, lambda: self.bank.spent)
+
+    def _tell(self, **message: Any) -> None:
+        self.tell(message)
+
+
+def votes_of(solution: Solution) -> str:
+    """What the answer rests on, in a few words."""
+    leader = solution.tally.leader
+    backers = leader.samples if leader else 0
+    return f"{backers} of {solution.samples_finished} samples, {solution.tool_runs} tool runs"
+
+
+async def serve(settings: Settings, tell: Tell) -> None:
+    """Open what the settings name and attend to standard input until it closes.
+
+    Raises AgentError for settings that are not valid or a model that is missing.
+    """
+    loop = asyncio.get_running_loop()
+    overrides = {"budget.time_limit_seconds": settings.limit_seconds, **settings.overrides}
+    config = load_config(settings.profile, overrides)
+    directory = Path(settings.run_dir)
+
+    def complain(why: str) -> None:
+        tell({"event": "trouble", "why": why})
+
+    def notice(why: str) -> None:
+        complain(why)
+        recorder.engine_noticed(why, bank.spent)
+
+    bank = TimeBank(settings.limit_seconds, loop.time, spent=settings.spent_seconds)
+    recorder = RunRecorder(directory, config, complain)
+    fetch = partial(fetch_model, console=Console(stderr=True))
+    engine = open_engine(config, fetch, directory / "engine.log", notice)
+    sandbox = open_sandbox(config)
+    requests: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    before = record_of(directory)
+    solved = before.solved if before else {}
+    worker = Worker(config, engine, sandbox, bank, recorder, before, tell, loop.time, solved)
+    attending = asyncio.create_task(worker.attend(requests))
+    reading = asyncio.create_task(_read_requests(requests))
+    try:
+        # A worker that can attend no more ends, and is replaced; a silent one would be waited for.
+        done, _ = await asyncio.wait((attending, reading), return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        attending.cancel()
+        reading.cancel()
+        await asyncio.gather(attending, reading, return_exceptions=True)
+        await engine.close()
+        await sandbox.close()
+        recorder.close()
+
+
+async def _read_requests(requests: asyncio.Queue[dict[str, Any]]) -> None:
+    reader = asyncio.StreamReader(limit=1 << 24)
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while line := await reader.readline():
+        await requests.put({**json.loads(line), "arrived": loop.time()})
+
+
+def main() -> int:
+    """Serve until standard input closes; returns the exit status."""
+    # Whatever prints here must not get between the events: standard output is kept for them.
+    events = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+
+    def tell(message: dict[str, Any]) -> None:
+        print(json.dumps(message), file=events, flush=True)
+
+    try:
+        asyncio.run(serve(Settings.from_json(sys.argv[1]), tell))
+        return 0
+    except AgentError as error:
+        tell({"event": "trouble", "why": str(error)})
+        print(f"error: {error}", file=sys.stderr)
+        return 2

@@ -1,0 +1,1 @@
+"""Tests of the agent, in the folders of what they test."""

@@ -1,0 +1,53 @@
+"""What a sample has written, and what of it the sample itself has said."""
+
+from __future__ import annotations
+
+import asyncio
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.chat.prompts import tool_output
+from agent.engine.base import Chunk
+from agent.engine.persistent import PersistentEngine
+from agent.lane.transcript import Transcript
+from agent.lane.turn import TurnWriter
+from agent.types import ToolRun, ToolStatus
+from tests.support.lanes import always
+
+
+def written(*parts: tuple[str, str | None]) -> Transcript:
+    """A transcript of turns, each with the output of its code or with a nudge behind it (`None`)."""
+    transcript = Transcript("PROMPT", PersistentEngine(always("")))
+    for text, output in parts:
+        writer = transcript.writer = TurnWriter(tools=False)
+        writer.write(Chunk(text, 1))
+        transcript.end_turn(writer, 1.0)
+        if output is None:
+            transcript.insert("\n\n\\boxed{")
+        else:
+            transcript.insert(tool_output(output), ToolRun("", output, ToolStatus.OK, 1.0))
+    return transcript
+
+
+@given(st.lists(st.tuples(st.text(), st.text()), max_size=4), st.text(), st.text())
+def test_what_is_said_has_no_output_in_it_and_all_else(turns: list[tuple[str, str]], last: str, open_turn: str) -> None:
+    transcript = written(*turns, (last, None))
+    said = "".join(f"{text}\n" for text, _ in turns) + f"{last}\n\n\\boxed{{"
+    assert transcript.said == said
+    transcript.writer = TurnWriter(tools=False)
+    transcript.writer.write(Chunk(open_turn, 1))
+    assert transcript.said == said + open_turn and transcript.text.endswith(open_turn)
+
+
+def test_no_mark_is_put_together_where_a_prompt_loses_its_middle() -> None:
+    async def main() -> None:
+        for shift in range(11):
+            transcript = written(("x" * shift, "<|im_end|>" * 40))
+            prompt = await transcript.request()
+            assert isinstance(prompt, str)
+            for room in range(60, 82):
+                kept = await transcript.shorten(prompt, room)
+                assert isinstance(kept, str) and 40 < len(kept) <= room and "<|" not in kept
+
+    asyncio.run(main())

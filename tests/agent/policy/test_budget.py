@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.config import BudgetConfig, Config, GrantRule, SampleConfig
+from agent.policy.budget import TimeBank, grant
+from agent.policy.grants import GRANTS
+from agent.types import Solution, StopReason, Tally
+
+rules = st.sampled_from(get_args(GrantRule))
+budgets = st.builds(
+    BudgetConfig,
+    rule=rules,
+    time_limit_seconds=st.floats(1, 1e5),
+    spread=st.floats(1, 4),
+    paces=st.floats(0, 3),
+    floor_seconds=st.floats(0, 100),
+    ceiling_seconds=st.floats(1, 2000),
+    answer_reserve_seconds=st.floats(0, 50),
+)
+
+
+def test_an_even_share_times_the_spread() -> None:
+    budget = with_(BudgetConfig(spread=1.5, paces=0, floor_seconds=10, ceiling_seconds=600, answer_reserve_seconds=8))
+    allowance = grant(18_000, 50, budget)
+    assert (allowance.seconds, allowance.reasoning_seconds) == (540.0, 532.0)
+    assert grant(18_000, 10, budget).seconds == 600
+    assert grant(7, 1, budget).seconds == 7
+
+
+def test_an_empty_bank_grants_nothing() -> None:
+    assert grant(0, 3, Config()).seconds == 0
+
+
+def with_(budget: BudgetConfig) -> Config:
+    return Config(budget=budget)
+
+
+def solution(seconds: float, first_vote: float | None = None) -> Solution:
+    """What the bank looks at of a problem that took so long."""
+    return Solution("p", 1, Tally(), StopReason.MARGIN, 1, 1, 1, 0, seconds, seconds, seconds, first_vote)
+
+
+@given(st.floats(0, 1e5), st.integers(1, 60), budgets)
+def test_never_more_than_is_left_and_never_negative(left: float, problems: int, budget: BudgetConfig) -> None:
+    allowance = grant(left, problems, with_(budget))
+    assert 0 <= allowance.reasoning_seconds <= allowance.seconds <= left
+    assert 0 <= allowance.extension_seconds <= (left - allowance.seconds)
+    assert allowance.share * problems == pytest.approx(left)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=60), st.floats(1, 1e5), budgets)
+def test_a_run_never_overruns_whatever_its_problems_use(used: list[float], limit: float, budget: BudgetConfig) -> None:
+    now = 1e6
+    bank = TimeBank(limit, lambda: now)
+    for done, share in enumerate(used):
+        now += share * grant(bank.left, len(used) - done, with_(budget)).seconds
+    assert now - 1e6 <= limit * (1 + 1e-9)
+
+
+def test_the_floor_gives_way_to_the_even_share() -> None:
+    low = BudgetConfig(rule="equal", paces=0, time_limit_seconds=50, floor_seconds=60)
+    assert grant(100, 50, with_(low)).seconds == 2
+    assert grant(100, 2, with_(low)).seconds == 50
+    assert grant(200, 2, with_(low)).seconds == 60
+    assert grant(100, 50, with_(BudgetConfig(spread=3, paces=0, floor_seconds=60))).seconds == 6
+
+
+@given(st.floats(1, 1e5), st.integers(2, 60), st.floats(0, 1e6))
+def test_no_floor_leaves_a_later_problem_without_its_share(left: float, problems: int, floor: float) -> None:
+    """Each problem uses all that it is granted, by the rule that lends nothing."""
+    budget = with_(BudgetConfig(rule="equal", paces=0, time_limit_seconds=1e-3, floor_seconds=floor))
+    share = left / problems
+    for to_go in range(problems, 0, -1):
+        seconds = grant(left, to_go, budget).seconds
+        assert min(floor, share) * (1 - 1e-9) <= seconds <= share * (1 + 1e-9) or seconds == pytest.approx(floor)
+        left -= seconds
+    assert left >= -1e-6
+
+
+@given(st.floats(0, 1e5), st.integers(1, 60), budgets, st.floats(0, 1e6))
+def test_a_floor_above_the_even_share_is_as_good_as_one_that_is_the_share(
+    left: float, problems: int, budget: BudgetConfig, more: float
+) -> None:
+    share = left / problems
+    at, above = (budget.model_copy(update={"floor_seconds": floor}) for floor in (share, share + more))
+    assert grant(left, problems, with_(above)).seconds == grant(left, problems, with_(at)).seconds
+
+
+@given(st.integers(2, 60), budgets)
+def test_time_that_is_not_used_flows_back(problems: int, budget: BudgetConfig) -> None:
+    spread = with_(budget.model_copy(update={"rule": "spread"}))
+    assert grant(990, problems - 1, spread).seconds >= grant(990 - 50, problems - 1, spread).seconds
+
+
+def bank(rule: GrantRule, left: float, problems_left: int, used: Sequence[float]) -> float:
+    """What the rule grants in a competition of 360 s a problem."""
+    limit = 360.0 * (problems_left + len(used))
+    budget = BudgetConfig(rule=rule, paces=0, time_limit_seconds=limit, floor_seconds=0, ceiling_seconds=1e9)
+    return grant(left, problems_left, with_(budget), [solution(seconds) for seconds in used]).seconds
+
+
+def test_every_rule_of_the_configuration_is_known() -> None:
+    assert set(GRANTS) == set(get_args(GrantRule))
+
+
+def test_an_equal_slice_knows_no_roll_over() -> None:
+    assert bank("equal", 17_900, 49, [100]) == pytest.approx(360)
+
+
+def test_the_clamp_of_aimo_3() -> None:
+    assert bank("aimo3-clamp", 18_000, 50, []) == pytest.approx(960)
+    assert bank("aimo3-clamp", 5_000, 20, [100] * 30) == pytest.approx(5_000 - 19 * 240)
+    assert bank("aimo3-clamp", 1_000, 20, [100] * 30) == pytest.approx(240)
+
+
+def test_nemoskills_lends_what_was_left_over() -> None:
+    assert bank("nemoskills", 18_000, 50, []) == pytest.approx(350)
+    assert bank("nemoskills", 17_000, 49, [250]) == pytest.approx(450)
+    assert bank("nemoskills", 17_000, 48, [50, 50]) == pytest.approx(560)
+    assert bank("nemoskills", 17_000, 48, [50, 560]) == pytest.approx(350 + 90)
+
+
+def test_lanes_follow_the_pace_of_first_votes() -> None:
+    config = Config(
+        sample=SampleConfig(count=16),
+        budget=BudgetConfig(time_limit_seconds=36_000, lanes_per_pace=6, min_lanes=3),
+    )
+
+    def lanes(first_votes: Sequence[float | None]) -> int | None:
+        return grant(30_000, 100, config, [solution(300, first) for first in first_votes]).lanes
+
+    assert lanes([100] * 40) == 16
+    assert lanes([300] * 40) == 6
+    assert lanes([None] * 40) == 6
+    assert lanes([3_000] * 40) == 3
+    assert grant(30_000, 100, config.model_copy(update={"sample": SampleConfig(count=2)})).lanes == 2
+    unlimited = config.model_copy(update={"budget": config.budget.model_copy(update={"lanes_per_pace": 0.0})})
+    assert grant(30_000, 100, unlimited, [solution(300, 3_000)] * 9).lanes == 16
+
+
+def test_a_grant_holds_the_usual_first_vote_and_a_half() -> None:
+    config = with_(BudgetConfig(spread=2, paces=1.5, time_limit_seconds=36_000, ceiling_seconds=1e9))
+    slow = [solution(3_000, 1_000)] * 9_999
+    assert grant(1e4, 100, config, slow).seconds == pytest.approx(1_500, rel=0.01)
+    assert grant(1_200, 100, config, slow).seconds == 1_200
+    assert grant(1e6, 100, config, slow).seconds == 2 * 1e4
+
+
+@given(
+    st.floats(0, 1e5),
+    st.integers(1, 60),
+    st.integers(1, 64),
+    budgets,
+    st.lists(st.tuples(st.floats(0, 1e4), st.none() | st.floats(0, 1e4)), max_size=9),
+)
+def test_there_is_always_a_lane_and_never_more_than_configured(
+    left: float, problems: int, count: int, budget: BudgetConfig, past: list[tuple[float, float | None]]
+) -> None:
+    config = Config(sample=SampleConfig(count=count), budget=budget)
+    lanes = grant(left, problems, config, [solution(*one) for one in past]).lanes
+    assert lanes is not None
+    assert 1 <= lanes <= count
+
+
+def test_spent_time_of_an_interrupted_run_counts() -> None:
+    now = 100.0
+    bank = TimeBank(1000, lambda: now, spent=300)
+    assert (bank.spent, bank.left) == (300, 700)
+    now = 900.0
+    assert (bank.spent, bank.left) == (1100, 0)

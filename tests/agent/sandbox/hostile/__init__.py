@@ -1,0 +1,1 @@
+"""Tests of the sandbox with cells that mean harm, or harm without meaning it."""

@@ -1,0 +1,116 @@
+"""The zygote and its sessions: what is left at the end, and how their deaths are noticed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+
+import pytest
+
+from agent.errors import SandboxError
+from agent.sandbox.base import Limits
+from agent.sandbox.forkserver import ForkServerSandbox
+from agent.sandbox.nursery import Nursery, Process
+from tests.support.sandbox.sandboxes import LIMITS, alive_with, children, descriptors, sandbox, state, told
+
+
+async def test_nothing_is_left() -> None:
+    box = ForkServerSandbox(LIMITS, warm=2)
+    before = descriptors()
+    session = await box.session()
+    await session.run("open('f', 'w').write('x')")
+    zygote = await box.nursery_pid()
+    await session.close()
+    await session.close()
+    with pytest.raises(SandboxError):
+        await session.run("1")
+    await box.close()
+    await box.close()
+    assert state(zygote) == "X"
+    assert descriptors() <= before + 3  # what the event loop itself keeps
+    with pytest.raises(SandboxError):
+        await box.session()
+
+
+async def test_closing_while_a_task_has_just_ended() -> None:
+    box = ForkServerSandbox(Limits())
+    await box.start()
+    task = box.spawn(asyncio.sleep(0))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert task.done()
+    async with asyncio.timeout(20):
+        await box.close()
+
+
+@pytest.mark.parametrize("heard", [True, False])
+async def test_a_dead_zygote_is_replaced(heard: bool) -> None:
+    async with sandbox() as box:
+        session = await box.session()
+        await session.run("x = 1")
+        born = children(await box.nursery_pid())
+        os.kill(await box.nursery_pid(), signal.SIGKILL)
+        for _ in range(1_000):
+            if heard:
+                await asyncio.sleep(0.01)
+            else:
+                time.sleep(0.01)  # noqa: ASYNC251 - what keeps the event loop from reading the sockets' ends
+            if all(state(pid) in "ZX" for pid in born):
+                break
+        else:
+            raise AssertionError("the zygote's sessions outlive it")
+        run = await session.run("6 * 7", 20)
+        assert "42" in run.output and "lost" in run.output
+
+
+async def test_sessions_that_are_about_to_start_die_with_the_zygote(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.sandbox.nursery._FORK_SECONDS", 600.0)  # nobody waits for what is dead
+    async with sandbox() as box, asyncio.timeout(120):
+        nursery = await box.nursery()
+        starts = [asyncio.create_task(nursery.fork()) for _ in range(16)]
+        while len(children(nursery.pid)) < 4:  # noqa: ASYNC110 - the kernel has no event for it
+            await asyncio.sleep(0)
+        os.kill(nursery.pid, signal.SIGKILL)
+        for _ in range(1_000):
+            time.sleep(0.01)  # noqa: ASYNC251 - the controller must not close its ends meanwhile
+            if not alive_with(nursery._base):
+                break
+        else:
+            raise AssertionError("a session outlives its zygote")
+        for start in await asyncio.gather(*starts, return_exceptions=True):
+            if isinstance(start, Process):  # it was ready before
+                start.control.close()
+                os.close(start.output)
+            else:
+                assert isinstance(start, SandboxError)
+        assert await told(await box.session(), "6 * 7") == "42"
+
+
+async def test_a_session_that_never_gets_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = []
+
+    async def ask(self: Nursery, message: object, answer: str, number: int, descriptors: list[int]) -> dict[str, int]:
+        held.append(os.dup(descriptors[0]))  # somebody has the other end, and says nothing
+        return {"pid": os.getpid()}
+
+    async with sandbox() as box:
+        nursery = await box.nursery()
+        monkeypatch.setattr("agent.sandbox.nursery._FORK_SECONDS", 0.01)
+        monkeypatch.setattr(Nursery, "_ask", ask)
+        with pytest.raises(SandboxError, match="not ready"):
+            await nursery.fork()
+        monkeypatch.undo()
+        os.close(held.pop())
+
+
+async def test_deaths_are_noticed_where_the_system_has_no_descriptors_of_processes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("agent.sandbox.nursery._life", lambda pid: -1)
+    async with sandbox() as box:
+        session = await box.session()
+        run = await session.run("print('begun')\nimport os\nos._exit(3)", 20)
+        assert run.output.startswith("begun\nThe cell ended the Python process.") and run.seconds < 10
+        assert await told(session, "6 * 7") == "42"

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import pytest
+
+from agent.chat.prompts import FAMILIES
+from agent.config import Config, load_config, profile_names
+from agent.engine.vllm.command import steps
+from agent.errors import ConfigError
+from agent.hardware.capacity import DEVICES, CapacityPlan, Device
+from agent.hardware.detect import CPU, Gpu, check_profile, profile_plan, read_model
+
+KAGGLE = {"l4x4": ("aimo2", "L4", 4), "t4x2": ("aimo1", "T4", 2), "h100": ("aimo3", "H100", 1)}
+VLLM = [name for name in profile_names() if load_config(name).engine.kind == "vllm"]
+SIZED = [name for name in VLLM if load_config(name).vllm.gpu]  # for one kind of hardware
+ON_GPUS = [name for name in SIZED if load_config(name).vllm.gpu != CPU]
+
+
+def plan_of(config: Config) -> CapacityPlan:
+    model = read_model(config)
+    assert model is not None
+    plan = profile_plan(config, model, DEVICES.get(config.vllm.gpu, Device(CPU, 0)))
+    assert plan is not None
+    return plan
+
+
+def named_gpus(config: Config) -> tuple[Gpu, ...]:
+    kind = config.vllm.gpu
+    count = config.vllm.tensor_parallel_size * config.vllm.data_parallel_size
+    return (Gpu(f"NVIDIA {kind}", DEVICES[kind].memory_bytes),) * count
+
+
+def test_all_are_there() -> None:
+    kaggle = {"kaggle-l4x4", "kaggle-l4x4-preview", "kaggle-t4x2", "kaggle-t4x2-preview", "kaggle-h100"}
+    assert set(VLLM) == kaggle | {"h200", "vllm", "vllm-cpu"}
+    assert set(VLLM) - set(SIZED) == {"vllm"}
+
+
+@pytest.mark.parametrize("name", SIZED)
+def test_its_lanes_fit_the_memory_that_it_is_sized_for(name: str) -> None:
+    config = load_config(name)
+    plan = plan_of(config)
+    assert plan.fits, plan.reason
+    assert config.sample.count * plan.mean_context <= plan.kv_tokens
+    assert config.sample.count <= config.vllm.max_num_seqs  # none waits for another
+
+
+@pytest.mark.parametrize("name", ON_GPUS)
+def test_its_lanes_use_the_memory_that_it_is_sized_for(name: str) -> None:
+    config = load_config(name)
+    plan = plan_of(config)
+    assert config.sample.count * plan.mean_context > 0.7 * plan.kv_tokens
+
+
+@pytest.mark.parametrize("name", SIZED)
+def test_one_lane_fits_every_way_in_which_the_server_is_started(name: str) -> None:
+    config = load_config(name)
+    for step in steps(config.vllm):
+        plan = plan_of(config.model_copy(update={"vllm": step.settings}))
+        assert plan.fits, f"{step.name}: {plan.reason}"
+
+
+@pytest.mark.parametrize("name", VLLM)
+def test_a_lane_has_room_for_its_prompt(name: str) -> None:
+    config = load_config(name)
+    room = config.engine.context_tokens - config.sample.max_tokens - config.sample.answer_tokens
+    assert 512 <= room <= config.engine.context_tokens / 4 or config.sample.family == "qwen-coder"
+    assert room >= 512
+
+
+@pytest.mark.parametrize("name", ON_GPUS)
+def test_it_runs_on_its_gpus_and_not_on_fewer(name: str) -> None:
+    config = load_config(name)
+    check_profile(config, named_gpus(config))
+    with pytest.raises(ConfigError, match=rf"^profile {name}: it needs \d"):
+        check_profile(config, named_gpus(config)[1:])
+
+
+@pytest.mark.parametrize("name", VLLM)
+def test_its_engine_has_what_it_needs(name: str) -> None:
+    config = load_config(name)
+    assert config.engine.url == ""
+    assert bool(config.engine.model) == (name != "vllm")
+    assert config.sample.family in FAMILIES
+    assert (config.vllm.gpu == CPU) == ("VLLM_CPU_KVCACHE_SPACE" in config.vllm.environment)
+
+
+@pytest.mark.parametrize("name", [name for name in VLLM if name != "vllm-cpu"])
+def test_qwq_is_sampled_as_its_authors_recommend(name: str) -> None:
+    sampling = load_config(name).sampling
+    assert (sampling.temperature, sampling.top_p, sampling.top_k, sampling.min_p) == (0.6, 0.95, 40, 0.0)
+
+
+@pytest.mark.parametrize("name", [name for name in VLLM if name.startswith("kaggle-")])
+def test_kaggles_hardware_goes_with_its_edition(name: str) -> None:
+    config = load_config(name)
+    edition, kind, count = KAGGLE[name.split("-")[1]]
+    assert (config.edition, config.vllm.gpu, config.vllm.tensor_parallel_size) == (edition, kind, count)
+    assert config.vllm.data_parallel_size == 1
+    assert config.rules.time_limit_seconds - config.time_limit_seconds >= 600  # for the notebook's start and end
+    if edition == "aimo2":
+        assert config.budget.ceiling_seconds < 1_800  # a later response ends the run
+    assert (config.vllm.dtype == "half") == (not DEVICES[kind].since_ampere)
+
+
+@pytest.mark.parametrize("name", VLLM)
+def test_its_budget_can_be_kept(name: str) -> None:
+    config = load_config(name)
+    budget = config.budget
+    assert budget.answer_reserve_seconds < budget.floor_seconds or name == "vllm-cpu"
+    assert budget.floor_seconds * config.rules.problem_count <= config.time_limit_seconds
+    assert budget.floor_seconds < budget.ceiling_seconds
+
+
+@pytest.mark.parametrize("name", [name for name in VLLM if name.endswith("-preview")])
+def test_the_preview_differs_by_its_model_and_what_depends_on_it(name: str) -> None:
+    preview, final = load_config(name), load_config(name.removesuffix("-preview"))
+    assert (preview.sample.family, final.sample.family) == ("qwq-preview", "qwq")
+    assert "Preview" in preview.engine.model
+    assert preview.engine.context_tokens <= 32_768
+    assert preview.sampling == final.sampling
+    assert preview.budget == final.budget
+
+
+def test_the_cpu_profile_is_small() -> None:
+    config = load_config("vllm-cpu")
+    assert config.vllm.enforce_eager
+    assert (config.engine.context_tokens, config.sample.count, config.time_limit_seconds) == (2_048, 8, 540)
+    assert config.sample.family == "qwen-coder"

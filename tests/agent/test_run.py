@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from agent.config import Config
+from agent.engine.base import SamplingParams
+from agent.engine.persistent import PersistentEngine
+from agent.errors import JournalError
+from agent.journal.journal import Journal, RunRecord, create_run, read_run
+from agent.observer import Observer
+from agent.policy.budget import TimeBank
+from agent.run import run_problems
+from agent.types import Problem, Solution, StopReason
+from tests.support.doubles import Recorder, ScriptedEngine, ScriptedSandbox, config_with
+from tests.support.virtual_time import run_virtual
+
+PROBLEMS = [Problem(f"p{n}", f"Problem {n}?", n) for n in range(6)]
+
+
+def answer_own_number(prompt: str, params: SamplingParams) -> str:
+    number = prompt.split("Problem ")[1][0]
+    return f"{'word ' * 30}\\boxed{{{number}}}"
+
+
+def run(
+    config: Config,
+    engine: ScriptedEngine,
+    observer: Observer,
+    *,
+    before: RunRecord | None = None,
+    stop_after: float | None = None,
+) -> tuple[list[Solution], float]:
+    async def main() -> tuple[list[Solution], float]:
+        clock = asyncio.get_running_loop().time
+        bank = TimeBank(config.time_limit_seconds, clock, spent=before.spent if before else 0)
+        async with asyncio.timeout(stop_after):
+            solutions = await run_problems(
+                PROBLEMS, config, PersistentEngine(engine), ScriptedSandbox(), observer, bank, before=before
+            )
+        return solutions, bank.spent
+
+    return run_virtual(main())
+
+
+def test_every_problem_gets_a_solution_in_order() -> None:
+    solutions, _ = run(config_with(), ScriptedEngine(answer_own_number), Recorder())
+    assert [(s.problem_id, s.answer) for s in solutions] == [(p.id, p.answer) for p in PROBLEMS]
+
+
+def test_the_time_limit_holds_and_what_could_not_be_started_says_so() -> None:
+    config = config_with(budget__time_limit_seconds=40, budget__spread=3, sample__count=2)
+    solutions, spent = run(config, ScriptedEngine(lambda prompt, params: "word " * 500), Recorder())
+    assert spent <= 40
+    assert [s.stop for s in solutions].count(StopReason.DEADLINE) >= 2
+    assert solutions[-1].stop is StopReason.OUT_OF_TIME
+
+
+def test_an_interrupted_run_goes_on_with_what_is_missing(tmp_path: Path) -> None:
+    config = config_with(sample__count=3, stopping__margin=9)
+    create_run(tmp_path, config, PROBLEMS)
+    journal = Journal(tmp_path)
+    try:
+        run(config, ScriptedEngine(answer_own_number), journal, stop_after=100)
+    except TimeoutError:
+        journal.close()
+    before = read_run(tmp_path)
+    assert 0 < len(before.solved) < len(PROBLEMS)
+
+    observer = Recorder()
+    engine = ScriptedEngine(answer_own_number)
+    solutions, spent = run(config, engine, observer, before=before)
+    assert [s.answer for s in solutions] == [p.answer for p in PROBLEMS]
+    assert {s.problem_id for s in observer.solutions}.isdisjoint(before.solved)
+    assert spent > before.spent > 60
+
+
+def test_a_run_that_was_out_of_time_can_be_given_more(tmp_path: Path) -> None:
+    config = config_with(budget__time_limit_seconds=30, budget__spread=3, sample__count=1)
+    create_run(tmp_path, config, PROBLEMS)
+    journal = Journal(tmp_path)
+    first, _ = run(config, ScriptedEngine(answer_own_number, seconds=2), journal)
+    journal.close()
+    assert any(s.stop is StopReason.OUT_OF_TIME for s in first)
+    second, _ = run(
+        config_with(sample__count=1), ScriptedEngine(answer_own_number), Recorder(), before=read_run(tmp_path)
+    )
+    owed = [p.answer for p, s in zip(PROBLEMS, first, strict=True) if s.stop is StopReason.OUT_OF_TIME]
+    assert [s.answer for s in second[-len(owed) :]] == owed
+
+
+def test_several_problems_in_flight_are_started_in_order_and_keep_the_engine_busy() -> None:
+    observer = Recorder()
+    alone = run(config_with(stopping__margin=9), ScriptedEngine(answer_own_number), Recorder())
+    solutions, spent = run(
+        config_with(stopping__margin=9, problems_in_flight=3), ScriptedEngine(answer_own_number), observer
+    )
+    assert [(s.problem_id, s.answer) for s in solutions] == [(p.id, p.answer) for p in PROBLEMS]
+    assert [problem.id for problem, *_ in observer.started] == [p.id for p in PROBLEMS]
+    assert spent < alone[1] / 2.5
+
+
+def test_with_several_in_flight_the_time_limit_holds_and_each_is_granted_more() -> None:
+    observer = Recorder()
+    config = config_with(budget__time_limit_seconds=60, budget__spread=1, problems_in_flight=3)
+    solutions, spent = run(config, ScriptedEngine(lambda prompt, params: "word " * 500), observer)
+    assert spent <= 60
+    assert [allowance for *_, allowance, _ in observer.started[:3]] == [30, 30, 30]
+    assert all(solution.stop is StopReason.DEADLINE for solution in solutions)
+
+
+def test_one_failing_problem_ends_the_others_in_flight_with_its_own_error() -> None:
+    class Full(Recorder):
+        def problem_solved(self, solution: Solution) -> None:
+            raise JournalError("the disk is full")
+
+    engine = ScriptedEngine(answer_own_number)
+    with pytest.raises(JournalError, match="full"):
+        run(config_with(problems_in_flight=3), engine, Full())
+    assert engine.running == 0

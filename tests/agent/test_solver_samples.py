@@ -1,0 +1,82 @@
+"""Which samples a problem starts, keeps and counts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from agent.engine.base import SamplingParams
+from agent.lane.lane import sample_seed
+from agent.sandbox.base import Session
+from agent.types import Allowance, SampleEnd, StopReason
+from tests.agent.test_solver import lanes, solve, words
+from tests.support.doubles import Recorder, ScriptedEngine, ScriptedSandbox, sample
+
+
+def test_while_nobody_leads_further_samples_are_started_up_to_the_count() -> None:
+    """Two lanes at a time: both without an answer, then a tie, then one vote that leads."""
+    drawn = [words(10, None), words(12, None), words(10, 5), words(12, 42), words(10, 42), words(900, 7)]
+    engine, observer = ScriptedEngine(lanes(*drawn, asked="none}")), Recorder()
+    allowance = Allowance(500, 490, lanes=2)
+    solution, _ = solve(engine, observer=observer, allowance=allowance, sample__count=6, stopping__rule="all")
+    assert (solution.answer, solution.stop) == (42, StopReason.ALL_DONE)
+    assert [lanes for *_, lanes in observer.started] == [2] and solution.samples_started == 6
+
+
+def test_where_somebody_leads_no_further_samples_are_started() -> None:
+    engine = ScriptedEngine(lanes(words(10, 42), words(12, None), words(10, 5), asked="none}"))
+    solution, _ = solve(engine, allowance=Allowance(500, 490, lanes=2), sample__count=3)
+    assert (solution.answer, solution.stop, solution.samples_started) == (42, StopReason.ALL_DONE, 2)
+
+
+def test_an_answer_that_is_known_votes_though_its_lane_is_cancelled_while_its_session_closes() -> None:
+    class SlowToClose(ScriptedSandbox):
+        async def session(self, seed: int | None = None) -> Session:
+            session = await super().session(seed)
+            close = session.close
+
+            async def slowly() -> None:
+                await asyncio.sleep(100)
+                await close()
+
+            session.close = slowly  # type: ignore[method-assign]
+            return session
+
+    code = "```python\nprint(6 * 7)\n```"
+    replies = {sample_seed(0, "p1", 0): code, sample_seed(0, "p1", 0) + 1: "so \\boxed{42}"}
+
+    def reply(prompt: str, params: SamplingParams) -> str:
+        return replies.get(params.seed or 0, words(30, 5))
+
+    engine, observer = ScriptedEngine(reply), Recorder()
+    solution, _ = solve(
+        engine, observer=observer, sandbox=SlowToClose(), sample__count=3, stopping__rule="margin", stopping__margin=2
+    )
+    assert {vote.answer: vote.samples for vote in solution.tally.votes} == {5: 2, 42: 1}
+
+
+@pytest.mark.parametrize(("end", "weight"), [(SampleEnd.NO_ANSWER, 1.0), (SampleEnd.DEADLINE, 0.5)])
+def test_an_answer_forced_after_a_natural_end_weighs_as_much_as_any(end: SampleEnd, weight: float) -> None:
+    solution, _ = solve(
+        ScriptedEngine(lanes(words(10, 5))), prior=[sample(42, index=1, forced=True, end=end)], sample__count=2
+    )
+    assert {vote.answer: vote.weight for vote in solution.tally.votes} == {5: 1.0, 42: weight}
+
+
+@pytest.mark.parametrize(("prior", "granted"), [((None, None, None), 3), ((1, 2), 2), ((), 0)])
+def test_prior_samples_that_fill_the_granted_lanes_without_a_leader_are_followed_by_others(
+    prior: Sequence[int | None], granted: int
+) -> None:
+    before = [sample(answer, index=index) for index, answer in enumerate(prior)]
+    engine = ScriptedEngine(lanes(*[words(10, 42)] * 5))
+    solution, _ = solve(engine, prior=before, allowance=Allowance(500, 490, lanes=granted), sample__count=5)
+    assert solution.answer == 42
+
+
+def test_a_forced_answer_after_a_natural_end_weighs_1_though_the_deadline_comes_between() -> None:
+    engine, observer = ScriptedEngine(lanes(words(40, None), asked="is 42}")), Recorder()
+    solution, _ = solve(engine, observer=observer, allowance=Allowance(60, 40.5), sample__count=1)
+    assert [(s.answer, s.end, s.forced) for s in observer.samples] == [(42, SampleEnd.NO_ANSWER, True)]
+    assert solution.tally.votes[0].weight == 1.0

@@ -1,0 +1,1 @@
+"""Tests of the submission, in the folders of what they test."""

@@ -1,0 +1,210 @@
+"""The real worker in a process of its own: killed, stopped, without a disk, without an engine."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from agent.journal.journal import read_run
+from submission.serving.client import Client, Reply
+from submission.serving.connection import LinkError, ProcessLink
+from submission.settings import Settings
+from submission.worker.launch import prepared
+from submission.worker.worker import Worker, serve
+from tests.support.servers.scripted_server import SILENCE, ScriptedServer, serving
+
+ROOT = Path(__file__).parents[2]
+SECONDS = 60.0  # far more than any of this takes
+
+
+def answer(body: dict[str, Any]) -> str:
+    return "\\boxed{42}"
+
+
+@contextmanager
+def worker(url: str, folder: Path, **changes: Any) -> Iterator[ProcessLink]:
+    keys = {
+        "engine.kind": "http",
+        "engine.url": url,
+        "sample.family": "qwq-preview",
+        "sample.count": 2,
+        "engine.retries": 1,
+        "stopping.margin": 9,
+        **changes,
+    }
+    told = Settings("cpu", str(folder / "run"), 500.0, overrides=keys)
+    folder.joinpath("run").mkdir(exist_ok=True)
+
+    def command() -> list[str]:
+        return [sys.executable, "-m", "submission.worker.launch", "", "", told.after(1.0).to_json()]
+
+    link = ProcessLink(command, folder / "worker.log", {**os.environ, "PYTHONPATH": str(ROOT)})
+    link.restart()
+    try:
+        yield link
+    finally:
+        link.close()
+
+
+def client_of(link: ProcessLink, *, grace: float = 5.0) -> Client:
+    return Client(link, time.monotonic, start_seconds=SECONDS, grace_seconds=grace)
+
+
+def solve(client: Client, id_: str = "a", *, seconds: float = SECONDS) -> Reply:
+    reply = Reply()
+    client.solve(reply, id_, "What is 6 times 7?", problems_left=3, until=time.monotonic() + seconds)
+    return reply
+
+
+def test_a_worker_solves_and_records_a_run_that_can_be_replayed(tmp_path: Path) -> None:
+    with serving(ScriptedServer(answer)) as server, worker(server.url, tmp_path) as link:
+        client = client_of(link)
+        replies = [solve(client, id_) for id_ in ("a", "b")]
+    assert [(reply.answer, reply.troubles) for reply in replies] == [(42, []), (42, [])]
+    record = read_run(tmp_path / "run")
+    assert [problem.id for problem in record.problems] == ["a", "b"]
+    assert {id_: solution.answer for id_, solution in record.solved.items()} == {"a": 42, "b": 42}
+
+
+def test_a_killed_worker_is_replaced_and_goes_on_with_what_was_recorded(tmp_path: Path) -> None:
+    slow = ScriptedServer(lambda body: answer(body) if len(slow.bodies) != 2 else SILENCE)
+    with serving(slow) as server, worker(server.url, tmp_path) as link:
+        process = link._process
+        assert process is not None
+        killed = False
+        receive = link.receive
+
+        def kill_after_the_first_vote(seconds: float) -> Any:
+            nonlocal killed
+            message = receive(seconds)
+            if message and message["event"] == "leader" and not killed:
+                killed = True
+                os.kill(process.pid, signal.SIGKILL)
+            return message
+
+        link.receive = kill_after_the_first_vote  # type: ignore[method-assign]
+        reply = solve(client_of(link))
+    assert killed
+    assert reply.answer == 42
+    assert "the worker is gone" in reply.troubles[0]
+    record = read_run(tmp_path / "run")
+    assert [sample.index for sample in record.samples if sample.answer == 42] in ([0, 1], [1, 0])
+
+
+def test_a_worker_that_hangs_is_replaced_in_time(tmp_path: Path) -> None:
+    with serving(ScriptedServer(answer)) as server, worker(server.url, tmp_path) as link:
+        client = client_of(link)
+        assert solve(client).answer == 42
+        process = link._process
+        assert process is not None
+        os.kill(process.pid, signal.SIGSTOP)
+        began = time.monotonic()
+        reply = solve(client, "b", seconds=1.0)
+        assert time.monotonic() - began < 30
+        assert (reply.answer, reply.closed) == (None, "watchdog")
+        assert not psutil.pid_exists(process.pid)
+        assert solve(client, "c").answer == 42
+
+
+def test_nothing_of_a_worker_outlives_the_notebook(tmp_path: Path) -> None:
+    with serving(ScriptedServer(answer)) as server, worker(server.url, tmp_path) as link:
+        assert solve(client_of(link)).answer == 42
+        process = link._process
+        assert process is not None and process.stdin is not None
+        process.stdin.close()
+        assert process.wait(SECONDS) == 0
+
+
+def test_an_engine_that_is_not_there_is_told_and_costs_no_answer(tmp_path: Path) -> None:
+    with worker("http://127.0.0.1:9", tmp_path) as link:
+        reply = solve(client_of(link), seconds=40.0)
+    assert reply.answer is None
+    assert reply.closed == "engine error"
+    assert "127.0.0.1:9" in reply.troubles[0]
+
+
+def test_a_configuration_that_is_not_valid_is_told(tmp_path: Path) -> None:
+    with worker("", tmp_path, **{"sample.number": 3}) as link:
+        reply = solve(client_of(link))
+    assert any("sample.number: unknown key" in trouble for trouble in reply.troubles)
+    assert reply.closed == "worker lost"
+
+
+def test_a_record_that_cannot_be_written_is_told_and_costs_no_answer(tmp_path: Path) -> None:
+    (tmp_path / "run" / "journal.jsonl").mkdir(parents=True)
+    with serving(ScriptedServer(answer)) as server, worker(server.url, tmp_path) as link:
+        replies = [solve(client_of(link), id_) for id_ in ("a", "b")]
+    assert [reply.answer for reply in replies] == [42, 42]
+    assert [trouble[:21] for reply in replies for trouble in reply.troubles] == ["not recorded any more"]
+
+
+def test_a_worker_that_cannot_be_started_is_an_error_of_the_link(tmp_path: Path) -> None:
+    link = ProcessLink(lambda: [str(tmp_path / "nothing")], tmp_path / "log", {})
+    with pytest.raises(LinkError, match="cannot be started"):
+        link.restart()
+    with pytest.raises(LinkError, match="not running"):
+        link.send({})
+
+
+def test_lines_that_are_no_events_do_not_matter(tmp_path: Path) -> None:
+    lines = ["{torn", "7", "null", "[1]", "{}", "Loading wheels", '{"event": "x"}']
+    torn = f"import sys; print({chr(10).join(lines)!r}, flush=True); sys.stdin.read()"
+    link = ProcessLink(lambda: [sys.executable, "-c", torn], tmp_path / "log", dict(os.environ))
+    link.restart()
+    try:
+        assert link.receive(SECONDS) == {"event": "x"}
+        assert link.receive(0.0) is None
+    finally:
+        link.close()
+
+
+def test_what_a_worker_runs_ends_with_it(tmp_path: Path) -> None:
+    runs = "import subprocess, sys; child = subprocess.Popen(['sleep', '60']); "
+    tells = 'print(\'{"event": "child", "pid": %d}\' % child.pid, flush=True); child.wait()'
+    link = ProcessLink(lambda: [sys.executable, "-c", runs + tells], tmp_path / "log", dict(os.environ))
+    link.restart()
+    message = link.receive(SECONDS)
+    assert message is not None
+    child = psutil.Process(message["pid"])
+    link.close()
+    link.close()
+    _, alive = psutil.wait_procs([child], timeout=10)
+    assert not [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_without_wheels_the_python_that_runs_is_used(tmp_path: Path) -> None:
+    assert prepared("", tmp_path) == Path(sys.executable)
+
+
+def test_settings_survive_the_way_to_the_worker() -> None:
+    settings = Settings("cpu", "run", 10.0, overrides={"sample.count": 4})
+    assert Settings.from_json(settings.after(3.0).to_json()) == Settings("cpu", "run", 10.0, 3.0, {"sample.count": 4})
+    assert json.loads(settings.to_json())["spent_seconds"] == 0.0
+
+
+async def test_a_worker_that_can_attend_no_more_ends_and_does_not_sit_silent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(self: Worker, requests: object) -> None:
+        raise KeyError("unforeseen")
+
+    async def wait_for_requests(requests: object) -> None:
+        await asyncio.sleep(3_600)
+
+    monkeypatch.setattr(Worker, "attend", broken)
+    monkeypatch.setattr("submission.worker.worker._read_requests", wait_for_requests)
+    keys = {"engine.kind": "http", "engine.url": "http://127.0.0.1:1"}
+    with pytest.raises(KeyError, match="unforeseen"):
+        async with asyncio.timeout(SECONDS):
+            await serve(Settings("cpu", str(tmp_path), 500.0, overrides=keys), lambda message: None)

@@ -1,0 +1,1 @@
+"""Doubles, inputs and helpers that several test files share."""

@@ -1,0 +1,1 @@
+"""Runs, recordings and question files made up for tests."""

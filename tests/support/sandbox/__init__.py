@@ -1,0 +1,1 @@
+"""Sandboxes for tests, and jails for hostile cells."""

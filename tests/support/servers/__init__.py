@@ -1,0 +1,1 @@
+"""Real servers with scripted behaviour, and the real vLLM's environment."""

@@ -1,0 +1,91 @@
+"""A real HTTP server of the completions protocol that streams scripted replies, for tests of clients and commands."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+from tests.support.servers.background_server import background_server
+from tests.support.servers.vllm_rules import refusal, unauthorized
+
+BREAK = "\0"  # in a reply: the server drops the connection here
+GARBAGE = "\1"  # in a reply: the server sends something that is no event
+SILENCE = "\2"  # in a reply: the server sends nothing more
+
+
+@dataclass
+class ScriptedServer:
+    """Streams `reply(body)` word by word, `pause` seconds between words; takes any model, else refuses as vLLM."""
+
+    reply: Callable[[dict[str, Any]], str]
+    pause: float = 0.0
+    status: int = 200
+    key: str | None = None
+    max_model_len: int | None = None
+    url: str = ""
+    bodies: list[dict[str, Any]] = field(default_factory=list)
+    dropped: threading.Event = field(default_factory=threading.Event)
+
+    async def models(self, request: web.Request) -> web.Response:
+        if unauthorized(request.headers, self.key):
+            return web.json_response({"error": "Unauthorized"}, status=401)
+        card = {"id": "scripted"} | ({"max_model_len": self.max_model_len} if self.max_model_len else {})
+        return web.json_response({"data": [card]})
+
+    async def completions(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        self.bodies.append(body)
+        if unauthorized(request.headers, self.key):
+            return web.json_response({"error": "Unauthorized"}, status=401)
+        refused = refusal(body, model=body.get("model"), max_model_len=self.max_model_len or 1 << 20)
+        if refused is not None:
+            return web.json_response(refused[1], status=refused[0])
+        if self.status != 200:
+            return web.Response(status=self.status, text="scripted refusal")
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        try:
+            await self._stream(body, request, response)
+        except (ConnectionError, asyncio.CancelledError):
+            self.dropped.set()
+            raise
+        return response
+
+    async def _stream(self, body: dict[str, Any], request: web.Request, response: web.StreamResponse) -> None:
+        words = self.reply(body).split(" ")
+        for count, word in enumerate(words):
+            if word.startswith(BREAK):
+                assert request.transport is not None
+                request.transport.close()
+                return
+            if word.startswith(SILENCE):
+                await asyncio.sleep(30)
+            if word.startswith(GARBAGE):
+                await response.write(b"data: {garbage\n\n")
+                continue
+            await asyncio.sleep(self.pause)
+            await _send(response, {"choices": [{"text": word if count == 0 else f" {word}", "finish_reason": None}]})
+        await _send(response, {"choices": [{"text": "", "finish_reason": "stop"}]})
+        await _send(response, {"choices": [], "usage": {"completion_tokens": len(words) + 1}})
+        await response.write(b"data: [DONE]\n\n")
+
+
+async def _send(response: web.StreamResponse, event: dict[str, Any]) -> None:
+    await response.write(f"data: {json.dumps(event)}\n\n".encode())
+
+
+@contextmanager
+def serving(server: ScriptedServer) -> Iterator[ScriptedServer]:
+    """Serve it; its `url` says where."""
+    app = web.Application()
+    app.router.add_get("/v1/models", server.models)
+    app.router.add_post("/v1/completions", server.completions)
+    with background_server(app) as server.url:
+        yield server

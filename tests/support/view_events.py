@@ -1,0 +1,68 @@
+"""Events, a clock and a terminal for tests of the views."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from agent.types import Problem, Sample, SampleEnd, Solution, StopReason, Tally, Vote
+from agent.views.live import LiveView
+
+TRUTHS = {"a": 42, "b": 8, "c": None}
+LATEX = Problem("a", r"Let $ABC$ be a triangle with $[ABC] = 12$ and $[/bold]$ nonsense")
+
+
+class Clock:
+    """Time that passes only when told to."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def sample(
+    index: int,
+    answer: int | None,
+    end: SampleEnd = SampleEnd.ANSWERED,
+    *,
+    forced: bool = False,
+    problem_id: str = "a",
+) -> Sample:
+    return Sample(problem_id, index, 0, (), answer, end, forced, 0.0, 1.0)
+
+
+def solution(problem_id: str, votes: dict[int, int], stop: StopReason = StopReason.MARGIN) -> Solution:
+    tally = Tally(tuple(Vote(answer, float(count), count) for answer, count in votes.items()))
+    answer = tally.leader.answer if tally.leader else None
+    return Solution(problem_id, answer, tally, stop, 8, 8, 12_345, 3, 41.2, 60.0, 41.2)
+
+
+def terminal(width: int = 80, height: int = 24) -> Console:
+    return Console(
+        file=io.StringIO(),
+        force_terminal=True,
+        width=width,
+        height=height,
+        color_system=None,
+        _environ={"TERM": "xterm-256color"},
+    )
+
+
+def written(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def frame(view: LiveView, width: int = 80, height: int = 24) -> list[str]:
+    console = terminal(width, height)
+    console.print(view)
+    return [line.rstrip() for line in written(console).splitlines()]

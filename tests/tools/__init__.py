@@ -1,0 +1,1 @@
+"""Tests of the tools, in the folders of what they test."""

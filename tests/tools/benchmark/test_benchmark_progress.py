@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import pytest
+from rich.console import Console
+
+from agent.types import SampleEnd, Solution, StopReason, Tally
+from tests.support.doubles import PROBLEM, sample
+from tools.benchmark.progress import grading, sampling_view
+
+SOLUTION = Solution(PROBLEM.id, None, Tally(), StopReason.ALL_DONE, 2, 2, 9, 0, 1.0, 1.0, 1.0)
+
+
+def drawn(console: Console, clock: Callable[[], float]) -> None:
+    """Two samples of one question, one of which failed; another question was closed by an earlier call."""
+    with sampling_view(6, 2)(console, problems=3, clock=clock, truths={}) as view:
+        view.problem_solved(Solution("earlier", None, Tally(), StopReason.ALL_DONE, 2, 2, 9, 0, 1.0, 1.0, 1.0))
+        view.problem_started(PROBLEM, "prompt", 10.0, 2)
+        view.tokens_received(PROBLEM.id, 0, 1_500)
+        view.sample_ended(sample(None))
+        view.sample_ended(sample(None, end=SampleEnd.ENGINE_ERROR))
+        view.problem_solved(SOLUTION)
+        view.engine_noticed("the engine [was] restarted", 1.0)
+
+
+def test_a_terminal_gets_a_bar_with_the_samples_that_count() -> None:
+    ticks = iter(range(100))
+    output = io.StringIO()
+    drawn(Console(file=output, force_terminal=True, width=120, color_system=None), lambda: float(next(ticks)))
+    assert "3/6" in output.getvalue()
+    assert "1,500 tokens, 1,500/s" in output.getvalue()
+
+
+def test_elsewhere_each_question_of_this_call_is_a_line() -> None:
+    output = io.StringIO()
+    drawn(Console(file=output), lambda: 0.0)
+    assert output.getvalue().splitlines() == [
+        "question 2 of 3: 1,500 tokens so far",
+        "the engine [was] restarted",
+    ]
+
+
+@pytest.mark.parametrize(("total", "done", "lines"), [(3, 0, 3), (200, 100, 5), (1, 1, 0)])
+def test_grading_tells_each_tenth_where_there_is_no_bar(total: int, done: int, lines: int) -> None:
+    output = io.StringIO()
+    with grading(Console(file=output), total, done) as count:
+        for _ in range(total - done):
+            count()
+    told = output.getvalue().splitlines()
+    assert len(told) == lines
+    if lines:
+        assert told[-1] == f"{total} of {total} samples graded"

@@ -1,0 +1,227 @@
+from __future__ import annotations
+
+import csv
+import json
+import pickle
+import string
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from agent.chat.prompts import FAMILIES
+from agent.errors import InputError
+from tests.support.runs.benchmark_fixtures import (
+    AIME,
+    AIME_2025,
+    CALL_HIDDEN,
+    GPQA,
+    MATH,
+    PROGRAMS,
+    SUM_HIDDEN,
+    SUM_TESTS,
+    packed,
+    packed_bytes,
+    program_row,
+    write_csv,
+    write_jsonl,
+    write_set,
+)
+from tools.benchmark.question import ProgramTest, Question
+from tools.benchmark.sets.known import LETTERS, SETS, load_set
+from tools.benchmark.sets.program_tests import hidden_tests, program_tests
+
+QUIET = Console(quiet=True)
+
+
+def load(folder: Path, name: str, *, seed: int = 0, limit: int | None = None) -> list[Question]:
+    return load_set(SETS[name], [write_set(folder, name)], seed, limit, QUIET)
+
+
+def refused(name: str, path: Path) -> str:
+    with pytest.raises(InputError) as caught:
+        load_set(SETS[name], [path], 0, None, QUIET)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "ids", "truths"),
+    [
+        ("aime2024", ["60", "61"], ["404", "7"]),
+        ("aime2025", ["0", "1"], ["90", "512"]),
+        ("math500", ["test/own/1.json", "test/own/2.json"], ["\\frac{1}{6}", "(1, 2)"]),
+        ("aimo1-reference", ["a", "b"], ["1", "998"]),
+        ("aimo2-reference", ["a", "b"], ["1", "998"]),
+        ("aimo3-reference", ["a", "b"], ["1", "998"]),
+    ],
+)
+def test_each_format_gives_its_questions(name: str, ids: list[str], truths: list[str], tmp_path: Path) -> None:
+    questions = load(tmp_path, name)
+    assert [question.id for question in questions] == ids
+    assert [question.truth for question in questions] == truths
+    assert load(tmp_path, name, limit=1) == questions[:1]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".jsonl", ".parquet"])
+def test_every_kind_of_file_is_read_alike(suffix: str, tmp_path: Path) -> None:
+    import pandas as pd
+
+    path = tmp_path / f"math{suffix}"
+    table = pd.DataFrame(MATH)
+    if suffix == ".csv":
+        table.to_csv(path, index=False)
+    elif suffix == ".parquet":
+        table.to_parquet(path)
+    else:
+        table.to_json(path, orient="records", lines=suffix == ".jsonl")
+    assert load_set(SETS["math500"], [path], 0, None, QUIET) == load(tmp_path, "math500")
+
+
+def test_the_choices_are_shuffled_by_the_seed_and_the_question_alone(tmp_path: Path) -> None:
+    def choices(question: Question) -> dict[str, str]:
+        lines = question.problem.text.rpartition("\n\n")[2].splitlines()
+        return {line[1]: line[4:] for line in lines}
+
+    questions = load(tmp_path, "gpqa-diamond", seed=5)
+    for row, question in zip(GPQA, questions, strict=True):
+        offered = choices(question)
+        assert question.problem.text.startswith(row["Question"])
+        assert offered[question.truth] == row["Correct Answer"]
+        assert sorted(offered.values()) == sorted(row[name] for name in row if "Answer" in name)
+    alone = load_set(SETS["gpqa-diamond"], [write_csv(tmp_path / "second.csv", GPQA[1:])], 5, None, QUIET)
+    assert alone == questions[1:]
+    truths = [load(tmp_path, "gpqa-diamond", seed=seed)[0].truth for seed in range(40)]
+    assert set(truths) == set(LETTERS)
+
+
+def test_programs_have_their_shown_and_hidden_tests(tmp_path: Path) -> None:
+    add, keep = load(tmp_path, "livecodebench")
+    assert add.tests is not None
+    assert keep.tests is not None
+    assert (add.tests.function, keep.tests.function) == (None, "keep")
+    assert add.tests.shown == (ProgramTest(SUM_TESTS[0]["input"], SUM_TESTS[0]["output"]),)
+    assert hidden_tests("", keep.tests) == (ProgramTest(CALL_HIDDEN[0]["input"], CALL_HIDDEN[0]["output"]),)
+    assert "standard input" in add.problem.text
+    assert PROGRAMS[1]["starter_code"].strip() in keep.problem.text
+
+
+@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_prompts_ask_for_the_answer_in_the_form_that_is_read(name: str, family: str, tmp_path: Path) -> None:
+    question = load(tmp_path, name)[0]
+    prompt = SETS[name].task.prompt(FAMILIES[family], question.problem, tools=False)
+    assert prompt.startswith(SETS[name].task.prefix(FAMILIES[family], tools=False))
+    assert question.problem.text in prompt
+    assert prompt.endswith(f"<|im_start|>assistant\n{FAMILIES[family].opening}")
+    form = {"gpqa-diamond": '"answer": "C"', "livecodebench": "```python"}.get(name, "\\boxed{}")
+    assert form in prompt
+    assert ("\\boxed" in prompt) == (form == "\\boxed{}")
+
+
+WRONG_FILES: Mapping[str, tuple[str, str, str]] = {
+    "empty": ("aime2024", "", "holds no questions"),
+    "no object": ("aime2024", "[1]\n", "line 1: not an object"),
+    "no JSON": ("math500", "{]\n", "line 1: malformed JSON"),
+    "another set's columns": ("math500", json.dumps(AIME_2025[0]) + "\n", "no column 'unique_id'"),
+    "no text": ("aime2024", '{"id": 1, "answer": 3}\n', "no column 'problem' or 'question' (found: 'id', 'answer')"),
+    "no answer": ("aime2025", '{"problem": "?", "answer": null}\n', "line 1: the column 'answer' is empty"),
+    "no column": ("aime2025", '{"problem": "?"}\n', "no column 'answer'"),
+    "a wrong answer": ("aime2025", '{"problem": "?", "answer": "x"}\n', "the answer 'x' is no integer from 0 to 999"),
+    "an answer too large": ("aime2025", '{"problem": "?", "answer": 1000}\n', "no integer from 0 to 999"),
+    "one id twice": ("aime2025", '{"problem": "?", "answer": 1, "id": 4}\n' * 2, "the id '4' is there twice"),
+    "no tests": ("livecodebench", json.dumps(program_row("x", [], packed([]))) + "\n", "there are no tests"),
+    "not UTF-8": ("math500", "\udcff\n", "cannot be read"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_FILES)
+def test_a_wrong_file_is_told_in_one_sentence(case: str, tmp_path: Path) -> None:
+    name, text, told = WRONG_FILES[case]
+    if case == "another set's columns":
+        told = "no column"
+        text = '{"Question": "?", "answer": "1"}\n'
+    path = tmp_path / "set.jsonl"
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    message = refused(name, path)
+    assert told in message
+    assert str(path) in message
+
+
+@pytest.mark.parametrize("name", ["set.csv", "set.parquet", "set.json", "set.txt", "missing.csv", "."])
+def test_a_file_that_is_none_is_told_too(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    if not name.startswith("missing") and name != ".":
+        path.write_text("{")
+    assert str(path) in refused("gpqa-diamond", path)
+
+
+def test_an_aimo_set_needs_answers_inside_its_edition(tmp_path: Path) -> None:
+    path = tmp_path / "reference.csv"
+    path.write_text("id,problem,answer\na,What?,-900\n")
+    assert load_set(SETS["aimo2-reference"], [path], 0, None, QUIET)[0].truth == "100"
+    assert "0..99999" in refused("aimo3-reference", path)
+    path.write_text("id,problem,answer\na,What?,\n")
+    assert "problem a has no answer" in refused("aimo3-reference", path)
+
+
+class Bomb:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.write_text, (Path("pwned"), "x"))
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        packed_bytes(pickle.dumps(Bomb())),
+        packed_bytes(pickle.dumps(["a list"])),
+        packed_bytes(pickle.dumps("not JSON")),
+        packed_bytes(pickle.dumps('[{"input": "1"}]')),
+        packed_bytes(b"\x80\x04garbage"),
+        packed_bytes(b""),
+        "no base 64!",
+        packed(SUM_HIDDEN)[:-8],
+        "[{]",
+    ],
+)
+def test_damaged_or_hostile_tests_are_refused_and_nothing_of_them_runs(
+    hidden: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = write_jsonl(tmp_path / "set.jsonl", [program_row("x", SUM_TESTS, hidden)])
+    assert "'private_test_cases' is damaged" in refused("livecodebench", path)
+    assert not (tmp_path / "pwned").exists()
+
+
+@given(st.binary(max_size=60))
+def test_no_pickle_whatever_breaks_out(data: bytes) -> None:
+    try:
+        program_tests("here", "[]", packed_bytes(data), "{}")
+    except InputError as error:
+        assert str(error).startswith("here: ")
+    else:
+        raise AssertionError("no pickle of a list of tests is that short")
+
+
+@given(st.lists(st.text(string.printable), min_size=4, max_size=4))
+def test_a_csv_of_gpqa_survives_any_text(texts: list[str]) -> None:
+    import tempfile
+
+    values = [f"x{text}x" for text in texts]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "gpqa.csv"
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, quoting=csv.QUOTE_ALL)
+            writer.writerow(list(GPQA[0])[:5])
+            writer.writerow(["Question?", *values])
+        (question,) = load_set(SETS["gpqa-diamond"], [path], 0, None, QUIET)
+    assert question.truth in LETTERS
+
+
+def test_fixtures_are_of_the_published_columns() -> None:
+    assert AIME[0].keys() == {"id", "problem", "solution", "answer", "url", "year"}
+    assert MATH[0].keys() == {"problem", "solution", "answer", "subject", "level", "unique_id"}

@@ -1,0 +1,234 @@
+"""What the demo's page draws: markup of ours only, whatever models and visitors write."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent.policy.voting import tally
+from agent.types import Problem, Sample, SampleEnd, Solution, StopReason, ToolRun, ToolStatus, Turn
+from tests.support.doubles import config_with, sample
+from tools.demo.state import Phase, Question
+from tools.demo.transcript import end_of, transcript_html
+from tools.demo.view import WHY, answer_html, lanes_html, sentence_html, status_html
+
+OURS = {"a", "article", "code", "details", "div", "header", "input", "label", "p", "pre", "section", "span", "strong"}
+OURS |= {"summary"}
+HARMLESS = {"aria-hidden", "aria-label", "aria-live", "class", "data-phase", "download", "for", "href", "id", "open"}
+HARMLESS |= {"role", "style", "title", "type"}
+ATTACKS = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "$\\text{<img src=x onerror=alert(1)>}$",
+    "$\\href{javascript:alert(1)}{x}$",
+    "$\\unicode{x3c}script>$",
+    "![x](http://example.org/x.png)",
+    "```python\nprint('</code></pre><script>alert(1)</script>')\n```",
+    "```output\n</pre><svg onload=alert(1)>\n```",
+    "**<b onclick=alert(1)>**",
+    "</div></article><style>*{display:none}</style>",
+    "</think><iframe src=//example.org>",
+    "${alert(1)} {{value}} `${alert(1)}`",
+    "&lt;script&gt; &#60;script&#62;",
+)
+TEXTS = st.lists(
+    st.one_of(
+        st.sampled_from([*ATTACKS, "```python\n", "```output\n", "\n```\n", "$", "$$", "\\[", "\\boxed{", "}", "\n# "]),
+        st.text(max_size=12),
+    ),
+    max_size=12,
+).map("".join)
+
+
+class _Checker(HTMLParser):
+    """Keeps what a page could be harmed by, and the text that is shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.foreign: list[str] = []
+        self.shown = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        names = {name for name, _ in attrs}
+        if tag in OURS:
+            self.foreign += [f"{tag} {name}" for name in names - HARMLESS]
+        elif not re.fullmatch("math|m[a-z]+", tag) or any(n.startswith("on") or n in ("href", "src") for n in names):
+            self.foreign.append(f"{tag} {names}")
+        links = [value or "" for name, value in attrs if name == "href"]
+        self.foreign += [link for link in links if not link.startswith("/journal/question-")]
+        styles = [value or "" for name, value in attrs if name == "style"]
+        self.foreign += [style for style in styles if not re.fullmatch(r"width:[\d.]+%|color:#[0-9A-F]{6};", style)]
+
+    def handle_data(self, data: str) -> None:
+        self.shown += data
+
+
+def checked(html: str) -> str:
+    """The text that the HTML shows; fails where anything in it is not ours."""
+    checker = _Checker()
+    checker.feed(html)
+    checker.close()
+    assert not checker.foreign
+    return checker.shown
+
+
+def question(text: str = "What is $6 \\times 7$?", lanes: int = 3, **keys: object) -> Question:
+    asked = Question(Problem("question-1", text), config_with(**keys), lambda: 10.0)
+    asked.problem_started(asked.problem, "", 60.0, lanes)
+    return asked
+
+
+def closed(asked: Question, *samples: Sample, stop: StopReason = StopReason.ALL_DONE) -> Question:
+    for ended in samples:
+        asked.text_written("question-1", ended.index, ended.text, inserted=False)
+        asked.sample_ended(ended)
+    votes = tally(samples, asked.config.voting)
+    answer = votes.leader.answer if votes.leader else None
+    asked.problem_solved(Solution("question-1", answer, votes, stop, 3, 3, 30, 0, 5.0, 60.0, 5.0))
+    return asked
+
+
+def written(text: str, index: int = 0, *, tokens: int = 10, forced: bool = False) -> Sample:
+    return replace(sample(42, index=index, forced=forced), turns=(Turn(text, tokens, 1.0),))
+
+
+@given(TEXTS)
+@settings(max_examples=150, deadline=None)
+def test_nothing_that_a_model_writes_becomes_markup(text: str) -> None:
+    checked(transcript_html(text))
+    asked = question(lanes=1)
+    asked.text_written("question-1", 0, text, inserted=False)
+    checked(lanes_html(asked) + status_html(asked))
+    checked(answer_html(closed(asked, written(text))) + lanes_html(asked))
+
+
+@given(TEXTS)
+@settings(max_examples=60, deadline=None)
+def test_nothing_that_a_visitor_or_the_engine_tells_becomes_markup(text: str) -> None:
+    asked = question(text)
+    asked.notice = text
+    checked(status_html(asked) + sentence_html(text))
+    asked.failure = text or "x"
+    assert text.split() == checked(sentence_html(text)).split() or "\x00" in text or "\r" in text
+    checked(answer_html(asked))
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_an_attack_is_shown_as_written(attack: str) -> None:
+    word = re.search(r"alert\(1\)|example\.org|script|display:none", attack)
+    assert word
+    assert word[0] in checked(transcript_html(attack))
+
+
+@given(st.text(alphabet="ab`\n", max_size=200) | TEXTS, st.integers(1, 120))
+def test_the_end_of_a_text_is_its_last_lines(text: str, most: int) -> None:
+    end = end_of(text, most)
+    if len(text) <= most:
+        assert end == text
+    else:
+        last = text.rpartition("\n")[2]
+        assert end.endswith(last[-most:])
+        assert len(end) <= most + max((len(line) + 1 for line in text.split("\n")), default=0)
+
+
+def test_code_whose_beginning_is_cut_off_stays_code() -> None:
+    text = "```python\n" + "x = 1\n" * 50 + "print(x)"
+    html = str(transcript_html(end_of(text, 40)))
+    assert html.startswith('<pre class="code">')
+    assert html.count("<pre") == 1
+
+
+def test_code_output_and_formulas_are_told_apart() -> None:
+    text = "So $x^2$:\n```python\nprint(1)\n```\n```output\n1\n```\nThus **done** \\boxed{1}."
+    html = str(transcript_html(text))
+    assert [html.count(f'<pre class="{kind}"') for kind in ("code", "output")] == [1, 1]
+    assert html.count("<math") == 2
+    assert "<strong>done</strong>" in html
+
+
+def test_a_lane_goes_through_its_phases() -> None:
+    asked = question(lanes=1, sample__family="qwen-coder")
+    lane = asked.lanes[0]
+    steps: list[tuple[Callable[[], None], Phase]] = [
+        (lambda: lane.write("print(6 * 7)\n", inserted=False), Phase.THINKING),
+        (lambda: lane.write("```", inserted=False), Phase.RUNNING_CODE),
+        (lane.tool_ran, Phase.RUNNING_CODE),
+        (lambda: lane.write("\n```output\n42\n```\n", inserted=True), Phase.THINKING),
+        (lambda: lane.write("It is \\boxed{42}", inserted=False), Phase.THINKING),
+        (lambda: lane.write("\n\n**Final Answer**\n\n\\boxed{", inserted=True), Phase.ASKED),
+        (lambda: lane.end(sample(42, forced=True)), Phase.FORCED),
+    ]
+    for step, phase in steps:
+        step()
+        assert lane.phase is phase
+    assert lane.text.startswith("```python\nprint(6 * 7)\n```\n```output\n42\n```\nIt is")
+
+
+def test_what_a_running_lane_has_boxed_is_shown_as_its_answer() -> None:
+    asked = question(lanes=1)
+    asked.text_written("question-1", 0, "First \\boxed{7}, no: \\boxed{42}", inserted=False)
+    assert asked.lanes[0].answer(asked.config.rules) == 42
+    assert ">42</span>" in lanes_html(asked)
+
+
+@pytest.mark.parametrize(
+    ("end", "phase"),
+    [
+        (SampleEnd.CANCELLED, Phase.CANCELLED),
+        (SampleEnd.ENGINE_ERROR, Phase.FAILED),
+        (SampleEnd.FAILED_CODE, Phase.CODE_FAILED),
+        (SampleEnd.NO_ANSWER, Phase.NO_ANSWER),
+        (SampleEnd.TOKEN_LIMIT, Phase.NO_ANSWER),
+    ],
+)
+def test_a_lane_without_an_answer_says_why(end: SampleEnd, phase: Phase) -> None:
+    asked = question(lanes=1)
+    asked.sample_ended(sample(None, end=end))
+    assert f'data-phase="{phase}"' in lanes_html(asked)
+
+
+def test_the_votes_are_drawn_with_the_leader_first() -> None:
+    asked = question("Why?", lanes=4)
+    for index, (answer, forced) in enumerate([(7, True), (42, False), (42, True)]):
+        asked.sample_ended(sample(answer, index=index, forced=forced))
+    html = status_html(asked)
+    assert html.index(">42<") < html.index(">7<")
+    assert html.count("leader") == 1
+    assert "2 votes (1 forced)" in checked(html)
+    assert "width:50.0%" in html
+
+
+def test_the_evidence_is_the_shortest_sample_that_was_not_forced() -> None:
+    samples = [
+        written("forced and short", 0, tokens=1, forced=True),
+        written("long", 1, tokens=90),
+        replace(written("```python\nprint(42)\n```", 2), turns=(_with_output(),)),
+    ]
+    html = answer_html(closed(question(), *samples))
+    assert "Evidence: lane 3" in html
+    assert '<pre class="output"' in html
+    assert 'href="/journal/question-1"' in html
+
+
+def _with_output() -> Turn:
+    run = ToolRun("print(42)\n", "42", ToolStatus.OK, 0.1)
+    return Turn("```python\nprint(42)\n```", 20, 1.0, inserted="\n```output\n42\n```\n", tool_run=run)
+
+
+@pytest.mark.parametrize("stop", StopReason)
+def test_each_way_to_close_a_question_is_told(stop: StopReason) -> None:
+    shown = checked(answer_html(closed(question(), sample(None), stop=stop)))
+    assert WHY[stop] in shown
+    assert "no answer" in shown
+
+
+def test_a_question_in_the_line_shows_its_place() -> None:
+    asked = Question(Problem("question-1", "Why?"), config_with(), lambda: 0.0, place=2)
+    assert "number 3 in the line: 2 questions" in checked(status_html(asked))
+    assert lanes_html(asked) == answer_html(asked) == ""

@@ -1,0 +1,57 @@
+"""The table of figures: pass@1 and majority of each run, and their paired differences."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from agent.types import Problem
+from tests.support.runs.report_runs import vote, write_run
+from tools.report.command import main
+from tools.report.data import load
+from tools.report.figures import figures
+
+PROBLEMS = [Problem(f"p{n}", f"What is {n}?", n) for n in range(4)]
+ALL_RIGHT = {f"p{n}": [vote(i, n) for i in range(4)] for n in range(4)}
+HALF_RIGHT = {f"p{n}": [vote(0, n), vote(1, n), vote(2, 9), vote(3, 8)] for n in range(4)}
+NONE_RIGHT = {f"p{n}": [vote(i, None) for i in range(4)] for n in range(4)}
+
+
+def rows(*runs: Path) -> dict[str, list[str]]:
+    console = Console(width=200)
+    with console.capture() as capture:
+        console.print(figures([load(run) for run in runs]))
+    found = {}
+    for line in capture.get().splitlines():
+        name, *cells = [part.strip() for part in line.split("  ") if part.strip()]
+        found[name] = cells
+    return found
+
+
+def test_what_tools_and_voting_are_worth_is_paired_by_problem(tmp_path: Path) -> None:
+    half = write_run(tmp_path / "half", PROBLEMS, HALF_RIGHT)
+    none = write_run(tmp_path / "none", PROBLEMS, NONE_RIGHT)
+    found = rows(none, half)
+    assert found["pass@1"] == ["0.000 (0.000 to 0.000)", "0.500 (0.500 to 0.500)", "+0.500 (+0.500 to +0.500)"]
+    assert found["majority of all samples"][1:] == ["1.000 (1.000 to 1.000)", "+1.000 (+1.000 to +1.000)"]
+    assert found["what voting adds"][:2] == ["+0.000 (+0.000 to +0.000)", "+0.500 (+0.500 to +0.500)"]
+
+
+def test_only_problems_in_both_runs_are_paired(tmp_path: Path) -> None:
+    half = write_run(tmp_path / "half", PROBLEMS[:2], HALF_RIGHT)
+    mixed = write_run(tmp_path / "all", PROBLEMS, {**ALL_RIGHT, "p3": NONE_RIGHT["p3"]})
+    found = rows(half, mixed)
+    assert found["pass@1"][1].startswith("0.750 ")
+    assert found["pass@1"][2] == "+0.500 (+0.500 to +0.500)"
+    assert "2 problems, 4 samples each" in found and "2 problems in both" in found["2 problems, 4 samples each"]
+
+
+def test_the_command_prints_them_where_truths_are_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    known = write_run(tmp_path / "known", PROBLEMS, ALL_RIGHT)
+    assert main([str(known)]) == 0
+    assert "majority of all samples  1.000" in capsys.readouterr().out
+    unknown = write_run(tmp_path / "unknown", [Problem("p", "?")], {"p": [vote(0, 1)]})
+    assert main([str(unknown)]) == 0
+    assert capsys.readouterr().out == ""

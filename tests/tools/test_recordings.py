@@ -1,0 +1,97 @@
+"""The recorded runs in the repository: whole, of the bundled problems, and taken by report and replay."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from agent.config import VotingConfig, load_config
+from agent.journal.journal import PACKED_JOURNAL_FILE, read_run
+from agent.problems.reader import practice_problems
+from agent.types import SampleEnd, StopReason, ToolStatus
+from tools.replay import command as replay
+from tools.report import command as report
+
+RECORDINGS = sorted((Path(__file__).parents[2] / "tools" / "recordings").iterdir())
+SAMPLES = 16
+
+each = pytest.mark.parametrize("directory", RECORDINGS, ids=lambda directory: directory.name)
+
+
+@each
+def test_every_line_can_be_read_and_every_problem_is_closed_with_all_its_samples(directory: Path) -> None:
+    record = read_run(directory)
+    assert record.unreadable == 0 and record.notices == ()
+    assert record.problems == tuple(practice_problems())
+    closed = [solution.problem_id for solution in record.solutions]
+    assert sorted(closed) == sorted(problem.id for problem in record.problems)
+    for problem_id in closed:
+        assert sorted(sample.index for sample in record.samples_of(problem_id)) == list(range(SAMPLES))
+    assert {sample.end for sample in record.samples} <= set(SampleEnd) - {SampleEnd.ENGINE_ERROR, SampleEnd.DEADLINE}
+    assert {solution.stop for solution in record.solutions} == {StopReason.ALL_DONE}
+
+
+@each
+def test_it_is_the_default_but_for_what_makes_all_samples_be_drawn(directory: Path) -> None:
+    config, default = read_run(directory).config, load_config("cpu")
+    assert config.sampling == default.sampling
+    assert config.engine == default.engine.model_copy(update={"streams": 0})  # all at a time
+    assert config.voting == VotingConfig()  # what votes weigh does not change what was drawn
+    # Without tools the reasoning is written out: it gets twice the tokens.
+    changes = {"tools": True} if directory.name.endswith("-tools") else {"tools": False, "max_tokens": 800}
+    to_the_end = {"count": SAMPLES, "printed_answers": False, "failed_runs": 0}
+    assert config.sample == default.sample.model_copy(update=to_the_end | changes)
+
+
+def test_what_ends_a_sample_early_by_default_costs_few_right_answers() -> None:
+    """The figures that the profile `cpu` gives for its choices."""
+    record = read_run(RECORDINGS[-1])
+    truths = {problem.id: problem.answer for problem in record.problems}
+    printed, failed = [], []
+    for sample in record.samples:
+        first, right = sample.turns[0].tool_run, sample.answer == truths[sample.problem_id]
+        if first is not None and first.status is not ToolStatus.OK:
+            failed.append((right, sum(turn.tokens for turn in sample.turns[1:])))
+        elif first is not None and first.output.strip().isdecimal() and int(first.output) <= 99_999:
+            printed.append((right, int(first.output) == truths[sample.problem_id]))
+    assert [len(printed), sum(r for r, _ in printed), sum(p for _, p in printed)] == [474, 191, 190]
+    assert [len(failed), sum(right for right, _ in failed)] == [292, 16]
+    assert round(sum(tokens for _, tokens in failed) / len(failed)) == 212
+    runs = [run for s in record.samples if s.answer == truths[s.problem_id] for run in s.tool_runs]
+    taken = [run.seconds for run in runs if run.status is ToolStatus.OK]
+    assert len(taken) == 219 and max(taken) < 1.6 < load_config("cpu").sandbox.cell_seconds
+
+
+@each
+def test_only_runs_with_tools_ran_code(directory: Path) -> None:
+    ran = any(sample.tool_runs for sample in read_run(directory).samples)
+    assert ran == directory.name.endswith("-tools")
+
+
+@each
+def test_it_is_packed_small_without_a_name_or_a_time(directory: Path) -> None:
+    packed = (directory / PACKED_JOURNAL_FILE).read_bytes()
+    assert packed[3:8] == bytes(5)  # neither the file's name nor its time is in it
+    assert len(packed) < 1 << 20
+    assert gzip.decompress(packed).endswith(b"\n")
+
+
+@pytest.mark.long
+def test_the_report_takes_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert report.main([*map(str, RECORDINGS[:2]), "--output", str(tmp_path / "report.html")]) == 0
+    assert "majority of all samples" in capsys.readouterr().out
+    assert (tmp_path / "report.html").stat().st_size < 30 << 20
+
+
+@each
+def test_the_lab_plays_it_to_the_same_answers(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record = read_run(directory)
+    truths = {problem.id: problem.answer for problem in record.problems}
+    right = [solution.answer == truths[solution.problem_id] for solution in record.solutions]
+    flags = ["--stop-only", "--hardware", "constant", "--repeats", "1", "--policy", "wait-for-all", "--processes", "1"]
+    assert replay.main([str(directory), *flags, "--json"]) == 0
+    accuracy = json.loads(capsys.readouterr().out)["policies"]["wait-for-all"]["accuracy"]
+    assert accuracy == pytest.approx(sum(right) / len(right), abs=2 / len(right))  # ties fall as the lanes end

@@ -1,0 +1,1 @@
+"""Speed measurements, each beside a yardstick in the same run."""

@@ -1,0 +1,154 @@
+"""Three ways to draw the same samples from one server: the whole agent, a bare client, vLLM's own benchmark client."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from rich.console import Console
+
+from agent.chat.prompts import FAMILIES, build_prompt
+from agent.config import Config
+from agent.engine.persistent import PersistentEngine
+from agent.errors import EngineError
+from agent.journal.journal import Journal, create_run, read_run
+from agent.observer import Observers
+from agent.policy.budget import TimeBank
+from agent.run import run_problems
+from agent.setup import open_sandbox
+from agent.types import Problem, Sample
+from agent.views.live import open_view
+
+# vLLM's `vllm bench serve`, which is no command where the package has another name (the CPU build). By that name vLLM
+# knows that it computes on a CPU, and loads what this one can execute: so before the name is changed.
+_VLLM_BENCH = (
+    "from vllm.platforms import current_platform\n"
+    "import importlib.metadata as metadata\n"
+    "named, find = metadata.packages_distributions()['vllm'][0], metadata.Distribution.from_name\n"
+    "metadata.Distribution.from_name = lambda name: find(named if name == 'vllm' else name)\n"
+    "from vllm.utils.argparse_utils import FlexibleArgumentParser as Parser\n"
+    "from vllm.benchmarks.serve import add_cli_args, main\n"
+    "parser = Parser(); add_cli_args(parser); main(parser.parse_args())"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Tokens generated and the wall seconds that they took."""
+
+    tokens: int
+    seconds: float
+
+    @property
+    def per_second(self) -> float:
+        """Tokens a second, all lanes together."""
+        return self.tokens / self.seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """What the agent has drawn, which the others draw again: the same prompt, token counts, sampling and seeds."""
+
+    config: Config
+    problem: Problem
+    samples: Sequence[Sample]
+    url: str  # of the protocol's base
+
+    @property
+    def prompt(self) -> str:
+        """The prompt of all samples."""
+        return build_prompt(FAMILIES[self.config.sample.family], self.problem, self.config.rules, tools=False)
+
+
+async def through_the_agent(
+    config: Config, engine: PersistentEngine, directory: Path, problem: Problem
+) -> tuple[Speed, Sequence[Sample]]:
+    """The whole agent, journal and live view included, from the first sample's start to the last one's end."""
+    create_run(directory, config, [problem])
+    bank = TimeBank(config.time_limit_seconds, asyncio.get_running_loop().time)
+    journal = Journal(directory)
+    sandbox = open_sandbox(config)
+    with (directory / "screen").open("w", encoding="utf-8") as file:
+        screen = Console(file=file, force_terminal=True)
+        with open_view(screen, problems=1, clock=lambda: bank.spent, truths={}) as view:
+            await run_problems([problem], config, engine, sandbox, Observers([journal, view]), bank)
+    await sandbox.close()
+    journal.close()
+    samples = [sample for sample in read_run(directory).samples if sample.tokens]
+    started = min(sample.started for sample in samples)
+    ended = max(sample.started + sample.seconds for sample in samples)
+    return Speed(sum(sample.tokens for sample in samples), ended - started), samples
+
+
+async def through_a_bare_client(draw: Draw) -> Speed:
+    """Lane by lane, from a client that only reads what comes."""
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, force_close=True)) as client:
+        async with client.get(f"{draw.url}/models") as response:
+            model = (await response.json())["data"][0]["id"]
+
+        async def lane(sample: Sample) -> int:
+            asked = {"model": model, "prompt": draw.prompt, "max_tokens": sample.tokens, "ignore_eos": True}
+            asked |= draw.config.sampling.model_dump(exclude={"seeded"})
+            asked |= {"seed": sample.seed} if draw.config.sampling.seeded else {}
+            return await _read(client, f"{draw.url}/completions", asked)
+
+        started = time.perf_counter()
+        counts = await asyncio.gather(*(lane(sample) for sample in draw.samples))
+        return Speed(sum(counts), time.perf_counter() - started)
+
+
+async def through_vllms_client(draw: Draw, python: str, tokenizer: str, folder: Path) -> Speed:
+    """By `vllm bench serve`, all samples at a time. Raises EngineError, quoting it, if it fails."""
+    dataset, result = folder / "prompts.jsonl", folder / "result.json"
+    rows = [{"prompt": draw.prompt, "output_tokens": sample.tokens} for sample in draw.samples]
+    dataset.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    sampling = draw.config.sampling
+    flags: dict[str, object] = {
+        "--backend": "openai",
+        "--base-url": draw.url.removesuffix("/v1"),
+        "--endpoint": "/v1/completions",
+        "--model": tokenizer,
+        "--served-model-name": "model",
+        "--dataset-name": "custom",
+        "--dataset-path": dataset,
+        "--custom-output-len": -1,
+        "--num-prompts": len(rows),
+        "--max-concurrency": len(rows),
+        "--temperature": sampling.temperature,
+        "--top-p": sampling.top_p,
+        "--top-k": sampling.top_k,
+        "--result-dir": folder,
+        "--result-filename": result.name,
+    }
+    switches = ["--ignore-eos", "--save-result", "--disable-tqdm", "--disable-shuffle", "--skip-chat-template"]
+    words = [str(word) for flag in flags.items() for word in flag]
+    process = await asyncio.create_subprocess_exec(
+        *(python, "-c", _VLLM_BENCH, *words, *switches),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env={**os.environ, "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"},
+    )
+    output, _ = await process.communicate()
+    if process.returncode or not result.exists():
+        raise EngineError(f"vLLM's benchmark client failed: {output.decode('utf-8', 'replace')[-400:].strip()}")
+    figures = json.loads(result.read_text(encoding="utf-8"))
+    return Speed(int(figures["total_output_tokens"]), float(figures["duration"]))
+
+
+async def _read(client: aiohttp.ClientSession, url: str, asked: dict[str, Any]) -> int:
+    """Tokens of one streamed completion."""
+    last = b""
+    streamed = {"stream": True, "stream_options": {"include_usage": True}}
+    async with client.post(url, json=asked | streamed) as response:
+        response.raise_for_status()
+        async for line in response.content:
+            if line.startswith(b"data: {"):
+                last = line
+    return int(json.loads(last[6:])["usage"]["completion_tokens"])

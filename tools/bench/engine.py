@@ -1,0 +1,197 @@
+"""How much of the engine's speed arrives through the agent, and how much of the hardware's through the engine."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import math
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from agent.cli.arguments import overrides
+from agent.config import Config, load_config, override_config
+from agent.engine.http import api_url
+from agent.engine.persistent import PersistentEngine
+from agent.engine.process import free_port
+from agent.hardware.capacity import DEVICES, Device
+from agent.hardware.detect import profile_plan, read_model
+from agent.models import fetch_model
+from agent.setup import open_engine
+from agent.types import Problem
+from tools.bench.clients import Draw, Speed, through_a_bare_client, through_the_agent, through_vllms_client
+from tools.bench.dummy_model import ARCHITECTURES, write_dummy
+from tools.bench.idle import IdleWatch
+
+SUMMARY = "tokens a second through the agent against other clients of the same server, in turns"
+
+# Asks for more text than any lane may write, so that both sides generate the same number of tokens.
+_PROMPT = "Write down the positive integers in words, from one on, and do not stop before one thousand."
+_TOOL_PROMPT = "How many integers from 1 to 1000 are divisible by 7 or by 11, but not by 5?"
+_AMPLE_SECONDS = 36_000
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One comparison; `roofline` in tokens a second, None where the hardware is not known."""
+
+    lanes: int
+    agent: Speed
+    bare: Speed
+    vllm: Speed | None
+    roofline: float | None
+
+    @property
+    def yardstick(self) -> Speed:
+        """vLLM's own client where the server is vLLM, else the bare one."""
+        return self.vllm or self.bare
+
+    @property
+    def ratio(self) -> float:
+        """The agent's speed over the yardstick's."""
+        return self.agent.per_second / self.yardstick.per_second
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags of this bench."""
+    parser.add_argument("--profile", default="cpu", help="which engine (default cpu, the embedded one)")
+    parser.add_argument("--url", help="a server that is already running")
+    parser.add_argument("--model", help="instead of the profile's")
+    parser.add_argument("--set", action="append", metavar="KEY=VALUE", help="any key of the configuration")
+    parser.add_argument("--lanes", default="8", help="samples at once, like 16,32 (default 8)")
+    parser.add_argument("--tokens", type=int, default=100, help="tokens a sample (default 100)")
+    parser.add_argument("--repeats", type=int, default=3, help="rounds of all sides in turns (default 3)")
+    parser.add_argument("--architecture", choices=list(ARCHITECTURES), help="random weights of this shape (vLLM)")
+    parser.add_argument("--tokenizer", type=Path, help="directory of a Qwen2.5 tokenizer, with --architecture")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Measure and print."""
+    console = Console(stderr=True)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        config = _config(args, folder)
+        engine = open_engine(config, partial(fetch_model, console=console), folder / "engine.log", console.print)
+        lanes = [int(number) for number in args.lanes.split(",")]
+        rounds, idle = asyncio.run(_measure(config, engine, folder, lanes, args.repeats, console))
+    if args.json:
+        rows = [asdict(each) | {"ratio": each.ratio} for each in rounds]
+        print(json.dumps({"rounds": rows, "idle_share_with_tools": idle}, indent=2))
+        return
+    screen = Console()
+    screen.print(_table(rounds))
+    for number in lanes:
+        ratio = statistics.median(each.ratio for each in rounds if each.lanes == number)
+        screen.print(f"{number} lanes: median ratio {ratio:.3f}")
+    if idle is not None:
+        screen.print(f"with tools on, the engine was idle for {idle:.1%} of the time in which a lane waited for tokens")
+
+
+def _table(rounds: Sequence[Round]) -> Table:
+    table = Table("lanes", "agent, tokens/s", "bare client", "vLLM's client", "ratio", "roofline", "share of it")
+    for each in rounds:
+        speeds = [f"{side.per_second:.1f}" if side else "" for side in (each.agent, each.bare, each.vllm)]
+        share = f"{each.agent.per_second / each.roofline:.0%}" if each.roofline else ""
+        roofline = f"{each.roofline:.0f}" if each.roofline else ""
+        table.add_row(str(each.lanes), *speeds, f"{each.ratio:.3f}", roofline, share)
+    return table
+
+
+def _config(args: argparse.Namespace, folder: Path) -> Config:
+    keys: dict[str, Any] = {
+        "sample.tools": False,
+        "sample.max_tokens": args.tokens,
+        # An answer asked of a lane that ended early is a prompt more to read, which no other client would send.
+        "sample.answer_tokens": 0,
+        "engine.streams": 0,  # all lanes at a time, as the other clients have them
+        "budget.time_limit_seconds": _AMPLE_SECONDS,
+        "budget.ceiling_seconds": _AMPLE_SECONDS,
+    }
+    keys |= {"engine.port": free_port()} if args.url is None else {"engine.url": args.url, "engine.kind": "http"}
+    if args.architecture is not None:
+        model = write_dummy(args.architecture, args.tokenizer or Path(), folder / args.architecture)
+        keys |= {"engine.model": str(model), "vllm.load_format": "dummy"}
+    elif args.model or args.url:
+        keys["engine.model"] = args.model or ""
+    others = ("edition", "samples", "time_limit", "seed", "url", "api_key_env", "model")
+    flags = argparse.Namespace(**dict.fromkeys(others))
+    flags.set, flags.problems_in_flight = args.set, None
+    return load_config(args.profile, keys | overrides(flags))
+
+
+def _with_lanes(config: Config, lanes: int) -> Config:
+    """So many lanes, all of which run to their end."""
+    return override_config(config, {"sample.count": lanes, "stopping.rule": "all", "budget.lanes_per_pace": 0.0})
+
+
+async def _measure(
+    config: Config, engine: PersistentEngine, folder: Path, lanes: Sequence[int], repeats: int, console: Console
+) -> tuple[list[Round], float | None]:
+    """All rounds. One before those of each number of lanes, which is not counted, fills the prompt cache."""
+    url = api_url(config.engine.url or f"http://127.0.0.1:{config.engine.port}")
+    device = await asyncio.to_thread(_device, config)
+    try:
+        await engine.start()
+        rounds = []
+        for count in lanes:
+            for number in track(range(repeats + 1), f"{count} lanes", console=console):
+                directory = folder / f"{count}-{number}"
+                each = await _round(_with_lanes(config, count), engine, directory, url, device)
+                rounds += [each] if number else []
+        idle = None
+        if config.engine.kind == "vllm" and config.vllm.load_format != "dummy":
+            tools = override_config(_with_lanes(config, lanes[-1]), {"sample.tools": True})
+            watch = IdleWatch(engine, url)
+            await through_the_agent(tools, PersistentEngine(watch), folder / "tools", Problem("tools", _TOOL_PROMPT))
+            idle = watch.idle_share
+        return rounds, idle
+    finally:
+        await engine.close()
+
+
+async def _round(config: Config, engine: PersistentEngine, directory: Path, url: str, device: Device | None) -> Round:
+    problem = Problem("bench", _PROMPT)
+    agent, samples = await through_the_agent(config, engine, directory, problem)
+    draw = Draw(config, problem, samples, url)
+    bare = await through_a_bare_client(draw)
+    vllm = None
+    if config.engine.kind == "vllm":
+        vllm = await through_vllms_client(draw, config.vllm.python or sys.executable, config.engine.model, directory)
+    context = len(draw.prompt) / 4 + config.sample.max_tokens / 2  # about four characters a token of English
+    return Round(config.sample.count, agent, bare, vllm, _roofline(config, device, context))
+
+
+def _roofline(config: Config, device: Device | None, context: float) -> float | None:
+    model = read_model(config)
+    if model is None or device is None:
+        return None
+    plan = profile_plan(config, model, device)
+    return plan.tokens_per_second(config.sample.count, context) if plan else None
+
+
+def _device(config: Config) -> Device | None:
+    """The hardware that the profile is for; of a CPU only the memory is taken as a bound, by a measurement."""
+    if config.engine.kind != "vllm":
+        return None
+    if config.vllm.gpu != "cpu":
+        return DEVICES.get(config.vllm.gpu)
+    values = np.ones(1 << 27, dtype=np.float32)
+    spans = []
+    for _ in range(3):
+        started = time.perf_counter()
+        values.sum()
+        spans.append(time.perf_counter() - started)
+    return replace(DEVICES["H200"], name="cpu", bandwidth=values.nbytes / min(spans), flops=math.inf)

@@ -1,0 +1,1 @@
+"""The benchmarks of QwQ's release, graded as each is in the field."""

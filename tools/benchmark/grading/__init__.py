@@ -1,0 +1,1 @@
+"""Whether what a reply states is right."""

@@ -1,0 +1,103 @@
+"""Shows how far a benchmark has come: the drawing of its samples, and their grading."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from agent.observer import Observer
+from agent.types import Problem, Sample, SampleEnd, Solution, ToolRun
+from agent.views.live import ViewOpener
+
+
+def sampling_view(samples: int, before: int) -> ViewOpener:
+    """A view of a run of so many samples in all, of which earlier calls have drawn those `before`."""
+
+    @contextmanager
+    def show(
+        console: Console, *, problems: int, clock: Callable[[], float], truths: Mapping[str, int | None]
+    ) -> Iterator[Observer]:
+        with _bar(console) as bar:
+            line = bar.add_task("samples", total=samples, completed=before, figures="")
+            yield SamplingView(bar, line, problems, console, clock)
+
+    return show
+
+
+@contextmanager
+def grading(console: Console, total: int, done: int) -> Iterator[Callable[[], None]]:
+    """A view of the grading; the function that it gives counts one more, and tells each tenth where there is no bar."""
+    with _bar(console) as bar:
+        line = bar.add_task("grading", total=total, completed=done, figures="")
+
+        def count() -> None:
+            nonlocal done
+            done += 1
+            bar.advance(line)
+            if not console.is_terminal and done * 10 // total > (done - 1) * 10 // total:
+                console.print(f"{done} of {total} samples graded", highlight=False)
+
+        yield count
+
+
+class SamplingView:
+    """Counts samples in a bar; where there is no terminal, it tells each question that is done."""
+
+    def __init__(
+        self, bar: Progress, line: TaskID, questions: int, console: Console, clock: Callable[[], float]
+    ) -> None:
+        self._bar = bar
+        self._line = line
+        self._questions = questions
+        self._console = console
+        self._clock = clock
+        self._begun = clock()
+        self._tokens = 0
+        self._closed = 0
+        self._started: set[str] = set()  # by this call
+
+    def problem_started(self, problem: Problem, prompt: str, allowance: float, lanes: int) -> None:
+        """Note that it is this call's."""
+        self._started.add(problem.id)
+
+    def tokens_received(self, problem_id: str, index: int, tokens: int) -> None:
+        """Count them."""
+        self._tokens += tokens
+        rate = self._tokens / max(self._clock() - self._begun, 1e-9)
+        self._bar.update(self._line, figures=f"{self._tokens:,} tokens, {rate:,.0f}/s")
+
+    def text_written(self, problem_id: str, index: int, text: str, *, inserted: bool) -> None:
+        """Not shown."""
+
+    def tool_ran(self, problem_id: str, index: int, tool_run: ToolRun) -> None:
+        """Not shown."""
+
+    def sample_ended(self, sample: Sample) -> None:
+        """Count it, unless it is owed again."""
+        if sample.end not in (SampleEnd.ENGINE_ERROR, SampleEnd.CANCELLED):
+            self._bar.advance(self._line)
+
+    def problem_solved(self, solution: Solution) -> None:
+        """Count the question, and tell it where there is no bar."""
+        self._closed += 1
+        if solution.problem_id in self._started and not self._console.is_terminal:
+            self.engine_noticed(f"question {self._closed} of {self._questions}: {self._tokens:,} tokens so far", 0.0)
+
+    def engine_noticed(self, text: str, at: float) -> None:
+        """Tell it."""
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _bar(console: Console) -> Progress:
+    """A line that is gone in the end, and not drawn at all where there is no terminal."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[figures]}"),
+    )
+    return Progress(*columns, console=console, transient=True, redirect_stdout=False, disable=not console.is_terminal)

@@ -1,0 +1,1 @@
+"""What a reply states: its last box, letter, program or sentence."""

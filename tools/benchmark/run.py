@@ -1,0 +1,167 @@
+"""Draws the samples of a benchmark by the agent's own solver, recorded in a run directory."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+
+from agent.chat.task import CompetitionTask
+from agent.cli.arguments import overrides
+from agent.cli.command import run_plan
+from agent.cli.plan import DEFAULT_PROFILE, Plan, new_directory, old_directory, resume_command, resumed_config
+from agent.config import Config, load_config
+from agent.errors import EngineError, InputError
+from agent.journal.journal import RunRecord, read_run
+from agent.types import Sample, SampleEnd
+from tools.benchmark.progress import sampling_view
+from tools.benchmark.question import Completion, Question
+from tools.benchmark.sets.hub import fetch
+from tools.benchmark.sets.known import BenchmarkSet, load_set
+from tools.benchmark.sets.rows import digest
+
+RECORD_FILE = "benchmark.json"
+VERDICTS_FILE = "verdicts.jsonl"
+_FOREVER = 1e9  # seconds
+_ENDED = (SampleEnd.ANSWERED, SampleEnd.NO_ANSWER)
+_OWED = (SampleEnd.ENGINE_ERROR, SampleEnd.CANCELLED)
+
+# Every sample runs to its end, as published figures count them: no vote closes a question, no time is short, and
+# nobody is asked for an answer that was not given.
+_WHOLE_SAMPLES = {
+    "stopping.rule": "all",
+    "budget.rule": "spread",
+    "budget.time_limit_seconds": _FOREVER,
+    "budget.ceiling_seconds": _FOREVER,
+    "budget.answer_reserve_seconds": 0.0,
+    "budget.lanes_per_pace": 0.0,
+    "sample.max_seconds": _FOREVER,
+    "sample.answer_tokens": 0,
+    "sample.printed_answers": False,
+    "sample.failed_runs": 0,
+    "sample.tools": False,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A benchmark's run that is ready to start or to go on."""
+
+    chosen: BenchmarkSet
+    questions: Sequence[Question]
+    plan: Plan
+
+    @property
+    def directory(self) -> Path:
+        """Where it is recorded."""
+        return self.plan.directory
+
+    @property
+    def resume_command(self) -> str:
+        """The command that goes on with it."""
+        return resume_command(f"tools.benchmark {self.chosen.name}", self.directory)
+
+
+def data_files(args: argparse.Namespace, chosen: BenchmarkSet, console: Console) -> list[Path]:
+    """The files of a set: those given, else its published one. Raises InputError if they cannot be had."""
+    if args.data:
+        return list(args.data)
+    if chosen.source is None:
+        raise InputError(f"{chosen.name} is published with its competition alone: give its CSV file with --data FILE")
+    return [fetch(chosen.source, console)]
+
+
+@contextmanager
+def start_run(args: argparse.Namespace, chosen: BenchmarkSet, console: Console) -> Iterator[Run]:
+    """A new run, whose directory is held as long as the context lasts.
+
+    Raises InputError, ConfigError or JournalError.
+    """
+    config = _config(args, chosen)
+    files = data_files(args, chosen, console)
+    questions = load_set(chosen, files, config.seed, args.limit, console)
+    problems = [question.problem for question in questions]
+    record = {"set": chosen.name, "data": [str(path.resolve()) for path in files], "limit": args.limit}
+    text = json.dumps({**record, "sha256": digest(files)})
+    with new_directory(args.run_dir, f"{chosen.name}-") as directory:
+        yield Run(chosen, questions, Plan(config, problems, directory, files={RECORD_FILE: text}))
+
+
+@contextmanager
+def go_on(args: argparse.Namespace, chosen: BenchmarkSet, console: Console) -> Iterator[Run]:
+    """The run in `--run-dir`, with what it has drawn; the directory is held as long as the context lasts.
+
+    Raises InputError if it is of another set or its data changed.
+    """
+    directory: Path = args.run_dir
+    try:
+        record = json.loads((directory / RECORD_FILE).read_text(encoding="utf-8"))
+        name, files, limit = record["set"], [Path(path) for path in record["data"]], record["limit"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{directory} holds no benchmark that can be gone on with: give another --run-dir") from error
+    if name != chosen.name:
+        raise InputError(f"{directory} is a run of {name}, not of {chosen.name}: name that, or another --run-dir")
+    files = list(args.data) if args.data else files
+    if digest(files) != record.get("sha256"):
+        raise InputError(f"{files[0]} is not what the run was started with: give that file with --data")
+    with old_directory(directory):
+        before = read_run(directory)
+        config = resumed_config(before, args)
+        questions = load_set(chosen, files, config.seed, limit, console)
+        yield Run(chosen, questions, Plan(config, before.problems, directory, _with_all_samples(before)))
+
+
+def draw(run: Run, console: Console) -> list[Completion]:
+    """Draw what is missing; the completions of the whole run. Raises AgentError for what the user has to mend."""
+    count = run.plan.config.sample.count
+    before = len(drawn(run.plan.before)) if run.plan.before else 0
+    run_plan(run.plan, console, task=run.chosen.task, show=sampling_view(count * len(run.questions), before))
+    return drawn(read_run(run.directory))
+
+
+def drawn(record: RunRecord) -> list[Completion]:
+    """The completions that a run has recorded, in the order of question and index."""
+    samples = {(s.problem_id, s.index): s for s in record.samples if s.end not in _OWED}
+    return [_completion(samples[key]) for key in sorted(samples)]
+
+
+def check_complete(run: Run, completions: Sequence[Completion]) -> None:
+    """Raises EngineError if samples are missing because the engine failed."""
+    missing = run.plan.config.sample.count * len(run.questions) - len(completions)
+    if missing:
+        raise EngineError(f"the engine failed at {missing} samples; mend it and go on with: {run.resume_command}")
+
+
+def _config(args: argparse.Namespace, chosen: BenchmarkSet) -> Config:
+    profile = args.profile or DEFAULT_PROFILE
+    lanes = load_config(profile).sample.count
+    samples = args.samples or 1
+    keys = {**_WHOLE_SAMPLES, "sample.count": samples, "problems_in_flight": math.ceil(lanes / samples)}
+    if isinstance(chosen.task, CompetitionTask) and chosen.source is None:
+        keys["edition"] = chosen.task.edition.name
+    config = load_config(profile, keys | overrides(args))
+    if config.sample.tools and not isinstance(chosen.task, CompetitionTask):
+        raise InputError(f"{chosen.name} is answered without tools: leave out sample.tools")
+    return config
+
+
+def _with_all_samples(before: RunRecord) -> RunRecord:
+    """The record without solutions of questions of which samples are owed, so that these are drawn."""
+    counts = Counter(completion.question for completion in drawn(before))
+    whole = tuple(s for s in before.solutions if counts[s.problem_id] >= before.config.sample.count)
+    return replace(before, solutions=whole)
+
+
+def _completion(sample: Sample) -> Completion:
+    if sample.forced:
+        return Completion(sample.problem_id, sample.index, sample.text)
+    if sample.end not in _ENDED:
+        return Completion(sample.problem_id, sample.index, None, str(sample.end))
+    return Completion(sample.problem_id, sample.index, sample.turns[-1].text)

@@ -1,0 +1,161 @@
+"""The sets of questions: what each is called, where it is published, how its rows are read."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+
+from agent.chat.task import CompetitionTask, Task
+from agent.editions import EDITIONS, HOUR
+from agent.errors import InputError
+from agent.latex.integer import parse_integer
+from agent.problems.reader import load_problems
+from agent.types import Edition, Problem
+from tools.benchmark.question import Question
+from tools.benchmark.sets.hub import HubFile
+from tools.benchmark.sets.program_tests import program_tests
+from tools.benchmark.sets.rows import Row, read_rows
+from tools.benchmark.sets.tasks import CHOICE, EXPRESSION, PROGRAM
+
+LETTERS = "ABCD"
+_AIME = Edition("aime", max_answer=999, modulus=None, problem_count=30, time_limit_seconds=6 * HOUR)
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkSet:
+    """A set: the task that its questions are, `load` to read its files, and where it is published (None: not there).
+
+    `load` takes the files and a seed, by which the choices of a question are shuffled.
+    """
+
+    name: str
+    task: Task
+    load: Callable[[Sequence[Path], int], list[Question]]
+    source: HubFile | None = None
+
+
+def load_set(
+    chosen: BenchmarkSet, paths: Sequence[Path], seed: int, limit: int | None, console: Console
+) -> list[Question]:
+    """The first `limit` questions of the set's files. Raises InputError for what cannot be used."""
+    with console.status("reading the questions"):  # gigabytes of tests take a while
+        questions = chosen.load(paths, seed)
+    places: set[str] = set()
+    for question in questions:
+        if question.id in places:
+            raise InputError(f"{paths[0]}: the id {question.id!r} is there twice: give the file as it is published")
+        places.add(question.id)
+    return questions[:limit]
+
+
+def _rows_as(read: Callable[[Row, str, int], Question]) -> Callable[[Sequence[Path], int], list[Question]]:
+    """A loader that makes a question of each row, from the row, its number as an id, and the seed."""
+
+    def load(paths: Sequence[Path], seed: int) -> list[Question]:
+        return [read(row, str(number), seed) for number, row in enumerate(read_rows(paths), start=1)]
+
+    return load
+
+
+def _aime(row: Row, number: str, seed: int) -> Question:
+    answer = row.text("answer")
+    value = parse_integer(answer)
+    if value is None or not 0 <= value <= _AIME.max_answer:
+        raise InputError(f"{row.place}: the answer {answer!r} is no integer from 0 to 999: correct it")
+    id_ = row.text("id") if row.has("id") else number
+    return Question(Problem(id_, row.text("problem", "question"), value), str(value))
+
+
+def _aimo(edition: Edition) -> Callable[[Sequence[Path], int], list[Question]]:
+    def load(paths: Sequence[Path], seed: int) -> list[Question]:
+        return [_competition(problem, edition, path) for path in paths for problem in load_problems(path)]
+
+    return load
+
+
+def _competition(problem: Problem, edition: Edition, path: Path) -> Question:
+    if problem.answer is None:
+        raise InputError(f"{path}: problem {problem.id} has no answer: give a file with the answers, or remove it")
+    truth = problem.answer % edition.modulus if edition.modulus else problem.answer
+    if not 0 <= truth <= edition.max_answer:
+        raise InputError(f"{path}: the answer {truth} of problem {problem.id} is not in 0..{edition.max_answer}")
+    return Question(replace(problem, answer=truth), str(truth))
+
+
+def _math(row: Row, number: str, seed: int) -> Question:
+    id_ = row.text("unique_id") if row.has("unique_id") else number
+    return Question(Problem(id_, row.text("problem")), row.text("answer"))
+
+
+def _gpqa(row: Row, number: str, seed: int) -> Question:
+    id_ = row.text("Record ID") if row.has("Record ID") else number
+    right = row.text("Correct Answer")
+    choices = [right, *(row.text(f"Incorrect Answer {index}") for index in (1, 2, 3))]
+    order = list(range(4))
+    random.Random(f"{seed}\0{id_}").shuffle(order)  # from the question, not from its place: any --limit gives the same
+    listed = "\n".join(f"({letter}) {choices[index]}" for letter, index in zip(LETTERS, order, strict=True))
+    return Question(Problem(id_, f"{row.text('Question')}\n\n{listed}"), LETTERS[order.index(0)])
+
+
+def _livecodebench(row: Row, number: str, seed: int) -> Question:
+    id_ = row.text("question_id") if row.has("question_id") else number
+    shown, hidden, metadata = (
+        row.text(name) if row.has(name) else "" for name in ("public_test_cases", "private_test_cases", "metadata")
+    )
+    tests = program_tests(row.place, shown or "[]", hidden, metadata)
+    how = "The program reads its input from standard input and prints the answer to standard output."
+    if tests.function:
+        how = f"The program completes this code:\n\n```python\n{row.text('starter_code')}\n```"
+    return Question(Problem(id_, f"{row.text('question_content')}\n\n{how}"), "", tests)
+
+
+def _named(sets: Iterable[BenchmarkSet]) -> Mapping[str, BenchmarkSet]:
+    return {chosen.name: chosen for chosen in sets}
+
+
+SETS = _named(
+    (
+        BenchmarkSet(
+            "aime2024",
+            CompetitionTask(_AIME),
+            _rows_as(_aime),
+            HubFile(
+                "HuggingFaceH4/aime_2024",
+                "2fe88a2f1091d5048c0f36abc874fb997b3dd99a",
+                "data/train-00000-of-00001.parquet",
+            ),
+        ),
+        BenchmarkSet(
+            "aime2025",
+            CompetitionTask(_AIME),
+            _rows_as(_aime),
+            HubFile("math-ai/aime25", "563bb8404243c5f09de6ec262f2db674fe5bce9b", "test.jsonl"),
+        ),
+        BenchmarkSet(
+            "math500",
+            EXPRESSION,
+            _rows_as(_math),
+            HubFile("HuggingFaceH4/MATH-500", "6e4ed1a2a79af7d8630a6b768ec859cb5af4d3be", "test.jsonl"),
+        ),
+        BenchmarkSet(
+            "gpqa-diamond",
+            CHOICE,
+            _rows_as(_gpqa),
+            HubFile("Idavidrein/gpqa", "633f5ee89ab8ad4522a9f850766b73f62147ffdd", "gpqa_diamond.csv", gated=True),
+        ),
+        BenchmarkSet(
+            "livecodebench",
+            PROGRAM,
+            _rows_as(_livecodebench),
+            HubFile("livecodebench/code_generation_lite", "0fe84c3912ea0c4d4a78037083943e8f0c4dd505", "test5.jsonl"),
+        ),
+        *(
+            BenchmarkSet(f"{name}-reference", CompetitionTask(edition), _aimo(edition))
+            for name, edition in EDITIONS.items()
+        ),
+    )
+)

@@ -1,0 +1,1 @@
+"""A page on which one asks a problem and watches the lanes."""

@@ -1,0 +1,69 @@
+"""A page on which one asks a problem, and watches the lanes think, run code and vote: `python -m tools.demo`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib.util
+import os
+import socket
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent.cli.arguments import add_setting_flags, given_path, overrides
+from agent.errors import ConfigError, InputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+SECONDS = 180.0  # for a question, where no time limit is given: a profile's own is that of a whole run
+PORT = 7_860
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve until interrupted; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tools.demo", description=__doc__)
+    how = parser.add_argument_group("how to solve")
+    add_setting_flags(how, time_limit_of=f"each question (default {SECONDS:g})")
+    parser.set_defaults(problems_in_flight=None)
+    where = parser.add_argument_group("where")
+    where.add_argument("--host", default="127.0.0.1", help="address to serve on (default: this machine only)")
+    where.add_argument("--port", type=int, default=PORT, help=f"port to serve on (default {PORT}; 0: any free one)")
+    where.add_argument(
+        "--run-dir", type=given_path, metavar="DIR", help="where questions are recorded (default: runs/demo-…)"
+    )
+    args = parser.parse_args(argv)
+    from tools.shared.command_line import run_command  # slow imports wait until the flags are known to be good
+
+    return run_command(partial(_demo, args))
+
+
+def _demo(args: argparse.Namespace, console: Console) -> None:
+    from agent.config import load_config
+
+    config = load_config(args.profile or "cpu", {"budget.time_limit_seconds": SECONDS, **overrides(args)})
+    directory = args.run_dir or Path("runs") / datetime.now().astimezone().strftime("demo-%Y-%m-%dT%H-%M-%S")
+    if importlib.util.find_spec("gradio") is None:
+        raise ConfigError("gradio is not installed: pip install -e '.[demo]' brings it")
+    with _listen(args.host, args.port) as listener:
+        os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
+        from tools.demo.server import serve
+
+        asyncio.run(serve(config, directory, listener, console))
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there. Raises InputError if it cannot be had."""
+    if not 0 <= port <= 65_535:
+        raise InputError(f"--port {port} is no port: give one from 1 to 65535, or 0 for any free one")
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family)
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise InputError(
+            f"{host} port {port} cannot be served on ({reason}): give another with --host and --port (0: any free port)"
+        ) from error

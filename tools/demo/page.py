@@ -1,0 +1,155 @@
+"""The page in Gradio: a box for the problem, examples, and the question's state drawn a few times a second."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from fastapi import FastAPI
+from fastapi.responses import FileResponse, Response
+from gradio.themes.utils.fonts import Font
+
+from agent.chat.prompts import answer_rule
+from agent.errors import InputError
+from agent.views.table import short
+from tools.demo.session import MOST_CHARS, MOST_WAITING, Desk
+from tools.demo.state import Question
+from tools.demo.view import answer_html, lanes_html, sentence_html, status_html
+from tools.shared.markup import code_css
+
+CSS = Path(__file__).with_name("demo.css")
+# Gradio's box asks at Enter, and does nothing at Ctrl+Enter, as many people are used to.
+_CTRL_ENTER = """() => {
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.closest("#problem")) {
+      event.preventDefault();
+      document.querySelector("#ask").click();
+    }
+  });
+  document.documentElement.dataset.ready = "";
+}"""
+_SANS = [Font("system-ui"), Font("sans-serif")]  # of the visitor's machine: nothing is fetched
+_MONO = [Font("ui-monospace"), Font("monospace")]
+
+Frame = tuple[Any, ...]
+
+
+def build_page(desk: Desk, model: str, examples: Sequence[str]) -> gr.Blocks:
+    """The page that asks at the desk; `model` is the name to show."""
+    page = gr.Blocks(title="AIMO agent", analytics_enabled=False)
+    with page:
+        gr.HTML(_heading(desk, model), apply_default_css=False)
+        problem = gr.Textbox(
+            label="Problem",
+            placeholder="A problem whose answer is an integer. Enter asks, Shift+Enter starts a new line.",
+            max_length=MOST_CHARS,
+            max_lines=12,
+            elem_id="problem",
+        )
+        with gr.Row():
+            ask = gr.Button("Ask", variant="primary", elem_id="ask")
+            stop = gr.Button("Stop and answer now", variant="stop", interactive=False, elem_id="stop")
+        drawn = [gr.HTML(apply_default_css=False, elem_id=name) for name in ("answer", "status", "lanes")]
+        gr.Examples(
+            [[text] for text in examples],
+            problem,
+            label="Examples: click one, then ask",
+            example_labels=[short(text.replace("$", ""), 64) for text in examples],
+            examples_per_page=6,
+            api_visibility="private",
+        )
+        gr.on(
+            [ask.click, problem.submit],
+            _asker(desk),
+            problem,
+            [*drawn, ask, stop],
+            trigger_mode="once",
+            concurrency_limit=None,  # the desk has a line of its own, whose places can be shown
+            show_progress="hidden",
+            api_visibility="private",
+        )
+
+        # Asynchronous, so that they run on the desk's event loop and not in a thread.
+        async def answer_now(request: gr.Request) -> None:
+            desk.answer_now(request.session_hash or "")
+
+        async def leave(request: gr.Request) -> None:
+            desk.leave(request.session_hash or "")
+
+        stop.click(answer_now, queue=False, show_progress="hidden", api_visibility="private")
+        page.unload(leave)
+    page.queue(max_size=2 * MOST_WAITING)
+    return page
+
+
+def build_app(desk: Desk, page: gr.Blocks) -> FastAPI:
+    """The page and the journals of its questions, to be served at the root of an address."""
+    app = FastAPI(openapi_url=None)
+
+    @app.get("/journal/{name}")
+    def journal(name: str) -> Response:
+        path = desk.journal(name)
+        return FileResponse(path, filename=f"{name}.jsonl") if path else Response("no such question", 404)
+
+    theme = gr.themes.Default(font=_SANS, font_mono=_MONO)
+    gr.mount_gradio_app(
+        app,
+        page,
+        path="",
+        footer_links=[],
+        run_history=False,
+        ssr_mode=False,
+        pwa=False,
+        mcp_server=False,
+        enable_monitoring=False,
+        max_file_size=1,
+        theme=theme,
+        js=_CTRL_ENTER,
+        css=CSS.read_text(encoding="utf-8") + code_css(),
+    )
+    return app
+
+
+def _heading(desk: Desk, model: str) -> str:
+    lanes = desk.config.sample.count
+    facts = f"{model} · {lanes} lanes · up to {desk.config.time_limit_seconds:,.0f} s a question, one at a time"
+    return (
+        '<header class="heading"><h1>AIMO agent</h1><p>Many solutions of one problem are written side by side, each '
+        f"may run Python, and they vote. {escape(answer_rule(desk.config.rules))}</p>"
+        f'<p class="figures">{escape(facts)}</p></header>'
+    )
+
+
+def _asker(desk: Desk) -> Callable[[str, gr.Request], AsyncGenerator[Frame]]:
+    async def ask(text: str, request: gr.Request) -> AsyncGenerator[Frame]:
+        last: Frame = ()
+        try:
+            async with aclosing(desk.ask(request.session_hash or "", text)) as questions:
+                async for question in questions:
+                    frame = _frame(question)
+                    yield _changes(last, frame)
+                    last = frame
+        except InputError as error:
+            yield (sentence_html(str(error)), *[gr.skip()] * 4)
+
+    return ask
+
+
+def _frame(question: Question) -> Frame:
+    """What the page shows: answer, status, lanes, and whether one can ask and stop."""
+    drawn = answer_html(question), status_html(question), lanes_html(question)
+    return *drawn, not question.open, question.open and not question.wanted_now.is_set()
+
+
+def _changes(before: Frame, after: Frame) -> Frame:
+    """The updates of the page's components, nothing for those that stay as they are."""
+    if before == after:
+        return (gr.skip(),) * len(after)
+    updates = [*after[:3], *(gr.update(interactive=enabled) for enabled in after[3:])]
+    if not before:
+        return tuple(updates)
+    return tuple(gr.skip() if old == new else update for old, new, update in zip(before, after, updates, strict=True))

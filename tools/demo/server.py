@@ -1,0 +1,81 @@
+"""Serves the demo's page with the engine and the sandbox of a configuration, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+
+import uvicorn
+from rich.console import Console
+
+from agent.chat.task import CompetitionTask
+from agent.cli.command import ENGINE_LOG, start_engine
+from agent.config import Config
+from agent.models import fetch_model
+from agent.problems.reader import starter_problems
+from agent.setup import open_engine, open_sandbox
+from tools.demo.page import build_app, build_page
+from tools.demo.session import Desk
+
+_GRACE_SECONDS = 1  # for the visitors' connections at the end
+
+
+async def serve(config: Config, directory: Path, listener: socket.socket, console: Console) -> None:
+    """Bring the engine up, then serve the page on the listening socket until SIGINT or SIGTERM.
+
+    Questions are recorded below `directory`. Raises AgentError where the engine or its model cannot be had.
+    """
+    loop = asyncio.get_running_loop()
+    async with AsyncExitStack() as stack:
+        notices: list[Desk] = []
+
+        def notice(text: str) -> None:
+            console.print(text, markup=False, highlight=False)
+            for desk in notices:
+                desk.notice(text)
+
+        engine = open_engine(config, partial(fetch_model, console=console), directory / ENGINE_LOG, notice)
+        stack.push_async_callback(engine.close)
+        sandbox = open_sandbox(config)
+        stack.push_async_callback(sandbox.close)
+        with console.status("starting the engine"):
+            await start_engine(config, engine, CompetitionTask(config.rules))
+        desk = Desk(config, engine, sandbox, directory, loop.time)
+        notices.append(desk)
+        page = build_page(desk, _model(config), [problem.text for problem in starter_problems()])
+        server = _Server(
+            uvicorn.Config(
+                build_app(desk, page), log_level="error", access_log=False, timeout_graceful_shutdown=_GRACE_SECONDS
+            )
+        )
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, server.stop)
+        host, port, *_ = listener.getsockname()
+        where = f"[{host}]" if ":" in host else host
+        console.print(f"serving http://{where}:{port} · stop with Ctrl-C", highlight=False, soft_wrap=True)
+        console.print(f"questions are recorded in {directory}", highlight=False, soft_wrap=True, markup=False)
+        await server.serve([listener])
+
+
+class _Server(uvicorn.Server):
+    """A server whose signals are handled by the event loop, so that what holds the engine is left in order."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+    def stop(self) -> None:
+        """Serve no more; a second time, do not wait for visitors."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+
+def _model(config: Config) -> str:
+    """The model's name to show: without directories."""
+    return Path(config.engine.model).name or "the served model"

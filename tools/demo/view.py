@@ -1,0 +1,162 @@
+"""A question's state -> the HTML of the page; pure, and every text of a model or visitor is escaped."""
+
+from __future__ import annotations
+
+from collections import Counter
+from html import escape
+
+from agent.types import Sample, StopReason
+from tools.demo.state import LaneState, Phase, Question
+from tools.demo.transcript import end_of, transcript_html
+
+LIVE_CHARS = 1_600  # of a running lane's text, its end
+CLOSED_CHARS = 20_000  # of a lane's text once the question is closed
+MOST_BARS = 6
+
+WHY = {
+    StopReason.UNCATCHABLE: "no other answer could have caught up",
+    StopReason.MARGIN: "the lead was large enough",
+    StopReason.AGREED: "the votes agreed",
+    StopReason.PATIENCE: "the answer had led for long enough",
+    StopReason.SHARE: "its share of the time was spent",
+    StopReason.SCATTERED: "the votes agreed on nothing",
+    StopReason.ALL_DONE: "all lanes had ended",
+    StopReason.DEADLINE: "the time was spent",
+    StopReason.REQUESTED: "the answer was wanted at once",
+    StopReason.OUT_OF_TIME: "there was no time",
+    StopReason.ENGINE_ERROR: "the engine failed",
+}
+
+
+def sentence_html(text: str) -> str:
+    """A sentence for the visitor in place of an answer."""
+    return f'<p class="sentence" role="alert">{escape(text)}</p>'
+
+
+def answer_html(question: Question) -> str:
+    """The answer, what it rests on and what it cost; empty while there is none."""
+    if question.failure:
+        return sentence_html(question.failure)
+    solution = question.solution
+    if solution is None:
+        return ""
+    leader = solution.tally.leader
+    votes = (
+        f"{_count(leader.samples, 'vote')} of {_count(solution.samples_started, 'lane')}"
+        if leader
+        else "no lane gave an answer"
+    )
+    facts = [
+        votes,
+        f"closed because {WHY[solution.stop]}",
+        f"{solution.seconds:,.0f} s",
+        _count(solution.tokens, "token"),
+        _count(solution.tool_runs, "tool run"),
+    ]
+    number = question.problem.id
+    answer = "no answer" if solution.answer is None else str(solution.answer)
+    return (
+        f'<section class="answer" aria-live="polite"><p class="label">Answer</p><p class="big">{answer}</p>'
+        f"<p>{escape(' · '.join(facts))}</p>{_notice(question)}"
+        f'<p><a class="download" href="/journal/{number}" download="{number}.jsonl">Download the journal</a></p>'
+        f"{_evidence_html(question.evidence, question.start)}</section>"
+    )
+
+
+def _evidence_html(sample: Sample | None, start: str) -> str:
+    if sample is None:
+        return ""
+    title = f"Evidence: lane {sample.index + 1}, the shortest of those that agree ({_count(sample.tokens, 'token')})"
+    return (
+        f'<details class="evidence" open><summary>{title}</summary>'
+        f'<div class="transcript">{transcript_html(start + sample.text)}</div></details>'
+    )
+
+
+def status_html(question: Question) -> str:
+    """The question, its time and tokens and the votes so far, or its place in the line."""
+    text = f'<div class="problem">{transcript_html(question.problem.text)}</div>'
+    if question.begun is None:
+        return f'<section class="status">{text}{_waiting(question) if question.open else ""}</section>'
+    used = min(1.0, question.seconds / max(question.allowance, 1e-9))
+    return (
+        f'<section class="status">{text}'
+        f'<div class="meter"><span class="label">time</span>{_bar(used, "time")}'
+        f"<span>{question.seconds:,.0f} / {question.allowance:,.0f} s</span></div>"
+        f"{_votes_html(question)}"
+        f'<p class="figures">{escape(_figures(question))}</p>'
+        f"{_notice(question) if question.open else ''}</section>"
+    )
+
+
+def _waiting(question: Question) -> str:
+    before = question.place
+    if before == 0:
+        return '<p class="waiting" role="status">The engine is being started …</p>'
+    questions = "1 question is" if before == 1 else f"{before} questions are"
+    return (
+        f'<p class="waiting" role="status">You are number {before + 1} in the line: {questions} answered before '
+        "yours.</p>"
+    )
+
+
+def _votes_html(question: Question) -> str:
+    votes = question.tally.votes
+    forced = Counter(sample.answer for sample in question.samples if sample.forced)
+    lanes = max(1, len(question.lanes))
+    rows = [
+        f'<div class="meter vote{" leader" if rank == 0 else ""}"><span class="label">{vote.answer}</span>'
+        f"{_bar(vote.samples / lanes, 'votes')}<span>{_count(vote.samples, 'vote')}"
+        f"{_forced(forced[vote.answer])}</span></div>"
+        for rank, vote in enumerate(votes[:MOST_BARS])
+    ]
+    if not rows:
+        rows = ['<div class="meter vote"><span class="label">votes</span><span class="none">none yet</span></div>']
+    more = len(votes) - MOST_BARS
+    rest = f'<p class="figures">and {more} other answers</p>' if more > 0 else ""
+    return f'<div class="votes" role="group" aria-label="votes">{"".join(rows)}{rest}</div>'
+
+
+def _figures(question: Question) -> str:
+    phases = Counter(lane.phase for lane in question.lanes)
+    states = [f"{phases[phase]} {phase}" for phase in Phase if phases[phase]]
+    return " · ".join([_count(question.tokens, "token"), f"{question.tokens_per_second:,.0f} tokens/s", *states])
+
+
+def lanes_html(question: Question) -> str:
+    """A card for each lane."""
+    most = LIVE_CHARS if question.open else CLOSED_CHARS
+    cards = [_card(number, lane, question, most) for number, lane in enumerate(question.lanes, 1)]
+    return f'<div class="lanes">{"".join(cards)}</div>' if cards else ""
+
+
+def _card(number: int, lane: LaneState, question: Question, most: int) -> str:
+    answer = lane.answer(question.config.rules)
+    shown = "" if answer is None else f'<span class="vote" title="its answer">{answer}</span>'
+    # The box keeps its state while the text around it is replaced, and needs no script.
+    fold = (
+        f'<input type="checkbox" class="fold" id="fold-{number}" aria-label="show more of lane {number}">'
+        f'<label for="fold-{number}" aria-hidden="true"></label>'
+    )
+    return (
+        f'<article class="lane" data-phase="{lane.phase}" aria-label="lane {number}">'
+        f'<header><span class="number">{number}</span><span class="phase">{lane.phase}</span>{shown}'
+        f'<span class="tokens">{_count(lane.tokens, "token")}</span></header>{fold}'
+        f'<div class="text"><div class="transcript">{transcript_html(end_of(lane.text, most))}</div></div></article>'
+    )
+
+
+def _bar(share: float, kind: str) -> str:
+    return f'<span class="bar {kind}"><span style="width:{100 * share:.1f}%"></span></span>'
+
+
+def _forced(number: int) -> str:
+    return f" ({number} forced)" if number else ""
+
+
+def _count(number: int, noun: str) -> str:
+    return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _notice(question: Question) -> str:
+    return f'<p class="notice" role="status">{escape(question.notice)}</p>' if question.notice else ""

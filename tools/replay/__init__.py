@@ -1,0 +1,1 @@
+"""Policies judged on recorded samples, in virtual time."""

@@ -1,0 +1,199 @@
+"""Judges policies on recorded samples: whole runs of a competition in virtual time, or stopping alone.
+
+python -m tools.replay traces/ --policy patience --policy aimo3-clamp --budget-tokens 9000
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from agent.cli.arguments import seconds
+from agent.errors import InputError
+from agent.hardware.roofline import HARDWARE
+from tools.replay.policies import BUDGETS, ENTRIES, OURS, POLICY_HELP, STOPS
+from tools.replay.recordings import Recording, load_recordings
+from tools.replay.run import NO_LIMIT, Setting, replay_config
+from tools.replay.stop import StopOnly, replay_stop_only
+from tools.replay.view import comparison_line, draw_chart, stop_json, stop_table, whole_json, whole_table
+from tools.replay.whole import Whole, replay_whole
+from tools.shared.command_line import run_command, whole_number
+
+_DEFAULT_POLICIES = (OURS, "margin-3", "aimo3-clamp")
+_DEFAULT_LIMIT = 18_000.0  # AIMO-2 and AIMO-3: five hours
+_CHART_STEPS = (0.5, 0.75, 1.0, 1.5, 2.0)  # times the limit
+
+
+@dataclass(frozen=True, slots=True)
+class _Experiment:
+    """What is asked for, on which recordings, under which policies."""
+
+    args: argparse.Namespace
+    recordings: Sequence[Recording]
+    policies: Sequence[str]
+    setting: Setting
+    console: Console
+
+    def play(self, limit: float) -> Whole:
+        """Whole runs under a time limit in seconds."""
+        setting = replace(self.setting, limit=limit)
+        bounds = not self.args.no_bounds
+        return replay_whole(self.recordings, self.policies, setting, bounds=bounds, **self._how)
+
+    def play_stops(self) -> StopOnly:
+        """Each problem by itself."""
+        return replay_stop_only(self.recordings, self.policies, self.setting, **self._how)
+
+    @property
+    def _how(self) -> dict[str, Any]:
+        args = self.args
+        return {"repeats": args.repeats, "processes": args.processes, "ray": args.ray, "console": self.console}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status."""
+    args = _parser().parse_args(argv)
+
+    def replay(console: Console) -> None:
+        _check(args)
+        recordings = load_recordings(args.recordings, math.inf if args.asked_from is None else args.asked_from)
+        experiment = _Experiment(args, recordings, _policies(args), _setting(args), console)
+        _check_playable(experiment)
+        if args.stop_only:
+            _show_stops(experiment)
+        else:
+            _show_whole(experiment)
+
+    return run_command(replay)
+
+
+def _show_stops(experiment: _Experiment) -> None:
+    result = experiment.play_stops()
+    if experiment.args.json:
+        print(json.dumps(stop_json(result), indent=2))
+    else:
+        _out().print(stop_table(result))
+
+
+def _show_whole(experiment: _Experiment) -> None:
+    args, setting = experiment.args, experiment.setting
+    whole = experiment.play(setting.limit)
+    pairs = [tuple(pair) for pair in args.compare or ()]
+    if args.json:
+        print(json.dumps(whole_json(whole, pairs), indent=2))
+    else:
+        out = _out()
+        out.print(whole_table(whole))
+        for pair in pairs:
+            out.print(comparison_line(whole, pair), soft_wrap=True, markup=False, highlight=False)
+    if args.chart:
+        limits = [step * setting.limit for step in _CHART_STEPS]
+        wholes = [whole if limit == setting.limit else experiment.play(limit) for limit in limits]
+        draw_chart(args.chart, [limit / 3600 for limit in limits], wholes, f"hours on {setting.hardware.name}")
+        experiment.console.print(f"chart in {args.chart}", soft_wrap=True, markup=False)
+
+
+def _out() -> Console:
+    """Standard output; a file or a pipe gets wide tables."""
+    return Console(width=None if sys.stdout.isatty() else 200)
+
+
+def _policies(args: argparse.Namespace) -> list[str]:
+    named = [
+        name for value in args.policy or () for name in ([*STOPS, *BUDGETS, *ENTRIES] if value == "all" else [value])
+    ]
+    compared = [name for pair in args.compare or () for name in pair]
+    return list(dict.fromkeys([*named, *compared] or _DEFAULT_POLICIES))
+
+
+def _setting(args: argparse.Namespace) -> Setting:
+    hardware = HARDWARE[args.hardware]
+    limit = _DEFAULT_LIMIT
+    if args.budget_tokens is not None:
+        limit = args.problems * hardware.seconds(args.budget_tokens, args.samples)
+    elif args.time_limit is not None:
+        limit = seconds(args.time_limit)
+    if args.stop_only:
+        limit = NO_LIMIT
+    return Setting(hardware, args.samples, args.problems, limit, args.token_cap, args.seed)
+
+
+def _check_playable(experiment: _Experiment) -> None:
+    """What can be wrong is told before hours are spent on it."""
+    recordings, count = experiment.recordings, experiment.setting.samples
+    for policy in experiment.policies:
+        replay_config(policy, recordings[0], experiment.setting)
+    for recording in recordings:
+        for recorded in recording.problems:
+            if len(recorded.lanes) < count:
+                raise InputError(
+                    f"problem {recorded.problem.id} of {recording.name} has {len(recorded.lanes)} recorded samples, "
+                    f"and {count} are to be drawn: give a smaller --samples"
+                )
+
+
+def _check(args: argparse.Namespace) -> None:
+    if args.budget_tokens is not None and args.time_limit is not None:
+        raise InputError("both --budget-tokens and --time-limit were given: give one of them")
+    if args.stop_only and (args.compare or args.chart):
+        raise InputError("--stop-only has no time limit to compare or chart under: leave out --compare and --chart")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.replay",
+        description="Judge stopping, voting and budget policies on recorded samples, with the real solver in virtual "
+        "time.",
+        epilog=POLICY_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("recordings", nargs="+", type=Path, metavar="PATH", help="trace files, folders of them, runs")
+    what = parser.add_argument_group("what is judged")
+    what.add_argument("--policy", action="append", metavar="NAME", help="a policy, see below; may be repeated")
+    what.add_argument("--compare", nargs=2, action="append", metavar=("A", "B"), help="paired difference A less B")
+    what.add_argument("--stop-only", action="store_true", help="stopping alone, one problem at a time")
+    where = parser.add_argument_group("the competition")
+    where.add_argument("--hardware", choices=sorted(HARDWARE), default="kaggle-l4x4", help="default: kaggle-l4x4")
+    where.add_argument("--samples", type=whole_number, default=16, metavar="K", help="lanes a problem (16)")
+    limit = where.add_mutually_exclusive_group()
+    limit.add_argument(
+        "--budget-tokens", type=_positive, metavar="N", help="mean tokens a lane and problem that the limit allows"
+    )
+    limit.add_argument("--time-limit", metavar="T", help="of a run: seconds, or like 90m or 5h (5h)")
+    where.add_argument("--token-cap", type=whole_number, metavar="N", help="a lane that reaches it has no vote")
+    where.add_argument("--problems", type=whole_number, default=50, metavar="N", help="of a run (50)")
+    where.add_argument(
+        "--asked-from",
+        type=_positive,
+        metavar="F",
+        help="a traced lane that is asked at its deadline gives its answer from this part of its tokens on (default: "
+        "never, as traces do not tell)",
+    )
+    how = parser.add_argument_group("how much, and where")
+    how.add_argument("--repeats", type=whole_number, default=20, metavar="N", help="runs, or draws a problem (20)")
+    how.add_argument("--seed", type=int, default=0, metavar="S", help="of problem orders and sample draws (0)")
+    how.add_argument("--processes", type=whole_number, metavar="N", help="default: one a core")
+    how.add_argument("--ray", action="store_true", help="over a Ray cluster (needs the extra `ray`); same numbers")
+    out = parser.add_argument_group("what comes out")
+    out.add_argument("--json", action="store_true", help="all figures as JSON on standard output")
+    out.add_argument("--chart", type=Path, metavar="FILE", help="right answers against time limit, as .svg or .png")
+    out.add_argument("--no-bounds", action="store_true", help="leave out the bounds, which cost a run each")
+    return parser
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+    return value

@@ -1,0 +1,233 @@
+"""Fits the parameters of the default policy, and judges the fit on models and problems that it has not seen.
+
+    python -m tools.replay.fit traces/ --budget-tokens 9000 --budget-tokens 12000
+
+Each candidate differs from the default in one parameter. For each recording the candidate that is best on all the
+others is chosen and judged on this one; then the same with the problems split in halves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from agent.errors import InputError
+from agent.hardware.roofline import HARDWARE
+from tools.replay.policies import OURS
+from tools.replay.recordings import load_recordings
+from tools.replay.run import NO_LIMIT, Setting
+from tools.replay.stop import REFERENCE, WAIT, StopOnly, replay_stop_only
+from tools.replay.whole import Whole, replay_whole
+from tools.shared.command_line import run_command
+from tools.shared.intervals import Floats, Interval, Ratio, interval, mean_ratio
+
+BASELINE = "aimo3-clamp"
+MOST_LOST = 0.002  # of accuracy against waiting for all, where stopping alone is fitted
+
+_STOPPING = {
+    "stopping.waits": ("2:1.5:1.2", "3:1.5:1.2", "3:2:1.2", "3:2:1.6", "3:2.5:1.4", "4:2:1.4", "4:3:1.6"),
+    "stopping.scatter": ("3", "5", "6"),
+    "stopping.margin": ("2", "4"),
+}
+_BANK = {
+    "stopping.slack": ("0", "0.25", "0.75"),
+    "stopping.shares": ("0.8", "1.25", "1.5"),
+    "budget.spread": ("2", "4", "8"),
+    "budget.paces": ("0", "1", "2", "3"),
+    "budget.lanes_per_pace": ("4", "5", "8", "12"),
+    "budget.min_lanes": ("1", "2", "4"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The candidate chosen without some part of the data, and the figures of that part."""
+
+    left_out: str
+    candidate: str
+    chosen: float
+    default: float
+    baseline: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A choice for each part left out, and the chosen ones' mean gain over the baseline."""
+
+    title: str
+    choices: tuple[Choice, ...]
+    gain: Interval
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status."""
+    args = _parser().parse_args(argv)
+
+    def fit(console: Console) -> None:
+        fits = _fits(args, console)
+        if args.json:
+            print(json.dumps([_as_json(fit) for fit in fits], indent=2))
+        else:
+            for fit in fits:
+                Console(width=None if sys.stdout.isatty() else 160).print(_table(fit))
+
+    return run_command(fit)
+
+
+def candidates(*, stop_only: bool) -> list[str]:
+    """The default policy and its neighbours, by the names that `tools.replay --policy` knows."""
+    varied = _STOPPING if stop_only else _STOPPING | _BANK
+    return [OURS, *(f"{OURS},{key}={value}" for key, values in varied.items() for value in values)]
+
+
+def _fits(args: argparse.Namespace, console: Console) -> list[Fit]:
+    recordings = load_recordings(args.recordings)
+    if len(recordings) < 2:
+        raise InputError("there is only one recording, and none to leave out: give the traces of several models")
+    hardware = HARDWARE[args.hardware]
+    how: dict[str, Any] = {"repeats": args.repeats, "processes": args.processes, "ray": False, "console": console}
+    setting = Setting(hardware, args.samples, args.problems, NO_LIMIT, None, args.seed)
+    if args.stop_only:
+        return stop_fits(replay_stop_only(recordings, candidates(stop_only=True), setting, **how))
+    wholes = []
+    for tokens in args.budget_tokens or (9_000.0, 12_000.0):
+        limit = args.problems * hardware.seconds(tokens, args.samples)
+        tight = Setting(hardware, args.samples, args.problems, limit, None, args.seed)
+        policies = [BASELINE, *candidates(stop_only=False)]
+        wholes.append(replay_whole(recordings, policies, tight, bounds=False, **how))
+    return whole_fits(wholes)
+
+
+def whole_fits(wholes: Sequence[Whole]) -> list[Fit]:
+    """Leave one recording out, then one half of the problems; figures are means over the time limits given."""
+    names, weights = wholes[0].recordings, wholes[0].weights
+    policies = [policy for policy in wholes[0].scores if policy != BASELINE]
+
+    def right(policy: str, chosen: Sequence[str], weights: Floats) -> Floats:
+        """Right answers of a run, mean over recordings and limits, for each row of weights."""
+        ratios = [[whole.scores[policy][name].right for name in chosen] for whole in wholes]
+        problems = wholes[0].setting.problems
+        return np.asarray(problems * np.mean([mean_ratio(of, weights) for of in ratios], axis=0), dtype=np.float64)
+
+    def judged(left_out: str, best: str, chosen: Sequence[str], weights: Floats) -> Choice:
+        values = [float(right(policy, chosen, weights[:1])[0]) for policy in (best, OURS, BASELINE)]
+        return Choice(left_out, best, *values)
+
+    by_recording, gains = [], []
+    for name in names:
+        others = [other for other in names if other != name]
+        best = max(policies, key=lambda policy: right(policy, others, weights[:1])[0])
+        by_recording.append(judged(name, best, [name], weights))
+        gains.append(right(best, [name], weights) - right(BASELINE, [name], weights))
+    halves, half_gains = [], []
+    even = (np.arange(weights.shape[1]) % 2 == 0).astype(np.float64)
+    for title, seen in (("odd problems", even), ("even problems", 1 - even)):
+        best = max(policies, key=lambda policy: right(policy, names, seen[None])[0])
+        unseen = weights * (1 - seen)
+        halves.append(judged(title, best, names, unseen))
+        half_gains.append(right(best, names, unseen) - right(BASELINE, names, unseen))
+    return [
+        Fit("right answers, one recording left out", tuple(by_recording), interval(np.mean(gains, axis=0))),
+        Fit("right answers, one half of the problems left out", tuple(halves), interval(np.mean(half_gains, axis=0))),
+    ]
+
+
+def stop_fits(result: StopOnly) -> list[Fit]:
+    """Leave one recording out: the quickest candidate that loses little accuracy on the others; wall times."""
+    policies = [policy for policy in result.policies if policy.startswith(OURS)]
+    places = range(len(result.recordings))
+
+    def figure(by: Sequence[Floats], below: Sequence[Floats], chosen: Sequence[int], weights: Floats) -> Floats:
+        return mean_ratio([Ratio(by[place], below[place]) for place in chosen], weights)
+
+    def wall(policy: str, chosen: Sequence[int], weights: Floats) -> Floats:
+        return figure(result.seconds[policy], result.seconds[WAIT], chosen, weights)
+
+    def lost(policy: str, chosen: Sequence[int], weights: Floats) -> Floats:
+        right = [figure(result.right[name], result.draws, chosen, weights) for name in (WAIT, policy)]
+        return np.asarray(right[0] - right[1], dtype=np.float64)
+
+    once = result.weights[:1]
+    walls: list[Choice] = []
+    losses: list[Choice] = []
+    gains, loss_gains = [], []
+    for place in places:
+        others = [other for other in places if other != place]
+        fit = [policy for policy in policies if lost(policy, others, once)[0] <= MOST_LOST] or [OURS]
+        best = min(fit, key=lambda policy: wall(policy, others, once)[0])
+        name = result.recordings[place]
+        for rows, of in ((walls, wall), (losses, lost)):
+            values = [float(of(policy, [place], once)[0]) for policy in (best, OURS, REFERENCE)]
+            rows.append(Choice(name, best, *values))
+        gains.append(wall(best, [place], result.weights) - wall(REFERENCE, [place], result.weights))
+        loss_gains.append(lost(best, [place], result.weights) - lost(REFERENCE, [place], result.weights))
+    return [
+        Fit("wall time relative to waiting for all", tuple(walls), interval(np.mean(gains, axis=0))),
+        Fit("accuracy lost against waiting for all", tuple(losses), interval(np.mean(loss_gains, axis=0))),
+    ]
+
+
+def _table(fit: Fit) -> Table:
+    table = Table(title=fit.title)
+    for column in ("left out", "chosen without it"):
+        table.add_column(column)
+    for column in ("chosen", "default", "published"):
+        table.add_column(column, justify="right")
+    for choice in fit.choices:
+        figures = (choice.chosen, choice.default, choice.baseline)
+        table.add_row(choice.left_out, choice.candidate, *(f"{value:.3f}" for value in figures))
+    means = [float(np.mean([getattr(c, key) for c in fit.choices])) for key in ("chosen", "default", "baseline")]
+    gain = f"chosen less published {fit.gain.value:+.3f} ({fit.gain.low:.3f} to {fit.gain.high:.3f})"
+    table.add_row("mean", gain, *(f"{value:.3f}" for value in means), style="bold")
+    return table
+
+
+def _as_json(fit: Fit) -> dict[str, Any]:
+    return {
+        "title": fit.title,
+        "choices": [
+            {
+                "left_out": choice.left_out,
+                "candidate": choice.candidate,
+                "chosen": choice.chosen,
+                "default": choice.default,
+                "published": choice.baseline,
+            }
+            for choice in fit.choices
+        ],
+        "chosen_less_published": fit.gain.value,
+        "interval": [fit.gain.low, fit.gain.high],
+    }
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.replay.fit",
+        description="Fit the default policy's parameters; judge the fit on models and problems that it has not seen.",
+    )
+    parser.add_argument("recordings", nargs="+", type=Path, metavar="PATH", help="trace files and folders of them")
+    parser.add_argument(
+        "--budget-tokens", action="append", type=float, metavar="N", help="may be repeated (9000, 12000)"
+    )
+    parser.add_argument("--stop-only", action="store_true", help="fit stopping alone")
+    parser.add_argument("--hardware", choices=sorted(HARDWARE), default="kaggle-l4x4", help="default: kaggle-l4x4")
+    parser.add_argument("--samples", type=int, default=16, metavar="K", help="lanes a problem (16)")
+    parser.add_argument("--problems", type=int, default=50, metavar="N", help="of a run (50)")
+    parser.add_argument("--repeats", type=int, default=10, metavar="N", help="runs, or draws a problem (10)")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of problem orders and sample draws (0)")
+    parser.add_argument("--processes", type=int, metavar="N", help="default: one a core")
+    parser.add_argument("--json", action="store_true", help="as JSON on standard output")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

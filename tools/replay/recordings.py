@@ -1,0 +1,175 @@
+"""Reads recorded samples: trace files of answers and lengths, and the journals of our own runs."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agent.chat.fences import FenceScanner
+from agent.chat.prompts import FAMILIES, opening
+from agent.engine.recorded import RecordedLane, RecordedTurn
+from agent.errors import InputError
+from agent.journal.journal import CONFIG_FILE, read_run
+from agent.lane.logprobs import TAIL_TOKENS
+from agent.types import Problem, Sample, SampleEnd, ToolRun
+
+LARGEST_ANSWER = 99_999  # that the edition of a replay allows; other answers get a number of their own below it
+_TRACE_FAMILY = "qwq"  # trace files tell answers and lengths alone, of models that think
+_ASKING_SECONDS = 10.0  # what the profiles keep for it
+
+_LAST_FINISH = {SampleEnd.ANSWERED: "stop", SampleEnd.NO_ANSWER: "stop"}
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedProblem:
+    """A problem with its truth and all recorded samples of it."""
+
+    problem: Problem
+    lanes: tuple[RecordedLane, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """All that one source recorded: a model's trace file or a run directory.
+
+    `family` is that of the prompts, which may have opened the first code block already. `printed_answers` and
+    `failed_runs` are those keys of the configuration: samples have ended by them. `tool_runs` are found by their code.
+    `answer_reserve` are the seconds kept for asking unfinished lanes, 0 where their answers are not known.
+    """
+
+    name: str
+    problems: tuple[RecordedProblem, ...]
+    family: str = _TRACE_FAMILY
+    tool_runs: dict[str, ToolRun] = field(default_factory=dict)
+    answer_reserve: float = 0.0
+    printed_answers: bool = False
+    failed_runs: int = 0
+
+
+def load_recordings(paths: Sequence[Path], asked_from: float = math.inf) -> list[Recording]:
+    """The recordings in trace files, directories of them, and run directories; one for each file or run.
+
+    A lane of a trace that is asked for its answer gives its recorded one once it has `asked_from` of its recorded
+    tokens, and none before. Raises InputError, naming file and line, for what cannot be read.
+    """
+    recordings = []
+    for path in paths:
+        if (path / CONFIG_FILE).is_file():
+            recordings.append(_from_run(path))
+        elif path.is_dir():
+            files = sorted(path.glob("*.jsonl"))
+            if not files:
+                raise InputError(f"{path} holds neither a run nor trace files (*.jsonl): give a folder that does")
+            recordings += [_from_traces(file, asked_from) for file in files]
+        else:
+            recordings.append(_from_traces(path, asked_from))
+    return recordings
+
+
+def _from_traces(path: Path, asked_from: float) -> Recording:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read ({error}): give a trace file or a run directory") from error
+    problems, model = [], path.stem
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            try:
+                row = json.loads(line)
+                problems.append(_problem(row, asked_from))
+                model = str(row.get("model", model))
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise InputError(
+                    f"{path}, line {number} is no recorded problem ({type(error).__name__}: {error}): it needs "
+                    "problem_id, answer, model and samples of answer, tokens and truncated"
+                ) from error
+    if not problems:
+        raise InputError(f"{path} holds no recorded problem: give a trace file with a line a problem")
+    return Recording(model, tuple(problems), answer_reserve=0.0 if math.isinf(asked_from) else _ASKING_SECONDS)
+
+
+def _problem(row: dict[str, Any], asked_from: float) -> RecordedProblem:
+    codes: dict[str, int] = {}
+    truth = _code(row["answer"], codes)
+    if truth is None:
+        raise ValueError("no true answer")
+    lanes = []
+    for sample in row["samples"]:
+        tokens = int(sample["tokens"])
+        if tokens < 1:
+            raise ValueError(f"a sample of {tokens} tokens")
+        answer = None if sample.get("truncated") else _code(sample.get("answer"), codes)
+        text = "" if answer is None else f"{FAMILIES[_TRACE_FAMILY].think_close}\\boxed{{{answer}}}"
+        finish = "length" if sample.get("truncated") else "stop"
+        asked = "" if answer is None else f"{answer}}}"
+        lanes.append(RecordedLane((RecordedTurn(text, tokens, finish),), asked, asked_from * tokens))
+    return RecordedProblem(Problem(str(row["problem_id"]), "", truth), tuple(lanes))
+
+
+def _code(answer: object, codes: dict[str, int]) -> int | None:
+    """The integer that stands for an answer in the replay: itself where it may, else one that no answer is."""
+    if answer is None or str(answer).strip() == "":
+        return None
+    text = str(answer).strip()
+    if text.isdecimal() and int(text) <= LARGEST_ANSWER - 1_000:
+        return int(text)
+    return codes.setdefault(text, LARGEST_ANSWER - len(codes))
+
+
+def _from_run(directory: Path) -> Recording:
+    record = read_run(directory)
+    problems, settings = [], record.config.sample
+    begun = opening(FAMILIES[settings.family], tools=settings.tools)
+    tool_runs = {code: run for sample in record.samples for code, run in _tool_runs(sample, begun)}
+    for problem in record.problems:
+        lanes = tuple(_lane(s, begun) for s in record.samples if s.problem_id == problem.id and s.tokens)
+        if problem.answer is not None and lanes:
+            problems.append(RecordedProblem(problem, lanes))
+    if not problems:
+        raise InputError(f"{directory} has no problem with both a true answer and samples: give another run directory")
+    reserve = record.config.budget.answer_reserve_seconds
+    return Recording(
+        directory.name,
+        tuple(problems),
+        settings.family,
+        tool_runs,
+        reserve,
+        settings.printed_answers,
+        settings.failed_runs,
+    )
+
+
+def _tool_runs(sample: Sample, begun: str) -> Iterator[tuple[str, ToolRun]]:
+    """The tool runs of a sample by their code, as it is read from the text now."""
+    for number, turn in enumerate(sample.turns):
+        if turn.tool_run is not None:
+            block = FenceScanner().feed((begun if number == 0 else "") + turn.text)
+            yield turn.tool_run.code if block is None else block.code, turn.tool_run
+
+
+def _lane(sample: Sample, begun: str) -> RecordedLane:
+    """A sample of a journal, whose prompt ended with `begun`. One that was cut says nothing more where it ends."""
+    turns = sample.turns[:-1] if sample.forced else sample.turns
+    played: list[RecordedTurn] = []
+    for turn in turns:
+        before = "" if played else begun
+        closed = turn.tool_run is not None and FenceScanner().feed(before + turn.text) is not None
+        played.append(RecordedTurn(turn.text, turn.tokens, None if closed else "stop"))
+    if played and sample.turns[len(played) - 1].tool_run is None:
+        last = played[-1]
+        finish = _LAST_FINISH.get(sample.end, "length")
+        played[-1] = RecordedTurn(last.text, last.tokens, finish, _logprobs(sample))
+    asked = sample.turns[-1].text if sample.forced else ""
+    return RecordedLane(tuple(played), asked, sum(turn.tokens for turn in turns) if sample.forced else math.inf)
+
+
+def _logprobs(sample: Sample) -> tuple[float, ...]:
+    """Values with the two means that the journal has, of all tokens and of the last ones."""
+    mean, tail = sample.mean_logprob, sample.tail_logprob
+    if mean is None or tail is None:
+        return ()
+    return (2 * mean - tail,) * TAIL_TOKENS + (tail,) * TAIL_TOKENS

@@ -1,0 +1,215 @@
+"""Plays one whole run, or one problem, of recorded samples through the real solver in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from agent.config import Config, load_config
+from agent.engine.persistent import PersistentEngine
+from agent.engine.recorded import RecordedEngine, RecordedLane
+from agent.hardware.roofline import Hardware
+from agent.lane.lane import sample_seed
+from agent.lane.runtime import Runtime
+from agent.policy.budget import TimeBank
+from agent.run import run_problems
+from agent.sandbox.base import Session
+from agent.solver import solve_problem
+from agent.types import Allowance, Problem, Sample, SampleEnd, Solution, StopReason, ToolRun, ToolStatus
+from agent.virtual_time import run_virtual
+from tools.replay.policies import policy_keys
+from tools.replay.recordings import Recording
+
+NO_LIMIT = 1e9  # seconds
+_CUT = (SampleEnd.CANCELLED, SampleEnd.DEADLINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What all runs of an experiment share; `limit` is the run's in seconds."""
+
+    hardware: Hardware
+    samples: int
+    problems: int
+    limit: float
+    token_cap: int | None
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What became of one problem: `index` is its place in the recording."""
+
+    index: int
+    correct: bool
+    seconds: float
+    tokens: int
+    cut: int
+    starved: bool
+
+
+@dataclass(slots=True)
+class Collector:
+    """An observer that keeps the ended samples by problem."""
+
+    samples: dict[str, list[Sample]]
+
+    def problem_started(self, problem: Problem, prompt: str, allowance: float, lanes: int) -> None:
+        """A new list."""
+        self.samples[problem.id] = []
+
+    def tokens_received(self, problem_id: str, index: int, tokens: int) -> None:
+        """Counted by the samples."""
+
+    def text_written(self, problem_id: str, index: int, text: str, *, inserted: bool) -> None:
+        """Kept in the samples."""
+
+    def tool_ran(self, problem_id: str, index: int, tool_run: ToolRun) -> None:
+        """Kept in the samples."""
+
+    def sample_ended(self, sample: Sample) -> None:
+        """Keep it."""
+        self.samples[sample.problem_id].append(sample)
+
+    def problem_solved(self, solution: Solution) -> None:
+        """Returned by the solver."""
+
+    def engine_noticed(self, text: str, at: float) -> None:
+        """Nothing befalls a recording."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedSandbox:
+    """Gives each code block the result that it had when it was recorded, after the time that it took."""
+
+    tool_runs: dict[str, ToolRun]
+
+    async def session(self, seed: int | None = None) -> Session:
+        """One that knows every recorded block."""
+        return _RecordedSession(self.tool_runs)
+
+    async def close(self) -> None:
+        """Nothing to free."""
+
+
+@dataclass(frozen=True, slots=True)
+class _RecordedSession:
+    tool_runs: dict[str, ToolRun]
+
+    async def run(self, code: str, timeout: float | None = None) -> ToolRun:  # noqa: ASYNC109
+        recorded = self.tool_runs.get(code, ToolRun(code, "", ToolStatus.ERROR, 0.0))
+        await asyncio.sleep(recorded.seconds)
+        return recorded
+
+    async def close(self) -> None:
+        pass
+
+
+def replay_config(policy: str, recording: Recording, setting: Setting) -> Config:
+    """The configuration of a run under the named policy: that of the profile, without what a replay cannot have.
+
+    Floor and ceiling would hide the policy's own choices.
+    """
+    keys = {
+        "engine.context_tokens": 10**8,
+        "sample.count": setting.samples,
+        "sample.family": recording.family,
+        "sample.tools": bool(recording.tool_runs),
+        "sample.max_tokens": setting.token_cap or 10**7,
+        "sample.max_rounds": 10**6,
+        "sample.printed_answers": recording.printed_answers,
+        "sample.failed_runs": recording.failed_runs,
+        "sample.max_seconds": NO_LIMIT,
+        "budget.time_limit_seconds": setting.limit,
+        "budget.floor_seconds": 0,
+        "budget.ceiling_seconds": NO_LIMIT,
+        "budget.answer_reserve_seconds": recording.answer_reserve,
+        "seed": setting.seed,
+    }
+    return load_config("qwq", keys | policy_keys(policy))
+
+
+def draw_run(recording: Recording, setting: Setting, repeat: int) -> list[tuple[int, Problem, list[RecordedLane]]]:
+    """The problems of one run in their order, each with its place in the recording and the samples of its lanes.
+
+    Runs 2n and 2n + 1 are two runs over the same problems, in another order and with other samples. Where a recording
+    has fewer problems than a run, some come twice. Samples are drawn without replacement. The draw depends on seed,
+    recording and repeat alone, so policies are compared on the same runs.
+    """
+    chosen = random.Random(f"{setting.seed}/{recording.name}/{repeat // 2}/problems")
+    indexes = list(range(len(recording.problems)))
+    drawn: list[int] = []
+    while len(drawn) < setting.problems:
+        chosen.shuffle(indexes)
+        drawn += indexes[: setting.problems - len(drawn)]
+    rng = random.Random(f"{setting.seed}/{recording.name}/{repeat}/run")
+    rng.shuffle(drawn)
+    run = []
+    for place, index in enumerate(drawn):
+        recorded = recording.problems[index]
+        problem = replace(recorded.problem, id=f"{recorded.problem.id}#{place}")
+        run.append((index, problem, rng.sample(recorded.lanes, setting.samples)))
+    return run
+
+
+def play_run(
+    config: Config, recording: Recording, setting: Setting, repeat: int
+) -> tuple[list[Played], list[list[Sample]]]:
+    """One whole run: what became of each problem, in the order of the run, and its samples as they ended."""
+    run = draw_run(recording, setting, repeat)
+    lanes = {
+        sample_seed(config.seed, problem.id, place): lane
+        for _, problem, drawn in run
+        for place, lane in enumerate(drawn)
+    }
+    engine = PersistentEngine(RecordedEngine(lanes, setting.hardware))
+    collector = Collector({})
+    sandbox = RecordedSandbox(recording.tool_runs)
+
+    async def main() -> list[Solution]:
+        bank = TimeBank(config.time_limit_seconds, asyncio.get_running_loop().time)
+        return await run_problems([problem for _, problem, _ in run], config, engine, sandbox, collector, bank)
+
+    solutions = run_virtual(main())
+    samples = [collector.samples[problem.id] for _, problem, _ in run]
+    played = [
+        _played(index, problem, solution, drawn)
+        for (index, problem, _), solution, drawn in zip(run, solutions, samples, strict=True)
+    ]
+    return played, samples
+
+
+def play_problem(
+    config: Config, recording: Recording, setting: Setting, index: int, drawn: Sequence[RecordedLane]
+) -> tuple[Played, list[Sample]]:
+    """One problem without a time limit, and its samples in the order in which they ended."""
+    problem = recording.problems[index].problem
+    lanes = {sample_seed(config.seed, problem.id, place): lane for place, lane in enumerate(drawn)}
+    collector = Collector({})
+
+    async def main() -> Solution:
+        runtime = Runtime(
+            config,
+            PersistentEngine(RecordedEngine(lanes, setting.hardware)),
+            RecordedSandbox(recording.tool_runs),
+            collector,
+            asyncio.get_running_loop().time,
+        )
+        return await solve_problem(problem, runtime, Allowance(NO_LIMIT, NO_LIMIT))
+
+    solution = run_virtual(main())
+    samples = collector.samples[problem.id]
+    return _played(index, problem, solution, samples), samples
+
+
+def _played(index: int, problem: Problem, solution: Solution, samples: Sequence[Sample]) -> Played:
+    return Played(
+        index=index,
+        correct=solution.answer == problem.answer,
+        seconds=solution.seconds,
+        tokens=solution.tokens,
+        cut=sum(sample.end in _CUT for sample in samples),
+        starved=solution.stop is StopReason.OUT_OF_TIME,
+    )

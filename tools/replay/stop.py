@@ -1,0 +1,141 @@
+"""Stopping judged one problem at a time: accuracy, and wall time relative to waiting for every lane."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from rich.console import Console
+
+from tools.replay.bounds import course
+from tools.replay.pool import run_jobs
+from tools.replay.recordings import Recording
+from tools.replay.run import Setting, play_problem, replay_config
+from tools.shared.intervals import Floats, Interval, Ratio, interval, mean_ratio, resamples
+
+WAIT = "wait-for-all"
+REFERENCE = "margin-3"  # the rule whose distance to the clairvoyant stop is to be closed
+CLAIRVOYANT = "clairvoyant"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """All draws of some problems of one recording, under all policies."""
+
+    recording: Recording
+    policies: tuple[str, ...]
+    setting: Setting
+    indexes: tuple[int, ...]
+    repeats: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Sums over the draws of one problem: right answers and seconds."""
+
+    index: int
+    right: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class StopOnly:
+    """The results: `right` and `seconds` are indexed by policy, then recording, then problem."""
+
+    recordings: tuple[str, ...]
+    policies: tuple[str, ...]
+    right: Mapping[str, Sequence[Floats]]
+    seconds: Mapping[str, Sequence[Floats]]
+    draws: Sequence[Floats]
+    weights: Floats
+
+    def accuracy(self, policy: str, place: int | None = None) -> Interval:
+        """Share of right answers, on one recording or as the mean over all."""
+        return interval(self._accuracy(policy, place))
+
+    def loss(self, policy: str, place: int | None = None) -> Interval:
+        """Accuracy less that of waiting for all."""
+        return interval(self._accuracy(policy, place) - self._accuracy(WAIT, place))
+
+    def wall(self, policy: str, place: int | None = None) -> Interval:
+        """Wall time summed over problems, relative to waiting for all."""
+        return interval(self._wall(policy, place))
+
+    def gap_closed(self, policy: str, place: int | None = None) -> Interval:
+        """How much of the way from margin-3 to the clairvoyant stop the policy goes."""
+        reference, best = self._wall(REFERENCE, place), self._wall(CLAIRVOYANT, place)
+        return interval((reference - self._wall(policy, place)) / np.maximum(reference - best, 1e-9))
+
+    def _accuracy(self, policy: str, place: int | None) -> Floats:
+        return mean_ratio([Ratio(self.right[policy][n], self.draws[n]) for n in self._places(place)], self.weights)
+
+    def _wall(self, policy: str, place: int | None) -> Floats:
+        ratios = [Ratio(self.seconds[policy][n], self.seconds[WAIT][n]) for n in self._places(place)]
+        return mean_ratio(ratios, self.weights)
+
+    def _places(self, place: int | None) -> Sequence[int]:
+        return range(len(self.recordings)) if place is None else [place]
+
+
+def replay_stop_only(
+    recordings: Sequence[Recording],
+    policies: Sequence[str],
+    setting: Setting,
+    *,
+    repeats: int,
+    processes: int | None,
+    ray: bool,
+    console: Console,
+) -> StopOnly:
+    """Play each problem `repeats` times, each time with the same samples for every policy."""
+    names = tuple(dict.fromkeys([WAIT, REFERENCE, *policies]))
+    jobs = []
+    for recording in recordings:
+        indexes = tuple(range(len(recording.problems)))
+        jobs += [Job(recording, names, setting, indexes[n : n + 5], repeats) for n in range(0, len(indexes), 5)]
+    done = run_jobs(_play, jobs, processes=processes, ray=ray, console=console)
+    ids = sorted({recorded.problem.id for recording in recordings for recorded in recording.problems})
+    place = {id_: n for n, id_ in enumerate(ids)}
+    which = {recording.name: n for n, recording in enumerate(recordings)}
+    shape = (len(recordings), len(ids))
+    right = {policy: np.zeros(shape) for policy in (*names, CLAIRVOYANT)}
+    seconds = {policy: np.zeros(shape) for policy in (*names, CLAIRVOYANT)}
+    draws = np.zeros(shape)
+    for job, results in zip(jobs, done, strict=True):
+        row = which[job.recording.name]
+        for policy, stops in results.items():
+            for stopped in stops:
+                column = place[job.recording.problems[stopped.index].problem.id]
+                right[policy][row, column] += stopped.right
+                seconds[policy][row, column] += stopped.seconds
+                draws[row, column] = repeats
+    weights = resamples(len(ids), setting.seed)
+    return StopOnly(tuple(which), (*names, CLAIRVOYANT), _rows(right), _rows(seconds), list(draws), weights)
+
+
+def _rows(by_policy: Mapping[str, Floats]) -> dict[str, list[Floats]]:
+    return {policy: list(rows) for policy, rows in by_policy.items()}
+
+
+def _play(job: Job) -> dict[str, list[Stopped]]:
+    configs = {policy: replay_config(policy, job.recording, job.setting) for policy in job.policies}
+    results: dict[str, list[Stopped]] = {policy: [] for policy in (*job.policies, CLAIRVOYANT)}
+    for index in job.indexes:
+        recorded = job.recording.problems[index]
+        rng = random.Random(f"{job.setting.seed}/{job.recording.name}/{recorded.problem.id}")
+        right = dict.fromkeys(results, 0.0)
+        seconds = dict.fromkeys(results, 0.0)
+        for _ in range(job.repeats):
+            drawn = rng.sample(recorded.lanes, job.setting.samples)
+            for policy, config in configs.items():
+                played, samples = play_problem(config, job.recording, job.setting, index, drawn)
+                right[policy] += played.correct
+                seconds[policy] += played.seconds
+                if policy == WAIT:
+                    right[CLAIRVOYANT] += played.correct
+                    seconds[CLAIRVOYANT] += course(index, recorded.problem.answer, samples).settled
+        for policy in results:
+            results[policy].append(Stopped(index, right[policy], seconds[policy]))
+    return results

@@ -1,0 +1,1 @@
+"""A recorded run, or two to compare, as one HTML page."""

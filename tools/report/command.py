@@ -1,0 +1,105 @@
+"""Makes one HTML file of a recorded run, or of two to compare, that opens without network anywhere.
+
+python -m tools.report runs/2026-11-22T15-31-21
+python -m tools.report runs/before runs/after --output compared.html
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import track
+
+from agent.errors import InputError
+from tools.shared.command_line import run_command
+
+if TYPE_CHECKING:
+    from tools.report.data import Run
+    from tools.report.html_page import ProblemView
+
+_NAME = "report.html"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status."""
+    args = _parser().parse_args(argv)
+
+    def report(console: Console) -> None:
+        if len(args.runs) > 2:
+            raise InputError(f"{len(args.runs)} runs were given: give one, or two to compare")
+        path = args.output or (args.runs[0] / _NAME if len(args.runs) == 1 else Path(_NAME))
+        runs = load_runs(args.runs, console)
+        size = write_report(runs, path, console)
+        _print_figures(runs)
+        console.print(f"{path}: {size / 1e6:,.1f} MB", soft_wrap=True, markup=False, highlight=False)
+
+    return run_command(report)
+
+
+def load_runs(directories: Sequence[Path], console: Console) -> list[Run]:
+    """Read one run, or two. Raises InputError if a directory holds none, or the two share no problem."""
+    from tools.report.compare import Comparison  # here, so that --help is quick
+    from tools.report.data import load
+
+    with console.status("reading"):
+        runs = [load(directory) for directory in directories]
+        if len(runs) == 2:
+            Comparison(*runs).check()
+    return runs
+
+
+def write_report(runs: Sequence[Run], path: Path, console: Console) -> int:
+    """Write the page of one run or two; its size in bytes.
+
+    Raises InputError if the page cannot be written or the packages that draw it are missing.
+    """
+    try:  # here, so that --help needs none of them
+        from tools.report.html_page import page
+    except ModuleNotFoundError as error:
+        raise InputError(f"{error.name} is not installed: pip install -e '.[report]'") from error
+
+    def progress(problems: Sequence[ProblemView]) -> Iterator[ProblemView]:
+        quiet = not console.is_terminal
+        yield from track(problems, console=console, description="transcripts", transient=True, disable=quiet)
+
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        try:
+            with unfinished.open("w", encoding="utf-8") as file:
+                file.writelines(page(runs, progress))
+            size = unfinished.stat().st_size
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}): name another --output") from error
+    return size
+
+
+def _print_figures(runs: Sequence[Run]) -> None:
+    from tools.report.figures import figures
+    from tools.report.stats import known_problems
+
+    if any(known_problems(run) for run in runs):
+        Console(width=None if sys.stdout.isatty() else 160).print(figures(runs))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.report", description="Write a recorded run, or two to compare, as one HTML file."
+    )
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="directory of a run; two are compared")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help=f"the page to write (default: {_NAME} in the directory of the run; of two, here)",
+    )
+    return parser

@@ -1,0 +1,209 @@
+"""A recorded run, problem by problem: what became of each and when its lanes were at work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from agent.journal.journal import RunRecord, read_run
+from agent.journal.lines import Notice, Start
+from agent.types import Problem, Sample, SampleEnd, Solution
+from agent.views.table import Totals, totals
+
+Span = tuple[float, float]
+"""Begin and end in seconds since the run began."""
+
+
+class Outcome(StrEnum):
+    """What became of a problem."""
+
+    RIGHT = "right"
+    WRONG = "wrong"
+    NO_ANSWER = "no answer"
+    UNKNOWN = "unknown"  # answered, but the truth is not known
+    OPEN = "not closed"  # the run has recorded no solution
+
+
+class Verdict(StrEnum):
+    """What one sample's vote was worth."""
+
+    RIGHT = "right"
+    WRONG = "wrong"
+    NO_VOTE = "no vote"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemRecord:
+    """What was recorded of one problem; its samples in the order of their index and start."""
+
+    problem: Problem
+    solution: Solution | None
+    start: Start | None
+    samples: tuple[Sample, ...]
+
+    @property
+    def outcome(self) -> Outcome:
+        """Whether the answer is right, where that can be told."""
+        if self.solution is None:
+            return Outcome.OPEN
+        if self.solution.answer is None:
+            return Outcome.NO_ANSWER
+        if self.problem.answer is None:
+            return Outcome.UNKNOWN
+        return Outcome.RIGHT if self.solution.answer == self.problem.answer else Outcome.WRONG
+
+    @property
+    def span(self) -> Span:
+        """From its start to its end; of a problem that is not closed, from the first to the last moment of a sample."""
+        if self.solution is not None:
+            return self.solution.at - self.solution.seconds, self.solution.at
+        begins = [sample.started for sample in self.samples]
+        ends = [sample.started + sample.seconds for sample in self.samples]
+        return min(begins, default=0.0), max(ends, default=0.0)
+
+    @property
+    def counted(self) -> tuple[Sample, ...]:
+        """The samples that count as attempts: all but those cancelled because the vote was settled without them."""
+        return tuple(sample for sample in self.samples if sample.end is not SampleEnd.CANCELLED)
+
+    @property
+    def allowance(self) -> float | None:
+        """Seconds that the time bank granted; None where neither the start nor the solution was recorded."""
+        if self.solution is not None:
+            return self.solution.allowance
+        return self.start.allowance if self.start else None
+
+    def verdict(self, sample: Sample) -> Verdict:
+        """What the vote of one of its samples was worth."""
+        if sample.answer is None:
+            return Verdict.NO_VOTE
+        if self.problem.answer is None:
+            return Verdict.UNKNOWN
+        return Verdict.RIGHT if sample.answer == self.problem.answer else Verdict.WRONG
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run to report on: its name (that of its directory), its record and its problems in the order of their file."""
+
+    name: str
+    record: RunRecord
+    problems: tuple[ProblemRecord, ...]
+    sums: Totals
+
+    @property
+    def samples(self) -> Iterator[tuple[ProblemRecord, Sample]]:
+        """All samples with their problem."""
+        return ((problem, sample) for problem in self.problems for sample in problem.samples)
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        """What befell the engine, in the order in which it happened."""
+        return tuple(sorted(self.record.notices, key=lambda notice: notice.at))
+
+
+def load(directory: Path) -> Run:
+    """Read a run. Raises InputError if the directory holds none."""
+    record = read_run(directory)
+    solutions = {solution.problem_id: solution for solution in record.solutions}
+    starts = {start.problem_id: start for start in record.starts}
+    samples: dict[str, list[Sample]] = {}
+    for sample in sorted(record.samples, key=lambda sample: (sample.index, sample.started)):
+        samples.setdefault(sample.problem_id, []).append(sample)
+    problems = tuple(
+        ProblemRecord(problem, solutions.get(problem.id), starts.get(problem.id), tuple(samples.get(problem.id, ())))
+        for problem in record.problems
+    )
+    closed = [problem.solution for problem in problems if problem.solution is not None]
+    return Run(directory.resolve().name, record, problems, totals(record.problems, closed, record.samples))
+
+
+@dataclass(frozen=True, slots=True)
+class LaneTurn:
+    """A turn of a lane in time: the stretch in which the engine wrote, then that in which Python ran, if any."""
+
+    generating: Span
+    tool: Span | None
+
+
+def lane_turns(sample: Sample) -> list[LaneTurn]:
+    """When each turn was written and its code ran: one behind the other from the sample's start.
+
+    Turns record how long they took, not when; what little time lies between them (taking a Python session, waiting
+    for an engine that restarts) is missing, so the last one ends a little before the sample does.
+    """
+    turns = []
+    now = sample.started
+    for turn in sample.turns:
+        generating = (now, now + turn.seconds)
+        now = generating[1]
+        tool = None
+        if turn.tool_run is not None:
+            tool = (now, now + turn.tool_run.seconds)
+            now = tool[1]
+        turns.append(LaneTurn(generating, tool))
+    return turns
+
+
+@dataclass(frozen=True, slots=True)
+class TimeSplit:
+    """Where wall time went, in seconds: the three add up to it.
+
+    `generating`: at least one lane was in a turn, so waited for or received tokens. `tools`: no lane was, and at
+    least one ran Python. `other`: neither. `lanes` is the mean number of lanes in a turn while generating.
+    """
+
+    generating: float
+    tools: float
+    other: float
+    lanes: float
+
+    @property
+    def wall(self) -> float:
+        """All of it."""
+        return self.generating + self.tools + self.other
+
+
+def time_split(samples: Iterable[Sample], spans: Sequence[Span]) -> TimeSplit:
+    """Where the time within `spans` went; spans that overlap (problems side by side) count once."""
+    within = union(spans)
+    turns = [turn for sample in samples for turn in lane_turns(sample)]
+    generating = intersection(union(turn.generating for turn in turns), within)
+    busy = intersection(union([*generating, *(turn.tool for turn in turns if turn.tool)]), within)
+    wall, wrote, worked = total(within), total(generating), total(busy)
+    lane_seconds = sum(total(intersection([turn.generating], within)) for turn in turns)
+    return TimeSplit(wrote, worked - wrote, wall - worked, lane_seconds / wrote if wrote else 0.0)
+
+
+def union(spans: Iterable[Span]) -> list[Span]:
+    """The same moments as spans in order that do not touch; empty spans are left out."""
+    merged: list[Span] = []
+    for begin, end in sorted(span for span in spans if span[0] < span[1]):
+        if merged and begin <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((begin, end))
+    return merged
+
+
+def intersection(first: Sequence[Span], second: Sequence[Span]) -> list[Span]:
+    """The moments in both; each must be a union."""
+    both = []
+    i = j = 0
+    while i < len(first) and j < len(second):
+        begin, end = max(first[i][0], second[j][0]), min(first[i][1], second[j][1])
+        if begin < end:
+            both.append((begin, end))
+        if first[i][1] < second[j][1]:
+            i += 1
+        else:
+            j += 1
+    return both
+
+
+def total(spans: Iterable[Span]) -> float:
+    """The length of a union."""
+    return sum(end - begin for begin, end in spans)

@@ -1,0 +1,230 @@
+"""Runs -> one HTML page that holds all it needs: the overview as plain HTML, the transcripts compressed behind it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from agent.types import Sample
+from agent.views.table import duration, short, votes_text
+from tools.report.charts import (
+    KINDS,
+    counted,
+    histogram,
+    majority_chart,
+    share_text,
+    split_bar,
+    vote_bar,
+)
+from tools.report.compare import Comparison
+from tools.report.data import Outcome, ProblemRecord, Run, TimeSplit, Verdict, time_split
+from tools.report.stats import MAX_SUBSETS, chance_right_is_surer, majority_curve, projected_score
+from tools.report.transcript import packed, transcript
+from tools.report.waterfall import MARKS, end_text, waterfall
+from tools.shared.intervals import RESAMPLES, Interval
+from tools.shared.markup import code_css, printable, to_html
+
+PAGE = Path(__file__).with_name("page")
+_OUTCOME_MARKS = {
+    Outcome.RIGHT: "✓",
+    Outcome.WRONG: "✗",
+    Outcome.NO_ANSWER: "∅",
+    Outcome.UNKNOWN: "?",
+    Outcome.OPEN: "…",
+}
+_OUTCOME_KINDS = {
+    Outcome.RIGHT: "right",
+    Outcome.WRONG: "wrong",
+    Outcome.NO_ANSWER: "none",
+    Outcome.UNKNOWN: "unknown",
+    Outcome.OPEN: "none",
+}
+
+
+class SampleView:
+    """A sample as the page shows it."""
+
+    def __init__(self, problem: ProblemRecord, sample: Sample, key: str) -> None:
+        self.key = key
+        self.sample = sample
+        self.verdict = problem.verdict(sample)
+        self.kind = KINDS[self.verdict]
+        self.mark = MARKS[self.verdict]
+        self.end = end_text(sample)
+
+
+class ProblemView:
+    """A problem as the page shows it."""
+
+    def __init__(self, record: ProblemRecord, key: str) -> None:
+        self.key = key
+        self.record = record
+        self.solution = record.solution
+        self.kind = _OUTCOME_KINDS[record.outcome]
+        self.mark = _OUTCOME_MARKS[record.outcome]
+        self.split = time_split(record.samples, [record.span])
+        self.samples = [SampleView(record, sample, f"{key}-{n}") for n, sample in enumerate(record.samples)]
+
+    @property
+    def text(self) -> Markup:
+        """The question with its formulas drawn."""
+        return to_html(self.record.problem.text.strip())
+
+    @property
+    def answers(self) -> list[int]:
+        """All answers that the problem has to do with, each once."""
+        own = [self.solution.answer if self.solution else None, self.record.problem.answer]
+        return sorted({a for a in (*own, *(s.answer for s in self.record.samples)) if a is not None})
+
+    @property
+    def votes(self) -> str:
+        """The leader's votes of all, and the runner-up's."""
+        return votes_text(self.solution) if self.solution else ""
+
+    @property
+    def vote_bar(self) -> Markup:
+        """Votes by answer."""
+        return vote_bar(self.solution, self.record.problem.answer) if self.solution else Markup()
+
+    @property
+    def time_bar(self) -> Markup:
+        """Where the time went, against the allowance."""
+        return split_bar(self.split, whole=max(self.split.wall, self.record.allowance or 0.0) or None)
+
+    @property
+    def waterfall(self) -> Markup:
+        """Its lanes over time."""
+        return waterfall(self.record)
+
+
+class RunView:
+    """A run as the page shows it; `key` makes the ids of its elements its own."""
+
+    def __init__(self, run: Run, key: str) -> None:
+        self.key = key
+        self.run = run
+        self.config = run.record.config
+        self.sums = run.sums
+        self.problems = [ProblemView(problem, f"{key}{n}") for n, problem in enumerate(run.problems)]
+        self.curve = majority_curve(run)
+        self.projected = projected_score(run)
+
+    def key_of(self, problem: ProblemRecord) -> str:
+        """The id of a problem's place on the page."""
+        return next(view.key for view in self.problems if view.record is problem)
+
+    @cached_property
+    def split(self) -> TimeSplit:
+        """Where the time of the run went."""
+        spans = [problem.span for problem in self.run.problems if problem.solution]
+        return time_split([sample for _, sample in self.run.samples], spans)
+
+    @property
+    def split_bar(self) -> Markup:
+        """Where the time of the run went, drawn."""
+        return split_bar(self.split)
+
+    @property
+    def majority_chart(self) -> Markup:
+        """Accuracy against the number of samples."""
+        return majority_chart(self.curve)
+
+    @cached_property
+    def token_chart(self) -> Markup | None:
+        """How long samples are, None without samples."""
+        values = self._values(lambda sample: float(sample.tokens))
+        title = "Generated tokens of a sample, by what its vote was worth"
+        return histogram(values, "generated tokens of a sample", title) if values else None
+
+    @cached_property
+    def confidence_chart(self) -> Markup | None:
+        """How sure samples were; None where that was not recorded."""
+        values = self._values(lambda sample: sample.mean_logprob)
+        title = "Mean log-probability of a sample's tokens, by what its vote was worth"
+        return histogram(values, "mean log-probability of a sample's tokens", title) if values else None
+
+    @cached_property
+    def surer(self) -> float | None:
+        """The chance that a right vote is surer than a wrong one."""
+        return chance_right_is_surer(self.run)
+
+    @cached_property
+    def outcomes(self) -> dict[Outcome, int]:
+        """How many problems came to what, those that there are."""
+        counts = {outcome: sum(p.record.outcome is outcome for p in self.problems) for outcome in Outcome}
+        return {outcome: count for outcome, count in counts.items() if count}
+
+    def _values(self, measure: Callable[[Sample], float | None]) -> dict[Verdict, list[float]]:
+        values: dict[Verdict, list[float]] = {}
+        for verdict in Verdict:
+            found = [measure(s) for problem, s in self.run.samples if problem.verdict(s) is verdict]
+            told = [value for value in found if value is not None]
+            if told:
+                values[verdict] = told
+        return values
+
+
+def page(runs: Sequence[Run], progress: Callable[[Sequence[ProblemView]], Iterator[ProblemView]]) -> Iterator[str]:
+    """The page in pieces; `progress` passes the problems on while their transcripts are packed."""
+    views = [RunView(run, key) for run, key in zip(runs, "ab", strict=False)]
+    script = (PAGE / "page.js").read_text(encoding="utf-8")
+    problems = [problem for view in views for problem in view.problems]
+    yield from (
+        _environment()
+        .get_template("page.html.j2")
+        .generate(
+            views=views,
+            comparison=Comparison(*runs) if len(runs) == 2 else None,
+            outcomes=[o for o in Outcome if any(o in view.outcomes for view in views)],
+            script=Markup(script),
+            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+            style=Markup((PAGE / "page.css").read_text(encoding="utf-8") + code_css()),
+            blobs=_blobs(views, progress(problems)),
+        )
+    )
+
+
+def _blobs(views: Sequence[RunView], problems: Iterator[ProblemView]) -> Iterator[tuple[str, Markup]]:
+    """What is opened on demand: the id of its place and the compressed HTML."""
+    configs = {view.key: view.config for view in views}
+    for problem in problems:
+        if problem.record.start is not None:
+            prompt = Markup('<pre class="prompt">{}</pre>').format(printable(problem.record.start.prompt))
+            yield f"{problem.key}-prompt", packed(prompt)
+        for sample in problem.samples:
+            yield sample.key, packed(transcript(sample.sample, configs[problem.key[0]]))
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(PAGE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: printable(value) if type(value) is str else value,
+    )
+    environment.filters |= {
+        "counted": counted,
+        "duration": duration,
+        "short": short,
+        "share": share_text,
+        "signed": _signed,
+        "span": _span,
+    }
+    environment.globals |= {"subsets": MAX_SUBSETS, "resamples": RESAMPLES}
+    return environment
+
+
+def _span(found: Interval) -> str:
+    return f"{found.low:.1f} to {found.high:.1f}"
+
+
+def _signed(value: float, digits: int) -> str:
+    return f"{value:+,.{digits}f}"

@@ -1,0 +1,208 @@
+"""The statistics of a report: votes of fewer samples, the projected score, paired differences of two runs.
+
+Every interval is the middle 95% of a bootstrap over problems, since samples of one problem are no independent evidence.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from statistics import fmean
+
+import numpy as np
+
+from agent.config import VotingConfig
+from agent.policy.voting import tally
+from agent.types import Sample, ToolStatus, Turn
+from tools.report.data import Outcome, ProblemRecord, Run, Verdict
+from tools.shared.intervals import Interval, Ratio, interval, resamples
+
+MAX_SUBSETS = 120
+"""Subsets of a problem's samples that are voted on for one size: all of them, or so many drawn at random."""
+_SEED = 0
+_SIZES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """The share of problems that a vote of `samples` samples gets right."""
+
+    samples: int
+    accuracy: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A quantity on the problems that two runs share: the mean of each, and of the second less the first."""
+
+    name: str
+    first: float
+    second: float
+    change: Interval
+    problems: int
+    digits: int  # behind the point that tell something: three of a share, none of tokens, one of seconds
+
+
+def majority_curve(run: Run) -> list[CurvePoint]:
+    """Accuracy of the vote against the number of samples.
+
+    A problem's value at n is the share of subsets of n of its counted samples whose vote (the run's own weights and
+    tie rules) is right; a problem with fewer samples than n gives the vote of all it has. The values at 1 are pass@1.
+    Empty where no truth is known.
+    """
+    problems = known_problems(run)
+    if not problems:
+        return []
+    config = run.record.config
+    ballots = [[_ballot(sample) for sample in problem.counted] for problem in problems]
+    rng = np.random.default_rng(_SEED)
+    points = []
+    for size in _curve_sizes(max(map(len, ballots))):
+        shares = [
+            right_share(ballot, problem.problem.answer, size, config.voting, rng, config.rules.modulus)
+            for problem, ballot in zip(problems, ballots, strict=True)
+        ]
+        points.append(CurvePoint(size, mean_interval(shares)))
+    return points
+
+
+def right_share(
+    samples: Sequence[Sample],
+    truth: int | None,
+    size: int,
+    voting: VotingConfig,
+    rng: np.random.Generator,
+    modulus: int | None = None,
+) -> float:
+    """The share of subsets of `size` samples (of all, where there are fewer) whose vote is `truth`."""
+    size = min(size, len(samples))
+    rights = []
+    for chosen in _subsets(len(samples), size, rng):
+        leader = tally([samples[place] for place in chosen], voting, modulus).leader
+        rights.append(leader is not None and leader.answer == truth)
+    return fmean(rights)
+
+
+def known_problems(run: Run) -> list[ProblemRecord]:
+    """The closed problems whose truth is known and that have a sample that counts: those of pass@1."""
+    return [
+        problem
+        for problem in run.problems
+        if problem.solution is not None and problem.problem.answer is not None and problem.counted
+    ]
+
+
+def projected_score(run: Run) -> Interval | None:
+    """The score to expect on a full set: its size times the share of closed problems answered right, of known truth.
+
+    The interval is that of the expectation, for problems like these; one run's score scatters around it besides.
+    None where no truth is known.
+    """
+    rights = [
+        float(problem.outcome is Outcome.RIGHT)
+        for problem in run.problems
+        if problem.solution is not None and problem.problem.answer is not None
+    ]
+    if not rights:
+        return None
+    mean, count = mean_interval(rights), run.record.config.rules.problem_count
+    return Interval(mean.value * count, mean.low * count, mean.high * count)
+
+
+def mean_interval(values: Sequence[float]) -> Interval:
+    """The mean of one value a problem."""
+    ratio = Ratio(np.asarray(values, dtype=np.float64), np.ones(len(values)))
+    return interval(ratio.at(resamples(len(values), _SEED)))
+
+
+def differences(first: Run, second: Run) -> list[Difference]:
+    """Right answers, pass@1, tokens and seconds by problem, over the problems closed in both runs."""
+    pairs = common_problems(first, second)
+    known = [pair for pair in pairs if pair[0].problem.answer is not None]
+    result = []
+    if known:
+        rights = [[float(problem.outcome is Outcome.RIGHT) for problem in pair] for pair in known]
+        result.append(_difference("share right", rights, 3))
+        singles = [[single_share(problem) for problem in pair] for pair in known if all(p.counted for p in pair)]
+        result += [_difference("pass@1", singles, 3)] if singles else []
+    if pairs:
+        solutions = [[p.solution for p in pair if p.solution] for pair in pairs]
+        result.append(_difference("tokens by problem", [[float(s.tokens) for s in two] for two in solutions], 0))
+        result.append(_difference("seconds by problem", [[s.seconds for s in two] for two in solutions], 1))
+    return result
+
+
+def common_problems(first: Run, second: Run) -> list[tuple[ProblemRecord, ProblemRecord]]:
+    """The problems with the same id and text that are closed in both runs."""
+    others = {problem.problem.id: problem for problem in second.problems if problem.solution}
+    return [
+        (problem, others[problem.problem.id])
+        for problem in first.problems
+        if problem.solution
+        and problem.problem.id in others
+        and others[problem.problem.id].problem.text == problem.problem.text
+    ]
+
+
+def chance_right_is_surer(run: Run) -> float | None:
+    """The chance that a right vote has a higher mean log-probability than a wrong one, drawn from all (ties are half).
+
+    It is the area under the ROC curve, 0.5 where confidence tells nothing; None where either kind is missing.
+    """
+    sure: dict[Verdict, list[float]] = {Verdict.RIGHT: [], Verdict.WRONG: []}
+    for problem, sample in run.samples:
+        if sample.mean_logprob is not None:
+            sure.setdefault(problem.verdict(sample), []).append(sample.mean_logprob)
+    right, wrong = np.asarray(sure[Verdict.RIGHT]), np.sort(np.asarray(sure[Verdict.WRONG]))
+    if not right.size or not wrong.size:
+        return None
+    below = np.searchsorted(wrong, right, "left") + np.searchsorted(wrong, right, "right")
+    return float(below.sum() / (2 * right.size * wrong.size))
+
+
+def nice_edges(values: Sequence[float], bins: int) -> list[float]:
+    """Edges of about `bins` bins that hold all values, at multiples of 1, 2 or 5 times a power of ten."""
+    low, high = min(values), max(values)
+    raw = (high - low) / bins or max(abs(high), 1.0) / bins
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= raw * (1 - 1e-9))
+    first = math.floor(low / step)
+    last = max(first + 1, math.ceil(high / step))
+    return [round(place * step, 12) for place in range(first, last + 1)]
+
+
+def bin_counts(values: Sequence[float], edges: Sequence[float]) -> list[int]:
+    """How many values lie in each bin; one on an edge is in the bin above, the last bin holds its upper edge too."""
+    counts = np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0]
+    return [int(count) for count in counts]
+
+
+def single_share(problem: ProblemRecord) -> float:
+    """The share of its counted samples that are right: pass@1."""
+    return fmean(problem.verdict(sample) is Verdict.RIGHT for sample in problem.counted)
+
+
+def _difference(name: str, pairs: Sequence[Sequence[float]], digits: int) -> Difference:
+    firsts, seconds = zip(*pairs, strict=True)
+    changes = [second - first for first, second in pairs]
+    return Difference(name, fmean(firsts), fmean(seconds), mean_interval(changes), len(pairs), digits)
+
+
+def _subsets(count: int, size: int, rng: np.random.Generator) -> Iterator[Sequence[int]]:
+    if math.comb(count, size) <= MAX_SUBSETS:
+        yield from combinations(range(count), size)
+        return
+    for _ in range(MAX_SUBSETS):
+        yield rng.choice(count, size, replace=False).tolist()
+
+
+def _curve_sizes(most: int) -> list[int]:
+    return [*(size for size in _SIZES if size < most), most]
+
+
+def _ballot(sample: Sample) -> Sample:
+    """The sample with what a vote looks at in a single turn: it is weighed many times."""
+    runs = [run for run in sample.tool_runs if run.status is ToolStatus.OK]
+    return replace(sample, turns=(Turn("", sample.tokens, 0.0, tool_run=runs[-1] if runs else None),))
