@@ -1,8 +1,8 @@
 """Fuzzing of what controller and session say to each other, on both sides: no hang, no wrong attribution.
 
-Needs the extra `fuzz`; `python -m tools.fuzz.command -max_total_time=3600 CORPUS` runs for an hour, guided by coverage,
+Needs the extra `fuzz`; `python -m tools.fuzz -max_total_time=3600 CORPUS` runs for an hour, guided by coverage,
 and keeps what it learns in the folder CORPUS. Its options are libFuzzer's. A failing input is written to a file
-`crash-...`, and `python -m tools.fuzz.command crash-...` plays it again.
+`crash-...`, and `python -m tools.fuzz crash-...` plays it again.
 """
 
 from __future__ import annotations

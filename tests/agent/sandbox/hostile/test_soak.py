@@ -18,7 +18,7 @@ _SECONDS = 8
 def test_attacks_leave_no_trace_on_honest_sessions(rights: Rights) -> None:
     if reason := jail.missing():
         pytest.skip(reason)
-    script = f"cd {jail.REPO} && exec {sys.executable} -m tools.soak.command --sessions 16 --seconds {_SECONDS}"
+    script = f"cd {jail.REPO} && exec {sys.executable} -m tools.soak --sessions 16 --seconds {_SECONDS}"
     with jail.run(rights, ["sh", "-c", script]) as jailed:
         assert jailed.stdout is not None
         record = json.loads(jailed.stdout.read())

@@ -1,4 +1,4 @@
-"""What controller and session say to each other, fuzzed on both sides in virtual time; see tools.fuzz.command."""
+"""What controller and session say to each other, fuzzed on both sides in virtual time; see tools.fuzz."""
 
 from __future__ import annotations
 
