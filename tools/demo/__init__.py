@@ -1,1 +1,1 @@
-"""A page on which one asks a problem and watches the lanes."""
+"""A web page on which visitors ask problems and watch the lanes solve them."""

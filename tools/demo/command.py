@@ -1,4 +1,4 @@
-"""A page on which one asks a problem, and watches the lanes think, run code and vote: `python -m tools.demo`."""
+"""Serve a web page that solves a problem and shows the lanes thinking, running code and voting."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from agent.errors import ConfigError, InputError
 if TYPE_CHECKING:
     from rich.console import Console
 
-SECONDS = 180.0  # for a question, where no time limit is given: a profile's own is that of a whole run
+SECONDS = 180.0  # for a question without --time-limit: a profile's own limit is for a whole run
 PORT = 7_860
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Serve until interrupted; returns the exit status."""
+    """Serve until interrupted; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tools.demo", description=__doc__)
     how = parser.add_argument_group("how to solve")
     add_setting_flags(how, time_limit_of=f"each question (default {SECONDS:g})")
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--run-dir", type=given_path, metavar="DIR", help="where questions are recorded (default: runs/demo-…)"
     )
     args = parser.parse_args(argv)
-    from tools.shared.command_line import run_command  # slow imports wait until the flags are known to be good
+    from tools.shared.command_line import run_command  # slow imports come after the flags are checked
 
     return run_command(partial(_demo, args))
 
@@ -56,14 +56,14 @@ def _demo(args: argparse.Namespace, console: Console) -> None:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """A socket that listens there. Raises InputError if it cannot be had."""
+    """Return a socket listening at the address. Raises InputError if that fails."""
     if not 0 <= port <= 65_535:
-        raise InputError(f"--port {port} is no port: give one from 1 to 65535, or 0 for any free one")
+        raise InputError(f"--port {port} is not a port: give one from 1 to 65535, or 0 for any free one")
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address[:2], family=family)
     except (OSError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise InputError(
-            f"{host} port {port} cannot be served on ({reason}): give another with --host and --port (0: any free port)"
+            f"cannot listen on {host} port {port} ({reason}): give another with --host and --port (0: any free port)"
         ) from error

@@ -16,13 +16,13 @@ from gradio.themes.utils.fonts import Font
 from agent.chat.prompts import answer_rule
 from agent.errors import InputError
 from agent.views.table import short
-from tools.demo.session import MOST_CHARS, MOST_WAITING, Desk
+from tools.demo.session import MOST_CHARS, MOST_WAITING, QuestionQueue
 from tools.demo.state import Question
 from tools.demo.view import answer_html, lanes_html, sentence_html, status_html
 from tools.shared.markup import code_css
 
 CSS = Path(__file__).with_name("demo.css")
-# Gradio's box asks at Enter, and does nothing at Ctrl+Enter, as many people are used to.
+# Gradio's text box submits on Enter but ignores Ctrl+Enter, which many people are used to.
 _CTRL_ENTER = """() => {
   document.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.closest("#problem")) {
@@ -32,17 +32,17 @@ _CTRL_ENTER = """() => {
   });
   document.documentElement.dataset.ready = "";
 }"""
-_SANS = [Font("system-ui"), Font("sans-serif")]  # of the visitor's machine: nothing is fetched
+_SANS = [Font("system-ui"), Font("sans-serif")]  # the visitor's own fonts: nothing is downloaded
 _MONO = [Font("ui-monospace"), Font("monospace")]
 
 Frame = tuple[Any, ...]
 
 
-def build_page(desk: Desk, model: str, examples: Sequence[str]) -> gr.Blocks:
-    """The page that asks at the desk; `model` is the name to show."""
+def build_page(queue: QuestionQueue, model: str, examples: Sequence[str]) -> gr.Blocks:
+    """Build the page that puts questions in the queue; `model` is the name to show."""
     page = gr.Blocks(title="AIMO agent", analytics_enabled=False)
     with page:
-        gr.HTML(_heading(desk, model), apply_default_css=False)
+        gr.HTML(_heading(queue, model), apply_default_css=False)
         problem = gr.Textbox(
             label="Problem",
             placeholder="A problem whose answer is an integer. Enter asks, Shift+Enter starts a new line.",
@@ -64,21 +64,21 @@ def build_page(desk: Desk, model: str, examples: Sequence[str]) -> gr.Blocks:
         )
         gr.on(
             [ask.click, problem.submit],
-            _asker(desk),
+            _asker(queue),
             problem,
             [*drawn, ask, stop],
             trigger_mode="once",
-            concurrency_limit=None,  # the desk has a line of its own, whose places can be shown
+            concurrency_limit=None,  # questions wait in our own queue, whose positions can be shown
             show_progress="hidden",
             api_visibility="private",
         )
 
-        # Asynchronous, so that they run on the desk's event loop and not in a thread.
+        # Asynchronous, so that they run on the engine's event loop and not in a thread.
         async def answer_now(request: gr.Request) -> None:
-            desk.answer_now(request.session_hash or "")
+            queue.answer_now(request.session_hash or "")
 
         async def leave(request: gr.Request) -> None:
-            desk.leave(request.session_hash or "")
+            queue.leave(request.session_hash or "")
 
         stop.click(answer_now, queue=False, show_progress="hidden", api_visibility="private")
         page.unload(leave)
@@ -86,13 +86,13 @@ def build_page(desk: Desk, model: str, examples: Sequence[str]) -> gr.Blocks:
     return page
 
 
-def build_app(desk: Desk, page: gr.Blocks) -> FastAPI:
-    """The page and the journals of its questions, to be served at the root of an address."""
+def build_app(queue: QuestionQueue, page: gr.Blocks) -> FastAPI:
+    """Build the web application: the page, and the journals of its questions for download."""
     app = FastAPI(openapi_url=None)
 
     @app.get("/journal/{name}")
     def journal(name: str) -> Response:
-        path = desk.journal(name)
+        path = queue.journal(name)
         return FileResponse(path, filename=f"{name}.jsonl") if path else Response("no such question", 404)
 
     theme = gr.themes.Default(font=_SANS, font_mono=_MONO)
@@ -114,21 +114,21 @@ def build_app(desk: Desk, page: gr.Blocks) -> FastAPI:
     return app
 
 
-def _heading(desk: Desk, model: str) -> str:
-    lanes = desk.config.sample.count
-    facts = f"{model} · {lanes} lanes · up to {desk.config.time_limit_seconds:,.0f} s a question, one at a time"
+def _heading(queue: QuestionQueue, model: str) -> str:
+    lanes = queue.config.sample.count
+    facts = f"{model} · {lanes} lanes · up to {queue.config.time_limit_seconds:,.0f} s a question, one at a time"
     return (
         '<header class="heading"><h1>AIMO agent</h1><p>Many solutions of one problem are written side by side, each '
-        f"may run Python, and they vote. {escape(answer_rule(desk.config.rules))}</p>"
+        f"may run Python, and they vote. {escape(answer_rule(queue.config.rules))}</p>"
         f'<p class="figures">{escape(facts)}</p></header>'
     )
 
 
-def _asker(desk: Desk) -> Callable[[str, gr.Request], AsyncGenerator[Frame]]:
+def _asker(queue: QuestionQueue) -> Callable[[str, gr.Request], AsyncGenerator[Frame]]:
     async def ask(text: str, request: gr.Request) -> AsyncGenerator[Frame]:
         last: Frame = ()
         try:
-            async with aclosing(desk.ask(request.session_hash or "", text)) as questions:
+            async with aclosing(queue.ask(request.session_hash or "", text)) as questions:
                 async for question in questions:
                     frame = _frame(question)
                     yield _changes(last, frame)
@@ -140,13 +140,13 @@ def _asker(desk: Desk) -> Callable[[str, gr.Request], AsyncGenerator[Frame]]:
 
 
 def _frame(question: Question) -> Frame:
-    """What the page shows: answer, status, lanes, and whether one can ask and stop."""
+    """Return what the page shows: answer, status, lanes, and whether the buttons Ask and Stop are enabled."""
     drawn = answer_html(question), status_html(question), lanes_html(question)
     return *drawn, not question.open, question.open and not question.wanted_now.is_set()
 
 
 def _changes(before: Frame, after: Frame) -> Frame:
-    """The updates of the page's components, nothing for those that stay as they are."""
+    """Return updates for the components that changed; the others are skipped."""
     if before == after:
         return (gr.skip(),) * len(after)
     updates = [*after[:3], *(gr.update(interactive=enabled) for enabled in after[3:])]

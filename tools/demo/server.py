@@ -1,4 +1,4 @@
-"""Serves the demo's page with the engine and the sandbox of a configuration, until it is told to stop."""
+"""Serve the demo's page with the engine and the sandbox of a configuration, until it is stopped."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from agent.models import fetch_model
 from agent.problems.reader import starter_problems
 from agent.setup import open_engine, open_sandbox
 from tools.demo.page import build_app, build_page
-from tools.demo.session import Desk
+from tools.demo.session import QuestionQueue
 
-_GRACE_SECONDS = 1  # for the visitors' connections at the end
+_GRACE_SECONDS = 1  # for open connections at shutdown
 
 
 async def serve(config: Config, directory: Path, listener: socket.socket, console: Console) -> None:
-    """Bring the engine up, then serve the page on the listening socket until SIGINT or SIGTERM.
+    """Start the engine, then serve the page on the listening socket until SIGINT or SIGTERM.
 
-    Questions are recorded below `directory`. Raises AgentError where the engine or its model cannot be had.
+    Questions are recorded below `directory`. Raises AgentError if the engine or its model is not available.
     """
     loop = asyncio.get_running_loop()
     async with AsyncExitStack() as stack:
-        notices: list[Desk] = []
+        notices: list[QuestionQueue] = []
 
         def notice(text: str) -> None:
             console.print(text, markup=False, highlight=False)
-            for desk in notices:
-                desk.notice(text)
+            for queue in notices:
+                queue.notice(text)
 
         engine = open_engine(config, partial(fetch_model, console=console), directory / ENGINE_LOG, notice)
         stack.push_async_callback(engine.close)
@@ -45,12 +45,12 @@ async def serve(config: Config, directory: Path, listener: socket.socket, consol
         stack.push_async_callback(sandbox.close)
         with console.status("starting the engine"):
             await start_engine(config, engine, CompetitionTask(config.rules))
-        desk = Desk(config, engine, sandbox, directory, loop.time)
-        notices.append(desk)
-        page = build_page(desk, _model(config), [problem.text for problem in starter_problems()])
+        queue = QuestionQueue(config, engine, sandbox, directory, loop.time)
+        notices.append(queue)
+        page = build_page(queue, _model(config), [problem.text for problem in starter_problems()])
         server = _Server(
             uvicorn.Config(
-                build_app(desk, page), log_level="error", access_log=False, timeout_graceful_shutdown=_GRACE_SECONDS
+                build_app(queue, page), log_level="error", access_log=False, timeout_graceful_shutdown=_GRACE_SECONDS
             )
         )
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -63,7 +63,7 @@ async def serve(config: Config, directory: Path, listener: socket.socket, consol
 
 
 class _Server(uvicorn.Server):
-    """A server whose signals are handled by the event loop, so that what holds the engine is left in order."""
+    """A server whose signals are handled by the event loop, so that the engine is closed in order."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -71,11 +71,11 @@ class _Server(uvicorn.Server):
         yield
 
     def stop(self) -> None:
-        """Serve no more; a second time, do not wait for visitors."""
+        """Shut down; the second call does not wait for open connections."""
         self.force_exit = self.should_exit
         self.should_exit = True
 
 
 def _model(config: Config) -> str:
-    """The model's name to show: without directories."""
+    """The model's name to show, without its directories."""
     return Path(config.engine.model).name or "the served model"

@@ -1,4 +1,4 @@
-"""Solves the visitors' questions one at a time, each as a run of its own."""
+"""Solve the visitors' questions one at a time, each as a run of its own."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from agent.solver import solve_problem
 from agent.types import Problem, StopReason
 from tools.demo.state import Question
 
-MOST_CHARS = 4_000  # of a problem
+MOST_CHARS = 4_000  # in a problem
 MOST_WAITING = 20
 _NAME = re.compile(r"question-\d+")
-FRAME_SECONDS = 0.4  # between two looks at a question: what a browser can draw with many lanes
-LEFT = "Withdrawn: nothing was answered."
+FRAME_SECONDS = 0.4  # between two frames: what a browser can draw with many lanes
+LEFT = "Withdrawn: there is no answer."
 ENGINE_FAILED = (
-    "The engine failed while it worked on this question. It is started again for the next one: please ask once more."
+    "The engine failed while it worked on this question. It will be restarted for the next one: please ask again."
 )
 
 
-class Desk:
-    """Where questions are asked. All methods are called on the event loop of its engine.
+class QuestionQueue:
+    """Questions waiting for the engine, first come, first served. Call all methods on the engine's event loop.
 
-    Questions share nothing but the engine: each is recorded as `question-N` in `directory`, a run of one problem with
-    the whole time limit of `config`.
+    Questions share only the engine and the sandbox: each is recorded as `question-N` in `directory`, a run of one
+    problem with the full time limit of `config`.
     """
 
     def __init__(
@@ -47,28 +47,28 @@ class Desk:
         self._sandbox = sandbox
         self._clock = clock
         self._turn = asyncio.Lock()
-        self._line: list[Question] = []
+        self._queue: list[Question] = []
         self._visits: dict[str, tuple[Question, asyncio.Task[None]]] = {}
         self._asked = 0
 
     async def ask(self, visitor: str, text: str) -> AsyncGenerator[Question]:
-        """Solve a problem; gives the same question again and again while it changes, the last time when it is closed.
+        """Solve a problem, yielding the same question again and again until it is closed.
 
-        Closing the generator gives the question up: its lanes end at once. Raises InputError for a text that cannot
-        be asked.
+        Closing the generator cancels the question: its lanes end at once. Raises InputError for a text that is not
+        accepted.
         """
         text = self._checked(visitor, text)
         question = Question(Problem(self._next_id(), text), self.config, self._clock)
-        self._line.append(question)
+        self._queue.append(question)
         solving = asyncio.create_task(self._solve(question))
         self._visits[visitor] = question, solving
         try:
             while not solving.done():
-                question.place = self._line.index(question)
+                question.place = self._queue.index(question)
                 yield question
                 await asyncio.wait({solving}, timeout=FRAME_SECONDS)
             if not solving.cancelled():
-                solving.result()  # what nobody expected is not hidden
+                solving.result()  # raises what was not foreseen
             yield question
         finally:
             del self._visits[visitor]
@@ -76,7 +76,7 @@ class Desk:
             await asyncio.gather(solving, return_exceptions=True)
 
     def answer_now(self, visitor: str) -> None:
-        """The visitor wants the answer of the votes so far, or no longer waits in the line."""
+        """Answer the visitor's question with the votes so far, or withdraw it if it is still waiting."""
         if visitor not in self._visits:
             return
         question, _ = self._visits[visitor]
@@ -85,19 +85,19 @@ class Desk:
             self.leave(visitor)
 
     def leave(self, visitor: str) -> None:
-        """The visitor has gone: nobody wants the answer any more."""
+        """Withdraw the question of a visitor who has left."""
         if visitor in self._visits:
             question, solving = self._visits[visitor]
             question.failure = LEFT
             solving.cancel()
 
     def notice(self, text: str) -> None:
-        """What has befallen the engine, for the question at its turn."""
-        if self._line:
-            self._line[0].notice = text
+        """Show an engine event with the question that is being solved."""
+        if self._queue:
+            self._queue[0].notice = text
 
     def journal(self, name: str) -> Path | None:
-        """The journal of the question of that name; None where there is no such question."""
+        """Return the path of a question's journal, None if there is no such question."""
         path = self.directory / name / JOURNAL_FILE
         return path if _NAME.fullmatch(name) and path.is_file() else None
 
@@ -107,26 +107,26 @@ class Desk:
         if len(text) > MOST_CHARS:
             raise InputError(f"The problem has {len(text):,} characters: please ask in at most {MOST_CHARS:,}.")
         if visitor in self._visits:
-            raise InputError("A question of yours is being answered: please wait for it, or stop it.")
-        if len(self._line) > MOST_WAITING:
-            raise InputError(f"{len(self._line)} questions wait already: please come back later.")
+            raise InputError("You already have a question in progress: please wait for it, or stop it.")
+        if len(self._queue) > MOST_WAITING:
+            raise InputError(f"{len(self._queue)} questions are waiting already: please come back later.")
         return text.strip()
 
     def _next_id(self) -> str:
         self._asked += 1
-        while (self.directory / f"question-{self._asked}").exists():  # of an earlier demo in this directory
+        while (self.directory / f"question-{self._asked}").exists():  # left by an earlier demo in this directory
             self._asked += 1
         return f"question-{self._asked}"
 
     async def _solve(self, question: Question) -> None:
         try:
             async with self._turn:
-                await self._engine.start()  # of one that has died since: it is told before anything is recorded
+                await self._engine.start()  # if it has died since, fail before anything is recorded
                 await self._record(question)
         except AgentError as error:
             question.failure = str(error)
         finally:
-            self._line.remove(question)
+            self._queue.remove(question)
 
     async def _record(self, question: Question) -> None:
         directory = self.directory / question.problem.id
@@ -135,7 +135,7 @@ class Desk:
         with closing(Journal(directory)) as journal:
             observers = Observers([journal, question])
             runtime = Runtime(self.config, self._engine, self._sandbox, observers, lambda: self._clock() - begun)
-            # Visitors have asked for so many lanes: none is saved for other questions.
+            # The budget's rule may save lanes for later problems; here each question gets all that are configured.
             allowance = replace(grant(self.config.time_limit_seconds, 1, self.config), lanes=None)
             question.directory = directory
             solution = await solve_problem(question.problem, runtime, allowance, wanted_now=question.wanted_now)

@@ -17,7 +17,7 @@ _END_OF_THINKING = '<span class="think">end of the thinking</span>'
 
 
 def transcript_html(text: str) -> Markup:
-    """The text as HTML; its line breaks are left to the style sheet (`white-space: pre-wrap`)."""
+    """Return the text as HTML; line breaks are left to the style sheet (`white-space: pre-wrap`)."""
     found = [piece for piece in pieces(text) if piece.kind != "text" or piece.body.strip()]
     kinds = ["code", *(piece.kind for piece in found), "code"]
     around = zip(kinds, found, kinds[2:], strict=False)
@@ -25,7 +25,7 @@ def transcript_html(text: str) -> Markup:
 
 
 def end_of(text: str, most_chars: int) -> str:
-    """The last lines of the text, so many characters of it at most; a code block that is cut is opened anew."""
+    """Return the last lines of the text, at most `most_chars` characters; a code block that is cut is reopened."""
     if len(text) <= most_chars:
         return text
     cut = len(text) - most_chars
@@ -38,7 +38,7 @@ def end_of(text: str, most_chars: int) -> str:
 
 
 def _piece_html(piece: Piece, before: str, behind: str) -> Markup:
-    """One piece; a text's empty lines beside a block are left out."""
+    """Return one piece as HTML; empty lines of text next to a block are dropped."""
     if piece.kind == "code" and piece.language == "output":
         return Markup('<pre class="output" aria-label="output">{}</pre>').format(printable(piece.body).strip("\n"))
     if piece.kind == "text":

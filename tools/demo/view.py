@@ -1,4 +1,4 @@
-"""A question's state -> the HTML of the page; pure, and every text of a model or visitor is escaped."""
+"""A question's state -> the HTML of the page. Pure; all text from models and visitors is escaped."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from agent.types import Sample, StopReason
 from tools.demo.state import LaneState, Phase, Question
 from tools.demo.transcript import end_of, transcript_html
 
-LIVE_CHARS = 1_600  # of a running lane's text, its end
-CLOSED_CHARS = 20_000  # of a lane's text once the question is closed
+LIVE_CHARS = 1_600  # shown of a running lane's text, from its end
+CLOSED_CHARS = 20_000  # shown of a lane's text once the question is closed
 MOST_BARS = 6
 
 WHY = {
@@ -22,19 +22,19 @@ WHY = {
     StopReason.SCATTERED: "the votes agreed on nothing",
     StopReason.ALL_DONE: "all lanes had ended",
     StopReason.DEADLINE: "the time was spent",
-    StopReason.REQUESTED: "the answer was wanted at once",
+    StopReason.REQUESTED: "the answer was requested",
     StopReason.OUT_OF_TIME: "there was no time",
     StopReason.ENGINE_ERROR: "the engine failed",
 }
 
 
 def sentence_html(text: str) -> str:
-    """A sentence for the visitor in place of an answer."""
+    """Return a message for the visitor in place of an answer."""
     return f'<p class="sentence" role="alert">{escape(text)}</p>'
 
 
 def answer_html(question: Question) -> str:
-    """The answer, what it rests on and what it cost; empty while there is none."""
+    """Return the answer with its evidence and its cost, "" while there is none."""
     if question.failure:
         return sentence_html(question.failure)
     solution = question.solution
@@ -74,7 +74,7 @@ def _evidence_html(sample: Sample | None, start: str) -> str:
 
 
 def status_html(question: Question) -> str:
-    """The question, its time and tokens and the votes so far, or its place in the line."""
+    """Return the question with its time, tokens and votes so far, or with its place in the queue."""
     text = f'<div class="problem">{transcript_html(question.problem.text)}</div>'
     if question.begun is None:
         return f'<section class="status">{text}{_waiting(question) if question.open else ""}</section>'
@@ -95,7 +95,7 @@ def _waiting(question: Question) -> str:
         return '<p class="waiting" role="status">The engine is being started …</p>'
     questions = "1 question is" if before == 1 else f"{before} questions are"
     return (
-        f'<p class="waiting" role="status">You are number {before + 1} in the line: {questions} answered before '
+        f'<p class="waiting" role="status">You are number {before + 1} in the queue: {questions} answered before '
         "yours.</p>"
     )
 
@@ -124,7 +124,7 @@ def _figures(question: Question) -> str:
 
 
 def lanes_html(question: Question) -> str:
-    """A card for each lane."""
+    """Return a card for each lane."""
     most = LIVE_CHARS if question.open else CLOSED_CHARS
     cards = [_card(number, lane, question, most) for number, lane in enumerate(question.lanes, 1)]
     return f'<div class="lanes">{"".join(cards)}</div>' if cards else ""

@@ -174,7 +174,7 @@ def test_lanes_are_watched_unfolded_and_stopped(browser: Browser, demo: Demo) ->
         page.locator("#stop").click()
         assert big(page) == "42"
         assert demo.engine.dropped.wait(5)
-        assert "wanted at once" in page.locator(".answer").inner_text()
+        assert "the answer was requested" in page.locator(".answer").inner_text()
         assert page.locator('.lane[data-phase="forced answer"]').count() == 3
         assert page.locator("#ask").is_enabled()
     (journal,) = demo.journals() - before
@@ -188,7 +188,7 @@ def test_a_closed_tab_frees_the_engine_and_the_line_moves_on(browser: Browser, d
             ask(first, "Think for ever.")
             first.locator(".lane").first.wait_for()
             ask(second, "What is 6 times 7?")
-            second.get_by_text("You are number 2 in the line").wait_for()
+            second.get_by_text("You are number 2 in the queue").wait_for()
             demo.engine.dropped.clear()
         assert demo.engine.dropped.wait(10)
         assert big(second) == "42"

@@ -1,4 +1,4 @@
-"""The demo's desk in virtual time, with a scripted engine: questions in a line, stopped, given up, recorded."""
+"""The demo's queue in virtual time, with a scripted engine: questions waiting, stopped, withdrawn and recorded."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from agent.journal.journal import read_run
 from agent.types import SampleEnd, StopReason
 from tests.support.doubles import BREAK, ScriptedEngine, ScriptedSandbox, config_with
 from tests.support.virtual_time import run_virtual
-from tools.demo.session import ENGINE_FAILED, FRAME_SECONDS, LEFT, MOST_CHARS, MOST_WAITING, Desk
+from tools.demo.session import ENGINE_FAILED, FRAME_SECONDS, LEFT, MOST_CHARS, MOST_WAITING, QuestionQueue
 from tools.demo.state import Question
 
 LONG = "word " * 500
@@ -32,14 +32,16 @@ def thinks(prompt: str, params: SamplingParams) -> str:
     return "7}" if prompt.endswith("\\boxed{") else LONG
 
 
-def desk(directory: Path, engine: ScriptedEngine, **keys: object) -> Desk:
+def open_queue(directory: Path, engine: ScriptedEngine, **keys: object) -> QuestionQueue:
     config = config_with(**{"sample__count": 3, "budget__time_limit_seconds": 300, **keys})
-    return Desk(config, PersistentEngine(engine), ScriptedSandbox(), directory, asyncio.get_running_loop().time)
+    return QuestionQueue(
+        config, PersistentEngine(engine), ScriptedSandbox(), directory, asyncio.get_running_loop().time
+    )
 
 
-async def ask(at: Desk, visitor: str = "v", text: str = "What is 6 times 7?") -> Question:
+async def ask(queue: QuestionQueue, visitor: str = "v", text: str = "What is 6 times 7?") -> Question:
     """The question when it is closed."""
-    async with aclosing(at.ask(visitor, text)) as frames:
+    async with aclosing(queue.ask(visitor, text)) as frames:
         async for question in frames:
             last = question
     return last
@@ -51,11 +53,11 @@ def run(scene: Callable[[], Coroutine[object, object, None]]) -> None:
 
 def test_a_question_is_solved_and_recorded_as_a_run_of_its_own(tmp_path: Path) -> None:
     async def scene() -> None:
-        at = desk(tmp_path, ScriptedEngine(answers))
-        first, second = await ask(at), await ask(at, text="And 7 times 6?")
+        queue = open_queue(tmp_path, ScriptedEngine(answers))
+        first, second = await ask(queue), await ask(queue, text="And 7 times 6?")
         assert first.solution is not None
         assert first.solution.answer == 42
-        assert at.journal("question-2") == tmp_path / "question-2" / "journal.jsonl"
+        assert queue.journal("question-2") == tmp_path / "question-2" / "journal.jsonl"
         record = read_run(tmp_path / "question-2")
         assert [problem.text for problem in record.problems] == ["And 7 times 6?"]
         assert record.solutions == (second.solution,)
@@ -66,8 +68,8 @@ def test_a_question_is_solved_and_recorded_as_a_run_of_its_own(tmp_path: Path) -
 
 def test_an_earlier_demo_in_the_directory_is_not_overwritten(tmp_path: Path) -> None:
     async def scene() -> None:
-        await ask(desk(tmp_path, ScriptedEngine(answers)))
-        again = await ask(desk(tmp_path, ScriptedEngine(answers)))
+        await ask(open_queue(tmp_path, ScriptedEngine(answers)))
+        again = await ask(open_queue(tmp_path, ScriptedEngine(answers)))
         assert again.problem.id == "question-2"
 
     run(scene)
@@ -76,9 +78,9 @@ def test_an_earlier_demo_in_the_directory_is_not_overwritten(tmp_path: Path) -> 
 @pytest.mark.parametrize("name", ["question-9", "..", "question-1/../question-1", "", "config.toml"])
 def test_no_other_file_is_given_for_a_journal(tmp_path: Path, name: str) -> None:
     async def scene() -> None:
-        at = desk(tmp_path, ScriptedEngine(answers))
-        await ask(at)
-        assert at.journal(name) is None
+        queue = open_queue(tmp_path, ScriptedEngine(answers))
+        await ask(queue)
+        assert queue.journal(name) is None
 
     run(scene)
 
@@ -86,9 +88,9 @@ def test_no_other_file_is_given_for_a_journal(tmp_path: Path, name: str) -> None
 def test_stopped_questions_are_answered_by_the_lanes_that_are_asked_and_their_streams_end(tmp_path: Path) -> None:
     async def scene() -> None:
         engine = ScriptedEngine(thinks)
-        at = desk(tmp_path, engine)
-        asyncio.get_running_loop().call_later(20, at.answer_now, "v")
-        asked = await ask(at)
+        queue = open_queue(tmp_path, engine)
+        asyncio.get_running_loop().call_later(20, queue.answer_now, "v")
+        asked = await ask(queue)
         assert asked.solution is not None
         assert (asked.solution.answer, asked.solution.stop) == (7, StopReason.REQUESTED)
         assert 20 <= asked.solution.seconds < 25
@@ -101,19 +103,19 @@ def test_stopped_questions_are_answered_by_the_lanes_that_are_asked_and_their_st
 def test_a_visitor_who_leaves_frees_the_engine_for_the_next(tmp_path: Path, how: str) -> None:
     async def scene() -> None:
         engine = ScriptedEngine(thinks)
-        at = desk(tmp_path, engine)
-        frames = at.ask("v", "Why?")
+        queue = open_queue(tmp_path, engine)
+        frames = queue.ask("v", "Why?")
         for _ in range(10):
             await anext(frames)
         assert engine.running == 3
         if how == "the page is closed":
-            at.leave("v")
+            queue.leave("v")
             await asyncio.sleep(0.1)
             assert engine.running == 0
         await frames.aclose()
         assert engine.running == 0
         engine.reply = answers
-        asked = await ask(at, "w")
+        asked = await ask(queue, "w")
         assert asked.solution is not None
 
     run(scene)
@@ -121,12 +123,12 @@ def test_a_visitor_who_leaves_frees_the_engine_for_the_next(tmp_path: Path, how:
 
 def test_questions_are_answered_in_their_order_and_those_who_wait_see_their_place(tmp_path: Path) -> None:
     async def scene() -> None:
-        at = desk(tmp_path, ScriptedEngine(answers))
+        queue = open_queue(tmp_path, ScriptedEngine(answers))
         places: dict[str, list[int]] = {"a": [], "b": [], "c": []}
         closed: list[str] = []
 
         async def visit(name: str) -> None:
-            async with aclosing(at.ask(name, "Why?")) as frames:
+            async with aclosing(queue.ask(name, "Why?")) as frames:
                 async for question in frames:
                     places[name].append(question.place)
             closed.append(name)
@@ -141,14 +143,14 @@ def test_questions_are_answered_in_their_order_and_those_who_wait_see_their_plac
 
 def test_who_waits_can_step_out_of_the_line(tmp_path: Path) -> None:
     async def scene() -> None:
-        at = desk(tmp_path, ScriptedEngine(thinks))
-        first = asyncio.create_task(ask(at, "a"))
-        second = asyncio.create_task(ask(at, "b"))
+        queue = open_queue(tmp_path, ScriptedEngine(thinks))
+        first = asyncio.create_task(ask(queue, "a"))
+        second = asyncio.create_task(ask(queue, "b"))
         await asyncio.sleep(5)
-        at.answer_now("b")
+        queue.answer_now("b")
         assert (await second).failure == LEFT
         assert not first.done()
-        at.answer_now("a")
+        queue.answer_now("a")
         assert (await first).solution is not None
         assert not (tmp_path / "question-2").exists()
 
@@ -157,9 +159,9 @@ def test_who_waits_can_step_out_of_the_line(tmp_path: Path) -> None:
 
 def test_frames_come_a_few_times_a_second(tmp_path: Path) -> None:
     async def scene() -> None:
-        at = desk(tmp_path, ScriptedEngine(thinks, seconds=0.01), budget__time_limit_seconds=20)
+        queue = open_queue(tmp_path, ScriptedEngine(thinks, seconds=0.01), budget__time_limit_seconds=20)
         frames = 0
-        async with aclosing(at.ask("v", "Why?")) as questions:
+        async with aclosing(queue.ask("v", "Why?")) as questions:
             async for _ in questions:
                 frames += 1
         assert frames <= asyncio.get_running_loop().time() / FRAME_SECONDS + 2
@@ -171,7 +173,7 @@ def test_frames_come_a_few_times_a_second(tmp_path: Path) -> None:
 def test_a_text_that_cannot_be_asked_is_refused(tmp_path: Path, text: str) -> None:
     async def scene() -> None:
         with pytest.raises(InputError):
-            await ask(desk(tmp_path, ScriptedEngine(answers)), text=text)
+            await ask(open_queue(tmp_path, ScriptedEngine(answers)), text=text)
 
     run(scene)
     assert not list(tmp_path.iterdir())
@@ -179,14 +181,14 @@ def test_a_text_that_cannot_be_asked_is_refused(tmp_path: Path, text: str) -> No
 
 def test_a_visitor_asks_one_question_at_a_time_and_the_line_is_not_endless(tmp_path: Path) -> None:
     async def scene() -> None:
-        at = desk(tmp_path, ScriptedEngine(thinks))
-        waiting = [asyncio.create_task(ask(at, str(n))) for n in range(MOST_WAITING + 1)]
+        queue = open_queue(tmp_path, ScriptedEngine(thinks))
+        waiting = [asyncio.create_task(ask(queue, str(n))) for n in range(MOST_WAITING + 1)]
         await asyncio.sleep(1)
         for visitor in ("0", "one more"):
             with pytest.raises(InputError):
-                await ask(at, visitor)
+                await ask(queue, visitor)
         for n in range(MOST_WAITING + 1):
-            at.leave(str(n))
+            queue.leave(str(n))
         await asyncio.gather(*waiting)
 
     run(scene)
@@ -195,16 +197,16 @@ def test_a_visitor_asks_one_question_at_a_time_and_the_line_is_not_endless(tmp_p
 def test_an_engine_that_dies_is_told_and_the_next_question_works(tmp_path: Path) -> None:
     async def scene() -> None:
         engine = ScriptedEngine(lambda prompt, params: f"one two {BREAK}")
-        at = desk(tmp_path, engine, engine__retries=0)
-        asked = await ask(at)
+        queue = open_queue(tmp_path, engine, engine__retries=0)
+        asked = await ask(queue)
         assert asked.solution is not None
         assert asked.solution.stop is StopReason.ENGINE_ERROR
         assert asked.notice == ENGINE_FAILED
         assert {lane.sample and lane.sample.end for lane in asked.lanes} == {SampleEnd.ENGINE_ERROR}
         engine.down = True
-        assert (await ask(at)).failure == "the engine is down"
+        assert (await ask(queue)).failure == "the engine is down"
         engine.down, engine.reply = False, answers
-        after = await ask(at)
+        after = await ask(queue)
         assert after.solution is not None
         assert after.solution.answer == 42
 
@@ -215,7 +217,7 @@ def test_a_directory_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
     async def scene() -> None:
-        asked = await ask(desk(tmp_path / "file", ScriptedEngine(answers)))
+        asked = await ask(open_queue(tmp_path / "file", ScriptedEngine(answers)))
         assert "cannot be written" in asked.failure
 
     run(scene)
@@ -227,7 +229,7 @@ def test_an_error_that_nobody_expected_is_not_hidden(tmp_path: Path) -> None:
             raise ZeroDivisionError
 
     async def scene() -> None:
-        asked = await ask(desk(tmp_path, Broken(answers)))
+        asked = await ask(open_queue(tmp_path, Broken(answers)))
         assert "ZeroDivisionError" in asked.failure
 
     run(scene)

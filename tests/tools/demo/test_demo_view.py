@@ -230,5 +230,5 @@ def test_each_way_to_close_a_question_is_told(stop: StopReason) -> None:
 
 def test_a_question_in_the_line_shows_its_place() -> None:
     asked = Question(Problem("question-1", "Why?"), config_with(), lambda: 0.0, place=2)
-    assert "number 3 in the line: 2 questions" in checked(status_html(asked))
+    assert "number 3 in the queue: 2 questions" in checked(status_html(asked))
     assert lanes_html(asked) == answer_html(asked) == ""
