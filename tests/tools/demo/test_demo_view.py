@@ -8,7 +8,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agent.policy.voting import tally
@@ -22,6 +22,7 @@ OURS = {"a", "article", "code", "details", "div", "header", "input", "label", "p
 OURS |= {"summary"}
 HARMLESS = {"aria-hidden", "aria-label", "aria-live", "class", "data-phase", "download", "for", "href", "id", "open"}
 HARMLESS |= {"role", "style", "title", "type"}
+HARMLESS_STYLE = re.compile(r"width:[\d.]+%|color:#[0-9A-F]{6};|margin-left:-?[\d.]+em;")
 ATTACKS = (
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',
@@ -63,7 +64,7 @@ class _Checker(HTMLParser):
         links = [value or "" for name, value in attrs if name == "href"]
         self.foreign += [link for link in links if not link.startswith("/journal/question-")]
         styles = [value or "" for name, value in attrs if name == "style"]
-        self.foreign += [style for style in styles if not re.fullmatch(r"width:[\d.]+%|color:#[0-9A-F]{6};", style)]
+        self.foreign += [style for style in styles if not HARMLESS_STYLE.fullmatch(style)]
 
     def handle_data(self, data: str) -> None:
         self.shown += data
@@ -98,6 +99,7 @@ def written(text: str, index: int = 0, *, tokens: int = 10, forced: bool = False
     return replace(sample(42, index=index, forced=forced), turns=(Turn(text, tokens, 1.0),))
 
 
+@example(r"$\!x$")  # a negative space is an inline style
 @given(TEXTS)
 @settings(max_examples=150, deadline=None)
 def test_nothing_that_a_model_writes_becomes_markup(text: str) -> None:
