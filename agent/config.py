@@ -18,6 +18,7 @@ from agent.editions import EDITIONS
 from agent.errors import ConfigError
 from agent.files.addresses import checked_url, expand_home
 from agent.files.config_faults import first_fault
+from agent.files.renamed_keys import renamed_tree
 from agent.files.stored_config import seal
 from agent.files.whole_file import write_whole
 from agent.types import Edition
@@ -104,8 +105,10 @@ class SampleConfig(Section):
     tools: bool = True
     max_tokens: int = Field(1_024, ge=1)
     max_rounds: int = Field(4, ge=0)  # tool runs
-    printed_answers: bool = False  # a tool run that prints an integer which the edition allows, and no more, is a vote
-    failed_runs: int = Field(0, ge=0)  # so many failed tool runs end a sample without a vote; 0: no limit
+    accept_printed_answer: bool = (
+        False  # a tool run that prints nothing but an integer of the edition's range is a vote
+    )
+    max_failed_tool_runs: int = Field(0, ge=0)  # so many failed tool runs end a sample without a vote; 0: no limit
     max_seconds: float = Field(3_600.0, gt=0)
     answer_at_think_close: bool = False  # where its thinking closes on a box, a sample has answered
     max_thinking_tokens: int = Field(0, ge=0)  # thinking still open then is closed by asking for the answer; 0: no cap
@@ -142,35 +145,36 @@ class StoppingConfig(Section):
     """When a problem is closed before all its samples have ended; `agent.policy` has the rules.
 
     Of the rule "patience": a leader that is ahead by 1, 2 or 3 votes (one more if nobody else has a vote) is given
-    `waits` times the time of the problem's first vote, or times `slack` of its share of the bank if that is longer,
-    and at most `shares` times the share; `scatter` votes for others than the first two answers end the problem too.
+    `wait_by_lead` times the time of the problem's first vote, or times `min_wait_share` of its share of the bank if
+    that is longer, and at most `max_share` times the share; `max_dissent` votes for others than the first two answers
+    end the problem too.
     """
 
     rule: StoppingRule = "patience"
     margin: float = Field(3.0, gt=0)  # weight by which the leader must lead
     confidence: float = Field(0.95, gt=0, lt=1)  # of the rule "beta"
     votes: int = Field(4, ge=1)  # of the rule "agree"
-    waits: tuple[float, float, float] = Field((3.0, 2.0, 1.4), strict=False)  # TOML has lists
-    slack: float = Field(0.5, ge=0)
-    shares: float = Field(1.0, gt=0)
-    scatter: int = Field(4, ge=1)
+    wait_by_lead: tuple[float, float, float] = Field((3.0, 2.0, 1.4), strict=False)  # TOML has lists
+    min_wait_share: float = Field(0.5, ge=0)
+    max_share: float = Field(1.0, gt=0)
+    max_dissent: int = Field(4, ge=1)
 
 
 class BudgetConfig(Section):
     """What the time bank grants: `spread` x time left / problems left, between `floor` and `ceiling` seconds.
 
     The floor is at most the even share of what is left.
-    A problem gets at least `paces` times the time that a first vote has usually taken in the run.
+    A problem gets at least `min_first_votes` times the time that a first vote has usually taken in the run.
     `time_limit_seconds` of 0 stands for the edition's own limit. The last `answer_reserve_seconds` of an allowance
-    are kept for the forced answers of unfinished samples. A problem starts `lanes_per_pace` lanes for each time that
-    its share of the bank holds the usual time of a first vote, and at least `min_lanes`; 0 starts all lanes.
+    are kept for the forced answers of unfinished samples. A problem starts `lanes_per_first_vote` lanes for each time
+    that its share of the bank holds the usual time of a first vote, and at least `min_lanes`; 0 starts all lanes.
     """
 
     rule: GrantRule = "spread"
     time_limit_seconds: float = Field(0.0, ge=0)
     spread: float = Field(3.0, ge=1)
-    paces: float = Field(1.5, ge=0)
-    lanes_per_pace: float = Field(6.0, ge=0)
+    min_first_votes: float = Field(1.5, ge=0)
+    lanes_per_first_vote: float = Field(6.0, ge=0)
     min_lanes: int = Field(3, ge=1)
     floor_seconds: float = Field(10.0, ge=0)
     ceiling_seconds: float = Field(1_800.0, gt=0)
@@ -273,7 +277,7 @@ def _read(profile: str) -> dict[str, Any]:
     bundled = PROFILES / f"{profile}.toml"
     try:
         path = bundled if profile in profile_names() else Path(expand_home(profile) or bundled)
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return renamed_tree(tomllib.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         names = ", ".join(profile_names())
         raise ConfigError(f"no profile {profile!r}: give one of {names} or the path of a TOML file") from None

@@ -9,6 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from agent.files.renamed_keys import RENAMED
+
 _ALIKE = 0.7  # of 1: from there on a key is taken for another one, misspelt
 
 
@@ -18,7 +20,7 @@ def first_fault(error: ValidationError, model: type[BaseModel]) -> str:
     key = ".".join(str(part) for part in first["loc"])
     kind = first["type"]
     if kind == "extra_forbidden":
-        meant = _nearest(key, list(_keys(model)))
+        meant = RENAMED.get(key) or _nearest(key, list(_keys(model)))
         return f"{key}: unknown key" + (f"; did you mean {meant}?" if meant else "")
     if kind == "value_error":
         return f"{key}: {first['ctx']['error']}"

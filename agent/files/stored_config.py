@@ -16,6 +16,7 @@ from typing import Any
 import tomli_w
 
 from agent.errors import ConfigError
+from agent.files.renamed_keys import renamed_tree
 
 _FIRST_LINE = "# A configuration, complete if its end is marked.\n"
 _LAST_LINE = "# end of the configuration, {count} keys\n"
@@ -31,12 +32,14 @@ def seal(tree: Mapping[str, Any]) -> str:
 
 
 def stored_tree(path: Path) -> dict[str, Any]:
-    """The tree of a file that this version or an earlier one stored; that of an earlier one may lack newer keys.
+    """The tree of a file that this version or an earlier one stored, with the keys as they are called now.
+
+    That of an earlier one may lack newer keys.
 
     Raises ConfigError if the file cannot be read or is not complete: defaults stand for nothing that was lost.
     """
     try:
-        return _unseal(path.read_text(encoding="utf-8"))
+        return renamed_tree(_unseal(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, RecursionError) as error:
         reason = (isinstance(error, OSError) and error.strerror) or error
         raise ConfigError(

@@ -25,6 +25,7 @@ from typing import Any
 
 from agent.config import Config, override_config, parse_config, save_config
 from agent.errors import ConfigError, InputError, JournalError
+from agent.files.renamed_keys import renamed_keys
 from agent.files.stored_config import stored_tree
 from agent.files.whole_file import write_whole
 from agent.journal.lines import (
@@ -93,7 +94,7 @@ def read_run(directory: Path) -> RunRecord:
     changes = tuple(entry for entry in entries if isinstance(entry, SettingsChange))
     for change in changes:
         try:
-            config = override_config(config, change.changed)
+            config = override_config(config, renamed_keys(change.changed))
         except ConfigError as error:
             raise ConfigError(f"the journal of {directory} sets what this version does not take: {error}") from error
     return RunRecord(

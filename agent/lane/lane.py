@@ -134,9 +134,9 @@ class Lane:
                 return outcome
             rounds += 1
             tool_run = await self._run_code(outcome, last=rounds == limits.max_rounds)
-            if limits.printed_answers and self._watch.printed(tool_run):
+            if limits.accept_printed_answer and self._watch.printed(tool_run):
                 return SampleEnd.ANSWERED
-            if limits.failed_runs and self._failed_runs >= limits.failed_runs:
+            if limits.max_failed_tool_runs and self._failed_runs >= limits.max_failed_tool_runs:
                 return SampleEnd.FAILED_CODE
 
     async def _write_turn(self, *, tools: bool, asking: bool = False) -> CodeBlock | SampleEnd:

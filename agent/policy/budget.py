@@ -13,11 +13,11 @@ from agent.types import Allowance, Solution
 def grant(left: float, problems_left: int, config: Config, past: Sequence[Solution] = ()) -> Allowance:
     """The allowance of the next problem, with `left` seconds in the bank and `problems_left` to go, it included.
 
-    What the configured rule grants, or `paces` times the usual time of a first vote if that is more: less would most
-    likely be spent for nothing. Between floor and ceiling, and never more than is left; where the floor is more than an
-    even share, it gives way to that, as it would be taken from later problems. `past` are the solutions of the run so
-    far; with several problems in flight, `problems_left` counts the rounds of them. Half of what then stays in the bank
-    may make up for time in which the engine is down.
+    What the configured rule grants, or `min_first_votes` times the usual time of a first vote if that is more: less
+    would most likely be spent for nothing. Between floor and ceiling, and never more than is left; where the floor is
+    more than an even share, it gives way to that, as it would be taken from later problems. `past` are the solutions of
+    the run so far; with several problems in flight, `problems_left` counts the rounds of them. Half of what then stays
+    in the bank may make up for time in which the engine is down.
     """
     if problems_left < 1:
         raise ValueError("a grant needs a problem")
@@ -26,7 +26,7 @@ def grant(left: float, problems_left: int, config: Config, past: Sequence[Soluti
     bank = Bank(left, problems_left, config.time_limit_seconds / rounds, tuple(s.seconds for s in past))
     share = left / problems_left
     usual = usual_first_vote(share, past)
-    wanted = min(max(GRANTS[budget.rule](bank, budget), budget.paces * usual), budget.ceiling_seconds)
+    wanted = min(max(GRANTS[budget.rule](bank, budget), budget.min_first_votes * usual), budget.ceiling_seconds)
     seconds = max(0.0, min(left, max(min(budget.floor_seconds, share), wanted)))
     reserve = min(budget.answer_reserve_seconds, seconds / 2)
     lanes = lanes_worth(share, usual, config.sample.count, budget)

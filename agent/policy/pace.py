@@ -27,6 +27,6 @@ def lanes_worth(share: float, usual: float, most: int, budget: BudgetConfig) -> 
     times over, more votes make a better majority; where it hardly holds it once, what counts is that some lane ends
     at all.
     """
-    if budget.lanes_per_pace == 0 or usual == 0:
+    if budget.lanes_per_first_vote == 0 or usual == 0:
         return most
-    return max(min(most, budget.min_lanes), min(most, round(budget.lanes_per_pace * share / usual)))
+    return max(min(most, budget.min_lanes), min(most, round(budget.lanes_per_first_vote * share / usual)))

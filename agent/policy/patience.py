@@ -13,12 +13,12 @@ def patience(progress: Progress, config: StoppingConfig) -> Verdict:
     """Stop when another second is worth less here than elsewhere.
 
     Right samples end earlier than wrong ones, so the chance that the leader is still overtaken by the right answer
-    falls with its lead and with the time since the first vote, in units of the time that this vote took. `waits` is
-    that time for a lead of 1, 2 and 3; an answer that nobody opposes counts as one vote further ahead, a tie is
-    waited out. Where the bank is rich the unit is `slack` of the problem's share, if that is longer. Votes scattered
-    over many answers mean that the right one seldom wins in the end. Whatever the votes, a problem that has one ends
-    with its share: the next problem's first votes are worth more than this one's later ones. A problem without a vote
-    waits on, up to its whole allowance.
+    falls with its lead and with the time since the first vote, in units of the time that this vote took.
+    `wait_by_lead` is that time for a lead of 1, 2 and 3; an answer that nobody opposes counts as one vote further
+    ahead, a tie is waited out. Where the bank is rich the unit is `min_wait_share` of the problem's share, if that is
+    longer. Votes scattered over many answers mean that the right one seldom wins in the end. Whatever the votes, a
+    problem that has one ends with its share (`max_share` of it): the next problem's first votes are worth more than
+    this one's later ones. A problem without a vote waits on, up to its whole allowance.
     """
     leader = progress.tally.leader
     if leader is None or progress.first_vote is None:
@@ -27,20 +27,20 @@ def patience(progress: Progress, config: StoppingConfig) -> Verdict:
     if lead >= config.margin:
         return Verdict(StopReason.MARGIN)
     counts = progress.counts
-    if sum(counts[2:]) >= config.scatter:
+    if sum(counts[2:]) >= config.max_dissent:
         return Verdict(StopReason.SCATTERED)
     unit = progress.first_vote
     if math.isfinite(progress.share):
-        unit = max(unit, config.slack * progress.share)
-    patient = _wait(lead, unopposed=len(counts) == 1, waits=config.waits) * unit
-    spent = config.shares * progress.share
+        unit = max(unit, config.min_wait_share * progress.share)
+    patient = _wait(lead, unopposed=len(counts) == 1, wait_by_lead=config.wait_by_lead) * unit
+    spent = config.max_share * progress.share
     until = min(patient, spent)
     if progress.elapsed < until:
         return Verdict(None, until)
     return Verdict(StopReason.PATIENCE if patient <= spent else StopReason.SHARE)
 
 
-def _wait(lead: float, *, unopposed: bool, waits: tuple[float, float, float]) -> float:
+def _wait(lead: float, *, unopposed: bool, wait_by_lead: tuple[float, float, float]) -> float:
     """How long to wait, in units of the first vote's time; a half vote of a lead counts as none."""
     step = int(lead) + unopposed
-    return math.inf if step == 0 else waits[min(step, len(waits)) - 1]
+    return math.inf if step == 0 else wait_by_lead[min(step, len(wait_by_lead)) - 1]

@@ -44,7 +44,7 @@ def test_a_key_is_set_anew_and_the_rest_stays() -> None:
         ({"sample.max_seconds": float("inf")}, r"sample\.max_seconds: input should be a finite number, not inf"),
         ({"seed": 1e3}, r"seed: input should be a valid integer, not 1000\.0"),
         ({"engine.model": 7}, r"engine\.model: input should be a valid string, not 7"),
-        ({"stopping.waits": [1, "2", 3]}, r"stopping\.waits\.1: input should be a valid number, not '2'"),
+        ({"stopping.wait_by_lead": [1, "2", 3]}, r"stopping\.wait_by_lead\.1: input should be a valid number, not '2'"),
         ({"vllm.environment": {"A": 1}}, r"vllm\.environment\.A: input should be a valid string, not 1"),
         ({"sample": {"count": 3}}, r"sample is a table: set single keys of it, written as sample\.KEY"),
         ({"sample.cuont": 4}, r"did you mean sample\.count\?"),
@@ -61,8 +61,8 @@ def test_what_is_not_valid_is_named(keys: dict[str, object], message: str) -> No
 
 
 def test_an_integer_is_a_number_and_a_list_a_row_of_values() -> None:
-    config = load_config("cpu", {"sampling.top_p": 1, "stopping.waits": [3, 2, 1], "vllm.extra_args": ["-x"]})
-    assert (config.sampling.top_p, config.stopping.waits) == (1.0, (3.0, 2.0, 1.0))
+    config = load_config("cpu", {"sampling.top_p": 1, "stopping.wait_by_lead": [3, 2, 1], "vllm.extra_args": ["-x"]})
+    assert (config.sampling.top_p, config.stopping.wait_by_lead) == (1.0, (3.0, 2.0, 1.0))
     assert config.vllm.extra_args == ("-x",)
 
 

@@ -146,12 +146,12 @@ def config_with(**keys: object) -> Config:
     """
     plain: dict[str, object] = {
         "sample.family": "qwq-preview",
-        "sample.printed_answers": False,
-        "sample.failed_runs": 0,
+        "sample.accept_printed_answer": False,
+        "sample.max_failed_tool_runs": 0,
         "stopping.rule": "margin",
         "voting.forced_weight": 0.5,
-        "budget.lanes_per_pace": 0,
-        "budget.paces": 0,
+        "budget.lanes_per_first_vote": 0,
+        "budget.min_first_votes": 0,
         "budget.spread": 1.5,
     }
     return load_config("cpu", plain | {key.replace("__", "."): value for key, value in keys.items()})

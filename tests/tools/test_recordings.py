@@ -42,7 +42,7 @@ def test_it_is_the_default_but_for_what_makes_all_samples_be_drawn(directory: Pa
     assert config.voting == VotingConfig()  # what votes weigh does not change what was drawn
     # Without tools the reasoning is written out: it gets twice the tokens.
     changes = {"tools": True} if directory.name.endswith("-tools") else {"tools": False, "max_tokens": 800}
-    to_the_end = {"count": SAMPLES, "printed_answers": False, "failed_runs": 0}
+    to_the_end = {"count": SAMPLES, "accept_printed_answer": False, "max_failed_tool_runs": 0}
     assert config.sample == default.sample.model_copy(update=to_the_end | changes)
 
 

@@ -41,11 +41,11 @@ _WHOLE_SAMPLES = {
     "budget.time_limit_seconds": _FOREVER,
     "budget.ceiling_seconds": _FOREVER,
     "budget.answer_reserve_seconds": 0.0,
-    "budget.lanes_per_pace": 0.0,
+    "budget.lanes_per_first_vote": 0.0,
     "sample.max_seconds": _FOREVER,
     "sample.answer_tokens": 0,
-    "sample.printed_answers": False,
-    "sample.failed_runs": 0,
+    "sample.accept_printed_answer": False,
+    "sample.max_failed_tool_runs": 0,
     "sample.tools": False,
 }
 

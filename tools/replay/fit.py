@@ -34,16 +34,16 @@ BASELINE = "aimo3-clamp"
 MOST_LOST = 0.002  # of accuracy against waiting for all, where stopping alone is fitted
 
 _STOPPING = {
-    "stopping.waits": ("2:1.5:1.2", "3:1.5:1.2", "3:2:1.2", "3:2:1.6", "3:2.5:1.4", "4:2:1.4", "4:3:1.6"),
-    "stopping.scatter": ("3", "5", "6"),
+    "stopping.wait_by_lead": ("2:1.5:1.2", "3:1.5:1.2", "3:2:1.2", "3:2:1.6", "3:2.5:1.4", "4:2:1.4", "4:3:1.6"),
+    "stopping.max_dissent": ("3", "5", "6"),
     "stopping.margin": ("2", "4"),
 }
 _BANK = {
-    "stopping.slack": ("0", "0.25", "0.75"),
-    "stopping.shares": ("0.8", "1.25", "1.5"),
+    "stopping.min_wait_share": ("0", "0.25", "0.75"),
+    "stopping.max_share": ("0.8", "1.25", "1.5"),
     "budget.spread": ("2", "4", "8"),
-    "budget.paces": ("0", "1", "2", "3"),
-    "budget.lanes_per_pace": ("4", "5", "8", "12"),
+    "budget.min_first_votes": ("0", "1", "2", "3"),
+    "budget.lanes_per_first_vote": ("4", "5", "8", "12"),
     "budget.min_lanes": ("1", "2", "4"),
 }
 

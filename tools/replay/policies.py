@@ -17,7 +17,7 @@ def _stop(rule: str, **keys: Any) -> Keys:
 
 
 def _grant(rule: str, **keys: Any) -> Keys:
-    ours = {"budget.lanes_per_pace": 0, "budget.paces": 0}  # what the others do not have
+    ours = {"budget.lanes_per_first_vote": 0, "budget.min_first_votes": 0}  # what the others do not have
     return {"budget.rule": rule, **ours, **{f"budget.{key}": value for key, value in keys.items()}}
 
 
@@ -61,7 +61,7 @@ POLICY_HELP = f"""\
 A policy is named by a stopping rule, a budget rule, both as STOP+BUDGET, or an entry; a stopping rule alone takes the
 budget rule {DEFAULT_BUDGET}, a budget rule alone the stopping rule {DEFAULT_STOP}. A voting rule may be added, as in
 patience+code-vote (it shows on journals that have the signal), and keys of the configuration may follow, as in
-patience,stopping.scatter=3.
+patience,stopping.max_dissent=3.
   stopping rules  {", ".join(STOPS)}
   budget rules    {", ".join(BUDGETS)}
   voting rules    {", ".join(VOTES)}
@@ -86,7 +86,7 @@ def policy_keys(name: str) -> dict[str, Any]:
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals:
-            raise InputError(f"policy {name!r}: write {setting!r} as KEY=VALUE, like stopping.scatter=3")
+            raise InputError(f"policy {name!r}: write {setting!r} as KEY=VALUE, like stopping.max_dissent=3")
         keys[key] = _value(value)
     return keys
 

@@ -36,8 +36,9 @@ class RecordedProblem:
 class Recording:
     """All that one source recorded: a model's trace file or a run directory.
 
-    `family` is that of the prompts, which may have opened the first code block already. `printed_answers` and
-    `failed_runs` are those keys of the configuration: samples have ended by them. `tool_runs` are found by their code.
+    `family` is that of the prompts, which may have opened the first code block already. `accept_printed_answer` and
+    `max_failed_tool_runs` are those keys of the configuration: samples have ended by them. `tool_runs` are found by
+    their code.
     `answer_reserve` are the seconds kept for asking unfinished lanes, 0 where their answers are not known.
     """
 
@@ -46,8 +47,8 @@ class Recording:
     family: str = _TRACE_FAMILY
     tool_runs: dict[str, ToolRun] = field(default_factory=dict)
     answer_reserve: float = 0.0
-    printed_answers: bool = False
-    failed_runs: int = 0
+    accept_printed_answer: bool = False
+    max_failed_tool_runs: int = 0
 
 
 def load_recordings(paths: Sequence[Path], asked_from: float = math.inf) -> list[Recording]:
@@ -138,8 +139,8 @@ def _from_run(directory: Path) -> Recording:
         settings.family,
         tool_runs,
         reserve,
-        settings.printed_answers,
-        settings.failed_runs,
+        settings.accept_printed_answer,
+        settings.max_failed_tool_runs,
     )
 
 

@@ -89,11 +89,11 @@ def test_a_value_may_be_edited_by_hand(saved: Path) -> None:
 @pytest.mark.parametrize("name", ["practice-text", "practice-tools"])
 def test_one_of_an_earlier_version_is_read_and_refused_where_it_was_cut(name: str, tmp_path: Path) -> None:
     whole = (RECORDINGS / name / "config.toml").read_bytes()
-    assert b"printed_answers" not in whole
+    assert b"accept_printed_answer" not in whole
     path = tmp_path / "config.toml"
     path.write_bytes(whole)
     assert read(path).sample.count == 16
-    assert read(path).sample.printed_answers is False
+    assert read(path).sample.accept_printed_answer is False
     for length in cuts(whole):
         path.write_bytes(whole[:length])
         with pytest.raises(ConfigError, match="is no complete configuration"):
@@ -116,9 +116,15 @@ def test_one_that_cannot_be_written_leaves_the_old_one(saved: Path, monkeypatch:
 def test_changed_keys_turn_one_configuration_into_the_other() -> None:
     old = load_config("qwq")
     new = override_config(
-        old, {"seed": 3, "engine.url": "http://x:1", "vllm.environment": {"A": "1"}, "stopping.waits": [1.0, 1.0, 1.0]}
+        old,
+        {
+            "seed": 3,
+            "engine.url": "http://x:1",
+            "vllm.environment": {"A": "1"},
+            "stopping.wait_by_lead": [1.0, 1.0, 1.0],
+        },
     )
     changed = changed_keys(old.model_dump(), new.model_dump())
-    assert set(changed) == {"seed", "engine.url", "vllm.environment", "stopping.waits"}
+    assert set(changed) == {"seed", "engine.url", "vllm.environment", "stopping.wait_by_lead"}
     assert override_config(old, changed) == new
     assert changed_keys(old.model_dump(), old.model_dump()) == {}

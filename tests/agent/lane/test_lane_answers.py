@@ -93,7 +93,7 @@ def test_a_probe_of_a_dead_engine_is_no_probe() -> None:
 
 def test_a_printed_integer_is_a_vote_where_that_is_configured() -> None:
     engine, observer, sandbox = ScriptedEngine(with_code), Recorder(), ScriptedSandbox("42\n")
-    sample = run_lane(engine, sample__printed_answers=True, observer=observer, sandbox=sandbox)
+    sample = run_lane(engine, sample__accept_printed_answer=True, observer=observer, sandbox=sandbox)
     assert (sample.answer, sample.end, sample.forced) == (42, SampleEnd.ANSWERED, False)
     assert len(engine.prompts) == len(sample.turns) == 1
     assert sample.text.endswith("```output\n42\n```\n") and sandbox.open_sessions == 0
@@ -122,23 +122,23 @@ def test_a_printed_integer_is_a_vote_where_that_is_configured() -> None:
 )
 def test_what_is_no_printed_answer_is_shown_to_the_model(output: str, status: ToolStatus) -> None:
     engine = ScriptedEngine(lambda prompt, params: "So \\boxed{7}." if "```output" in prompt else CODE)
-    sample = run_lane(engine, sample__printed_answers=True, sandbox=ScriptedSandbox(output, status=status))
+    sample = run_lane(engine, sample__accept_printed_answer=True, sandbox=ScriptedSandbox(output, status=status))
     assert (sample.answer, sample.end, len(engine.prompts)) == (7, SampleEnd.ANSWERED, 2)
 
 
 @pytest.mark.parametrize("output", ["12345", "12,345", " 012345\n"])
 def test_a_printed_answer_is_reduced_as_the_edition_says(output: str) -> None:
     sandbox = ScriptedSandbox(output)
-    sample = run_lane(ScriptedEngine(with_code), sample__printed_answers=True, edition="aimo2", sandbox=sandbox)
+    sample = run_lane(ScriptedEngine(with_code), sample__accept_printed_answer=True, edition="aimo2", sandbox=sandbox)
     assert sample.answer == 345
 
 
-@pytest.mark.parametrize("failed_runs", [1, 2, 3])
-def test_so_many_failed_runs_end_a_sample_and_it_is_not_asked_then(failed_runs: int) -> None:
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_so_many_failed_runs_end_a_sample_and_it_is_not_asked_then(most: int) -> None:
     engine, sandbox = always(CODE), ScriptedSandbox("NameError", status=ToolStatus.ERROR)
-    sample = run_lane(engine, sandbox=sandbox, sample__failed_runs=failed_runs, sample__max_rounds=9)
+    sample = run_lane(engine, sandbox=sandbox, sample__max_failed_tool_runs=most, sample__max_rounds=9)
     assert (sample.answer, sample.end, sample.forced) == (None, SampleEnd.FAILED_CODE, False)
-    assert len(sample.tool_runs) == len(engine.prompts) == failed_runs
+    assert len(sample.tool_runs) == len(engine.prompts) == most
     assert sandbox.open_sessions == 0
 
 
@@ -148,7 +148,7 @@ def test_a_sandbox_that_fails_does_not_end_the_sample() -> None:
             raise SandboxError("gone")
 
     engine = ScriptedEngine(lambda prompt, params: "So \\boxed{7}." if "not available" in prompt else CODE)
-    sample = run_lane(engine, sandbox=Dead(), sample__failed_runs=1)
+    sample = run_lane(engine, sandbox=Dead(), sample__max_failed_tool_runs=1)
     assert (sample.answer, sample.end) == (7, SampleEnd.ANSWERED)
 
 
@@ -165,7 +165,7 @@ def test_a_session_draws_its_random_numbers_from_the_seed_of_its_sample() -> Non
 
 
 def test_runs_that_succeed_do_not_count_as_failed() -> None:
-    sample = run_lane(ScriptedEngine(with_code), sample__failed_runs=1)
+    sample = run_lane(ScriptedEngine(with_code), sample__max_failed_tool_runs=1)
     assert (sample.answer, len(sample.tool_runs)) == (42, 1)
 
 

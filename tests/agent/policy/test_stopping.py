@@ -18,7 +18,7 @@ from tests.support.doubles import sample
 
 VOTING = VotingConfig()
 MARGIN = StoppingConfig(rule="margin", margin=3)
-PATIENCE = StoppingConfig(rule="patience", waits=(3, 2, 1.5), slack=0.5, shares=1, scatter=3)
+PATIENCE = StoppingConfig(rule="patience", wait_by_lead=(3, 2, 1.5), min_wait_share=0.5, max_share=1, max_dissent=3)
 
 
 def of(answers: list[int]) -> Tally:

@@ -40,13 +40,13 @@ def traces(tmp_path: Path) -> Path:
     return write_traces(tmp_path / "model.jsonl")
 
 
-@pytest.mark.parametrize("name", [*NAMES, "margin-2+nemoskills-bank", "patience,stopping.scatter=3"])
+@pytest.mark.parametrize("name", [*NAMES, "margin-2+nemoskills-bank", "patience,stopping.max_dissent=3"])
 def test_every_policy_is_a_valid_configuration(name: str, traces: Path) -> None:
     recording = load_recordings([traces])[0]
     config = replay_config(name, recording, setting())
     assert config.time_limit_seconds == 1e5
     if name in BUDGETS or name in STOPS:
-        assert config.budget.lanes_per_pace == 0, "a published rule starts all lanes"
+        assert config.budget.lanes_per_first_vote == 0, "a published rule starts all lanes"
 
 
 def test_ours_is_what_the_profiles_use() -> None:

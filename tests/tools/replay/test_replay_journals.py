@@ -70,7 +70,7 @@ def test_a_journal_is_replayed_with_its_tools_and_turns(family: str, tmp_path: P
 @pytest.mark.parametrize("family", FAMILIES)
 def test_samples_that_ended_with_what_they_printed_vote_for_it_in_a_replay(family: str, tmp_path: Path) -> None:
     sandbox = ScriptedSandbox("1")
-    recording = recorded_run(tmp_path / "run", family, sandbox, sample__printed_answers=True)
+    recording = recorded_run(tmp_path / "run", family, sandbox, sample__accept_printed_answer=True)
     whole = setting(samples=4, problems=3)
     played, samples = play_run(replay_config("wait-for-all", recording, whole), recording, whole, 0)
     assert {sample.answer for drawn in samples for sample in drawn} == {1}
@@ -79,7 +79,7 @@ def test_samples_that_ended_with_what_they_printed_vote_for_it_in_a_replay(famil
 
 def test_samples_that_ended_with_failed_code_do_not_vote_in_a_replay(tmp_path: Path) -> None:
     sandbox = ScriptedSandbox("1", status=ToolStatus.ERROR)
-    recording = recorded_run(tmp_path / "run", sandbox=sandbox, sample__failed_runs=1)
+    recording = recorded_run(tmp_path / "run", sandbox=sandbox, sample__max_failed_tool_runs=1)
     whole = setting(samples=4, problems=3)
     _, samples = play_run(replay_config("wait-for-all", recording, whole), recording, whole, 0)
     assert {(s.answer, s.end) for drawn in samples for s in drawn} == {(None, SampleEnd.FAILED_CODE)}
@@ -88,7 +88,7 @@ def test_samples_that_ended_with_failed_code_do_not_vote_in_a_replay(tmp_path: P
 def test_a_policy_may_end_recorded_samples_sooner(tmp_path: Path) -> None:
     recording = recorded_run(tmp_path / "run", sandbox=ScriptedSandbox("17", 2.0))
     whole = setting(samples=4, problems=3)
-    config = replay_config("wait-for-all,sample.printed_answers=true", recording, whole)
+    config = replay_config("wait-for-all,sample.accept_printed_answer=true", recording, whole)
     _, samples = play_run(config, recording, whole, 0)
     assert {(s.answer, len(s.turns)) for drawn in samples for s in drawn} == {(17, 1)}
 
