@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from agent.config import Config
 from agent.policy.grants import GRANTS, Bank
-from agent.policy.pace import lanes_worth, usual_first_vote
+from agent.policy.first_vote import lanes_worth, usual_first_vote
 from agent.types import Allowance, Solution
 
 
