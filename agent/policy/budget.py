@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from agent.config import Config
-from agent.policy.grants import GRANTS, Bank
 from agent.policy.first_vote import lanes_worth, usual_first_vote
+from agent.policy.grants import GRANTS, Bank
 from agent.types import Allowance, Solution
 
 
