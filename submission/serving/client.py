@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from submission.serving.connection import Link, LinkError, Message
+from submission.protocol import AllowanceGranted, LeadingAnswer, RequestSolved, SolveRequest, WorkerWarning
+from submission.serving.connection import Link, LinkError
 
 _STARTS = 2  # new workers for one problem
 
@@ -43,15 +44,9 @@ class Client:
         """Fill the reply to a problem, with `problems_left` to go, it included; returns by `until` on our clock."""
         for start in range(_STARTS + 1):
             self._number += 1
-            request = {
-                "number": self._number,
-                "id": id_,
-                "problem": text,
-                "problems_left": problems_left,
-                "seconds": until - self._clock() - self._grace_seconds,
-            }
+            seconds = until - self._clock() - self._grace_seconds
             try:
-                self._link.send(request)
+                self._link.send(SolveRequest(self._number, id_, text, problems_left, seconds))
                 self._listen(reply, until)
                 break
             except LinkError as error:
@@ -63,30 +58,23 @@ class Client:
     def _listen(self, reply: Reply, until: float) -> None:
         deadline = min(until, self._clock() + self._start_seconds)
         while (left := deadline - self._clock()) > 0:
-            message = self._link.receive(left)
-            if message is None:
-                continue
-            if message["event"] == "trouble":
-                reply.troubles.append(message["why"])
-            if message.get("number") != self._number:
-                continue
-            if message["event"] == "granted":
-                deadline = min(until, self._clock() + message["seconds"] + self._grace_seconds)
-            elif self._take(reply, message):
-                return
+            match self._link.receive(left):
+                case WorkerWarning(why):
+                    reply.troubles.append(why)
+                case AllowanceGranted(self._number, seconds):
+                    deadline = min(until, self._clock() + seconds + self._grace_seconds)
+                case LeadingAnswer(self._number, answer, votes):
+                    reply.answer, reply.votes = answer, votes
+                case RequestSolved(self._number, answer, closed, votes):
+                    if answer is not None:
+                        reply.answer, reply.votes = answer, votes
+                    reply.closed = closed
+                    return
+                case _:  # silence, or an event about an earlier request
+                    pass
         reply.closed = "watchdog"
         reply.troubles.append("the worker did not answer in time and was replaced")
         self._start_anew(reply, until)
-
-    def _take(self, reply: Reply, message: Message) -> bool:
-        """Note what a message says of the answer; whether it is the last word."""
-        if message["event"] not in ("leader", "solved"):
-            return False
-        if message["answer"] is not None:
-            reply.answer, reply.votes = message["answer"], message["votes"]
-        if message["event"] == "solved":
-            reply.closed = message["closed"]
-        return bool(message["event"] == "solved")
 
     def _start_anew(self, reply: Reply, until: float) -> bool:
         """Replace the worker; whether there is a new one, and time for it."""

@@ -1,8 +1,7 @@
-"""The notebook's end of the talk with the worker process: JSON objects, one a line, over its standard streams."""
+"""The notebook's end of the worker protocol, over the standard streams of the worker's process."""
 
 from __future__ import annotations
 
-import json
 import os
 import queue
 import signal
@@ -11,11 +10,11 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Protocol
 
 from agent.errors import AgentError
+from submission.protocol import SolveRequest, WorkerEvent, decode_event, encode_request
 
-Message = dict[str, Any]
 _DEATH_SECONDS = 5.0
 
 
@@ -26,11 +25,11 @@ class LinkError(AgentError):
 class Link(Protocol):
     """A talk with a worker that can be started anew."""
 
-    def send(self, message: Message) -> None:
-        """Say something. Raises LinkError if nobody is there."""
+    def send(self, request: SolveRequest) -> None:
+        """Send a request. Raises LinkError if nobody is there."""
 
-    def receive(self, seconds: float) -> Message | None:
-        """What the worker said next, None after `seconds` of silence. Raises LinkError once it is gone."""
+    def receive(self, seconds: float) -> WorkerEvent | None:
+        """The worker's next event, None after `seconds` without one. Raises LinkError once it is gone."""
 
     def restart(self) -> None:
         """End the worker, whatever state it is in, and start a new one. Raises LinkError if that fails."""
@@ -47,28 +46,28 @@ class ProcessLink:
         self._log = log
         self._environment = dict(environment)
         self._process: subprocess.Popen[str] | None = None
-        self._inbox: queue.Queue[Message | None] = queue.Queue()
+        self._inbox: queue.Queue[WorkerEvent | None] = queue.Queue()
 
-    def send(self, message: Message) -> None:
+    def send(self, request: SolveRequest) -> None:
         """Write a line. Raises LinkError if the worker is gone."""
         if self._process is None or self._process.stdin is None:
             raise LinkError("the worker is not running")
         try:
-            self._process.stdin.write(json.dumps(message) + "\n")
+            self._process.stdin.write(encode_request(request) + "\n")
             self._process.stdin.flush()
         except OSError as error:
             raise LinkError(f"the worker is gone ({self._status()})") from error
 
-    def receive(self, seconds: float) -> Message | None:
-        """The next line. Raises LinkError once the worker is gone and all that it said has been read."""
+    def receive(self, seconds: float) -> WorkerEvent | None:
+        """The next event. Raises LinkError once the worker is gone and all that it said has been read."""
         try:
-            message = self._inbox.get(timeout=max(0.0, seconds))
+            event = self._inbox.get(timeout=max(0.0, seconds))
         except queue.Empty:
             return None
-        if message is None:
+        if event is None:
             self._inbox.put(None)
             raise LinkError(f"the worker is gone ({self._status()})")
-        return message
+        return event
 
     def restart(self) -> None:
         """Kill the worker (its engine ends with it) and start a new one."""
@@ -112,12 +111,10 @@ class ProcessLink:
         return f"exit status {self._process.returncode}; see {self._log}"
 
 
-def _read(stream: IO[str], inbox: queue.Queue[Message | None]) -> None:
+def _read(stream: IO[str], inbox: queue.Queue[WorkerEvent | None]) -> None:
     """Put each event into the inbox, and None when the worker closed its end."""
     with stream:
         for line in stream:
-            with suppress(ValueError):  # a line torn by a kill
-                message = json.loads(line)
-                if isinstance(message, dict) and "event" in message:  # not what a library printed
-                    inbox.put(message)
+            if (event := decode_event(line)) is not None:
+                inbox.put(event)
     inbox.put(None)

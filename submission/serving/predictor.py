@@ -17,10 +17,10 @@ from typing import Any, TextIO
 import polars as pl
 
 from agent.types import Edition
+from submission.protocol import WARNING_CHARS
 from submission.serving.client import Client, Reply
 
 RECORD_FILE = "gateway.jsonl"
-REASON_CHARS = 300  # of a message: the gateway's channel for errors takes 8 KB and loses the run beyond
 _LEAST_SECONDS = 1.0  # with less left of the run nothing is asked any more
 _SLACK_SECONDS = 5.0  # beyond which nothing is waited for
 _RESPONSE_MARGIN = 60.0  # of the seconds in which the gateway wants an answer
@@ -91,7 +91,7 @@ class Gateway:
         answer = self._in_range(reply.answer)
         self._memory[key] = self._fallback if answer is None else answer
         source = "fallback" if answer is None else "vote"
-        troubles = tuple(trouble[:REASON_CHARS] for trouble in reply.troubles)
+        troubles = tuple(trouble[:WARNING_CHARS] for trouble in reply.troubles)
         seconds = self._clock() - started
         self._note(Answered(key, self._memory[key], source, reply.closed, reply.votes, seconds, troubles))
         return self._memory[key]

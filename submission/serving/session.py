@@ -11,12 +11,12 @@ from pathlib import Path
 from agent.errors import EngineError
 from agent.problems.reader import load_problems
 from submission.competitions import Competition
+from submission.protocol import WorkerSettings
 from submission.serving.client import Client
 from submission.serving.connection import LinkError, ProcessLink
 from submission.serving.evaluation import is_rerun
 from submission.serving.mounts import scratch_folder
 from submission.serving.predictor import RECORD_FILE, Gateway
-from submission.settings import Settings
 
 RUN_FOLDER = "run"
 ENVIRONMENT = "aimo-agent-environment"
@@ -45,7 +45,7 @@ def open_gateway(
     folder = Path.cwd() / RUN_FOLDER
     folder.mkdir(exist_ok=True)
     launch = [sys.executable, "-m", "submission.worker.launch"]
-    told = Settings(profile, str(folder), ends - started, overrides=dict(settings))
+    told = WorkerSettings(profile, str(folder), ends - started, overrides=dict(settings))
 
     def command() -> list[str]:
         spent = time.monotonic() - started

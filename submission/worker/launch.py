@@ -6,7 +6,6 @@ Run by the image's own Python, in the background, because a server that does not
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import NoReturn
 
 from agent.errors import AgentError
 from submission.environment import child_environment, create_environment, install_offline
+from submission.protocol import WorkerWarning, encode_event
 
 _CODE = Path(__file__).parents[2]
 _READY = "installed"  # a file in the environment that says so
@@ -37,7 +37,7 @@ def main() -> NoReturn:
     try:
         python = prepared(wheels, Path(folder))
     except AgentError as error:
-        print(json.dumps({"event": "trouble", "why": str(error)}), flush=True)
+        print(encode_event(WorkerWarning(str(error))), flush=True)
         sys.exit(2)
     command = [str(python), "-m", "submission.worker", settings]
     os.execve(python, command, child_environment(_CODE, python))

@@ -14,8 +14,7 @@ from agent.journal.journal import PROBLEMS_FILE, Journal, RunRecord, create_run,
 from agent.policy.voting import tally
 from agent.problems.writer import append_problem
 from agent.types import Problem, Sample, Solution, ToolRun
-
-REASON_CHARS = 300  # of a message: the gateway's own channel for errors is narrow
+from submission.protocol import WARNING_CHARS, LeadingAnswer
 
 
 def record_of(directory: Path) -> RunRecord | None:
@@ -102,15 +101,16 @@ class RunRecorder:
             yield
         except (AgentError, OSError) as error:
             if not self._given_up:
-                self._complain(f"not recorded any more: {error}"[:REASON_CHARS])
+                self._complain(f"not recorded any more: {error}"[:WARNING_CHARS])
             self._given_up = True
 
 
 class VoteWatch:
-    """Tells the leader of the votes of one problem whenever a sample has ended."""
+    """Tells the leader of the votes on the request of this `number` whenever a sample has ended."""
 
-    def __init__(self, config: Config, tell: Callable[..., None]) -> None:
+    def __init__(self, config: Config, number: int, tell: Callable[[LeadingAnswer], None]) -> None:
         self._config = config
+        self._number = number
         self._tell = tell
         self._samples: list[Sample] = []
 
@@ -132,7 +132,7 @@ class VoteWatch:
         leader = tally(self._samples, self._config.voting, self._config.rules.modulus).leader
         if leader is not None:
             votes = f"{leader.samples} of {len(self._samples)} samples so far"
-            self._tell(event="leader", answer=leader.answer, votes=votes)
+            self._tell(LeadingAnswer(self._number, leader.answer, votes))
 
     def problem_solved(self, solution: Solution) -> None:
         """The worker tells it."""

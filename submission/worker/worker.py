@@ -1,20 +1,18 @@
-"""The process that solves: it is told a problem a line, and tells what comes of it.
+"""The worker's end of its protocol: the process that solves what it is asked to, on its standard streams.
 
-Requests and events are JSON objects, one a line, on standard input and output. The notebook's own process keeps to
-the packages of Kaggle's image; this one has the agent's, and the notebook outlives whatever happens to it.
+The notebook's own process keeps to the packages of Kaggle's image; this one has the agent's, and the notebook outlives
+whatever happens to it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -31,19 +29,32 @@ from agent.sandbox.base import Sandbox
 from agent.setup import open_engine, open_sandbox
 from agent.stream_run import next_allowance, solve_persistently
 from agent.types import Problem, Solution
-from submission.settings import Settings
+from submission.protocol import (
+    AllowanceGranted,
+    RequestSolved,
+    SolveRequest,
+    WorkerEvent,
+    WorkerSettings,
+    WorkerWarning,
+    decode_request,
+    encode_event,
+)
 from submission.worker.recording import RunRecorder, VoteWatch, record_of
 
-Tell = Callable[[dict[str, Any]], None]
+Tell = Callable[[WorkerEvent], None]
+
+
+@dataclass(frozen=True, slots=True)
+class PendingRequest:
+    """A request, and by when on the worker's clock its answer is wanted."""
+
+    request: SolveRequest
+    until: float
 
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """Solves one problem after the other; `before` is what a worker before it had recorded.
-
-    A request has a `number`, which its events carry too, the `id` and the text of the `problem`, how many
-    `problems_left` there are with it, and in how many `seconds`, counted from when it `arrived`, the answer is wanted.
-    """
+    """Solves one problem after the other; `before` is what a worker before it had recorded."""
 
     config: Config
     engine: PersistentEngine
@@ -55,7 +66,7 @@ class Worker:
     clock: Callable[[], float]
     solved: dict[str, Solution] = field(default_factory=dict)
 
-    async def attend(self, requests: asyncio.Queue[dict[str, Any]]) -> None:
+    async def attend(self, requests: asyncio.Queue[PendingRequest]) -> None:
         """Start the engine, then answer requests until cancelled."""
         await self._start()
         while True:
@@ -67,11 +78,11 @@ class Worker:
             sample = self.config.sample
             await self.engine.warm(prompt_prefix(self._runtime().family, self.config.rules, tools=sample.tools))
         except EngineError as error:
-            self.tell({"event": "trouble", "why": str(error)})
+            self.tell(WorkerWarning(str(error)))
 
-    async def _solve(self, request: dict[str, Any]) -> None:
-        problem = Problem(request["id"], request["problem"])
-        tell = partial(self._tell, number=request["number"])
+    async def _solve(self, pending: PendingRequest) -> None:
+        request = pending.request
+        problem = Problem(request.id, request.problem)
         known = self.solved.get(problem.id)
         if known is None:
             self.recorder.add_problem(problem)
@@ -79,24 +90,21 @@ class Worker:
                 self.bank,
                 self.config,
                 list(self.solved.values()),
-                problems_left=request["problems_left"],
-                at_most=request["seconds"] - (self.clock() - request["arrived"]),
+                problems_left=request.problems_left,
+                at_most=pending.until - self.clock(),
             )
-            tell(event="granted", seconds=allowance.seconds + allowance.extension_seconds)
-            runtime = self._runtime(VoteWatch(self.config, tell))
+            self.tell(AllowanceGranted(request.number, allowance.seconds + allowance.extension_seconds))
+            runtime = self._runtime(VoteWatch(self.config, request.number, self.tell))
             prior = self.before.samples_of(problem.id) if self.before else ()
             known = await solve_persistently(problem, runtime, allowance, prior)
             self.solved[problem.id] = known
             if known.failure:
-                tell(event="trouble", why=known.failure)
-        tell(event="solved", answer=known.answer, closed=str(known.stop), votes=votes_of(known))
+                self.tell(WorkerWarning(known.failure))
+        self.tell(RequestSolved(request.number, known.answer, str(known.stop), votes_of(known)))
 
     def _runtime(self, *watch: VoteWatch) -> Runtime:
         observer = Observers((*watch, self.recorder))
         return Runtime(self.config, self.engine, self.sandbox, observer, lambda: self.bank.spent)
-
-    def _tell(self, **message: Any) -> None:
-        self.tell(message)
 
 
 def votes_of(solution: Solution) -> str:
@@ -106,7 +114,7 @@ def votes_of(solution: Solution) -> str:
     return f"{backers} of {solution.samples_finished} samples, {solution.tool_runs} tool runs"
 
 
-async def serve(settings: Settings, tell: Tell) -> None:
+async def serve(settings: WorkerSettings, tell: Tell) -> None:
     """Open what the settings name and attend to standard input until it closes.
 
     Raises AgentError for settings that are not valid or a model that is missing.
@@ -117,7 +125,7 @@ async def serve(settings: Settings, tell: Tell) -> None:
     directory = Path(settings.run_dir)
 
     def complain(why: str) -> None:
-        tell({"event": "trouble", "why": why})
+        tell(WorkerWarning(why))
 
     def notice(why: str) -> None:
         complain(why)
@@ -128,7 +136,7 @@ async def serve(settings: Settings, tell: Tell) -> None:
     fetch = partial(fetch_model, console=Console(stderr=True))
     engine = open_engine(config, fetch, directory / "engine.log", notice)
     sandbox = open_sandbox(config)
-    requests: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    requests: asyncio.Queue[PendingRequest] = asyncio.Queue()
     before = record_of(directory)
     solved = before.solved if before else {}
     worker = Worker(config, engine, sandbox, bank, recorder, before, tell, loop.time, solved)
@@ -148,12 +156,13 @@ async def serve(settings: Settings, tell: Tell) -> None:
         recorder.close()
 
 
-async def _read_requests(requests: asyncio.Queue[dict[str, Any]]) -> None:
+async def _read_requests(requests: asyncio.Queue[PendingRequest]) -> None:
     reader = asyncio.StreamReader(limit=1 << 24)
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     while line := await reader.readline():
-        await requests.put({**json.loads(line), "arrived": loop.time()})
+        request = decode_request(line)
+        await requests.put(PendingRequest(request, loop.time() + request.seconds))
 
 
 def main() -> int:
@@ -162,13 +171,13 @@ def main() -> int:
     events = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
-    def tell(message: dict[str, Any]) -> None:
-        print(json.dumps(message), file=events, flush=True)
+    def tell(event: WorkerEvent) -> None:
+        print(encode_event(event), file=events, flush=True)
 
     try:
-        asyncio.run(serve(Settings.from_json(sys.argv[1]), tell))
+        asyncio.run(serve(WorkerSettings.from_json(sys.argv[1]), tell))
         return 0
     except AgentError as error:
-        tell({"event": "trouble", "why": str(error)})
+        tell(WorkerWarning(str(error)))
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import sys
@@ -17,9 +16,9 @@ import psutil
 import pytest
 
 from agent.journal.journal import read_run
+from submission.protocol import LeadingAnswer, SolveRequest, WorkerSettings, WorkerWarning, encode_event
 from submission.serving.client import Client, Reply
 from submission.serving.connection import LinkError, ProcessLink
-from submission.settings import Settings
 from submission.worker.launch import prepared
 from submission.worker.worker import Worker, serve
 from tests.support.servers.scripted_server import SILENCE, ScriptedServer, serving
@@ -43,7 +42,7 @@ def worker(url: str, folder: Path, **changes: Any) -> Iterator[ProcessLink]:
         "stopping.margin": 9,
         **changes,
     }
-    told = Settings("cpu", str(folder / "run"), 500.0, overrides=keys)
+    told = WorkerSettings("cpu", str(folder / "run"), 500.0, overrides=keys)
     folder.joinpath("run").mkdir(exist_ok=True)
 
     def command() -> list[str]:
@@ -87,11 +86,11 @@ def test_a_killed_worker_is_replaced_and_goes_on_with_what_was_recorded(tmp_path
 
         def kill_after_the_first_vote(seconds: float) -> Any:
             nonlocal killed
-            message = receive(seconds)
-            if message and message["event"] == "leader" and not killed:
+            event = receive(seconds)
+            if isinstance(event, LeadingAnswer) and not killed:
                 killed = True
                 os.kill(process.pid, signal.SIGKILL)
-            return message
+            return event
 
         link.receive = kill_after_the_first_vote  # type: ignore[method-assign]
         reply = solve(client_of(link))
@@ -154,16 +153,16 @@ def test_a_worker_that_cannot_be_started_is_an_error_of_the_link(tmp_path: Path)
     with pytest.raises(LinkError, match="cannot be started"):
         link.restart()
     with pytest.raises(LinkError, match="not running"):
-        link.send({})
+        link.send(SolveRequest(1, "a", "text", 1, 1.0))
 
 
 def test_lines_that_are_no_events_do_not_matter(tmp_path: Path) -> None:
-    lines = ["{torn", "7", "null", "[1]", "{}", "Loading wheels", '{"event": "x"}']
+    lines = ["{torn", "7", "null", "[1]", "{}", "Loading wheels", '{"event": "x"}', encode_event(WorkerWarning("x"))]
     torn = f"import sys; print({chr(10).join(lines)!r}, flush=True); sys.stdin.read()"
     link = ProcessLink(lambda: [sys.executable, "-c", torn], tmp_path / "log", dict(os.environ))
     link.restart()
     try:
-        assert link.receive(SECONDS) == {"event": "x"}
+        assert link.receive(SECONDS) == WorkerWarning("x")
         assert link.receive(0.0) is None
     finally:
         link.close()
@@ -171,12 +170,12 @@ def test_lines_that_are_no_events_do_not_matter(tmp_path: Path) -> None:
 
 def test_what_a_worker_runs_ends_with_it(tmp_path: Path) -> None:
     runs = "import subprocess, sys; child = subprocess.Popen(['sleep', '60']); "
-    tells = 'print(\'{"event": "child", "pid": %d}\' % child.pid, flush=True); child.wait()'
+    tells = 'print(\'{"event": "warning", "why": "%d"}\' % child.pid, flush=True); child.wait()'
     link = ProcessLink(lambda: [sys.executable, "-c", runs + tells], tmp_path / "log", dict(os.environ))
     link.restart()
-    message = link.receive(SECONDS)
-    assert message is not None
-    child = psutil.Process(message["pid"])
+    event = link.receive(SECONDS)
+    assert isinstance(event, WorkerWarning)
+    child = psutil.Process(int(event.why))
     link.close()
     link.close()
     _, alive = psutil.wait_procs([child], timeout=10)
@@ -185,12 +184,6 @@ def test_what_a_worker_runs_ends_with_it(tmp_path: Path) -> None:
 
 def test_without_wheels_the_python_that_runs_is_used(tmp_path: Path) -> None:
     assert prepared("", tmp_path) == Path(sys.executable)
-
-
-def test_settings_survive_the_way_to_the_worker() -> None:
-    settings = Settings("cpu", "run", 10.0, overrides={"sample.count": 4})
-    assert Settings.from_json(settings.after(3.0).to_json()) == Settings("cpu", "run", 10.0, 3.0, {"sample.count": 4})
-    assert json.loads(settings.to_json())["spent_seconds"] == 0.0
 
 
 async def test_a_worker_that_can_attend_no_more_ends_and_does_not_sit_silent(
@@ -207,4 +200,4 @@ async def test_a_worker_that_can_attend_no_more_ends_and_does_not_sit_silent(
     keys = {"engine.kind": "http", "engine.url": "http://127.0.0.1:1"}
     with pytest.raises(KeyError, match="unforeseen"):
         async with asyncio.timeout(SECONDS):
-            await serve(Settings("cpu", str(tmp_path), 500.0, overrides=keys), lambda message: None)
+            await serve(WorkerSettings("cpu", str(tmp_path), 500.0, overrides=keys), lambda event: None)

@@ -15,9 +15,10 @@ from agent.engine.persistent import PersistentEngine
 from agent.errors import EngineUnavailableError, JournalError, SandboxError, StreamBrokenError
 from agent.policy.budget import TimeBank
 from agent.sandbox.base import Session
-from submission.serving.connection import LinkError, Message
+from submission.protocol import SolveRequest, WorkerEvent, WorkerWarning
+from submission.serving.connection import LinkError
 from submission.worker.recording import RunRecorder
-from submission.worker.worker import Worker
+from submission.worker.worker import PendingRequest, Worker
 from tests.support.doubles import ScriptedEngine, ScriptedSandbox
 from tests.support.virtual_time import VirtualLoop
 
@@ -76,21 +77,21 @@ class VirtualLink:
         self._config = config
         self._directory = directory
         self._limit = limit
-        self._events: asyncio.Queue[Message] = asyncio.Queue()
-        self._requests: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._events: asyncio.Queue[WorkerEvent] = asyncio.Queue()
+        self._requests: asyncio.Queue[PendingRequest] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
         self._hangs = False
 
     def set_fault(self, fault: str) -> None:
         self.fault = self.engine.fault = fault
 
-    def send(self, message: Message) -> None:
+    def send(self, request: SolveRequest) -> None:
         if self._task is None or self._task.done():
             raise LinkError("the worker is gone")
         self._hangs = self.fault == "worker hangs"
-        self._requests.put_nowait({**message, "arrived": self.loop.time()})
+        self._requests.put_nowait(PendingRequest(request, self.loop.time() + request.seconds))
 
-    def receive(self, seconds: float) -> Message | None:
+    def receive(self, seconds: float) -> WorkerEvent | None:
         if self.fault == "worker dies" and self.restarts < 2:
             self._end()
             raise LinkError("the worker is gone")
@@ -127,9 +128,9 @@ class VirtualLink:
         self.loop.close()
 
     def _complain(self, why: str) -> None:
-        self._events.put_nowait({"event": "trouble", "why": why})
+        self._events.put_nowait(WorkerWarning(why))
 
-    async def _next(self, seconds: float) -> Message | None:
+    async def _next(self, seconds: float) -> WorkerEvent | None:
         try:
             return await asyncio.wait_for(self._events.get(), seconds)
         except TimeoutError:

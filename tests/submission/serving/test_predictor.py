@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from agent.config import load_config
 from agent.editions import EDITIONS
+from submission.protocol import AllowanceGranted, LeadingAnswer
 from submission.serving.client import Client, Reply
 from submission.serving.local_gateway import checked
 from submission.serving.predictor import Gateway, make_predict, plain_text, single
@@ -135,9 +136,9 @@ def test_votes_that_came_before_a_worker_hangs_count(config: Any, tmp_path: Path
     class Leading:
         events: Iterator[Any] = iter(
             [
-                {"event": "granted", "number": 1, "seconds": 50.0},
-                {"event": "leader", "number": 0, "answer": 1, "votes": "of an old problem"},
-                {"event": "leader", "number": 1, "answer": 12, "votes": "1 of 1 samples so far"},
+                AllowanceGranted(1, 50.0),
+                LeadingAnswer(0, 1, "of an old problem"),
+                LeadingAnswer(1, 12, "1 of 1 samples so far"),
             ]
         )
         now = 0.0

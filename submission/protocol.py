@@ -1,0 +1,146 @@
+"""Typed messages between the notebook's own process and the worker, each a JSON object on a line of its own.
+
+The worker is started with `WorkerSettings`. It reads a `SolveRequest` for each problem from its standard input and
+writes a `WorkerEvent` to its standard output whenever there is news. Kaggle's own Python runs one end of this, so
+nothing but the standard library is used.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, TypeVar, get_type_hints
+
+WARNING_CHARS = 300  # of a warning: the gateway's channel for errors takes 8 KB and loses the run beyond
+_KIND = "event"  # the key that names an event, which marks a line as one
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """`profile` with `overrides` (dotted keys) is the agent's configuration; the run is recorded in `run_dir`.
+
+    `limit_seconds` is the length of the whole run, of which `spent_seconds` had gone when the worker was started.
+    """
+
+    profile: str
+    run_dir: str
+    limit_seconds: float
+    spent_seconds: float = 0.0
+    overrides: dict[str, Any] = field(default_factory=dict)
+
+    def after(self, spent_seconds: float) -> WorkerSettings:
+        """The same for a worker that starts when so much time has gone."""
+        return replace(self, spent_seconds=spent_seconds)
+
+    def to_json(self) -> str:
+        """The text from which `from_json` makes an equal record."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> WorkerSettings:
+        """The record behind a text."""
+        return cls(**json.loads(text))
+
+
+@dataclass(frozen=True, slots=True)
+class SolveRequest:
+    """A problem to solve: its `id` and text, and with it `problems_left` to go in the run.
+
+    The events about it carry its `number`. The answer is wanted within `seconds` of the arrival of the request.
+    """
+
+    number: int
+    id: str
+    problem: str
+    problems_left: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerWarning:
+    """Something went wrong that the run survives; `why` is a short sentence."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class AllowanceGranted:
+    """The worker has begun with a request and takes at most `seconds` for it."""
+
+    number: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class LeadingAnswer:
+    """The leader of the votes so far; `votes` says in a few words what it rests on."""
+
+    number: int
+    answer: int
+    votes: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestSolved:
+    """The last event about a request: the voted answer (None where nobody voted), and why the problem was closed."""
+
+    number: int
+    answer: int | None
+    closed: str
+    votes: str
+
+
+WorkerEvent = WorkerWarning | AllowanceGranted | LeadingAnswer | RequestSolved
+_EVENTS: dict[str, type[WorkerEvent]] = {
+    "warning": WorkerWarning,
+    "granted": AllowanceGranted,
+    "leader": LeadingAnswer,
+    "solved": RequestSolved,
+}
+_NAMES = {kind: name for name, kind in _EVENTS.items()}
+
+
+def encode_request(request: SolveRequest) -> str:
+    """The request as one line, without its line end."""
+    return json.dumps(asdict(request))
+
+
+def decode_request(line: str | bytes) -> SolveRequest:
+    """The request behind a line. Raises ValueError for anything else."""
+    return _record_of(SolveRequest, json.loads(line))
+
+
+def encode_event(event: WorkerEvent) -> str:
+    """The event as one line, without its line end."""
+    return json.dumps({_KIND: _NAMES[type(event)], **asdict(event)})
+
+
+def decode_event(line: str | bytes) -> WorkerEvent | None:
+    """The event behind a line; None for anything else, such as what a library prints or a line torn by a kill."""
+    try:
+        values = json.loads(line)
+        kind = _EVENTS.get(str(values.get(_KIND))) if isinstance(values, dict) else None
+        return None if kind is None else _record_of(kind, values)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _record_of(kind: type[T], values: Any) -> T:
+    """The record with these values, of which those that it has no field for do not matter.
+
+    Raises ValueError if they are no JSON object, or one is missing or of another type.
+    """
+    if not isinstance(values, dict):
+        raise ValueError(f"no {kind.__name__}: not a JSON object")
+    types = get_type_hints(kind)
+    for name, type_ in types.items():
+        if name not in values or not _fits(values[name], type_):
+            raise ValueError(f"no {kind.__name__}: {name} is missing or of another type")
+    return kind(**{name: values[name] for name in types})
+
+
+def _fits(value: object, type_: Any) -> bool:
+    """Whether the value is of the type; a whole number is a float, too, but no truth value is a number."""
+    return isinstance(value, (int, float) if type_ is float else type_) and not isinstance(value, bool)
