@@ -1,1 +1,1 @@
-"""From a clone to a scored Kaggle notebook: gateway, notebook, wheels, metadata, rehearsal and push."""
+"""From a clone to a scored Kaggle notebook: predictor, notebook, wheels, metadata, rehearsal and push."""

@@ -83,9 +83,9 @@ print("problems of an interactive run:", csv)
 
 # %%
 from submission.serving.predictor import make_predict
-from submission.serving.session import open_gateway
+from submission.serving.session import open_predictor
 
-gateway = open_gateway(
+predictor = open_predictor(
     competition,
     profile=PROFILE,
     settings=settings,
@@ -95,7 +95,7 @@ gateway = open_gateway(
     fallback=FALLBACK,
     csv=csv,
 )
-predict = make_predict(gateway)
+predict = make_predict(predictor)
 
 # %%
 from submission.serving.evaluation import serve
@@ -111,4 +111,4 @@ serve(predict, competition, csv)
 # %%
 from submission.serving.session import report
 
-report(gateway, csv, competition)
+report(predictor, csv, competition)

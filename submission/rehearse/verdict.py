@@ -60,7 +60,7 @@ def submission_findings(path: Path, problems: pl.DataFrame, stage: Stage) -> lis
 def record_findings(path: Path, csv: Path) -> list[Finding]:
     """How the problems were answered, and what went wrong on the way."""
     if not path.exists():
-        return [(False, "the gateway recorded nothing")]
+        return [(False, "the predictor recorded nothing")]
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     voted = [row for row in rows if row["source"] == "vote"]
     troubles = sorted({trouble for row in rows for trouble in row["troubles"]})

@@ -25,7 +25,7 @@ class Reply:
 
 
 class Client:
-    """The worker seen from the gateway. `clock` is in seconds and never goes back.
+    """The worker as the predictor sees it. `clock` is in seconds and never goes back.
 
     A worker that has not started to solve `start_seconds` after it was asked, or that is not done `grace_seconds`
     after what it granted itself, hangs: it is replaced, and the answer is what its votes had been so far.

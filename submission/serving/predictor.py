@@ -20,7 +20,7 @@ from agent.types import Edition
 from submission.protocol import WARNING_CHARS
 from submission.serving.client import Client, Reply
 
-RECORD_FILE = "gateway.jsonl"
+RECORD_FILE = "predictor.jsonl"
 _LEAST_SECONDS = 1.0  # with less left of the run nothing is asked any more
 _SLACK_SECONDS = 5.0  # beyond which nothing is waited for
 _RESPONSE_MARGIN = 60.0  # of the seconds in which the gateway wants an answer
@@ -46,7 +46,7 @@ class Answered:
         return "\n".join([*lines, *(f"  trouble: {trouble}" for trouble in self.troubles)])
 
 
-class Gateway:
+class Predictor:
     """Answers problems by asking the worker, in an order that only Kaggle knows.
 
     Times are in seconds on `clock`; every answer is given by `ends`, and, but for the first one, within
@@ -158,7 +158,7 @@ def _print(text: str, stream: TextIO) -> None:
         print(text.encode("utf-8", "replace").decode("utf-8"), file=stream, flush=True)
 
 
-def make_predict(gateway: Gateway) -> Callable[..., pl.DataFrame]:
+def make_predict(predictor: Predictor) -> Callable[..., pl.DataFrame]:
     """The plain function that Kaggle's inference servers want; they know it by its name.
 
     Takes the id and the problem, each as a series of one element, and gives a frame of one row: the id as it came,
@@ -167,7 +167,7 @@ def make_predict(gateway: Gateway) -> Callable[..., pl.DataFrame]:
 
     def predict(id_: object, problem: object, *_: object) -> pl.DataFrame:
         value = single(id_)
-        answer = pl.Series("answer", [gateway.answer(value, single(problem))], dtype=pl.Int64)
+        answer = pl.Series("answer", [predictor.answer(value, single(problem))], dtype=pl.Int64)
         if isinstance(id_, pl.Series) and len(id_) == 1:
             return pl.DataFrame([id_.rename("id"), answer])
         try:

@@ -1,4 +1,4 @@
-"""The notebook's own steps: opening the gateway, and saying what came of the run."""
+"""The notebook's own steps: opening the predictor, and reporting how the run went."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from submission.serving.client import Client
 from submission.serving.connection import LinkError, ProcessLink
 from submission.serving.evaluation import is_rerun
 from submission.serving.mounts import scratch_folder
-from submission.serving.predictor import RECORD_FILE, Gateway
+from submission.serving.predictor import RECORD_FILE, Predictor
 
 RUN_FOLDER = "run"
 ENVIRONMENT = "aimo-agent-environment"
@@ -24,7 +24,7 @@ _CODE = Path(__file__).parents[2]
 _START_SECONDS = 1_800.0  # of a worker: its wheels, and its engine from a cold disk
 
 
-def open_gateway(
+def open_predictor(
     competition: Competition,
     *,
     profile: str,
@@ -34,8 +34,8 @@ def open_gateway(
     margin_seconds: float,
     fallback: int,
     csv: Path,
-) -> Gateway:
-    """The gateway of a notebook that started at `started` on the monotonic clock.
+) -> Predictor:
+    """The predictor of a notebook that started at `started` on the monotonic clock.
 
     Its worker starts to install the wheels and to load the model. The run is recorded in `run` below the current
     directory.
@@ -57,7 +57,7 @@ def open_gateway(
     except LinkError as error:
         print(f"trouble: {error}")
     count = competition.edition.problem_count if is_rerun() else len(load_problems(csv))
-    return Gateway(
+    return Predictor(
         Client(link, time.monotonic, start_seconds=_START_SECONDS),
         competition.edition,
         time.monotonic,
@@ -69,12 +69,12 @@ def open_gateway(
     )
 
 
-def report(gateway: Gateway, csv: Path, competition: Competition) -> None:
+def report(predictor: Predictor, csv: Path, competition: Competition) -> None:
     """Print how the problems were answered, and how many answers are right where the file knows them.
 
     Raises EngineError after an interactive run in which nothing was voted, so that it is not submitted.
     """
-    asked = [answered for answered in gateway.answered if answered.source != "memory"]
+    asked = [answered for answered in predictor.answered if answered.source != "memory"]
     voted = sum(answered.source == "vote" for answered in asked)
     troubles = sum(len(answered.troubles) for answered in asked)
     seconds = sum(answered.seconds for answered in asked)

@@ -1,4 +1,4 @@
-"""A worker in virtual time with every failure that the gateway must survive; the solving inside is the real one."""
+"""A worker in virtual time with every failure that the predictor must survive; the solving inside is the real one."""
 
 from __future__ import annotations
 

@@ -81,9 +81,9 @@ def row(**changes: Any) -> str:
     ],
 )
 def test_a_run_passes_if_votes_came_and_nothing_went_wrong(rows: list[str], good: bool, tmp_path: Path) -> None:
-    (tmp_path / "gateway.jsonl").write_text("\n".join(rows))
+    (tmp_path / "predictor.jsonl").write_text("\n".join(rows))
     problems("a", "b").write_csv(tmp_path / "reference.csv")
-    findings = record_findings(tmp_path / "gateway.jsonl", tmp_path / "reference.csv")
+    findings = record_findings(tmp_path / "predictor.jsonl", tmp_path / "reference.csv")
     assert all(right for right, _ in findings) is good
 
 

@@ -24,7 +24,7 @@ from submission.rehearse.verdict import record_findings, submission_findings
 from submission.serving.client import Reply
 from submission.serving.evaluation import serve, without_answers
 from submission.serving.local_gateway import SUBMISSION_FILE
-from submission.serving.predictor import Gateway, make_predict
+from submission.serving.predictor import Predictor, make_predict
 from submission.serving.problem_table import read_table, write_table
 from submission.serving.session import report
 from submission.worker.recording import RunRecorder, record_of
@@ -111,8 +111,8 @@ def test_the_record_the_verdict_and_the_notebook_s_own_report_know_each_id(
     wheels = tmp_path / "wheels"
     wheels.mkdir()
     lay_out(stage, problems=given_, wheels=wheels, model=given_, package=None)
-    record = tmp_path / "gateway.jsonl"
-    gateway = Gateway(
+    record = tmp_path / "predictor.jsonl"
+    predictor = Predictor(
         Voting(),  # type: ignore[arg-type]
         EDITIONS["aimo3"],
         lambda: 0.0,
@@ -122,13 +122,13 @@ def test_the_record_the_verdict_and_the_notebook_s_own_report_know_each_id(
         fallback=0,
         record=record,
     )
-    serve(make_predict(gateway), stage.competition, stage.csv)
+    serve(make_predict(predictor), stage.competition, stage.csv)
     assert {json.loads(line)["id"] for line in record.read_text(encoding="utf-8").splitlines()} == set(ids)
     assert all(good for good, _ in submission_findings(Path(SUBMISSION_FILE), read_table(stage.csv), stage))
     assert (True, f"{len(ids)} of {len(ids)} answers were voted, {len(ids)} are right") in record_findings(
         record, stage.csv
     )
-    report(gateway, stage.csv, stage.competition)
+    report(predictor, stage.csv, stage.competition)
     assert f"{len(ids)} of {len(ids)} answers are right" in capsys.readouterr().out
 
 
@@ -165,7 +165,7 @@ def test_a_recorded_run_names_each_problem_by_its_id(tmp_path: Path) -> None:
 
 
 def test_an_unknown_id_is_not_counted_as_a_right_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    gateway = Gateway(
+    predictor = Predictor(
         Voting(),  # type: ignore[arg-type]
         EDITIONS["aimo2"],
         lambda: 0.0,
@@ -175,8 +175,8 @@ def test_an_unknown_id_is_not_counted_as_a_right_answer(tmp_path: Path, capsys: 
         fallback=999,
         record=tmp_path / "r.jsonl",
     )
-    gateway.answer("a", "?")
-    gateway.answer("unknown", "")  # the fallback, which is -1 modulo the edition's modulus
+    predictor.answer("a", "?")
+    predictor.answer("unknown", "")  # the fallback, which is -1 modulo the edition's modulus
     file = problem_file(tmp_path / "r.csv", ("a",), ("?",), (7,), header="id,problem,answer")
-    report(gateway, file, COMPETITIONS["aimo2"])
+    report(predictor, file, COMPETITIONS["aimo2"])
     assert "1 of 2 answers are right" in capsys.readouterr().out

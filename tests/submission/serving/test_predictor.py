@@ -24,7 +24,7 @@ from agent.editions import EDITIONS
 from submission.protocol import AllowanceGranted, LeadingAnswer
 from submission.serving.client import Client, Reply
 from submission.serving.local_gateway import checked
-from submission.serving.predictor import Gateway, make_predict, plain_text, single
+from submission.serving.predictor import Predictor, make_predict, plain_text, single
 from tests.support.submission_doubles import VirtualLink
 
 LIMIT = 3_000.0
@@ -49,9 +49,9 @@ MALFORMED: tuple[Any, ...] = (
 
 @dataclass
 class Run:
-    """One gateway before a virtual worker, and the faults that its problems met."""
+    """One predictor before a virtual worker, and the faults that its problems met."""
 
-    gateway: Gateway
+    predictor: Predictor
     link: VirtualLink
     chance: random.Random
 
@@ -70,7 +70,7 @@ def start(config: Any, seed: int, folder: Path) -> Run:
     link = VirtualLink(config, chance, folder / "run", LIMIT)
     link.restart()
     client = Client(link, link.loop.time, start_seconds=300.0, grace_seconds=5.0)
-    gateway = Gateway(
+    predictor = Predictor(
         client,
         EDITIONS["aimo2"],
         link.loop.time,
@@ -78,9 +78,9 @@ def start(config: Any, seed: int, folder: Path) -> Run:
         response_seconds=RESPONSE,
         problem_count=50,
         fallback=0,
-        record=folder / "gateway.jsonl",
+        record=folder / "predictor.jsonl",
     )
-    return Run(gateway, link, chance)
+    return Run(predictor, link, chance)
 
 
 @pytest.mark.parametrize("seed", [*range(40), *(pytest.param(n, marks=pytest.mark.long) for n in range(40, 200))])
@@ -88,7 +88,7 @@ def test_every_problem_is_answered_in_form_and_in_time(
     seed: int, config: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = start(config, seed, tmp_path)
-    predict = make_predict(run.gateway)
+    predict = make_predict(run.predictor)
     share = run.chance.random()
     given_answers: dict[str, int] = {}
     for number in range(50):
@@ -108,7 +108,7 @@ def test_every_problem_is_answered_in_form_and_in_time(
             assert given_answers[f"p{number}"] == 7
     again = {id_: predict(pl.Series([id_]), pl.Series(["again?"]))["answer"][0] for id_ in given_answers}
     assert again == given_answers
-    rows = [json.loads(line) for line in (tmp_path / "gateway.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (tmp_path / "predictor.jsonl").read_text().splitlines()]
     assert [row["id"] for row in rows if row["source"] != "memory"] == [f"p{n}" for n in range(50)]
     assert all(len(trouble) <= 300 for row in rows for trouble in row["troubles"])
     run.link.close()
@@ -125,10 +125,10 @@ def single_series(value: Any) -> Any:
 
 def test_without_faults_every_answer_is_voted(config: Any, tmp_path: Path) -> None:
     run = start(config, 1, tmp_path)
-    predict = make_predict(run.gateway)
+    predict = make_predict(run.predictor)
     answers = [predict(pl.Series([f"p{n}"]), pl.Series([f"Problem {n}?"]))["answer"][0] for n in range(50)]
     assert answers == [7] * 50
-    assert {answered.source for answered in run.gateway.answered} == {"vote"}
+    assert {answered.source for answered in run.predictor.answered} == {"vote"}
     run.link.close()
 
 
@@ -161,7 +161,7 @@ def test_votes_that_came_before_a_worker_hangs_count(config: Any, tmp_path: Path
 
 
 class Oracle:
-    """Stands for the client where only the gateway's own rules matter."""
+    """Stands for the client where only the predictor's own rules matter."""
 
     def __init__(self, answer: Any = 5) -> None:
         self.answer = answer
@@ -172,9 +172,11 @@ class Oracle:
         reply.answer, reply.closed, reply.votes = self.answer, "all done", "2 of 2"
 
 
-def gateway_before(oracle: Any, tmp_path: Path, *, edition: str = "aimo3", now: float = 0.0, **keys: Any) -> Gateway:
+def predictor_before(
+    oracle: Any, tmp_path: Path, *, edition: str = "aimo3", now: float = 0.0, **keys: Any
+) -> Predictor:
     keys = {"ends": 100.0, "response_seconds": None, "problem_count": 3, "fallback": 11, **keys}
-    return Gateway(oracle, EDITIONS[edition], lambda: now, record=tmp_path / "record", **keys)
+    return Predictor(oracle, EDITIONS[edition], lambda: now, record=tmp_path / "record", **keys)
 
 
 @pytest.mark.parametrize(
@@ -191,15 +193,15 @@ def gateway_before(oracle: Any, tmp_path: Path, *, edition: str = "aimo3", now: 
     ],
 )
 def test_answers_are_in_the_range_of_the_edition(edition: str, answer: Any, given_answer: int, tmp_path: Path) -> None:
-    gateway = gateway_before(Oracle(answer), tmp_path, edition=edition)
-    assert gateway.answer("a", "text") == given_answer
+    predictor = predictor_before(Oracle(answer), tmp_path, edition=edition)
+    assert predictor.answer("a", "text") == given_answer
 
 
 def test_the_first_call_has_no_deadline_and_later_ones_keep_a_margin(tmp_path: Path) -> None:
     oracle = Oracle()
-    gateway = gateway_before(oracle, tmp_path, ends=9_000.0, response_seconds=1_800.0)
+    predictor = predictor_before(oracle, tmp_path, ends=9_000.0, response_seconds=1_800.0)
     for id_ in ("a", "b", "c", "d", "e"):
-        gateway.answer(id_, "text")
+        predictor.answer(id_, "text")
     assert [until for _, _, until in oracle.asked] == [9_000.0, *[1_740.0] * 4]
     lefts = [left for _, left, _ in oracle.asked]
     assert lefts[:3] == [3, 2, 1]
@@ -208,37 +210,37 @@ def test_the_first_call_has_no_deadline_and_later_ones_keep_a_margin(tmp_path: P
 
 def test_out_of_time_nothing_is_asked(tmp_path: Path) -> None:
     oracle = Oracle()
-    gateway = gateway_before(oracle, tmp_path, now=99.5)
-    assert gateway.answer("a", "text") == 11
+    predictor = predictor_before(oracle, tmp_path, now=99.5)
+    assert predictor.answer("a", "text") == 11
     assert not oracle.asked
-    assert gateway.answered[0].closed == "out of time"
+    assert predictor.answered[0].closed == "out of time"
 
 
 def test_a_record_that_cannot_be_written_does_not_matter(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    gateway = gateway_before(Oracle(), tmp_path)
+    predictor = predictor_before(Oracle(), tmp_path)
     (tmp_path / "record").mkdir()
-    assert gateway.answer("a", "text") == 5
+    assert predictor.answer("a", "text") == 5
     assert "not recorded" in capsys.readouterr().err
 
 
 def test_an_output_that_cannot_be_printed_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    gateway = gateway_before(Oracle(7), tmp_path)
+    predictor = predictor_before(Oracle(7), tmp_path)
     with (tmp_path / "closed").open("w", encoding="ascii") as stream:
         monkeypatch.setattr(sys, "stdout", stream)
-        assert gateway.answer("\u00e9", "?") == 7
-    assert gateway.answer("b", "?") == 7, "the stream is closed"
+        assert predictor.answer("\u00e9", "?") == 7
+    assert predictor.answer("b", "?") == 7, "the stream is closed"
 
 
 def test_a_machine_without_room_for_a_thread_costs_one_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    gateway = gateway_before(Oracle(7), tmp_path)
+    predictor = predictor_before(Oracle(7), tmp_path)
     with monkeypatch.context() as full:
         full.setattr(threading.Thread, "start", refuse)
-        assert gateway.answer("a", "?") == 11
-    assert gateway.answer("b", "?") == 7
-    assert gateway.answered[0].troubles == ("no thread can be started: can't start new thread",)
+        assert predictor.answer("a", "?") == 11
+    assert predictor.answer("b", "?") == 7
+    assert predictor.answered[0].troubles == ("no thread can be started: can't start new thread",)
 
 
 def test_a_client_that_never_returns_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,14 +255,14 @@ def test_a_client_that_never_returns_is_not_waited_for(tmp_path: Path, monkeypat
             else:
                 super().solve(reply, id_, text, problems_left=problems_left, until=until)
 
-    gateway = gateway_before(Stuck(), tmp_path, ends=1.5)
-    assert gateway.answer("a", "text") == 8, "the best vote so far"
-    assert gateway.answer("b", "text") == 11
+    predictor = predictor_before(Stuck(), tmp_path, ends=1.5)
+    assert predictor.answer("a", "text") == 8, "the best vote so far"
+    assert predictor.answer("b", "text") == 11
     leave.set()
-    assert gateway._thread is not None
-    gateway._thread.join(20)
-    assert gateway.answer("c", "text") == 5
-    assert [answered.closed for answered in gateway.answered] == ["stuck", "stuck", "all done"]
+    assert predictor._thread is not None
+    predictor._thread.join(20)
+    assert predictor.answer("c", "text") == 5
+    assert [answered.closed for answered in predictor.answered] == ["stuck", "stuck", "all done"]
 
 
 IDS: list[Any] = [
@@ -272,7 +274,7 @@ IDS: list[Any] = [
 
 @pytest.mark.parametrize("id_", IDS, ids=lambda id_: type(id_).__name__)
 def test_predict_is_a_plain_function_that_echoes_the_id(id_: Any, tmp_path: Path) -> None:
-    predict = make_predict(gateway_before(Oracle(), tmp_path))
+    predict = make_predict(predictor_before(Oracle(), tmp_path))
     assert isinstance(predict, FunctionType)
     assert predict.__name__ == "predict"
     frame = predict(id_, pl.Series(["text"]), pl.Series([3]))
