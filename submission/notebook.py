@@ -54,17 +54,23 @@ PROBLEMS = ("reference.csv", "test.csv", "train.csv")  # what an interactive run
 
 # %%
 import sys
+from functools import partial
 from pathlib import Path
 
 CODE = Path.cwd() / "aimo_agent"
 sys.path.insert(0, str(CODE))
 
-from submission.serving.mounts import find_csv, find_model, find_wheels
+from agent.problems.reader import load_problems
 from submission.competitions import competition_of
+from submission.serving.evaluation import serve
+from submission.serving.mounts import find_csv, find_model, find_wheels
+from submission.serving.predictor import make_predict
+from submission.serving.session import open_predictor, report
 
 competition = competition_of(EDITION)
 wheels = find_wheels()
 csv = find_csv(competition.slug, *PROBLEMS) or CODE / "agent" / "problems" / "data" / "starter.csv"
+load = partial(load_problems, csv)  # a scored run gets its problems from Kaggle's gateway instead
 settings = {"edition": EDITION, **SETTINGS}
 if MODEL:
     settings["engine.model"] = str(find_model(MODEL))
@@ -82,9 +88,6 @@ print("problems of an interactive run:", csv)
 # vote so far, or with `FALLBACK`.
 
 # %%
-from submission.serving.predictor import make_predict
-from submission.serving.session import open_predictor
-
 predictor = open_predictor(
     competition,
     profile=PROFILE,
@@ -93,22 +96,18 @@ predictor = open_predictor(
     started=STARTED,
     margin_seconds=MARGIN_SECONDS,
     fallback=FALLBACK,
-    csv=csv,
+    load=load,
 )
 predict = make_predict(predictor)
 
 # %%
-from submission.serving.evaluation import serve
-
-serve(predict, competition, csv)
+serve(predict, competition, load)
 
 # %% [markdown]
-# ## What came of it
+# ## Results
 #
 # A line above says how each problem was answered and what the answer rests on; `run/journal.jsonl` has every lane in
 # full. Where the answers are known, they are compared here.
 
 # %%
-from submission.serving.session import report
-
-report(predictor, csv, competition)
+report(predictor, load, competition)

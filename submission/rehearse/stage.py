@@ -22,7 +22,7 @@ from submission.environment import create_environment
 from submission.isolation import can_isolate, isolated, offline_environment
 from submission.serving.local_gateway import SUBMISSION_FILE
 from submission.serving.mounts import ROOT_VARIABLE
-from submission.serving.problem_table import read_table, write_table
+from submission.serving.problem_table import table_of, write_table
 
 ROOT = Path(__file__).parents[2]
 _REFERENCE = "reference.csv"
@@ -122,7 +122,7 @@ class Stage:
 
     def _gateway(self, folder: Path) -> list[str]:
         hidden = folder / "test.csv"  # the gateway's own file, which the notebook does not see
-        write_table(read_table(self.csv), hidden)
+        write_table(table_of(load_problems(self.csv)), hidden)
         package = [str(self.package)] if self.package else []
         return [
             str(self.image),
@@ -181,7 +181,7 @@ def lay_out(stage: Stage, *, problems: Path | None, wheels: Path, model: Path, p
     data = stage.csv.parent
     data.mkdir(parents=True)
     write_problems(loaded, stage.csv)
-    write_table(read_table(stage.csv).head(3), data / "test.csv")
+    write_table(table_of(loaded[:3]), data / "test.csv")
     if package is not None:
         shutil.copytree(_package_folder(package, stage), data / _package_folder(package, stage).name)
     datasets = stage.kaggle / "input" / "datasets" / "owner" / "aimo-agent-wheels"

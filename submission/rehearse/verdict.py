@@ -13,7 +13,7 @@ from submission.rehearse.stage import Stage
 from submission.serving.evaluation import SERVED_BY
 from submission.serving.local_gateway import SUBMISSION_FILE
 from submission.serving.predictor import RECORD_FILE
-from submission.serving.problem_table import read_table
+from submission.serving.problem_table import table_of
 from submission.serving.session import RUN_FOLDER
 
 Finding = tuple[bool, str]
@@ -23,7 +23,7 @@ def judge(stage: Stage, *, rerun: bool) -> list[Finding]:
     """What was found, each with whether it is good: the submission's form, and how its answers came about."""
     return [
         *served_findings(stage.executed(rerun=rerun), genuine=stage.package is not None),
-        *submission_findings(stage.submission(rerun=rerun), read_table(stage.csv), stage),
+        *submission_findings(stage.submission(rerun=rerun), table_of(load_problems(stage.csv)), stage),
         *record_findings(stage.working / RUN_FOLDER / RECORD_FILE, stage.csv),
     ]
 

@@ -5,21 +5,24 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from agent.types import Problem
 from submission.competitions import Competition
 from submission.serving.local_gateway import LocalInferenceServer, LocalIterator
 from submission.serving.mounts import find_evaluation_package
-from submission.serving.problem_table import column_names, read_table, write_table
+from submission.serving.problem_table import table_of, write_table
 
 Predict = Callable[..., pl.DataFrame]
+Load = Callable[[], Sequence[Problem]]
 
 RERUN_VARIABLE = "KAGGLE_IS_COMPETITION_RERUN"
+PROBLEMS_COPY = Path("problems-without-answers.csv")
 SERVED_BY = "served by"
 _SERVERS = {
     "aimo2": ("kaggle_evaluation.aimo_2_inference_server", "AIMO2InferenceServer"),
@@ -32,20 +35,22 @@ def is_rerun() -> bool:
     return os.environ.get(RERUN_VARIABLE) is not None
 
 
-def serve(predict: Predict, competition: Competition, csv: Path) -> None:
-    """Answer all problems: in the scored run those of Kaggle's gateway, else those of `csv`.
+def serve(predict: Predict, competition: Competition, load: Load) -> None:
+    """Answer all problems: in the scored run those of Kaggle's gateway, else those that `load` reads.
 
     `submission.parquet` is written by the gateway.
     """
     if competition.edition.name == "aimo1":
-        serve_iterator(predict, _iterator(competition, csv))
+        serve_iterator(predict, _iterator(competition, load))
         return
     server = _server(predict, competition)
     if is_rerun():
         with suppress(KeyboardInterrupt):  # Kaggle ends the container; a rehearsal only interrupts this cell
             server.serve()
     else:
-        server.run_local_gateway((str(without_answers(csv)),))
+        # A copy without the answers, which the package would hand to `predict` as a third argument.
+        write_table(table_of(load()), PROBLEMS_COPY)
+        server.run_local_gateway((str(PROBLEMS_COPY),))
 
 
 def serve_iterator(predict: Predict, environment: Any) -> None:
@@ -54,15 +59,6 @@ def serve_iterator(predict: Predict, environment: Any) -> None:
         answered = predict(problem["id"], problem["problem"])
         sample["answer"] = answered["answer"].item()
         environment.predict(sample)
-
-
-def without_answers(csv: Path) -> Path:
-    """The file, or a copy without its answers: the package would hand these to `predict` as a third argument."""
-    if column_names(csv) == ["id", "problem"]:
-        return csv
-    copy = Path.cwd() / f"{csv.stem}-problems.csv"
-    write_table(read_table(csv), copy)
-    return copy
 
 
 def _server(predict: Predict, competition: Competition) -> Any:
@@ -78,11 +74,11 @@ def _server(predict: Predict, competition: Competition) -> Any:
     return getattr(importlib.import_module(module), name)(predict)
 
 
-def _iterator(competition: Competition, csv: Path) -> Any:
+def _iterator(competition: Competition, load: Load) -> Any:
     folder = find_evaluation_package("aimo")
     if folder is None:
         print(f"{SERVED_BY} the local gateway, because no aimo package is mounted")
-        return LocalIterator(csv, competition.edition)
+        return LocalIterator(load(), competition.edition)
     print(f"{SERVED_BY} aimo in {folder}")
     sys.path.insert(0, str(folder))
     return importlib.import_module("aimo").make_env()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from inspect import isfunction
 from multiprocessing.connection import Client, Listener
 from pathlib import Path
@@ -18,8 +18,8 @@ from typing import Any
 import polars as pl
 
 from agent.errors import AgentError
-from agent.types import Edition
-from submission.serving.problem_table import read_table
+from agent.types import Edition, Problem
+from submission.serving.problem_table import read_table, table_of
 
 PORT = 50051
 STARTUP_SECONDS = 900.0
@@ -57,7 +57,7 @@ class LocalInferenceServer:
 
     def run_local_gateway(self, data_paths: tuple[str, ...]) -> None:
         """Play both sides over the first file; `submission.parquet` lands in the current directory."""
-        _play(self._predict, Path(data_paths[0]), self._edition, Path.cwd(), response_seconds=None)
+        _play(self._predict, read_table(Path(data_paths[0])), self._edition, Path.cwd(), response_seconds=None)
 
 
 def run_gateway(csv: Path, edition: Edition, folder: Path, *, response_seconds: float | None) -> None:
@@ -85,7 +85,7 @@ def run_gateway(csv: Path, edition: Edition, folder: Path, *, response_seconds: 
             raise SubmissionError("predict raised, or the notebook ended: the run is lost") from error
 
     with caller:
-        _play(send, csv, edition, folder, response_seconds=response_seconds)
+        _play(send, read_table(csv), edition, folder, response_seconds=response_seconds)
 
 
 class LocalIterator:
@@ -94,8 +94,8 @@ class LocalIterator:
     Frames are pandas's there. Raises SubmissionError where the order or an answer is not valid.
     """
 
-    def __init__(self, csv: Path, edition: Edition) -> None:
-        self._problems = _shuffled(csv)
+    def __init__(self, problems: Sequence[Problem], edition: Edition) -> None:
+        self._problems = _shuffled(table_of(problems))
         self._edition = edition
         self._asked: Any = None
         self._rows: list[pl.DataFrame] = []
@@ -133,9 +133,9 @@ def checked(frame: object, id_: pl.Series, edition: Edition) -> pl.DataFrame:
     return frame
 
 
-def _play(send: Send, csv: Path, edition: Edition, folder: Path, *, response_seconds: float | None) -> None:
+def _play(send: Send, table: pl.DataFrame, edition: Edition, folder: Path, *, response_seconds: float | None) -> None:
     rows = []
-    for row in _shuffled(csv).iter_slices(n_rows=1):
+    for row in _shuffled(table).iter_slices(n_rows=1):
         began = time.monotonic()
         rows.append(checked(send(row["id"], row["problem"]), row["id"], edition))
         late = response_seconds is not None and time.monotonic() - began > response_seconds
@@ -144,5 +144,5 @@ def _play(send: Send, csv: Path, edition: Edition, folder: Path, *, response_sec
     pl.concat(rows).write_parquet(folder / SUBMISSION_FILE)
 
 
-def _shuffled(csv: Path) -> pl.DataFrame:
-    return read_table(csv).sample(fraction=1.0, shuffle=True, seed=random.SystemRandom().getrandbits(32))
+def _shuffled(table: pl.DataFrame) -> pl.DataFrame:
+    return table.sample(fraction=1.0, shuffle=True, seed=random.SystemRandom().getrandbits(32))

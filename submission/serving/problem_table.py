@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import csv
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import polars as pl
 
-from agent.problems.reader import load_problems
+from agent.types import Problem
+
+
+def table_of(problems: Iterable[Problem]) -> pl.DataFrame:
+    """The columns `id` and `problem`, without the answers."""
+    rows = [(problem.id, problem.text) for problem in problems]
+    return pl.DataFrame(rows, schema={"id": pl.String, "problem": pl.String}, orient="row")
 
 
 def read_table(path: Path) -> pl.DataFrame:
-    """The columns `id` and `problem` of a problem file, as they stand. Raises InputError for a file not usable.
+    """The table that `write_table` wrote.
 
     Not read by polars, which takes `000123` for a number, as it does a column whose first hundred ids are digits.
     """
-    problems = load_problems(path)
-    columns = {"id": [problem.id for problem in problems], "problem": [problem.text for problem in problems]}
-    return pl.DataFrame(columns, schema={"id": pl.String, "problem": pl.String})
+    csv.field_size_limit(sys.maxsize)
+    with path.open(encoding="utf-8", newline="") as file:
+        return table_of(Problem(row["id"], row["problem"]) for row in csv.DictReader(file, strict=True))
 
 
 def write_table(table: pl.DataFrame, path: Path) -> None:
     """Write as CSV, quoted so that blanks and line ends inside a field survive."""
     table.write_csv(path, quote_style="always")
-
-
-def column_names(path: Path) -> list[str]:
-    """The names in the first line of a CSV file."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return next(csv.reader(file), [])

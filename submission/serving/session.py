@@ -9,12 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from agent.errors import EngineError
-from agent.problems.reader import load_problems
 from submission.competitions import Competition
 from submission.protocol import WorkerSettings
 from submission.serving.client import Client
 from submission.serving.connection import LinkError, ProcessLink
-from submission.serving.evaluation import is_rerun
+from submission.serving.evaluation import Load, is_rerun
 from submission.serving.mounts import scratch_folder
 from submission.serving.predictor import RECORD_FILE, Predictor
 
@@ -33,12 +32,13 @@ def open_predictor(
     started: float,
     margin_seconds: float,
     fallback: int,
-    csv: Path,
+    load: Load,
 ) -> Predictor:
     """The predictor of a notebook that started at `started` on the monotonic clock.
 
-    Its worker starts to install the wheels and to load the model. The run is recorded in `run` below the current
-    directory.
+    Its worker starts to install the wheels and to load the model. `load` reads the problems
+    of an interactive run; in a scored run their number is the edition's. The run is recorded in `run` below the
+    current directory.
     """
     limit = float(str(settings.get("budget.time_limit_seconds", 0))) or competition.edition.time_limit_seconds
     ends = started + limit - margin_seconds
@@ -56,20 +56,19 @@ def open_predictor(
         link.restart()
     except LinkError as error:
         print(f"trouble: {error}")
-    count = competition.edition.problem_count if is_rerun() else len(load_problems(csv))
     return Predictor(
         Client(link, time.monotonic, start_seconds=_START_SECONDS),
         competition.edition,
         time.monotonic,
         ends=ends,
         response_seconds=competition.response_seconds,
-        problem_count=count,
+        problem_count=competition.edition.problem_count if is_rerun() else len(load()),
         fallback=fallback,
         record=folder / RECORD_FILE,
     )
 
 
-def report(predictor: Predictor, csv: Path, competition: Competition) -> None:
+def report(predictor: Predictor, load: Load, competition: Competition) -> None:
     """Print how the problems were answered, and how many answers are right where the file knows them.
 
     Raises EngineError after an interactive run in which nothing was voted, so that it is not submitted.
@@ -82,7 +81,7 @@ def report(predictor: Predictor, csv: Path, competition: Competition) -> None:
     print(f"troubles on the way: {troubles}")
     if not voted and not is_rerun():
         raise EngineError("no problem was answered by vote: see run/worker.log and run/engine.log for the reason")
-    truths = {} if is_rerun() else {p.id: p.answer for p in load_problems(csv) if p.answer is not None}
+    truths = {} if is_rerun() else {p.id: p.answer for p in load() if p.answer is not None}
     if not truths:
         return
     modulus = competition.edition.modulus or competition.edition.max_answer + 1

@@ -106,6 +106,7 @@ def test_the_notebook_s_own_process_keeps_to_the_image(notebook: NotebookNode) -
     program = (
         "import sys\n"
         "before = set(sys.modules)\n"
+        "import agent.problems.reader\n"
         "import submission.serving.predictor, submission.serving.session\n"
         "import submission.serving.evaluation, submission.serving.mounts\n"
         "files = {name: str(getattr(sys.modules[name], '__file__', '')) for name in set(sys.modules) - before}\n"

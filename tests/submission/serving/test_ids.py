@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -22,10 +23,10 @@ from submission.competitions import COMPETITIONS
 from submission.rehearse.stage import Stage, lay_out
 from submission.rehearse.verdict import record_findings, submission_findings
 from submission.serving.client import Reply
-from submission.serving.evaluation import serve, without_answers
+from submission.serving.evaluation import PROBLEMS_COPY, serve
 from submission.serving.local_gateway import SUBMISSION_FILE
 from submission.serving.predictor import Predictor, make_predict
-from submission.serving.problem_table import read_table, write_table
+from submission.serving.problem_table import read_table, table_of, write_table
 from submission.serving.session import report
 from submission.worker.recording import RunRecorder, record_of
 from tests.support.doubles import config_with, sample
@@ -73,7 +74,8 @@ def test_ids_pass_the_gateway_and_the_submission_unchanged(ids: Sequence[str], e
         return pl.DataFrame({"id": [next(iter(id_))], "answer": [1]})
 
     texts = [LOOKALIKES[n % len(LOOKALIKES)] for n in range(len(ids))]
-    serve(predict, COMPETITIONS[edition], problem_file(tmp_path / "test.csv", ids, texts))
+    file = problem_file(tmp_path / "test.csv", ids, texts)
+    serve(predict, COMPETITIONS[edition], partial(load_problems, file))
     assert seen == dict(zip(ids, texts, strict=True))
     written = pl.read_parquet(SUBMISSION_FILE)
     assert written["id"].dtype == pl.String
@@ -92,7 +94,12 @@ def test_a_table_that_was_written_is_read_as_the_same_texts(ids: list[str], text
 
 def test_the_column_question_and_the_answers_do_not_reach_the_package(tmp_path: Path) -> None:
     file = problem_file(tmp_path / "r.csv", ("007",), ("1e5",), (3,), header="id,question,answer")
-    assert rows_of(without_answers(file)) == [["id", "problem"], ["007", "1e5"]]
+
+    def predict(id_: pl.Series, problem: pl.Series) -> pl.DataFrame:
+        return pl.DataFrame({"id": id_, "answer": [1]})
+
+    serve(predict, COMPETITIONS["aimo2"], partial(load_problems, file))
+    assert rows_of(PROBLEMS_COPY) == [["id", "problem"], ["007", "1e5"]]
 
 
 class Voting:
@@ -122,13 +129,15 @@ def test_the_record_the_verdict_and_the_notebook_s_own_report_know_each_id(
         fallback=0,
         record=record,
     )
-    serve(make_predict(predictor), stage.competition, stage.csv)
+    serve(make_predict(predictor), stage.competition, partial(load_problems, stage.csv))
     assert {json.loads(line)["id"] for line in record.read_text(encoding="utf-8").splitlines()} == set(ids)
-    assert all(good for good, _ in submission_findings(Path(SUBMISSION_FILE), read_table(stage.csv), stage))
+    assert all(
+        good for good, _ in submission_findings(Path(SUBMISSION_FILE), table_of(load_problems(stage.csv)), stage)
+    )
     assert (True, f"{len(ids)} of {len(ids)} answers were voted, {len(ids)} are right") in record_findings(
         record, stage.csv
     )
-    report(predictor, stage.csv, stage.competition)
+    report(predictor, partial(load_problems, stage.csv), stage.competition)
     assert f"{len(ids)} of {len(ids)} answers are right" in capsys.readouterr().out
 
 
@@ -178,5 +187,5 @@ def test_an_unknown_id_is_not_counted_as_a_right_answer(tmp_path: Path, capsys: 
     predictor.answer("a", "?")
     predictor.answer("unknown", "")  # the fallback, which is -1 modulo the edition's modulus
     file = problem_file(tmp_path / "r.csv", ("a",), ("?",), (7,), header="id,problem,answer")
-    report(predictor, file, COMPETITIONS["aimo2"])
+    report(predictor, partial(load_problems, file), COMPETITIONS["aimo2"])
     assert "1 of 2 answers are right" in capsys.readouterr().out

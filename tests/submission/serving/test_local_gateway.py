@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ import polars as pl
 import pytest
 
 from agent.editions import EDITIONS
+from agent.problems.reader import load_problems
 from submission.competitions import COMPETITIONS
-from submission.serving.evaluation import serve, serve_iterator, without_answers
+from submission.serving.evaluation import PROBLEMS_COPY, serve, serve_iterator
 from submission.serving.local_gateway import (
     SUBMISSION_FILE,
     LocalInferenceServer,
@@ -95,7 +97,7 @@ def test_an_interactive_run_asks_all_in_random_order_and_writes_the_submission(c
     orders = set()
     for _ in range(6):
         seen: list[str] = []
-        serve(predicting(seen), COMPETITIONS["aimo2"], csv)
+        serve(predicting(seen), COMPETITIONS["aimo2"], partial(load_problems, csv))
         written = pl.read_parquet(SUBMISSION_FILE)
         assert written["id"].to_list() == seen
         assert written["answer"].to_list() == [ord(id_) for id_ in seen]
@@ -105,10 +107,8 @@ def test_an_interactive_run_asks_all_in_random_order_and_writes_the_submission(c
 
 
 def test_answers_are_not_handed_to_the_package(csv: Path) -> None:
-    assert pl.read_csv(without_answers(csv)).columns == ["id", "problem"]
-    plain = csv.with_name("test.csv")
-    pl.read_csv(csv).select("id", "problem").write_csv(plain)
-    assert without_answers(plain) == plain
+    serve(predicting([]), COMPETITIONS["aimo2"], partial(load_problems, csv))
+    assert pl.read_csv(PROBLEMS_COPY).columns == ["id", "problem"]
 
 
 def test_aimo1_is_served_through_its_iterator(csv: Path) -> None:
@@ -118,13 +118,13 @@ def test_aimo1_is_served_through_its_iterator(csv: Path) -> None:
         seen.append(id_.iloc[0])
         return pl.DataFrame({"id": [id_.iloc[0]], "answer": [7]})
 
-    serve(predict, COMPETITIONS["aimo1"], csv)
+    serve(predict, COMPETITIONS["aimo1"], partial(load_problems, csv))
     assert pl.read_parquet(SUBMISSION_FILE)["id"].to_list() == seen
     assert len(seen) == 8
 
 
 def test_aimo1_s_iterator_is_strict_about_the_order(csv: Path) -> None:
-    environment = LocalIterator(csv, EDITIONS["aimo1"])
+    environment = LocalIterator(load_problems(csv), EDITIONS["aimo1"])
     problems = environment.iter_test()
     _, sample = next(problems)
     with pytest.raises(SubmissionError, match="before predict"):
@@ -133,7 +133,9 @@ def test_aimo1_s_iterator_is_strict_about_the_order(csv: Path) -> None:
     with pytest.raises(SubmissionError, match="twice"):
         environment.predict(sample)
     with pytest.raises(SubmissionError, match="answer 5000"):
-        serve_iterator(lambda id_, problem: pl.DataFrame({"answer": [5_000]}), LocalIterator(csv, EDITIONS["aimo1"]))
+        serve_iterator(
+            lambda id_, problem: pl.DataFrame({"answer": [5_000]}), LocalIterator(load_problems(csv), EDITIONS["aimo1"])
+        )
 
 
 NOTEBOOK = """
