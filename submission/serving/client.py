@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from submission.protocol import AllowanceGranted, LeadingAnswer, RequestSolved, SolveRequest, WorkerWarning
-from submission.serving.connection import Link, LinkError
+from submission.serving.connection import WorkerConnection, WorkerLostError
 
 _STARTS = 2  # new workers for one problem
 
@@ -32,9 +32,14 @@ class Client:
     """
 
     def __init__(
-        self, link: Link, clock: Callable[[], float], *, start_seconds: float, grace_seconds: float = 20.0
+        self,
+        connection: WorkerConnection,
+        clock: Callable[[], float],
+        *,
+        start_seconds: float,
+        grace_seconds: float = 20.0,
     ) -> None:
-        self._link = link
+        self._connection = connection
         self._clock = clock
         self._start_seconds = start_seconds
         self._grace_seconds = grace_seconds
@@ -46,10 +51,10 @@ class Client:
             self._number += 1
             seconds = until - self._clock() - self._grace_seconds
             try:
-                self._link.send(SolveRequest(self._number, id_, text, problems_left, seconds))
+                self._connection.send(SolveRequest(self._number, id_, text, problems_left, seconds))
                 self._listen(reply, until)
                 break
-            except LinkError as error:
+            except WorkerLostError as error:
                 reply.troubles.append(str(error))
             if start == _STARTS or not self._start_anew(reply, until):
                 reply.closed = "worker lost"
@@ -58,7 +63,7 @@ class Client:
     def _listen(self, reply: Reply, until: float) -> None:
         deadline = min(until, self._clock() + self._start_seconds)
         while (left := deadline - self._clock()) > 0:
-            match self._link.receive(left):
+            match self._connection.receive(left):
                 case WorkerWarning(why):
                     reply.troubles.append(why)
                 case AllowanceGranted(self._number, seconds):
@@ -79,8 +84,8 @@ class Client:
     def _start_anew(self, reply: Reply, until: float) -> bool:
         """Replace the worker; whether there is a new one, and time for it."""
         try:
-            self._link.restart()
-        except LinkError as error:
+            self._connection.restart()
+        except WorkerLostError as error:
             reply.troubles.append(str(error))
             return False
         return self._clock() < until

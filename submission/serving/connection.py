@@ -15,28 +15,28 @@ from typing import IO, Protocol
 from agent.errors import AgentError
 from submission.protocol import SolveRequest, WorkerEvent, decode_event, encode_request
 
-_DEATH_SECONDS = 5.0
+_EXIT_SECONDS = 5.0
 
 
-class LinkError(AgentError):
+class WorkerLostError(AgentError):
     """The worker is gone or does not listen."""
 
 
-class Link(Protocol):
-    """A talk with a worker that can be started anew."""
+class WorkerConnection(Protocol):
+    """A connection to a worker that can be restarted."""
 
     def send(self, request: SolveRequest) -> None:
-        """Send a request. Raises LinkError if nobody is there."""
+        """Send a request. Raises WorkerLostError if nobody is there."""
 
     def receive(self, seconds: float) -> WorkerEvent | None:
-        """The worker's next event, None after `seconds` without one. Raises LinkError once it is gone."""
+        """The worker's next event, None after `seconds` without one. Raises WorkerLostError once it is gone."""
 
     def restart(self) -> None:
-        """End the worker, whatever state it is in, and start a new one. Raises LinkError if that fails."""
+        """End the worker, whatever state it is in, and start a new one. Raises WorkerLostError if that fails."""
 
 
-class ProcessLink:
-    """A worker in a process of its own; what it writes to standard error goes to `log`.
+class WorkerProcess:
+    """A connection to a worker in a process of its own; what it writes to standard error goes to `log`.
 
     `command` is asked for the command line at each start, because it holds how much time has gone.
     """
@@ -49,24 +49,24 @@ class ProcessLink:
         self._inbox: queue.Queue[WorkerEvent | None] = queue.Queue()
 
     def send(self, request: SolveRequest) -> None:
-        """Write a line. Raises LinkError if the worker is gone."""
+        """Write a line. Raises WorkerLostError if the worker is gone."""
         if self._process is None or self._process.stdin is None:
-            raise LinkError("the worker is not running")
+            raise WorkerLostError("the worker is not running")
         try:
             self._process.stdin.write(encode_request(request) + "\n")
             self._process.stdin.flush()
         except OSError as error:
-            raise LinkError(f"the worker is gone ({self._status()})") from error
+            raise WorkerLostError(f"the worker is gone ({self._status()})") from error
 
     def receive(self, seconds: float) -> WorkerEvent | None:
-        """The next event. Raises LinkError once the worker is gone and all that it said has been read."""
+        """The next event. Raises WorkerLostError once the worker is gone and all that it said has been read."""
         try:
             event = self._inbox.get(timeout=max(0.0, seconds))
         except queue.Empty:
             return None
         if event is None:
             self._inbox.put(None)
-            raise LinkError(f"the worker is gone ({self._status()})")
+            raise WorkerLostError(f"the worker is gone ({self._status()})")
         return event
 
     def restart(self) -> None:
@@ -86,7 +86,7 @@ class ProcessLink:
                     start_new_session=True,
                 )
         except OSError as error:
-            raise LinkError(f"the worker cannot be started: {error}") from error
+            raise WorkerLostError(f"the worker cannot be started: {error}") from error
         assert self._process.stdout is not None
         threading.Thread(target=_read, args=(self._process.stdout, self._inbox), daemon=True).start()
 
@@ -98,7 +98,7 @@ class ProcessLink:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         with suppress(subprocess.TimeoutExpired):  # a machine that fails may keep it for long
-            process.wait(_DEATH_SECONDS)
+            process.wait(_EXIT_SECONDS)
         if process.stdin is not None:
             with suppress(OSError):  # what was not read any more cannot be flushed
                 process.stdin.close()

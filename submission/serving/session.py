@@ -12,7 +12,7 @@ from agent.errors import EngineError
 from submission.competitions import Competition
 from submission.protocol import WorkerSettings
 from submission.serving.client import Client
-from submission.serving.connection import LinkError, ProcessLink
+from submission.serving.connection import WorkerLostError, WorkerProcess
 from submission.serving.evaluation import Load, is_rerun
 from submission.serving.mounts import scratch_folder
 from submission.serving.predictor import RECORD_FILE, Predictor
@@ -51,13 +51,13 @@ def open_predictor(
         spent = time.monotonic() - started
         return [*launch, str(wheels or ""), str(scratch_folder(ENVIRONMENT)), told.after(spent).to_json()]
 
-    link = ProcessLink(command, folder / "worker.log", {**os.environ, "PYTHONPATH": str(_CODE)})
+    connection = WorkerProcess(command, folder / "worker.log", {**os.environ, "PYTHONPATH": str(_CODE)})
     try:
-        link.restart()
-    except LinkError as error:
+        connection.restart()
+    except WorkerLostError as error:
         print(f"trouble: {error}")
     return Predictor(
-        Client(link, time.monotonic, start_seconds=_START_SECONDS),
+        Client(connection, time.monotonic, start_seconds=_START_SECONDS),
         competition.edition,
         time.monotonic,
         ends=ends,

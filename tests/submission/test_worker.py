@@ -18,7 +18,7 @@ import pytest
 from agent.journal.journal import read_run
 from submission.protocol import LeadingAnswer, SolveRequest, WorkerSettings, WorkerWarning, encode_event
 from submission.serving.client import Client, Reply
-from submission.serving.connection import LinkError, ProcessLink
+from submission.serving.connection import WorkerLostError, WorkerProcess
 from submission.worker.launch import prepared
 from submission.worker.worker import Worker, serve
 from tests.support.servers.scripted_server import SILENCE, ScriptedServer, serving
@@ -32,7 +32,7 @@ def answer(body: dict[str, Any]) -> str:
 
 
 @contextmanager
-def worker(url: str, folder: Path, **changes: Any) -> Iterator[ProcessLink]:
+def worker(url: str, folder: Path, **changes: Any) -> Iterator[WorkerProcess]:
     keys = {
         "engine.kind": "http",
         "engine.url": url,
@@ -48,16 +48,16 @@ def worker(url: str, folder: Path, **changes: Any) -> Iterator[ProcessLink]:
     def command() -> list[str]:
         return [sys.executable, "-m", "submission.worker.launch", "", "", told.after(1.0).to_json()]
 
-    link = ProcessLink(command, folder / "worker.log", {**os.environ, "PYTHONPATH": str(ROOT)})
-    link.restart()
+    connection = WorkerProcess(command, folder / "worker.log", {**os.environ, "PYTHONPATH": str(ROOT)})
+    connection.restart()
     try:
-        yield link
+        yield connection
     finally:
-        link.close()
+        connection.close()
 
 
-def client_of(link: ProcessLink, *, grace: float = 5.0) -> Client:
-    return Client(link, time.monotonic, start_seconds=SECONDS, grace_seconds=grace)
+def client_of(connection: WorkerProcess, *, grace: float = 5.0) -> Client:
+    return Client(connection, time.monotonic, start_seconds=SECONDS, grace_seconds=grace)
 
 
 def solve(client: Client, id_: str = "a", *, seconds: float = SECONDS) -> Reply:
@@ -67,8 +67,8 @@ def solve(client: Client, id_: str = "a", *, seconds: float = SECONDS) -> Reply:
 
 
 def test_a_worker_solves_and_records_a_run_that_can_be_replayed(tmp_path: Path) -> None:
-    with serving(ScriptedServer(answer)) as server, worker(server.url, tmp_path) as link:
-        client = client_of(link)
+    with serving(ScriptedServer(answer)) as server, worker(server.url, tmp_path) as connection:
+        client = client_of(connection)
         replies = [solve(client, id_) for id_ in ("a", "b")]
     assert [(reply.answer, reply.troubles) for reply in replies] == [(42, []), (42, [])]
     record = read_run(tmp_path / "run")
@@ -78,11 +78,11 @@ def test_a_worker_solves_and_records_a_run_that_can_be_replayed(tmp_path: Path) 
 
 def test_a_killed_worker_is_replaced_and_goes_on_with_what_was_recorded(tmp_path: Path) -> None:
     slow = ScriptedServer(lambda body: answer(body) if len(slow.bodies) != 2 else SILENCE)
-    with serving(slow) as server, worker(server.url, tmp_path) as link:
-        process = link._process
+    with serving(slow) as server, worker(server.url, tmp_path) as connection:
+        process = connection._process
         assert process is not None
         killed = False
-        receive = link.receive
+        receive = connection.receive
 
         def kill_after_the_first_vote(seconds: float) -> Any:
             nonlocal killed
@@ -92,8 +92,8 @@ def test_a_killed_worker_is_replaced_and_goes_on_with_what_was_recorded(tmp_path
                 os.kill(process.pid, signal.SIGKILL)
             return event
 
-        link.receive = kill_after_the_first_vote  # type: ignore[method-assign]
-        reply = solve(client_of(link))
+        connection.receive = kill_after_the_first_vote  # type: ignore[method-assign]
+        reply = solve(client_of(connection))
     assert killed
     assert reply.answer == 42
     assert "the worker is gone" in reply.troubles[0]
@@ -102,10 +102,10 @@ def test_a_killed_worker_is_replaced_and_goes_on_with_what_was_recorded(tmp_path
 
 
 def test_a_worker_that_hangs_is_replaced_in_time(tmp_path: Path) -> None:
-    with serving(ScriptedServer(answer)) as server, worker(server.url, tmp_path) as link:
-        client = client_of(link)
+    with serving(ScriptedServer(answer)) as server, worker(server.url, tmp_path) as connection:
+        client = client_of(connection)
         assert solve(client).answer == 42
-        process = link._process
+        process = connection._process
         assert process is not None
         os.kill(process.pid, signal.SIGSTOP)
         began = time.monotonic()
@@ -117,67 +117,67 @@ def test_a_worker_that_hangs_is_replaced_in_time(tmp_path: Path) -> None:
 
 
 def test_nothing_of_a_worker_outlives_the_notebook(tmp_path: Path) -> None:
-    with serving(ScriptedServer(answer)) as server, worker(server.url, tmp_path) as link:
-        assert solve(client_of(link)).answer == 42
-        process = link._process
+    with serving(ScriptedServer(answer)) as server, worker(server.url, tmp_path) as connection:
+        assert solve(client_of(connection)).answer == 42
+        process = connection._process
         assert process is not None and process.stdin is not None
         process.stdin.close()
         assert process.wait(SECONDS) == 0
 
 
 def test_an_engine_that_is_not_there_is_told_and_costs_no_answer(tmp_path: Path) -> None:
-    with worker("http://127.0.0.1:9", tmp_path) as link:
-        reply = solve(client_of(link), seconds=40.0)
+    with worker("http://127.0.0.1:9", tmp_path) as connection:
+        reply = solve(client_of(connection), seconds=40.0)
     assert reply.answer is None
     assert reply.closed == "engine error"
     assert "127.0.0.1:9" in reply.troubles[0]
 
 
 def test_a_configuration_that_is_not_valid_is_told(tmp_path: Path) -> None:
-    with worker("", tmp_path, **{"sample.number": 3}) as link:
-        reply = solve(client_of(link))
+    with worker("", tmp_path, **{"sample.number": 3}) as connection:
+        reply = solve(client_of(connection))
     assert any("sample.number: unknown key" in trouble for trouble in reply.troubles)
     assert reply.closed == "worker lost"
 
 
 def test_a_record_that_cannot_be_written_is_told_and_costs_no_answer(tmp_path: Path) -> None:
     (tmp_path / "run" / "journal.jsonl").mkdir(parents=True)
-    with serving(ScriptedServer(answer)) as server, worker(server.url, tmp_path) as link:
-        replies = [solve(client_of(link), id_) for id_ in ("a", "b")]
+    with serving(ScriptedServer(answer)) as server, worker(server.url, tmp_path) as connection:
+        replies = [solve(client_of(connection), id_) for id_ in ("a", "b")]
     assert [reply.answer for reply in replies] == [42, 42]
     assert [trouble[:21] for reply in replies for trouble in reply.troubles] == ["not recorded any more"]
 
 
-def test_a_worker_that_cannot_be_started_is_an_error_of_the_link(tmp_path: Path) -> None:
-    link = ProcessLink(lambda: [str(tmp_path / "nothing")], tmp_path / "log", {})
-    with pytest.raises(LinkError, match="cannot be started"):
-        link.restart()
-    with pytest.raises(LinkError, match="not running"):
-        link.send(SolveRequest(1, "a", "text", 1, 1.0))
+def test_a_worker_that_cannot_be_started_is_an_error_of_the_connection(tmp_path: Path) -> None:
+    connection = WorkerProcess(lambda: [str(tmp_path / "nothing")], tmp_path / "log", {})
+    with pytest.raises(WorkerLostError, match="cannot be started"):
+        connection.restart()
+    with pytest.raises(WorkerLostError, match="not running"):
+        connection.send(SolveRequest(1, "a", "text", 1, 1.0))
 
 
 def test_lines_that_are_no_events_do_not_matter(tmp_path: Path) -> None:
     lines = ["{torn", "7", "null", "[1]", "{}", "Loading wheels", '{"event": "x"}', encode_event(WorkerWarning("x"))]
     torn = f"import sys; print({chr(10).join(lines)!r}, flush=True); sys.stdin.read()"
-    link = ProcessLink(lambda: [sys.executable, "-c", torn], tmp_path / "log", dict(os.environ))
-    link.restart()
+    connection = WorkerProcess(lambda: [sys.executable, "-c", torn], tmp_path / "log", dict(os.environ))
+    connection.restart()
     try:
-        assert link.receive(SECONDS) == WorkerWarning("x")
-        assert link.receive(0.0) is None
+        assert connection.receive(SECONDS) == WorkerWarning("x")
+        assert connection.receive(0.0) is None
     finally:
-        link.close()
+        connection.close()
 
 
 def test_what_a_worker_runs_ends_with_it(tmp_path: Path) -> None:
     runs = "import subprocess, sys; child = subprocess.Popen(['sleep', '60']); "
     tells = 'print(\'{"event": "warning", "why": "%d"}\' % child.pid, flush=True); child.wait()'
-    link = ProcessLink(lambda: [sys.executable, "-c", runs + tells], tmp_path / "log", dict(os.environ))
-    link.restart()
-    event = link.receive(SECONDS)
+    connection = WorkerProcess(lambda: [sys.executable, "-c", runs + tells], tmp_path / "log", dict(os.environ))
+    connection.restart()
+    event = connection.receive(SECONDS)
     assert isinstance(event, WorkerWarning)
     child = psutil.Process(int(event.why))
-    link.close()
-    link.close()
+    connection.close()
+    connection.close()
     _, alive = psutil.wait_procs([child], timeout=10)
     assert not [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
 

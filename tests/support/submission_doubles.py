@@ -16,7 +16,7 @@ from agent.errors import EngineUnavailableError, JournalError, SandboxError, Str
 from agent.policy.budget import TimeBank
 from agent.sandbox.base import Session
 from submission.protocol import SolveRequest, WorkerEvent, WorkerWarning
-from submission.serving.connection import LinkError
+from submission.serving.connection import WorkerLostError
 from submission.worker.recording import RunRecorder
 from submission.worker.worker import PendingRequest, Worker
 from tests.support.doubles import ScriptedEngine, ScriptedSandbox
@@ -66,7 +66,7 @@ class FullDisk(RunRecorder):
                 raise JournalError("no space left on device")
 
 
-class VirtualLink:
+class VirtualConnection:
     """Runs the worker on a loop of virtual time in the caller's thread. `fault` is what the next problem meets."""
 
     def __init__(self, config: Config, chance: random.Random, directory: Path, limit: float) -> None:
@@ -87,14 +87,14 @@ class VirtualLink:
 
     def send(self, request: SolveRequest) -> None:
         if self._task is None or self._task.done():
-            raise LinkError("the worker is gone")
+            raise WorkerLostError("the worker is gone")
         self._hangs = self.fault == "worker hangs"
         self._requests.put_nowait(PendingRequest(request, self.loop.time() + request.seconds))
 
     def receive(self, seconds: float) -> WorkerEvent | None:
         if self.fault == "worker dies" and self.restarts < 2:
             self._end()
-            raise LinkError("the worker is gone")
+            raise WorkerLostError("the worker is gone")
         if self._hangs:
             self.loop.run_until_complete(asyncio.sleep(seconds))
             return None
@@ -105,7 +105,7 @@ class VirtualLink:
         self._end()
         if self.fault == "worker cannot start":
             self.loop.run_until_complete(asyncio.sleep(1))
-            raise LinkError("the worker cannot be started")
+            raise WorkerLostError("the worker cannot be started")
         self._hangs = False
         self._events, self._requests = asyncio.Queue(), asyncio.Queue()
         bank = TimeBank(self._limit, self.loop.time, spent=self.loop.time())

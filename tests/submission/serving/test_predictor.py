@@ -25,7 +25,7 @@ from submission.protocol import AllowanceGranted, LeadingAnswer
 from submission.serving.client import Client, Reply
 from submission.serving.local_gateway import checked
 from submission.serving.predictor import Predictor, make_predict, plain_text, single
-from tests.support.submission_doubles import VirtualLink
+from tests.support.submission_doubles import VirtualConnection
 
 LIMIT = 3_000.0
 RESPONSE = 200.0
@@ -52,11 +52,11 @@ class Run:
     """One predictor before a virtual worker, and the faults that its problems met."""
 
     predictor: Predictor
-    link: VirtualLink
+    connection: VirtualConnection
     chance: random.Random
 
     def clock(self) -> float:
-        return self.link.loop.time()
+        return self.connection.loop.time()
 
 
 @pytest.fixture
@@ -67,20 +67,20 @@ def config() -> Any:
 
 def start(config: Any, seed: int, folder: Path) -> Run:
     chance = random.Random(seed)
-    link = VirtualLink(config, chance, folder / "run", LIMIT)
-    link.restart()
-    client = Client(link, link.loop.time, start_seconds=300.0, grace_seconds=5.0)
+    connection = VirtualConnection(config, chance, folder / "run", LIMIT)
+    connection.restart()
+    client = Client(connection, connection.loop.time, start_seconds=300.0, grace_seconds=5.0)
     predictor = Predictor(
         client,
         EDITIONS["aimo2"],
-        link.loop.time,
+        connection.loop.time,
         ends=LIMIT,
         response_seconds=RESPONSE,
         problem_count=50,
         fallback=0,
         record=folder / "predictor.jsonl",
     )
-    return Run(predictor, link, chance)
+    return Run(predictor, connection, chance)
 
 
 @pytest.mark.parametrize("seed", [*range(40), *(pytest.param(n, marks=pytest.mark.long) for n in range(40, 200))])
@@ -93,12 +93,12 @@ def test_every_problem_is_answered_in_form_and_in_time(
     given_answers: dict[str, int] = {}
     for number in range(50):
         fault = run.chance.choice(FAULTS) if run.chance.random() < share else ""
-        run.link.set_fault(fault)
-        run.link.restarts = 0
+        run.connection.set_fault(fault)
+        run.connection.restarts = 0
         problem = run.chance.choice(MALFORMED) if fault == "malformed" else f"Problem {number}?"
         with monkeypatch.context() as patch:
             if fault == "client bug":
-                patch.setattr(run.link, "send", lambda message: [][0])
+                patch.setattr(run.connection, "send", lambda request: [][0])
             began = run.clock()
             frame = predict(pl.Series("id", [f"p{number}"]), single_series(problem))
         given_answers[f"p{number}"] = checked(frame, pl.Series("id", [f"p{number}"]), EDITIONS["aimo2"])["answer"][0]
@@ -111,7 +111,7 @@ def test_every_problem_is_answered_in_form_and_in_time(
     rows = [json.loads(line) for line in (tmp_path / "predictor.jsonl").read_text().splitlines()]
     assert [row["id"] for row in rows if row["source"] != "memory"] == [f"p{n}" for n in range(50)]
     assert all(len(trouble) <= 300 for row in rows for trouble in row["troubles"])
-    run.link.close()
+    run.connection.close()
 
 
 def single_series(value: Any) -> Any:
@@ -129,7 +129,7 @@ def test_without_faults_every_answer_is_voted(config: Any, tmp_path: Path) -> No
     answers = [predict(pl.Series([f"p{n}"]), pl.Series([f"Problem {n}?"]))["answer"][0] for n in range(50)]
     assert answers == [7] * 50
     assert {answered.source for answered in run.predictor.answered} == {"vote"}
-    run.link.close()
+    run.connection.close()
 
 
 def test_votes_that_came_before_a_worker_hangs_count(config: Any, tmp_path: Path) -> None:
@@ -152,12 +152,12 @@ def test_votes_that_came_before_a_worker_hangs_count(config: Any, tmp_path: Path
             self.now += 1.0 if event else seconds
             return event
 
-    link, reply = Leading(), Reply()
-    client = Client(link, lambda: link.now, start_seconds=300.0, grace_seconds=5.0)
+    connection, reply = Leading(), Reply()
+    client = Client(connection, lambda: connection.now, start_seconds=300.0, grace_seconds=5.0)
     client.solve(reply, "p", "text", problems_left=1, until=1_000.0)
     assert reply.answer == 12
     assert reply.closed == "watchdog"
-    assert link.now == pytest.approx(56.0)
+    assert connection.now == pytest.approx(56.0)
 
 
 class Oracle:
