@@ -12,7 +12,7 @@ _STARTS = 2  # new workers for one problem
 
 
 @dataclass(slots=True)
-class Reply:
+class SolveResult:
     """What came of a problem: the voted answer (None where nobody voted), and why it was closed.
 
     `votes` says what the answer rests on, `troubles` what went wrong on the way, each in a short sentence.
@@ -45,47 +45,47 @@ class Client:
         self._grace_seconds = grace_seconds
         self._number = 0
 
-    def solve(self, reply: Reply, id_: str, text: str, *, problems_left: int, until: float) -> None:
-        """Fill the reply to a problem, with `problems_left` to go, it included; returns by `until` on our clock."""
+    def solve(self, result: SolveResult, id_: str, text: str, *, problems_left: int, until: float) -> None:
+        """Fill the result to a problem, with `problems_left` to go, it included; returns by `until` on our clock."""
         for start in range(_STARTS + 1):
             self._number += 1
             seconds = until - self._clock() - self._grace_seconds
             try:
                 self._connection.send(SolveRequest(self._number, id_, text, problems_left, seconds))
-                self._listen(reply, until)
+                self._listen(result, until)
                 break
             except WorkerLostError as error:
-                reply.troubles.append(str(error))
-            if start == _STARTS or not self._start_anew(reply, until):
-                reply.closed = "worker lost"
+                result.troubles.append(str(error))
+            if start == _STARTS or not self._start_anew(result, until):
+                result.closed = "worker lost"
                 break
 
-    def _listen(self, reply: Reply, until: float) -> None:
+    def _listen(self, result: SolveResult, until: float) -> None:
         deadline = min(until, self._clock() + self._start_seconds)
         while (left := deadline - self._clock()) > 0:
             match self._connection.receive(left):
                 case WorkerWarning(why):
-                    reply.troubles.append(why)
+                    result.troubles.append(why)
                 case AllowanceGranted(self._number, seconds):
                     deadline = min(until, self._clock() + seconds + self._grace_seconds)
                 case LeadingAnswer(self._number, answer, votes):
-                    reply.answer, reply.votes = answer, votes
+                    result.answer, result.votes = answer, votes
                 case RequestSolved(self._number, answer, closed, votes):
                     if answer is not None:
-                        reply.answer, reply.votes = answer, votes
-                    reply.closed = closed
+                        result.answer, result.votes = answer, votes
+                    result.closed = closed
                     return
                 case _:  # silence, or an event about an earlier request
                     pass
-        reply.closed = "watchdog"
-        reply.troubles.append("the worker did not answer in time and was replaced")
-        self._start_anew(reply, until)
+        result.closed = "watchdog"
+        result.troubles.append("the worker did not answer in time and was replaced")
+        self._start_anew(result, until)
 
-    def _start_anew(self, reply: Reply, until: float) -> bool:
+    def _start_anew(self, result: SolveResult, until: float) -> bool:
         """Replace the worker; whether there is a new one, and time for it."""
         try:
             self._connection.restart()
         except WorkerLostError as error:
-            reply.troubles.append(str(error))
+            result.troubles.append(str(error))
             return False
         return self._clock() < until

@@ -18,7 +18,7 @@ import polars as pl
 
 from agent.types import Edition
 from submission.protocol import WARNING_CHARS
-from submission.serving.client import Client, Reply
+from submission.serving.client import Client, SolveResult
 
 RECORD_FILE = "predictor.jsonl"
 _LEAST_SECONDS = 1.0  # with less left of the run nothing is asked any more
@@ -87,52 +87,52 @@ class Predictor:
         if key in self._memory:
             self._note(Answered(key, self._memory[key], "memory", "asked again", "", 0.0))
             return self._memory[key]
-        reply = self._ask(key, text, started)
-        answer = self._in_range(reply.answer)
+        result = self._ask(key, text, started)
+        answer = self._in_range(result.answer)
         self._memory[key] = self._fallback if answer is None else answer
         source = "fallback" if answer is None else "vote"
-        troubles = tuple(trouble[:WARNING_CHARS] for trouble in reply.troubles)
+        troubles = tuple(trouble[:WARNING_CHARS] for trouble in result.troubles)
         seconds = self._clock() - started
-        self._note(Answered(key, self._memory[key], source, reply.closed, reply.votes, seconds, troubles))
+        self._note(Answered(key, self._memory[key], source, result.closed, result.votes, seconds, troubles))
         return self._memory[key]
 
-    def _ask(self, key: str, text: str, started: float) -> Reply:
+    def _ask(self, key: str, text: str, started: float) -> SolveResult:
         if not text.strip():
-            return Reply(closed="malformed", troubles=["the problem has no text"])
+            return SolveResult(closed="malformed", troubles=["the problem has no text"])
         until = self._ends
         if self._response_seconds is not None and self._memory:
             until = min(until, started + self._response_seconds - _RESPONSE_MARGIN)
         if until - started < _LEAST_SECONDS:
-            return Reply(closed="out of time")
+            return SolveResult(closed="out of time")
         left = self._problem_count - len(self._memory)
-        reply = Reply()
-        solve = partial(self._solve, reply, key, text, left if left > 0 else _MORE_TO_COME, until)
+        result = SolveResult()
+        solve = partial(self._solve, result, key, text, left if left > 0 else _MORE_TO_COME, until)
         if self._thread is not None and self._thread.is_alive():
             self._thread.join(_SLACK_SECONDS)
         if self._thread is not None and self._thread.is_alive():
-            return Reply(closed="stuck", troubles=["a problem before this one is still being dealt with"])
+            return SolveResult(closed="stuck", troubles=["a problem before this one is still being dealt with"])
         thread = threading.Thread(target=solve, daemon=True)
         try:
             thread.start()
         except (RuntimeError, MemoryError) as error:  # no room for one more thread
-            return Reply(closed="failed", troubles=[f"no thread can be started: {error}"])
+            return SolveResult(closed="failed", troubles=[f"no thread can be started: {error}"])
         self._thread = thread
         self._thread.join(until - started + _SLACK_SECONDS)
         if self._thread.is_alive():
-            return Reply(
-                reply.answer, "stuck", reply.votes, [*reply.troubles, "the worker could not be replaced in time"]
+            return SolveResult(
+                result.answer, "stuck", result.votes, [*result.troubles, "the worker could not be replaced in time"]
             )
-        return reply
+        return result
 
-    def _solve(self, reply: Reply, key: str, text: str, left: int, until: float) -> None:
+    def _solve(self, result: SolveResult, key: str, text: str, left: int, until: float) -> None:
         """In a thread of its own, because even starting a process may take for ever on a machine that fails."""
         try:
-            self._client.solve(reply, key, text, problems_left=left, until=until)
+            self._client.solve(result, key, text, problems_left=left, until=until)
         except Exception as error:  # noqa: BLE001
             # The edge: an exception here would lose the whole run, a wrong answer costs one problem.
             _LOG.exception("a problem could not be solved")
-            reply.closed = "failed"
-            reply.troubles.append(f"{type(error).__name__}: {error}")
+            result.closed = "failed"
+            result.troubles.append(f"{type(error).__name__}: {error}")
 
     def _in_range(self, answer: object) -> int | None:
         """The answer as the edition takes it, None if it does not."""

@@ -17,7 +17,7 @@ import pytest
 
 from agent.journal.journal import read_run
 from submission.protocol import LeadingAnswer, SolveRequest, WorkerSettings, WorkerWarning, encode_event
-from submission.serving.client import Client, Reply
+from submission.serving.client import Client, SolveResult
 from submission.serving.connection import WorkerLostError, WorkerProcess
 from submission.worker.launch import prepared
 from submission.worker.worker import Worker, serve
@@ -60,17 +60,17 @@ def client_of(connection: WorkerProcess, *, grace: float = 5.0) -> Client:
     return Client(connection, time.monotonic, start_seconds=SECONDS, grace_seconds=grace)
 
 
-def solve(client: Client, id_: str = "a", *, seconds: float = SECONDS) -> Reply:
-    reply = Reply()
-    client.solve(reply, id_, "What is 6 times 7?", problems_left=3, until=time.monotonic() + seconds)
-    return reply
+def solve(client: Client, id_: str = "a", *, seconds: float = SECONDS) -> SolveResult:
+    result = SolveResult()
+    client.solve(result, id_, "What is 6 times 7?", problems_left=3, until=time.monotonic() + seconds)
+    return result
 
 
 def test_a_worker_solves_and_records_a_run_that_can_be_replayed(tmp_path: Path) -> None:
     with serving(ScriptedServer(answer)) as server, worker(server.url, tmp_path) as connection:
         client = client_of(connection)
-        replies = [solve(client, id_) for id_ in ("a", "b")]
-    assert [(reply.answer, reply.troubles) for reply in replies] == [(42, []), (42, [])]
+        results = [solve(client, id_) for id_ in ("a", "b")]
+    assert [(result.answer, result.troubles) for result in results] == [(42, []), (42, [])]
     record = read_run(tmp_path / "run")
     assert [problem.id for problem in record.problems] == ["a", "b"]
     assert {id_: solution.answer for id_, solution in record.solved.items()} == {"a": 42, "b": 42}
@@ -93,10 +93,10 @@ def test_a_killed_worker_is_replaced_and_goes_on_with_what_was_recorded(tmp_path
             return event
 
         connection.receive = kill_after_the_first_vote  # type: ignore[method-assign]
-        reply = solve(client_of(connection))
+        result = solve(client_of(connection))
     assert killed
-    assert reply.answer == 42
-    assert "the worker is gone" in reply.troubles[0]
+    assert result.answer == 42
+    assert "the worker is gone" in result.troubles[0]
     record = read_run(tmp_path / "run")
     assert [sample.index for sample in record.samples if sample.answer == 42] in ([0, 1], [1, 0])
 
@@ -109,9 +109,9 @@ def test_a_worker_that_hangs_is_replaced_in_time(tmp_path: Path) -> None:
         assert process is not None
         os.kill(process.pid, signal.SIGSTOP)
         began = time.monotonic()
-        reply = solve(client, "b", seconds=1.0)
+        result = solve(client, "b", seconds=1.0)
         assert time.monotonic() - began < 30
-        assert (reply.answer, reply.closed) == (None, "watchdog")
+        assert (result.answer, result.closed) == (None, "watchdog")
         assert not psutil.pid_exists(process.pid)
         assert solve(client, "c").answer == 42
 
@@ -127,25 +127,25 @@ def test_nothing_of_a_worker_outlives_the_notebook(tmp_path: Path) -> None:
 
 def test_an_engine_that_is_not_there_is_told_and_costs_no_answer(tmp_path: Path) -> None:
     with worker("http://127.0.0.1:9", tmp_path) as connection:
-        reply = solve(client_of(connection), seconds=40.0)
-    assert reply.answer is None
-    assert reply.closed == "engine error"
-    assert "127.0.0.1:9" in reply.troubles[0]
+        result = solve(client_of(connection), seconds=40.0)
+    assert result.answer is None
+    assert result.closed == "engine error"
+    assert "127.0.0.1:9" in result.troubles[0]
 
 
 def test_a_configuration_that_is_not_valid_is_told(tmp_path: Path) -> None:
     with worker("", tmp_path, **{"sample.number": 3}) as connection:
-        reply = solve(client_of(connection))
-    assert any("sample.number: unknown key" in trouble for trouble in reply.troubles)
-    assert reply.closed == "worker lost"
+        result = solve(client_of(connection))
+    assert any("sample.number: unknown key" in trouble for trouble in result.troubles)
+    assert result.closed == "worker lost"
 
 
 def test_a_record_that_cannot_be_written_is_told_and_costs_no_answer(tmp_path: Path) -> None:
     (tmp_path / "run" / "journal.jsonl").mkdir(parents=True)
     with serving(ScriptedServer(answer)) as server, worker(server.url, tmp_path) as connection:
-        replies = [solve(client_of(connection), id_) for id_ in ("a", "b")]
-    assert [reply.answer for reply in replies] == [42, 42]
-    assert [trouble[:21] for reply in replies for trouble in reply.troubles] == ["not recorded any more"]
+        results = [solve(client_of(connection), id_) for id_ in ("a", "b")]
+    assert [result.answer for result in results] == [42, 42]
+    assert [trouble[:21] for result in results for trouble in result.troubles] == ["not recorded any more"]
 
 
 def test_a_worker_that_cannot_be_started_is_an_error_of_the_connection(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from agent.types import Problem
 from submission.competitions import COMPETITIONS
 from submission.rehearse.stage import Stage, lay_out
 from submission.rehearse.verdict import record_findings, submission_findings
-from submission.serving.client import Reply
+from submission.serving.client import SolveResult
 from submission.serving.evaluation import PROBLEMS_COPY, serve
 from submission.serving.local_gateway import SUBMISSION_FILE
 from submission.serving.predictor import Predictor, make_predict
@@ -105,8 +105,8 @@ def test_the_column_question_and_the_answers_do_not_reach_the_package(tmp_path: 
 class Voting:
     """A client whose lanes agree on 7."""
 
-    def solve(self, reply: Reply, id_: str, text: str, *, problems_left: int, until: float) -> None:
-        reply.answer = 7
+    def solve(self, result: SolveResult, id_: str, text: str, *, problems_left: int, until: float) -> None:
+        result.answer = 7
 
 
 def test_the_record_the_verdict_and_the_notebook_s_own_report_know_each_id(

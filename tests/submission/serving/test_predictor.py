@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from agent.config import load_config
 from agent.editions import EDITIONS
 from submission.protocol import AllowanceGranted, LeadingAnswer
-from submission.serving.client import Client, Reply
+from submission.serving.client import Client, SolveResult
 from submission.serving.local_gateway import checked
 from submission.serving.predictor import Predictor, make_predict, plain_text, single
 from tests.support.submission_doubles import VirtualConnection
@@ -152,11 +152,11 @@ def test_votes_that_came_before_a_worker_hangs_count(config: Any, tmp_path: Path
             self.now += 1.0 if event else seconds
             return event
 
-    connection, reply = Leading(), Reply()
+    connection, result = Leading(), SolveResult()
     client = Client(connection, lambda: connection.now, start_seconds=300.0, grace_seconds=5.0)
-    client.solve(reply, "p", "text", problems_left=1, until=1_000.0)
-    assert reply.answer == 12
-    assert reply.closed == "watchdog"
+    client.solve(result, "p", "text", problems_left=1, until=1_000.0)
+    assert result.answer == 12
+    assert result.closed == "watchdog"
     assert connection.now == pytest.approx(56.0)
 
 
@@ -167,9 +167,9 @@ class Oracle:
         self.answer = answer
         self.asked: list[tuple[str, int, float]] = []
 
-    def solve(self, reply: Reply, id_: str, text: str, *, problems_left: int, until: float) -> None:
+    def solve(self, result: SolveResult, id_: str, text: str, *, problems_left: int, until: float) -> None:
         self.asked.append((id_, problems_left, until))
-        reply.answer, reply.closed, reply.votes = self.answer, "all done", "2 of 2"
+        result.answer, result.closed, result.votes = self.answer, "all done", "2 of 2"
 
 
 def predictor_before(
@@ -248,12 +248,12 @@ def test_a_client_that_never_returns_is_not_waited_for(tmp_path: Path, monkeypat
     leave = threading.Event()
 
     class Stuck(Oracle):
-        def solve(self, reply: Reply, id_: str, text: str, *, problems_left: int, until: float) -> None:
+        def solve(self, result: SolveResult, id_: str, text: str, *, problems_left: int, until: float) -> None:
             if id_ == "a":
-                reply.answer = 8
+                result.answer = 8
                 leave.wait()
             else:
-                super().solve(reply, id_, text, problems_left=problems_left, until=until)
+                super().solve(result, id_, text, problems_left=problems_left, until=until)
 
     predictor = predictor_before(Stuck(), tmp_path, ends=1.5)
     assert predictor.answer("a", "text") == 8, "the best vote so far"
