@@ -63,12 +63,12 @@ def record_findings(path: Path, csv: Path) -> list[Finding]:
         return [(False, "the predictor recorded nothing")]
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     voted = [row for row in rows if row["source"] == "vote"]
-    troubles = sorted({trouble for row in rows for trouble in row["troubles"]})
+    warnings = sorted({warning for row in rows for warning in row["warnings"]})
     truths = {problem.id: problem.answer for problem in load_problems(csv)}
     right = sum(truths.get(row["id"]) == row["answer"] for row in rows)
     slowest = max((row["seconds"] for row in rows), default=0.0)
     return [
         (bool(voted), f"{len(voted)} of {len(rows)} answers were voted, {right} are right"),
         (True, f"the slowest problem took {slowest:.0f} s"),
-        *((False, f"trouble: {trouble}") for trouble in troubles),
+        *((False, f"warning: {warning}") for warning in warnings),
     ]

@@ -15,13 +15,13 @@ _STARTS = 2  # new workers for one problem
 class SolveResult:
     """What came of a problem: the voted answer (None where nobody voted), and why it was closed.
 
-    `votes` says what the answer rests on, `troubles` what went wrong on the way, each in a short sentence.
+    `votes` says what the answer rests on, `warnings` what went wrong on the way, a short sentence each.
     """
 
     answer: int | None = None
     closed: str = ""
     votes: str = ""
-    troubles: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 class Client:
@@ -52,20 +52,20 @@ class Client:
             seconds = until - self._clock() - self._grace_seconds
             try:
                 self._connection.send(SolveRequest(self._number, id_, text, problems_left, seconds))
-                self._listen(result, until)
+                self._await_result(result, until)
                 break
             except WorkerLostError as error:
-                result.troubles.append(str(error))
+                result.warnings.append(str(error))
             if start == _STARTS or not self._start_anew(result, until):
                 result.closed = "worker lost"
                 break
 
-    def _listen(self, result: SolveResult, until: float) -> None:
+    def _await_result(self, result: SolveResult, until: float) -> None:
         deadline = min(until, self._clock() + self._start_seconds)
         while (left := deadline - self._clock()) > 0:
             match self._connection.receive(left):
                 case WorkerWarning(why):
-                    result.troubles.append(why)
+                    result.warnings.append(why)
                 case AllowanceGranted(self._number, seconds):
                     deadline = min(until, self._clock() + seconds + self._grace_seconds)
                 case LeadingAnswer(self._number, answer, votes):
@@ -78,7 +78,7 @@ class Client:
                 case _:  # silence, or an event about an earlier request
                     pass
         result.closed = "watchdog"
-        result.troubles.append("the worker did not answer in time and was replaced")
+        result.warnings.append("the worker did not answer in time and was replaced")
         self._start_anew(result, until)
 
     def _start_anew(self, result: SolveResult, until: float) -> bool:
@@ -86,6 +86,6 @@ class Client:
         try:
             self._connection.restart()
         except WorkerLostError as error:
-            result.troubles.append(str(error))
+            result.warnings.append(str(error))
             return False
         return self._clock() < until

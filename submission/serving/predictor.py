@@ -38,12 +38,12 @@ class Answered:
     closed: str
     votes: str
     seconds: float
-    troubles: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         why = "; ".join(part for part in (self.closed, self.votes) if part)
         lines = [f"{self.id}: {self.answer} by {self.source} ({why}) in {self.seconds:.0f} s"]
-        return "\n".join([*lines, *(f"  trouble: {trouble}" for trouble in self.troubles)])
+        return "\n".join([*lines, *(f"  warning: {warning}" for warning in self.warnings)])
 
 
 class Predictor:
@@ -91,14 +91,14 @@ class Predictor:
         answer = self._in_range(result.answer)
         self._memory[key] = self._fallback if answer is None else answer
         source = "fallback" if answer is None else "vote"
-        troubles = tuple(trouble[:WARNING_CHARS] for trouble in result.troubles)
+        warnings = tuple(warning[:WARNING_CHARS] for warning in result.warnings)
         seconds = self._clock() - started
-        self._note(Answered(key, self._memory[key], source, result.closed, result.votes, seconds, troubles))
+        self._note(Answered(key, self._memory[key], source, result.closed, result.votes, seconds, warnings))
         return self._memory[key]
 
     def _ask(self, key: str, text: str, started: float) -> SolveResult:
         if not text.strip():
-            return SolveResult(closed="malformed", troubles=["the problem has no text"])
+            return SolveResult(closed="malformed", warnings=["the problem has no text"])
         until = self._ends
         if self._response_seconds is not None and self._memory:
             until = min(until, started + self._response_seconds - _RESPONSE_MARGIN)
@@ -110,17 +110,17 @@ class Predictor:
         if self._thread is not None and self._thread.is_alive():
             self._thread.join(_SLACK_SECONDS)
         if self._thread is not None and self._thread.is_alive():
-            return SolveResult(closed="stuck", troubles=["a problem before this one is still being dealt with"])
+            return SolveResult(closed="stuck", warnings=["a problem before this one is still being dealt with"])
         thread = threading.Thread(target=solve, daemon=True)
         try:
             thread.start()
         except (RuntimeError, MemoryError) as error:  # no room for one more thread
-            return SolveResult(closed="failed", troubles=[f"no thread can be started: {error}"])
+            return SolveResult(closed="failed", warnings=[f"no thread can be started: {error}"])
         self._thread = thread
         self._thread.join(until - started + _SLACK_SECONDS)
         if self._thread.is_alive():
             return SolveResult(
-                result.answer, "stuck", result.votes, [*result.troubles, "the worker could not be replaced in time"]
+                result.answer, "stuck", result.votes, [*result.warnings, "the worker could not be replaced in time"]
             )
         return result
 
@@ -132,7 +132,7 @@ class Predictor:
             # The edge: an exception here would lose the whole run, a wrong answer costs one problem.
             _LOG.exception("a problem could not be solved")
             result.closed = "failed"
-            result.troubles.append(f"{type(error).__name__}: {error}")
+            result.warnings.append(f"{type(error).__name__}: {error}")
 
     def _in_range(self, answer: object) -> int | None:
         """The answer as the edition takes it, None if it does not."""

@@ -55,7 +55,7 @@ def open_predictor(
     try:
         connection.restart()
     except WorkerLostError as error:
-        print(f"trouble: {error}")
+        print(f"warning: {error}")
     return Predictor(
         Client(connection, time.monotonic, start_seconds=_START_SECONDS),
         competition.edition,
@@ -75,10 +75,10 @@ def report(predictor: Predictor, load: Load, competition: Competition) -> None:
     """
     asked = [answered for answered in predictor.answered if answered.source != "memory"]
     voted = sum(answered.source == "vote" for answered in asked)
-    troubles = sum(len(answered.troubles) for answered in asked)
+    warnings = sum(len(answered.warnings) for answered in asked)
     seconds = sum(answered.seconds for answered in asked)
     print(f"{len(asked)} problems in {seconds:.0f} s: {voted} answered by vote, {len(asked) - voted} by the fallback")
-    print(f"troubles on the way: {troubles}")
+    print(f"warnings: {warnings}")
     if not voted and not is_rerun():
         raise EngineError("no problem was answered by vote: see run/worker.log and run/engine.log for the reason")
     truths = {} if is_rerun() else {p.id: p.answer for p in load() if p.answer is not None}

@@ -70,7 +70,7 @@ def test_a_worker_solves_and_records_a_run_that_can_be_replayed(tmp_path: Path) 
     with serving(ScriptedServer(answer)) as server, worker(server.url, tmp_path) as connection:
         client = client_of(connection)
         results = [solve(client, id_) for id_ in ("a", "b")]
-    assert [(result.answer, result.troubles) for result in results] == [(42, []), (42, [])]
+    assert [(result.answer, result.warnings) for result in results] == [(42, []), (42, [])]
     record = read_run(tmp_path / "run")
     assert [problem.id for problem in record.problems] == ["a", "b"]
     assert {id_: solution.answer for id_, solution in record.solved.items()} == {"a": 42, "b": 42}
@@ -96,7 +96,7 @@ def test_a_killed_worker_is_replaced_and_goes_on_with_what_was_recorded(tmp_path
         result = solve(client_of(connection))
     assert killed
     assert result.answer == 42
-    assert "the worker is gone" in result.troubles[0]
+    assert "the worker is gone" in result.warnings[0]
     record = read_run(tmp_path / "run")
     assert [sample.index for sample in record.samples if sample.answer == 42] in ([0, 1], [1, 0])
 
@@ -130,13 +130,13 @@ def test_an_engine_that_is_not_there_is_told_and_costs_no_answer(tmp_path: Path)
         result = solve(client_of(connection), seconds=40.0)
     assert result.answer is None
     assert result.closed == "engine error"
-    assert "127.0.0.1:9" in result.troubles[0]
+    assert "127.0.0.1:9" in result.warnings[0]
 
 
 def test_a_configuration_that_is_not_valid_is_told(tmp_path: Path) -> None:
     with worker("", tmp_path, **{"sample.number": 3}) as connection:
         result = solve(client_of(connection))
-    assert any("sample.number: unknown key" in trouble for trouble in result.troubles)
+    assert any("sample.number: unknown key" in warning for warning in result.warnings)
     assert result.closed == "worker lost"
 
 
@@ -145,7 +145,7 @@ def test_a_record_that_cannot_be_written_is_told_and_costs_no_answer(tmp_path: P
     with serving(ScriptedServer(answer)) as server, worker(server.url, tmp_path) as connection:
         results = [solve(client_of(connection), id_) for id_ in ("a", "b")]
     assert [result.answer for result in results] == [42, 42]
-    assert [trouble[:21] for result in results for trouble in result.troubles] == ["not recorded any more"]
+    assert [warning[:21] for result in results for warning in result.warnings] == ["not recorded any more"]
 
 
 def test_a_worker_that_cannot_be_started_is_an_error_of_the_connection(tmp_path: Path) -> None:

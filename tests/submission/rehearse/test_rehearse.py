@@ -68,7 +68,7 @@ def test_no_submission_is_no_pass(stage: Stage, tmp_path: Path) -> None:
 
 
 def row(**changes: Any) -> str:
-    return json.dumps({"id": "a", "answer": 1, "source": "vote", "seconds": 1.0, "troubles": [], **changes})
+    return json.dumps({"id": "a", "answer": 1, "source": "vote", "seconds": 1.0, "warnings": [], **changes})
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def row(**changes: Any) -> str:
     [
         ([row(), row(id="b", source="fallback")], True),
         ([row(source="fallback")], False),
-        ([row(troubles=["the worker is gone"])], False),
+        ([row(warnings=["the worker is gone"])], False),
         ([], False),
     ],
 )

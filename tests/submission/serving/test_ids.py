@@ -161,15 +161,15 @@ def test_the_report_and_the_answers_of_a_run_name_each_problem_by_its_id(tmp_pat
 
 
 def test_a_recorded_run_names_each_problem_by_its_id(tmp_path: Path) -> None:
-    troubles: list[str] = []
-    recorder = RunRecorder(tmp_path / "run", config_with(), troubles.append)
+    warnings: list[str] = []
+    recorder = RunRecorder(tmp_path / "run", config_with(), warnings.append)
     for id_ in LOOKALIKES:
         recorder.add_problem(Problem(id_, id_))
     recorder.close()
     record = record_of(tmp_path / "run")
     assert record is not None
     assert [(problem.id, problem.text) for problem in record.problems] == [(id_, id_) for id_ in LOOKALIKES]
-    assert not troubles
+    assert not warnings
     assert load_problems(tmp_path / "run" / "problems.csv") == list(record.problems)
 
 

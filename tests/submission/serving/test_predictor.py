@@ -110,7 +110,7 @@ def test_every_problem_is_answered_in_form_and_in_time(
     assert again == given_answers
     rows = [json.loads(line) for line in (tmp_path / "predictor.jsonl").read_text().splitlines()]
     assert [row["id"] for row in rows if row["source"] != "memory"] == [f"p{n}" for n in range(50)]
-    assert all(len(trouble) <= 300 for row in rows for trouble in row["troubles"])
+    assert all(len(warning) <= 300 for row in rows for warning in row["warnings"])
     run.connection.close()
 
 
@@ -240,7 +240,7 @@ def test_a_machine_without_room_for_a_thread_costs_one_problem(tmp_path: Path, m
         full.setattr(threading.Thread, "start", refuse)
         assert predictor.answer("a", "?") == 11
     assert predictor.answer("b", "?") == 7
-    assert predictor.answered[0].troubles == ("no thread can be started: can't start new thread",)
+    assert predictor.answered[0].warnings == ("no thread can be started: can't start new thread",)
 
 
 def test_a_client_that_never_returns_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
