@@ -1,4 +1,4 @@
-"""Asks the worker for the answer of a problem, and does without it in time where none comes."""
+"""Asks the worker for the answer to a problem, and gives up in time where none comes."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from submission.protocol import AllowanceGranted, LeadingAnswer, RequestSolved, SolveRequest, WorkerWarning
 from submission.serving.connection import WorkerConnection, WorkerLostError
 
-_STARTS = 2  # new workers for one problem
+_RESTARTS = 2  # of the worker for one problem
 
 
 @dataclass(slots=True)
 class SolveResult:
-    """What came of a problem: the voted answer (None where nobody voted), and why it was closed.
+    """The result of a problem: the voted answer (None where nobody voted), and why the problem was closed.
 
     `votes` says what the answer rests on, `warnings` what went wrong on the way, a short sentence each.
     """
@@ -24,11 +24,11 @@ class SolveResult:
     warnings: list[str] = field(default_factory=list)
 
 
-class Client:
+class WorkerClient:
     """The worker as the predictor sees it. `clock` is in seconds and never goes back.
 
-    A worker that has not started to solve `start_seconds` after it was asked, or that is not done `grace_seconds`
-    after what it granted itself, hangs: it is replaced, and the answer is what its votes had been so far.
+    A worker that has not begun with a problem `start_seconds` after it was asked, or is not done `grace_seconds` after
+    the allowance that it granted, hangs: it is replaced, and the answer is the leader of its votes so far.
     """
 
     def __init__(
@@ -46,8 +46,8 @@ class Client:
         self._number = 0
 
     def solve(self, result: SolveResult, id_: str, text: str, *, problems_left: int, until: float) -> None:
-        """Fill the result to a problem, with `problems_left` to go, it included; returns by `until` on our clock."""
-        for start in range(_STARTS + 1):
+        """Fill in the result of a problem, with `problems_left` to go, it included; return by `until` on the clock."""
+        for start in range(_RESTARTS + 1):
             self._number += 1
             seconds = until - self._clock() - self._grace_seconds
             try:
@@ -56,7 +56,7 @@ class Client:
                 break
             except WorkerLostError as error:
                 result.warnings.append(str(error))
-            if start == _STARTS or not self._start_anew(result, until):
+            if start == _RESTARTS or not self._restart(result, until):
                 result.closed = "worker lost"
                 break
 
@@ -79,10 +79,10 @@ class Client:
                     pass
         result.closed = "watchdog"
         result.warnings.append("the worker did not answer in time and was replaced")
-        self._start_anew(result, until)
+        self._restart(result, until)
 
-    def _start_anew(self, result: SolveResult, until: float) -> bool:
-        """Replace the worker; whether there is a new one, and time for it."""
+    def _restart(self, result: SolveResult, until: float) -> bool:
+        """Replace the worker; return whether there is a new one and time left for it."""
         try:
             self._connection.restart()
         except WorkerLostError as error:

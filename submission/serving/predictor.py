@@ -18,7 +18,7 @@ import polars as pl
 
 from agent.types import Edition
 from submission.protocol import WARNING_CHARS
-from submission.serving.client import Client, SolveResult
+from submission.serving.client import SolveResult, WorkerClient
 
 RECORD_FILE = "predictor.jsonl"
 _LEAST_SECONDS = 1.0  # with less left of the run nothing is asked any more
@@ -56,7 +56,7 @@ class Predictor:
 
     def __init__(
         self,
-        client: Client,
+        client: WorkerClient,
         edition: Edition,
         clock: Callable[[], float],
         *,

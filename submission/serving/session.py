@@ -11,7 +11,7 @@ from pathlib import Path
 from agent.errors import EngineError
 from submission.competitions import Competition
 from submission.protocol import WorkerSettings
-from submission.serving.client import Client
+from submission.serving.client import WorkerClient
 from submission.serving.connection import WorkerLostError, WorkerProcess
 from submission.serving.evaluation import Load, is_rerun
 from submission.serving.mounts import scratch_folder
@@ -57,7 +57,7 @@ def open_predictor(
     except WorkerLostError as error:
         print(f"warning: {error}")
     return Predictor(
-        Client(connection, time.monotonic, start_seconds=_START_SECONDS),
+        WorkerClient(connection, time.monotonic, start_seconds=_START_SECONDS),
         competition.edition,
         time.monotonic,
         ends=ends,

@@ -17,7 +17,7 @@ import pytest
 
 from agent.journal.journal import read_run
 from submission.protocol import LeadingAnswer, SolveRequest, WorkerSettings, WorkerWarning, encode_event
-from submission.serving.client import Client, SolveResult
+from submission.serving.client import SolveResult, WorkerClient
 from submission.serving.connection import WorkerLostError, WorkerProcess
 from submission.worker.launch import prepared
 from submission.worker.worker import Worker, serve
@@ -56,11 +56,11 @@ def worker(url: str, folder: Path, **changes: Any) -> Iterator[WorkerProcess]:
         connection.close()
 
 
-def client_of(connection: WorkerProcess, *, grace: float = 5.0) -> Client:
-    return Client(connection, time.monotonic, start_seconds=SECONDS, grace_seconds=grace)
+def client_of(connection: WorkerProcess, *, grace: float = 5.0) -> WorkerClient:
+    return WorkerClient(connection, time.monotonic, start_seconds=SECONDS, grace_seconds=grace)
 
 
-def solve(client: Client, id_: str = "a", *, seconds: float = SECONDS) -> SolveResult:
+def solve(client: WorkerClient, id_: str = "a", *, seconds: float = SECONDS) -> SolveResult:
     result = SolveResult()
     client.solve(result, id_, "What is 6 times 7?", problems_left=3, until=time.monotonic() + seconds)
     return result

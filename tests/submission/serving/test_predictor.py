@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from agent.config import load_config
 from agent.editions import EDITIONS
 from submission.protocol import AllowanceGranted, LeadingAnswer
-from submission.serving.client import Client, SolveResult
+from submission.serving.client import SolveResult, WorkerClient
 from submission.serving.local_gateway import checked
 from submission.serving.predictor import Predictor, make_predict, plain_text, single
 from tests.support.submission_doubles import VirtualConnection
@@ -69,7 +69,7 @@ def start(config: Any, seed: int, folder: Path) -> Run:
     chance = random.Random(seed)
     connection = VirtualConnection(config, chance, folder / "run", LIMIT)
     connection.restart()
-    client = Client(connection, connection.loop.time, start_seconds=300.0, grace_seconds=5.0)
+    client = WorkerClient(connection, connection.loop.time, start_seconds=300.0, grace_seconds=5.0)
     predictor = Predictor(
         client,
         EDITIONS["aimo2"],
@@ -153,7 +153,7 @@ def test_votes_that_came_before_a_worker_hangs_count(config: Any, tmp_path: Path
             return event
 
     connection, result = Leading(), SolveResult()
-    client = Client(connection, lambda: connection.now, start_seconds=300.0, grace_seconds=5.0)
+    client = WorkerClient(connection, lambda: connection.now, start_seconds=300.0, grace_seconds=5.0)
     client.solve(result, "p", "text", problems_left=1, until=1_000.0)
     assert result.answer == 12
     assert result.closed == "watchdog"
