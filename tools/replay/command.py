@@ -1,4 +1,4 @@
-"""Judges policies on recorded samples: whole runs of a competition in virtual time, or stopping alone.
+"""Evaluate policies on recorded samples: full runs of a competition in virtual time, or stopping alone.
 
 python -m tools.replay traces/ --policy patience --policy aimo3-clamp --budget-tokens 9000
 """
@@ -19,12 +19,12 @@ from rich.console import Console
 from agent.cli.arguments import seconds
 from agent.errors import InputError
 from agent.hardware.roofline import HARDWARE
+from tools.replay.full_runs import ReplayResult, replay_runs
 from tools.replay.policies import BUDGETS, ENTRIES, OURS, POLICY_HELP, STOPS
 from tools.replay.recordings import Recording, load_recordings
 from tools.replay.run import NO_LIMIT, Setting, replay_config
-from tools.replay.stop import StopOnly, replay_stop_only
-from tools.replay.view import comparison_line, draw_chart, stop_json, stop_table, whole_json, whole_table
-from tools.replay.whole import Whole, replay_whole
+from tools.replay.stop import StoppingResult, replay_stopping
+from tools.replay.view import comparison_line, draw_chart, runs_json, runs_table, stop_json, stop_table
 from tools.shared.command_line import run_command, whole_number
 
 _DEFAULT_POLICIES = (OURS, "margin-3", "aimo3-clamp")
@@ -34,7 +34,7 @@ _CHART_STEPS = (0.5, 0.75, 1.0, 1.5, 2.0)  # times the limit
 
 @dataclass(frozen=True, slots=True)
 class _Experiment:
-    """What is asked for, on which recordings, under which policies."""
+    """The recordings, policies and settings of one call."""
 
     args: argparse.Namespace
     recordings: Sequence[Recording]
@@ -42,15 +42,15 @@ class _Experiment:
     setting: Setting
     console: Console
 
-    def play(self, limit: float) -> Whole:
-        """Whole runs under a time limit in seconds."""
+    def play(self, limit: float) -> ReplayResult:
+        """Play full runs under a time limit in seconds."""
         setting = replace(self.setting, limit=limit)
         bounds = not self.args.no_bounds
-        return replay_whole(self.recordings, self.policies, setting, bounds=bounds, **self._how)
+        return replay_runs(self.recordings, self.policies, setting, bounds=bounds, **self._how)
 
-    def play_stops(self) -> StopOnly:
-        """Each problem by itself."""
-        return replay_stop_only(self.recordings, self.policies, self.setting, **self._how)
+    def play_stops(self) -> StoppingResult:
+        """Play each problem by itself."""
+        return replay_stopping(self.recordings, self.policies, self.setting, **self._how)
 
     @property
     def _how(self) -> dict[str, Any]:
@@ -59,7 +59,7 @@ class _Experiment:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; the exit status."""
+    """Run the command; return the exit status."""
     args = _parser().parse_args(argv)
 
     def replay(console: Console) -> None:
@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.stop_only:
             _show_stops(experiment)
         else:
-            _show_whole(experiment)
+            _show_runs(experiment)
 
     return run_command(replay)
 
@@ -83,26 +83,26 @@ def _show_stops(experiment: _Experiment) -> None:
         _out().print(stop_table(result))
 
 
-def _show_whole(experiment: _Experiment) -> None:
+def _show_runs(experiment: _Experiment) -> None:
     args, setting = experiment.args, experiment.setting
-    whole = experiment.play(setting.limit)
+    result = experiment.play(setting.limit)
     pairs = [tuple(pair) for pair in args.compare or ()]
     if args.json:
-        print(json.dumps(whole_json(whole, pairs), indent=2))
+        print(json.dumps(runs_json(result, pairs), indent=2))
     else:
         out = _out()
-        out.print(whole_table(whole))
+        out.print(runs_table(result))
         for pair in pairs:
-            out.print(comparison_line(whole, pair), soft_wrap=True, markup=False, highlight=False)
+            out.print(comparison_line(result, pair), soft_wrap=True, markup=False, highlight=False)
     if args.chart:
         limits = [step * setting.limit for step in _CHART_STEPS]
-        wholes = [whole if limit == setting.limit else experiment.play(limit) for limit in limits]
-        draw_chart(args.chart, [limit / 3600 for limit in limits], wholes, f"hours on {setting.hardware.name}")
+        results = [result if limit == setting.limit else experiment.play(limit) for limit in limits]
+        draw_chart(args.chart, [limit / 3600 for limit in limits], results, f"hours on {setting.hardware.name}")
         experiment.console.print(f"chart in {args.chart}", soft_wrap=True, markup=False)
 
 
 def _out() -> Console:
-    """Standard output; a file or a pipe gets wide tables."""
+    """Return standard output as a console; a file or a pipe gets wide tables."""
     return Console(width=None if sys.stdout.isatty() else 200)
 
 
@@ -127,7 +127,7 @@ def _setting(args: argparse.Namespace) -> Setting:
 
 
 def _check_playable(experiment: _Experiment) -> None:
-    """What can be wrong is told before hours are spent on it."""
+    """Check everything before hours are spent on it. Raises InputError."""
     recordings, count = experiment.recordings, experiment.setting.samples
     for policy in experiment.policies:
         replay_config(policy, recordings[0], experiment.setting)
@@ -150,15 +150,15 @@ def _check(args: argparse.Namespace) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tools.replay",
-        description="Judge stopping, voting and budget policies on recorded samples, with the real solver in virtual "
-        "time.",
+        description="Evaluate stopping, voting and budget policies on recorded samples, with the real solver in "
+        "virtual time.",
         epilog=POLICY_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("recordings", nargs="+", type=Path, metavar="PATH", help="trace files, folders of them, runs")
-    what = parser.add_argument_group("what is judged")
+    what = parser.add_argument_group("what to evaluate")
     what.add_argument("--policy", action="append", metavar="NAME", help="a policy, see below; may be repeated")
-    what.add_argument("--compare", nargs=2, action="append", metavar=("A", "B"), help="paired difference A less B")
+    what.add_argument("--compare", nargs=2, action="append", metavar=("A", "B"), help="paired difference A minus B")
     what.add_argument("--stop-only", action="store_true", help="stopping alone, one problem at a time")
     where = parser.add_argument_group("the competition")
     where.add_argument("--hardware", choices=sorted(HARDWARE), default="kaggle-l4x4", help="default: kaggle-l4x4")
@@ -195,5 +195,5 @@ def _positive(text: str) -> float:
     except ValueError:
         value = math.nan
     if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
     return value

@@ -1,9 +1,9 @@
-"""Fits the parameters of the default policy, and judges the fit on models and problems that it has not seen.
+"""Fit the parameters of the default policy, with leave-one-out validation on unseen models and problems.
 
     python -m tools.replay.fit traces/ --budget-tokens 9000 --budget-tokens 12000
 
-Each candidate differs from the default in one parameter. For each recording the candidate that is best on all the
-others is chosen and judged on this one; then the same with the problems split in halves.
+Each candidate differs from the default in one parameter. For each recording, the candidate that is best on all the
+others is evaluated on this one; then the same with the problems split into halves.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from rich.table import Table
 
 from agent.errors import InputError
 from agent.hardware.roofline import HARDWARE
+from tools.replay.full_runs import ReplayResult, replay_runs
 from tools.replay.policies import OURS
 from tools.replay.recordings import load_recordings
 from tools.replay.run import NO_LIMIT, Setting
-from tools.replay.stop import REFERENCE, WAIT, StopOnly, replay_stop_only
-from tools.replay.whole import Whole, replay_whole
+from tools.replay.stop import REFERENCE, WAIT, StoppingResult, replay_stopping
 from tools.shared.command_line import run_command
 from tools.shared.intervals import Floats, Interval, Ratio, interval, mean_ratio
 
 BASELINE = "aimo3-clamp"
-MOST_LOST = 0.002  # of accuracy against waiting for all, where stopping alone is fitted
+MAX_ACCURACY_LOSS = 0.002  # against waiting for all, where stopping alone is fitted
 
 _STOPPING = {
     "stopping.wait_by_lead": ("2:1.5:1.2", "3:1.5:1.2", "3:2:1.2", "3:2:1.6", "3:2.5:1.4", "4:2:1.4", "4:3:1.6"),
@@ -50,9 +50,9 @@ _BANK = {
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The candidate chosen without some part of the data, and the figures of that part."""
+    """The candidate chosen without one part of the data, and the figures on that part."""
 
-    left_out: str
+    held_out: str
     candidate: str
     chosen: float
     default: float
@@ -61,7 +61,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """A choice for each part left out, and the chosen ones' mean gain over the baseline."""
+    """A leave-one-out validation: a choice for each held-out part, and the mean gain over the baseline."""
 
     title: str
     choices: tuple[Choice, ...]
@@ -69,7 +69,7 @@ class Fit:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; the exit status."""
+    """Run the command; return the exit status."""
     args = _parser().parse_args(argv)
 
     def fit(console: Console) -> None:
@@ -84,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def candidates(*, stop_only: bool) -> list[str]:
-    """The default policy and its neighbours, by the names that `tools.replay --policy` knows."""
+    """Return the default policy and its neighbours, as names for `tools.replay --policy`."""
     varied = _STOPPING if stop_only else _STOPPING | _BANK
     return [OURS, *(f"{OURS},{key}={value}" for key, values in varied.items() for value in values)]
 
@@ -92,35 +92,35 @@ def candidates(*, stop_only: bool) -> list[str]:
 def _fits(args: argparse.Namespace, console: Console) -> list[Fit]:
     recordings = load_recordings(args.recordings)
     if len(recordings) < 2:
-        raise InputError("there is only one recording, and none to leave out: give the traces of several models")
+        raise InputError("leave-one-out validation needs two or more recordings: give the traces of several models")
     hardware = HARDWARE[args.hardware]
     how: dict[str, Any] = {"repeats": args.repeats, "processes": args.processes, "ray": False, "console": console}
     setting = Setting(hardware, args.samples, args.problems, NO_LIMIT, None, args.seed)
     if args.stop_only:
-        return stop_fits(replay_stop_only(recordings, candidates(stop_only=True), setting, **how))
-    wholes = []
+        return stop_fits(replay_stopping(recordings, candidates(stop_only=True), setting, **how))
+    results = []
     for tokens in args.budget_tokens or (9_000.0, 12_000.0):
         limit = args.problems * hardware.seconds(tokens, args.samples)
         tight = Setting(hardware, args.samples, args.problems, limit, None, args.seed)
         policies = [BASELINE, *candidates(stop_only=False)]
-        wholes.append(replay_whole(recordings, policies, tight, bounds=False, **how))
-    return whole_fits(wholes)
+        results.append(replay_runs(recordings, policies, tight, bounds=False, **how))
+    return run_fits(results)
 
 
-def whole_fits(wholes: Sequence[Whole]) -> list[Fit]:
-    """Leave one recording out, then one half of the problems; figures are means over the time limits given."""
-    names, weights = wholes[0].recordings, wholes[0].weights
-    policies = [policy for policy in wholes[0].scores if policy != BASELINE]
+def run_fits(results: Sequence[ReplayResult]) -> list[Fit]:
+    """Hold out each recording, then each half of the problems; figures are means over the time limits."""
+    names, weights = results[0].recordings, results[0].weights
+    policies = [policy for policy in results[0].scores if policy != BASELINE]
 
     def right(policy: str, chosen: Sequence[str], weights: Floats) -> Floats:
-        """Right answers of a run, mean over recordings and limits, for each row of weights."""
-        ratios = [[whole.scores[policy][name].right for name in chosen] for whole in wholes]
-        problems = wholes[0].setting.problems
+        """Return the right answers of a run, mean over recordings and limits, for each row of weights."""
+        ratios = [[result.scores[policy][name].right for name in chosen] for result in results]
+        problems = results[0].setting.problems
         return np.asarray(problems * np.mean([mean_ratio(of, weights) for of in ratios], axis=0), dtype=np.float64)
 
-    def judged(left_out: str, best: str, chosen: Sequence[str], weights: Floats) -> Choice:
+    def judged(held_out: str, best: str, chosen: Sequence[str], weights: Floats) -> Choice:
         values = [float(right(policy, chosen, weights[:1])[0]) for policy in (best, OURS, BASELINE)]
-        return Choice(left_out, best, *values)
+        return Choice(held_out, best, *values)
 
     by_recording, gains = [], []
     for name in names:
@@ -136,13 +136,13 @@ def whole_fits(wholes: Sequence[Whole]) -> list[Fit]:
         halves.append(judged(title, best, names, unseen))
         half_gains.append(right(best, names, unseen) - right(BASELINE, names, unseen))
     return [
-        Fit("right answers, one recording left out", tuple(by_recording), interval(np.mean(gains, axis=0))),
-        Fit("right answers, one half of the problems left out", tuple(halves), interval(np.mean(half_gains, axis=0))),
+        Fit("right answers, one recording held out", tuple(by_recording), interval(np.mean(gains, axis=0))),
+        Fit("right answers, one half of the problems held out", tuple(halves), interval(np.mean(half_gains, axis=0))),
     ]
 
 
-def stop_fits(result: StopOnly) -> list[Fit]:
-    """Leave one recording out: the quickest candidate that loses little accuracy on the others; wall times."""
+def stop_fits(result: StoppingResult) -> list[Fit]:
+    """Hold out each recording; choose the fastest candidate that loses little accuracy on the others."""
     policies = [policy for policy in result.policies if policy.startswith(OURS)]
     places = range(len(result.recordings))
 
@@ -162,7 +162,7 @@ def stop_fits(result: StopOnly) -> list[Fit]:
     gains, loss_gains = [], []
     for place in places:
         others = [other for other in places if other != place]
-        fit = [policy for policy in policies if lost(policy, others, once)[0] <= MOST_LOST] or [OURS]
+        fit = [policy for policy in policies if lost(policy, others, once)[0] <= MAX_ACCURACY_LOSS] or [OURS]
         best = min(fit, key=lambda policy: wall(policy, others, once)[0])
         name = result.recordings[place]
         for rows, of in ((walls, wall), (losses, lost)):
@@ -178,15 +178,15 @@ def stop_fits(result: StopOnly) -> list[Fit]:
 
 def _table(fit: Fit) -> Table:
     table = Table(title=fit.title)
-    for column in ("left out", "chosen without it"):
+    for column in ("held out", "chosen without it"):
         table.add_column(column)
     for column in ("chosen", "default", "published"):
         table.add_column(column, justify="right")
     for choice in fit.choices:
         figures = (choice.chosen, choice.default, choice.baseline)
-        table.add_row(choice.left_out, choice.candidate, *(f"{value:.3f}" for value in figures))
+        table.add_row(choice.held_out, choice.candidate, *(f"{value:.3f}" for value in figures))
     means = [float(np.mean([getattr(c, key) for c in fit.choices])) for key in ("chosen", "default", "baseline")]
-    gain = f"chosen less published {fit.gain.value:+.3f} ({fit.gain.low:.3f} to {fit.gain.high:.3f})"
+    gain = f"chosen minus published {fit.gain.value:+.3f} ({fit.gain.low:.3f} to {fit.gain.high:.3f})"
     table.add_row("mean", gain, *(f"{value:.3f}" for value in means), style="bold")
     return table
 
@@ -196,7 +196,7 @@ def _as_json(fit: Fit) -> dict[str, Any]:
         "title": fit.title,
         "choices": [
             {
-                "left_out": choice.left_out,
+                "held_out": choice.held_out,
                 "candidate": choice.candidate,
                 "chosen": choice.chosen,
                 "default": choice.default,
@@ -204,7 +204,7 @@ def _as_json(fit: Fit) -> dict[str, Any]:
             }
             for choice in fit.choices
         ],
-        "chosen_less_published": fit.gain.value,
+        "chosen_minus_published": fit.gain.value,
         "interval": [fit.gain.low, fit.gain.high],
     }
 
@@ -212,7 +212,7 @@ def _as_json(fit: Fit) -> dict[str, Any]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tools.replay.fit",
-        description="Fit the default policy's parameters; judge the fit on models and problems that it has not seen.",
+        description="Fit the default policy's parameters, with leave-one-out validation on unseen models and problems.",
     )
     parser.add_argument("recordings", nargs="+", type=Path, metavar="PATH", help="trace files and folders of them")
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""The policies that a replay knows by name: each is a set of configuration keys."""
+"""The named policies of a replay: each is a set of configuration keys."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ patience,stopping.max_dissent=3.
 
 
 def policy_keys(name: str) -> dict[str, Any]:
-    """The configuration keys of a named policy. Raises InputError, listing the names, if there is none."""
+    """Return the configuration keys of a named policy. Raises InputError, listing the names, for an unknown one."""
     plain, *settings = name.split(",")
     keys: dict[str, Any] = {}
     known = [*STOPS, *BUDGETS, *VOTES, *ENTRIES]
@@ -92,7 +92,7 @@ def policy_keys(name: str) -> dict[str, Any]:
 
 
 def _value(text: str) -> Any:
-    """What a setting's text stands for: a truth value, a number, a list of them with colons between, or the text."""
+    """Parse a setting's value: a boolean, a number, a colon-separated list of them, or else the text itself."""
     if ":" in text:
         return [_value(part) for part in text.split(":")]
     if text in _TRUTHS:

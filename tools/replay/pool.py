@@ -1,4 +1,4 @@
-"""Spreads jobs over the cores of this machine, or over a Ray cluster, and shows how far they are."""
+"""Spread jobs over the cores of this machine or over a Ray cluster, with a progress bar."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ Result = TypeVar("Result")
 def run_jobs(
     function: Callable[[Job], Result], jobs: Sequence[Job], *, processes: int | None, ray: bool, console: Console
 ) -> list[Result]:
-    """The function's results in the order of the jobs, whatever runs them where.
+    """Return the function's results in the order of the jobs, wherever they ran.
 
-    `processes` None stands for all cores; with 1 everything runs in this process. Raises InputError if Ray is asked
-    for and is not installed.
+    `processes` None stands for all cores; with 1 everything runs in this process. Raises InputError if Ray is
+    requested and not installed.
     """
     workers = min(len(jobs), processes or os.cpu_count() or 1)
     if ray:
@@ -40,16 +40,16 @@ def run_jobs(
 
 
 def _over_processes(function: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -> Iterator[Result]:
-    # Forking would copy the thread that shows the progress; a server started before it forks clean workers.
+    # A plain fork would copy the thread that shows the progress; the fork server has no such thread.
     pool = ProcessPoolExecutor(workers, mp_context=get_context("forkserver"), initializer=_collect_seldom)
     try:
         yield from pool.map(function, jobs)
     finally:
-        pool.shutdown(cancel_futures=True)  # after an interrupt nobody wants the rest
+        pool.shutdown(cancel_futures=True)  # after an interrupt the rest is not needed
 
 
 def _collect_seldom() -> None:
-    """Let the collector of cycles look seldom, and never at the modules: it takes a seventh of a replay otherwise."""
+    """Run the garbage collector rarely, and never over modules: otherwise it takes a seventh of a replay."""
     gc.freeze()
     gc.set_threshold(100_000, 20, 20)
 

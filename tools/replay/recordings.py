@@ -1,4 +1,4 @@
-"""Reads recorded samples: trace files of answers and lengths, and the journals of our own runs."""
+"""Read recorded samples: trace files of answers and lengths, and the journals of our own runs."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from agent.journal.journal import CONFIG_FILE, read_run
 from agent.lane.logprobs import TAIL_TOKENS
 from agent.types import Problem, Sample, SampleEnd, ToolRun
 
-LARGEST_ANSWER = 99_999  # that the edition of a replay allows; other answers get a number of their own below it
-_TRACE_FAMILY = "qwq"  # trace files tell answers and lengths alone, of models that think
-_ASKING_SECONDS = 10.0  # what the profiles keep for it
+LARGEST_ANSWER = 99_999  # allowed by the edition of a replay; answers that are no integer get numbers below it
+_TRACE_FAMILY = "qwq"  # trace files hold only answers and lengths, of reasoning models
+_FORCING_SECONDS = 10.0  # what the profiles reserve for forced answers
 
 _LAST_FINISH = {SampleEnd.ANSWERED: "stop", SampleEnd.NO_ANSWER: "stop"}
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedProblem:
-    """A problem with its truth and all recorded samples of it."""
+    """A problem with its correct answer and all its recorded samples."""
 
     problem: Problem
     lanes: tuple[RecordedLane, ...]
@@ -34,7 +34,7 @@ class RecordedProblem:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """All that one source recorded: a model's trace file or a run directory.
+    """The contents of one source: a model's trace file or a run directory.
 
     `family` is that of the prompts, which may have opened the first code block already. `accept_printed_answer` and
     `max_failed_tool_runs` are those keys of the configuration: samples have ended by them. `tool_runs` are found by
@@ -52,10 +52,10 @@ class Recording:
 
 
 def load_recordings(paths: Sequence[Path], asked_from: float = math.inf) -> list[Recording]:
-    """The recordings in trace files, directories of them, and run directories; one for each file or run.
+    """Read trace files, directories of them, and run directories; return one recording for each file or run.
 
-    A lane of a trace that is asked for its answer gives its recorded one once it has `asked_from` of its recorded
-    tokens, and none before. Raises InputError, naming file and line, for what cannot be read.
+    A traced lane whose answer is forced gives its recorded answer if it has at least the fraction `asked_from` of its
+    recorded tokens, else none. Raises InputError, naming file and line, for invalid input.
     """
     recordings = []
     for path in paths:
@@ -85,12 +85,12 @@ def _from_traces(path: Path, asked_from: float) -> Recording:
                 model = str(row.get("model", model))
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise InputError(
-                    f"{path}, line {number} is no recorded problem ({type(error).__name__}: {error}): it needs "
+                    f"{path}, line {number} is not a recorded problem ({type(error).__name__}: {error}): it needs "
                     "problem_id, answer, model and samples of answer, tokens and truncated"
                 ) from error
     if not problems:
         raise InputError(f"{path} holds no recorded problem: give a trace file with a line a problem")
-    return Recording(model, tuple(problems), answer_reserve=0.0 if math.isinf(asked_from) else _ASKING_SECONDS)
+    return Recording(model, tuple(problems), answer_reserve=0.0 if math.isinf(asked_from) else _FORCING_SECONDS)
 
 
 def _problem(row: dict[str, Any], asked_from: float) -> RecordedProblem:
@@ -112,7 +112,7 @@ def _problem(row: dict[str, Any], asked_from: float) -> RecordedProblem:
 
 
 def _code(answer: object, codes: dict[str, int]) -> int | None:
-    """The integer that stands for an answer in the replay: itself where it may, else one that no answer is."""
+    """Return the integer that stands for an answer: the answer itself if it is in range, else an unused one."""
     if answer is None or str(answer).strip() == "":
         return None
     text = str(answer).strip()
@@ -145,7 +145,7 @@ def _from_run(directory: Path) -> Recording:
 
 
 def _tool_runs(sample: Sample, begun: str) -> Iterator[tuple[str, ToolRun]]:
-    """The tool runs of a sample by their code, as it is read from the text now."""
+    """Yield the tool runs of a sample with their code, as it is parsed from the text now."""
     for number, turn in enumerate(sample.turns):
         if turn.tool_run is not None:
             block = FenceScanner().feed((begun if number == 0 else "") + turn.text)
@@ -153,7 +153,7 @@ def _tool_runs(sample: Sample, begun: str) -> Iterator[tuple[str, ToolRun]]:
 
 
 def _lane(sample: Sample, begun: str) -> RecordedLane:
-    """A sample of a journal, whose prompt ended with `begun`. One that was cut says nothing more where it ends."""
+    """Convert a journal's sample whose prompt ended with `begun`. One that was cut has no text after its end."""
     turns = sample.turns[:-1] if sample.forced else sample.turns
     played: list[RecordedTurn] = []
     for turn in turns:
@@ -169,7 +169,7 @@ def _lane(sample: Sample, begun: str) -> RecordedLane:
 
 
 def _logprobs(sample: Sample) -> tuple[float, ...]:
-    """Values with the two means that the journal has, of all tokens and of the last ones."""
+    """Return values that have the journal's two means, of all tokens and of the last ones."""
     mean, tail = sample.mean_logprob, sample.tail_logprob
     if mean is None or tail is None:
         return ()

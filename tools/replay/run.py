@@ -1,4 +1,4 @@
-"""Plays one whole run, or one problem, of recorded samples through the real solver in virtual time."""
+"""Play one full run, or one problem, of recorded samples through the real solver in virtual time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _CUT = (SampleEnd.CANCELLED, SampleEnd.DEADLINE)
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What all runs of an experiment share; `limit` is the run's in seconds."""
+    """The settings shared by all runs of an experiment; `limit` is the time limit of a run in seconds."""
 
     hardware: Hardware
     samples: int
@@ -39,8 +39,11 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
-class Played:
-    """What became of one problem: `index` is its place in the recording."""
+class ProblemOutcome:
+    """The outcome of one problem of a run; `index` is its place in the recording.
+
+    `cut` counts the samples stopped before their end; `starved` says that the bank had no time left for it.
+    """
 
     index: int
     correct: bool
@@ -82,12 +85,12 @@ class Collector:
 
 @dataclass(frozen=True, slots=True)
 class RecordedSandbox:
-    """Gives each code block the result that it had when it was recorded, after the time that it took."""
+    """A sandbox that returns each code block's recorded result, after the time that it took."""
 
     tool_runs: dict[str, ToolRun]
 
     async def session(self, seed: int | None = None) -> Session:
-        """One that knows every recorded block."""
+        """Return a session that knows every recorded block."""
         return _RecordedSession(self.tool_runs)
 
     async def close(self) -> None:
@@ -108,9 +111,9 @@ class _RecordedSession:
 
 
 def replay_config(policy: str, recording: Recording, setting: Setting) -> Config:
-    """The configuration of a run under the named policy: that of the profile, without what a replay cannot have.
+    """Return the configuration of a run under the named policy: the profile's, without limits that hide the policy.
 
-    Floor and ceiling would hide the policy's own choices.
+    That is, without a context limit and without the floor and ceiling of a problem's time.
     """
     keys = {
         "engine.context_tokens": 10**8,
@@ -132,7 +135,7 @@ def replay_config(policy: str, recording: Recording, setting: Setting) -> Config
 
 
 def draw_run(recording: Recording, setting: Setting, repeat: int) -> list[tuple[int, Problem, list[RecordedLane]]]:
-    """The problems of one run in their order, each with its place in the recording and the samples of its lanes.
+    """Draw the problems of one run in order, each with its place in the recording and the samples of its lanes.
 
     Runs 2n and 2n + 1 are two runs over the same problems, in another order and with other samples. Where a recording
     has fewer problems than a run, some come twice. Samples are drawn without replacement. The draw depends on seed,
@@ -156,8 +159,8 @@ def draw_run(recording: Recording, setting: Setting, repeat: int) -> list[tuple[
 
 def play_run(
     config: Config, recording: Recording, setting: Setting, repeat: int
-) -> tuple[list[Played], list[list[Sample]]]:
-    """One whole run: what became of each problem, in the order of the run, and its samples as they ended."""
+) -> tuple[list[ProblemOutcome], list[list[Sample]]]:
+    """Play one full run; return each problem's outcome, in the order of the run, and its samples as they ended."""
     run = draw_run(recording, setting, repeat)
     lanes = {
         sample_seed(config.seed, problem.id, place): lane
@@ -174,17 +177,17 @@ def play_run(
 
     solutions = run_virtual(main())
     samples = [collector.samples[problem.id] for _, problem, _ in run]
-    played = [
-        _played(index, problem, solution, drawn)
+    outcomes = [
+        _outcome(index, problem, solution, drawn)
         for (index, problem, _), solution, drawn in zip(run, solutions, samples, strict=True)
     ]
-    return played, samples
+    return outcomes, samples
 
 
 def play_problem(
     config: Config, recording: Recording, setting: Setting, index: int, drawn: Sequence[RecordedLane]
-) -> tuple[Played, list[Sample]]:
-    """One problem without a time limit, and its samples in the order in which they ended."""
+) -> tuple[ProblemOutcome, list[Sample]]:
+    """Play one problem without a time limit; return its outcome, and its samples in the order in which they ended."""
     problem = recording.problems[index].problem
     lanes = {sample_seed(config.seed, problem.id, place): lane for place, lane in enumerate(drawn)}
     collector = Collector({})
@@ -201,11 +204,11 @@ def play_problem(
 
     solution = run_virtual(main())
     samples = collector.samples[problem.id]
-    return _played(index, problem, solution, samples), samples
+    return _outcome(index, problem, solution, samples), samples
 
 
-def _played(index: int, problem: Problem, solution: Solution, samples: Sequence[Sample]) -> Played:
-    return Played(
+def _outcome(index: int, problem: Problem, solution: Solution, samples: Sequence[Sample]) -> ProblemOutcome:
+    return ProblemOutcome(
         index=index,
         correct=solution.answer == problem.answer,
         seconds=solution.seconds,

@@ -1,4 +1,4 @@
-"""Stopping judged one problem at a time: accuracy, and wall time relative to waiting for every lane."""
+"""Evaluate stopping rules one problem at a time: accuracy, and wall time relative to waiting for every lane."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from dataclasses import dataclass
 import numpy as np
 from rich.console import Console
 
-from tools.replay.bounds import course
+from tools.replay.bounds import accuracy_curve
 from tools.replay.pool import run_jobs
 from tools.replay.recordings import Recording
 from tools.replay.run import Setting, play_problem, replay_config
 from tools.shared.intervals import Floats, Interval, Ratio, interval, mean_ratio, resamples
 
 WAIT = "wait-for-all"
-REFERENCE = "margin-3"  # the rule whose distance to the clairvoyant stop is to be closed
-CLAIRVOYANT = "clairvoyant"
+REFERENCE = "margin-3"  # the rule from which the gap to the oracle is measured
+ORACLE = "oracle"
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class _Job:
     """All draws of some problems of one recording, under all policies."""
 
     recording: Recording
@@ -32,8 +32,8 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Stopped:
-    """Sums over the draws of one problem: right answers and seconds."""
+class _Sums:
+    """Right answers and seconds, summed over the draws of one problem."""
 
     index: int
     right: float
@@ -41,8 +41,8 @@ class Stopped:
 
 
 @dataclass(frozen=True, slots=True)
-class StopOnly:
-    """The results: `right` and `seconds` are indexed by policy, then recording, then problem."""
+class StoppingResult:
+    """The result of a stopping evaluation: `right` and `seconds` by policy, then recording, then problem."""
 
     recordings: tuple[str, ...]
     policies: tuple[str, ...]
@@ -52,20 +52,20 @@ class StopOnly:
     weights: Floats
 
     def accuracy(self, policy: str, place: int | None = None) -> Interval:
-        """Share of right answers, on one recording or as the mean over all."""
+        """Return the share of right answers, on one recording or as the mean over all."""
         return interval(self._accuracy(policy, place))
 
     def loss(self, policy: str, place: int | None = None) -> Interval:
-        """Accuracy less that of waiting for all."""
+        """Return the accuracy minus that of waiting for all."""
         return interval(self._accuracy(policy, place) - self._accuracy(WAIT, place))
 
     def wall(self, policy: str, place: int | None = None) -> Interval:
-        """Wall time summed over problems, relative to waiting for all."""
+        """Return the wall time summed over problems, relative to waiting for all."""
         return interval(self._wall(policy, place))
 
     def gap_closed(self, policy: str, place: int | None = None) -> Interval:
-        """How much of the way from margin-3 to the clairvoyant stop the policy goes."""
-        reference, best = self._wall(REFERENCE, place), self._wall(CLAIRVOYANT, place)
+        """Return the share of the gap in wall time between margin-3 and the oracle that the policy closes."""
+        reference, best = self._wall(REFERENCE, place), self._wall(ORACLE, place)
         return interval((reference - self._wall(policy, place)) / np.maximum(reference - best, 1e-9))
 
     def _accuracy(self, policy: str, place: int | None) -> Floats:
@@ -79,7 +79,7 @@ class StopOnly:
         return range(len(self.recordings)) if place is None else [place]
 
 
-def replay_stop_only(
+def replay_stopping(
     recordings: Sequence[Recording],
     policies: Sequence[str],
     setting: Setting,
@@ -88,40 +88,40 @@ def replay_stop_only(
     processes: int | None,
     ray: bool,
     console: Console,
-) -> StopOnly:
+) -> StoppingResult:
     """Play each problem `repeats` times, each time with the same samples for every policy."""
     names = tuple(dict.fromkeys([WAIT, REFERENCE, *policies]))
     jobs = []
     for recording in recordings:
         indexes = tuple(range(len(recording.problems)))
-        jobs += [Job(recording, names, setting, indexes[n : n + 5], repeats) for n in range(0, len(indexes), 5)]
+        jobs += [_Job(recording, names, setting, indexes[n : n + 5], repeats) for n in range(0, len(indexes), 5)]
     done = run_jobs(_play, jobs, processes=processes, ray=ray, console=console)
     ids = sorted({recorded.problem.id for recording in recordings for recorded in recording.problems})
     place = {id_: n for n, id_ in enumerate(ids)}
     which = {recording.name: n for n, recording in enumerate(recordings)}
     shape = (len(recordings), len(ids))
-    right = {policy: np.zeros(shape) for policy in (*names, CLAIRVOYANT)}
-    seconds = {policy: np.zeros(shape) for policy in (*names, CLAIRVOYANT)}
+    right = {policy: np.zeros(shape) for policy in (*names, ORACLE)}
+    seconds = {policy: np.zeros(shape) for policy in (*names, ORACLE)}
     draws = np.zeros(shape)
     for job, results in zip(jobs, done, strict=True):
         row = which[job.recording.name]
         for policy, stops in results.items():
-            for stopped in stops:
-                column = place[job.recording.problems[stopped.index].problem.id]
-                right[policy][row, column] += stopped.right
-                seconds[policy][row, column] += stopped.seconds
+            for sums in stops:
+                column = place[job.recording.problems[sums.index].problem.id]
+                right[policy][row, column] += sums.right
+                seconds[policy][row, column] += sums.seconds
                 draws[row, column] = repeats
     weights = resamples(len(ids), setting.seed)
-    return StopOnly(tuple(which), (*names, CLAIRVOYANT), _rows(right), _rows(seconds), list(draws), weights)
+    return StoppingResult(tuple(which), (*names, ORACLE), _rows(right), _rows(seconds), list(draws), weights)
 
 
 def _rows(by_policy: Mapping[str, Floats]) -> dict[str, list[Floats]]:
     return {policy: list(rows) for policy, rows in by_policy.items()}
 
 
-def _play(job: Job) -> dict[str, list[Stopped]]:
+def _play(job: _Job) -> dict[str, list[_Sums]]:
     configs = {policy: replay_config(policy, job.recording, job.setting) for policy in job.policies}
-    results: dict[str, list[Stopped]] = {policy: [] for policy in (*job.policies, CLAIRVOYANT)}
+    results: dict[str, list[_Sums]] = {policy: [] for policy in (*job.policies, ORACLE)}
     for index in job.indexes:
         recorded = job.recording.problems[index]
         rng = random.Random(f"{job.setting.seed}/{job.recording.name}/{recorded.problem.id}")
@@ -130,12 +130,12 @@ def _play(job: Job) -> dict[str, list[Stopped]]:
         for _ in range(job.repeats):
             drawn = rng.sample(recorded.lanes, job.setting.samples)
             for policy, config in configs.items():
-                played, samples = play_problem(config, job.recording, job.setting, index, drawn)
-                right[policy] += played.correct
-                seconds[policy] += played.seconds
+                outcome, samples = play_problem(config, job.recording, job.setting, index, drawn)
+                right[policy] += outcome.correct
+                seconds[policy] += outcome.seconds
                 if policy == WAIT:
-                    right[CLAIRVOYANT] += played.correct
-                    seconds[CLAIRVOYANT] += course(index, recorded.problem.answer, samples).settled
+                    right[ORACLE] += outcome.correct
+                    seconds[ORACLE] += accuracy_curve(index, recorded.problem.answer, samples).settled
         for policy in results:
-            results[policy].append(Stopped(index, right[policy], seconds[policy]))
+            results[policy].append(_Sums(index, right[policy], seconds[policy]))
     return results

@@ -1,4 +1,4 @@
-"""Shows the results of a replay: tables, JSON, a chart."""
+"""Present the results of a replay: tables, JSON, a chart."""
 
 from __future__ import annotations
 
@@ -10,50 +10,50 @@ from typing import Any
 from rich.table import Table
 
 from agent.errors import InputError
-from tools.replay.stop import CLAIRVOYANT, StopOnly
-from tools.replay.whole import Whole
+from tools.replay.full_runs import ReplayResult
+from tools.replay.stop import ORACLE, StoppingResult
 from tools.shared.intervals import Interval
 
 Comparison = tuple[str, str]
 
 
-def whole_table(whole: Whole) -> Table:
-    """A row a policy: right answers on each recording and as a mean with its interval, and the cost of a run."""
-    table = Table(title=f"right answers of {whole.setting.problems}, {whole.repeats} runs a recording")
+def runs_table(result: ReplayResult) -> Table:
+    """Return a row per policy: right answers on each recording, their mean with its interval, the cost of a run."""
+    table = Table(title=f"right answers of {result.setting.problems}, {result.repeats} runs per recording")
     table.add_column("policy")
-    for name in (*whole.recordings, "mean", "95% interval", "wall", "M tokens", "cut", "starved", "two runs"):
+    for name in (*result.recordings, "mean", "95% interval", "wall", "M tokens", "cut", "starved", "two runs"):
         table.add_column(name, justify="right")
-    for policy in whole.scores:
-        mean = whole.correct(policy)
+    for policy in result.scores:
+        mean = result.correct(policy)
         table.add_row(
             policy,
-            *(f"{whole.correct(policy, name).value:.1f}" for name in whole.recordings),
+            *(f"{result.correct(policy, name).value:.1f}" for name in result.recordings),
             f"{mean.value:.2f}",
             _range(mean, 1),
-            f"{whole.mean(policy, 'seconds') / whole.setting.limit:.0%}",
-            f"{whole.mean(policy, 'tokens') / 1e6:.2f}",
-            f"{whole.mean(policy, 'cut'):.0f}",
-            f"{whole.mean(policy, 'starved'):.1f}",
-            f"{whole.mean(policy, 'two_runs'):.1f}",
+            f"{result.mean(policy, 'seconds') / result.setting.limit:.0%}",
+            f"{result.mean(policy, 'tokens') / 1e6:.2f}",
+            f"{result.mean(policy, 'cut'):.0f}",
+            f"{result.mean(policy, 'starved'):.1f}",
+            f"{result.mean(policy, 'two_runs'):.1f}",
         )
-    for bound in ("knapsack", "clairvoyant") if whole.bounds else ():
-        values = [getattr(whole.bounds[name], bound) for name in whole.recordings]
+    for bound in ("knapsack", "oracle") if result.bounds else ():
+        values = [getattr(result.bounds[name], bound) for name in result.recordings]
         table.add_row(f"({bound})", *(f"{v:.1f}" for v in values), f"{sum(values) / len(values):.2f}", style="dim")
     return table
 
 
-def whole_json(whole: Whole, comparisons: Sequence[Comparison]) -> dict[str, Any]:
-    """All that the table shows and more, as plain data; seconds, tokens and counts are means over runs."""
+def runs_json(result: ReplayResult, comparisons: Sequence[Comparison]) -> dict[str, Any]:
+    """Return the figures of the table and more as plain data; seconds, tokens and counts are means over runs."""
     policies = {}
-    for policy, scores in whole.scores.items():
+    for policy, scores in result.scores.items():
         policies[policy] = {
-            **_figures(whole, policy),
+            **_figures(result, policy),
             "recordings": {
                 name: {
-                    "mean_correct": whole.correct(policy, name).value,
-                    "interval": _ends(whole.correct(policy, name)),
+                    "mean_correct": result.correct(policy, name).value,
+                    "interval": _ends(result.correct(policy, name)),
                     "wall_seconds": score.seconds,
-                    "wall_share": score.seconds / whole.setting.limit,
+                    "wall_share": score.seconds / result.setting.limit,
                     "tokens": score.tokens,
                     "lanes_cut": score.cut,
                     "starved": score.starved,
@@ -63,41 +63,41 @@ def whole_json(whole: Whole, comparisons: Sequence[Comparison]) -> dict[str, Any
             },
         }
     return {
-        "kind": "whole runs",
-        "setting": _setting(whole),
+        "kind": "full runs",
+        "setting": _setting(result),
         "policies": policies,
-        "bounds": {name: asdict(bounds) for name, bounds in whole.bounds.items()},
-        "comparisons": [comparison_json(whole, pair) for pair in comparisons],
+        "bounds": {name: asdict(bounds) for name, bounds in result.bounds.items()},
+        "comparisons": [comparison_json(result, pair) for pair in comparisons],
     }
 
 
-def comparison_json(whole: Whole, pair: Comparison) -> dict[str, Any]:
-    """How many more right answers the first policy gives than the second, over the same runs."""
+def comparison_json(result: ReplayResult, pair: Comparison) -> dict[str, Any]:
+    """Return how many more right answers the first policy gives than the second, over the same runs."""
     first, second = pair
-    difference = whole.difference(first, second)
+    difference = result.difference(first, second)
     return {
         "policies": list(pair),
         "difference": difference.value,
         "interval": _ends(difference),
         "recordings": {
             name: {
-                "difference": whole.difference(first, second, name).value,
-                "interval": _ends(whole.difference(first, second, name)),
+                "difference": result.difference(first, second, name).value,
+                "interval": _ends(result.difference(first, second, name)),
             }
-            for name in whole.recordings
+            for name in result.recordings
         },
     }
 
 
-def comparison_line(whole: Whole, pair: Comparison) -> str:
-    """The comparison in a sentence."""
-    difference = whole.difference(*pair)
-    each = ", ".join(f"{name} {whole.difference(*pair, name).value:+.1f}" for name in whole.recordings)
-    return f"{pair[0]} less {pair[1]}: {difference.value:+.2f} ({_range(difference, 2)}); {each}"
+def comparison_line(result: ReplayResult, pair: Comparison) -> str:
+    """Return the comparison as one line of text."""
+    difference = result.difference(*pair)
+    each = ", ".join(f"{name} {result.difference(*pair, name).value:+.1f}" for name in result.recordings)
+    return f"{pair[0]} minus {pair[1]}: {difference.value:+.2f} ({_range(difference, 2)}); {each}"
 
 
-def stop_table(result: StopOnly) -> Table:
-    """A row a policy: accuracy and relative wall time on each recording, and their means with intervals."""
+def stop_table(result: StoppingResult) -> Table:
+    """Return a row per policy: accuracy and relative wall time on each recording, and their means with intervals."""
     table = Table(title="one problem at a time: accuracy / wall time relative to waiting for all")
     table.add_column("policy")
     for name in (*result.recordings, "mean", "accuracy lost, 95%", "wall, 95%", "gap closed"):
@@ -105,7 +105,7 @@ def stop_table(result: StopOnly) -> Table:
     for policy in result.policies:
         lost = result.loss(policy)
         table.add_row(
-            policy if policy != CLAIRVOYANT else f"({CLAIRVOYANT})",
+            policy if policy != ORACLE else f"({ORACLE})",
             *(
                 f"{result.accuracy(policy, n).value:.3f} / {result.wall(policy, n).value:.2f}"
                 for n in range(len(result.recordings))
@@ -118,8 +118,8 @@ def stop_table(result: StopOnly) -> Table:
     return table
 
 
-def stop_json(result: StopOnly) -> dict[str, Any]:
-    """All that the table shows and more, as plain data."""
+def stop_json(result: StoppingResult) -> dict[str, Any]:
+    """Return the figures of the table and more as plain data."""
     places = {name: n for n, name in enumerate(result.recordings)}
     return {
         "kind": "stop only",
@@ -133,8 +133,8 @@ def stop_json(result: StopOnly) -> dict[str, Any]:
     }
 
 
-def draw_chart(path: Path, budgets: Sequence[float], results: Sequence[Whole], unit: str) -> None:
-    """Right answers against the time limit, a line a policy, into an image file. Raises InputError if it cannot."""
+def draw_chart(path: Path, budgets: Sequence[float], results: Sequence[ReplayResult], unit: str) -> None:
+    """Draw right answers over the time limit, a line per policy, into an image file. Raises InputError if it fails."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
@@ -142,11 +142,11 @@ def draw_chart(path: Path, budgets: Sequence[float], results: Sequence[Whole], u
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.add_subplot()
     for policy in results[0].scores:
-        means = [whole.correct(policy) for whole in results]
+        means = [result.correct(policy) for result in results]
         axes.plot(budgets, [mean.value for mean in means], marker="o", label=policy)
         axes.fill_between(budgets, [mean.low for mean in means], [mean.high for mean in means], alpha=0.08)
     if results[0].bounds:
-        for bound in ("knapsack", "clairvoyant"):
+        for bound in ("knapsack", "oracle"):
             values = [sum(getattr(b, bound) for b in w.bounds.values()) / len(w.bounds) for w in results]
             axes.plot(budgets, values, linestyle=":", color="grey", label=bound)
     axes.set_xlabel(unit)
@@ -158,21 +158,21 @@ def draw_chart(path: Path, budgets: Sequence[float], results: Sequence[Whole], u
         raise InputError(f"the chart cannot be written to {path} ({error}): name a .png, .svg or .pdf file") from error
 
 
-def _figures(whole: Whole, policy: str) -> dict[str, Any]:
-    mean = whole.correct(policy)
+def _figures(result: ReplayResult, policy: str) -> dict[str, Any]:
+    mean = result.correct(policy)
     return {
         "mean_correct": mean.value,
         "interval": _ends(mean),
-        "wall_seconds": whole.mean(policy, "seconds"),
-        "wall_share": whole.mean(policy, "seconds") / whole.setting.limit,
-        "tokens": whole.mean(policy, "tokens"),
-        "lanes_cut": whole.mean(policy, "cut"),
-        "starved": whole.mean(policy, "starved"),
-        "two_run_score": whole.mean(policy, "two_runs"),
+        "wall_seconds": result.mean(policy, "seconds"),
+        "wall_share": result.mean(policy, "seconds") / result.setting.limit,
+        "tokens": result.mean(policy, "tokens"),
+        "lanes_cut": result.mean(policy, "cut"),
+        "starved": result.mean(policy, "starved"),
+        "two_run_score": result.mean(policy, "two_runs"),
     }
 
 
-def _stop_figures(result: StopOnly, policy: str, place: int | None) -> dict[str, Any]:
+def _stop_figures(result: StoppingResult, policy: str, place: int | None) -> dict[str, Any]:
     accuracy, lost, wall = (
         result.accuracy(policy, place),
         result.loss(policy, place),
@@ -181,8 +181,8 @@ def _stop_figures(result: StopOnly, policy: str, place: int | None) -> dict[str,
     return {
         "accuracy": accuracy.value,
         "accuracy_interval": _ends(accuracy),
-        "accuracy_less_wait_for_all": lost.value,
-        "accuracy_less_wait_for_all_interval": _ends(lost),
+        "accuracy_minus_wait_for_all": lost.value,
+        "accuracy_minus_wait_for_all_interval": _ends(lost),
         "wall": wall.value,
         "wall_interval": _ends(wall),
         "gap_closed": result.gap_closed(policy, place).value,
@@ -190,8 +190,8 @@ def _stop_figures(result: StopOnly, policy: str, place: int | None) -> dict[str,
     }
 
 
-def _setting(whole: Whole) -> dict[str, Any]:
-    setting = whole.setting
+def _setting(result: ReplayResult) -> dict[str, Any]:
+    setting = result.setting
     return {
         "hardware": setting.hardware.name,
         "samples": setting.samples,
@@ -199,8 +199,8 @@ def _setting(whole: Whole) -> dict[str, Any]:
         "time_limit_seconds": setting.limit,
         "token_cap": setting.token_cap,
         "seed": setting.seed,
-        "repeats": whole.repeats,
-        "recordings": list(whole.recordings),
+        "repeats": result.repeats,
+        "recordings": list(result.recordings),
     }
 
 

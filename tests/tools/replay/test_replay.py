@@ -120,7 +120,7 @@ def test_all_figures_are_there(capsys: pytest.CaptureFixture[str], traces: Path)
         assert figures == set(policy["recordings"]["model"])
         assert policy["interval"][0] <= policy["mean_correct"] <= policy["interval"][1]
         assert 0 < policy["wall_share"] <= 1 + 1e-9
-        assert policy["mean_correct"] <= result["bounds"]["model"]["clairvoyant"] + 12
+        assert policy["mean_correct"] <= result["bounds"]["model"]["oracle"] + 12
     comparison = result["comparisons"][0]
     means = [result["policies"][name]["mean_correct"] for name in comparison["policies"]]
     assert comparison["difference"] == pytest.approx(means[0] - means[1])
@@ -139,16 +139,14 @@ def test_a_token_cap_takes_votes_and_never_adds_any(capsys: pytest.CaptureFixtur
     assert capped["accuracy"] < replayed(capsys, *flags)["policies"]["wait-for-all"]["accuracy"]
 
 
-def test_stopping_alone_lies_between_the_clairvoyant_and_waiting(
-    capsys: pytest.CaptureFixture[str], traces: Path
-) -> None:
+def test_stopping_alone_lies_between_the_oracle_and_waiting(capsys: pytest.CaptureFixture[str], traces: Path) -> None:
     policies = replayed(capsys, traces, "--stop-only", "--repeats", "5", "--policy", "uncatchable")["policies"]
     assert policies["wait-for-all"]["wall"] == 1
-    assert policies["clairvoyant"]["wall"] < policies["uncatchable"]["wall"] < 1
-    for lossless in ("uncatchable", "clairvoyant"):
-        assert policies[lossless]["accuracy_less_wait_for_all"] == 0
+    assert policies["oracle"]["wall"] < policies["uncatchable"]["wall"] < 1
+    for lossless in ("uncatchable", "oracle"):
+        assert policies[lossless]["accuracy_minus_wait_for_all"] == 0
     assert policies["margin-3"]["gap_closed"] == 0
-    assert policies["clairvoyant"]["gap_closed"] == 1
+    assert policies["oracle"]["gap_closed"] == 1
 
 
 def test_tables_and_a_chart_are_drawn(capsys: pytest.CaptureFixture[str], traces: Path, tmp_path: Path) -> None:
@@ -158,10 +156,10 @@ def test_tables_and_a_chart_are_drawn(capsys: pytest.CaptureFixture[str], traces
     assert main([str(traces), *flags, "--compare", "patience", "margin-3", "--chart", str(chart)]) == 0
     out = capsys.readouterr().out
     assert "(knapsack)" in out
-    assert "patience less margin-3" in out
+    assert "patience minus margin-3" in out
     assert chart.read_text(encoding="utf-8").startswith("<?xml")
     assert main([str(traces), *flags[:4], "--samples", "4", "--stop-only", "--processes", "1"]) == 0
-    assert "(clairvoyant)" in capsys.readouterr().out
+    assert "(oracle)" in capsys.readouterr().out
     assert "cannot be written" in complaint(capsys, traces, *flags, "--chart", tmp_path / "no" / "chart.svg")
 
 
@@ -188,9 +186,9 @@ def test_a_run_never_overruns_its_limit(traces: Path) -> None:
     for limit in (0.5, 60, 600, 6_000):
         tight = setting(limit)
         for name in ("patience", "aimo3-clamp", "wait-for-all"):
-            played, _ = play_run(replay_config(name, recording, tight), recording, tight, 0)
-            assert sum(problem.seconds for problem in played) <= limit * (1 + 1e-9)
-            assert len(played) == 12
+            outcomes, _ = play_run(replay_config(name, recording, tight), recording, tight, 0)
+            assert sum(problem.seconds for problem in outcomes) <= limit * (1 + 1e-9)
+            assert len(outcomes) == 12
 
 
 def test_answers_that_are_no_small_integers_are_votes_all_the_same(tmp_path: Path) -> None:
@@ -204,8 +202,8 @@ def test_answers_that_are_no_small_integers_are_votes_all_the_same(tmp_path: Pat
     (tmp_path / "a.jsonl").write_text(json.dumps(row), encoding="utf-8")
     recording = load_recordings([tmp_path / "a.jsonl"])[0]
     everything = setting(samples=5, problems=1)
-    played, samples = play_run(replay_config("wait-for-all", recording, everything), recording, everything, 0)
-    assert played[0].correct
+    outcomes, samples = play_run(replay_config("wait-for-all", recording, everything), recording, everything, 0)
+    assert outcomes[0].correct
     answers = {sample.answer for sample in samples[0]}
     assert None in answers
     assert 7 in answers
@@ -228,13 +226,13 @@ def test_a_lane_that_is_asked_may_be_assumed_to_answer(traces: Path) -> None:
 @pytest.mark.long
 @pytest.mark.skipif(not TRACES.is_dir(), reason="the shared recordings are not here")
 def test_the_known_figures_of_the_shared_recordings(capsys: pytest.CaptureFixture[str]) -> None:
-    """Margin 3 costs about half of the wall time of waiting for all, the clairvoyant about a third, and no accuracy."""
+    """Margin 3 costs about half of the wall time of waiting for all, the oracle about a third, and no accuracy."""
     table = replayed(capsys, TRACES, "--stop-only", "--hardware", "constant", "--repeats", "1", "--policy", "margin-3")
     policies = table["policies"]
     assert policies["wait-for-all"]["accuracy"] == pytest.approx(0.832, abs=0.02)
     assert policies["margin-3"]["accuracy"] == pytest.approx(0.833, abs=0.02)
     assert policies["margin-3"]["wall"] == pytest.approx(0.51, abs=0.03)
-    assert policies["clairvoyant"]["wall"] == pytest.approx(0.36, abs=0.03)
+    assert policies["oracle"]["wall"] == pytest.approx(0.36, abs=0.03)
 
 
 @pytest.mark.long

@@ -8,12 +8,12 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tools.replay.bounds import Course, clairvoyant, knapsack
+from tools.replay.bounds import AccuracyCurve, knapsack, oracle
 from tools.shared.intervals import Ratio, interval, mean_ratio, resamples
 
-courses = st.lists(
+curves = st.lists(
     st.builds(
-        lambda index, times, leaders, end: Course(
+        lambda index, times, leaders, end: AccuracyCurve(
             index, 1, tuple(zip(sorted(times), leaders, strict=False)), max([*times, end])
         ),
         st.integers(0, 3),
@@ -26,19 +26,19 @@ courses = st.lists(
 )
 
 
-@given(courses, st.floats(0.1, 400))
-def test_no_choice_of_problems_beats_the_clairvoyant(run: list[Course], limit: float) -> None:
-    times = [course.first_right for course in run if course.first_right is not None]
+@given(curves, st.floats(0.1, 400))
+def test_no_choice_of_problems_beats_the_oracle(run: list[AccuracyCurve], limit: float) -> None:
+    times = [accuracy_curve.first_right for accuracy_curve in run if accuracy_curve.first_right is not None]
     best = max(
         count for count in range(len(times) + 1) if any(sum(chosen) <= limit for chosen in combinations(times, count))
     )
-    assert clairvoyant(run, limit) == best
+    assert oracle(run, limit) == best
 
 
 @settings(max_examples=50, deadline=None)
-@given(courses, st.floats(1, 400))
+@given(curves, st.floats(1, 400))
 def test_the_knapsack_is_between_nothing_and_everything_and_grows_with_the_limit(
-    run: list[Course], limit: float
+    run: list[AccuracyCurve], limit: float
 ) -> None:
     problems = len(run)
     split = knapsack(run, limit, problems)

@@ -1,4 +1,4 @@
-"""Journals of runs, played again."""
+"""Journals of runs, replayed."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ def recorded_run(
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_journal_is_replayed_with_its_tools_and_turns(family: str, tmp_path: Path) -> None:
-    """A recorded run, played again with all its samples and ample time, gives the same answers.
+    """A recorded run, replayed with all its samples and ample time, gives the same answers.
 
     The prompts of some families open the first code block themselves.
     """
     recording = recorded_run(tmp_path / "run", family)
-    whole = setting(samples=4, problems=3)
-    played, samples = play_run(replay_config("wait-for-all", recording, whole), recording, whole, 0)
-    assert all(problem.correct for problem in played)
+    full = setting(samples=4, problems=3)
+    outcomes, samples = play_run(replay_config("wait-for-all", recording, full), recording, full, 0)
+    assert all(problem.correct for problem in outcomes)
     assert all([run.output for run in sample.tool_runs] == ["42"] for drawn in samples for sample in drawn)
     assert all(sample.seconds > 2 for drawn in samples for sample in drawn)
 
@@ -71,31 +71,31 @@ def test_a_journal_is_replayed_with_its_tools_and_turns(family: str, tmp_path: P
 def test_samples_that_ended_with_what_they_printed_vote_for_it_in_a_replay(family: str, tmp_path: Path) -> None:
     sandbox = ScriptedSandbox("1")
     recording = recorded_run(tmp_path / "run", family, sandbox, sample__accept_printed_answer=True)
-    whole = setting(samples=4, problems=3)
-    played, samples = play_run(replay_config("wait-for-all", recording, whole), recording, whole, 0)
+    full = setting(samples=4, problems=3)
+    outcomes, samples = play_run(replay_config("wait-for-all", recording, full), recording, full, 0)
     assert {sample.answer for drawn in samples for sample in drawn} == {1}
-    assert sorted((problem.index, problem.correct) for problem in played) == [(0, False), (1, True), (2, False)]
+    assert sorted((problem.index, problem.correct) for problem in outcomes) == [(0, False), (1, True), (2, False)]
 
 
 def test_samples_that_ended_with_failed_code_do_not_vote_in_a_replay(tmp_path: Path) -> None:
     sandbox = ScriptedSandbox("1", status=ToolStatus.ERROR)
     recording = recorded_run(tmp_path / "run", sandbox=sandbox, sample__max_failed_tool_runs=1)
-    whole = setting(samples=4, problems=3)
-    _, samples = play_run(replay_config("wait-for-all", recording, whole), recording, whole, 0)
+    full = setting(samples=4, problems=3)
+    _, samples = play_run(replay_config("wait-for-all", recording, full), recording, full, 0)
     assert {(s.answer, s.end) for drawn in samples for s in drawn} == {(None, SampleEnd.FAILED_CODE)}
 
 
 def test_a_policy_may_end_recorded_samples_sooner(tmp_path: Path) -> None:
     recording = recorded_run(tmp_path / "run", sandbox=ScriptedSandbox("17", 2.0))
-    whole = setting(samples=4, problems=3)
-    config = replay_config("wait-for-all,sample.accept_printed_answer=true", recording, whole)
-    _, samples = play_run(config, recording, whole, 0)
+    full = setting(samples=4, problems=3)
+    config = replay_config("wait-for-all,sample.accept_printed_answer=true", recording, full)
+    _, samples = play_run(config, recording, full, 0)
     assert {(s.answer, len(s.turns)) for drawn in samples for s in drawn} == {(17, 1)}
 
 
 def test_log_probabilities_of_a_journal_vote_in_a_replay(tmp_path: Path) -> None:
     recorded_run(tmp_path / "run")
-    whole = setting(samples=4, problems=3)
+    full = setting(samples=4, problems=3)
     lines = (tmp_path / "run" / "journal.jsonl").read_text(encoding="utf-8").splitlines()
     changed = []
     for line in lines:
@@ -106,7 +106,7 @@ def test_log_probabilities_of_a_journal_vote_in_a_replay(tmp_path: Path) -> None
         changed.append(json.dumps(entry))
     (tmp_path / "run" / "journal.jsonl").write_text("\n".join(changed) + "\n", encoding="utf-8")
     recording = load_recordings([tmp_path / "run"])[0]
-    _, samples = play_run(replay_config("wait-for-all+confidence-vote", recording, whole), recording, whole, 0)
+    _, samples = play_run(replay_config("wait-for-all+confidence-vote", recording, full), recording, full, 0)
     tails = sorted(sample.tail_logprob or 0.0 for sample in samples[0])
     assert tails == pytest.approx([-3.0, -0.1, -0.1, -0.1])
     assert all(sample.mean_logprob == pytest.approx(-0.5) for drawn in samples for sample in drawn)
