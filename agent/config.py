@@ -45,8 +45,8 @@ class EngineConfig(Section):
     url: Annotated[str, AfterValidator(checked_url)] = ""
     api_key_env: str = ""  # the environment variable with the server's API key; for `url` OPENAI_API_KEY where empty
     model: HomePath = "qwen2.5-coder-1.5b"
-    port: int = Field(0, ge=0, le=65_535)  # of the embedded server; 0: any free one
-    context_tokens: int = Field(4_096, ge=256)  # of one lane
+    port: int = Field(0, ge=0, le=65_535)  # for the embedded server; 0: any free one
+    context_tokens: int = Field(4_096, ge=256)  # for one lane
     streams: int = Field(0, ge=0)  # that the embedded engine computes at a time, others wait; 0: all
     stall_seconds: float = Field(120.0, gt=0)  # a stream silent for so long is broken
     start_seconds: float = Field(300.0, gt=0)  # a server not ready by then has failed
@@ -83,7 +83,7 @@ class VllmConfig(Section):
     reasoning_parser: str = ""  # with one the server itself can limit the thinking
     hang_seconds: float = Field(30.0, gt=0)  # without a token from any lane: the server hangs and is restarted
     extra_args: tuple[str, ...] = Field((), strict=False)  # TOML has lists
-    environment: dict[str, str] = Field(default_factory=dict)  # of the server, where ours does not set them
+    environment: dict[str, str] = Field(default_factory=dict)  # for the server, where ours does not set them
 
 
 class SamplingConfig(Section):
@@ -152,8 +152,8 @@ class StoppingConfig(Section):
 
     rule: StoppingRule = "patience"
     margin: float = Field(3.0, gt=0)  # weight by which the leader must lead
-    confidence: float = Field(0.95, gt=0, lt=1)  # of the rule "beta"
-    votes: int = Field(4, ge=1)  # of the rule "agree"
+    confidence: float = Field(0.95, gt=0, lt=1)  # for the rule "beta"
+    votes: int = Field(4, ge=1)  # for the rule "agree"
     wait_by_lead: tuple[float, float, float] = Field((3.0, 2.0, 1.4), strict=False)  # TOML has lists
     min_wait_share: float = Field(0.5, ge=0)
     max_share: float = Field(1.0, gt=0)

@@ -19,7 +19,7 @@ from agent.hardware.detect import check_profile, find_gpus
 from agent.sandbox.base import Limits, Sandbox
 from agent.sandbox.forkserver import ForkServerSandbox
 
-_MOST_SLOTS = 16  # of the embedded engine, each with its own context in memory; lanes beyond wait for one
+_MOST_SLOTS = 16  # in the embedded engine, each with its own context in memory; lanes beyond wait for one
 _ALIAS_SECONDS = 30.0  # for a server to refuse a model that it does not know
 
 

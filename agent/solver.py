@@ -47,7 +47,7 @@ class Attempt:
         self._downtime = runtime.engine.downtime  # before this problem
         self._samples = list(prior)
         self._prior = len(prior)
-        self._failure = ""  # of the engine
+        self._failure = ""  # why the engine failed
         self._refusals = 0
         config = runtime.config
         self._prompt = runtime.task.prompt(runtime.family, problem, tools=config.sample.tools)

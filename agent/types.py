@@ -13,7 +13,7 @@ class SampleEnd(StrEnum):
     ANSWERED = "answered"
     NO_ANSWER = "no answer"  # the model closed its turn without a readable box
     TOKEN_LIMIT = "token limit"
-    ROUND_LIMIT = "round limit"  # of journals of earlier versions: such a sample now continues without the tool
+    ROUND_LIMIT = "round limit"  # only in journals of earlier versions: such a sample now continues without the tool
     FAILED_CODE = "failed code"  # as many tool runs failed as it was allowed
     DEADLINE = "deadline"
     REPEATING = "repeating"

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
-_OWN = {"proc", "dev", "tmp", "kaggle"}  # of the top level: the command gets its own
+_OWN = {"proc", "dev", "tmp", "kaggle"}  # at the top level: the command gets its own
 # Where there is nothing to cut the network with, at least the usual ways out lead nowhere.
 _DEAD_ENDS = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9", "PIP_NO_INDEX": "1"}
 

@@ -34,7 +34,7 @@ PROFILE = "kaggle-h100"  # the set-up of the agent
 MODEL = "qwq"  # a part of the path of the model below /kaggle/input; "" for the one that the profile names
 SETTINGS: dict[str, object] = {}  # single keys of the profile
 FALLBACK = 0  # the answer where no lane of a problem voted in time
-MARGIN_SECONDS = 600.0  # of the competition's time limit that are not used
+MARGIN_SECONDS = 600.0  # left unused of the competition's time limit
 PROBLEMS = ("reference.csv", "test.csv", "train.csv")  # what an interactive run answers: the first that is mounted
 
 # %% [markdown]

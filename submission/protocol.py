@@ -11,7 +11,7 @@ import json
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar, get_type_hints
 
-WARNING_CHARS = 300  # of a warning: the gateway's channel for errors takes 8 KB and loses the run beyond
+WARNING_CHARS = 300  # for one warning: the gateway's channel for errors takes 8 KB and loses the run beyond
 _KIND = "event"  # the key that names an event, which marks a line as one
 
 T = TypeVar("T")

@@ -26,7 +26,7 @@ def convert(source: Path, target: Path) -> None:
     model.save_pretrained(partial)
     path = partial / "config.json"
     config = json.loads(path.read_text(encoding="utf-8"))
-    config.pop("quantization_config", None)  # of the file that was read; what is written is not quantized
+    config.pop("quantization_config", None)  # belongs to the file that was read; what is written is not quantized
     path.write_text(json.dumps(config, indent=1), encoding="utf-8")
     partial.rename(target)
 

@@ -11,7 +11,7 @@ from agent.chat.prompts import Family, build_prompt, prompt_prefix
 from agent.chat.thinking import ends_with_box, has_box, is_doubted, near_its_end, thinking_end
 from agent.types import Edition, Problem
 
-_SEPARATOR = re.compile(r"[, \u2009\u202f]")  # of thousands
+_SEPARATOR = re.compile(r"[, \u2009\u202f]")  # between thousands
 _NUMBER = re.compile(r"-?\d+(?:[, \u2009\u202f]\d{3})*(?:\.\d+|\s*[/^]\s*\{?\d+)*")
 
 

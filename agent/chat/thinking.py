@@ -10,7 +10,7 @@ NEAR_CLOSE = 200
 
 # A block that is closed, at the start or the end of a line, or code within a line.
 _CODE = re.compile(r"(`{3,}|~{3,})[^`\n]*\n(?s:.*?)(?:^[ \t]*\1|\1[ \t]*$)|`[^`\s](?:[^`\n]*[^`\s])?`", re.MULTILINE)
-_CONTENT = re.compile(r"\A\s*(?:\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}|\d+)")  # of a box
+_CONTENT = re.compile(r"\A\s*(?:\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}|\d+)")  # inside a box
 _DOUBT = re.compile(
     r"\?|\b(?:wait|no|not|but|however|wrong|incorrect|actually|hmm+|alternatively|maybe|perhaps|check|recheck|verify|let"
     r"|cannot|can't|could|unable|unsure)\b|n't\b",

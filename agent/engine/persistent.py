@@ -16,7 +16,7 @@ _FIRST_DELAY_SECONDS = 0.5
 _LONGEST_DELAY_SECONDS = 30.0
 _LONGEST_ASKED_SECONDS = 120.0  # that a server may ask for: it is often back long before
 _NOTICE_SECONDS = 30.0  # between two notices that the engine is away
-_SHORT_AWAY_SECONDS = 1.0  # of which nobody needs to hear
+_SHORT_AWAY_SECONDS = 1.0  # shorter outages are not reported
 _RESTARTING = "the engine is being started"
 
 

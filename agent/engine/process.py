@@ -17,7 +17,7 @@ from agent.errors import EngineError, EngineUnavailableError
 _QUOTED_LINES = 3
 _TAIL_BYTES = 1 << 16
 _LONGEST_QUOTE = 400
-_STAMP = re.compile(r"^[\d.]+ [A-Z] ")  # of a line of llama.cpp: minutes.seconds.millis.micros and the level
+_STAMP = re.compile(r"^[\d.]+ [A-Z] ")  # begins llama.cpp's lines: minutes.seconds.millis.micros and the level
 # The cause of a failure: an error of llama.cpp, or the exception that a Python server ended with.
 _ERROR = re.compile(r"^[\d.]+ E (?P<llama>.*)|(?:^|\s)(?P<python>(?:[a-z_]+\.)*[A-Z]\w*(?:Error|Exception): .*)")
 _GRACE_SECONDS = 15.0  # for a guardian to end its server

@@ -14,7 +14,7 @@ from agent.hardware.roofline import Hardware, steps_within
 
 _CHARS_PER_TOKEN = 4
 _FORCED_TOKENS = 20
-_ROUNDING = 1e-6  # of a step
+_ROUNDING = 1e-6  # in steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Decoder:
     _step: float = 0.0  # steps made since the first
     _at: float = 0.0  # when that was
     _lanes: int = 0
-    _offsets: float = 0.0  # of the running lanes: context at their start less the step at which they started
+    _offsets: float = 0.0  # summed over running lanes: context at their start less the step at which they started
     _ends: list[tuple[float, int, _Stretch]] = field(default_factory=list)
     _count: int = 0
     _timer: asyncio.TimerHandle | None = None

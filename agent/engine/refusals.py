@@ -36,7 +36,7 @@ _CONTEXT = re.compile(
 )
 # What a request calls the most tokens of its reply.
 _LIMIT = r"(?:max(?:imum)?[ _]?(?:(?:completion|new|output|num|total|gen\w*)[ _]?)?tokens|n_predict)"
-_TOO_MANY = re.compile(  # of the tokens asked for; words on a limit from below do not count
+_TOO_MANY = re.compile(  # about the tokens asked for; words on a limit from below do not count
     rf"{_LIMIT}(?:[^.]|\.\d){{0,120}}?(?:too (?:large|big|high|long|many)|exceed|at most|above|out of range"
     r"|(?:valid|allowed|supported|permitted) (?:range|maximum)|\bbetween\b|in (?:the )?range"
     r"|(?:no|not|cannot|is|to) (?:be )?(?:more|greater|larger|higher|bigger) than (?!or|[01]\b)|limited to"

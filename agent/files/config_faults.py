@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from agent.files.renamed_keys import RENAMED
 
-_ALIKE = 0.7  # of 1: from there on a key is taken for another one, misspelt
+_ALIKE = 0.7  # similarity from which on a key is taken for another one, misspelt
 
 
 def first_fault(error: ValidationError, model: type[BaseModel]) -> str:

@@ -15,9 +15,9 @@ from typing import Any
 from agent.errors import ConfigError
 
 MEMORY_SHARE = 0.9
-OVERHEAD_BYTES = 1.45e9  # of each GPU: activations, graphs, buffers of the collectives
-MEAN_CONTEXT_SHARE = 0.5  # of the limit: lanes grow towards it from a short prompt, and many end before
-PLANNED_SHARE = (0.45, 0.60)  # of the roofline; from L4s joined by PCIe, taken for all hardware
+OVERHEAD_BYTES = 1.45e9  # for each GPU: activations, graphs, buffers of the collectives
+MEAN_CONTEXT_SHARE = 0.5  # share of the limit: lanes grow towards it from a short prompt, and many end before
+PLANNED_SHARE = (0.45, 0.60)  # share of the roofline; from L4s joined by PCIe, taken for all hardware
 
 BF16_BITS = 16.0
 FP8_BITS = 8.0
@@ -41,8 +41,8 @@ class ModelShape:
     heads: int
     kv_heads: int
     head_dim: int
-    layer_parameters: int  # of all layers together
-    vocabulary_parameters: int  # of the embedding, and again of the head
+    layer_parameters: int  # all layers together
+    vocabulary_parameters: int  # the embedding's, and again the head's
     tied: bool = False  # the head is the embedding
     positions: int | None = None
     weight_bits: float = BF16_BITS
@@ -168,7 +168,7 @@ def make_plan(
     The KV cache takes what the weights and a fixed overhead leave of the share of the memory that the server may use,
     or `kv_space_bytes` where that is given (a CPU).
     """
-    copies = max(1.0, parallel / model.kv_heads)  # of each KV head, where there are more devices than heads
+    copies = max(1.0, parallel / model.kv_heads)  # each KV head is copied where there are more devices than heads
     kv_token_bytes = round(model.kv_token_bytes(kv_element_bytes) * copies)
     room = kv_space_bytes
     if room is None:

@@ -157,7 +157,7 @@ def create_run(
     check_free(directory)
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / CONFIG_FILE).unlink(missing_ok=True)  # of a run that recorded nothing
+        (directory / CONFIG_FILE).unlink(missing_ok=True)  # the run recorded nothing
         write_whole(directory / JOURNAL_FILE, "")
         write_problems(problems, directory / PROBLEMS_FILE)
         for name, text in (files or {}).items():

@@ -13,8 +13,8 @@ from agent.lane.transcript import Transcript, most_tokens
 from agent.lane.turn import TurnWriter
 
 _INSERTED_TOKENS = 32  # kept for what asks for the answer, or frames an output
-_FRAME_TOKENS = 16  # of an output
-_LEAST_OUTPUT_TOKENS = 64  # of an output that does not fit
+_FRAME_TOKENS = 16  # around an output
+_LEAST_OUTPUT_TOKENS = 64  # for an output that does not fit
 _MOST_LESSONS = 8  # requests that the server finds too long, until the sample is taken to be at its end
 _CUT_MARK = "\n[... cut to fit the context ...]\n"
 

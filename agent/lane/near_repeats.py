@@ -67,7 +67,7 @@ class NearRepeatDetector:
         self._starts: list[bool] = []  # whether a sentence or a line begins with the word
         self._mark = ""  # what stands before the next word and may end a sentence
         self._enumerated = dict.fromkeys(SPANS, 0)  # words so far that enumerate cases without a break
-        self._count = 0  # of words so far
+        self._count = 0  # words so far
         self._pending = ""  # fed, but not yet a whole stride
         self._open_word = ""  # at the end of the last stride: the next one may prolong it
         self._repeating = False

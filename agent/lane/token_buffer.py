@@ -22,7 +22,7 @@ class TokenTrail:
     def __init__(self) -> None:
         self._ids: list[int] | None = None
         self._loose = ""  # text behind the ids
-        self._segments: list[tuple[str, tuple[int, ...]]] = []  # of the stream that runs, each spelled by its ids
+        self._segments: list[tuple[str, tuple[int, ...]]] = []  # texts of the running stream, each with its ids
         self._unaligned = ""  # text of the stream behind the segments
         self._unaligned_ids: tuple[int, ...] = ()
 

@@ -103,7 +103,7 @@ class Transcript:
             return self.trail.tokens + await self.count(self.trail.loose)
         counted = await self._engine.count_tokens(self._prompt + self.text)
         if counted is not None:
-            self._count(max(counted, self.tokens))  # of a recorded sample there may be no text
+            self._count(max(counted, self.tokens))  # a recorded sample may have no text
         length, tokens, inserted = self._counted
         return length + self.tokens - tokens + self._inserted - inserted
 

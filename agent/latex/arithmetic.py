@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from agent.latex.words import MARK, ORDINALS, UNIT
 
-MAX_TOKENS = 64  # of an expression; bounds the work and the recursion of the reader
+MAX_TOKENS = 64  # in one expression; bounds the work and the recursion of the reader
 MAX_DIGITS = 640  # the longest number that Python converts whatever its limit on digits is set to
 _LIMIT = 10**MAX_DIGITS
 _PADDED = re.compile(r"0\d")

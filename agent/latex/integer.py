@@ -10,7 +10,7 @@ from agent.latex.arithmetic import NotAnIntegerError, evaluate
 from agent.latex.tokens import latex_tokens
 from agent.latex.words import CONDITION, CONGRUENT, GIVES, LABEL, UNIT, UNREADABLE, changes_value
 
-MAX_CHARS = 10_000  # of a box: whatever is longer is prose, not an integer
+MAX_CHARS = 10_000  # a longer box holds prose, not an integer
 _OPENING = frozenset({"{", "(", "[", "\\{", "\\lfloor", "\\lceil"})
 _CLOSING = frozenset({"}", ")", "]", "\\}", "\\rfloor", "\\rceil"})
 _SYMBOL_NAMES = r"""

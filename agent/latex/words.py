@@ -8,7 +8,7 @@ from itertools import pairwise
 
 # What words stand for. Any other word is a variable, or if it stands in `\text` a unit.
 UNIT = "<unit>"  # may have a power: cm^2
-MARK = "<mark>"  # of degrees or percent
+MARK = "<mark>"  # stands for degrees or percent
 CONDITION = "<condition>"  # what follows says when the value holds
 CONGRUENT = "<congruent>"
 GIVES = "<gives>"  # what stands before leads to the value
@@ -132,7 +132,9 @@ def changes_value(words: list[str]) -> bool:
     if len(words) == 1 and words[0] in _NUMBERS:
         return True
     percentage = "of" in words and not {"percent", "cent"}.isdisjoint(words)
-    another = words[0] in _CONDITIONS and not {"remainder", "total", "sum"}.isdisjoint(words)  # of another value
+    another = words[0] in _CONDITIONS and not {"remainder", "total", "sum"}.isdisjoint(
+        words
+    )  # the condition is on another value
     open_ = any(pair == ("to", "be") for pair in pairwise(words[:-1]))  # to be checked; but: turns out to be
     return percentage or another or open_
 

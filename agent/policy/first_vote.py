@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from agent.config import BudgetConfig
 from agent.types import Solution
 
-_PRIOR = 0.4  # of a share: the first vote's time that a run expects before it has seen any
+_PRIOR = 0.4  # the first vote's time that a run expects before it has seen any, as part of the even share
 
 
 def usual_first_vote(share: float, past: Sequence[Solution]) -> float:

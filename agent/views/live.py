@@ -19,7 +19,7 @@ from agent.views.table import SolutionTable, duration, is_right, short, votes_te
 
 _HEARTBEAT_SECONDS = 30.0
 _BARS_FROM_WIDTH = 70
-_VOTE_ROWS = 3  # of a problem that is alone in flight
+_VOTE_ROWS = 3  # for a problem that is alone in flight
 
 
 class ViewOpener(Protocol):

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from agent.types import Problem, Sample, SampleEnd, Solution, StopReason
 
-_PROJECTED_PROBLEMS = 50  # of a scored run
+_PROJECTED_PROBLEMS = 50  # in a scored run
 
 
 @dataclass(frozen=True, slots=True)

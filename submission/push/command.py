@@ -34,12 +34,12 @@ from submission.push.kaggle_wait import Look, Watch
 from submission.serving.local_gateway import SUBMISSION_FILE
 from submission.serving.session import RUN_FOLDER
 
-_PROCESSING_SECONDS = 3_600.0  # of a dataset, and of a run beyond its own limit
-_RUN_SECONDS = 5 * 3_600  # of a competition that is not known here
+_PROCESSING_SECONDS = 3_600.0  # for a dataset, and for a run beyond its own limit
+_RUN_SECONDS = 5 * 3_600  # for a competition that is not known here
 _CALL_SECONDS = 120.0
 _OUTPUT_LOOKS = 3  # for the submission of a run that has just become complete
 _NOTE = "wheels of this build"
-_KEPT = (SUBMISSION_FILE, "submission.csv", "result.json")  # of the output, beside logs and the record of the run
+_KEPT = (SUBMISSION_FILE, "submission.csv", "result.json")  # from the output, beside logs and the record of the run
 
 
 class RunFailedError(KaggleError):

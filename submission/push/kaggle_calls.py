@@ -13,7 +13,7 @@ import requests
 
 from agent.errors import AgentError, InputError
 
-_TRIES = 6  # of a call that changes nothing
+_TRIES = 6  # for a call that changes nothing
 _LONGEST_PAUSE = 300.0  # seconds between two tries
 _REASON_CHARS = 300
 _REMEDIES = {

@@ -29,8 +29,8 @@ _REFERENCE = "reference.csv"
 # What the notebook itself and the genuine package use of Kaggle's image; the agent brings its own.
 _IMAGE = ("pip", "ipykernel", "nbclient", "nbformat", "numpy", "pandas", "pyarrow", "polars", "grpcio", "protobuf")
 _PACKAGES = {"aimo1": "aimo"}
-_SHARES = 16  # of a run's time, one a problem at least; the agent itself reckons with the 50 of a scored run
-_SPARE_SECONDS = 120.0  # of a run, beyond the time limit of its problems
+_SHARES = 16  # in a run's time, one a problem at least; the agent itself reckons with the 50 of a scored run
+_SPARE_SECONDS = 120.0  # for a run, beyond the time limit of its problems
 _SETTINGS: dict[str, object] = {
     "sample.count": 2,
     "sample.max_tokens": 64,

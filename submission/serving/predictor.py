@@ -23,7 +23,7 @@ from submission.serving.client import SolveResult, WorkerClient
 RECORD_FILE = "predictor.jsonl"
 _LEAST_SECONDS = 1.0  # with less left of the run nothing is asked any more
 _SLACK_SECONDS = 5.0  # beyond which nothing is waited for
-_RESPONSE_MARGIN = 60.0  # of the seconds in which the gateway wants an answer
+_RESPONSE_MARGIN = 60.0  # taken from the seconds in which the gateway wants an answer
 _MORE_TO_COME = 4  # problems reckoned with once as many as were expected have come
 _LOG = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from submission.serving.predictor import RECORD_FILE, Predictor
 RUN_FOLDER = "run"
 ENVIRONMENT = "aimo-agent-environment"
 _CODE = Path(__file__).parents[2]
-_START_SECONDS = 1_800.0  # of a worker: its wheels, and its engine from a cold disk
+_START_SECONDS = 1_800.0  # for a worker to start: its wheels, and its engine from a cold disk
 
 
 def open_predictor(

@@ -24,7 +24,7 @@ from submission.wheelhouse.check import check_wheelhouse
 
 ROOT = Path(__file__).parents[2]
 TITLE = "AIMO agent wheels"
-_GLIBC = 35  # of the Kaggle image, Ubuntu 22.04: manylinux_2_35 and older ones fit
+_GLIBC = 35  # the Kaggle image's, Ubuntu 22.04: manylinux_2_35 and older ones fit
 _OLDEST_GLIBC = 5
 _AT_ONCE = 4
 # What the agent imports on Kaggle beyond its plain dependencies; the embedded extra also has what fetches models.

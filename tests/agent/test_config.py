@@ -1,3 +1,5 @@
+"""Configurations: bundled, overridden, refused, saved and read again."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Bundled profiles fit the machines that they are sized for."""
+
 from __future__ import annotations
 
 import pytest

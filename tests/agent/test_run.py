@@ -1,3 +1,5 @@
+"""A run over many problems: order, time limit, resumption, several in flight."""
+
 from __future__ import annotations
 
 import asyncio

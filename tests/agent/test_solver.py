@@ -1,3 +1,5 @@
+"""One problem from its lanes to its solution: votes, stopping, deadlines."""
+
 from __future__ import annotations
 
 import asyncio

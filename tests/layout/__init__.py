@@ -1,1 +1,1 @@
-"""The shape of the source, held by tests."""
+"""The shape of the source: each test states one rule and lists all that offends against it."""

@@ -1,3 +1,5 @@
+"""Traces of other projects, converted to recordings."""
+
 from __future__ import annotations
 
 import hashlib

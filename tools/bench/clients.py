@@ -59,7 +59,7 @@ class Draw:
     config: Config
     problem: Problem
     samples: Sequence[Sample]
-    url: str  # of the protocol's base
+    url: str  # the protocol's base
 
     @property
     def prompt(self) -> str:

@@ -25,7 +25,7 @@ _MOST_OF_A_RUN = 5.2  # seconds: the longest that a session may take to begin, o
 _MOST_OF_A_CELL = 12.0
 _RETRIES = 4.0  # seconds after which a cell that was never begun need not be tried again
 _LONG = 400_000  # bytes: more than a socket holds
-_CELLS, _PROCESSES = 4, 3  # of the processes, those after the last are honest
+_CELLS, _PROCESSES = 4, 3  # processes beyond these are honest
 _LIMITS = Limits(output_bytes=1 << 20, output_chars=1 << 20)
 _MARK = re.compile(r"<(?:early)?(\d+) (?:ran cell (\d+))?>")
 _ANSWER_SIZE = frames.TOKEN_SIZE + 1

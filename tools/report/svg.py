@@ -9,8 +9,8 @@ from markupsafe import Markup
 
 from tools.shared.markup import printable
 
-LEFT, RIGHT = 8.0, 98.0  # of a plot, in per cent
-TOP, HEIGHT, BELOW = 8.0, 190.0, 40.0  # of a plot, and of what stands below it, in pixels
+LEFT, RIGHT = 8.0, 98.0  # edges of a plot, in per cent
+TOP, HEIGHT, BELOW = 8.0, 190.0, 40.0  # a plot's, and the height below it, in pixels
 
 
 @dataclass(frozen=True, slots=True)

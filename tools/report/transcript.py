@@ -14,7 +14,7 @@ from agent.config import Config
 from agent.types import Sample, ToolRun, Turn
 from tools.shared.markup import Piece, code_html, pieces, pieces_html, printable, to_html
 
-_LEVEL = 6  # of compression: beyond it a run of 800 long samples takes longer and gets hardly smaller
+_LEVEL = 6  # zlib's; beyond it a run of 800 long samples takes longer and gets hardly smaller
 
 
 def transcript(sample: Sample, config: Config) -> Markup:

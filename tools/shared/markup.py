@@ -21,7 +21,7 @@ from pygments.styles import get_style_by_name
 from pygments.token import STANDARD_TYPES
 
 LONGEST_FORMULA = 2_000  # characters; beyond that it is a mistake of the model's
-LONGEST_BOX = 300  # of one outside a formula
+LONGEST_BOX = 300  # for one outside a formula
 LONGEST_CODE = 20_000  # characters that are highlighted
 _MACROS = {
     "substack": r"\begin{matrix}#1\end{matrix}",

@@ -1,3 +1,5 @@
+"""Which blocks of code in a model's text are run."""
+
 from __future__ import annotations
 
 import time

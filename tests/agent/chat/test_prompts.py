@@ -1,3 +1,5 @@
+"""Prompts of each family of models, and what no text in them can imitate."""
+
 from __future__ import annotations
 
 import contextlib

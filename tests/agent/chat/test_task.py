@@ -1,3 +1,5 @@
+"""The task decides what an answer is and how it is asked for."""
+
 from __future__ import annotations
 
 from dataclasses import replace

@@ -1,3 +1,5 @@
+"""Where the key of a server comes from, and that it is never shown."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""Lanes against a server that breaks, stalls and refuses: no token is lost or doubled."""
+
 from __future__ import annotations
 
 import asyncio

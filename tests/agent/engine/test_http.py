@@ -1,3 +1,5 @@
+"""The client of the completions API: what it sends, streams and raises."""
+
 from __future__ import annotations
 
 import asyncio

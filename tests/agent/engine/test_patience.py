@@ -1,3 +1,5 @@
+"""How long a stream is waited for, in the queue and after its first token."""
+
 from __future__ import annotations
 
 import asyncio

@@ -1,3 +1,5 @@
+"""The engine that plays recorded samples on simulated hardware."""
+
 from __future__ import annotations
 
 import asyncio

@@ -1,3 +1,5 @@
+"""Which refusals of a server are waited out, retried, or final."""
+
 from __future__ import annotations
 
 import json

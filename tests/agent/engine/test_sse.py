@@ -1,3 +1,5 @@
+"""Server-sent events in every spelling, and whatever is none."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""Pieces of a completion as servers of several makes send them."""
+
 from __future__ import annotations
 
 import math

@@ -1,3 +1,5 @@
+"""How many lanes of a model fit into given GPUs, and how fast they are."""
+
 from __future__ import annotations
 
 import re

@@ -1,3 +1,5 @@
+"""Which hardware is there, and which profile suits it."""
+
 from __future__ import annotations
 
 import json
@@ -176,7 +178,7 @@ def test_what_does_not_fit_is_one_sentence(
         ("kaggle-t4x2", {}, gpus("L4", 2)),  # more than it was sized for
         ("kaggle-h100", {}, gpus("H200", 1)),
         ("kaggle-l4x4", {"vllm.tensor_parallel_size": 1}, (Gpu("a GPU of tomorrow", 200_000_000_000),)),
-        ("vllm", {"engine.model": "somebody/else-7b"}, gpus("T4", 1)),  # of unknown shape: the server will tell
+        ("vllm", {"engine.model": "somebody/else-7b"}, gpus("T4", 1)),  # a model of unknown shape: the server will tell
         ("vllm-cpu", {"vllm.environment": {}}, ()),
         ("cpu", {}, ()),
         ("qwq", {}, ()),

@@ -1,3 +1,5 @@
+"""What is written to a journal is read back, wherever it was cut."""
+
 from __future__ import annotations
 
 import gzip

@@ -1,3 +1,5 @@
+"""One lane from its prompt to its answer, through its tool runs."""
+
 from __future__ import annotations
 
 import asyncio

@@ -1,3 +1,5 @@
+"""Letters of scripts that mathematics in English does not use."""
+
 # ruff: noqa: RUF001 - characters that look like others are what this is about
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""Mean log-probabilities of a sample and of its tail."""
+
 from __future__ import annotations
 
 import math

@@ -1,3 +1,5 @@
+"""Text that repeats itself exactly is found soon, and nothing else is."""
+
 from __future__ import annotations
 
 import pickle

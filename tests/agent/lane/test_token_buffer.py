@@ -1,3 +1,5 @@
+"""The ids that are sent back spell the text, however the stream was cut."""
+
 from __future__ import annotations
 
 import asyncio

@@ -1,3 +1,5 @@
+"""What the time bank grants a problem."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -1,3 +1,5 @@
+"""When each stopping rule closes a problem."""
+
 from __future__ import annotations
 
 import math

@@ -1,3 +1,5 @@
+"""How samples are weighed and counted, and which printed results are an answer."""
+
 from __future__ import annotations
 
 import random

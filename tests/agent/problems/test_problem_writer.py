@@ -1,3 +1,5 @@
+"""Files of problems that are written can be read back."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Files of problems in every format, and what is refused in them."""
+
 from __future__ import annotations
 
 import csv

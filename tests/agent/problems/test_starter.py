@@ -91,7 +91,7 @@ def powers_of_two() -> int:
         return n - ((product & -product).bit_length() - 1)
 
     assert all(gap(2 * m + bit) == gap(m) + bit for m in range(300) for bit in (0, 1))
-    numbers_with_gap = Counter({0: 1})  # of the numbers below 2^0, then below 2^1, up to 2^40
+    numbers_with_gap = Counter({0: 1})  # for the numbers below 2^0, then below 2^1, up to 2^40
     for _ in range(40):
         shifted = Counter({size + 1: number for size, number in numbers_with_gap.items()})
         numbers_with_gap += shifted

@@ -1,3 +1,5 @@
+"""Parts of the benchmark of engines: dummy models, clients, idle streams."""
+
 from __future__ import annotations
 
 import asyncio

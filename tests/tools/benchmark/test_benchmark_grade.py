@@ -1,3 +1,5 @@
+"""Which replies are graded right."""
+
 from __future__ import annotations
 
 import asyncio

@@ -1,3 +1,5 @@
+"""Logs for Inspect, read by Inspect itself."""
+
 from __future__ import annotations
 
 from importlib.util import find_spec

@@ -1,3 +1,5 @@
+"""Which letter a reply to a multiple-choice question chooses."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""What a benchmark shows while it runs."""
+
 from __future__ import annotations
 
 import io

@@ -1,3 +1,5 @@
+"""pass@k and majority votes over samples."""
+
 from __future__ import annotations
 
 import itertools

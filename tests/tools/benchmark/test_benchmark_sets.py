@@ -1,3 +1,5 @@
+"""Sets of questions in the formats in which they are published."""
+
 from __future__ import annotations
 
 import csv

@@ -1,3 +1,5 @@
+"""The answer that a reply states outside or inside a box."""
+
 from __future__ import annotations
 
 from itertools import pairwise

@@ -1,3 +1,5 @@
+"""Replays of recorded runs under other policies."""
+
 from __future__ import annotations
 
 import json

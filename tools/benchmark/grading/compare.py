@@ -16,7 +16,7 @@ from tools.benchmark.grading.shape import shapes_differ
 from tools.benchmark.grading.words import say_otherwise
 
 _CONFIG = (LatexExtractionConfig(boxed_match_priority=0),)  # the box alone: never a number out of its prose
-_MOST_CHARS = 1_000  # of an answer's one spelling
+_MOST_CHARS = 1_000  # in one spelling of an answer
 _MOST_POWER = 100
 _LONGEST = 10**100  # a number that is written out in it
 
@@ -70,7 +70,7 @@ def judged(truth: str, answers: Sequence[str]) -> tuple[str | None, bool]:
     Answers that are empty have no spelling.
     """
     wanted = rewritten(truth)
-    count = max(_count(wanted), _count(re.sub(r"^\(([^()]*)\)$", r"\1", wanted)))  # of a tuple, its entries
+    count = max(_count(wanted), _count(re.sub(r"^\(([^()]*)\)$", r"\1", wanted)))  # a tuple counts its entries
     joined = len(answers) >= count > 1 == _count(rewritten(answers[-1]))
     given = ", ".join(answers[-count:]) if joined else answers[-1]
     answer = rewritten(given)

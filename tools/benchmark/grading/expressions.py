@@ -15,7 +15,7 @@ from tools.benchmark.reading.statement import stated_answers
 
 COMPARE_SECONDS = 10.0
 _START_SECONDS = 60.0
-_MOST_CHARS = 10_000  # of an answer: whatever is longer is prose
+_MOST_CHARS = 10_000  # a longer answer is prose
 _ROOT = Path(__file__).parents[3]
 
 

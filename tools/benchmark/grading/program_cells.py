@@ -43,8 +43,8 @@ except SystemExit as end:
 finally:
     sys.stdout.flush()
 """
-# The numbers and arrays of numpy equal those of Python, which their own repr does not show. Any other object could say
-# of itself that it equals the result, or look like it.
+# Numbers and arrays of numpy equal those of Python, which their own repr does not show. Any other object could claim to
+# equal the result, or look like it.
 _CALL = """\
 import json
 def plain(value):

@@ -11,7 +11,7 @@ from tools.benchmark.question import Grade, ProgramTest, ProgramTests, Question
 from tools.benchmark.reading.blocks import read_program
 from tools.benchmark.sets.program_tests import hidden_tests
 
-TEST_SECONDS = 6.0  # of each test, as LiveCodeBench has it
+TEST_SECONDS = 6.0  # for each test, as LiveCodeBench has it
 _LIMITS = Limits(memory_bytes=4 << 30, output_chars=8 << 20, source_bytes=256 << 20, file_bytes=128 << 20)
 
 

@@ -14,7 +14,7 @@ from typing import NoReturn
 from agent.errors import InputError
 from tools.benchmark.question import ProgramTest, ProgramTests
 
-_MOST_BYTES = 1 << 30  # of the hidden tests of one question, unpacked
+_MOST_BYTES = 1 << 30  # hidden tests of one question, unpacked
 
 
 def program_tests(place: str, shown: str, hidden: str, metadata: str) -> ProgramTests:

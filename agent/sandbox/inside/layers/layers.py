@@ -29,8 +29,8 @@ LAYERS = (
 )
 REQUIRED = ("rlimits", "no_new_privs", "seccomp")  # without these, no session is safe enough to be started
 SLOTS = 1_000
-NICE = 5  # of sessions against everything outside
-_NICE_IN_GROUP = 10  # of sessions against the zygote, where the group itself yields
+NICE = 5  # sessions against everything outside
+_NICE_IN_GROUP = 10  # sessions against the zygote, where the group itself yields
 _SEES_TRUNCATE = 3  # the version from which on Landlock covers truncate(2)
 
 

@@ -8,7 +8,7 @@ import sys
 from agent.sandbox.inside.settings import Settings
 
 _STACK = 64 << 20
-_CPU_SECONDS = 3_600  # of a whole session; a cell's own limit is kept by the controller
+_CPU_SECONDS = 3_600  # for a whole session; a cell's own limit is kept by the controller
 
 
 def grow_stack() -> None:

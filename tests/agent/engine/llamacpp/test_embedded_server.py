@@ -1,3 +1,5 @@
+"""How many cores the embedded server may use."""
+
 from __future__ import annotations
 
 from pathlib import Path

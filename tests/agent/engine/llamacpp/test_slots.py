@@ -1,3 +1,5 @@
+"""Which slot of the embedded server a stream gets."""
+
 from __future__ import annotations
 
 import asyncio

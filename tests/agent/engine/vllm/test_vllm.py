@@ -1,3 +1,5 @@
+"""Our own vLLM server as a process that dies, hangs and is started again, by a stand-in."""
+
 from __future__ import annotations
 
 import asyncio

@@ -1,0 +1,1 @@
+"""A package by vLLM's name, for tests without vLLM."""

@@ -1,0 +1,1 @@
+"""Where vLLM keeps the server that speaks OpenAI's API."""

@@ -1,0 +1,55 @@
+"""Docstrings are there, comments begin as English does, and words of no field are not used."""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.layout.source import ROOMS, ROOT, SOURCES, TESTS, shown, text, tree
+
+WRITTEN = {".py", ".md", ".toml", ".j2", ".js", ".css"}
+OWN_TEXTS = sorted(
+    path
+    for room in (*ROOMS, "tests")
+    for path in (ROOT / room).rglob("*")
+    if path.suffix in WRITTEN and path != Path(__file__)
+) + [path for path in (*ROOT.glob("*.md"), ROOT / "Makefile", ROOT / "pyproject.toml") if path.exists()]
+# Each is the beginning of a word or phrase.
+UNWANTED = ("mourn", "buried")
+
+
+def test_every_module_has_a_docstring() -> None:
+    notebook = ROOT / "submission" / "notebook.py"  # begins with a cell of prose instead
+    documented = [path for path in (*SOURCES, *TESTS) if path != notebook]
+    assert not [shown(path) for path in documented if not ast.get_docstring(tree(path))]
+
+
+def test_no_comment_begins_with_of() -> None:
+    offenders = [
+        f"{shown(path)}:{line}: {comment}"
+        for path in (*SOURCES, *TESTS)
+        for line, comment in comments(path)
+        if re.match(r"#+\s*of\b", comment, re.IGNORECASE)
+    ]
+    assert not offenders
+
+
+def test_words_of_the_field_are_used() -> None:
+    unwanted = re.compile(r"\b(?:" + "|".join(re.escape(word) for word in UNWANTED) + r")\w*", re.IGNORECASE)
+    offenders = [
+        f"{shown(path)}:{number}: {found[0]}"
+        for path in OWN_TEXTS
+        for number, line in enumerate(text(path).splitlines(), 1)
+        if (found := unwanted.search(line))
+    ]
+    assert not offenders
+
+
+def comments(path: Path) -> Iterator[tuple[int, str]]:
+    for token in tokenize.generate_tokens(io.StringIO(text(path)).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string
