@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from submission.protocol import AllowanceGranted, LeadingAnswer, RequestSolved, SolveRequest, WorkerWarning
 from submission.serving.connection import WorkerConnection, WorkerLostError
 
-_RESTARTS = 2  # of the worker for one problem
+_RESTARTS = 2  # at most, for one problem
 
 
 @dataclass(slots=True)

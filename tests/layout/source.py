@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("agent", "submission", "tools")
@@ -51,10 +53,10 @@ def _imports(node: ast.AST, *, typing_only: bool) -> Iterator[Import]:
     elif isinstance(node, ast.ImportFrom) and node.module:
         yield from (Import(f"{node.module}.{alias.name}", typing_only) for alias in node.names)
     elif isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
-        for child in node.body:
-            yield from _imports(child, typing_only=True)
-        for child in node.orelse:
-            yield from _imports(child, typing_only=typing_only)
+        for guarded in node.body:
+            yield from _imports(guarded, typing_only=True)
+        for other in node.orelse:
+            yield from _imports(other, typing_only=typing_only)
     else:
         for child in ast.iter_child_nodes(node):
             yield from _imports(child, typing_only=typing_only)
@@ -77,6 +79,13 @@ def _own_module(name: str) -> str:
     while name and name not in own_modules():
         name = name.rpartition(".")[0]
     return name
+
+
+def refuse(offenders: Iterable[str]) -> None:
+    """Fail with all offenders, a line each."""
+    found = list(offenders)
+    if found:
+        pytest.fail("\n".join(found), pytrace=False)
 
 
 def is_in(module: str, package: str) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.layout.source import ROOMS, ROOT, shown, text, tree
+from tests.layout.source import ROOMS, ROOT, refuse, shown, text, tree
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(path for room in (*ROOMS, "tests") for path in (ROOT / room).rglob("*.md"))])
 MOST_LINES = 150
@@ -27,18 +27,17 @@ def test_the_readme_is_short() -> None:
 
 
 def test_links_between_documents_lead_somewhere() -> None:
-    offenders = [f"{shown(path)}: {link}" for path in DOCUMENTS for link in links(path) if not leads(path, link)]
-    assert not offenders
+    refuse(f"{shown(path)}: {link}" for path in DOCUMENTS for link in links(path) if not leads(path, link))
 
 
 def test_a_folders_readme_begins_with_what_the_package_says_it_is() -> None:
-    offenders = {
-        shown(path): sentence
+    offenders = (
+        f"{shown(path)} does not begin with: {sentence}"
         for path in DOCUMENTS
         if path.name == "README.md" and path.with_name("__init__.py").exists()
         if opening(path) != (sentence := first_sentence(ast.get_docstring(tree(path.with_name("__init__.py"))) or ""))
-    }
-    assert not offenders
+    )
+    refuse(offenders)
 
 
 def test_links_and_sentences_are_read_as_they_are_written() -> None:

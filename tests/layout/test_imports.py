@@ -20,6 +20,7 @@ from tests.layout.source import (
     is_in,
     module_name,
     own_modules,
+    refuse,
     shown,
 )
 
@@ -78,7 +79,7 @@ def test_imports_point_one_way() -> None:
                 if there is None or there > here:
                     yield f"{shown(path)} imports {module}, of a later layer"
 
-    assert not list(offenders())
+    refuse(offenders())
 
 
 def test_packages_keep_to_what_they_may_import() -> None:
@@ -91,7 +92,7 @@ def test_packages_keep_to_what_they_may_import() -> None:
         for module in sorted(imported_modules(path))
         if not any(is_in(module, each) for each in (package, *allowed))
     ]
-    assert not offenders
+    refuse(offenders)
 
 
 def test_packages_that_are_apart_do_not_import_each_other() -> None:
@@ -104,7 +105,7 @@ def test_packages_that_are_apart_do_not_import_each_other() -> None:
         for module in imported_modules(path)
         if is_in(module, there)
     ]
-    assert not offenders
+    refuse(offenders)
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
@@ -125,7 +126,7 @@ def test_pure_packages_touch_no_file_no_clock_and_no_chance() -> None:
         for each in imports(path)
         if each.name.split(".")[0] in EFFECTS
     ]
-    assert not offenders
+    refuse(offenders)
 
 
 def test_every_import_is_declared() -> None:
@@ -136,7 +137,7 @@ def test_every_import_is_declared() -> None:
             distributions = {owner.lower().replace("_", "-") for owner in owners.get(name, [name])}
             if name not in sys.stdlib_module_names and name not in (*ROOMS, "tests") and not distributions & declared:
                 offenders.append(f"{shown(path)} imports {name}, which pyproject.toml does not declare")
-    assert not offenders
+    refuse(offenders)
 
 
 def layer(module: str) -> int | None:

@@ -9,7 +9,7 @@ import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.layout.source import ROOMS, ROOT, SOURCES, TESTS, shown, text, tree
+from tests.layout.source import ROOMS, ROOT, SOURCES, TESTS, refuse, shown, text, tree
 
 WRITTEN = {".py", ".md", ".toml", ".j2", ".js", ".css"}
 OWN_TEXTS = sorted(
@@ -25,7 +25,7 @@ UNWANTED = ("mourn", "buried")
 def test_every_module_has_a_docstring() -> None:
     notebook = ROOT / "submission" / "notebook.py"  # begins with a cell of prose instead
     documented = [path for path in (*SOURCES, *TESTS) if path != notebook]
-    assert not [shown(path) for path in documented if not ast.get_docstring(tree(path))]
+    refuse(shown(path) for path in documented if not ast.get_docstring(tree(path)))
 
 
 def test_no_comment_begins_with_of() -> None:
@@ -35,7 +35,7 @@ def test_no_comment_begins_with_of() -> None:
         for line, comment in comments(path)
         if re.match(r"#+\s*of\b", comment, re.IGNORECASE)
     ]
-    assert not offenders
+    refuse(offenders)
 
 
 def test_words_of_the_field_are_used() -> None:
@@ -46,7 +46,7 @@ def test_words_of_the_field_are_used() -> None:
         for number, line in enumerate(text(path).splitlines(), 1)
         if (found := unwanted.search(line))
     ]
-    assert not offenders
+    refuse(offenders)
 
 
 def comments(path: Path) -> Iterator[tuple[int, str]]:
