@@ -11,9 +11,9 @@ from contextlib import suppress
 from agent.chat.task import Task
 from agent.config import Config
 from agent.engine.persistent import PersistentEngine
+from agent.events import Listener
 from agent.journal.journal import RunRecord
 from agent.lane.runtime import Runtime
-from agent.observer import Observer
 from agent.policy.budget import TimeBank, grant
 from agent.sandbox.base import Sandbox
 from agent.solver import Attempt
@@ -27,7 +27,7 @@ async def run_problems(
     config: Config,
     engine: PersistentEngine,
     sandbox: Sandbox,
-    observer: Observer,
+    emit: Listener,
     bank: TimeBank,
     *,
     before: RunRecord | None = None,
@@ -37,11 +37,12 @@ async def run_problems(
 
     They are started in their order, `problems_in_flight` at a time. Problems that an interrupted run (`before`) solved
     are not solved again; of those that it was at, the samples that had ended are kept. A problem that the engine cost
-    is put back, behind the others. `task` is what is asked, if not for answers of the configured edition.
+    is put back, behind the others. `emit` is given the run's events. `task` is what is asked, if not for answers of the
+    configured edition.
 
     Raises RequestRefusedError if the server refuses the run's requests for good.
     """
-    runtime = Runtime(config, engine, sandbox, observer, lambda: bank.spent, task)
+    runtime = Runtime(config, engine, sandbox, emit, lambda: bank.spent, task)
     run = _Run(problems, runtime, bank, before)
     workers = [asyncio.create_task(run.work()) for _ in range(min(config.problems_in_flight, len(run.waiting)))]
     try:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from agent.errors import EngineError, RequestRefusedError
+from agent.events import ProblemSolved, ProblemStarted, SampleEnded
 from agent.lane.lane import Lane
 from agent.lane.runtime import Runtime
 from agent.policy.state import Progress, Verdict
@@ -71,7 +72,8 @@ class Attempt:
         Never takes longer than the allowance, with its extension if the engine was down. When `wanted_now` is set, the
         problem is closed as at its deadline.
         """
-        self._runtime.observer.problem_started(self._problem, self._prompt, self._allowance.seconds, len(self._missing))
+        allowed = self._allowance.seconds
+        self._runtime.emit(ProblemStarted(self._problem, self._prompt, allowed, len(self._missing)))
         try:
             stop = await self._sample_until_wanted(wanted_now or asyncio.Event())
             if stop in _ASK_AFTER:
@@ -82,7 +84,7 @@ class Attempt:
             await self._halt()
             self._runtime.engine.release(self._prompt)
         solution = self._solution(stop)
-        self._runtime.observer.problem_solved(solution)
+        self._runtime.emit(ProblemSolved(solution))
         return solution
 
     async def _sample_until_wanted(self, wanted_now: asyncio.Event) -> StopReason:
@@ -211,7 +213,7 @@ class Attempt:
         self._samples.append(sample)
         if sample.end is SampleEnd.ENGINE_ERROR:
             self._failure = sample.failure
-        self._runtime.observer.sample_ended(sample)
+        self._runtime.emit(SampleEnded(sample))
 
     def _engine_cost_most(self) -> bool:
         """Whether most samples were lost to the engine: what the others say is not the problem's solution."""

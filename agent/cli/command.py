@@ -19,10 +19,10 @@ from agent.cli.streams import HeldOutput, write_result
 from agent.config import Config
 from agent.engine.persistent import PersistentEngine
 from agent.errors import EngineError, RequestRefusedError
+from agent.events import EngineEvent, Listener, ProblemSolved, fan_out
 from agent.files.stored_config import changed_keys
 from agent.journal.journal import Journal, create_run, read_run
 from agent.models import fetch_model
-from agent.observer import Observer, Observers
 from agent.policy.budget import TimeBank
 from agent.run import run_problems
 from agent.setup import open_engine, open_sandbox, settle_model
@@ -92,23 +92,23 @@ def run_plan(plan: Plan, console: Console, *, task: Task | None = None, show: Vi
 
 
 class Notices:
-    """Passes what the engine tells to the console, and to the run's observer as soon as there is one."""
+    """Passes what the engine tells to the console, and to the run's listeners as soon as there are any."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._observer: Observer | None = None
+        self._emit: Listener | None = None
         self._clock: Callable[[], float] = lambda: 0.0
 
     def take(self, text: str) -> None:
         """Pass the sentence on."""
-        if self._observer is None:
+        if self._emit is None:
             self._console.print(text, markup=False, highlight=False)
         else:
-            self._observer.engine_noticed(text, self._clock())
+            self._emit(EngineEvent(text, self._clock()))
 
-    def to(self, observer: Observer, clock: Callable[[], float]) -> None:
-        """From now on they go to the observer, with the time by the clock."""
-        self._observer, self._clock = observer, clock
+    def to(self, emit: Listener, clock: Callable[[], float]) -> None:
+        """From now on they go to these listeners, with the time by the clock."""
+        self._emit, self._clock = emit, clock
 
 
 async def _run(
@@ -136,12 +136,10 @@ async def _run(
         truths = {problem.id: problem.answer for problem in plan.problems}
         view = stack.enter_context(show(console, problems=len(plan.problems), clock=lambda: bank.spent, truths=truths))
         for solution in solved:
-            view.problem_solved(solution)
-        observers = Observers([journal, view])
-        notices.to(observers, lambda: bank.spent)
-        return await run_problems(
-            plan.problems, config, engine, sandbox, observers, bank, before=plan.before, task=task
-        )
+            view(ProblemSolved(solution))
+        emit = fan_out([journal, view])
+        notices.to(emit, lambda: bank.spent)
+        return await run_problems(plan.problems, config, engine, sandbox, emit, bank, before=plan.before, task=task)
 
 
 async def start_engine(config: Config, engine: PersistentEngine, task: Task) -> None:

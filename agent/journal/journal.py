@@ -25,11 +25,11 @@ from typing import Any
 
 from agent.config import Config, override_config, parse_config, save_config
 from agent.errors import ConfigError, InputError, JournalError
+from agent.events import EngineEvent, Event, ProblemSolved, ProblemStarted, SampleEnded
 from agent.files.renamed_keys import renamed_keys
 from agent.files.stored_config import stored_tree
 from agent.files.whole_file import write_whole
 from agent.journal.lines import (
-    Notice,
     SettingsChange,
     Start,
     close_last_line,
@@ -38,7 +38,7 @@ from agent.journal.lines import (
 )
 from agent.problems.reader import load_problems
 from agent.problems.writer import write_problems
-from agent.types import Problem, Sample, Solution, StopReason, ToolRun, is_kept
+from agent.types import Problem, Sample, Solution, StopReason, is_kept
 
 CONFIG_FILE = "config.toml"
 PROBLEMS_FILE = "problems.csv"
@@ -57,7 +57,7 @@ class RunRecord:
     solutions: tuple[Solution, ...]
     unreadable: int  # journal lines skipped; their episodes are owed again
     starts: tuple[Start, ...] = ()
-    notices: tuple[Notice, ...] = ()
+    engine_events: tuple[EngineEvent, ...] = ()
     changes: tuple[SettingsChange, ...] = ()
 
     @property
@@ -104,7 +104,7 @@ def read_run(directory: Path) -> RunRecord:
         solutions=tuple(entry for entry in entries if isinstance(entry, Solution)),
         unreadable=sum(entry is None for entry in entries),
         starts=tuple(entry for entry in entries if isinstance(entry, Start)),
-        notices=tuple(entry for entry in entries if isinstance(entry, Notice)),
+        engine_events=tuple(entry for entry in entries if isinstance(entry, EngineEvent)),
         changes=changes,
     )
 
@@ -173,7 +173,7 @@ def create_run(
 
 
 class Journal:
-    """Observer that writes what happens into the run directory."""
+    """Listener that writes what happens into the run directory."""
 
     def __init__(self, directory: Path, answers: Sequence[Solution] = ()) -> None:
         self._directory = directory
@@ -187,32 +187,23 @@ class Journal:
         except OSError as error:
             raise unwritable(directory, error) from error
 
-    def problem_started(self, problem: Problem, prompt: str, allowance: float, lanes: int) -> None:
-        """Record what was asked and granted."""
-        self._append("problem", {"problem_id": problem.id, "prompt": prompt, "allowance": allowance, "lanes": lanes})
+    def __call__(self, event: Event) -> None:
+        """Record what has started or ended; a sample is recorded as a whole, with its tokens, texts and tool runs.
 
-    def tokens_received(self, problem_id: str, index: int, tokens: int) -> None:
-        """Not recorded one by one: a sample's turns have their counts."""
-
-    def text_written(self, problem_id: str, index: int, text: str, *, inserted: bool) -> None:
-        """Not recorded piece by piece: a sample's turns have their texts."""
-
-    def tool_ran(self, problem_id: str, index: int, tool_run: ToolRun) -> None:
-        """Not recorded by itself: a sample's turns hold its tool runs."""
-
-    def sample_ended(self, sample: Sample) -> None:
-        """Record the whole episode."""
-        self._append("sample", asdict(sample))
-
-    def problem_solved(self, solution: Solution) -> None:
-        """Record the solution and rewrite the answers."""
-        self._append("solution", asdict(solution))
-        self._answers[solution.problem_id] = solution.answer
-        self._write_answers()
-
-    def engine_noticed(self, text: str, at: float) -> None:
-        """Record the sentence."""
-        self._append("engine", {"text": text, "at": at})
+        Raises JournalError if the directory cannot be written.
+        """
+        match event:
+            case ProblemStarted(problem, prompt, allowance, lanes):
+                start = Start(problem.id, prompt, allowance, lanes)
+                self._append("problem", asdict(start))
+            case SampleEnded(sample):
+                self._append("sample", asdict(sample))
+            case ProblemSolved(solution):
+                self._append("solution", asdict(solution))
+                self._answers[solution.problem_id] = solution.answer
+                self._write_answers()
+            case EngineEvent():
+                self._append("engine", asdict(event))
 
     def settings_changed(self, changed: Mapping[str, Any], at: float) -> None:
         """Record which keys of the configuration were set anew."""

@@ -17,6 +17,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from agent.errors import InputError
+from agent.events import EngineEvent
 from agent.types import Sample, Solution
 
 
@@ -31,14 +32,6 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
-    """What happened to the engine, in a sentence, `at` seconds after the run began."""
-
-    text: str
-    at: float
-
-
-@dataclass(frozen=True, slots=True)
 class SettingsChange:
     """A resumed run set dotted configuration keys anew, `at` seconds after the run began."""
 
@@ -46,12 +39,12 @@ class SettingsChange:
     at: float
 
 
-Entry = Sample | Solution | Start | Notice | SettingsChange
+Entry = Sample | Solution | Start | EngineEvent | SettingsChange
 _KINDS: dict[str, TypeAdapter[Entry]] = {
     "problem": TypeAdapter(Start),
     "sample": TypeAdapter(Sample),
     "solution": TypeAdapter(Solution),
-    "engine": TypeAdapter(Notice),
+    "engine": TypeAdapter(EngineEvent),
     "settings": TypeAdapter(SettingsChange),
 }
 
@@ -71,7 +64,7 @@ def has_recorded(path: Path) -> bool:
     """
     content = _content(path)
     lines = _lines(content[: _whole(content)])
-    return any(not isinstance(_entry(line), Start | Notice | SettingsChange) for line in lines)
+    return any(not isinstance(_entry(line), Start | EngineEvent | SettingsChange) for line in lines)
 
 
 def close_last_line(path: Path) -> None:

@@ -13,6 +13,7 @@ from agent.chat.task import vote
 from agent.chat.thinking import TurnEndScanner
 from agent.engine.base import Chunk
 from agent.errors import AgentError, EngineError, RequestRefusedError, SandboxError, StreamBrokenError
+from agent.events import TokensReceived, ToolRan
 from agent.lane.answering import AnswerWatch
 from agent.lane.fitting import ContextFitter
 from agent.lane.language import DriftCounter
@@ -53,7 +54,7 @@ class Lane:
         self._fitter = ContextFitter(self._transcript, runtime, self._seed)
         self._outages = OutageCounter(runtime.engine, runtime.config.engine.retries)
         self._turn_ends = TurnEndScanner(TURN_MARKS)
-        self._teller = TextTeller(runtime.observer, problem.id, index)
+        self._teller = TextTeller(runtime.emit, problem.id, index)
         self._logprobs = LogprobMeter()
         self._drift = DriftCounter()
         self._prober = Prober(runtime.config.sample.probe_tokens, self._probe)
@@ -189,7 +190,7 @@ class Lane:
 
     def _take(self, chunk: Chunk, writer: TurnWriter) -> CodeBlock | SampleEnd | None:
         """Take one chunk; returns what ends the turn here, if anything does."""
-        self._runtime.observer.tokens_received(self._problem.id, self._index, chunk.tokens)
+        self._runtime.emit(TokensReceived(self._problem.id, self._index, chunk.tokens))
         self._transcript.trail.add(chunk)
         self._logprobs.feed(chunk.logprobs)
         self._drift.feed(chunk.text)
@@ -232,7 +233,7 @@ class Lane:
             self._failed_runs += tool_run.status is not ToolStatus.OK  # a sandbox that fails is not the code's fault
         except SandboxError as error:
             tool_run = ToolRun(block.code, f"[Python is not available: {error}]", ToolStatus.KILLED, 0.0)
-        self._runtime.observer.tool_ran(self._problem.id, self._index, tool_run)
+        self._runtime.emit(ToolRan(self._problem.id, self._index, tool_run))
         self._insert(await self._fitter.output(tool_run.output + (_LAST_RUN if last else "")), tool_run)
         return tool_run
 

@@ -9,13 +9,13 @@ from agent.chat.prompts import FAMILIES, Family
 from agent.chat.task import CompetitionTask, Task
 from agent.config import Config
 from agent.engine.persistent import PersistentEngine
-from agent.observer import Observer
+from agent.events import Listener
 from agent.sandbox.base import Sandbox
 
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """The parts of a run; `clock` gives seconds since the run began.
+    """The parts of a run; `emit` is given its events; `clock` gives seconds since it began.
 
     `own_task` is what is asked where that is not a problem of the configured edition.
     """
@@ -23,7 +23,7 @@ class Runtime:
     config: Config
     engine: PersistentEngine
     sandbox: Sandbox
-    observer: Observer
+    emit: Listener
     clock: Callable[[], float]
     own_task: Task | None = None
 

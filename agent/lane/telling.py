@@ -1,15 +1,15 @@
-"""Tells the observer of a run how the text of one sample grows."""
+"""Tells those who listen how the text of one sample grows."""
 
 from __future__ import annotations
 
-from agent.observer import Observer
+from agent.events import Listener, TextWritten
 
 
 class TextTeller:
     """Tells each character once, but for an end that may still turn out to be no part of the text."""
 
-    def __init__(self, observer: Observer, problem_id: str, index: int) -> None:
-        self._observer = observer
+    def __init__(self, emit: Listener, problem_id: str, index: int) -> None:
+        self._emit = emit
         self._problem_id = problem_id
         self._index = index
         self._told = 0  # characters of the present turn
@@ -34,4 +34,4 @@ class TextTeller:
 
     def _tell(self, text: str, *, inserted: bool) -> None:
         if text:
-            self._observer.text_written(self._problem_id, self._index, text, inserted=inserted)
+            self._emit(TextWritten(self._problem_id, self._index, text, inserted))

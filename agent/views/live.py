@@ -1,4 +1,4 @@
-"""Observers that show a run as it happens, drawn on a terminal or told in plain lines."""
+"""Listeners that show a run as it happens, drawn on a terminal or told in plain lines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from agent.observer import Observer
+from agent.events import EngineEvent, Event, Listener, ProblemSolved, ProblemStarted, TokensReceived
 from agent.types import Problem, Solution
 from agent.views.state import Board, Flight
 from agent.views.table import SolutionTable, duration, is_right, short, votes_text
@@ -27,14 +27,14 @@ class ViewOpener(Protocol):
 
     def __call__(
         self, console: Console, *, problems: int, clock: Callable[[], float], truths: Mapping[str, int | None]
-    ) -> AbstractContextManager[Observer]:
+    ) -> AbstractContextManager[Listener]:
         """See `open_view`."""
 
 
 @contextmanager
 def open_view(
     console: Console, *, problems: int, clock: Callable[[], float], truths: Mapping[str, int | None]
-) -> Iterator[Observer]:
+) -> Iterator[Listener]:
     """Show a run of so many `problems` on the console for as long as the context lasts.
 
     On a terminal this is a LiveView, gone when the context ends; elsewhere a PlainView. `clock` gives seconds
@@ -75,7 +75,7 @@ class LiveView(Board):
 
     def _header(self, now: float, hidden: int) -> Text:
         more = f"{hidden} more in flight" if hidden else ""
-        facts = [self._place(), self._score(), duration(now - self._begun), more, self._word(now)]
+        facts = [self._place(), self._score(), duration(now - self._begun), more, self._engine_text(now)]
         dot = Text(" · ", no_wrap=True, overflow="ellipsis")
         return dot.join(Text(fact, "bold") for fact in facts if fact)
 
@@ -90,25 +90,21 @@ class PlainView(Board):
         self._console = console
         self._last_line = self._begun
 
-    def problem_started(self, problem: Problem, prompt: str, allowance: float, lanes: int) -> None:
-        """Tell that it starts."""
-        super().problem_started(problem, prompt, allowance, lanes)
-        self._say(f"{self._place()}: {short(problem.id, 40)}", f"{allowance:,.0f} s", f"{lanes} samples")
+    def __call__(self, event: Event) -> None:
+        """Take an event in and write its line, if it has one; tokens bring a heartbeat when it is time for one."""
+        super().__call__(event)
+        match event:
+            case TokensReceived():
+                if self._flights and self._clock() - self._last_line >= _HEARTBEAT_SECONDS:
+                    self._beat()
+            case ProblemStarted(problem, _, allowance, lanes):
+                self._say(f"{self._place()}: {short(problem.id, 40)}", f"{allowance:,.0f} s", f"{lanes} samples")
+            case ProblemSolved(solution):
+                self._say_solved(solution)
+            case EngineEvent(text):
+                self._say(text)
 
-    def tokens_received(self, problem_id: str, index: int, tokens: int) -> None:
-        """Count the tokens, and tell how things are if it is time to."""
-        super().tokens_received(problem_id, index, tokens)
-        if self._flights and self._clock() - self._last_line >= _HEARTBEAT_SECONDS:
-            self._beat()
-
-    def engine_noticed(self, text: str, at: float) -> None:
-        """Tell it."""
-        super().engine_noticed(text, at)
-        self._say(text)
-
-    def problem_solved(self, solution: Solution) -> None:
-        """Tell its answer."""
-        super().problem_solved(solution)
+    def _say_solved(self, solution: Solution) -> None:
         right = is_right(solution.answer, self._truths.get(solution.problem_id))
         self._say(
             f"closed {short(solution.problem_id, 40)}",

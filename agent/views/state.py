@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from agent.types import Problem, Sample, SampleEnd, Solution, ToolRun, ToolStatus
+from agent.events import (
+    EngineEvent,
+    Event,
+    ProblemSolved,
+    ProblemStarted,
+    SampleEnded,
+    TextWritten,
+    TokensReceived,
+    ToolRan,
+)
+from agent.types import Problem, Sample, SampleEnd, Solution, ToolStatus
 from agent.views.table import is_right
 
 _RATE_SECONDS = 5.0
 _RATE_STEP_SECONDS = 0.1
-_NOTICE_SECONDS = 60.0  # for which a word about the engine is shown
+_ENGINE_EVENT_SECONDS = 60.0  # for which one is shown
 
 
 class Rate:
@@ -100,51 +111,39 @@ class Board:
         self._begun = clock()
         self._flights: dict[str, Flight] = {}
         self._solved: dict[str, Solution] = {}
-        self._notice: tuple[float, str] | None = None
+        self._engine_event: tuple[float, str] | None = None
         self._lock = threading.Lock()  # frames are drawn on a thread of their own
 
-    def problem_started(self, problem: Problem, prompt: str, allowance: float, lanes: int) -> None:
-        """Take the problem in."""
-        now = self._clock()
+    def __call__(self, event: Event) -> None:
+        """Take an event in."""
+        if isinstance(event, TextWritten):
+            return  # views draw counts, and these come as often as the tokens
         with self._lock:
-            self._flights[problem.id] = Flight(problem, allowance, lanes, now, Rate(now))
+            self._take(event)
 
-    def tokens_received(self, problem_id: str, index: int, tokens: int) -> None:
-        """Count the tokens."""
-        now = self._clock()
-        with self._lock:
-            if flight := self._flights.get(problem_id):
-                flight.tokens += tokens
-                flight.hear(index)
-                flight.rate.add(now, tokens)
-
-    def text_written(self, problem_id: str, index: int, text: str, *, inserted: bool) -> None:
-        """Not kept: views draw counts."""
-
-    def tool_ran(self, problem_id: str, index: int, tool_run: ToolRun) -> None:
-        """Count the tool run."""
-        with self._lock:
-            if flight := self._flights.get(problem_id):
-                flight.tools[tool_run.status is ToolStatus.OK] += 1
-
-    def sample_ended(self, sample: Sample) -> None:
-        """Keep the sample for its answer and its end."""
-        with self._lock:
-            if flight := self._flights.get(sample.problem_id):
-                flight.ended[sample.index] = sample
-                flight.hear(sample.index)
-
-    def engine_noticed(self, text: str, at: float) -> None:
-        """Keep the word for a while."""
-        with self._lock:
-            self._notice = (self._clock(), text)
-
-    def problem_solved(self, solution: Solution) -> None:
-        """Move the problem from those in flight to the solved ones."""
-        with self._lock:
-            self._flights.pop(solution.problem_id, None)
-            self._solved.pop(solution.problem_id, None)  # a second solution counts once, as the latest
-            self._solved[solution.problem_id] = solution
+    def _take(self, event: Event) -> None:
+        match event:
+            case TokensReceived(problem_id, index, tokens):
+                if flight := self._flights.get(problem_id):
+                    flight.tokens += tokens
+                    flight.hear(index)
+                    flight.rate.add(self._clock(), tokens)
+            case ProblemStarted(problem, _, allowance, lanes):
+                now = self._clock()
+                self._flights[problem.id] = Flight(problem, allowance, lanes, now, Rate(now))
+            case ToolRan(problem_id, _, tool_run):
+                if flight := self._flights.get(problem_id):
+                    flight.tools[tool_run.status is ToolStatus.OK] += 1
+            case SampleEnded(sample):
+                if flight := self._flights.get(sample.problem_id):
+                    flight.ended[sample.index] = sample
+                    flight.hear(sample.index)
+            case ProblemSolved(solution):
+                self._flights.pop(solution.problem_id, None)
+                self._solved.pop(solution.problem_id, None)  # a second solution counts once, as the latest
+                self._solved[solution.problem_id] = solution
+            case EngineEvent(text):
+                self._engine_event = self._clock(), text
 
     def _score(self) -> str:
         right = [is_right(done.answer, self._truths.get(key)) for key, done in self._solved.items()]
@@ -157,6 +156,7 @@ class Board:
         numbers = f"problem {first}" if first == last else f"problems {first}-{last}"
         return f"{numbers} of {self._problems}" if last else f"0 of {self._problems} problems"
 
-    def _word(self, now: float) -> str:
-        """The last word about the engine, if it is fresh."""
-        return self._notice[1] if self._notice and now - self._notice[0] < _NOTICE_SECONDS else ""
+    def _engine_text(self, now: float) -> str:
+        """The last engine event, if it is fresh."""
+        at, text = self._engine_event or (-math.inf, "")
+        return text if now - at < _ENGINE_EVENT_SECONDS else ""

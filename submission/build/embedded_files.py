@@ -35,7 +35,7 @@ _ORDER = {
     ],
     "One sample, one problem, the run": [
         *(
-            "observer",
+            "events",
             "lane/runtime",
             "lane/turn",
             "lane/token_buffer",

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 from agent.config import Config
 from agent.errors import AgentError
+from agent.events import Event, SampleEnded
 from agent.journal.claim import claim
 from agent.journal.journal import PROBLEMS_FILE, Journal, RunRecord, create_run, read_run
 from agent.policy.voting import tally
 from agent.problems.writer import append_problem
-from agent.types import Problem, Sample, Solution, ToolRun
+from agent.types import Problem, Sample
 from submission.protocol import WARNING_CHARS, LeadingAnswer
 
 
@@ -46,42 +46,19 @@ class RunRecorder:
         """Put the problem on the list."""
         if self._given_up:
             return
-        with self._forgiving():
-            if self._claimed is None:
-                self._claimed = ExitStack()
-                self._claimed.enter_context(claim(self._directory))
-            if problem.id not in self._listed:
-                if self._listed:
-                    append_problem(problem, self._directory / PROBLEMS_FILE)
-                else:
-                    create_run(self._directory, self._config, [problem])
-                self._listed.add(problem.id)
-            self._journal = self._journal or Journal(self._directory, self._solved)
+        try:
+            self._list(problem)
+        except (AgentError, OSError) as error:
+            self._give_up(error)
 
-    def problem_started(self, problem: Problem, prompt: str, allowance: float, lanes: int) -> None:
+    def __call__(self, event: Event) -> None:
         """Record it."""
-        self._record("problem_started", problem, prompt, allowance, lanes)
-
-    def tokens_received(self, problem_id: str, index: int, tokens: int) -> None:
-        """Not recorded one by one."""
-
-    def text_written(self, problem_id: str, index: int, text: str, *, inserted: bool) -> None:
-        """Not recorded by itself."""
-
-    def tool_ran(self, problem_id: str, index: int, tool_run: ToolRun) -> None:
-        """Not recorded by itself."""
-
-    def sample_ended(self, sample: Sample) -> None:
-        """Record it."""
-        self._record("sample_ended", sample)
-
-    def problem_solved(self, solution: Solution) -> None:
-        """Record it."""
-        self._record("problem_solved", solution)
-
-    def engine_noticed(self, text: str, at: float) -> None:
-        """Record it."""
-        self._record("engine_noticed", text, at)
+        if self._journal is None or self._given_up:
+            return
+        try:
+            self._journal(event)
+        except (AgentError, OSError) as error:
+            self._give_up(error)
 
     def close(self) -> None:
         """Close the journal. May be called twice."""
@@ -90,19 +67,21 @@ class RunRecorder:
         if self._claimed is not None:
             self._claimed.close()
 
-    def _record(self, event: str, *values: Any) -> None:
-        if self._journal is not None and not self._given_up:
-            with self._forgiving():
-                getattr(self._journal, event)(*values)
+    def _list(self, problem: Problem) -> None:
+        if self._claimed is None:
+            self._claimed = ExitStack()
+            self._claimed.enter_context(claim(self._directory))
+        if problem.id not in self._listed:
+            if self._listed:
+                append_problem(problem, self._directory / PROBLEMS_FILE)
+            else:
+                create_run(self._directory, self._config, [problem])
+            self._listed.add(problem.id)
+        self._journal = self._journal or Journal(self._directory, self._solved)
 
-    @contextmanager
-    def _forgiving(self) -> Iterator[None]:
-        try:
-            yield
-        except (AgentError, OSError) as error:
-            if not self._given_up:
-                self._complain(f"not recorded any more: {error}"[:WARNING_CHARS])
-            self._given_up = True
+    def _give_up(self, error: AgentError | OSError) -> None:
+        self._given_up = True
+        self._complain(f"not recorded any more: {error}"[:WARNING_CHARS])
 
 
 class VoteWatch:
@@ -114,28 +93,12 @@ class VoteWatch:
         self._tell = tell
         self._samples: list[Sample] = []
 
-    def problem_started(self, problem: Problem, prompt: str, allowance: float, lanes: int) -> None:
-        """No vote."""
-
-    def tokens_received(self, problem_id: str, index: int, tokens: int) -> None:
-        """No vote."""
-
-    def text_written(self, problem_id: str, index: int, text: str, *, inserted: bool) -> None:
-        """No vote."""
-
-    def tool_ran(self, problem_id: str, index: int, tool_run: ToolRun) -> None:
-        """No vote."""
-
-    def sample_ended(self, sample: Sample) -> None:
-        """Tell the leader."""
-        self._samples.append(sample)
+    def __call__(self, event: Event) -> None:
+        """Tell the leader, if it is a sample that has ended and anybody leads."""
+        if not isinstance(event, SampleEnded):
+            return
+        self._samples.append(event.sample)
         leader = tally(self._samples, self._config.voting, self._config.rules.modulus).leader
         if leader is not None:
             votes = f"{leader.samples} of {len(self._samples)} samples so far"
             self._tell(LeadingAnswer(self._number, leader.answer, votes))
-
-    def problem_solved(self, solution: Solution) -> None:
-        """The worker tells it."""
-
-    def engine_noticed(self, text: str, at: float) -> None:
-        """No vote."""

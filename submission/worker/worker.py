@@ -20,10 +20,10 @@ from agent.chat.prompts import prompt_prefix
 from agent.config import Config, load_config
 from agent.engine.persistent import PersistentEngine
 from agent.errors import AgentError, EngineError
+from agent.events import EngineEvent, fan_out
 from agent.journal.journal import RunRecord
 from agent.lane.runtime import Runtime
 from agent.models import fetch_model
-from agent.observer import Observers
 from agent.policy.budget import TimeBank
 from agent.sandbox.base import Sandbox
 from agent.setup import open_engine, open_sandbox
@@ -103,8 +103,8 @@ class Worker:
         self.tell(RequestSolved(request.number, known.answer, str(known.stop), votes_of(known)))
 
     def _runtime(self, *watch: VoteWatch) -> Runtime:
-        observer = Observers((*watch, self.recorder))
-        return Runtime(self.config, self.engine, self.sandbox, observer, lambda: self.bank.spent)
+        emit = fan_out((*watch, self.recorder))
+        return Runtime(self.config, self.engine, self.sandbox, emit, lambda: self.bank.spent)
 
 
 def votes_of(solution: Solution) -> str:
@@ -129,7 +129,7 @@ async def serve(settings: WorkerSettings, tell: Tell) -> None:
 
     def notice(why: str) -> None:
         complain(why)
-        recorder.engine_noticed(why, bank.spent)
+        recorder(EngineEvent(why, bank.spent))
 
     bank = TimeBank(settings.limit_seconds, loop.time, spent=settings.spent_seconds)
     recorder = RunRecorder(directory, config, complain)

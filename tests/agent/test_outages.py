@@ -59,14 +59,14 @@ class FaultyEngine(ScriptedEngine):
 
 
 def run(
-    fault: Fault, config: Config, problems: int = 50, observer: Recorder | None = None
+    fault: Fault, config: Config, problems: int = 50, recorder: Recorder | None = None
 ) -> tuple[list[Solution], float, Recorder, FaultyEngine]:
-    recorder, engine = observer or Recorder(), FaultyEngine(fault)
+    recorder, engine = recorder or Recorder(), FaultyEngine(fault)
 
     async def main() -> tuple[list[Solution], float]:
         bank = TimeBank(config.time_limit_seconds, asyncio.get_running_loop().time)
         asked = [Problem(f"p{n}", f"Problem {n}?", n) for n in range(problems)]
-        persistent = PersistentEngine(engine, notice=recorder.notices.append)
+        persistent = PersistentEngine(engine, notice=recorder.engine_events.append)
         return await run_problems(asked, config, persistent, ScriptedSandbox(), recorder, bank), bank.spent
 
     solutions, spent = run_virtual(main())
@@ -107,7 +107,7 @@ def test_fifty_problems_through_outages_of_minutes_are_all_solved(seed: int) -> 
     assert [solution.answer for solution in solutions] == list(range(50))
     assert spent <= 17_400 and len(engine.met) > 20
     assert not [sample for sample in recorder.samples if sample.end is SampleEnd.INTERNAL_ERROR]
-    assert any(text.startswith("waiting for the engine") for text in recorder.notices)
+    assert any(text.startswith("waiting for the engine") for text in recorder.engine_events)
 
 
 def test_an_engine_away_for_longer_than_a_problem_may_take_costs_no_problem() -> None:
@@ -144,7 +144,7 @@ def test_a_server_that_refuses_for_good_ends_the_run_at_once() -> None:
         return RequestRefusedError("answered 401: wrong key") if moment > 400 else None
 
     with pytest.raises(RequestRefusedError, match="wrong key"):
-        run(fault, config_with(sample__count=2, budget__time_limit_seconds=30_000), observer=recorder)
+        run(fault, config_with(sample__count=2, budget__time_limit_seconds=30_000), recorder=recorder)
     solved = [solution for solution in recorder.solutions if solution.answer is not None]
     assert len(solved) >= 5 and recorder.solutions[-1].failure == "answered 401: wrong key"
 
@@ -184,7 +184,7 @@ def test_a_problem_that_lost_most_lanes_keeps_the_others_and_is_tried_again() ->
         setting = runtime(
             Breaking(lambda prompt, params: f"{'word ' * 30}\\boxed{{42}}"),
             config_with(sample__count=4, stopping__rule="all"),
-            observer=recorder,
+            emit=recorder,
         )
         return await solve_persistently(PROBLEM, setting, Allowance(1_000, 990))
 
@@ -207,7 +207,7 @@ def test_something_unforeseen_in_a_lane_is_data() -> None:
     recorder = Recorder()
 
     async def main() -> Solution:
-        setting = runtime(Odd(lambda prompt, params: "so \\boxed{42}"), config_with(sample__count=3), observer=recorder)
+        setting = runtime(Odd(lambda prompt, params: "so \\boxed{42}"), config_with(sample__count=3), emit=recorder)
         return await solve_persistently(PROBLEM, setting, Allowance(1_000, 990))
 
     assert run_virtual(main()).answer == 42

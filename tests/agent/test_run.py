@@ -11,8 +11,8 @@ from agent.config import Config
 from agent.engine.base import SamplingParams
 from agent.engine.persistent import PersistentEngine
 from agent.errors import JournalError
+from agent.events import Event, Listener, ProblemSolved
 from agent.journal.journal import Journal, RunRecord, create_run, read_run
-from agent.observer import Observer
 from agent.policy.budget import TimeBank
 from agent.run import run_problems
 from agent.types import Problem, Solution, StopReason
@@ -30,7 +30,7 @@ def answer_own_number(prompt: str, params: SamplingParams) -> str:
 def run(
     config: Config,
     engine: ScriptedEngine,
-    observer: Observer,
+    emit: Listener,
     *,
     before: RunRecord | None = None,
     stop_after: float | None = None,
@@ -40,7 +40,7 @@ def run(
         bank = TimeBank(config.time_limit_seconds, clock, spent=before.spent if before else 0)
         async with asyncio.timeout(stop_after):
             solutions = await run_problems(
-                PROBLEMS, config, PersistentEngine(engine), ScriptedSandbox(), observer, bank, before=before
+                PROBLEMS, config, PersistentEngine(engine), ScriptedSandbox(), emit, bank, before=before
             )
         return solutions, bank.spent
 
@@ -71,11 +71,11 @@ def test_an_interrupted_run_goes_on_with_what_is_missing(tmp_path: Path) -> None
     before = read_run(tmp_path)
     assert 0 < len(before.solved) < len(PROBLEMS)
 
-    observer = Recorder()
+    recorder = Recorder()
     engine = ScriptedEngine(answer_own_number)
-    solutions, spent = run(config, engine, observer, before=before)
+    solutions, spent = run(config, engine, recorder, before=before)
     assert [s.answer for s in solutions] == [p.answer for p in PROBLEMS]
-    assert {s.problem_id for s in observer.solutions}.isdisjoint(before.solved)
+    assert {s.problem_id for s in recorder.solutions}.isdisjoint(before.solved)
     assert spent > before.spent > 60
 
 
@@ -94,29 +94,30 @@ def test_a_run_that_was_out_of_time_can_be_given_more(tmp_path: Path) -> None:
 
 
 def test_several_problems_in_flight_are_started_in_order_and_keep_the_engine_busy() -> None:
-    observer = Recorder()
+    recorder = Recorder()
     alone = run(config_with(stopping__margin=9), ScriptedEngine(answer_own_number), Recorder())
     solutions, spent = run(
-        config_with(stopping__margin=9, problems_in_flight=3), ScriptedEngine(answer_own_number), observer
+        config_with(stopping__margin=9, problems_in_flight=3), ScriptedEngine(answer_own_number), recorder
     )
     assert [(s.problem_id, s.answer) for s in solutions] == [(p.id, p.answer) for p in PROBLEMS]
-    assert [problem.id for problem, *_ in observer.started] == [p.id for p in PROBLEMS]
+    assert [problem.id for problem, *_ in recorder.started] == [p.id for p in PROBLEMS]
     assert spent < alone[1] / 2.5
 
 
 def test_with_several_in_flight_the_time_limit_holds_and_each_is_granted_more() -> None:
-    observer = Recorder()
+    recorder = Recorder()
     config = config_with(budget__time_limit_seconds=60, budget__spread=1, problems_in_flight=3)
-    solutions, spent = run(config, ScriptedEngine(lambda prompt, params: "word " * 500), observer)
+    solutions, spent = run(config, ScriptedEngine(lambda prompt, params: "word " * 500), recorder)
     assert spent <= 60
-    assert [allowance for *_, allowance, _ in observer.started[:3]] == [30, 30, 30]
+    assert [allowance for *_, allowance, _ in recorder.started[:3]] == [30, 30, 30]
     assert all(solution.stop is StopReason.DEADLINE for solution in solutions)
 
 
 def test_one_failing_problem_ends_the_others_in_flight_with_its_own_error() -> None:
     class Full(Recorder):
-        def problem_solved(self, solution: Solution) -> None:
-            raise JournalError("the disk is full")
+        def __call__(self, event: Event) -> None:
+            if isinstance(event, ProblemSolved):
+                raise JournalError("the disk is full")
 
     engine = ScriptedEngine(answer_own_number)
     with pytest.raises(JournalError, match="full"):

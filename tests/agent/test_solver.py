@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.engine.base import SamplingParams
+from agent.events import Event, SampleEnded
 from agent.lane.lane import sample_seed
 from agent.solver import solve_problem
 from agent.types import Allowance, Sample, SampleEnd, Solution, StopReason
@@ -48,7 +49,7 @@ def words(count: int, answer: int | None) -> str:
 def solve(
     engine: ScriptedEngine,
     *,
-    observer: Recorder | None = None,
+    emit: Recorder | None = None,
     allowance: Allowance = AMPLE,
     prior: Sequence[Sample] = (),
     sandbox: ScriptedSandbox | None = None,
@@ -59,7 +60,7 @@ def solve(
 
     async def main() -> tuple[Solution, float]:
         config = config_with(**keys)
-        setting = runtime(engine, config, sandbox=sandbox, observer=observer)
+        setting = runtime(engine, config, sandbox=sandbox, emit=emit)
         wanted_now = asyncio.Event()
         if wanted_at is not None:
             asyncio.get_running_loop().call_later(wanted_at, wanted_now.set)
@@ -77,19 +78,19 @@ def test_the_majority_wins() -> None:
 
 def test_stops_when_the_leader_cannot_be_caught_and_cancels_the_rest_at_once() -> None:
     engine = ScriptedEngine(lanes(words(10, 42), words(20, 42), words(90, 5)))
-    observer = Recorder()
-    solution, when = solve(engine, observer=observer, sample__count=3)
+    recorder = Recorder()
+    solution, when = solve(engine, emit=recorder, sample__count=3)
     assert (solution.answer, solution.stop, when) == (42, StopReason.UNCATCHABLE, 20)
     assert engine.running == 0
-    assert [s.end for s in observer.samples] == [SampleEnd.ANSWERED, SampleEnd.ANSWERED, SampleEnd.CANCELLED]
-    assert observer.samples[-1].tokens == 20
+    assert [s.end for s in recorder.samples] == [SampleEnd.ANSWERED, SampleEnd.ANSWERED, SampleEnd.CANCELLED]
+    assert recorder.samples[-1].tokens == 20
 
 
 @pytest.mark.parametrize("reply", ["\\boxed{42}", f"so {BREAK}"])
 def test_a_closed_problem_gives_back_what_the_engine_keeps_for_it(reply: str) -> None:
-    engine, observer = ScriptedEngine(lanes(*[reply] * 3)), Recorder()
-    solve(engine, observer=observer, sample__count=3)
-    assert engine.released == [observer.started[0][1]]
+    engine, recorder = ScriptedEngine(lanes(*[reply] * 3)), Recorder()
+    solve(engine, emit=recorder, sample__count=3)
+    assert engine.released == [recorder.started[0][1]]
 
 
 def test_stops_at_the_margin() -> None:
@@ -100,31 +101,31 @@ def test_stops_at_the_margin() -> None:
 
 def test_at_the_deadline_unfinished_lanes_are_asked_and_their_votes_count_less() -> None:
     engine = ScriptedEngine(lanes(words(10, 42), words(200, 7), words(200, 7), asked="5}"))
-    observer = Recorder()
-    solution, when = solve(engine, observer=observer, allowance=Allowance(60, 50), sample__count=3)
+    recorder = Recorder()
+    solution, when = solve(engine, emit=recorder, allowance=Allowance(60, 50), sample__count=3)
     assert solution.stop is StopReason.DEADLINE
     assert when <= 52
     assert [(vote.answer, vote.weight) for vote in solution.tally.votes] == [(5, 1.0), (42, 1.0)]
-    assert [(s.answer, s.end, s.forced) for s in observer.samples[1:]] == [(5, SampleEnd.DEADLINE, True)] * 2
+    assert [(s.answer, s.end, s.forced) for s in recorder.samples[1:]] == [(5, SampleEnd.DEADLINE, True)] * 2
 
 
 @pytest.mark.parametrize(("weight", "asked"), [(0.5, True), (0.49, False)])
 def test_lanes_are_asked_only_if_their_votes_can_change_the_answer(weight: float, asked: bool) -> None:
     engine = ScriptedEngine(lanes(words(10, 42), words(200, 7), words(200, 7), asked="7}"))
-    observer = Recorder()
+    recorder = Recorder()
     solution, when = solve(
-        engine, observer=observer, allowance=Allowance(60, 50), sample__count=3, voting__forced_weight=weight
+        engine, emit=recorder, allowance=Allowance(60, 50), sample__count=3, voting__forced_weight=weight
     )
     assert solution.stop is StopReason.DEADLINE and (when > 50) is asked
-    assert [(s.answer, s.forced) for s in observer.samples[1:]] == [(7, True) if asked else (None, False)] * 2
+    assert [(s.answer, s.forced) for s in recorder.samples[1:]] == [(7, True) if asked else (None, False)] * 2
 
 
 def test_a_lane_that_is_asked_and_does_not_answer_in_time_is_cut() -> None:
     engine = ScriptedEngine(lanes(words(200, 7), asked=words(100, 5)))
-    observer = Recorder()
-    solution, when = solve(engine, observer=observer, allowance=Allowance(60, 50), sample__count=1)
+    recorder = Recorder()
+    solution, when = solve(engine, emit=recorder, allowance=Allowance(60, 50), sample__count=1)
     assert (solution.answer, solution.stop, when) == (None, StopReason.DEADLINE, 60)
-    assert [(s.answer, s.end) for s in observer.samples] == [(None, SampleEnd.DEADLINE)]
+    assert [(s.answer, s.end) for s in recorder.samples] == [(None, SampleEnd.DEADLINE)]
     assert engine.running == 0
 
 
@@ -152,11 +153,11 @@ def test_one_failing_lane_is_data() -> None:
 
 def test_samples_of_an_interrupted_run_vote_and_are_not_drawn_again() -> None:
     engine = ScriptedEngine(lanes("", words(30, 5), words(20, 42)))
-    observer = Recorder()
+    recorder = Recorder()
     prior = [sample(42, index=0)]
-    solution, _ = solve(engine, observer=observer, prior=prior, sample__count=3)
+    solution, _ = solve(engine, emit=recorder, prior=prior, sample__count=3)
     assert (solution.answer, solution.samples_started) == (42, 3)
-    assert [s.index for s in observer.samples if s.end is SampleEnd.ANSWERED] == [2]
+    assert [s.index for s in recorder.samples if s.end is SampleEnd.ANSWERED] == [2]
 
 
 def test_a_settled_interrupted_problem_needs_no_engine() -> None:
@@ -182,14 +183,15 @@ def test_cancelling_the_solver_leaves_nothing_running() -> None:
     assert (engine.running, sandbox.open_sessions) == (0, 0)
 
 
-def test_what_an_observer_raises_ends_the_problem_cleanly() -> None:
+def test_what_a_listener_raises_ends_the_problem_cleanly() -> None:
     class Full(Recorder):
-        def sample_ended(self, sample: Sample) -> None:
-            raise OSError("disk full")
+        def __call__(self, event: Event) -> None:
+            if isinstance(event, SampleEnded):
+                raise OSError("disk full")
 
     engine = ScriptedEngine(lanes(words(10, 1), words(100, 2)))
     with pytest.raises(OSError, match="disk full"):
-        solve(engine, observer=Full(), sample__count=2)
+        solve(engine, emit=Full(), sample__count=2)
     assert engine.running == 0
 
 
@@ -202,15 +204,15 @@ def test_whatever_the_lanes_do_the_allowance_holds_and_every_sample_is_told_once
     drawn: list[str], reasoning: float, reserve: float
 ) -> None:
     engine = ScriptedEngine(lanes(*drawn))
-    observer = Recorder()
+    recorder = Recorder()
     allowance = Allowance(reasoning + reserve, reasoning)
-    solution, when = solve(engine, observer=observer, allowance=allowance, sample__count=len(drawn))
+    solution, when = solve(engine, emit=recorder, allowance=allowance, sample__count=len(drawn))
     assert when <= allowance.seconds + 1e-6
     assert solution.answer is None or 0 <= solution.answer <= 99_999
-    assert (engine.running, observer.solutions) == (0, [solution])
+    assert (engine.running, recorder.solutions) == (0, [solution])
     if solution.stop is not StopReason.OUT_OF_TIME:
-        assert sorted(s.index for s in observer.samples) == list(range(len(drawn)))
-    assert solution.samples_started == len(observer.samples)
+        assert sorted(s.index for s in recorder.samples) == list(range(len(drawn)))
+    assert solution.samples_started == len(recorder.samples)
 
 
 @pytest.mark.parametrize(("extension", "ends"), [(0.0, 100), (30.0, 130), (500.0, 150)])

@@ -18,11 +18,11 @@ from tests.support.doubles import Recorder, ScriptedEngine, ScriptedSandbox, sam
 def test_while_nobody_leads_further_samples_are_started_up_to_the_count() -> None:
     """Two lanes at a time: both without an answer, then a tie, then one vote that leads."""
     drawn = [words(10, None), words(12, None), words(10, 5), words(12, 42), words(10, 42), words(900, 7)]
-    engine, observer = ScriptedEngine(lanes(*drawn, asked="none}")), Recorder()
+    engine, recorder = ScriptedEngine(lanes(*drawn, asked="none}")), Recorder()
     allowance = Allowance(500, 490, lanes=2)
-    solution, _ = solve(engine, observer=observer, allowance=allowance, sample__count=6, stopping__rule="all")
+    solution, _ = solve(engine, emit=recorder, allowance=allowance, sample__count=6, stopping__rule="all")
     assert (solution.answer, solution.stop) == (42, StopReason.ALL_DONE)
-    assert [lanes for *_, lanes in observer.started] == [2] and solution.samples_started == 6
+    assert [lanes for *_, lanes in recorder.started] == [2] and solution.samples_started == 6
 
 
 def test_where_somebody_leads_no_further_samples_are_started() -> None:
@@ -50,9 +50,9 @@ def test_an_answer_that_is_known_votes_though_its_lane_is_cancelled_while_its_se
     def reply(prompt: str, params: SamplingParams) -> str:
         return replies.get(params.seed or 0, words(30, 5))
 
-    engine, observer = ScriptedEngine(reply), Recorder()
+    engine, recorder = ScriptedEngine(reply), Recorder()
     solution, _ = solve(
-        engine, observer=observer, sandbox=SlowToClose(), sample__count=3, stopping__rule="margin", stopping__margin=2
+        engine, emit=recorder, sandbox=SlowToClose(), sample__count=3, stopping__rule="margin", stopping__margin=2
     )
     assert {vote.answer: vote.samples for vote in solution.tally.votes} == {5: 2, 42: 1}
 
@@ -76,7 +76,7 @@ def test_prior_samples_that_fill_the_granted_lanes_without_a_leader_are_followed
 
 
 def test_a_forced_answer_after_a_natural_end_weighs_1_though_the_deadline_comes_between() -> None:
-    engine, observer = ScriptedEngine(lanes(words(40, None), asked="is 42}")), Recorder()
-    solution, _ = solve(engine, observer=observer, allowance=Allowance(60, 40.5), sample__count=1)
-    assert [(s.answer, s.end, s.forced) for s in observer.samples] == [(42, SampleEnd.NO_ANSWER, True)]
+    engine, recorder = ScriptedEngine(lanes(words(40, None), asked="is 42}")), Recorder()
+    solution, _ = solve(engine, emit=recorder, allowance=Allowance(60, 40.5), sample__count=1)
+    assert [(s.answer, s.end, s.forced) for s in recorder.samples] == [(42, SampleEnd.NO_ANSWER, True)]
     assert solution.tally.votes[0].weight == 1.0

@@ -27,7 +27,7 @@ from tests.layout.source import (
 # Each layer may import from itself and from those before it. The longest entry that a module is in places it.
 LAYERS = (
     ("agent.types", "agent.errors", "agent.virtual_time"),
-    ("agent.files", "agent.observer", "agent.events"),
+    ("agent.files", "agent.events"),
     ("agent.editions", "agent.config"),
     ("agent.latex",),
     ("agent.answers",),

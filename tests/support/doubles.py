@@ -10,8 +10,18 @@ from agent.config import Config, load_config
 from agent.engine.base import Chunk, Engine, Prompt, SamplingParams
 from agent.engine.persistent import PersistentEngine
 from agent.errors import EngineUnavailableError, StreamBrokenError
+from agent.events import (
+    EngineEvent,
+    Event,
+    Listener,
+    ProblemSolved,
+    ProblemStarted,
+    SampleEnded,
+    TextWritten,
+    TokensReceived,
+    ToolRan,
+)
 from agent.lane.runtime import Runtime
-from agent.observer import Observer
 from agent.sandbox.base import Session
 from agent.types import Problem, Sample, Solution, ToolRun, ToolStatus
 
@@ -107,7 +117,7 @@ class _ScriptedSession:
 
 @dataclass
 class Recorder:
-    """An observer that keeps everything."""
+    """A listener that keeps everything."""
 
     started: list[tuple[Problem, str, float, int]] = field(default_factory=list)
     tokens: int = 0
@@ -115,28 +125,24 @@ class Recorder:
     tool_runs: list[ToolRun] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
     solutions: list[Solution] = field(default_factory=list)
-    notices: list[str] = field(default_factory=list)
+    engine_events: list[str] = field(default_factory=list)
 
-    def problem_started(self, problem: Problem, prompt: str, allowance: float, lanes: int) -> None:
-        self.started.append((problem, prompt, allowance, lanes))
-
-    def tokens_received(self, problem_id: str, index: int, tokens: int) -> None:
-        self.tokens += tokens
-
-    def text_written(self, problem_id: str, index: int, text: str, *, inserted: bool) -> None:
-        self.texts.append((index, text, inserted))
-
-    def tool_ran(self, problem_id: str, index: int, tool_run: ToolRun) -> None:
-        self.tool_runs.append(tool_run)
-
-    def sample_ended(self, sample: Sample) -> None:
-        self.samples.append(sample)
-
-    def problem_solved(self, solution: Solution) -> None:
-        self.solutions.append(solution)
-
-    def engine_noticed(self, text: str, at: float) -> None:
-        self.notices.append(text)
+    def __call__(self, event: Event) -> None:
+        match event:
+            case ProblemStarted(problem, prompt, allowance, lanes):
+                self.started.append((problem, prompt, allowance, lanes))
+            case TokensReceived(_, _, tokens):
+                self.tokens += tokens
+            case TextWritten(_, index, text, inserted):
+                self.texts.append((index, text, inserted))
+            case ToolRan(_, _, tool_run):
+                self.tool_runs.append(tool_run)
+            case SampleEnded(sample):
+                self.samples.append(sample)
+            case ProblemSolved(solution):
+                self.solutions.append(solution)
+            case EngineEvent(text):
+                self.engine_events.append(text)
 
 
 def config_with(**keys: object) -> Config:
@@ -162,14 +168,14 @@ def runtime(
     config: Config | None = None,
     *,
     sandbox: ScriptedSandbox | None = None,
-    observer: Observer | None = None,
+    emit: Listener | None = None,
 ) -> Runtime:
     """A runtime on the running loop's clock."""
     return Runtime(
         config or config_with(),
         engine if isinstance(engine, PersistentEngine) else PersistentEngine(engine),
         sandbox or ScriptedSandbox(),
-        observer or Recorder(),
+        emit or Recorder(),
         asyncio.get_running_loop().time,
     )
 

@@ -15,11 +15,11 @@ def run_lane(
     engine: ScriptedEngine,
     *,
     sandbox: ScriptedSandbox | None = None,
-    observer: Recorder | None = None,
+    emit: Recorder | None = None,
     **keys: object,
 ) -> Sample:
     async def main() -> Sample:
-        lane = Lane(PROBLEM, "PROMPT", 3, runtime(engine, config_with(**keys), sandbox=sandbox, observer=observer))
+        lane = Lane(PROBLEM, "PROMPT", 3, runtime(engine, config_with(**keys), sandbox=sandbox, emit=emit))
         return await lane.run()
 
     return run_virtual(main())

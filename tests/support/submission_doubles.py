@@ -13,6 +13,7 @@ from agent.config import Config
 from agent.engine.base import Chunk, Prompt, SamplingParams
 from agent.engine.persistent import PersistentEngine
 from agent.errors import EngineUnavailableError, JournalError, SandboxError, StreamBrokenError
+from agent.events import Event
 from agent.policy.budget import TimeBank
 from agent.sandbox.base import Session
 from submission.protocol import SolveRequest, WorkerEvent, WorkerWarning
@@ -60,10 +61,9 @@ class FullDisk(RunRecorder):
         super().__init__(directory, config, complain)
         self._engine = engine
 
-    def _record(self, event: str, *values: Any) -> None:
-        with self._forgiving():
-            if self._engine.fault == "disk full":
-                raise JournalError("no space left on device")
+    def __call__(self, event: Event) -> None:
+        if self._engine.fault == "disk full" and not self._given_up:
+            self._give_up(JournalError("no space left on device"))
 
 
 class VirtualConnection:

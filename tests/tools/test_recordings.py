@@ -24,7 +24,7 @@ each = pytest.mark.parametrize("directory", RECORDINGS, ids=lambda directory: di
 @each
 def test_every_line_can_be_read_and_every_problem_is_closed_with_all_its_samples(directory: Path) -> None:
     record = read_run(directory)
-    assert record.unreadable == 0 and record.notices == ()
+    assert record.unreadable == 0 and record.engine_events == ()
     assert record.problems == tuple(practice_problems())
     closed = [solution.problem_id for solution in record.solutions]
     assert sorted(closed) == sorted(problem.id for problem in record.problems)

@@ -18,8 +18,8 @@ from agent.chat.prompts import FAMILIES, build_prompt
 from agent.config import Config
 from agent.engine.persistent import PersistentEngine
 from agent.errors import EngineError
+from agent.events import fan_out
 from agent.journal.journal import Journal, create_run, read_run
-from agent.observer import Observers
 from agent.policy.budget import TimeBank
 from agent.run import run_problems
 from agent.setup import open_sandbox
@@ -78,7 +78,7 @@ async def through_the_agent(
     with (directory / "screen").open("w", encoding="utf-8") as file:
         screen = Console(file=file, force_terminal=True)
         with open_view(screen, problems=1, clock=lambda: bank.spent, truths={}) as view:
-            await run_problems([problem], config, engine, sandbox, Observers([journal, view]), bank)
+            await run_problems([problem], config, engine, sandbox, fan_out([journal, view]), bank)
     await sandbox.close()
     journal.close()
     samples = [sample for sample in read_run(directory).samples if sample.tokens]

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from agent.observer import Observer
-from agent.types import Problem, Sample, SampleEnd, Solution, ToolRun
+from agent.events import EngineEvent, Event, Listener, ProblemSolved, ProblemStarted, SampleEnded, TokensReceived
+from agent.types import SampleEnd
 from agent.views.live import ViewOpener
 
 
@@ -19,7 +19,7 @@ def sampling_view(samples: int, before: int) -> ViewOpener:
     @contextmanager
     def show(
         console: Console, *, problems: int, clock: Callable[[], float], truths: Mapping[str, int | None]
-    ) -> Iterator[Observer]:
+    ) -> Iterator[Listener]:
         with _bar(console) as bar:
             line = bar.add_task("samples", total=samples, completed=before, figures="")
             yield SamplingView(bar, line, problems, console, clock)
@@ -59,35 +59,26 @@ class SamplingView:
         self._closed = 0
         self._started: set[str] = set()  # by this call
 
-    def problem_started(self, problem: Problem, prompt: str, allowance: float, lanes: int) -> None:
-        """Note that it is this call's."""
-        self._started.add(problem.id)
+    def __call__(self, event: Event) -> None:
+        """Count tokens, samples (but for those that are owed again) and questions."""
+        match event:
+            case TokensReceived():
+                self._tokens += event.tokens
+                rate = self._tokens / max(self._clock() - self._begun, 1e-9)
+                self._bar.update(self._line, figures=f"{self._tokens:,} tokens, {rate:,.0f}/s")
+            case ProblemStarted(problem):
+                self._started.add(problem.id)
+            case SampleEnded(sample):
+                if sample.end not in (SampleEnd.ENGINE_ERROR, SampleEnd.CANCELLED):
+                    self._bar.advance(self._line)
+            case ProblemSolved(solution):
+                self._closed += 1
+                if solution.problem_id in self._started and not self._console.is_terminal:
+                    self._say(f"question {self._closed} of {self._questions}: {self._tokens:,} tokens so far")
+            case EngineEvent(text):
+                self._say(text)
 
-    def tokens_received(self, problem_id: str, index: int, tokens: int) -> None:
-        """Count them."""
-        self._tokens += tokens
-        rate = self._tokens / max(self._clock() - self._begun, 1e-9)
-        self._bar.update(self._line, figures=f"{self._tokens:,} tokens, {rate:,.0f}/s")
-
-    def text_written(self, problem_id: str, index: int, text: str, *, inserted: bool) -> None:
-        """Not shown."""
-
-    def tool_ran(self, problem_id: str, index: int, tool_run: ToolRun) -> None:
-        """Not shown."""
-
-    def sample_ended(self, sample: Sample) -> None:
-        """Count it, unless it is owed again."""
-        if sample.end not in (SampleEnd.ENGINE_ERROR, SampleEnd.CANCELLED):
-            self._bar.advance(self._line)
-
-    def problem_solved(self, solution: Solution) -> None:
-        """Count the question, and tell it where there is no bar."""
-        self._closed += 1
-        if solution.problem_id in self._started and not self._console.is_terminal:
-            self.engine_noticed(f"question {self._closed} of {self._questions}: {self._tokens:,} tokens so far", 0.0)
-
-    def engine_noticed(self, text: str, at: float) -> None:
-        """Tell it."""
+    def _say(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 

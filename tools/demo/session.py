@@ -12,9 +12,9 @@ from pathlib import Path
 from agent.config import Config
 from agent.engine.persistent import PersistentEngine
 from agent.errors import AgentError, InputError
+from agent.events import fan_out
 from agent.journal.journal import JOURNAL_FILE, Journal, create_run
 from agent.lane.runtime import Runtime
-from agent.observer import Observers
 from agent.policy.budget import grant
 from agent.sandbox.base import Sandbox
 from agent.solver import solve_problem
@@ -133,8 +133,8 @@ class QuestionQueue:
         create_run(directory, self.config, [question.problem])
         begun = self._clock()
         with closing(Journal(directory)) as journal:
-            observers = Observers([journal, question])
-            runtime = Runtime(self.config, self._engine, self._sandbox, observers, lambda: self._clock() - begun)
+            emit = fan_out([journal, question])
+            runtime = Runtime(self.config, self._engine, self._sandbox, emit, lambda: self._clock() - begun)
             # The budget's rule may save lanes for later problems; here each question gets all that are configured.
             allowance = replace(grant(self.config.time_limit_seconds, 1, self.config), lanes=None)
             question.directory = directory

@@ -12,8 +12,18 @@ from agent.answers import extract_answer
 from agent.chat.fences import FenceScanner
 from agent.chat.prompts import FAMILIES, opening
 from agent.config import Config
+from agent.events import (
+    EngineEvent,
+    Event,
+    ProblemSolved,
+    ProblemStarted,
+    SampleEnded,
+    TextWritten,
+    TokensReceived,
+    ToolRan,
+)
 from agent.policy.voting import tally
-from agent.types import Edition, Problem, Sample, SampleEnd, Solution, Tally, ToolRun
+from agent.types import Edition, Problem, Sample, SampleEnd, Solution, Tally
 from agent.views.state import Rate
 
 _ANSWER_CHARS = 2_000  # last characters of a text in which a running lane's answer is looked for
@@ -163,38 +173,28 @@ class Question:
         backers = [sample for sample in self.samples if leader is not None and sample.answer == leader.answer]
         return min(backers, key=lambda sample: (sample.forced, sample.tokens, sample.index), default=None)
 
-    def problem_started(self, problem: Problem, prompt: str, allowance: float, lanes: int) -> None:
-        """Its lanes start."""
-        self.begun, self.allowance, self.rate = self.clock(), allowance, Rate(self.clock())
-        self.lanes = [LaneState(self.start, tools=self.config.sample.tools) for _ in range(lanes)]
-
     @property
     def start(self) -> str:
         """The opening that the text of each lane continues."""
         return opening(FAMILIES[self.config.sample.family], tools=self.config.sample.tools)
 
-    def tokens_received(self, problem_id: str, index: int, tokens: int) -> None:
-        """Count the tokens."""
-        self.lanes[index].tokens += tokens
-        if self.rate is not None:
-            self.rate.add(self.clock(), tokens)
-
-    def text_written(self, problem_id: str, index: int, text: str, *, inserted: bool) -> None:
-        """Show the text."""
-        self.lanes[index].write(text, inserted=inserted)
-
-    def tool_ran(self, problem_id: str, index: int, tool_run: ToolRun) -> None:
-        """The lane goes on."""
-        self.lanes[index].tool_ran()
-
-    def sample_ended(self, sample: Sample) -> None:
-        """The lane has ended."""
-        self.lanes[sample.index].end(sample)
-
-    def problem_solved(self, solution: Solution) -> None:
-        """It is answered."""
-        self.solution = solution
-
-    def engine_noticed(self, text: str, at: float) -> None:
-        """Show the sentence."""
-        self.notice = text
+    def __call__(self, event: Event) -> None:
+        """Take an event of its solution in."""
+        match event:
+            case TokensReceived(_, index, tokens):
+                self.lanes[index].tokens += tokens
+                if self.rate is not None:
+                    self.rate.add(self.clock(), tokens)
+            case TextWritten(_, index, text, inserted):
+                self.lanes[index].write(text, inserted=inserted)
+            case ProblemStarted(_, _, allowance, lanes):
+                self.begun, self.allowance, self.rate = self.clock(), allowance, Rate(self.clock())
+                self.lanes = [LaneState(self.start, tools=self.config.sample.tools) for _ in range(lanes)]
+            case ToolRan(_, index):
+                self.lanes[index].tool_ran()
+            case SampleEnded(sample):
+                self.lanes[sample.index].end(sample)
+            case ProblemSolved(solution):
+                self.solution = solution
+            case EngineEvent(text):
+                self.notice = text

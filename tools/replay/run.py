@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from agent.config import Config, load_config
 from agent.engine.persistent import PersistentEngine
 from agent.engine.recorded import RecordedEngine, RecordedLane
+from agent.events import Event, ProblemStarted, SampleEnded
 from agent.hardware.roofline import Hardware
 from agent.lane.lane import sample_seed
 from agent.lane.runtime import Runtime
@@ -53,34 +54,19 @@ class ProblemOutcome:
     starved: bool
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Collector:
-    """An observer that keeps the ended samples by problem."""
+    """A listener that keeps the ended samples by problem."""
 
     samples: dict[str, list[Sample]]
 
-    def problem_started(self, problem: Problem, prompt: str, allowance: float, lanes: int) -> None:
-        """A new list."""
-        self.samples[problem.id] = []
-
-    def tokens_received(self, problem_id: str, index: int, tokens: int) -> None:
-        """Counted by the samples."""
-
-    def text_written(self, problem_id: str, index: int, text: str, *, inserted: bool) -> None:
-        """Kept in the samples."""
-
-    def tool_ran(self, problem_id: str, index: int, tool_run: ToolRun) -> None:
-        """Kept in the samples."""
-
-    def sample_ended(self, sample: Sample) -> None:
-        """Keep it."""
-        self.samples[sample.problem_id].append(sample)
-
-    def problem_solved(self, solution: Solution) -> None:
-        """Returned by the solver."""
-
-    def engine_noticed(self, text: str, at: float) -> None:
-        """Nothing befalls a recording."""
+    def __call__(self, event: Event) -> None:
+        """Keep the sample that has ended; a problem that starts once more begins anew."""
+        match event:
+            case ProblemStarted(problem):
+                self.samples[problem.id] = []
+            case SampleEnded(sample):
+                self.samples[sample.problem_id].append(sample)
 
 
 @dataclass(frozen=True, slots=True)

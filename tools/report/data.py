@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from agent.events import EngineEvent
 from agent.journal.journal import RunRecord, read_run
-from agent.journal.lines import Notice, Start
+from agent.journal.lines import Start
 from agent.types import Problem, Sample, SampleEnd, Solution
 from agent.views.table import Totals, totals
 
@@ -100,9 +101,9 @@ class Run:
         return ((problem, sample) for problem in self.problems for sample in problem.samples)
 
     @property
-    def notices(self) -> tuple[Notice, ...]:
-        """What befell the engine, in the order in which it happened."""
-        return tuple(sorted(self.record.notices, key=lambda notice: notice.at))
+    def engine_events(self) -> tuple[EngineEvent, ...]:
+        """What happened to the engine, in order of time."""
+        return tuple(sorted(self.record.engine_events, key=lambda event: event.at))
 
 
 def load(directory: Path) -> Run:

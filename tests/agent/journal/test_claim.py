@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from agent.errors import InputError, JournalError
+from agent.events import SampleEnded
 from agent.journal.claim import LOCK_FILE, claim, claim_fresh
 from agent.journal.journal import read_run
 from agent.types import Problem
@@ -130,7 +131,7 @@ def test_a_notebooks_recorder_holds_its_directory_until_it_is_closed(tmp_path: P
     second.add_problem(Problem("p2", "Why?"))
     assert len(complaints) == 1
     assert "in use by another run" in complaints[0]
-    first.sample_ended(sample(42))
+    first(SampleEnded(sample(42)))
     first.close()
     first.close()
     third = RunRecorder(tmp_path / "run", config_with(), complaints.append)

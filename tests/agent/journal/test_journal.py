@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.errors import InputError, JournalError
+from agent.events import EngineEvent, ProblemSolved, ProblemStarted, SampleEnded
 from agent.journal.journal import (
     ANSWERS_FILE,
     JOURNAL_FILE,
@@ -23,7 +24,7 @@ from agent.journal.journal import (
     create_run,
     read_run,
 )
-from agent.journal.lines import Notice, Start
+from agent.journal.lines import Start
 from agent.types import Problem, SampleEnd, Solution, StopReason, Tally, ToolRun, ToolStatus, Turn, Vote
 from tests.support.doubles import config_with, sample
 
@@ -43,10 +44,10 @@ def directory(tmp_path: Path) -> Path:
 
 def write(directory: Path, *solutions: Solution) -> None:
     journal = Journal(directory)
-    journal.problem_started(PROBLEMS[0], "PROMPT", 60.0, 1)
-    journal.sample_ended(sample(42))
+    journal(ProblemStarted(PROBLEMS[0], "PROMPT", 60.0, 1))
+    journal(SampleEnded(sample(42)))
     for each in solutions:
-        journal.problem_solved(each)
+        journal(ProblemSolved(each))
     journal.close()
     journal.close()
 
@@ -55,8 +56,8 @@ def test_what_is_written_is_read_back_equal(directory: Path) -> None:
     run = ToolRun("print(1)", "1\n", ToolStatus.TIMEOUT, 2.5)
     rich = sample(3, turns=(Turn("a\n", 5, 1.0, "out", run), Turn("b", 1, 0.5)), end=SampleEnd.DEADLINE, forced=True)
     journal = Journal(directory)
-    journal.sample_ended(rich)
-    journal.problem_solved(solution())
+    journal(SampleEnded(rich))
+    journal(ProblemSolved(solution()))
     journal.close()
     record = read_run(directory)
     assert (record.samples, record.solutions, record.unreadable) == ((rich,), (solution(),), 0)
@@ -64,16 +65,16 @@ def test_what_is_written_is_read_back_equal(directory: Path) -> None:
     assert record.config == config_with()
 
 
-def test_what_was_asked_and_what_befell_the_engine_is_read_back(directory: Path) -> None:
+def test_what_was_asked_and_what_happened_to_the_engine_is_read_back(directory: Path) -> None:
     journal = Journal(directory)
-    journal.problem_started(PROBLEMS[0], "PROMPT", 60.0, 3)
-    journal.engine_noticed("the engine died", 12.5)
+    journal(ProblemStarted(PROBLEMS[0], "PROMPT", 60.0, 3))
+    journal(EngineEvent("the engine died", 12.5))
     journal.close()
     with (directory / JOURNAL_FILE).open("a") as file:
         file.write('{"kind": "of a later version"}\n{"kind": "engine", "text": "without its time"}\n{"kind": []}\n')
     record = read_run(directory)
     assert record.starts == (Start("p1", "PROMPT", 60.0, 3),)
-    assert record.notices == (Notice("the engine died", 12.5),)
+    assert record.engine_events == (EngineEvent("the engine died", 12.5),)
     assert record.unreadable == 2
 
 
@@ -82,7 +83,7 @@ def test_what_was_asked_and_what_befell_the_engine_is_read_back(directory: Path)
 def test_any_text_of_a_model_is_recorded(directory: Path, text: str) -> None:
     (directory / JOURNAL_FILE).write_bytes(b"")
     journal = Journal(directory)
-    journal.sample_ended(sample(1, turns=(Turn(text, 1, 1.0),)))
+    journal(SampleEnded(sample(1, turns=(Turn(text, 1, 1.0),))))
     journal.close()
     assert json.loads((directory / JOURNAL_FILE).read_text())["turns"][0]["text"] == text
 
@@ -151,8 +152,8 @@ def test_samples_that_failed_or_were_cancelled_are_drawn_again(directory: Path) 
     journal = Journal(directory)
     ends = [SampleEnd.ANSWERED, SampleEnd.NO_ANSWER, SampleEnd.ENGINE_ERROR, SampleEnd.CANCELLED]
     for index, end in enumerate(ends):
-        journal.sample_ended(sample(None, index=index, end=end))
-    journal.sample_ended(replace(sample(1), problem_id="p2"))
+        journal(SampleEnded(sample(None, index=index, end=end)))
+    journal(SampleEnded(replace(sample(1), problem_id="p2")))
     journal.close()
     assert [s.index for s in read_run(directory).samples_of("p1")] == [0, 1]
 
@@ -192,15 +193,16 @@ FULL_DISK = """
 import resource, sys
 from pathlib import Path
 from agent.errors import JournalError
+from agent.events import SampleEnded
 from agent.journal.journal import Journal
 from tests.support.doubles import sample
 directory = Path(sys.argv[1])
 journal = Journal(directory)
-journal.sample_ended(sample(1))
+journal(SampleEnded(sample(1)))
 size = (directory / "journal.jsonl").stat().st_size
 resource.setrlimit(resource.RLIMIT_FSIZE, (size + 50, size + 50))
 try:
-    journal.sample_ended(sample(2, index=1))
+    journal(SampleEnded(sample(2, index=1)))
 except JournalError as error:
     print(error)
 """

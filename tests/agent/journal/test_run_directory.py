@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from agent.config import override_config
 from agent.errors import ConfigError, InputError, JournalError
+from agent.events import ProblemSolved, SampleEnded
 from agent.journal.journal import (
     ANSWERS_FILE,
     CONFIG_FILE,
@@ -48,7 +49,7 @@ def directory(tmp_path: Path) -> Path:
 def record(directory: Path, *samples: Sample) -> None:
     journal = Journal(directory)
     for each in samples:
-        journal.sample_ended(each)
+        journal(SampleEnded(each))
     journal.close()
 
 
@@ -78,7 +79,7 @@ def test_a_run_with_a_sample_or_a_solution_is_kept(directory: Path) -> None:
         create_run(directory, config_with(), PROBLEMS)
     (directory / JOURNAL_FILE).write_bytes(b"")
     journal = Journal(directory)
-    journal.problem_solved(solved("p1", [sample(42)], at=1.0))
+    journal(ProblemSolved(solved("p1", [sample(42)], at=1.0)))
     journal.close()
     recorded = (directory / JOURNAL_FILE).read_bytes()
     for content in (recorded, recorded.removesuffix(b"\n")):

@@ -36,21 +36,21 @@ def test_generation_stops_at_the_closing_fence_so_invented_output_is_never_read(
     assert sample.turns[0].text == CODE
 
 
-def test_the_tool_run_is_told_to_the_observer_and_kept_in_the_turn() -> None:
-    observer = Recorder()
-    sample = run_lane(ScriptedEngine(with_code), observer=observer)
-    assert [run.status for run in observer.tool_runs] == [ToolStatus.OK]
-    assert sample.turns[0].tool_run == observer.tool_runs[0]
-    assert observer.tokens == sample.tokens > 0
+def test_a_tool_run_is_an_event_and_is_kept_in_the_turn() -> None:
+    recorder = Recorder()
+    sample = run_lane(ScriptedEngine(with_code), emit=recorder)
+    assert [run.status for run in recorder.tool_runs] == [ToolStatus.OK]
+    assert sample.turns[0].tool_run == recorder.tool_runs[0]
+    assert recorder.tokens == sample.tokens > 0
 
 
 @pytest.mark.parametrize(("rounds", "tokens"), [(4, 400), (0, 400), (4, 3)])
-def test_the_text_told_to_the_observer_is_that_of_the_sample(rounds: int, tokens: int) -> None:
-    observer = Recorder()
+def test_the_text_of_the_events_is_that_of_the_sample(rounds: int, tokens: int) -> None:
+    recorder = Recorder()
     limits = {"sample__max_rounds": rounds, "sample__max_tokens": tokens}
-    sample = run_lane(ScriptedEngine(with_code), observer=observer, sandbox=None, **limits)
-    assert "".join(text for _, text, _ in observer.texts) == sample.text
-    inserted = "".join(text for _, text, inserted in observer.texts if inserted)
+    sample = run_lane(ScriptedEngine(with_code), emit=recorder, sandbox=None, **limits)
+    assert "".join(text for _, text, _ in recorder.texts) == sample.text
+    inserted = "".join(text for _, text, inserted in recorder.texts if inserted)
     assert inserted == "".join(turn.inserted for turn in sample.turns)
     assert (inserted != "") is (rounds > 0)
 

@@ -92,12 +92,12 @@ def test_a_probe_of_a_dead_engine_is_no_probe() -> None:
 
 
 def test_a_printed_integer_is_a_vote_where_that_is_configured() -> None:
-    engine, observer, sandbox = ScriptedEngine(with_code), Recorder(), ScriptedSandbox("42\n")
-    sample = run_lane(engine, sample__accept_printed_answer=True, observer=observer, sandbox=sandbox)
+    engine, recorder, sandbox = ScriptedEngine(with_code), Recorder(), ScriptedSandbox("42\n")
+    sample = run_lane(engine, sample__accept_printed_answer=True, emit=recorder, sandbox=sandbox)
     assert (sample.answer, sample.end, sample.forced) == (42, SampleEnd.ANSWERED, False)
     assert len(engine.prompts) == len(sample.turns) == 1
     assert sample.text.endswith("```output\n42\n```\n") and sandbox.open_sessions == 0
-    assert "".join(text for _, text, _ in observer.texts) == sample.text
+    assert "".join(text for _, text, _ in recorder.texts) == sample.text
 
 
 @pytest.mark.parametrize(
@@ -180,10 +180,10 @@ def test_a_lane_that_has_used_up_its_tool_runs_continues_without_the_tool_and_is
 
 @pytest.mark.parametrize("mark", ["<|im_end|>", "<|im_start|>user", "<|endoftext|>"])
 def test_nothing_behind_the_end_of_a_turn_is_read(mark: str) -> None:
-    observer = Recorder()
-    sample = run_lane(always(f"It is \\boxed{{42}}. {mark} What is 6 * 8? \\boxed{{48}}"), observer=observer)
+    recorder = Recorder()
+    sample = run_lane(always(f"It is \\boxed{{42}}. {mark} What is 6 * 8? \\boxed{{48}}"), emit=recorder)
     assert (sample.answer, sample.text) == (42, "It is \\boxed{42}. ")
-    assert "".join(text for _, text, _ in observer.texts) == sample.text
+    assert "".join(text for _, text, _ in recorder.texts) == sample.text
 
 
 def test_a_sample_whose_thinking_closes_on_a_box_has_answered_where_that_is_set() -> None:

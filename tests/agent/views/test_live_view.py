@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import pytest
 from rich.console import Console
 
+from agent.events import ProblemSolved, ProblemStarted, SampleEnded, TokensReceived, ToolRan
 from agent.types import Problem, SampleEnd, StopReason, ToolRun, ToolStatus
 from agent.views.live import LiveView
 from tests.support.view_events import LATEX, TRUTHS, Clock, clock, frame, sample, solution, written
@@ -31,14 +32,14 @@ def row(lines: Sequence[str], label: str) -> str:
 
 class TestLiveView:
     def test_a_problem_in_flight(self, live: LiveView, clock: Clock) -> None:
-        live.problem_started(LATEX, "prompt", 60.0, 8)
+        live(ProblemStarted(LATEX, "prompt", 60.0, 8))
         for index, answer in enumerate([42, 42, 17]):
-            live.sample_ended(sample(index, answer))
-        live.sample_ended(sample(3, None, SampleEnd.NO_ANSWER))
-        live.sample_ended(sample(4, None, SampleEnd.CANCELLED))
+            live(SampleEnded(sample(index, answer)))
+        live(SampleEnded(sample(3, None, SampleEnd.NO_ANSWER)))
+        live(SampleEnded(sample(4, None, SampleEnd.CANCELLED)))
         for status in (ToolStatus.OK, ToolStatus.OK, ToolStatus.ERROR, ToolStatus.TIMEOUT, ToolStatus.KILLED):
-            live.tool_ran("a", 5, ToolRun("1", "1", status, 0.1))
-        live.tokens_received("a", 5, 1_500)
+            live(ToolRan("a", 5, ToolRun("1", "1", status, 0.1)))
+        live(TokensReceived("a", 5, 1_500))
         clock.now += 23.0
         lines = frame(live)
         assert lines[0] == "problem 1 of 10 · 0:00:23"
@@ -50,9 +51,9 @@ class TestLiveView:
         assert row(lines, "tokens") == "tokens 1,500 · 0/s tool runs 2 ok · 3 failed"
 
     def test_bars_are_as_long_as_their_share(self, live: LiveView, clock: Clock) -> None:
-        live.problem_started(LATEX, "", 60.0, 8)
+        live(ProblemStarted(LATEX, "", 60.0, 8))
         for index in range(4):
-            live.sample_ended(sample(index, 42 if index < 2 else 7 + index))
+            live(SampleEnded(sample(index, 42 if index < 2 else 7 + index)))
         clock.now += 45.0
         console = Console(
             file=io.StringIO(), force_terminal=True, width=80, height=24, color_system=None, no_color=True
@@ -62,33 +63,33 @@ class TestLiveView:
         assert bars == [18, 12, 6, 3, 3]
 
     def test_forced_answers_are_marked(self, live: LiveView) -> None:
-        live.problem_started(LATEX, "", 60.0, 8)
-        live.sample_ended(sample(0, 42))
-        live.sample_ended(sample(1, 42, SampleEnd.DEADLINE, forced=True))
+        live(ProblemStarted(LATEX, "", 60.0, 8))
+        live(SampleEnded(sample(0, 42)))
+        live(SampleEnded(sample(1, 42, SampleEnd.DEADLINE, forced=True)))
         assert row(frame(live), "42") == "42 votes 2 (1 forced)"
 
     def test_three_leaders_most_votes_first(self, live: LiveView) -> None:
-        live.problem_started(LATEX, "", 60.0, 16)
+        live(ProblemStarted(LATEX, "", 60.0, 16))
         for index, answer in enumerate([5, 9, 9, 9, 6, 6, 7, 7, 7, 7]):
-            live.sample_ended(sample(index, answer))
+            live(SampleEnded(sample(index, answer)))
         leaders = [line.split()[0] for line in frame(live) if "votes" in line and "━" in line]
         assert leaders == ["7", "9", "6"]
 
     def test_the_frame_keeps_its_height_while_votes_come_in(self, live: LiveView) -> None:
-        live.problem_started(LATEX, "", 60.0, 8)
+        live(ProblemStarted(LATEX, "", 60.0, 8))
         heights = {len(frame(live))}
         for index in range(8):
-            live.sample_ended(sample(index, index))
+            live(SampleEnded(sample(index, index)))
             heights.add(len(frame(live)))
         assert len(heights) == 1
 
     def test_tokens_a_second_over_the_last_five(self, live: LiveView, clock: Clock) -> None:
-        live.problem_started(LATEX, "", 600.0, 8)
+        live(ProblemStarted(LATEX, "", 600.0, 8))
 
         def stream(seconds: int, per_tenth: int) -> str:
             for _ in range(seconds * 10):
                 clock.now += 0.1
-                live.tokens_received("a", 0, per_tenth)
+                live(TokensReceived("a", 0, per_tenth))
             rate = row(frame(live), "tokens").split("·")[1].split()[0]
             return rate.removesuffix("/s")
 
@@ -101,10 +102,10 @@ class TestLiveView:
         assert "· 0/s" in row(frame(live), "tokens")
 
     def test_solved_problems_fill_up_below(self, live: LiveView) -> None:
-        live.problem_started(LATEX, "", 60.0, 8)
-        live.problem_solved(solution("a", {42: 5, 1: 2, 3: 1}))
-        live.problem_solved(solution("b", {1: 2}, StopReason.DEADLINE))
-        live.problem_solved(solution("c", {3: 8}))
+        live(ProblemStarted(LATEX, "", 60.0, 8))
+        live(ProblemSolved(solution("a", {42: 5, 1: 2, 3: 1})))
+        live(ProblemSolved(solution("b", {1: 2}, StopReason.DEADLINE)))
+        live(ProblemSolved(solution("c", {3: 8})))
         lines = frame(live)
         assert lines[0] == "problem 3 of 10 · 1 of 2 correct · 0:00:00"
         assert [line.split() for line in lines[-3:]] == [
@@ -114,24 +115,24 @@ class TestLiveView:
         ]
 
     def test_ticks_are_green_and_crosses_red(self, live: LiveView) -> None:
-        live.problem_solved(solution("a", {42: 5}))
-        live.problem_solved(solution("b", {1: 2}))
+        live(ProblemSolved(solution("a", {42: 5})))
+        live(ProblemSolved(solution("b", {1: 2})))
         console = Console(file=io.StringIO(), force_terminal=True, width=80, color_system="standard")
         console.print(live)
         assert "\x1b[32m✓ 42" in written(console)
         assert "\x1b[31m✗ 8" in written(console)
 
     def test_solved_twice_counts_once(self, live: LiveView) -> None:
-        live.problem_solved(solution("a", {1: 5}))
-        live.problem_solved(solution("a", {42: 5}))
+        live(ProblemSolved(solution("a", {1: 5})))
+        live(ProblemSolved(solution("a", {42: 5})))
         lines = frame(live)
         assert lines[0].startswith("problem 1 of 10 · 1 of 1 correct")
         assert sum("margin" in line for line in lines) == 1
 
     def test_several_in_flight(self, live: LiveView) -> None:
-        live.problem_solved(solution("c", {3: 8}))
+        live(ProblemSolved(solution("c", {3: 8})))
         for name in "abde":
-            live.problem_started(Problem(name, f"text of {name}"), "", 60.0, 8)
+            live(ProblemStarted(Problem(name, f"text of {name}"), "", 60.0, 8))
         lines = frame(live, height=40)
         assert lines[0].startswith("problems 2-5 of 10")
         assert [line for line in lines if "text of" in line] == [f"{name}  text of {name}" for name in "abde"]
@@ -140,17 +141,17 @@ class TestLiveView:
         assert sum("text of" in line for line in lines) == 3
 
     def test_the_newest_solved_rows_stay_in_a_low_terminal(self, live: LiveView) -> None:
-        live.problem_started(LATEX, "", 60.0, 8)
+        live(ProblemStarted(LATEX, "", 60.0, 8))
         for number in range(30):
-            live.problem_solved(solution(f"p{number}", {1: 1}))
+            live(ProblemSolved(solution(f"p{number}", {1: 1})))
         rows = [line.split()[0] for line in frame(live, height=24) if "margin" in line]
         assert rows == [f"p{number}" for number in range(18, 30)]
 
     @pytest.mark.parametrize("width", [20, 40, 80, 160])
     def test_the_first_words_and_the_answer_show_at_any_width(self, live: LiveView, width: int) -> None:
-        live.problem_started(LATEX, "", 60.0, 8)
-        live.sample_ended(sample(0, 42))
-        live.problem_solved(solution("b", {8: 5}))
+        live(ProblemStarted(LATEX, "", 60.0, 8))
+        live(SampleEnded(sample(0, 42)))
+        live(ProblemSolved(solution("b", {8: 5})))
         lines = frame(live, width)
         assert max(map(len, lines)) <= width
         assert lines[2].startswith("a  Let $ABC$")
@@ -168,7 +169,7 @@ class TestLiveView:
             except RuntimeError as error:  # a dictionary that changed while it was read
                 failures.append(error)
 
-        live.problem_started(LATEX, "", 60.0, 10_000)
+        live(ProblemStarted(LATEX, "", 60.0, 10_000))
         interval = sys.getswitchinterval()
         sys.setswitchinterval(1e-6)
         try:
@@ -176,7 +177,7 @@ class TestLiveView:
             thread.start()
             index = 0
             while thread.is_alive():
-                live.sample_ended(sample(index := index + 1, 42))
+                live(SampleEnded(sample(index := index + 1, 42)))
             thread.join()
         finally:
             sys.setswitchinterval(interval)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from agent.observer import Observer
+from agent.events import Listener, ProblemSolved, ProblemStarted, SampleEnded, TokensReceived, ToolRan
 from agent.types import Problem, SampleEnd, ToolRun, ToolStatus
 from agent.views.live import LiveView, PlainView, open_view
 from tests.support.view_events import LATEX, TRUTHS, Clock, clock, frame, sample, solution, terminal, written
@@ -30,13 +30,13 @@ class TestPlainView:
         return PlainView(console, 10, clock, TRUTHS)
 
     def test_a_line_at_the_start_and_one_at_the_end(self, plain: PlainView, console: Console, clock: Clock) -> None:
-        plain.problem_started(LATEX, "", 60.0, 8)
-        plain.tokens_received("a", 0, 100)
-        plain.sample_ended(sample(0, 42))
+        plain(ProblemStarted(LATEX, "", 60.0, 8))
+        plain(TokensReceived("a", 0, 100))
+        plain(SampleEnded(sample(0, 42)))
         clock.now += 12.0
-        plain.problem_solved(solution("a", {42: 5, 1: 2}))
-        plain.problem_solved(solution("b", {}))
-        plain.problem_solved(solution("c", {3: 1}))
+        plain(ProblemSolved(solution("a", {42: 5, 1: 2})))
+        plain(ProblemSolved(solution("b", {})))
+        plain(ProblemSolved(solution("c", {3: 1})))
         assert written(console).splitlines() == [
             "[0:00:00] problem 1 of 10: a · 60 s · 8 samples",
             "[0:00:12] closed a · answer 42 · right · votes 5/7 · next 2 · 41 / 60 s · 12,345 tokens · margin"
@@ -46,13 +46,13 @@ class TestPlainView:
         ]
 
     def test_a_heartbeat_at_most_every_thirty_seconds(self, plain: PlainView, console: Console, clock: Clock) -> None:
-        plain.problem_started(LATEX, "", 60.0, 8)
-        plain.problem_started(Problem("b", ""), "", 60.0, 8)
+        plain(ProblemStarted(LATEX, "", 60.0, 8))
+        plain(ProblemStarted(Problem("b", ""), "", 60.0, 8))
         for index in range(3):
-            plain.sample_ended(sample(index, 42))
+            plain(SampleEnded(sample(index, 42)))
         for _ in range(6_500):
             clock.now += 0.01
-            plain.tokens_received("a", 3, 2)
+            plain(TokensReceived("a", 3, 2))
         beats = written(console).splitlines()[2:]
         assert len(beats) == 2
         assert beats[0].startswith("[0:00:30] a · 30 / 60 s · 3 done · 5 running · leading 42 with 3 · 6,00")
@@ -60,7 +60,7 @@ class TestPlainView:
         assert beats[1].startswith("[0:01:00]")
 
     def test_an_id_cannot_forge_a_line(self, plain: PlainView, console: Console) -> None:
-        plain.problem_started(Problem("x\n[0:00:00] solved\x1b[2J", ""), "", 60.0, 8)
+        plain(ProblemStarted(Problem("x\n[0:00:00] solved\x1b[2J", ""), "", 60.0, 8))
         assert len(written(console).splitlines()) == 1
         assert "\x1b" not in written(console)
 
@@ -70,8 +70,8 @@ class TestPlainView:
                 raise BrokenPipeError
 
         plain = PlainView(Console(file=Gone()), 10, clock, TRUTHS)
-        plain.problem_started(LATEX, "", 60.0, 8)
-        plain.problem_solved(solution("a", {42: 1}))
+        plain(ProblemStarted(LATEX, "", 60.0, 8))
+        plain(ProblemSolved(solution("a", {42: 1})))
 
 
 class TestOpenView:
@@ -79,7 +79,7 @@ class TestOpenView:
         console = terminal()
         with open_view(console, problems=10, clock=clock, truths=TRUTHS) as view:
             assert isinstance(view, LiveView)
-            view.problem_started(LATEX, "", 60.0, 8)
+            view(ProblemStarted(LATEX, "", 60.0, 8))
         told = written(console)
         assert "triangle with $[ABC] = 12$" in told
         height = len(frame(view))
@@ -124,22 +124,22 @@ STEPS = st.lists(
 Step = tuple[float, str, str, int, int | None, str]
 
 
-def play(view: Observer, clock: Clock, steps: Sequence[Step]) -> None:
+def play(view: Listener, clock: Clock, steps: Sequence[Step]) -> None:
     for wait, kind, name, number, answer, text in steps:
         clock.now += wait
         match kind:
             case "start":
-                view.problem_started(Problem(name, text), text, wait, number)
+                view(ProblemStarted(Problem(name, text), text, wait, number))
             case "tokens":
-                view.tokens_received(name, number, number)
+                view(TokensReceived(name, number, number))
             case "tool":
                 status = list(ToolStatus)[number % len(ToolStatus)]
-                view.tool_ran(name, number, ToolRun(text, text, status, wait))
+                view(ToolRan(name, number, ToolRun(text, text, status, wait)))
             case "sample":
                 end = list(SampleEnd)[number % len(SampleEnd)]
-                view.sample_ended(sample(number, answer, end, forced=number > 50, problem_id=name))
+                view(SampleEnded(sample(number, answer, end, forced=number > 50, problem_id=name)))
             case "solve":
-                view.problem_solved(solution(name, {} if answer is None else {answer: number, 1: 0}))
+                view(ProblemSolved(solution(name, {} if answer is None else {answer: number, 1: 0})))
 
 
 class TestAnyEvents:

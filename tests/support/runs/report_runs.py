@@ -10,6 +10,7 @@ from typing import Any
 
 from agent.chat.prompts import tool_output
 from agent.config import Config
+from agent.events import ProblemSolved, ProblemStarted, SampleEnded
 from agent.journal.journal import Journal, create_run
 from agent.policy.voting import tally
 from agent.types import Problem, Sample, SampleEnd, Solution, StopReason, ToolRun, ToolStatus, Turn
@@ -50,13 +51,13 @@ def write_run(
     journal = Journal(directory)
     for place, problem in enumerate(problems):
         mine = [replace(each, problem_id=problem.id) for each in samples.get(problem.id, ())]
-        journal.problem_started(problem, f"PROMPT {problem.text}", 60.0, len(mine))
+        journal(ProblemStarted(problem, f"PROMPT {problem.text}", 60.0, len(mine)))
         for each in mine:
-            journal.sample_ended(each)
+            journal(SampleEnded(each))
         if closed is None and mine:
-            journal.problem_solved(solved(problem.id, mine, at=10.0 * (place + 1)))
+            journal(ProblemSolved(solved(problem.id, mine, at=10.0 * (place + 1))))
     for solution in closed or ():
-        journal.problem_solved(solution)
+        journal(ProblemSolved(solution))
     journal.close()
     return directory
 

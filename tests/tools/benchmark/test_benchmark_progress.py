@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
+from agent.events import EngineEvent, ProblemSolved, ProblemStarted, SampleEnded, TokensReceived
 from agent.types import SampleEnd, Solution, StopReason, Tally
 from tests.support.doubles import PROBLEM, sample
 from tools.benchmark.progress import grading, sampling_view
@@ -18,13 +19,13 @@ SOLUTION = Solution(PROBLEM.id, None, Tally(), StopReason.ALL_DONE, 2, 2, 9, 0, 
 def drawn(console: Console, clock: Callable[[], float]) -> None:
     """Two samples of one question, one of which failed; another question was closed by an earlier call."""
     with sampling_view(6, 2)(console, problems=3, clock=clock, truths={}) as view:
-        view.problem_solved(Solution("earlier", None, Tally(), StopReason.ALL_DONE, 2, 2, 9, 0, 1.0, 1.0, 1.0))
-        view.problem_started(PROBLEM, "prompt", 10.0, 2)
-        view.tokens_received(PROBLEM.id, 0, 1_500)
-        view.sample_ended(sample(None))
-        view.sample_ended(sample(None, end=SampleEnd.ENGINE_ERROR))
-        view.problem_solved(SOLUTION)
-        view.engine_noticed("the engine [was] restarted", 1.0)
+        view(ProblemSolved(Solution("earlier", None, Tally(), StopReason.ALL_DONE, 2, 2, 9, 0, 1.0, 1.0, 1.0)))
+        view(ProblemStarted(PROBLEM, "prompt", 10.0, 2))
+        view(TokensReceived(PROBLEM.id, 0, 1_500))
+        view(SampleEnded(sample(None)))
+        view(SampleEnded(sample(None, end=SampleEnd.ENGINE_ERROR)))
+        view(ProblemSolved(SOLUTION))
+        view(EngineEvent("the engine [was] restarted", 1.0))
 
 
 def test_a_terminal_gets_a_bar_with_the_samples_that_count() -> None:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from agent.events import ProblemSolved, ProblemStarted, SampleEnded, TextWritten
 from agent.policy.voting import tally
 from agent.types import Problem, Sample, SampleEnd, Solution, StopReason, ToolRun, ToolStatus, Turn
 from tests.support.doubles import config_with, sample
@@ -81,17 +82,17 @@ def checked(html: str) -> str:
 
 def question(text: str = "What is $6 \\times 7$?", lanes: int = 3, **keys: object) -> Question:
     asked = Question(Problem("question-1", text), config_with(**keys), lambda: 10.0)
-    asked.problem_started(asked.problem, "", 60.0, lanes)
+    asked(ProblemStarted(asked.problem, "", 60.0, lanes))
     return asked
 
 
 def closed(asked: Question, *samples: Sample, stop: StopReason = StopReason.ALL_DONE) -> Question:
     for ended in samples:
-        asked.text_written("question-1", ended.index, ended.text, inserted=False)
-        asked.sample_ended(ended)
+        asked(TextWritten("question-1", ended.index, ended.text, inserted=False))
+        asked(SampleEnded(ended))
     votes = tally(samples, asked.config.voting)
     answer = votes.leader.answer if votes.leader else None
-    asked.problem_solved(Solution("question-1", answer, votes, stop, 3, 3, 30, 0, 5.0, 60.0, 5.0))
+    asked(ProblemSolved(Solution("question-1", answer, votes, stop, 3, 3, 30, 0, 5.0, 60.0, 5.0)))
     return asked
 
 
@@ -105,7 +106,7 @@ def written(text: str, index: int = 0, *, tokens: int = 10, forced: bool = False
 def test_nothing_that_a_model_writes_becomes_markup(text: str) -> None:
     checked(transcript_html(text))
     asked = question(lanes=1)
-    asked.text_written("question-1", 0, text, inserted=False)
+    asked(TextWritten("question-1", 0, text, inserted=False))
     checked(lanes_html(asked) + status_html(asked))
     checked(answer_html(closed(asked, written(text))) + lanes_html(asked))
 
@@ -174,7 +175,7 @@ def test_a_lane_goes_through_its_phases() -> None:
 
 def test_what_a_running_lane_has_boxed_is_shown_as_its_answer() -> None:
     asked = question(lanes=1)
-    asked.text_written("question-1", 0, "First \\boxed{7}, no: \\boxed{42}", inserted=False)
+    asked(TextWritten("question-1", 0, "First \\boxed{7}, no: \\boxed{42}", inserted=False))
     assert asked.lanes[0].answer(asked.config.rules) == 42
     assert ">42</span>" in lanes_html(asked)
 
@@ -191,14 +192,14 @@ def test_what_a_running_lane_has_boxed_is_shown_as_its_answer() -> None:
 )
 def test_a_lane_without_an_answer_says_why(end: SampleEnd, phase: Phase) -> None:
     asked = question(lanes=1)
-    asked.sample_ended(sample(None, end=end))
+    asked(SampleEnded(sample(None, end=end)))
     assert f'data-phase="{phase}"' in lanes_html(asked)
 
 
 def test_the_votes_are_drawn_with_the_leader_first() -> None:
     asked = question("Why?", lanes=4)
     for index, (answer, forced) in enumerate([(7, True), (42, False), (42, True)]):
-        asked.sample_ended(sample(answer, index=index, forced=forced))
+        asked(SampleEnded(sample(answer, index=index, forced=forced)))
     html = status_html(asked)
     assert html.index(">42<") < html.index(">7<")
     assert html.count("leader") == 1

@@ -13,6 +13,7 @@ from agent.chat.prompts import FAMILIES, opening
 from agent.engine.base import SamplingParams
 from agent.engine.persistent import PersistentEngine
 from agent.errors import InputError
+from agent.events import SampleEnded
 from agent.journal.journal import Journal, create_run
 from agent.policy.budget import TimeBank
 from agent.run import run_problems
@@ -124,6 +125,6 @@ def test_recorded_code_is_found_by_what_is_read_from_the_text_now(tmp_path: Path
     run = ToolRun("print(7)\r\n", "7", ToolStatus.OK, 1.0)
     turn = Turn("So:\n```python\r\nprint(7)\r\n```", 9, 1.0, inserted="\n```output\n7\n```\n", tool_run=run)
     journal = Journal(tmp_path)
-    journal.sample_ended(Sample("p0", 0, 1, (turn,), 7, SampleEnd.ANSWERED, False, 0.0, 1.0))
+    journal(SampleEnded(Sample("p0", 0, 1, (turn,), 7, SampleEnd.ANSWERED, False, 0.0, 1.0)))
     journal.close()
     assert set(load_recordings([tmp_path])[0].tool_runs) == {"print(7)\n"}

@@ -110,11 +110,11 @@ def test_the_last_solution_counts_and_cancelled_samples_are_no_attempts(tmp_path
     assert [s.index for s in run.problems[0].counted] == [1]
 
 
-def test_unreadable_lines_are_counted_and_notices_put_in_order(directory: Path) -> None:
+def test_unreadable_lines_are_counted_and_engine_events_put_in_order(directory: Path) -> None:
     with (directory / JOURNAL_FILE).open("a") as file:
         for at in (9.0, 4.0):
             file.write(json.dumps({"kind": "engine", "text": "restarted", "at": at}) + "\n")
         file.write("torn {\n")
     run = load(directory)
     assert run.record.unreadable == 1
-    assert [notice.at for notice in run.notices] == [4.0, 9.0]
+    assert [event.at for event in run.engine_events] == [4.0, 9.0]

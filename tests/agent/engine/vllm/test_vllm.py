@@ -18,6 +18,7 @@ from agent.engine.base import SamplingParams
 from agent.engine.vllm.command import server_command, steps
 from agent.engine.vllm.server import VllmEngine
 from agent.errors import EngineError, JournalError
+from agent.events import Event
 from agent.lane.lane import Lane
 from agent.types import Sample, SampleEnd
 from tests.support.doubles import PROBLEM, Recorder, ScriptedSandbox, config_with, runtime
@@ -37,10 +38,10 @@ async def read(engine: VllmEngine) -> str:
     return text
 
 
-async def run_lane(fake: FakeVllm, observer: Recorder | None = None, **keys: object) -> Sample:
+async def run_lane(fake: FakeVllm, emit: Recorder | None = None, **keys: object) -> Sample:
     config = config_with(**{"sample__max_tokens": 1_000, **keys})
     await fake.engine.ready()
-    setting = runtime(fake.engine, config, sandbox=ScriptedSandbox(), observer=observer)
+    setting = runtime(fake.engine, config, sandbox=ScriptedSandbox(), emit=emit)
     return await Lane(PROBLEM, "PROMPT", 0, setting).run()
 
 
@@ -52,8 +53,8 @@ class Striker(Recorder):
         self._fake, self._blow, self._left = fake, blow, times
         self._goal = PROGRESS
 
-    def tokens_received(self, problem_id: str, index: int, tokens: int) -> None:
-        super().tokens_received(problem_id, index, tokens)
+    def __call__(self, event: Event) -> None:
+        super().__call__(event)
         if self._left and self.tokens >= self._goal:
             os.kill(self._fake.server, self._blow)
             self._left, self._goal = self._left - 1, self.tokens + PROGRESS

@@ -11,6 +11,7 @@ from agent.config import Config, load_config
 from agent.engine.persistent import PersistentEngine
 from agent.engine.process import free_port
 from agent.engine.vllm.server import VllmEngine
+from agent.events import Event
 from agent.lane.runtime import Runtime
 from agent.problems.reader import starter_problems
 from agent.solver import solve_problem
@@ -98,8 +99,8 @@ class FirstTokens(Recorder):
         super().__init__()
         self.came = asyncio.Event()
 
-    def tokens_received(self, problem_id: str, index: int, tokens: int) -> None:
-        super().tokens_received(problem_id, index, tokens)
+    def __call__(self, event: Event) -> None:
+        super().__call__(event)
         if self.tokens > 20:
             self.came.set()
 

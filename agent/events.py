@@ -1,0 +1,87 @@
+"""What happens in a run, as records, for whoever listens: the journal, a view, a user's own function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from agent.types import Problem, Sample, Solution, ToolRun
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemStarted:
+    """`lanes` samples of a problem start from `prompt`, with `allowance` seconds granted."""
+
+    problem: Problem
+    prompt: str
+    allowance: float
+    lanes: int
+
+
+@dataclass(frozen=True, slots=True)
+class TokensReceived:
+    """A running sample, told apart by its problem and its index, has generated so many `tokens` more."""
+
+    problem_id: str
+    index: int
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class TextWritten:
+    """The text of a running sample has grown: by what it generated, or by what the agent `inserted`.
+
+    The pieces of a sample, joined, are its `Sample.text`.
+    """
+
+    problem_id: str
+    index: int
+    text: str
+    inserted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRan:
+    """A running sample has run a code block."""
+
+    problem_id: str
+    index: int
+    tool_run: ToolRun
+
+
+@dataclass(frozen=True, slots=True)
+class SampleEnded:
+    """A sample has ended, for whatever reason."""
+
+    sample: Sample
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemSolved:
+    """A problem is closed, with or without an answer."""
+
+    solution: Solution
+
+
+@dataclass(frozen=True, slots=True)
+class EngineEvent:
+    """The engine has come up, failed or been restarted: a one-line message, `at` seconds after the run began."""
+
+    text: str
+    at: float
+
+
+Event = ProblemStarted | TokensReceived | TextWritten | ToolRan | SampleEnded | ProblemSolved | EngineEvent
+# Called with each event of a run, in the order in which they happen, on the loop that solves: it has to return quickly.
+Listener = Callable[[Event], None]
+
+
+def fan_out(listeners: Iterable[Listener]) -> Listener:
+    """A listener that passes each event on to all of these, in order."""
+    members = tuple(listeners)
+
+    def emit(event: Event) -> None:
+        for listener in members:
+            listener(event)
+
+    return emit
