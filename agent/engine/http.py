@@ -16,9 +16,9 @@ import aiohttp
 from agent.engine.base import Chunk, Prompt, SamplingParams
 from agent.engine.connection import FAULTS, Connection
 from agent.engine.listing import ask, ask_models, context_of, context_of_props, token_count
-from agent.engine.patience import Listener, Patience
+from agent.engine.patience import Patience, SilenceTimer
 from agent.engine.refusals import error_event
-from agent.engine.sse import Event, EventParser
+from agent.engine.sse import EventParser, StreamEvent
 from agent.engine.wire import ReplyReader
 from agent.errors import (
     ContextExceededError,
@@ -118,20 +118,20 @@ class HttpEngine:
         can spoil it.
         """
         reply = ReplyReader(params.max_tokens)
-        listener = self._patience.listener()
+        timer = self._patience.timer()
         parser = EventParser()
         body = self._body(prompt, params) | ({} if slot is None else {"id_slot": slot})
         answered = done = False
         last: Chunk | None = None
         try:
-            async with self._server.open("POST", "/completions", body, send=listener.within) as response:
+            async with self._server.open("POST", "/completions", body, send=timer.within) as response:
                 answered = True
-                async with aclosing(_events(response, parser, listener)) as stream:
+                async with aclosing(_events(response, parser, timer)) as stream:
                     async for event in stream:
                         if event is None:
                             done = True
                             break
-                        yield self._read(event, reply, listener)
+                        yield self._read(event, reply, timer)
             last = reply.end(done=done, blank_is_none=self._blank_is_none(reply, done=done))
         except EngineError as error:
             if reply.finish is None:
@@ -179,14 +179,14 @@ class HttpEngine:
         """Close all connections."""
         await self._server.close()
 
-    def _read(self, event: Event, reply: ReplyReader, listener: Listener) -> Chunk:
+    def _read(self, event: StreamEvent, reply: ReplyReader, timer: SilenceTimer) -> Chunk:
         error = error_event(self._server.shown, event)
         if error is not None:
             raise error
         ended = reply.finish is not None
         chunk = reply.read(event)
         if not ended:  # what follows the end is not waited for anew with each event
-            listener.event(last=reply.finish is not None)
+            timer.event(last=reply.finish is not None)
         return chunk
 
     def _blank_is_none(self, reply: ReplyReader, *, done: bool) -> bool:
@@ -268,11 +268,11 @@ class HttpEngine:
 
 
 async def _events(
-    response: aiohttp.ClientResponse, parser: EventParser, listener: Listener
-) -> AsyncGenerator[Event | None, None]:
+    response: aiohttp.ClientResponse, parser: EventParser, timer: SilenceTimer
+) -> AsyncGenerator[StreamEvent | None, None]:
     """The events of the body as they come. Raises TimeoutError if nothing comes any more, ValueError as the parser."""
-    while piece := await listener.within(response.content.readany()):
-        listener.sign_of_life()
+    while piece := await timer.within(response.content.readany()):
+        timer.sign_of_life()
         for event in parser.feed(piece):
             yield event
     for event in parser.end():

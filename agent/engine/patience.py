@@ -22,12 +22,12 @@ class Patience:
         self.seconds = seconds
         self.heard = -math.inf  # when any stream has had an event for the last time
 
-    def listener(self) -> Listener:
+    def timer(self) -> SilenceTimer:
         """For one more stream, which begins now."""
-        return Listener(self, asyncio.get_running_loop().time())
+        return SilenceTimer(self, asyncio.get_running_loop().time())
 
 
-class Listener:
+class SilenceTimer:
     """How long one stream may be silent."""
 
     def __init__(self, patience: Patience, now: float) -> None:
@@ -57,21 +57,21 @@ class Listener:
     async def within(self, waiting: Awaitable[T]) -> T:
         """What is waited for. Raises TimeoutError at the deadline, which may move on meanwhile."""
         loop = asyncio.get_running_loop()
-        timer = asyncio.timeout(None)
+        limit = asyncio.timeout(None)
         alarms: list[asyncio.TimerHandle] = []
 
         def look() -> None:
             if self.deadline <= loop.time():
-                timer.reschedule(loop.time())
+                limit.reschedule(loop.time())
             else:
                 alarms[:] = [loop.call_at(self.deadline, look)]
 
         alarms.append(loop.call_at(self.deadline, look))
         try:
-            async with timer:
+            async with limit:
                 return await waiting
         except TimeoutError as error:
-            if timer.expired():
+            if limit.expired():
                 raise TimeoutError(f"nothing came for {loop.time() - self._heard:.1f} s") from error
             raise
         finally:

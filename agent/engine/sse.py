@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-Event = dict[str, Any]
+StreamEvent = dict[str, Any]
 
 _MOST_BYTES = 64 << 20  # an event may have
 _STRAY_CHARS = 200  # what is no event is kept so far, for an error message
@@ -35,7 +35,7 @@ class EventParser:
         self._bare = False
         self._events = 0
 
-    def feed(self, piece: bytes) -> Iterator[Event | None]:
+    def feed(self, piece: bytes) -> Iterator[StreamEvent | None]:
         """Take the next piece. Lines end with CR, LF or both."""
         rest = piece[1:] if self._after_cr and piece.startswith(b"\n") else piece
         self._after_cr = piece.endswith(b"\r")
@@ -47,7 +47,7 @@ class EventParser:
             if part.endswith((b"\n", b"\r")):
                 yield from self._end_line()
 
-    def end(self) -> Iterator[Event | None]:
+    def end(self) -> Iterator[StreamEvent | None]:
         """The body is at its end."""
         if self._line:
             yield from self._end_line()
@@ -55,7 +55,7 @@ class EventParser:
         if self._bare and self._events == 1:
             yield None
 
-    def _end_line(self) -> Iterator[Event | None]:
+    def _end_line(self) -> Iterator[StreamEvent | None]:
         text = b"".join(self._line).rstrip(b"\r\n").decode("utf-8", "replace")
         self._line, self._line_size = [], 0
         if not self._begun and text.strip("\ufeff \t"):
@@ -68,7 +68,7 @@ class EventParser:
         else:
             yield from self._field(*text.partition(":")[::2], text)
 
-    def _field(self, name: str, value: str, line: str) -> Iterator[Event | None]:
+    def _field(self, name: str, value: str, line: str) -> Iterator[StreamEvent | None]:
         value = value.removeprefix(" ")
         if name == "data":
             yield from self._add(value)
@@ -79,7 +79,7 @@ class EventParser:
         elif name not in ("", "id", "retry"):
             self._keep_stray(line)
 
-    def _add(self, value: str) -> Iterator[Event | None]:
+    def _add(self, value: str) -> Iterator[StreamEvent | None]:
         """Take a line of data. One that is an object by itself is an event, whether or not an empty line follows."""
         if not self._pending:
             if _is_done(value):
@@ -99,7 +99,7 @@ class EventParser:
         if self._size > _MOST_BYTES:
             raise ValueError(f"an event is larger than {_MOST_BYTES >> 20} MiB")
 
-    def _dispatch(self) -> Iterator[Event | None]:
+    def _dispatch(self) -> Iterator[StreamEvent | None]:
         """An empty line ends the event."""
         data = "\n".join(self._pending)
         self._pending, self._size = [], 0
@@ -117,7 +117,7 @@ class EventParser:
     def _keep_stray(self, text: str) -> None:
         self.stray = f"{self.stray} {text.strip()}".strip()[:_STRAY_CHARS]
 
-    def _named(self, event: Event) -> Event:
+    def _named(self, event: StreamEvent) -> StreamEvent:
         self._events += 1
         return {"error": event} if self._name == "error" and not event.get("error") else event
 

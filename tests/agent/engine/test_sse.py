@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.engine import sse
-from agent.engine.sse import Event, EventParser
+from agent.engine.sse import EventParser, StreamEvent
 
 
-def parsed(*pieces: bytes) -> list[Event | None]:
+def parsed(*pieces: bytes) -> list[StreamEvent | None]:
     parser = EventParser()
     events = [event for piece in pieces for event in parser.feed(piece)]
     return events + list(parser.end())
