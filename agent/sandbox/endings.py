@@ -6,10 +6,9 @@ import os
 import signal
 
 from agent.sandbox.base import Limits
-from agent.sandbox.inside.session.child import CUT_OFF
-from agent.sandbox.inside.session.interpreter import BROKEN, OUT_OF_MEMORY
 from agent.sandbox.nursery import Death
 from agent.sandbox.outcome import Outcome, Stop
+from agent.sandbox.protocol import BROKEN, CUT_OFF, OUT_OF_MEMORY
 
 LOST = "The session was restarted: variables, functions and imports are lost."
 LOST_TO_OTHERS = (

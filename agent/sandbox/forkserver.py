@@ -23,9 +23,9 @@ from agent.sandbox.endings import (
     stop_reason,
 )
 from agent.sandbox.history import History
-from agent.sandbox.inside.session.interpreter import ERROR, NOT_RUN, OK
 from agent.sandbox.nursery import Death, Nursery
 from agent.sandbox.outcome import Outcome, Stop
+from agent.sandbox.protocol import ERROR, NOT_RUN, OK
 from agent.sandbox.replay import run_again
 from agent.sandbox.running import Running
 from agent.types import ToolRun, ToolStatus

@@ -5,37 +5,37 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import json
 import os
 import shutil
 import socket
 import subprocess
-import sys
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import agent
 from agent.errors import SandboxError
 from agent.sandbox.base import Limits
-from agent.sandbox.inside.settings import Settings
+from agent.sandbox.launch import launch_zygote, make_base
+from agent.sandbox.protocol import (
+    READY,
+    EndSession,
+    SessionEnded,
+    SessionFailed,
+    SessionStarted,
+    StartSession,
+    ZygoteMessage,
+    ZygoteReady,
+    ZygoteRefused,
+    decode_message,
+    encode_message,
+)
 
-_BOOT = Path(__file__).parent / "inside" / "boot.py"
 _START_SECONDS = 120.0
 _FORK_SECONDS = 20.0
 _ENDING_SECONDS = 10.0
 _AT_ONCE = 32  # requests under way
 _NUMBERS = itertools.count()  # never used twice, by whatever zygote
-_ENVIRONMENT = {
-    "PATH": "/usr/local/bin:/usr/bin:/bin",
-    "LANG": "C.UTF-8",
-    "LC_ALL": "C.UTF-8",
-    "MPLBACKEND": "Agg",
-    "PYTHONHASHSEED": "0",  # sets of strings are in the same order in each run
-    "MALLOC_ARENA_MAX": "2",  # an arena for each thread would eat up the address space
-    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"),
-}
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +76,10 @@ class Nursery:
         self._control = control
         self._base = base
         self._text = b""
-        self._waiting: dict[tuple[str, int], asyncio.Future[dict[str, Any]]] = {}
+        self._starting: dict[int, asyncio.Future[SessionStarted]] = {}
+        self._ending: dict[int, asyncio.Future[SessionEnded]] = {}
         self._gate = asyncio.Semaphore(_AT_ONCE)
-        self._hello: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._hello: asyncio.Future[ZygoteReady] = asyncio.get_running_loop().create_future()
         self._broken = False
         asyncio.get_running_loop().add_reader(control, self._receive)
 
@@ -90,12 +91,12 @@ class Nursery:
     @property
     def missing(self) -> dict[str, str]:
         """The layers that this system does not have, with the reasons."""
-        return dict(self._hello.result()["missing"])
+        return dict(self._hello.result().missing)
 
     @property
     def libraries_missing(self) -> list[str]:
         """The libraries that sessions would have liked to have."""
-        return list(self._hello.result()["libraries"])
+        return list(self._hello.result().libraries)
 
     @property
     def pid(self) -> int:
@@ -106,26 +107,9 @@ class Nursery:
     async def start(cls, limits: Limits, without: frozenset[str]) -> Nursery:
         """Start a zygote and wait until it can fork. Raises SandboxError."""
         ours, theirs = socket.socketpair()
-        base = _make_base()
-        settings = _settings(limits, base, theirs.fileno(), without)
+        base = make_base()
         try:
-            zygote = subprocess.Popen(  # noqa: ASYNC220 - the call returns at once
-                [
-                    sys.executable,
-                    "-s",
-                    "-P",
-                    "-B",
-                    str(_BOOT),
-                    str(Path(agent.__file__).parent.parent),
-                    settings.to_json(),
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                env=_ENVIRONMENT,
-                pass_fds=[theirs.fileno()],
-                cwd="/",
-            )
+            zygote = launch_zygote(limits, base, theirs.fileno(), without)
         except OSError as error:
             ours.close()
             raise SandboxError(f"the sandbox's Python could not be started: {error}") from error
@@ -151,28 +135,28 @@ class Nursery:
         process = None
         try:
             try:
-                reply = await self._ask({"start": number}, "started", number, [theirs.fileno(), their_output])
+                started = await self._ask(StartSession(number), self._starting, [theirs.fileno(), their_output])
             finally:  # a process that dies early is noticed only if nobody else holds its ends
                 theirs.close()
                 os.close(their_output)
             ours.setblocking(False)
             os.set_blocking(output, False)
-            process = Process(number, reply["pid"], ours, output, _life(reply["pid"]))
+            process = Process(number, started.pid, ours, output, _life(started.pid))
             await self._await_ready(process)
         except BaseException:
             (process or Process(number, -1, ours, output, -1)).close()
             with contextlib.suppress(SandboxError):
-                self._send({"end": number}, [])
+                self._send(EndSession(number), [])
             raise
         return process
 
     async def bury(self, number: int) -> Death:
         """End a session's process and wait until nothing of it is left; an unknown one counts as dead."""
         try:
-            reply = await self._ask({"end": number}, "ended", number, [])
+            ended = await self._ask(EndSession(number), self._ending, [])
         except SandboxError as error:
             return Death(9, str(error))
-        return Death(reply["status"], reply["why"])
+        return Death(ended.status, ended.why)
 
     async def close(self) -> str:
         """End the zygote and all that it forked; what it wrote to its standard error."""
@@ -189,17 +173,20 @@ class Nursery:
             _, said = self._zygote.communicate()
         return said.decode(errors="replace").strip().rpartition("\n")[2]
 
-    async def _ask(self, message: dict[str, int], answer: str, number: int, descriptors: list[int]) -> dict[str, Any]:
+    async def _ask(
+        self, request: StartSession | EndSession, waiting: dict[int, asyncio.Future[T]], descriptors: list[int]
+    ) -> T:
+        """Send a request and wait for what answers it. Raises SandboxError."""
         async with self._gate:
-            self._send(message, descriptors)
-            future = asyncio.get_running_loop().create_future()
-            self._waiting[answer, number] = future
+            self._send(request, descriptors)
+            future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+            waiting[request.number] = future
             try:
                 return await asyncio.wait_for(future, _FORK_SECONDS)
             except TimeoutError:
                 raise SandboxError(f"the sandbox's zygote gave no answer in {_FORK_SECONDS:.0f} s") from None
             finally:
-                del self._waiting[answer, number]
+                del waiting[request.number]
 
     async def _await_ready(self, process: Process) -> None:
         loop = asyncio.get_running_loop()
@@ -207,14 +194,14 @@ class Nursery:
             said = await asyncio.wait_for(loop.sock_recv(process.control, 1_000), _FORK_SECONDS)
         except TimeoutError:
             raise SandboxError(f"a session's process was not ready in {_FORK_SECONDS:.0f} s") from None
-        if said != b"ready":
+        if said != READY:
             raise SandboxError(said.decode(errors="replace") or "a session's process died while it started")
 
-    def _send(self, message: dict[str, int], descriptors: list[int]) -> None:
+    def _send(self, request: StartSession | EndSession, descriptors: list[int]) -> None:
         if self._broken:
             raise SandboxError("the sandbox's zygote is gone")
         try:
-            socket.send_fds(self._control, [json.dumps(message).encode() + b"\n"], descriptors)
+            socket.send_fds(self._control, [encode_message(request)], descriptors)
         except BlockingIOError as error:
             raise SandboxError("the sandbox's zygote takes no more requests at present") from error
         except OSError as error:  # it is gone, which the event loop may not have heard of yet
@@ -232,23 +219,20 @@ class Nursery:
             self._lose()
         *lines, self._text = (self._text + data).split(b"\n")
         for line in lines:
-            self._take(json.loads(line))
+            self._take(decode_message(line))
 
-    def _take(self, message: dict[str, Any]) -> None:
-        if "missing" in message:
-            self._hello.set_result(message)
-            return
-        if "refused" in message:
-            self._hello.set_exception(SandboxError(message["refused"]))
-            return
-        kind = next(key for key in ("started", "failed", "ended") if key in message)
-        future = self._waiting.get(("started" if kind == "failed" else kind, message[kind]))
-        if future is None or future.done():
-            return
-        if kind == "failed":
-            future.set_exception(SandboxError(message["why"]))
-        else:
-            future.set_result(message)
+    def _take(self, message: ZygoteMessage) -> None:
+        match message:
+            case ZygoteReady():
+                self._hello.set_result(message)
+            case ZygoteRefused(why):
+                self._hello.set_exception(SandboxError(why))
+            case SessionStarted(number):
+                _settle(self._starting.get(number), message)
+            case SessionFailed(number, why):
+                _settle(self._starting.get(number), SandboxError(why))
+            case SessionEnded(number):
+                _settle(self._ending.get(number), message)
 
     def _lose(self) -> None:
         if self._broken:
@@ -256,9 +240,19 @@ class Nursery:
         self._broken = True
         asyncio.get_running_loop().remove_reader(self._control)
         self._control.close()
-        for future in (self._hello, *self._waiting.values()):
-            if not future.done():
-                future.set_exception(SandboxError("the sandbox's zygote is gone"))
+        waiting: list[asyncio.Future[Any]] = [self._hello, *self._starting.values(), *self._ending.values()]
+        for future in waiting:
+            _settle(future, SandboxError("the sandbox's zygote is gone"))
+
+
+def _settle(future: asyncio.Future[T] | None, outcome: T | SandboxError) -> None:
+    """Give whoever waits, if anybody still does, a message or an error."""
+    if future is None or future.done():
+        return
+    if isinstance(outcome, SandboxError):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)
 
 
 def _life(pid: int) -> int:
@@ -267,33 +261,3 @@ def _life(pid: int) -> int:
         with contextlib.suppress(OSError):
             return os.pidfd_open(pid)
     return -1
-
-
-def _make_base() -> str:
-    base = tempfile.mkdtemp(prefix="sandbox-")
-    Path(base).chmod(0o711)  # sessions under other users have to find their own directory in it
-    return base
-
-
-def _settings(limits: Limits, base: str, control: int, without: frozenset[str]) -> Settings:
-    return Settings(
-        base=base,
-        control=control,
-        memory=limits.memory_bytes,
-        total_memory=limits.total_memory_bytes or _host_memory() // 2,
-        scratch=limits.scratch_bytes,
-        file=limits.file_bytes,
-        entries=limits.scratch_entries,
-        open_files=limits.open_files,
-        threads=limits.threads,
-        without=tuple(sorted(without)),
-    )
-
-
-def _host_memory() -> int:
-    """Bytes of memory of the host, or of the container where that has less."""
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        with contextlib.suppress(OSError, ValueError):
-            total = min(total, int(Path(path).read_text()))
-    return total

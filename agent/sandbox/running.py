@@ -9,11 +9,10 @@ from collections.abc import Callable
 
 from agent.sandbox.base import Limits
 from agent.sandbox.capture import Capture
-from agent.sandbox.inside.frames import TOKEN_SIZE, Decoder, Request, pack
-from agent.sandbox.inside.session.interpreter import BROKEN
 from agent.sandbox.meter import Beside, Meter
 from agent.sandbox.nursery import Process
 from agent.sandbox.outcome import Outcome, Stop
+from agent.sandbox.protocol import BROKEN, TOKEN_SIZE, CellRequest, Decoder, encode_cell
 
 _GRACE = 1.0  # seconds between the interrupt and the end
 _BEGIN = 2.0  # seconds in which a session that had a CPU has begun its cell
@@ -117,7 +116,7 @@ class Running:
             return
         token = os.urandom(TOKEN_SIZE)
         self._decoder.expect(token)
-        self._unsent = memoryview(pack(Request(token, seed, source)))
+        self._unsent = memoryview(encode_cell(CellRequest(token, seed, source)))
         self._send()
         if self._unsent and not self._lost:
             self._loop.add_writer(self.process.control, self._on_writable)

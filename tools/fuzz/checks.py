@@ -1,4 +1,4 @@
-"""What must hold of the sandbox's talk whatever bytes say: each check takes the bytes that a fuzzer makes up."""
+"""What must hold of the sandbox's protocol whatever bytes say: each check takes the bytes that a fuzzer makes up."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
-from agent.sandbox import forkserver, running
+from agent.sandbox import forkserver, protocol, running
 from agent.sandbox.base import Limits
-from agent.sandbox.inside import frames
 from agent.sandbox.inside.session import child
 from agent.sandbox.nursery import Death
 from agent.types import ToolStatus
@@ -28,7 +27,7 @@ _LONG = 400_000  # bytes: more than a socket holds
 _CELLS, _PROCESSES = 4, 3  # processes beyond these are honest
 _LIMITS = Limits(output_bytes=1 << 20, output_chars=1 << 20)
 _MARK = re.compile(r"<(?:early)?(\d+) (?:ran cell (\d+))?>")
-_ANSWER_SIZE = frames.TOKEN_SIZE + 1
+_ANSWER_SIZE = protocol.TOKEN_SIZE + 1
 
 
 class _World:
@@ -237,7 +236,8 @@ def check_serving(data: bytes) -> None:
     assert ran == [source for _, source in whole][: len(ran)], "a source was run that was not sent whole"
     tokens = [token for token, _ in whole]
     ended, begun = tokens[: len(ran)], tokens[: len(ran) + 1]
-    assert said == child.READY + b"".join(frames.answer(token, 0) for token in ended), "an answer to no request"
+    ends = b"".join(protocol.encode_end(token, 0) for token in ended)
+    assert said == protocol.READY + ends, "an answer to no request"
     assert printed in (b"".join(ended), b"".join(begun)), "the beginning of no request"
 
 
@@ -246,7 +246,7 @@ def _requests(data: bytes) -> tuple[bytes, list[bytes]]:
     stream, chunks, bytes_left = bytearray(), [], iter(data)
     for kind in bytes_left:
         text = bytes(next(bytes_left, 0) for _ in range(next(bytes_left, 0) % 30))
-        whole = frames.pack(frames.Request((text + bytes(16))[:16], kind, text))
+        whole = protocol.encode_cell(protocol.CellRequest((text + bytes(16))[:16], kind, text))
         part = whole if kind % 3 else text if kind % 2 else whole[: kind % 40]
         cut = next(bytes_left, 0) % (len(part) + 1)
         chunks += [part[:cut], part[cut:]] if kind % 5 else [part]
@@ -278,7 +278,7 @@ def _whole(stream: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 def check_decoder(data: bytes) -> None:
     """Fed in any pieces, the decoder tells an end only after the token, the token again, and one byte."""
-    token, decoder, pieces = b"T" * (frames.TOKEN_SIZE - 1) + b"U", frames.Decoder(), iter(data)
+    token, decoder, pieces = b"T" * (protocol.TOKEN_SIZE - 1) + b"U", protocol.Decoder(), iter(data)
     decoder.expect(token)
     printed, heard, kept = bytearray(), bytearray(), bytearray()
     early = ended = False
@@ -288,7 +288,7 @@ def check_decoder(data: bytes) -> None:
             printed += b"" if ended else piece
             kept += decoder.printed(piece)
         else:
-            rest = frames.answer(token, kind)[len(heard) :]
+            rest = protocol.encode_end(token, kind)[len(heard) :]
             piece = rest[: 1 + size % 17] if kind % 4 else bytes([size] * (size % 3))
             early = early or bool(piece and token not in printed)
             heard += piece

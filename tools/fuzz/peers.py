@@ -13,8 +13,8 @@ import socket
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from agent.sandbox.inside.frames import TOKEN_SIZE
 from agent.sandbox.nursery import Process
+from agent.sandbox.protocol import TOKEN_SIZE
 
 _HEADER = TOKEN_SIZE + 12  # with the seed and the length
 _PAUSES = (0.0, 0.001, 0.03, 0.4, 1.1, 2.2, 4.5, 9.0)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from agent.sandbox.inside import held, scratch
 from agent.sandbox.inside.layers.layers import Layers
-from agent.sandbox.inside.settings import Settings
 from agent.sandbox.inside.shares import Shares
+from agent.sandbox.protocol import ZygoteSettings
 
 PERIOD = 0.1  # seconds
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -41,7 +41,7 @@ class Usage:
 class Watch:
     """Looks at sessions, given as slot -> process id."""
 
-    def __init__(self, settings: Settings, layers: Layers) -> None:
+    def __init__(self, settings: ZygoteSettings, layers: Layers) -> None:
         self._settings = settings
         self._layers = layers
         self._last: dict[int, Usage] = {}

@@ -1,16 +1,11 @@
 """The fork server: a process with the libraries loaded, of which every session is a fork.
 
-The controller sends one JSON object a line on a socket: `{"start": n}` with two descriptors (the session's
-socket and its output pipe), or `{"end": n}`; n is a number that it never uses twice. The answers are
-`{"started": n, "pid": p}`, or `{"failed": n, "why": text}`, and, when nothing of it is left,
-`{"ended": n, "status": wait status, "why": text}`; its files are removed after that. The first line says
-`{"missing": layers, "libraries": names}`, or `{"refused": why}`.
+What the controller asks of it, and what it answers, is in `agent.sandbox.protocol`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import select
 import signal
@@ -20,14 +15,25 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from agent.sandbox.inside import pools, scratch, warm
 from agent.sandbox.inside.layers import rlimits
 from agent.sandbox.inside.layers.layers import NICE, SLOTS, Layers
 from agent.sandbox.inside.session import child, event_loops
-from agent.sandbox.inside.settings import Settings
 from agent.sandbox.inside.watch import PERIOD, Watch
+from agent.sandbox.protocol import (
+    EndSession,
+    SessionEnded,
+    SessionFailed,
+    SessionStarted,
+    StartSession,
+    ZygoteMessage,
+    ZygoteReady,
+    ZygoteRefused,
+    ZygoteSettings,
+    decode_message,
+    encode_message,
+)
 
 _WIPING = 0.002  # seconds in a row, after which the rest of the work is looked at
 _MOST_DEAD = 32  # sessions whose files are still there; others wait for that with their start
@@ -71,7 +77,7 @@ class _Dead:
 class Zygote:
     """Forks sessions, watches them and clears away what is left of them, until the controller is gone."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ZygoteSettings) -> None:
         self._settings = settings
         self._control = socket.socket(fileno=settings.control)
         self._parent = os.getppid()
@@ -83,7 +89,7 @@ class Zygote:
         self._descriptors: list[int] = []
         self._layers = Layers(settings)
         if self._layers.refusal:
-            self._say(refused=self._layers.refusal)
+            self._say(ZygoteRefused(self._layers.refusal))
             sys.exit(1)
         self._layers.share_cpu(0)
         missing_libraries = warm.load()
@@ -95,7 +101,7 @@ class Zygote:
         self._layers.share_cpu(NICE)
         self._watch = Watch(settings, self._layers)
         self._base_memory = self._address_space()
-        self._say(missing=self._layers.missing, libraries=missing_libraries)
+        self._say(ZygoteReady(self._layers.missing, missing_libraries))
 
     def loop(self) -> None:
         """Serve until the controller closes its end or dies."""
@@ -130,14 +136,14 @@ class Zygote:
         self._descriptors += descriptors
         *lines, self._text = (self._text + data).split(b"\n")
         for line in lines:
-            request: dict[str, int] = json.loads(line)
-            if "start" not in request:
-                self._end(request["end"])
-            elif len(self._descriptors) < 2:  # none were free for what was sent
-                self._say(failed=request["start"], why="no process could be started: too many files are open")
-            else:
-                control, output, *self._descriptors = self._descriptors
-                self._starts.append(_Start(request["start"], control, output))
+            match decode_message(line):
+                case EndSession(number):
+                    self._end(number)
+                case StartSession(number) if len(self._descriptors) < 2:  # none were free for what was sent
+                    self._say(SessionFailed(number, "no process could be started: too many files are open"))
+                case StartSession(number):
+                    control, output, *self._descriptors = self._descriptors
+                    self._starts.append(_Start(number, control, output))
         self._start_waiting()
         return bool(data)
 
@@ -152,18 +158,18 @@ class Zygote:
     def _start(self, asked: _Start) -> None:
         number = asked.number
         if not self._slots:
-            self._say(failed=number, why=f"no process could be started: there are {SLOTS} already")
+            self._say(SessionFailed(number, f"no process could be started: there are {SLOTS} already"))
         else:
             try:
                 pid = self._layers.fork()
             except OSError as error:
-                self._say(failed=number, why=f"no process could be started: {error}")
+                self._say(SessionFailed(number, f"no process could be started: {error}"))
             else:
                 slot = self._slots.pop()
                 if pid == 0:
                     self._become_session(slot, asked)
                 self._sessions[number] = _Session(number, slot, pid)
-                self._say(started=number, pid=pid)
+                self._say(SessionStarted(number, pid))
         asked.close()
 
     def _become_session(self, slot: int, asked: _Start) -> None:
@@ -191,7 +197,7 @@ class Zygote:
         session = self._sessions.get(number)
         if session is None:
             self._forget_start(number)
-            self._say(ended=number, status=0, why="")
+            self._say(SessionEnded(number, 0, ""))
             return
         session.ending = True
         self._kill(session)
@@ -229,7 +235,7 @@ class Zygote:
             else:
                 steps = scratch.wiping(self._layers.scratch(session.slot))
                 self._wiping.append(_Dead(session.slot, self._watch.entries(session.slot), steps))
-            self._say(ended=session.number, status=status, why=session.why)
+            self._say(SessionEnded(session.number, status, session.why))
 
     def _wipe(self) -> None:
         """Remove files of dead sessions for a moment, those of few files first, which free the most at once.
@@ -269,9 +275,9 @@ class Zygote:
             with contextlib.suppress(OSError):  # the controller tries again
                 scratch.wipe(self._settings.base)
 
-    def _say(self, **message: Any) -> None:
+    def _say(self, message: ZygoteMessage) -> None:
         with contextlib.suppress(ConnectionError):  # the loop will see that the controller is gone
-            self._control.sendall(json.dumps(message).encode() + b"\n")
+            self._control.sendall(encode_message(message))
 
     def _address_space(self) -> int:
         try:
@@ -286,5 +292,5 @@ def serve(settings_text: str) -> None:
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the closing of the socket ends it, and nothing else in order
-    zygote = Zygote(Settings.from_json(settings_text))
+    zygote = Zygote(ZygoteSettings.from_json(settings_text))
     zygote.loop()

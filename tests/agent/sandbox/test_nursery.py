@@ -13,6 +13,7 @@ from agent.errors import SandboxError
 from agent.sandbox.base import Limits
 from agent.sandbox.forkserver import ForkServerSandbox
 from agent.sandbox.nursery import Nursery, Process
+from agent.sandbox.protocol import SessionStarted, StartSession
 from tests.support.sandbox.sandboxes import LIMITS, alive_with, children, descriptors, sandbox, state, told
 
 
@@ -91,9 +92,9 @@ async def test_sessions_that_are_about_to_start_die_with_the_zygote(monkeypatch:
 async def test_a_session_that_never_gets_ready(monkeypatch: pytest.MonkeyPatch) -> None:
     held = []
 
-    async def ask(self: Nursery, message: object, answer: str, number: int, descriptors: list[int]) -> dict[str, int]:
+    async def ask(self: Nursery, request: StartSession, waiting: object, descriptors: list[int]) -> SessionStarted:
         held.append(os.dup(descriptors[0]))  # somebody has the other end, and says nothing
-        return {"pid": os.getpid()}
+        return SessionStarted(request.number, os.getpid())
 
     async with sandbox() as box:
         nursery = await box.nursery()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from agent.sandbox.inside.layers import kernel, landlock, rlimits, rootfs, seccomp
 from agent.sandbox.inside.layers.trials import why_not
-from agent.sandbox.inside.settings import Settings
+from agent.sandbox.protocol import ZygoteSettings
 
 LAYERS = (
     "pids",
@@ -37,7 +37,7 @@ _SEES_TRUNCATE = 3  # the version from which on Landlock covers truncate(2)
 class Layers:
     """`missing` says, for each layer that is not to be had here, why."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ZygoteSettings) -> None:
         self.settings = settings
         self.missing: dict[str, str] = dict.fromkeys(settings.without, "switched off")
         self._nice = NICE

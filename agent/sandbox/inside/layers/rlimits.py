@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 
-from agent.sandbox.inside.settings import Settings
+from agent.sandbox.protocol import ZygoteSettings
 
 _STACK = 64 << 20
 _CPU_SECONDS = 3_600  # for a whole session; a cell's own limit is kept by the controller
@@ -17,7 +17,7 @@ def grow_stack() -> None:
     resource.setrlimit(resource.RLIMIT_STACK, (_within(_STACK, hard), hard))
 
 
-def apply(settings: Settings, base_memory: int, *, own_user: bool) -> None:
+def apply(settings: ZygoteSettings, base_memory: int, *, own_user: bool) -> None:
     """Limit this process for good. `base_memory`: bytes of address space that it was born with.
 
     The number of threads is limited only where nothing else runs under the process's user.

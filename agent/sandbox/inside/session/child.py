@@ -1,4 +1,4 @@
-"""A session's side of the talk with the controller: requests are read, begun, run, and their ends told."""
+"""A session's side of its protocol with the controller: requests are read, begun, run, and their ends reported."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ import select
 import signal
 from collections.abc import Callable, Sequence
 
-from agent.sandbox.inside.frames import answer, receive
-from agent.sandbox.inside.session.interpreter import BROKEN, OK, OUT_OF_MEMORY, Interpreter
+from agent.sandbox.inside.session.interpreter import Interpreter
 from agent.sandbox.inside.session.randomness import seed_all
+from agent.sandbox.protocol import BROKEN, CUT_OFF, OK, OUT_OF_MEMORY, READY, encode_end, read_cell
 
 CONTROL = 3  # the descriptor of the controller's socket; 1 and 2 are the output pipe
 _OUTPUT = 1
-CUT_OFF = 119  # exit status of a session whose socket a cell has closed or replaced
-READY = b"ready"
 
 
 def serve(libraries: Sequence[str]) -> None:
@@ -28,7 +26,7 @@ def serve(libraries: Sequence[str]) -> None:
     write, leave, check, born = os.write, os._exit, _control, _control()
     write(CONTROL, READY)
     interpreter.rehearse()
-    for ending in map(answer, iter(requests.begin, None), iter(requests.run, None)):
+    for ending in map(encode_end, iter(requests.begin, None), iter(requests.run, None)):
         if check() != born:
             leave(CUT_OFF)
         write(CONTROL, ending)
@@ -42,7 +40,7 @@ class _Requests:
 
     def __init__(self, interpreter: Interpreter) -> None:
         self._interpreter = interpreter
-        self._receive, self._seed = receive, seed_all
+        self._receive, self._seed = read_cell, seed_all
         self._read, self._say = _reader(), _writer()
         self._source = b""
         self._is_fresh = True

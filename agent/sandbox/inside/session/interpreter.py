@@ -21,10 +21,9 @@ from agent.sandbox.inside.session.repair import Repair
 from agent.sandbox.inside.session.room import Room
 from agent.sandbox.inside.session.shown import CALLED, is_shown, watch_calls
 from agent.sandbox.inside.session.streams import Streams
+from agent.sandbox.protocol import BROKEN, ERROR, NOT_RUN, OK, OUT_OF_MEMORY
 
 __builtins__ = BUILTINS  # type: ignore[assignment] # the interpreter takes a dictionary, too
-
-OK, ERROR, OUT_OF_MEMORY, BROKEN, NOT_RUN = range(5)
 
 _COROUTINE = inspect.CO_COROUTINE
 _count_holders = sys.getrefcount

@@ -1,17 +1,88 @@
-"""What controller and session say to each other: whole, cut into any pieces, and wrong."""
+"""What controller, zygote and session say to each other: whole, cut into any pieces, and wrong."""
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.sandbox.inside.frames import TOKEN_SIZE, Awaits, Decoder, Request, answer, pack, receive
+from agent.sandbox.protocol import (
+    TOKEN_SIZE,
+    Awaits,
+    CellRequest,
+    Decoder,
+    EndSession,
+    SessionEnded,
+    SessionFailed,
+    SessionStarted,
+    StartSession,
+    ZygoteMessage,
+    ZygoteReady,
+    ZygoteRefused,
+    ZygoteSettings,
+    decode_message,
+    encode_cell,
+    encode_end,
+    encode_message,
+    read_cell,
+)
 
+ROOT = Path(__file__).parents[3]
 TOKENS = st.binary(min_size=TOKEN_SIZE, max_size=TOKEN_SIZE)
-REQUESTS = st.builds(Request, TOKENS, st.integers(0, 2**64 - 1), st.binary(max_size=300))
+REQUESTS = st.builds(CellRequest, TOKENS, st.integers(0, 2**64 - 1), st.binary(max_size=300))
+
+NUMBERS = st.integers(-(2**63), 2**63)
+MESSAGES: st.SearchStrategy[ZygoteMessage] = st.one_of(
+    st.builds(StartSession, NUMBERS),
+    st.builds(EndSession, NUMBERS),
+    st.builds(ZygoteReady, st.dictionaries(st.text(), st.text()), st.lists(st.text())),
+    st.builds(ZygoteRefused, st.text()),
+    st.builds(SessionStarted, NUMBERS, NUMBERS),
+    st.builds(SessionFailed, NUMBERS, st.text()),
+    st.builds(SessionEnded, NUMBERS, NUMBERS, st.text()),
+)
+
+
+@given(MESSAGES)
+def test_a_message_of_the_zygote_is_one_line_that_gives_it_back(message: ZygoteMessage) -> None:
+    line = encode_message(message)
+    assert line.index(b"\n") == len(line) - 1
+    assert decode_message(line) == decode_message(line[:-1]) == message
+
+
+@given(MESSAGES, st.data())
+def test_a_message_of_the_zygote_that_is_torn_or_has_other_fields_is_refused(
+    message: ZygoteMessage, data: st.DataObject
+) -> None:
+    line = encode_message(message)
+    fields = json.loads(line)
+    less = {**fields}
+    del less[data.draw(st.sampled_from(sorted(fields)))]
+    for wrong in (less, {**fields, "more": 1}, {**fields, "kind": "unknown"}, list(fields), 7):
+        with pytest.raises(ValueError, match="no message"):
+            decode_message(json.dumps(wrong).encode())
+    with pytest.raises(ValueError, match=r"."):
+        decode_message(line[: data.draw(st.integers(0, len(line) - 2))])
+
+
+def test_the_protocol_needs_the_standard_library_alone() -> None:
+    program = (
+        "import sys; import agent.sandbox.protocol; print(*sorted(n for n in sys.modules if n.startswith('agent')))"
+    )
+    command = [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.append({str(ROOT)!r}); {program}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["agent", "agent.sandbox", "agent.sandbox.protocol"]
+
+
+def test_settings_survive_the_way_to_the_zygote() -> None:
+    settings = ZygoteSettings("/base", 3, 1, 2, 3, 4, 5, 6, 7, ("ipc", "uid"))
+    assert ZygoteSettings.from_json(settings.to_json()) == settings
 
 
 def pieces(data: bytes, cuts: Iterable[int]) -> list[bytes]:
@@ -39,28 +110,28 @@ CUTS = st.lists(st.integers(1, 400), max_size=8)
 
 
 @given(REQUESTS, CUTS)
-def test_a_request_comes_through_however_it_is_cut(request: Request, cuts: list[int]) -> None:
-    read = stream(pieces(pack(request), cuts))
-    assert receive(read) == request
-    assert receive(read) is None
+def test_a_request_comes_through_however_it_is_cut(request: CellRequest, cuts: list[int]) -> None:
+    read = stream(pieces(encode_cell(request), cuts))
+    assert read_cell(read) == request
+    assert read_cell(read) is None
 
 
 @given(REQUESTS, st.integers(0, 400))
-def test_a_request_that_is_cut_off_is_none(request: Request, kept: int) -> None:
-    whole = pack(request)
-    assert receive(stream([whole[: min(kept, len(whole) - 1)]])) is None
+def test_a_request_that_is_cut_off_is_none(request: CellRequest, kept: int) -> None:
+    whole = encode_cell(request)
+    assert read_cell(stream([whole[: min(kept, len(whole) - 1)]])) is None
 
 
 @given(TOKENS, st.integers())
 def test_any_number_is_a_seed(token: bytes, seed: int) -> None:
-    request = receive(stream([pack(Request(token, seed, b"1"))]))
+    request = read_cell(stream([encode_cell(CellRequest(token, seed, b"1"))]))
     assert request is not None and request.seed == seed % 2**64
 
 
 @given(REQUESTS, st.binary(min_size=1, max_size=40))
-def test_what_follows_a_request_unasked_is_refused(request: Request, more: bytes) -> None:
+def test_what_follows_a_request_unasked_is_refused(request: CellRequest, more: bytes) -> None:
     with pytest.raises(ValueError, match="follow a request"):
-        receive(stream([pack(request) + more]))
+        read_cell(stream([encode_cell(request) + more]))
 
 
 @given(st.lists(st.tuples(TOKENS, st.binary(max_size=40), st.binary(max_size=40), st.integers(0, 255), CUTS)))
@@ -75,7 +146,7 @@ def test_a_session_that_keeps_to_the_rules_is_understood(
         assert not decoder.begun and decoder.status is None
         assert b"".join(decoder.printed(part) for part in pieces(whole, cuts)) == whole.partition(token)[2]
         assert decoder.begun and decoder.status is None
-        for part in (b"", *pieces(answer(token, status), cuts)):
+        for part in (b"", *pieces(encode_end(token, status), cuts)):
             assert decoder.status is None
             decoder.feed(part)
         assert decoder.begun and decoder.status == status
@@ -118,7 +189,7 @@ def test_words_behind_the_end_are_a_breach_for_good(token: bytes, status: int, m
     decoder = Decoder()
     decoder.expect(token)
     decoder.printed(token)
-    end = answer(token, status)
+    end = encode_end(token, status)
     for part in [end + more] if together else [end, more]:
         decoder.feed(part)
     assert decoder.broken and decoder.status is None
@@ -132,11 +203,11 @@ def test_the_end_of_a_cell_cannot_be_told_for_the_next(first: bytes, second: byt
     decoder = Decoder()
     decoder.expect(first)
     decoder.printed(first)
-    decoder.feed(answer(first, 0))
+    decoder.feed(encode_end(first, 0))
     if second not in first + late:
         decoder.expect(second)
         assert decoder.printed(first + late) == b""
-        decoder.feed(answer(first, 0))
+        decoder.feed(encode_end(first, 0))
         assert decoder.broken and not decoder.begun
 
 
@@ -146,5 +217,5 @@ def test_an_end_that_comes_late_is_none_of_the_next_cell_even_if_that_has_begun(
     for token in (first, second):
         decoder.expect(token)
         decoder.printed(token)
-        decoder.feed(answer(first, 0))
+        decoder.feed(encode_end(first, 0))
     assert decoder.broken == (first != second)

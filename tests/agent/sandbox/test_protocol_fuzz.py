@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from agent.sandbox.inside.frames import Decoder
+from agent.sandbox.protocol import Decoder
 from agent.sandbox.running import Running
 from tools.fuzz import checks as fuzz_checks
 
