@@ -74,17 +74,12 @@ def last_boxed(text: str) -> str | None:
 def extract_answer(text: str, edition: Edition) -> int | None:
     """The answer that a model's text gives: the integer in its last box, if the edition allows it.
 
-    It is reduced by the edition's modulus, to a residue that is never negative (-900 is 100 modulo 1000), and
-    must then lie in 0..`max_answer`. Prose outside a box is never an answer, but what stands directly beside the
-    last box may make another number of its content, or a list: then there is none. None is no answer, and not 0.
+    `Edition.reduce` says which. Prose outside a box is never an answer, but what stands directly beside the last box
+    may make another number of its content, or a list: then there is none. None is no answer, and not 0.
     """
     boxes = _boxes(text)
     value = None if boxes is None else _value(text, *boxes)
-    if value is None:
-        return None
-    if edition.modulus is not None:
-        value %= edition.modulus
-    return value if 0 <= value <= edition.max_answer else None
+    return None if value is None else edition.reduce(value)
 
 
 def _value(text: str, previous: _Box | None, box: _Box) -> int | None:

@@ -52,13 +52,24 @@ class ToolStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Edition:
-    """The rules of one competition: answers lie in 0..`max_answer`, after reduction by `modulus` if it has one."""
+    """The rules of one competition: answers lie in 0..`max_answer`, after reduction by `modulus` if it has one.
+
+    The scored run asks `problem_count` problems within `time_limit_seconds`.
+    """
 
     name: str
     max_answer: int
     modulus: int | None
     problem_count: int
     time_limit_seconds: float
+
+    def reduce(self, value: int) -> int | None:
+        """The answer that an integer stands for: its residue where there is a modulus; None where it is out of range.
+
+        A residue is never negative: -900 is 100 modulo 1000.
+        """
+        residue = value if self.modulus is None else value % self.modulus
+        return residue if 0 <= residue <= self.max_answer else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,7 +128,7 @@ def checked(frame: object, id_: pl.Series, edition: Edition) -> pl.DataFrame:
     if not frame["answer"].dtype.is_integer():
         raise SubmissionError(f"predict gave an answer of type {frame['answer'].dtype}: give an integer")
     answer = frame["answer"].item()
-    if answer is None or not 0 <= answer <= edition.max_answer:
+    if answer is None or edition.reduce(answer) != answer:
         raise SubmissionError(f"predict gave the answer {answer}: give one of 0 to {edition.max_answer}")
     return frame
 

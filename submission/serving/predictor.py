@@ -138,9 +138,7 @@ class Predictor:
         """The answer as the edition takes it, None if it does not."""
         if not isinstance(answer, int) or isinstance(answer, bool):
             return None
-        if self._edition.modulus is not None:
-            return answer % self._edition.modulus
-        return answer if 0 <= answer <= self._edition.max_answer else None
+        return self._edition.reduce(answer)
 
     def _note(self, answered: Answered) -> None:
         self.answered.append(answered)

@@ -84,6 +84,5 @@ def report(predictor: Predictor, load: Load, competition: Competition) -> None:
     truths = {} if is_rerun() else {p.id: p.answer for p in load() if p.answer is not None}
     if not truths:
         return
-    modulus = competition.edition.modulus or competition.edition.max_answer + 1
-    right = sum(answered.id in truths and truths[answered.id] % modulus == answered.answer for answered in asked)
+    right = sum(competition.edition.reduce(truths[a.id]) == a.answer for a in asked if a.id in truths)
     print(f"{right} of {len(asked)} answers are right")

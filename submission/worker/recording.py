@@ -98,7 +98,7 @@ class VoteWatch:
         if not isinstance(event, SampleEnded):
             return
         self._samples.append(event.sample)
-        leader = tally(self._samples, self._config.voting, self._config.rules.modulus).leader
+        leader = tally(self._samples, self._config.voting, self._config.rules).leader
         if leader is not None:
             votes = f"{leader.samples} of {len(self._samples)} samples so far"
             self._tell(LeadingAnswer(self._number, leader.answer, votes))

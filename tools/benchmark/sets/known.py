@@ -64,8 +64,8 @@ def _rows_as(read: Callable[[Row, str, int], Question]) -> Callable[[Sequence[Pa
 def _aime(row: Row, number: str, seed: int) -> Question:
     answer = row.text("answer")
     value = parse_integer(answer)
-    if value is None or not 0 <= value <= _AIME.max_answer:
-        raise InputError(f"{row.place}: the answer {answer!r} is no integer from 0 to 999: correct it")
+    if value is None or _AIME.reduce(value) is None:
+        raise InputError(f"{row.place}: the answer {answer!r} is no integer from 0 to {_AIME.max_answer}: correct it")
     id_ = row.text("id") if row.has("id") else number
     return Question(Problem(id_, row.text("problem", "question"), value), str(value))
 
@@ -80,9 +80,11 @@ def _aimo(edition: Edition) -> Callable[[Sequence[Path], int], list[Question]]:
 def _competition(problem: Problem, edition: Edition, path: Path) -> Question:
     if problem.answer is None:
         raise InputError(f"{path}: problem {problem.id} has no answer: give a file with the answers, or remove it")
-    truth = problem.answer % edition.modulus if edition.modulus else problem.answer
-    if not 0 <= truth <= edition.max_answer:
-        raise InputError(f"{path}: the answer {truth} of problem {problem.id} is not in 0..{edition.max_answer}")
+    truth = edition.reduce(problem.answer)
+    if truth is None:
+        raise InputError(
+            f"{path}: the answer {problem.answer} of problem {problem.id} is not in 0..{edition.max_answer}: correct it"
+        )
     return Question(replace(problem, answer=truth), str(truth))
 
 
