@@ -12,27 +12,27 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator
 
 from agent.editions import EDITIONS
 from agent.errors import ConfigError
 from agent.files.addresses import checked_url, expand_home
 from agent.files.config_faults import first_fault
 from agent.files.renamed_keys import renamed_tree
+from agent.files.section import Section
 from agent.files.stored_config import seal
 from agent.files.whole_file import write_whole
+from agent.policy.grants import GRANT_RULES
+from agent.policy.settings import BudgetConfig, StoppingConfig, VotingConfig
+from agent.policy.stopping import STOPPING_RULES
+from agent.policy.voting import VOTING_RULES
 from agent.types import Edition
 
 PROFILES = Path(__file__).parent / "profiles"
+_RULES = {"voting": VOTING_RULES, "stopping": STOPPING_RULES, "budget": GRANT_RULES}
 
 HomePath = Annotated[str, AfterValidator(expand_home)]
 """A text that may be a path; a leading `~` is the home directory."""
-
-
-class Section(BaseModel):
-    """A table of the configuration: immutable, no unknown keys, no values of other types."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
 
 
 class EngineConfig(Section):
@@ -114,71 +114,6 @@ class SampleConfig(Section):
     max_thinking_tokens: int = Field(0, ge=0)  # thinking still open then is closed by asking for the answer; 0: no cap
     answer_tokens: int = Field(24, ge=0)  # for a forced answer; 0: none is asked for
     probe_tokens: int = Field(0, ge=0)  # a running sample is asked for its present belief so often; 0: never
-
-
-class VotingConfig(Section):
-    """The weight of a vote: 1 for a finished sample, plus or times what is set here."""
-
-    forced_weight: float = Field(0.5, gt=0, le=1)
-    code_bonus: float = Field(0.0, ge=0)  # added where the last successful tool run prints the answer
-    confidence_bonus: float = Field(0.0, ge=0)  # added in full where the model was certain of its last tokens
-
-
-StoppingRule = Literal[
-    "patience",
-    "all",
-    "uncatchable",
-    "margin",
-    "beta",
-    "window",
-    "bayes-factor",
-    "certified",
-    "agree",
-    "aimo2-second",
-    "nemoskills",
-    "hopeless",
-]
-GrantRule = Literal["spread", "equal", "nemoskills", "aimo3-clamp"]
-
-
-class StoppingConfig(Section):
-    """When a problem is closed before all its samples have ended; `agent.policy` has the rules.
-
-    Of the rule "patience": a leader that is ahead by 1, 2 or 3 votes (one more if nobody else has a vote) is given
-    `wait_by_lead` times the time of the problem's first vote, or times `min_wait_share` of its share of the bank if
-    that is longer, and at most `max_share` times the share; `max_dissent` votes for others than the first two answers
-    end the problem too.
-    """
-
-    rule: StoppingRule = "patience"
-    margin: float = Field(3.0, gt=0)  # weight by which the leader must lead
-    confidence: float = Field(0.95, gt=0, lt=1)  # for the rule "beta"
-    votes: int = Field(4, ge=1)  # for the rule "agree"
-    wait_by_lead: tuple[float, float, float] = Field((3.0, 2.0, 1.4), strict=False)  # TOML has lists
-    min_wait_share: float = Field(0.5, ge=0)
-    max_share: float = Field(1.0, gt=0)
-    max_dissent: int = Field(4, ge=1)
-
-
-class BudgetConfig(Section):
-    """What the time bank grants: `spread` x time left / problems left, between `floor` and `ceiling` seconds.
-
-    The floor is at most the even share of what is left.
-    A problem gets at least `min_first_votes` times the time that a first vote has usually taken in the run.
-    `time_limit_seconds` of 0 stands for the edition's own limit. The last `answer_reserve_seconds` of an allowance
-    are kept for the forced answers of unfinished samples. A problem starts `lanes_per_first_vote` lanes for each time
-    that its share of the bank holds the usual time of a first vote, and at least `min_lanes`; 0 starts all lanes.
-    """
-
-    rule: GrantRule = "spread"
-    time_limit_seconds: float = Field(0.0, ge=0)
-    spread: float = Field(3.0, ge=1)
-    min_first_votes: float = Field(1.5, ge=0)
-    lanes_per_first_vote: float = Field(6.0, ge=0)
-    min_lanes: int = Field(3, ge=1)
-    floor_seconds: float = Field(10.0, ge=0)
-    ceiling_seconds: float = Field(1_800.0, gt=0)
-    answer_reserve_seconds: float = Field(8.0, ge=0)
 
 
 class SandboxConfig(Section):
@@ -266,6 +201,12 @@ def parse_config(tree: Mapping[str, Any], source: str) -> Config:
         raise ConfigError(f"configuration ({source}): {first_fault(error, Config)}") from None
     if config.edition not in EDITIONS:
         raise ConfigError(f"unknown edition {config.edition!r}: give one of {', '.join(EDITIONS)}")
+    for table, rules in _RULES.items():
+        rule = getattr(config, table).rule
+        if rule not in rules:
+            raise ConfigError(
+                f"configuration ({source}): {table}.rule: no rule {rule!r}: give one of {', '.join(rules)}"
+            )
     if config.sample.probe_tokens and not config.sample.answer_tokens:
         raise ConfigError(f"configuration ({source}): sample.answer_tokens is needed where sample.probe_tokens is set")
     if config.engine.kind == "http" and not config.engine.url:

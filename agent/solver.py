@@ -231,7 +231,7 @@ class Attempt:
         return self._runtime.engine.downtime - self._downtime - self._allowance.extension_seconds
 
     def _tally(self) -> Tally:
-        return tally(self._samples, self._runtime.config.voting, self._runtime.config.rules.modulus)
+        return tally(self._samples, self._runtime.config.voting, self._runtime.config.rules)
 
     def _left(self, seconds: float, *, down: float | None = None) -> float:
         """Time left of so many seconds since the start, those in which the engine was `down` not counted."""

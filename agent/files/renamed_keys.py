@@ -1,4 +1,4 @@
-"""Keys of the configuration that earlier versions stored under other names."""
+"""Keys of the configuration, and values of them, that earlier versions stored under other names."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ RENAMED: Mapping[str, str] = {
     "budget.lanes_per_pace": "budget.lanes_per_first_vote",
 }
 """The dotted name of today by the earlier one; a key stays in its table."""
+_RENAMED_VALUES: Mapping[str, Mapping[str, str]] = {"stopping.rule": {"all": "wait-for-all"}}
 
 
 def renamed_tree(tree: Mapping[str, Any]) -> dict[str, Any]:
@@ -24,14 +25,21 @@ def renamed_tree(tree: Mapping[str, Any]) -> dict[str, Any]:
     A key that is there under both names keeps the earlier one besides, which is then refused as unknown.
     """
     return {
-        table: {_renamed(table, key, keys): value for key, value in keys.items()} if isinstance(keys, dict) else keys
+        table: {_renamed(table, key, keys): _value(f"{table}.{key}", value) for key, value in keys.items()}
+        if isinstance(keys, dict)
+        else keys
         for table, keys in tree.items()
     }
 
 
 def renamed_keys(changed: Mapping[str, Any]) -> dict[str, Any]:
     """The values by the dotted names of today."""
-    return {RENAMED.get(key, key): value for key, value in changed.items()}
+    return {RENAMED.get(key, key): _value(key, value) for key, value in changed.items()}
+
+
+def _value(key: str, value: Any) -> Any:
+    names = _RENAMED_VALUES.get(key, {})
+    return names.get(value, value) if isinstance(value, str) else value
 
 
 def _renamed(table: str, key: str, keys: Mapping[str, Any]) -> str:

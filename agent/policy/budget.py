@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from agent.config import Config
 from agent.policy.first_vote import lanes_worth, usual_first_vote
-from agent.policy.grants import GRANTS, Bank
+from agent.policy.grants import GRANT_RULES, Bank
 from agent.types import Allowance, Solution
 
 
@@ -26,7 +26,7 @@ def grant(left: float, problems_left: int, config: Config, past: Sequence[Soluti
     bank = Bank(left, problems_left, config.time_limit_seconds / rounds, tuple(s.seconds for s in past))
     share = left / problems_left
     usual = usual_first_vote(share, past)
-    wanted = min(max(GRANTS[budget.rule](bank, budget), budget.min_first_votes * usual), budget.ceiling_seconds)
+    wanted = min(max(GRANT_RULES[budget.rule](bank, budget), budget.min_first_votes * usual), budget.ceiling_seconds)
     seconds = max(0.0, min(left, max(min(budget.floor_seconds, share), wanted)))
     reserve = min(budget.answer_reserve_seconds, seconds / 2)
     lanes = lanes_worth(share, usual, config.sample.count, budget)

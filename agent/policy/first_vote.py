@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agent.config import BudgetConfig
+from agent.policy.settings import BudgetConfig
 from agent.types import Solution
 
 _PRIOR = 0.4  # the first vote's time that a run expects before it has seen any, as part of the even share

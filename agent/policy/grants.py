@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from agent.config import BudgetConfig, GrantRule
+from agent.policy.settings import BudgetConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +55,10 @@ def aimo3_clamp(bank: Bank, budget: BudgetConfig) -> float:
     return min(max(bank.left - (bank.problems_left - 1) * unit, unit), 4 * unit)
 
 
-GRANTS: Mapping[GrantRule, Callable[[Bank, BudgetConfig], float]] = {
+GRANT_RULES: Mapping[str, Callable[[Bank, BudgetConfig], float]] = {
     "spread": spread,
     "equal": equal,
     "nemoskills": nemoskills,
     "aimo3-clamp": aimo3_clamp,
 }
+"""The rules by their names, which configuration, replay and documents share; each gives seconds."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from agent.config import StoppingConfig
+from agent.policy.settings import StoppingConfig
 from agent.policy.state import GO_ON, Progress, Verdict
 from agent.types import StopReason
 

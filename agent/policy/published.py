@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable
 from functools import lru_cache
 
-import numpy as np
-
-from agent.config import StoppingConfig
+from agent.policy.settings import StoppingConfig
 from agent.policy.state import GO_ON, Progress, Verdict
 from agent.types import StopReason
 
 AGREED = Verdict(StopReason.AGREED)
-Rule = Callable[[Progress, StoppingConfig], Verdict]
 
 _BAYES_FACTOR = 10.0
 _UNSEEN = 0.3  # votes that answers nobody has given count for
@@ -38,7 +34,7 @@ def beta(progress: Progress, config: StoppingConfig) -> Verdict:
     The posterior of the share is Beta(v1 + 1, v2 + 1).
     """
     first, second, *_ = [*progress.counts, 0, 0]
-    return AGREED if _above_half(first, second) >= config.confidence else GO_ON
+    return AGREED if first and _above_half(first, second) >= config.confidence else GO_ON
 
 
 def window(progress: Progress, config: StoppingConfig) -> Verdict:
@@ -118,6 +114,8 @@ def _leader_is_mode(counts: tuple[int, ...]) -> float:
 
     The integral over the leader's gamma density of the product of the others' distribution functions, on a grid.
     """
+    import numpy as np  # here, as reading a configuration imports the rules
+
     step = 0.02
     grid = np.arange(step / 2, 4 * max(counts) + 30, step)
     shapes = [count + 1 for count in counts] + [_UNSEEN + 1]

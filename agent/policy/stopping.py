@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from agent.config import StoppingConfig, StoppingRule
 from agent.policy import published
 from agent.policy.patience import patience
-from agent.policy.state import GO_ON, Progress, Verdict
+from agent.policy.settings import StoppingConfig
+from agent.policy.state import Progress, Verdict
 from agent.types import StopReason
 
-RULES: Mapping[StoppingRule, published.Rule] = {
+WAIT_FOR_ALL = "wait-for-all"
+
+STOPPING_RULES: Mapping[str, Callable[[Progress, StoppingConfig], Verdict]] = {
     "patience": patience,
-    "all": published.wait,
+    WAIT_FOR_ALL: published.wait,
     "uncatchable": published.wait,
     "margin": published.margin,
     "beta": published.beta,
@@ -24,19 +26,22 @@ RULES: Mapping[StoppingRule, published.Rule] = {
     "nemoskills": published.nemoskills,
     "hopeless": published.hopeless,
 }
+"""The rules by their names, which configuration, replay and documents share.
+
+A rule is applied whenever a sample has ended and at the moment that it named, while at least one lane runs.
+"""
 
 
 def judge(progress: Progress, config: StoppingConfig) -> Verdict:
     """Whether the problem can be closed now.
 
-    Whatever the rule (but for "all"), a leader that cannot be caught ends the problem: even if every running lane
-    voted for the runner-up, the leader would win, so nothing is lost.
+    Whatever the rule (but for "wait-for-all"), a leader that cannot be caught ends the problem: even if every running
+    lane voted for the runner-up, the leader would win, so nothing is lost.
     """
     if progress.running == 0:
         return Verdict(StopReason.ALL_DONE)
     tally = progress.tally
-    if tally.leader is None and config.rule not in ("nemoskills", "hopeless"):
-        return GO_ON
-    if config.rule != "all" and tally.leader and tally.lead > progress.running * progress.largest_weight:
+    safe = tally.leader is not None and tally.lead > progress.running * progress.largest_weight
+    if safe and config.rule != WAIT_FOR_ALL:
         return Verdict(StopReason.UNCATCHABLE)
-    return RULES[config.rule](progress, config)
+    return STOPPING_RULES[config.rule](progress, config)

@@ -158,7 +158,7 @@ def test_a_request_refused_to_one_lane_costs_that_lane_alone() -> None:
             return RequestRefusedError("answered 400: odd")
         return None
 
-    solutions, _, recorder, _ = run(fault, config_with(sample__count=4, stopping__rule="all"), problems=2)
+    solutions, _, recorder, _ = run(fault, config_with(sample__count=4, stopping__rule="wait-for-all"), problems=2)
     assert [solution.answer for solution in solutions] == [0, 1]
     assert [sample.failure for sample in recorder.samples if sample.end is SampleEnd.ENGINE_ERROR] == [
         "answered 400: odd"
@@ -183,7 +183,7 @@ def test_a_problem_that_lost_most_lanes_keeps_the_others_and_is_tried_again() ->
     async def main() -> Solution:
         setting = runtime(
             Breaking(lambda prompt, params: f"{'word ' * 30}\\boxed{{42}}"),
-            config_with(sample__count=4, stopping__rule="all"),
+            config_with(sample__count=4, stopping__rule="wait-for-all"),
             emit=recorder,
         )
         return await solve_persistently(PROBLEM, setting, Allowance(1_000, 990))

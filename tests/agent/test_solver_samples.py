@@ -20,7 +20,7 @@ def test_while_nobody_leads_further_samples_are_started_up_to_the_count() -> Non
     drawn = [words(10, None), words(12, None), words(10, 5), words(12, 42), words(10, 42), words(900, 7)]
     engine, recorder = ScriptedEngine(lanes(*drawn, asked="none}")), Recorder()
     allowance = Allowance(500, 490, lanes=2)
-    solution, _ = solve(engine, emit=recorder, allowance=allowance, sample__count=6, stopping__rule="all")
+    solution, _ = solve(engine, emit=recorder, allowance=allowance, sample__count=6, stopping__rule="wait-for-all")
     assert (solution.answer, solution.stop) == (42, StopReason.ALL_DONE)
     assert [lanes for *_, lanes in recorder.started] == [2] and solution.samples_started == 6
 

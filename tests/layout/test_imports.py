@@ -28,10 +28,12 @@ from tests.layout.source import (
 LAYERS = (
     ("agent.types", "agent.errors", "agent.virtual_time"),
     ("agent.files", "agent.events"),
-    ("agent.editions", "agent.config"),
-    ("agent.latex",),
+    ("agent.editions", "agent.latex"),
+    ("agent.policy",),  # whose registries the configuration is checked against
+    ("agent.config",),
+    ("agent.policy.budget",),
     ("agent.answers",),
-    ("agent.chat", "agent.policy", "agent.metrics"),
+    ("agent.chat", "agent.metrics"),
     ("agent.problems", "agent.models", "agent.hardware"),
     ("agent.engine", "agent.sandbox", "agent.journal"),
     ("agent.lane",),

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import VotingConfig, load_config
+from agent.config import load_config
 from agent.journal.journal import PACKED_JOURNAL_FILE, read_run
+from agent.policy.settings import VotingConfig
 from agent.problems.reader import practice_problems
 from agent.types import SampleEnd, StopReason, ToolStatus
 from tools.replay import command as replay

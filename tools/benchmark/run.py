@@ -36,7 +36,7 @@ _OWED = (SampleEnd.ENGINE_ERROR, SampleEnd.CANCELLED)
 # Every sample runs to its end, as published figures count them: no vote closes a question, no time is short, and
 # nobody is asked for an answer that was not given.
 _WHOLE_SAMPLES = {
-    "stopping.rule": "all",
+    "stopping.rule": "wait-for-all",
     "budget.rule": "spread",
     "budget.time_limit_seconds": _FOREVER,
     "budget.ceiling_seconds": _FOREVER,

@@ -164,7 +164,7 @@ class Question:
         """The votes so far."""
         if self.solution:
             return self.solution.tally
-        return tally(self.samples, self.config.voting, self.config.rules.modulus)
+        return tally(self.samples, self.config.voting, self.config.rules)
 
     @property
     def evidence(self) -> Sample | None:

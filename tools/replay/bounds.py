@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agent.config import VotingConfig
+from agent.policy.settings import VotingConfig
 from agent.policy.voting import tally
 from agent.types import Sample
+from tools.replay.recordings import REPLAYED_EDITION
 
 _GRID = 400  # moments at which the accuracy is evaluated
 
@@ -45,7 +46,7 @@ def accuracy_curve(index: int, truth: int | None, samples: Sequence[Sample]) -> 
     changes: list[tuple[float, int]] = []
     voting = VotingConfig()
     for count in range(1, len(samples) + 1):
-        leader = tally(samples[:count], voting).leader
+        leader = tally(samples[:count], voting, REPLAYED_EDITION).leader
         if leader is not None and (not changes or changes[-1][1] != leader.answer):
             changes.append((samples[count - 1].seconds, leader.answer))
     return AccuracyCurve(index, truth, tuple(changes), max((sample.seconds for sample in samples), default=0.0))

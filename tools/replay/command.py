@@ -21,14 +21,13 @@ from agent.errors import InputError
 from agent.hardware.roofline import HARDWARE
 from tools.replay.full_runs import ReplayResult, replay_runs
 from tools.replay.policies import BUDGETS, ENTRIES, OURS, POLICY_HELP, STOPS
-from tools.replay.recordings import Recording, load_recordings
+from tools.replay.recordings import REPLAYED_EDITION, Recording, load_recordings
 from tools.replay.run import NO_LIMIT, Setting, replay_config
 from tools.replay.stop import StoppingResult, replay_stopping
 from tools.replay.view import comparison_line, draw_chart, runs_json, runs_table, stop_json, stop_table
 from tools.shared.command_line import run_command, whole_number
 
 _DEFAULT_POLICIES = (OURS, "margin-3", "aimo3-clamp")
-_DEFAULT_LIMIT = 18_000.0  # AIMO-2 and AIMO-3: five hours
 _CHART_STEPS = (0.5, 0.75, 1.0, 1.5, 2.0)  # times the limit
 
 
@@ -116,7 +115,7 @@ def _policies(args: argparse.Namespace) -> list[str]:
 
 def _setting(args: argparse.Namespace) -> Setting:
     hardware = HARDWARE[args.hardware]
-    limit = _DEFAULT_LIMIT
+    limit = REPLAYED_EDITION.time_limit_seconds
     if args.budget_tokens is not None:
         limit = args.problems * hardware.seconds(args.budget_tokens, args.samples)
     elif args.time_limit is not None:
@@ -167,9 +166,15 @@ def _parser() -> argparse.ArgumentParser:
     limit.add_argument(
         "--budget-tokens", type=_positive, metavar="N", help="mean tokens a lane and problem that the limit allows"
     )
-    limit.add_argument("--time-limit", metavar="T", help="of a run: seconds, or like 90m or 5h (5h)")
+    limit.add_argument("--time-limit", metavar="T", help="of a run: seconds, or like 90m or 5h (the edition's)")
     where.add_argument("--token-cap", type=whole_number, metavar="N", help="a lane that reaches it has no vote")
-    where.add_argument("--problems", type=whole_number, default=50, metavar="N", help="of a run (50)")
+    where.add_argument(
+        "--problems",
+        type=whole_number,
+        default=REPLAYED_EDITION.problem_count,
+        metavar="N",
+        help="of a run (%(default)s)",
+    )
     where.add_argument(
         "--asked-from",
         type=_positive,

@@ -24,7 +24,7 @@ from agent.errors import InputError
 from agent.hardware.roofline import HARDWARE
 from tools.replay.full_runs import ReplayResult, replay_runs
 from tools.replay.policies import OURS
-from tools.replay.recordings import load_recordings
+from tools.replay.recordings import REPLAYED_EDITION, load_recordings
 from tools.replay.run import NO_LIMIT, Setting
 from tools.replay.stop import REFERENCE, WAIT, StoppingResult, replay_stopping
 from tools.shared.command_line import run_command
@@ -221,7 +221,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--stop-only", action="store_true", help="fit stopping alone")
     parser.add_argument("--hardware", choices=sorted(HARDWARE), default="kaggle-l4x4", help="default: kaggle-l4x4")
     parser.add_argument("--samples", type=int, default=16, metavar="K", help="lanes a problem (16)")
-    parser.add_argument("--problems", type=int, default=50, metavar="N", help="of a run (50)")
+    parser.add_argument(
+        "--problems", type=int, default=REPLAYED_EDITION.problem_count, metavar="N", help="of a run (%(default)s)"
+    )
     parser.add_argument("--repeats", type=int, default=10, metavar="N", help="runs, or draws a problem (10)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of problem orders and sample draws (0)")
     parser.add_argument("--processes", type=int, metavar="N", help="default: one a core")

@@ -22,7 +22,7 @@ def _grant(rule: str, **keys: Any) -> Keys:
 
 
 STOPS: Mapping[str, Keys] = {
-    "wait-for-all": _stop("all"),
+    "wait-for-all": _stop("wait-for-all"),
     "uncatchable": _stop("uncatchable"),
     "margin-2": _stop("margin", margin=2),
     "margin-3": _stop("margin", margin=3),

@@ -11,13 +11,16 @@ from typing import Any
 
 from agent.chat.fences import FenceScanner
 from agent.chat.prompts import FAMILIES, opening
+from agent.editions import EDITIONS
 from agent.engine.recorded import RecordedLane, RecordedTurn
 from agent.errors import InputError
 from agent.journal.journal import CONFIG_FILE, read_run
 from agent.lane.logprobs import TAIL_TOKENS
 from agent.types import Problem, Sample, SampleEnd, ToolRun
 
-LARGEST_ANSWER = 99_999  # allowed by the edition of a replay; answers that are no integer get numbers below it
+REPLAYED_EDITION = EDITIONS["aimo3"]
+"""The edition that is replayed; answers that are no integer get numbers just below its largest."""
+_MOST_CODES = 1_000  # such numbers of one problem
 _TRACE_FAMILY = "qwq"  # trace files hold only answers and lengths, of reasoning models
 _FORCING_SECONDS = 10.0  # what the profiles reserve for forced answers
 
@@ -116,9 +119,9 @@ def _code(answer: object, codes: dict[str, int]) -> int | None:
     if answer is None or str(answer).strip() == "":
         return None
     text = str(answer).strip()
-    if text.isdecimal() and int(text) <= LARGEST_ANSWER - 1_000:
+    if text.isdecimal() and int(text) <= REPLAYED_EDITION.max_answer - _MOST_CODES:
         return int(text)
-    return codes.setdefault(text, LARGEST_ANSWER - len(codes))
+    return codes.setdefault(text, REPLAYED_EDITION.max_answer - len(codes))
 
 
 def _from_run(directory: Path) -> Recording:

@@ -21,7 +21,7 @@ from agent.solver import solve_problem
 from agent.types import Allowance, Problem, Sample, SampleEnd, Solution, StopReason, ToolRun, ToolStatus
 from agent.virtual_time import run_virtual
 from tools.replay.policies import policy_keys
-from tools.replay.recordings import Recording
+from tools.replay.recordings import REPLAYED_EDITION, Recording
 
 NO_LIMIT = 1e9  # seconds
 _CUT = (SampleEnd.CANCELLED, SampleEnd.DEADLINE)
@@ -102,6 +102,7 @@ def replay_config(policy: str, recording: Recording, setting: Setting) -> Config
     That is, without a context limit and without the floor and ceiling of a problem's time.
     """
     keys = {
+        "edition": REPLAYED_EDITION.name,
         "engine.context_tokens": 10**8,
         "sample.count": setting.samples,
         "sample.family": recording.family,

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from agent.config import Config
 from tools.report.data import ProblemRecord, Run
-from tools.report.stats import common_problems, known_problems, mean_interval, right_share, single_share
+from tools.report.stats import ballots_of, common_problems, known_problems, mean_interval, right_share, single_share
 from tools.shared.intervals import Interval
 
 
@@ -36,9 +36,8 @@ def _single(problem: ProblemRecord, _: Config) -> float:
 
 
 def _majority(problem: ProblemRecord, config: Config) -> float:
-    whole = len(problem.counted)
-    rng = np.random.default_rng(0)
-    return right_share(problem.counted, problem.problem.answer, whole, config.voting, rng, config.rules.modulus)
+    ballots = ballots_of(problem.counted, config)
+    return right_share(ballots, problem.problem.answer, len(ballots), np.random.default_rng(0))
 
 
 def _gain(problem: ProblemRecord, config: Config) -> float:

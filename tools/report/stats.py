@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 from statistics import fmean
 
 import numpy as np
 
-from agent.config import VotingConfig
-from agent.policy.voting import tally
-from agent.types import Sample, ToolStatus, Turn
+from agent.config import Config
+from agent.policy.voting import Ballot, ballot, count_ballots
+from agent.types import Sample
 from tools.report.data import Outcome, ProblemRecord, Run, Verdict
 from tools.shared.intervals import Interval, Ratio, interval, resamples
 
@@ -48,39 +48,36 @@ class Difference:
 def majority_curve(run: Run) -> list[CurvePoint]:
     """Accuracy of the vote against the number of samples.
 
-    A problem's value at n is the share of subsets of n of its counted samples whose vote (the run's own weights and
-    tie rules) is right; a problem with fewer samples than n gives the vote of all it has. The values at 1 are pass@1.
+    A problem's value at n is the share of subsets of n of its counted samples whose vote, by the run's own rule, is
+    right; a problem with fewer samples than n gives the vote of all it has. The values at 1 are pass@1.
     Empty where no truth is known.
     """
     problems = known_problems(run)
     if not problems:
         return []
-    config = run.record.config
-    ballots = [[_ballot(sample) for sample in problem.counted] for problem in problems]
+    ballots = [ballots_of(problem.counted, run.record.config) for problem in problems]
     rng = np.random.default_rng(_SEED)
     points = []
     for size in _curve_sizes(max(map(len, ballots))):
         shares = [
-            right_share(ballot, problem.problem.answer, size, config.voting, rng, config.rules.modulus)
-            for problem, ballot in zip(problems, ballots, strict=True)
+            right_share(cast, problem.problem.answer, size, rng)
+            for problem, cast in zip(problems, ballots, strict=True)
         ]
         points.append(CurvePoint(size, mean_interval(shares)))
     return points
 
 
-def right_share(
-    samples: Sequence[Sample],
-    truth: int | None,
-    size: int,
-    voting: VotingConfig,
-    rng: np.random.Generator,
-    modulus: int | None = None,
-) -> float:
+def ballots_of(samples: Sequence[Sample], config: Config) -> list[Ballot | None]:
+    """What each sample votes by the rule of a run's configuration, None for one without an answer."""
+    return [ballot(sample, config.voting, config.rules) for sample in samples]
+
+
+def right_share(ballots: Sequence[Ballot | None], truth: int | None, size: int, rng: np.random.Generator) -> float:
     """The share of subsets of `size` samples (of all, where there are fewer) whose vote is `truth`."""
-    size = min(size, len(samples))
+    size = min(size, len(ballots))
     rights = []
-    for chosen in _subsets(len(samples), size, rng):
-        leader = tally([samples[place] for place in chosen], voting, modulus).leader
+    for chosen in _subsets(len(ballots), size, rng):
+        leader = count_ballots(cast for place in chosen if (cast := ballots[place]) is not None).leader
         rights.append(leader is not None and leader.answer == truth)
     return fmean(rights)
 
@@ -200,9 +197,3 @@ def _subsets(count: int, size: int, rng: np.random.Generator) -> Iterator[Sequen
 
 def _curve_sizes(most: int) -> list[int]:
     return [*(size for size in _SIZES if size < most), most]
-
-
-def _ballot(sample: Sample) -> Sample:
-    """The sample with what a vote looks at in a single turn: it is weighed many times."""
-    runs = [run for run in sample.tool_runs if run.status is ToolStatus.OK]
-    return replace(sample, turns=(Turn("", sample.tokens, 0.0, tool_run=runs[-1] if runs else None),))

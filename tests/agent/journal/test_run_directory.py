@@ -216,7 +216,7 @@ def test_an_index_has_one_vote_whatever_the_journal_holds(
     for problem in ("p1", "p2"):
         kept = run.samples_of(problem)
         assert max(Counter(each.index for each in kept).values(), default=0) <= 1
-        assert sum(vote.samples for vote in tally(kept, run.config.voting).votes) <= 4
+        assert sum(vote.samples for vote in tally(kept, run.config.voting, run.config.rules).votes) <= 4
     if not torn:
         voters = {(each.problem_id, each.index) for each in drawn if each.answer is not None}
         voters -= {

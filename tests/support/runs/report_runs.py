@@ -31,7 +31,7 @@ def solved(
     stop: StopReason = StopReason.ALL_DONE,
 ) -> Solution:
     """The solution that these samples vote for."""
-    votes = tally(samples, config_with().voting)
+    votes = tally(samples, config_with().voting, config_with().rules)
     tokens = sum(each.tokens for each in samples)
     runs = sum(len(each.tool_runs) for each in samples)
     answer = votes.leader.answer if votes.leader else None

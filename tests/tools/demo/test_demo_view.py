@@ -90,7 +90,7 @@ def closed(asked: Question, *samples: Sample, stop: StopReason = StopReason.ALL_
     for ended in samples:
         asked(TextWritten("question-1", ended.index, ended.text, inserted=False))
         asked(SampleEnded(ended))
-    votes = tally(samples, asked.config.voting)
+    votes = tally(samples, asked.config.voting, asked.config.rules)
     answer = votes.leader.answer if votes.leader else None
     asked(ProblemSolved(Solution("question-1", answer, votes, stop, 3, 3, 30, 0, 5.0, 60.0, 5.0)))
     return asked

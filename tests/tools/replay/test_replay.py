@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from agent.config import StoppingConfig, load_config
-from agent.policy.stopping import RULES
+from agent.config import load_config
+from agent.policy.settings import StoppingConfig
+from agent.policy.stopping import STOPPING_RULES
 from tests.agent.policy.test_stopping import progress
 from tests.support.runs.recordings import TRACES, setting, write_traces
 from tools.replay.command import main
@@ -257,7 +258,7 @@ def test_adaptive_consistency_agrees_with_its_own_package() -> None:
     rng = random.Random(0)
     for _ in range(200):
         answers = random_answers(rng)
-        ours = RULES["beta"](progress(list(answers)), StoppingConfig(confidence=0.95)).stop is not None
+        ours = STOPPING_RULES["beta"](progress(list(answers)), StoppingConfig(confidence=0.95)).stop is not None
         assert ours == bool(rule.should_stop(answers))
 
 

@@ -39,7 +39,7 @@ def recorded_run(
         return f"so it is \\boxed{{{number}}}"
 
     problems = [Problem(f"p{n}", f"Problem {n}?", n) for n in range(3)]
-    keys: dict[str, Any] = {"stopping__rule": "all", "budget__time_limit_seconds": 4_000}
+    keys: dict[str, Any] = {"stopping__rule": "wait-for-all", "budget__time_limit_seconds": 4_000}
     config = config_with(sample__count=4, sample__family=family, **keys, **settings)
     sandbox = sandbox or ScriptedSandbox("42", 2.0)
     create_run(directory, config, problems)

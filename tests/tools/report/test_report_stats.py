@@ -13,13 +13,14 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from agent.config import VotingConfig
+from agent.config import load_config
 from agent.policy.voting import tally
 from agent.types import Problem, Sample, SampleEnd
 from tests.support.runs.report_runs import vote, write_run
 from tools.report.data import Run, load
 from tools.report.stats import (
     MAX_SUBSETS,
+    ballots_of,
     bin_counts,
     chance_right_is_surer,
     common_problems,
@@ -31,6 +32,7 @@ from tools.report.stats import (
     right_share,
 )
 
+CONFIG = load_config("qwq")
 ANSWERS = st.lists(st.sampled_from((1, 2, 3, None)), min_size=1, max_size=5)
 VALUES = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=20)
 
@@ -49,9 +51,9 @@ def test_votes_of_small_cases_are_exact(answers: list[int | None], size: int) ->
     samples = drawn(answers)
     size_there = min(size, len(samples))
     orders = list(permutations(samples))
-    leaders = [tally(order[:size_there], VotingConfig()).leader for order in orders]
+    leaders = [tally(order[:size_there], CONFIG.voting, CONFIG.rules).leader for order in orders]
     exact = Fraction(sum(leader is not None and leader.answer == 1 for leader in leaders), len(orders))
-    assert right_share(samples, 1, size, VotingConfig(), np.random.default_rng(0)) == pytest.approx(float(exact))
+    assert right_share(ballots_of(samples, CONFIG), 1, size, np.random.default_rng(0)) == pytest.approx(float(exact))
 
 
 @given(st.integers(0, 14), st.sampled_from((3, 5, 7)))
@@ -61,7 +63,7 @@ def test_drawn_subsets_come_near_the_exact_value(right: int, size: int) -> None:
     samples = [vote(index, 1 if index < right else 2) for index in range(14)]
     ways = [math.comb(right, k) * math.comb(14 - right, size - k) for k in range(size + 1)]
     exact = sum(ways[size // 2 + 1 :]) / math.comb(14, size)
-    found = right_share(samples, 1, size, VotingConfig(), np.random.default_rng(0))
+    found = right_share(ballots_of(samples, CONFIG), 1, size, np.random.default_rng(0))
     assert abs(found - exact) < 5 * math.sqrt(exact * (1 - exact) / MAX_SUBSETS) + 1e-9
 
 

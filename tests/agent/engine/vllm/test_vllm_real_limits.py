@@ -45,7 +45,7 @@ def settings_of(**keys: object) -> Config:
         "vllm.python": str(PYTHON),
         "sample.count": 4,
         "sample.max_tokens": 300,
-        "stopping.rule": "all",
+        "stopping.rule": "wait-for-all",
     }
     return load_config("vllm-cpu", plain | keys)
 
