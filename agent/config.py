@@ -7,17 +7,18 @@ the run directory and is itself a profile.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, field_validator
 
+from agent.chat.family import known_family
 from agent.editions import EDITIONS
 from agent.errors import ConfigError
 from agent.files.addresses import checked_url, expand_home
 from agent.files.config_faults import first_fault
+from agent.files.named_toml import read_named, toml_names
 from agent.files.renamed_keys import renamed_tree
 from agent.files.section import Section
 from agent.files.stored_config import seal
@@ -101,7 +102,7 @@ class SampleConfig(Section):
     """How many solutions are drawn, from which prompt, and what limits each of them."""
 
     count: int = Field(8, ge=1, le=1_024)
-    family: Literal["qwen-coder", "qwq", "qwq-preview"] = "qwen-coder"
+    family: Annotated[str, AfterValidator(known_family)] = "qwen-coder"  # a bundled one, or a TOML file's path
     tools: bool = True
     max_tokens: int = Field(1_024, ge=1)
     max_rounds: int = Field(4, ge=0)  # tool runs
@@ -153,7 +154,7 @@ class Config(Section):
 
 def profile_names() -> list[str]:
     """Names of the bundled profiles."""
-    return sorted(path.stem for path in PROFILES.glob("*.toml"))
+    return toml_names(PROFILES)
 
 
 def load_config(profile: str, overrides: Mapping[str, Any] | None = None) -> Config:
@@ -215,16 +216,7 @@ def parse_config(tree: Mapping[str, Any], source: str) -> Config:
 
 
 def _read(profile: str) -> dict[str, Any]:
-    bundled = PROFILES / f"{profile}.toml"
-    try:
-        path = bundled if profile in profile_names() else Path(expand_home(profile) or bundled)
-        return renamed_tree(tomllib.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        names = ", ".join(profile_names())
-        raise ConfigError(f"no profile {profile!r}: give one of {names} or the path of a TOML file") from None
-    except (OSError, ValueError, RecursionError) as error:
-        reason = (isinstance(error, OSError) and error.strerror) or error
-        raise ConfigError(f"profile {profile} cannot be read ({reason}): give a TOML file that you may read") from error
+    return renamed_tree(read_named(PROFILES, profile, "profile"))
 
 
 def _set(tree: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:

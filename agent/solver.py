@@ -51,7 +51,7 @@ class Attempt:
         self._failure = ""  # why the engine failed
         self._refusals = 0
         config = runtime.config
-        self._prompt = runtime.task.prompt(runtime.family, problem, tools=config.sample.tools)
+        self._prompt = runtime.chat.prompt(runtime.task, problem)
         done = {sample.index for sample in prior}
         lanes = config.sample.count if allowance.lanes is None else allowance.lanes
         missing = [index for index in range(config.sample.count) if index not in done]

@@ -8,9 +8,9 @@ import keyword
 import re
 import textwrap
 import warnings
-from dataclasses import dataclass
 
 from agent.chat.fence_close import FenceClose
+from agent.chat.format import ToolCall
 
 _BLANK = r"[^\S\n]"
 _LANGUAGE = r"(?:i?python[23]?|py3?)(?:\.\d+)*(?:[-_](?:exec(?:ute)?|run|code|script|interpreter))?"
@@ -31,16 +31,8 @@ _STATEMENTS = {*keyword.kwlist, "print"}
 _PYTHON_LIKE = re.compile(r"\W{0,3}(?:i?py|sage|tool_code)", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class CodeBlock:
-    """A closed block: its code, dedented, and the offset behind its closing fence in the text fed so far."""
-
-    code: str
-    end: int
-
-
 class FenceScanner:
-    """Feed it text as it comes; it answers with the block as soon as it is closed.
+    """Feed it text as it comes; it answers with the block, its code dedented, as soon as that is closed.
 
     A fence of backticks may open a block anywhere in a line, one of tildes at its start, quotes and list items left
     aside. Behind it stands the language, with attributes or none, up to the line's end. What other fences enclose is
@@ -62,7 +54,7 @@ class FenceScanner:
         """How many blocks look like Python's and have been passed over, or are still open."""
         return self._passed_over + (self._block is not None)
 
-    def feed(self, text: str) -> CodeBlock | None:
+    def feed(self, text: str) -> ToolCall | None:
         """The first closed block, or None while there is none."""
         self._fed += len(text)
         while True:
@@ -107,9 +99,9 @@ class _Block:
         self._start = start - len(first)
         self._close.feed(first)  # one line that is no fence closes nothing
 
-    def feed(self, text: str) -> CodeBlock | None:
+    def feed(self, text: str) -> ToolCall | None:
         found = self._close.feed(text)
-        return CodeBlock(_plain(found.code, self._quotes), self._start + found.end) if found else None
+        return ToolCall(_plain(found.code, self._quotes), self._start + found.end) if found else None
 
 
 def _first_line(opening: re.Match[str]) -> str | None:

@@ -5,19 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-NEAR_CLOSE = 200
-"""Characters before the end of the thinking in which its box is its answer: in 845 of 845 samples of QwQ-32B it was."""
+from agent.chat.box import BOX, CONTENT, NEAR_END
 
 # A block that is closed, at the start or the end of a line, or code within a line.
 _CODE = re.compile(r"(`{3,}|~{3,})[^`\n]*\n(?s:.*?)(?:^[ \t]*\1|\1[ \t]*$)|`[^`\s](?:[^`\n]*[^`\s])?`", re.MULTILINE)
-_CONTENT = re.compile(r"\A\s*(?:\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}|\d+)")  # inside a box
 _DOUBT = re.compile(
     r"\?|\b(?:wait|no|not|but|however|wrong|incorrect|actually|hmm+|alternatively|maybe|perhaps|check|recheck|verify|let"
     r"|cannot|can't|could|unable|unsure)\b|n't\b",
     re.IGNORECASE,
 )
 _TENTATIVE = re.compile(r"\b(?:not|maybe|perhaps|guess|suppose|assume)\b[^.\n]{0,30}\Z", re.IGNORECASE)
-_BOX = re.compile(r"(?:\\boxed|\\fbox|\\framebox|\x08oxed)")
 
 
 def thinking_end(text: str, close: str) -> int | None:
@@ -45,10 +42,10 @@ def near_its_end(thinking: str) -> str:
     stands before it.
     """
     tail = thinking.rstrip()
-    boxes = list(_BOX.finditer(tail, max(0, len(tail) - NEAR_CLOSE)))
+    boxes = list(BOX.finditer(tail, max(0, len(tail) - NEAR_END)))
     if not boxes:
         return ""
-    behind = _CONTENT.sub("", tail[boxes[-1].end() :], count=1)
+    behind = CONTENT.sub("", tail[boxes[-1].end() :], count=1)
     doubted = re.search(r"\d", behind) or is_doubted(behind) or _TENTATIVE.search(tail[: boxes[-1].start()][-60:])
     return "" if doubted else tail[boxes[0].start() :]
 
@@ -56,17 +53,6 @@ def near_its_end(thinking: str) -> str:
 def is_doubted(text: str) -> bool:
     """Whether a question mark or a doubting word stands in the text."""
     return _DOUBT.search(text) is not None
-
-
-def ends_with_box(text: str) -> bool:
-    """Whether nothing of weight follows the last box: at most a few signs, such as a full stop or dollars."""
-    boxes = list(_BOX.finditer(text, max(0, len(text) - NEAR_CLOSE)))
-    return bool(boxes) and re.search(r"\w", _CONTENT.sub("", text[boxes[-1].end() :], count=1)) is None
-
-
-def has_box(text: str) -> bool:
-    """Whether a box is opened in it."""
-    return _BOX.search(text) is not None
 
 
 class TurnEndScanner:

@@ -12,7 +12,7 @@ from typing import IO, cast
 
 from rich.console import Console
 
-from agent.chat.prompts import FAMILIES
+from agent.chat.dialects import chat_format
 from agent.chat.task import CompetitionTask, Task
 from agent.cli.plan import Plan
 from agent.cli.streams import HeldOutput, write_result
@@ -145,4 +145,4 @@ async def _run(
 async def start_engine(config: Config, engine: PersistentEngine, task: Task) -> None:
     """Bring the engine up, prepared for the prompts of the task. Raises EngineError if it does not come up."""
     await engine.start()
-    await engine.warm(task.prefix(FAMILIES[config.sample.family], tools=config.sample.tools))
+    await engine.warm(chat_format(config.sample.family, tools=config.sample.tools).prefix(task))

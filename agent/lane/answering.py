@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
-from agent.chat.prompts import BOX_OPEN, Family
-from agent.chat.task import Task, finished_answer, settled_answer, thinking_answer, vote
-from agent.chat.thinking import thinking_end
+from agent.chat.box import boxed
+from agent.chat.format import ChatFormat
+from agent.chat.reply import finished_answer, settled_answer, thinking_answer
+from agent.chat.task import Task, vote
 from agent.lane.turn import TurnWriter
 from agent.types import SampleEnd, ToolRun, ToolStatus
 
@@ -19,13 +20,14 @@ class AnswerWatch:
     `at_close` says that a thinking which closes on a box has answered. `thinks` is whether the thinking is open.
     """
 
-    def __init__(self, task: Task, family: Family, *, at_close: bool) -> None:
+    def __init__(self, task: Task, chat: ChatFormat, *, at_close: bool) -> None:
         self._task = task
-        self._close = family.think_close
+        self._chat = chat
+        self._close = chat.think_close
         self._at_close = at_close
         self._thought = False  # whether the thinking was open when the turn began
         self._forced = False
-        self.thinks = bool(family.think_close)
+        self.thinks = bool(chat.think_close)
         self.answer: int | None = None
 
     def begin_turn(self) -> None:
@@ -40,32 +42,31 @@ class AnswerWatch:
         """How a turn ends that the model ended by itself."""
         if self._forced:
             return SampleEnd.NO_ANSWER
-        return self._take(finished_answer(self._task, writer.text, self._close if self._thought else ""))
+        return self._take(finished_answer(self._task, self._chat.reply(writer.text, thinking=self._thought)))
 
     def is_settled(self, writer: TurnWriter) -> bool:
         """Whether a turn whose stream broke lacks nothing but its end: behind the thinking it ends with its box."""
         if self._forced or not self._close or self.thinks:
             return False
-        answer = settled_answer(self._task, writer.text, self._close if self._thought else "")
+        answer = settled_answer(self._task, self._chat.reply(writer.text, thinking=self._thought))
         return answer is not None and self._take(answer) is SampleEnd.ANSWERED
 
     def grown(self, writer: TurnWriter, by: int) -> SampleEnd | None:
         """The turn has grown by so many characters: ANSWERED where its thinking has closed on an answer."""
         if not self.thinks or self._close not in writer.tail(by + len(self._close)):
             return None
-        text = writer.text
-        end = thinking_end(text, self._close)
-        self.thinks = end is None
-        if end is None or not self._at_close:
+        reply = self._chat.reply(writer.text, thinking=True)
+        self.thinks = reply.answer_text is None
+        if self.thinks or not self._at_close:
             return None
-        answered = self._take(thinking_answer(self._task, text[:end]))
+        answered = self._take(thinking_answer(self._task, reply.thinking))
         return answered if answered is SampleEnd.ANSWERED else None
 
     def printed(self, tool_run: ToolRun) -> bool:
         """Whether a tool run printed an answer, perhaps with commas between its thousands, and nothing else."""
         output = tool_run.output.strip()
         if tool_run.status is ToolStatus.OK and _INTEGER.fullmatch(output):
-            self.answer = vote(self._task, f"{BOX_OPEN}{output}}}")
+            self.answer = vote(self._task, boxed(output))
         return self.answer is not None
 
     def _take(self, answer: int | str | None) -> SampleEnd:

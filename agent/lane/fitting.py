@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 from agent.chat.output_text import defused, rendered
-from agent.chat.prompts import TURN_ENDS, tool_output
 from agent.engine.base import Prompt, SamplingParams
 from agent.errors import ContextExceededError, EngineError
 from agent.lane.runtime import Runtime
@@ -31,6 +30,7 @@ class ContextFitter:
     def __init__(self, transcript: Transcript, runtime: Runtime, seed: int) -> None:
         self._transcript = transcript
         self._runtime = runtime
+        self._chat = runtime.chat
         self._seed = seed
         self._limit = math.inf  # learned from refusals
         self._lessons = 0
@@ -72,7 +72,7 @@ class ContextFitter:
 
         Where that is too little to be of use, the sample has no room for another turn.
         """
-        inserted = tool_output(text)
+        inserted = self._chat.tool_result(text)
         if most_tokens(inserted) <= self._room(self._transcript.most_length) // 2:
             return inserted
         room = max(0, self._room(await self._transcript.length()) // 2)
@@ -81,7 +81,7 @@ class ContextFitter:
         self._full = room < _LEAST_OUTPUT_TOKENS
         shown = defused(rendered(text))
         kept = "" if self._full else await self._transcript.cut_middle(shown, room - _FRAME_TOKENS, _CUT_MARK)
-        return tool_output(kept)
+        return self._chat.tool_result(kept)
 
     def learn(self, error: EngineError) -> bool:
         """Whether the error says that a request was too long; the next one then is shorter."""
@@ -100,7 +100,7 @@ class ContextFitter:
     def answer_params(self, tokens: int) -> SamplingParams:
         """How a forced answer is drawn: greedily, to the end of its line."""
         seed = self._seed if self._runtime.config.sampling.seeded else None  # a recording is found by it
-        return SamplingParams(max_tokens=tokens, temperature=0.0, seed=seed, stop=("\n", *TURN_ENDS))
+        return SamplingParams(max_tokens=tokens, temperature=0.0, seed=seed, stop=("\n", *self._chat.stop_strings))
 
     @property
     def _context(self) -> float:
@@ -125,6 +125,6 @@ class ContextFitter:
             min_p=sampling.min_p,
             presence_penalty=sampling.presence_penalty,
             seed=self._seed + len(self._transcript.turns) if sampling.seeded else None,
-            stop=TURN_ENDS,
+            stop=self._chat.stop_strings,
             thinking_tokens=thinking if thinking and thinks else None,
         )

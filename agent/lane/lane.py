@@ -1,4 +1,4 @@
-"""One sample: stream -> closed code block -> tool run -> continue -> answer."""
+"""One sample: stream -> closed tool call -> tool run -> continue -> answer."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import hashlib
 from contextlib import aclosing
 from dataclasses import replace
 
-from agent.chat.fences import CodeBlock
-from agent.chat.prompts import BOX_OPEN, TURN_MARKS, answer_nudge, first_box, open_box, opening
+from agent.chat.format import ToolCall
 from agent.chat.task import vote
 from agent.chat.thinking import TurnEndScanner
 from agent.engine.base import Chunk
@@ -48,12 +47,13 @@ class Lane:
         self._problem = problem
         self._index = index
         self._runtime = runtime
+        self._chat = runtime.chat
         self._seed = sample_seed(runtime.config.seed, problem.id, index)
         self._started = runtime.clock()
         self._transcript = Transcript(prompt, runtime.engine)
         self._fitter = ContextFitter(self._transcript, runtime, self._seed)
         self._outages = OutageCounter(runtime.engine, runtime.config.engine.retries)
-        self._turn_ends = TurnEndScanner(TURN_MARKS)
+        self._turn_ends = TurnEndScanner(self._chat.turn_marks)
         self._teller = TextTeller(runtime.emit, problem.id, index)
         self._logprobs = LogprobMeter()
         self._drift = DriftCounter()
@@ -61,7 +61,7 @@ class Lane:
         self._session: Session | None = None
         self._failed_runs = 0
         at_close = runtime.config.sample.answer_at_think_close
-        self._watch = AnswerWatch(runtime.task, runtime.family, at_close=at_close)
+        self._watch = AnswerWatch(runtime.task, self._chat, at_close=at_close)
         self._asking: SampleEnd | None = None  # the end for which it is being asked
         self.refusal: RequestRefusedError | None = None
 
@@ -89,13 +89,13 @@ class Lane:
         end = self._asking = self._asking or end
         mean, tail = self._logprobs.mean, self._logprobs.tail_mean
         try:
-            nudge, boxed = self._nudge(ended=end is SampleEnd.NO_ANSWER)
-            self._insert(nudge)
+            forced = self._chat.force_answer(self._transcript.said, ended=end is SampleEnd.NO_ANSWER)
+            self._insert(forced.inserted)
             self._watch.force()
             await self._write_turn(tools=False, asking=True)
         except Exception as error:  # noqa: BLE001
             return self._failed(error)
-        answer = vote(self._runtime.task, first_box(boxed + self._transcript.turns[-1].text))
+        answer = vote(self._runtime.task, forced.answer_text(self._transcript.turns[-1].text))
         return replace(self._sample(end, answer, forced=True), mean_logprob=mean, tail_logprob=tail)
 
     def cut(self, end: SampleEnd, failure: str = "") -> Sample:
@@ -140,14 +140,15 @@ class Lane:
             if limits.max_failed_tool_runs and self._failed_runs >= limits.max_failed_tool_runs:
                 return SampleEnd.FAILED_CODE
 
-    async def _write_turn(self, *, tools: bool, asking: bool = False) -> CodeBlock | SampleEnd:
-        """Generate one turn: up to a closed code block, or to the sample's end.
+    async def _write_turn(self, *, tools: bool, asking: bool = False) -> ToolCall | SampleEnd:
+        """Generate one turn: up to a closed tool call, or to the sample's end.
 
         A stream that breaks is resumed from the tokens that had come.
         """
-        before = "" if self._transcript.turns else opening(self._runtime.family, tools=tools)
-        writer = self._transcript.writer = TurnWriter(tools=tools, before=before)
-        self._turn_ends = TurnEndScanner(TURN_MARKS)
+        before = "" if self._transcript.turns else self._chat.opening
+        calls = self._chat.call_scanner() if tools else None
+        writer = self._transcript.writer = TurnWriter(calls, before)
+        self._turn_ends = TurnEndScanner(self._chat.turn_marks)
         self._watch.begin_turn()
         started = self._runtime.clock()
         try:
@@ -168,7 +169,7 @@ class Lane:
             self._teller.end_turn(writer.text)
             self._transcript.end_turn(writer, self._runtime.clock() - started)
 
-    async def _read(self, writer: TurnWriter, *, asking: bool) -> CodeBlock | SampleEnd:
+    async def _read(self, writer: TurnWriter, *, asking: bool) -> ToolCall | SampleEnd:
         """Read one stream into the writer, continuing what it already holds."""
         request = await (self._fitter.for_answer(writer) if asking else self._fitter.next(thinks=self._watch.thinks))
         if request is None:
@@ -188,7 +189,7 @@ class Lane:
             raise StreamBrokenError(f"the stream ended with {finish or 'no reason'}")
         return _ENDS.get(finish) or self._watch.ended(writer)
 
-    def _take(self, chunk: Chunk, writer: TurnWriter) -> CodeBlock | SampleEnd | None:
+    def _take(self, chunk: Chunk, writer: TurnWriter) -> ToolCall | SampleEnd | None:
         """Take one chunk; returns what ends the turn here, if anything does."""
         self._runtime.emit(TokensReceived(self._problem.id, self._index, chunk.tokens))
         self._transcript.trail.add(chunk)
@@ -212,27 +213,27 @@ class Lane:
     async def _probe(self, tokens: int) -> Probe | None:
         """Ask the running sample for its present belief, beside its stream; None if the engine fails."""
         started = self._runtime.clock()
-        nudge, boxed = self._nudge()
-        prompt = await self._transcript.request_with(nudge)
+        forced = self._chat.force_answer(self._transcript.said)
+        prompt = await self._transcript.request_with(forced.inserted)
         params = self._fitter.answer_params(self._runtime.config.sample.answer_tokens)
-        pieces = [boxed]
+        pieces: list[str] = []
         try:
             async with aclosing(self._runtime.engine.stream(prompt, params)) as chunks:
                 async for chunk in chunks:
                     pieces.append(chunk.text)
         except Exception:  # noqa: BLE001  # the sample itself does not need it
             return None
-        answer = vote(self._runtime.task, first_box("".join(pieces)))
+        answer = vote(self._runtime.task, forced.answer_text("".join(pieces)))
         return Probe(tokens, answer, self._runtime.clock() - started)
 
-    async def _run_code(self, block: CodeBlock, *, last: bool) -> ToolRun:
+    async def _run_code(self, call: ToolCall, *, last: bool) -> ToolRun:
         try:
             if self._session is None:
                 self._session = await self._runtime.sandbox.session(self._seed)
-            tool_run = await self._session.run(block.code)
+            tool_run = await self._session.run(call.code)
             self._failed_runs += tool_run.status is not ToolStatus.OK  # a sandbox that fails is not the code's fault
         except SandboxError as error:
-            tool_run = ToolRun(block.code, f"[Python is not available: {error}]", ToolStatus.KILLED, 0.0)
+            tool_run = ToolRun(call.code, f"[Python is not available: {error}]", ToolStatus.KILLED, 0.0)
         self._runtime.emit(ToolRan(self._problem.id, self._index, tool_run))
         self._insert(await self._fitter.output(tool_run.output + (_LAST_RUN if last else "")), tool_run)
         return tool_run
@@ -241,13 +242,6 @@ class Lane:
         """Write `text` behind the last turn."""
         self._transcript.insert(text, tool_run)
         self._teller.insert(text)
-
-    def _nudge(self, *, ended: bool = False) -> tuple[str, str]:
-        """What asks for the answer now, and the box that the reply continues."""
-        config = self._runtime.config
-        said = opening(self._runtime.family, tools=config.sample.tools) + self._transcript.said
-        boxed = BOX_OPEN if ended else BOX_OPEN + (open_box(said) or "")
-        return answer_nudge(self._runtime.family, said, ended=ended), boxed
 
     def _sample(self, end: SampleEnd, answer: int | None, *, forced: bool = False) -> Sample:
         return Sample(

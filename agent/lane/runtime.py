@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from agent.chat.prompts import FAMILIES, Family
+from agent.chat.dialects import chat_format
+from agent.chat.format import ChatFormat
 from agent.chat.task import CompetitionTask, Task
 from agent.config import Config
 from agent.engine.persistent import PersistentEngine
@@ -33,6 +34,6 @@ class Runtime:
         return self.own_task or CompetitionTask(self.config.rules)
 
     @property
-    def family(self) -> Family:
-        """The model family spoken to."""
-        return FAMILIES[self.config.sample.family]
+    def chat(self) -> ChatFormat:
+        """How the model is spoken to."""
+        return chat_format(self.config.sample.family, tools=self.config.sample.tools)

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from agent.chat.fences import CodeBlock, FenceScanner
+from agent.chat.format import ToolCall, ToolCallScanner
 from agent.engine.base import Chunk
 from agent.lane.repetition import RepetitionGuard
 from agent.types import SampleEnd, Turn
 
 
 class TurnWriter:
-    """The turn being generated, with a watch for closed code blocks and endless repetition.
+    """The turn being generated, with a watch for closed tool calls and endless repetition.
 
     `tokens` counts its tokens, `length` the characters of its text.
     """
 
-    def __init__(self, *, tools: bool, before: str = "") -> None:
-        """`before` is what the turn goes on from; a code block that it opens is closed by the turn."""
+    def __init__(self, calls: ToolCallScanner | None, before: str = "") -> None:
+        """`calls` finds the turn's tool calls (None: nothing is run). A call that `before` opens is closed by it."""
         self._pieces: list[str] = []
         self._before = len(before)
-        self._fences = FenceScanner() if tools else None
-        if self._fences:
-            self._fences.feed(before)
+        self._calls = calls
+        if calls:
+            calls.feed(before)
         self._guard = RepetitionGuard()
         self._resumed_at: tuple[int, ...] = ()
         self._prompt_tokens: int | None = None
@@ -30,21 +30,21 @@ class TurnWriter:
 
     @property
     def text(self) -> str:
-        """What has been generated; ends at the closing fence if a code block stopped it."""
+        """What has been generated; ends with the tool call if one stopped it."""
         return "".join(self._pieces)
 
-    def write(self, chunk: Chunk) -> CodeBlock | SampleEnd | None:
-        """Take the next piece. Returns what ends the turn here: a code block to run, REPEATING, or None."""
+    def write(self, chunk: Chunk) -> ToolCall | SampleEnd | None:
+        """Take the next piece. Returns what ends the turn here: a tool call to run, REPEATING, or None."""
         self.tokens += chunk.tokens
         self._pieces.append(chunk.text)
         self.length += len(chunk.text)
         if chunk.prompt_tokens is not None:
             self._prompt_tokens, self._cached_tokens = chunk.prompt_tokens, chunk.cached_tokens
-        block = self._fences.feed(chunk.text) if self._fences else None
-        if block is not None:
-            self.length = block.end - self._before
+        call = self._calls.feed(chunk.text) if self._calls else None
+        if call is not None:
+            self.length = call.end - self._before
             self._pieces = [self.text[: self.length]]
-            return block
+            return call
         return SampleEnd.REPEATING if self._guard.feed(chunk.text) else None
 
     def truncate(self, length: int) -> None:
@@ -76,5 +76,5 @@ class TurnWriter:
             prompt_tokens=self._prompt_tokens,
             cached_tokens=self._cached_tokens,
             resumed_at=self._resumed_at,
-            unrun_blocks=self._fences.unrun if self._fences else 0,
+            unrun_blocks=self._calls.unrun if self._calls else 0,
         )

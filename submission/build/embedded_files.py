@@ -20,13 +20,15 @@ _LEFT_OUT = (
 _LAST = 99
 _ORDER = {
     "The vocabulary and the rules": [
-        *("types", "errors", "editions", "config", "problems/reader", "chat/prompts"),
+        *("types", "errors", "editions", "config", "problems/reader", "chat/format"),
         *(
             "answers",
             "latex/integer",
             "latex/tokens",
             "latex/arithmetic",
             "chat/thinking",
+            "chat/reply",
+            "chat/fenced",
             "chat/fences",
             "chat/fence_close",
             "lane/repetition",
@@ -49,14 +51,15 @@ _ORDER = {
     ],
     "The engine": ["engine/"],
     "The sandbox": ["sandbox/"],
-    "Models and profiles": ["models/", "profiles/", "problems/data/", "setup", "__init__"],
+    "Models and profiles": ["models/", "profiles/", "chat/families/", "problems/data/", "setup", "__init__"],
 }
 
 
 def embedded_files() -> dict[str, str]:
     """Texts by path, relative to the repository, chapter by chapter."""
     names = _closure()
-    names |= {path.relative_to(ROOT).as_posix() for path in (ROOT / "agent" / "profiles").glob("*.toml")}
+    folders = (ROOT / "agent" / "profiles", ROOT / "agent" / "chat" / "families")
+    names |= {path.relative_to(ROOT).as_posix() for folder in folders for path in folder.glob("*.toml")}
     names |= set(_DATA)
     ranked = sorted(names - set(_LEFT_OUT), key=_rank)
     return {name: (ROOT / name).read_text(encoding="utf-8") for name in ranked}

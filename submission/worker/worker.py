@@ -16,7 +16,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from agent.chat.prompts import prompt_prefix
 from agent.config import Config, load_config
 from agent.engine.persistent import PersistentEngine
 from agent.errors import AgentError, EngineError
@@ -75,8 +74,8 @@ class Worker:
     async def _start(self) -> None:
         try:
             await self.engine.start()
-            sample = self.config.sample
-            await self.engine.warm(prompt_prefix(self._runtime().family, self.config.rules, tools=sample.tools))
+            runtime = self._runtime()
+            await self.engine.warm(runtime.chat.prefix(runtime.task))
         except EngineError as error:
             self.tell(WorkerWarning(str(error)))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent.chat.prompts import FAMILIES
+from agent.chat.family import family_names
 from agent.config import Config, load_config, profile_names
 from agent.engine.vllm.command import steps
 from agent.errors import ConfigError
@@ -82,7 +82,7 @@ def test_its_engine_has_what_it_needs(name: str) -> None:
     config = load_config(name)
     assert config.engine.url == ""
     assert bool(config.engine.model) == (name != "vllm")
-    assert config.sample.family in FAMILIES
+    assert config.sample.family in family_names()
     assert (config.vllm.gpu == CPU) == ("VLLM_CPU_KVCACHE_SPACE" in config.vllm.environment)
 
 

@@ -30,6 +30,7 @@ LAYERS = (
     ("agent.files", "agent.events"),
     ("agent.editions", "agent.latex"),
     ("agent.policy",),  # whose registries the configuration is checked against
+    ("agent.chat.family",),  # against whose files it is checked too
     ("agent.config",),
     ("agent.policy.budget",),
     ("agent.answers",),

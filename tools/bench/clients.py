@@ -14,7 +14,8 @@ from typing import Any
 import aiohttp
 from rich.console import Console
 
-from agent.chat.prompts import FAMILIES, build_prompt
+from agent.chat.dialects import chat_format
+from agent.chat.task import CompetitionTask
 from agent.config import Config
 from agent.engine.persistent import PersistentEngine
 from agent.errors import EngineError
@@ -64,7 +65,8 @@ class Draw:
     @property
     def prompt(self) -> str:
         """The prompt of all samples."""
-        return build_prompt(FAMILIES[self.config.sample.family], self.problem, self.config.rules, tools=False)
+        chat = chat_format(self.config.sample.family, tools=False)
+        return chat.prompt(CompetitionTask(self.config.rules), self.problem)
 
 
 async def through_the_agent(

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from fastapi.responses import FileResponse, Response
 from gradio.themes.utils.fonts import Font
 
-from agent.chat.prompts import answer_rule
+from agent.chat.task import answer_rule
 from agent.errors import InputError
 from agent.views.table import short
 from tools.demo.session import MOST_CHARS, MOST_WAITING, QuestionQueue

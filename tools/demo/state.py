@@ -9,8 +9,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from agent.answers import extract_answer
-from agent.chat.fences import FenceScanner
-from agent.chat.prompts import FAMILIES, opening
+from agent.chat.dialects import chat_format
+from agent.chat.format import ChatFormat, ToolCallScanner
 from agent.config import Config
 from agent.events import (
     EngineEvent,
@@ -51,26 +51,26 @@ _UNANSWERED = {
 
 
 class LaneState:
-    """One lane as its events describe it; `start` is the opening that its text continues."""
+    """One lane as its events describe it; `chat` is how its model is spoken to."""
 
-    def __init__(self, start: str, *, tools: bool) -> None:
-        self._start = start
+    def __init__(self, chat: ChatFormat, *, tools: bool) -> None:
+        self._chat = chat
         self._tools = tools
         self._pieces: list[str] = []
-        self._said = start  # the same text without the outputs of code
-        self._fences: FenceScanner | None = None
+        self._said = chat.opening  # the same text without the outputs of code
+        self._calls: ToolCallScanner | None = None
         self._output_comes = False
         self.tokens = 0
         self.phase = Phase.THINKING
         self.sample: Sample | None = None
-        self._open_turn(start)
+        self._open_turn(chat.opening)
 
     @property
     def text(self) -> str:
         """All that the lane's assistant turn holds so far."""
         written = "".join(self._pieces)
         self._pieces = [written]
-        return self._start + written
+        return self._chat.opening + written
 
     def write(self, text: str, *, inserted: bool) -> None:
         """Take the next piece of the text."""
@@ -80,8 +80,8 @@ class LaneState:
             self.phase = Phase.THINKING if self._output_comes else Phase.ASKED
             self._output_comes = False
             self._open_turn("")
-        elif self._fences is not None and self._fences.feed(text) is not None:
-            self.phase, self._fences = Phase.RUNNING_CODE, None
+        elif self._calls is not None and self._calls.feed(text) is not None:
+            self.phase, self._calls = Phase.RUNNING_CODE, None
 
     def tool_ran(self) -> None:
         """Expect the output of the code as the next inserted text."""
@@ -103,9 +103,9 @@ class LaneState:
         return extract_answer(self._said, edition)
 
     def _open_turn(self, before: str) -> None:
-        self._fences = FenceScanner() if self._tools else None
-        if self._fences is not None:
-            self._fences.feed(before)
+        self._calls = self._chat.call_scanner() if self._tools else None
+        if self._calls is not None:
+            self._calls.feed(before)
 
 
 @dataclass(slots=True)
@@ -174,9 +174,9 @@ class Question:
         return min(backers, key=lambda sample: (sample.forced, sample.tokens, sample.index), default=None)
 
     @property
-    def start(self) -> str:
-        """The opening that the text of each lane continues."""
-        return opening(FAMILIES[self.config.sample.family], tools=self.config.sample.tools)
+    def chat(self) -> ChatFormat:
+        """How the model is spoken to."""
+        return chat_format(self.config.sample.family, tools=self.config.sample.tools)
 
     def __call__(self, event: Event) -> None:
         """Take an event of its solution in."""
@@ -189,7 +189,7 @@ class Question:
                 self.lanes[index].write(text, inserted=inserted)
             case ProblemStarted(_, _, allowance, lanes):
                 self.begun, self.allowance, self.rate = self.clock(), allowance, Rate(self.clock())
-                self.lanes = [LaneState(self.start, tools=self.config.sample.tools) for _ in range(lanes)]
+                self.lanes = [LaneState(self.chat, tools=self.config.sample.tools) for _ in range(lanes)]
             case ToolRan(_, index):
                 self.lanes[index].tool_ran()
             case SampleEnded(sample):

@@ -59,7 +59,7 @@ def answer_html(question: Question) -> str:
         f'<section class="answer" aria-live="polite"><p class="label">Answer</p><p class="big">{answer}</p>'
         f"<p>{escape(' · '.join(facts))}</p>{_notice(question)}"
         f'<p><a class="download" href="/journal/{number}" download="{number}.jsonl">Download the journal</a></p>'
-        f"{_evidence_html(question.evidence, question.start)}</section>"
+        f"{_evidence_html(question.evidence, question.chat.opening)}</section>"
     )
 
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agent.chat.fences import FenceScanner
-from agent.chat.prompts import FAMILIES, opening
+from agent.chat.box import boxed
+from agent.chat.dialects import chat_format
+from agent.chat.format import ChatFormat
 from agent.editions import EDITIONS
 from agent.engine.recorded import RecordedLane, RecordedTurn
 from agent.errors import InputError
@@ -101,13 +102,14 @@ def _problem(row: dict[str, Any], asked_from: float) -> RecordedProblem:
     truth = _code(row["answer"], codes)
     if truth is None:
         raise ValueError("no true answer")
+    think_close = chat_format(_TRACE_FAMILY, tools=False).think_close
     lanes = []
     for sample in row["samples"]:
         tokens = int(sample["tokens"])
         if tokens < 1:
             raise ValueError(f"a sample of {tokens} tokens")
         answer = None if sample.get("truncated") else _code(sample.get("answer"), codes)
-        text = "" if answer is None else f"{FAMILIES[_TRACE_FAMILY].think_close}\\boxed{{{answer}}}"
+        text = "" if answer is None else think_close + boxed(str(answer))
         finish = "length" if sample.get("truncated") else "stop"
         asked = "" if answer is None else f"{answer}}}"
         lanes.append(RecordedLane((RecordedTurn(text, tokens, finish),), asked, asked_from * tokens))
@@ -127,10 +129,10 @@ def _code(answer: object, codes: dict[str, int]) -> int | None:
 def _from_run(directory: Path) -> Recording:
     record = read_run(directory)
     problems, settings = [], record.config.sample
-    begun = opening(FAMILIES[settings.family], tools=settings.tools)
-    tool_runs = {code: run for sample in record.samples for code, run in _tool_runs(sample, begun)}
+    chat = chat_format(settings.family, tools=settings.tools)
+    tool_runs = {code: run for sample in record.samples for code, run in _tool_runs(sample, chat)}
     for problem in record.problems:
-        lanes = tuple(_lane(s, begun) for s in record.samples if s.problem_id == problem.id and s.tokens)
+        lanes = tuple(_lane(s, chat) for s in record.samples if s.problem_id == problem.id and s.tokens)
         if problem.answer is not None and lanes:
             problems.append(RecordedProblem(problem, lanes))
     if not problems:
@@ -147,21 +149,21 @@ def _from_run(directory: Path) -> Recording:
     )
 
 
-def _tool_runs(sample: Sample, begun: str) -> Iterator[tuple[str, ToolRun]]:
+def _tool_runs(sample: Sample, chat: ChatFormat) -> Iterator[tuple[str, ToolRun]]:
     """Yield the tool runs of a sample with their code, as it is parsed from the text now."""
     for number, turn in enumerate(sample.turns):
         if turn.tool_run is not None:
-            block = FenceScanner().feed((begun if number == 0 else "") + turn.text)
-            yield turn.tool_run.code if block is None else block.code, turn.tool_run
+            call = chat.call_scanner().feed((chat.opening if number == 0 else "") + turn.text)
+            yield turn.tool_run.code if call is None else call.code, turn.tool_run
 
 
-def _lane(sample: Sample, begun: str) -> RecordedLane:
-    """Convert a journal's sample whose prompt ended with `begun`. One that was cut has no text after its end."""
+def _lane(sample: Sample, chat: ChatFormat) -> RecordedLane:
+    """Convert a journal's sample, in its chat format. One that was cut has no text after its end."""
     turns = sample.turns[:-1] if sample.forced else sample.turns
     played: list[RecordedTurn] = []
     for turn in turns:
-        before = "" if played else begun
-        closed = turn.tool_run is not None and FenceScanner().feed(before + turn.text) is not None
+        before = "" if played else chat.opening
+        closed = turn.tool_run is not None and chat.call_scanner().feed(before + turn.text) is not None
         played.append(RecordedTurn(turn.text, turn.tokens, None if closed else "stop"))
     if played and sample.turns[len(played) - 1].tool_run is None:
         last = played[-1]

@@ -9,7 +9,8 @@ from dataclasses import replace
 
 from markupsafe import Markup
 
-from agent.chat.prompts import FAMILIES, OUTPUT_TAIL, opening
+from agent.chat.dialects import chat_format
+from agent.chat.format import ChatFormat
 from agent.config import Config
 from agent.types import Sample, ToolRun, Turn
 from tools.shared.markup import Piece, code_html, pieces, pieces_html, printable, to_html
@@ -19,12 +20,12 @@ _LEVEL = 6  # zlib's; beyond it a run of 800 long samples takes longer and gets 
 
 def transcript(sample: Sample, config: Config) -> Markup:
     """All that the model wrote and what the agent wrote between."""
-    before = opening(FAMILIES[config.sample.family], tools=config.sample.tools)
-    parts = []
+    chat = chat_format(config.sample.family, tools=config.sample.tools)
+    before, parts = chat.opening, []
     for number, turn in enumerate(sample.turns, 1):
         last = number == len(sample.turns)
         label = "forced answer" if last and sample.forced else f"turn {number}"
-        parts.append(Markup("").join(_turn(turn, label, before)))
+        parts.append(Markup("").join(_turn(turn, label, before, chat)))
         before = ""
     return Markup("").join(parts) or Markup("<p>Nothing was written.</p>")
 
@@ -34,14 +35,14 @@ def packed(html: str) -> Markup:
     return Markup(base64.b64encode(gzip.compress(html.encode(), _LEVEL, mtime=0)).decode())
 
 
-def _turn(turn: Turn, label: str, before: str) -> Iterator[Markup]:
+def _turn(turn: Turn, label: str, before: str, chat: ChatFormat) -> Iterator[Markup]:
     yield Markup('<h5>{} <span class="faint">{:,} tokens · {:,.1f} s{}</span></h5>').format(
         label, turn.tokens, turn.seconds, " · opened code that was not run" if turn.unrun_blocks else ""
     )
     written = list(pieces(before + turn.text))
     inserted = turn.inserted
     if turn.tool_run is not None:
-        inserted = inserted.rpartition(OUTPUT_TAIL)[2]  # the output is shown with its code
+        inserted = chat.behind_result(inserted)  # the output is shown with its code
         written = list(_without_code(written, turn.tool_run))
     if written:
         yield Markup('<div class="said">{}</div>').format(pieces_html(written))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agent.chat.fence_close import DOUBT_CHARACTERS
-from agent.chat.fences import CodeBlock
+from agent.chat.format import ToolCall
 from tests.support.texts.fenced import code, scan
 
 
@@ -31,7 +31,7 @@ from tests.support.texts.fenced import code, scan
 )
 def test_a_fence_in_a_string_or_a_comment_does_not_close(inside: str) -> None:
     text = f"```python\n{inside}```"
-    assert scan(text + "\nSo it is.\n") == CodeBlock(inside, len(text))
+    assert scan(text + "\nSo it is.\n") == ToolCall(inside, len(text))
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_a_fence_at_the_end_of_a_line_of_code_closes(line: str) -> None:
 
 def test_the_closing_fence_counts_whatever_follows_it() -> None:
     block = scan("```python\n1\n```output\n9\n```")
-    assert block == CodeBlock("1\n", 15)
+    assert block == ToolCall("1\n", 15)
 
 
 @pytest.mark.parametrize("fence", ["````", "`````", "~~~", "~~~~"])

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.chat.fences import CodeBlock, FenceScanner
+from agent.chat.fences import FenceScanner
+from agent.chat.format import ToolCall
 from agent.engine.base import Chunk
 from agent.lane.turn import TurnWriter
 from tests.support.texts.fenced import code, scan
@@ -62,7 +63,7 @@ IN_CODE = st.builds(
 
 def test_a_closed_block() -> None:
     text = "So:\n```python\nx = 1\nprint(x)\n```\nand"
-    assert scan(text) == CodeBlock("x = 1\nprint(x)\n", text.index("\nand"))
+    assert scan(text) == ToolCall("x = 1\nprint(x)\n", text.index("\nand"))
 
 
 def test_an_open_block_is_none() -> None:
@@ -121,7 +122,7 @@ def test_what_opens_a_block(opening: str, line_end: str) -> None:
     mark = "~" if "~" in opening else "`"
     fence = mark * opening.count(mark if "`x`" not in opening else "```") * (3 if "`x`" in opening else 1)
     text = f"We try it.{line_end}{opening}{line_end}print(6 * 7){line_end}{fence}"
-    assert scan(text + f"{line_end}The output is 41.") == CodeBlock("print(6 * 7)\n", len(text))
+    assert scan(text + f"{line_end}The output is 41.") == ToolCall("print(6 * 7)\n", len(text))
 
 
 @pytest.mark.parametrize(
@@ -152,11 +153,11 @@ def test_what_opens_none(opening: str) -> None:
 )
 def test_code_on_the_line_of_the_fence_is_code(first: str) -> None:
     text = f"```python {first}\nprint(1)\n```"
-    assert scan(text) == CodeBlock(f"{first}\nprint(1)\n", len(text))
+    assert scan(text) == ToolCall(f"{first}\nprint(1)\n", len(text))
 
 
 def test_a_block_behind_another_languages_block() -> None:
-    assert scan("```output\n3\n```\n```python\n4\n```") == CodeBlock("4\n", 31)
+    assert scan("```output\n3\n```\n```python\n4\n```") == ToolCall("4\n", 31)
 
 
 @pytest.mark.parametrize(
@@ -198,7 +199,7 @@ def test_a_block_that_holds_nothing_is_none(text: str) -> None:
 )
 def test_the_program_behind_an_empty_block_is_run(before: str) -> None:
     text = f"So:\n{before}{PROGRAM}"
-    wanted = CodeBlock("print(6 * 7)\n", len(text))
+    wanted = ToolCall("print(6 * 7)\n", len(text))
     assert scan(text + "\nand") == scan(*text) == scan(*cut(text, [7])) == wanted
 
 
@@ -271,7 +272,7 @@ def test_no_text_costs_more_than_its_length(lead: str) -> None:
 
 
 def turn_of(text: str, *, tools: bool = True, before: str = "") -> TurnWriter:
-    writer = TurnWriter(tools=tools, before=before)
+    writer = TurnWriter(FenceScanner() if tools else None, before)
     any(writer.write(Chunk(piece, 1)) for piece in cut(text, [3]))
     return writer
 

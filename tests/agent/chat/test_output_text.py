@@ -12,10 +12,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agent.answers import last_boxed
+from agent.chat.box import has_box
+from agent.chat.dialects import chat_format
+from agent.chat.fenced import OUTPUT_HEAD, OUTPUT_TAIL
 from agent.chat.fences import FenceScanner
 from agent.chat.output_text import defused, rendered
-from agent.chat.prompts import OUTPUT_HEAD, OUTPUT_TAIL, TURN_MARKS, tool_output
-from agent.chat.thinking import TurnEndScanner, has_box, thinking_end
+from agent.chat.thinking import TurnEndScanner, thinking_end
+from tests.support.texts.fenced import tool_result
 
 _TOKENS = """
     <|im_start|> <|im_end|> <|endoftext|> <|eot_id|> <|start_header_id|> <|start|> <|channel|>
@@ -70,7 +73,7 @@ hostile = st.lists(st.sampled_from(MARKS) | st.text(max_size=4), max_size=12).ma
 
 def inside(output: str) -> str:
     """What the model is shown between the fences."""
-    whole = tool_output(output)
+    whole = tool_result(output)
     assert whole.startswith(OUTPUT_HEAD) and whole.endswith(OUTPUT_TAIL)
     return whole[len(OUTPUT_HEAD) : len(whole) - len(OUTPUT_TAIL)]
 
@@ -107,7 +110,7 @@ def test_no_mark_is_left_in_what_is_shown(output: str) -> None:
     assert not any(token in shown for token in (*TOKENS, "<|", "<\uff5c", "```", "~~~"))
     assert not has_box(shown) and last_boxed(shown) is None
     assert thinking_end(shown, "</think>") is None
-    assert TurnEndScanner(TURN_MARKS).feed(f"\n{shown}\n") is None
+    assert TurnEndScanner(chat_format("qwq", tools=True).turn_marks).feed(f"\n{shown}\n") is None
     assert FenceScanner().feed(f"\n{shown}\n```python\nx\n```\n```") is not None
     assert not re.search(r"^\s*(user|assistant|human|system)\s*(:|$)", shown, re.MULTILINE | re.IGNORECASE)
     assert not set(shown) & set(HIDDEN)
@@ -136,7 +139,7 @@ said = st.lists(st.sampled_from(SAID), max_size=6).map("".join)
 
 @given(said, hostile, said)
 def test_around_an_output_all_is_read_as_without_it(before: str, output: str, behind: str) -> None:
-    whole, plain = (f"{before}{tool_output(text)}{behind}" for text in (output, "1"))
+    whole, plain = (f"{before}{tool_result(text)}{behind}" for text in (output, "1"))
     closes = [thinking_end(text, "</think>") for text in (whole, plain)]
     if closes[1] is not None and closes[1] > len(before):
         closes[1] += len(whole) - len(plain)
@@ -151,7 +154,7 @@ def test_around_an_output_all_is_read_as_without_it(before: str, output: str, be
 
 @given(hostile)
 def test_what_was_shown_once_is_shown_the_same_again(output: str) -> None:
-    assert tool_output(inside(output)) == tool_output(output)
+    assert tool_result(inside(output)) == tool_result(output)
     assert rendered(rendered(output)) == rendered(output)
     assert defused(defused(output)) == defused(output)
 
@@ -275,5 +278,5 @@ SLOW = (
 def test_the_time_is_linear_in_the_length(unit: str) -> None:
     output = unit * (400_000 // len(unit))
     started = time.process_time()
-    tool_output(output)
+    tool_result(output)
     assert time.process_time() - started < 3

@@ -6,12 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from agent.chat.prompts import Family
 from agent.config import load_config
 from agent.engine.base import SamplingParams
 from agent.errors import ConfigError
 from agent.lane.lane import Lane
-from agent.types import Problem, SampleEnd
+from agent.types import SampleEnd
 from tests.support.doubles import PROBLEM, ScriptedEngine, config_with, runtime
 from tests.support.virtual_time import run_virtual
 
@@ -19,11 +18,8 @@ from tests.support.virtual_time import run_virtual
 class Spelling:
     """Asks for a word in capitals."""
 
-    def prefix(self, family: Family, *, tools: bool) -> str:
-        return "SPELL "
-
-    def prompt(self, family: Family, problem: Problem, *, tools: bool) -> str:
-        return f"SPELL {problem.text}"
+    def instructions(self, usual: str) -> str:
+        return "SPELL"
 
     def read(self, text: str) -> str | None:
         return next((word for word in text.split() if word.isupper()), None)

@@ -6,17 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.chat.prompts import TURN_ENDS
-from agent.chat.task import CompetitionTask, finished_answer
+from agent.chat.dialects import chat_format
+from agent.chat.reply import finished_answer
+from agent.chat.task import CompetitionTask
 from agent.chat.thinking import TurnEndScanner, near_its_end, thinking_end
 from agent.editions import EDITIONS
 
 CLOSE = "</think>"
+QWQ = chat_format("qwq", tools=True)
+TURN_ENDS = QWQ.stop_strings
 TASK = CompetitionTask(EDITIONS["aimo3"])
 
 
 def read(text: str) -> int | str | None:
-    return finished_answer(TASK, text, CLOSE)
+    return finished_answer(TASK, QWQ.reply(text, thinking=True))
 
 
 @pytest.mark.parametrize(
@@ -70,7 +73,7 @@ def test_what_counts_of_a_reply_that_has_ended(text: str, answer: int | None) ->
 
 @pytest.mark.parametrize("text", ["\\boxed{42}", "\\boxed{5}? No. \\boxed{42}"])
 def test_a_family_that_does_not_think_is_read_as_it_stands(text: str) -> None:
-    assert finished_answer(TASK, text, "") == 42
+    assert finished_answer(TASK, chat_format("qwq-preview", tools=True).reply(text, thinking=True)) == 42
 
 
 def test_a_box_far_from_the_end_of_the_thinking_is_not_its_answer() -> None:

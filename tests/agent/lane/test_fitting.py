@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.chat.prompts import FAMILIES
+from agent.chat.dialects import chat_format
 from agent.config import Config, load_config, profile_names
 from agent.engine.persistent import PersistentEngine
 from agent.lane.runtime import Runtime
@@ -75,7 +75,7 @@ def solve(config: Config, engine: RefusingEngine, sandbox: Digits, text: str) ->
 def test_no_lane_of_a_gpu_profile_is_lost_to_digits(seed: int, profile: str, tells: Tells) -> None:
     chance = random.Random(seed)
     config = load_config(profile, {"sample.count": 1, "engine.context_tokens": chance.choice([4096, 24_576])})
-    engine = model(*script(chance), FAMILIES[config.sample.family].think_close)
+    engine = model(*script(chance), chat_format(config.sample.family, tools=True).think_close)
     engine.context, engine.tells = config.engine.context_tokens, tells
     solution, recorder = solve(config, engine, Digits(chance=chance), f"What is {'7, ' * chance.choice([1, 900])}?")
     assert (solution.answer, engine.refusals) == (42, 0)

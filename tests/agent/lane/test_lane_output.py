@@ -6,7 +6,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from agent.chat.prompts import OUTPUT_HEAD, OUTPUT_TAIL
+from agent.chat.dialects import chat_format
+from agent.chat.fenced import OUTPUT_HEAD, OUTPUT_TAIL
 from agent.editions import EDITIONS
 from agent.engine.base import SamplingParams
 from agent.types import Sample
@@ -81,7 +82,7 @@ def test_an_output_that_is_cut_to_fit_is_shown_without_marks_as_well() -> None:
 
 
 def test_the_demo_reads_the_present_answer_of_a_lane_from_what_it_has_said() -> None:
-    lane = LaneState("", tools=True)
+    lane = LaneState(chat_format("qwq-preview", tools=True), tools=True)
     lane.write(f"It is \\boxed{{7}}.\n{CODE}", inserted=False)
     lane.tool_ran()
     lane.write("\n```output\n\\boxed{17} } is wrong\n```\n", inserted=True)

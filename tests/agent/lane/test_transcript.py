@@ -7,26 +7,26 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.chat.prompts import tool_output
 from agent.engine.base import Chunk
 from agent.engine.persistent import PersistentEngine
 from agent.lane.transcript import Transcript
 from agent.lane.turn import TurnWriter
 from agent.types import ToolRun, ToolStatus
 from tests.support.lanes import always
+from tests.support.texts.fenced import tool_result
 
 
 def written(*parts: tuple[str, str | None]) -> Transcript:
     """A transcript of turns, each with the output of its code or with a nudge behind it (`None`)."""
     transcript = Transcript("PROMPT", PersistentEngine(always("")))
     for text, output in parts:
-        writer = transcript.writer = TurnWriter(tools=False)
+        writer = transcript.writer = TurnWriter(None)
         writer.write(Chunk(text, 1))
         transcript.end_turn(writer, 1.0)
         if output is None:
             transcript.insert("\n\n\\boxed{")
         else:
-            transcript.insert(tool_output(output), ToolRun("", output, ToolStatus.OK, 1.0))
+            transcript.insert(tool_result(output), ToolRun("", output, ToolStatus.OK, 1.0))
     return transcript
 
 
@@ -35,7 +35,7 @@ def test_what_is_said_has_no_output_in_it_and_all_else(turns: list[tuple[str, st
     transcript = written(*turns, (last, None))
     said = "".join(f"{text}\n" for text, _ in turns) + f"{last}\n\n\\boxed{{"
     assert transcript.said == said
-    transcript.writer = TurnWriter(tools=False)
+    transcript.writer = TurnWriter(None)
     transcript.writer.write(Chunk(open_turn, 1))
     assert transcript.said == said + open_turn and transcript.text.endswith(open_turn)
 

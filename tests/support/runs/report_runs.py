@@ -8,13 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from agent.chat.prompts import tool_output
 from agent.config import Config
 from agent.events import ProblemSolved, ProblemStarted, SampleEnded
 from agent.journal.journal import Journal, create_run
 from agent.policy.voting import tally
 from agent.types import Problem, Sample, SampleEnd, Solution, StopReason, ToolRun, ToolStatus, Turn
 from tests.support.doubles import config_with, sample
+from tests.support.texts.fenced import tool_result
 
 
 def vote(index: int, answer: int | None, **changes: Any) -> Sample:
@@ -102,7 +102,7 @@ def _made_up(rng: random.Random, store: Sequence[str], index: int, tokens: int, 
             code = "".join(f"for i in range({rng.randint(1, 999)}):\n    print(i ** {k})\n" for k in range(8))
             run = ToolRun(code, f"{rng.random()}\n" * 5, ToolStatus.OK, 0.3 * rng.random())
             text += f"\n```python\n{code}```"
-            turns.append(Turn(text, tokens // rounds, 7.5 / rounds, tool_output(run.output), run))
+            turns.append(Turn(text, tokens // rounds, 7.5 / rounds, tool_result(run.output), run))
         else:
             turns.append(Turn(text, tokens // rounds, 7.5 / rounds))
     answer = rng.choice((truth, truth, rng.randint(0, 999), None))

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from agent.chat.prompts import FAMILIES
+from agent.chat.dialects import chat_format
+from agent.chat.family import family_names
 from agent.errors import InputError
 from tests.support.runs.benchmark_fixtures import (
     AIME,
@@ -113,13 +114,14 @@ def test_programs_have_their_shown_and_hidden_tests(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", SETS)
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", family_names())
 def test_prompts_ask_for_the_answer_in_the_form_that_is_read(name: str, family: str, tmp_path: Path) -> None:
     question = load(tmp_path, name)[0]
-    prompt = SETS[name].task.prompt(FAMILIES[family], question.problem, tools=False)
-    assert prompt.startswith(SETS[name].task.prefix(FAMILIES[family], tools=False))
+    chat = chat_format(family, tools=False)
+    prompt = chat.prompt(SETS[name].task, question.problem)
+    assert prompt.startswith(chat.prefix(SETS[name].task))
     assert question.problem.text in prompt
-    assert prompt.endswith(f"<|im_start|>assistant\n{FAMILIES[family].opening}")
+    assert prompt.endswith(f"<|im_start|>assistant\n{chat.opening}")
     form = {"gpqa-diamond": '"answer": "C"', "livecodebench": "```python"}.get(name, "\\boxed{}")
     assert form in prompt
     assert ("\\boxed" in prompt) == (form == "\\boxed{}")

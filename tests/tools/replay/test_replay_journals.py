@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from agent.chat.prompts import FAMILIES, opening
+from agent.chat.dialects import chat_format
+from agent.chat.family import family_names
 from agent.engine.base import SamplingParams
 from agent.engine.persistent import PersistentEngine
 from agent.errors import InputError
@@ -29,7 +30,7 @@ def recorded_run(
     directory: Path, family: str = "qwq", sandbox: ScriptedSandbox | None = None, **settings: Any
 ) -> Recording:
     """A run of three problems in which every sample runs code and, if it goes on from there, is right."""
-    begun = opening(FAMILIES[family], tools=True)
+    begun = chat_format(family, tools=True).opening
 
     def reply(prompt: str, params: SamplingParams) -> str:
         written = prompt.split("Problem ")[-1]
@@ -54,7 +55,7 @@ def recorded_run(
     return load_recordings([directory])[0]
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", family_names())
 def test_a_journal_is_replayed_with_its_tools_and_turns(family: str, tmp_path: Path) -> None:
     """A recorded run, replayed with all its samples and ample time, gives the same answers.
 
@@ -68,7 +69,7 @@ def test_a_journal_is_replayed_with_its_tools_and_turns(family: str, tmp_path: P
     assert all(sample.seconds > 2 for drawn in samples for sample in drawn)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", family_names())
 def test_samples_that_ended_with_what_they_printed_vote_for_it_in_a_replay(family: str, tmp_path: Path) -> None:
     sandbox = ScriptedSandbox("1")
     recording = recorded_run(tmp_path / "run", family, sandbox, sample__accept_printed_answer=True)

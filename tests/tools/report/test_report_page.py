@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.chat.prompts import tool_output
 from agent.types import Problem, SampleEnd, ToolRun, ToolStatus, Turn
 from tests.support.browser import BrowserPage, browser, browser_page
 from tests.support.runs.report_runs import synthetic_run, vote, write_run
+from tests.support.texts.fenced import tool_result
 from tools.report.command import main
 
 pytest.importorskip("playwright")
@@ -32,8 +32,8 @@ TEXT = "We compute $\\frac{n(n+1)}{2}$ first.\n```python\nfor n in range(3):\n  
 
 def make_run(directory: Path, *, right: bool = True) -> Path:
     turns = (
-        Turn(TEXT, 40, 4.0, tool_output(CODE.output), CODE),
-        Turn("```python\n1/0\n```", 9, 1.0, tool_output(FAILED.output) + "\n\\boxed{", FAILED),
+        Turn(TEXT, 40, 4.0, tool_result(CODE.output), CODE),
+        Turn("```python\n1/0\n```", 9, 1.0, tool_result(FAILED.output) + "\n\\boxed{", FAILED),
         Turn("3}", 2, 0.5),
     )
     rich = vote(0, 3, turns=turns, end=SampleEnd.DEADLINE, forced=True, seconds=6.5, mean_logprob=-0.2)

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.chat.prompts import tool_output
 from agent.types import ToolRun, ToolStatus, Turn
 from tests.support.doubles import config_with, sample
+from tests.support.texts.fenced import tool_result
 from tools.report.svg import Segment, stacked_bar
 from tools.report.transcript import transcript
 from tools.shared.markup import LONGEST_CODE, code_css, code_html, pieces, printable, to_html
@@ -170,7 +170,7 @@ def test_a_transcript_shows_all_and_nothing_gets_out(
 ) -> None:
     run = ToolRun(code, output, status, 1.0)
     written = f"{text}\n```python\n{code}\n```" if after else text
-    turns = (Turn(written, 3, 1.0, tool_output(output), run), Turn(text, 2, 1.0, text))
+    turns = (Turn(written, 3, 1.0, tool_result(output), run), Turn(text, 2, 1.0, text))
     html = transcript(replace(sample(1), turns=turns, forced=True), config_with())
     assert is_harmless(html)
     shown = Page(html).text
@@ -181,13 +181,13 @@ def test_a_transcript_shows_all_and_nothing_gets_out(
 def test_code_that_was_run_is_shown_once_with_its_output() -> None:
     run = ToolRun("print(1)\n", "1\n", ToolStatus.OK, 0.25)
     text = "First:\n```python\nprint(1)\n```"
-    html = transcript(replace(sample(1), turns=(Turn(text, 9, 1.0, tool_output("1\n"), run),)), config_with())
+    html = transcript(replace(sample(1), turns=(Turn(text, 9, 1.0, tool_result("1\n"), run),)), config_with())
     shown = Page(html).text
     assert shown.count("print(1)") == 1
     assert "First:" in shown
     assert "output · ok · 0.25 s1" in shown
     assert "the agent wrote" not in shown
-    cut = Turn(text, 9, 1.0, tool_output("\\boxed{7} cut") + "\n\n\\boxed{", run)
+    cut = Turn(text, 9, 1.0, tool_result("\\boxed{7} cut") + "\n\n\\boxed{", run)
     shown = Page(transcript(replace(sample(1), turns=(cut,)), config_with())).text
     assert "the agent wrote \\boxed{" in shown and "7" not in shown
     assert (

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from agent.answers import last_boxed
-from agent.chat.prompts import Family, question_turn, system_turn
-from agent.types import Problem
 from tools.benchmark.reading.blocks import read_program
 from tools.benchmark.reading.letter import read_letter
 
@@ -16,19 +14,15 @@ from tools.benchmark.reading.letter import read_letter
 class PlainTask:
     """A task without tools.
 
-    The model gets the `instructions` (None: those that its family has for mathematics); `reader` reads its answers.
+    The model gets `own_instructions` (None: those that its family has for mathematics); `reader` reads its answers.
     """
 
-    instructions: str | None
+    own_instructions: str | None
     reader: Callable[[str], str | None]
 
-    def prefix(self, family: Family, *, tools: bool) -> str:
-        """The instructions."""
-        return system_turn(family.instructions if self.instructions is None else self.instructions)
-
-    def prompt(self, family: Family, problem: Problem, *, tools: bool) -> str:
-        """The instructions, the question, and the start of the reply."""
-        return self.prefix(family, tools=tools) + question_turn(problem.text, family.opening)
+    def instructions(self, usual: str) -> str:
+        """Its own instructions, or the usual ones."""
+        return usual if self.own_instructions is None else self.own_instructions
 
     def read(self, text: str) -> str | None:
         """The answer that a text gives."""

@@ -1,0 +1,70 @@
+"""A family of models as data: a TOML file, bundled (`agent/chat/families/NAME.toml`) or a user's own by its path."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from agent.errors import ConfigError
+from agent.files.config_faults import first_fault
+from agent.files.named_toml import lasting_name, read_named, toml_names
+
+_FOLDER = files("agent.chat") / "families"
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class WorkedExample(_Table):
+    """A question, the code that answers it, and what that prints: the answer."""
+
+    question: str
+    code: str
+    output: str
+
+
+class Family(_Table):
+    """What one family of models is told, and how its turns begin.
+
+    `opening` is what the assistant's turn starts with, with tools `tool_opening` (the same where that is None).
+    `think_close` is the tag that ends the thinking in which the turn begins ("" where the model does not think in
+    tags). The worked `examples` show how tools are used.
+    """
+
+    dialect: Literal["chatml-fenced"]
+    instructions: str
+    tool_instructions: str
+    opening: str = ""
+    tool_opening: str | None = None
+    think_close: str = ""
+    examples: tuple[WorkedExample, ...] = Field((), strict=False)  # TOML has lists
+
+
+def family_names() -> list[str]:
+    """Names of the bundled families."""
+    return toml_names(_FOLDER)
+
+
+def known_family(name: str) -> str:
+    """The bundled family's name, or the absolute path of a file that holds one. Raises ValueError for others."""
+    try:
+        load_family(name)
+    except ConfigError as error:
+        raise ValueError(str(error)) from error
+    return lasting_name(_FOLDER, name)
+
+
+@cache
+def load_family(name: str) -> Family:
+    """The family of a bundled name or of the TOML file at a path, as it was when this process first read it.
+
+    Raises ConfigError, naming the key, for what is no family.
+    """
+    try:
+        return Family.model_validate(read_named(_FOLDER, name, "family"))
+    except ValidationError as error:
+        raise ConfigError(f"family {name}: {first_fault(error, Family)}") from None

@@ -1,0 +1,112 @@
+"""ChatML whose tool calls are fenced blocks of Python: their output follows in a fenced block, in the same turn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agent.chat.box import BOX_OPEN, boxed, open_box
+from agent.chat.family import Family, WorkedExample
+from agent.chat.fences import FenceScanner
+from agent.chat.format import ForcedAnswer
+from agent.chat.output_text import defused, rendered
+from agent.chat.reply import Reply
+from agent.chat.task import Task
+from agent.chat.thinking import thinking_end
+from agent.types import Problem
+
+_END_OF_TURN = "<|im_end|>"
+_TURN_ENDS = (_END_OF_TURN, "<|im_start|>", "<|endoftext|>")  # nothing that follows one is the model's reply
+# Further ones that are not sent as stop strings, of which some servers take no more than four: the ends of other
+# families' turns, and of a next question that a model invents where the server swallows the template's own tokens.
+_TURN_MARKS = (
+    *_TURN_ENDS,
+    *("<|eot_id|>", "<|end_of_text|>", "<|fim_pad|>", "<\uff5cend\u2581of\u2581sentence\uff5c>"),
+    *("\nuser\n", "\n\nHuman:"),
+)
+CODE_OPEN = "```python\n"
+OUTPUT_HEAD = "\n```output\n"
+OUTPUT_TAIL = "\n```\n"
+
+
+@dataclass(frozen=True, slots=True)
+class FencedChatML:
+    """A `ChatFormat` of the families that write ```` ```python ```` blocks, with tools or without."""
+
+    family: Family
+    tools: bool
+
+    @property
+    def opening(self) -> str:
+        """What the family's turns start with."""
+        with_tools = self.family.tool_opening
+        return self.family.opening if with_tools is None or not self.tools else with_tools
+
+    @property
+    def think_close(self) -> str:
+        """The family's tag."""
+        return self.family.think_close
+
+    @property
+    def stop_strings(self) -> tuple[str, ...]:
+        """ChatML's control tokens."""
+        return _TURN_ENDS
+
+    @property
+    def turn_marks(self) -> tuple[str, ...]:
+        """These, the ends of other families' turns, and the head of an invented question."""
+        return _TURN_MARKS
+
+    def prefix(self, task: Task) -> str:
+        """The instructions, and with tools the family's examples."""
+        usual = self.family.tool_instructions if self.tools else self.family.instructions
+        examples = self.family.examples if self.tools else ()
+        return _turn("system", task.instructions(usual)) + "".join(map(_worked, examples))
+
+    def prompt(self, task: Task, problem: Problem) -> str:
+        """The prefix, the problem, and the start of the assistant's turn."""
+        return f"{self.prefix(task)}{_turn('user', _plain(problem.text))}<|im_start|>assistant\n{self.opening}"
+
+    def call_scanner(self) -> FenceScanner:
+        """A scanner for fenced blocks."""
+        return FenceScanner()
+
+    def tool_result(self, output: str) -> str:
+        """The output in a block of its own, as in the examples, with every mark in it broken."""
+        return f"{OUTPUT_HEAD}{defused(rendered(output).strip(chr(10)))}{OUTPUT_TAIL}"
+
+    def behind_result(self, inserted: str) -> str:
+        """What follows the block."""
+        return inserted.rpartition(OUTPUT_TAIL)[2]
+
+    def force_answer(self, said: str, *, ended: bool = False) -> ForcedAnswer:
+        """Close an open block of code and the thinking, then open the box; a box that is open is continued."""
+        written = self.opening + said
+        begun = None if ended else open_box(written)
+        if begun is not None:
+            return ForcedAnswer("", BOX_OPEN + begun)
+        close_fence = "\n```" if written.count("```") % 2 else ""
+        thinks = self.think_close and thinking_end(written, self.think_close) is None
+        close_thinking = f"\n{self.think_close}" if thinks else ""
+        return ForcedAnswer(f"{close_fence}{close_thinking}\n\n**Final Answer**\n\n{BOX_OPEN}", BOX_OPEN)
+
+    def reply(self, text: str, *, thinking: bool) -> Reply:
+        """The text before and behind the tag that closes the thinking; a tag in code closes nothing."""
+        if not (thinking and self.think_close):
+            return Reply("", text)
+        end = thinking_end(text, self.think_close)
+        return Reply(text, None) if end is None else Reply(text[:end], text[end + len(self.think_close) :])
+
+
+def _worked(example: WorkedExample) -> str:
+    """A question, and the turn in which it was answered with Python."""
+    run = f"{CODE_OPEN}{example.code}\n```{OUTPUT_HEAD}{example.output}{OUTPUT_TAIL}"
+    return _turn("user", example.question) + _turn("assistant", f"{run}So the answer is {boxed(example.output)}.")
+
+
+def _turn(role: str, content: str) -> str:
+    return f"<|im_start|>{role}\n{content}{_END_OF_TURN}\n"
+
+
+def _plain(text: str) -> str:
+    """The text with the template's control tokens defused, so that nobody's text can speak as another role."""
+    return text.replace("<|", "< |")

@@ -1,0 +1,98 @@
+"""The one interface through which a family of models is spoken to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from agent.chat.box import first_box
+from agent.chat.reply import Reply
+from agent.chat.task import Task
+from agent.types import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A closed call of Python: the code to run, and the offset behind the call in the text fed so far."""
+
+    code: str
+    end: int
+
+
+class ToolCallScanner(Protocol):
+    """Finds the first closed tool call in a stream of text, however that is cut into pieces.
+
+    It is fed each chunk of each lane: the cost of a character must be constant.
+    """
+
+    def feed(self, text: str) -> ToolCall | None:
+        """Take the next piece of the text; the first closed call, or None while there is none."""
+
+    @property
+    def unrun(self) -> int:
+        """How many calls have been passed over since they were not read as Python's, or are still open."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForcedAnswer:
+    """How an unfinished sample is made to answer (budget forcing).
+
+    `inserted` is written behind the sample; "" where it is answering already. `begun` is the start of its answer, which
+    the model's reply continues.
+    """
+
+    inserted: str
+    begun: str
+
+    def answer_text(self, reply: str) -> str:
+        """The answer that the reply completes, without what it says behind that."""
+        return first_box(self.begun + reply)
+
+
+class ChatFormat(Protocol):
+    """How one family of models is prompted, calls tools and is asked for its answer, with tools or without.
+
+    The text of a sample is one turn of the assistant: it begins with `opening`, where the prompt ends. What the agent
+    inserts (results of tool calls, what forces the answer) continues that turn.
+    """
+
+    @property
+    def opening(self) -> str:
+        """The start of the assistant's turn, which the model continues; the prompt ends with it."""
+
+    @property
+    def think_close(self) -> str:
+        """The mark without which no thinking ends; "" where the assistant's turn begins with its answer."""
+
+    @property
+    def stop_strings(self) -> tuple[str, ...]:
+        """What ends the assistant's turn, for the server to stop at: no more than four, as some servers take."""
+
+    @property
+    def turn_marks(self) -> tuple[str, ...]:
+        """All that ends the assistant's turn where it shows in the text, the stop strings included."""
+
+    def prefix(self, task: Task) -> str:
+        """What the prompts of all problems of the task begin with."""
+
+    def prompt(self, task: Task, problem: Problem) -> str:
+        """The prompt of all samples of a problem, up to where the assistant's turn is continued."""
+
+    def call_scanner(self) -> ToolCallScanner:
+        """A scanner for the tool calls of one stretch of generated text."""
+
+    def tool_result(self, output: str) -> str:
+        """What is written behind a tool call that printed `output`, with nothing in it that could be more than that."""
+
+    def behind_result(self, inserted: str) -> str:
+        """What the agent wrote behind the result of a tool call, the result left out."""
+
+    def force_answer(self, said: str, *, ended: bool = False) -> ForcedAnswer:
+        """What makes a sample that has said this behind the opening give its answer: close what is open, open the box.
+
+        `ended` says that the model had ended its turn, so that nothing of it is continued. Budget forcing as in s1
+        (Muennighoff et al., 2025); the model then needs about 20 tokens.
+        """
+
+    def reply(self, text: str, *, thinking: bool) -> Reply:
+        """The thinking and the answer text of a stretch that began within the thinking, or (False) behind it."""

@@ -1,0 +1,104 @@
+"""A family of models is one TOML file, bundled or a user's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from agent.chat.dialects import DIALECTS, chat_format
+from agent.chat.family import Family, family_names, load_family
+from agent.chat.task import CompetitionTask
+from agent.config import load_config, parse_config, save_config
+from agent.editions import EDITIONS
+from agent.errors import ConfigError
+from agent.files.stored_config import stored_tree
+from agent.types import Problem
+
+OWN = """\
+dialect = "chatml-fenced"
+instructions = "Think."
+tool_instructions = "Think, or compute."
+opening = "<reason>"
+think_close = "</reason>"
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    path = tmp_path / "own.toml"
+    path.write_text(OWN, encoding="utf-8")
+    return path
+
+
+def test_every_dialect_can_be_named_and_every_name_has_its_dialect() -> None:
+    assert set(get_args(Family.model_fields["dialect"].annotation)) == set(DIALECTS)
+
+
+@pytest.mark.parametrize("name", family_names())
+def test_a_bundled_family_can_be_configured_and_spoken_to(name: str) -> None:
+    sample = load_config("cpu", {"sample.family": name}).sample
+    assert sample.family == name
+    chat = chat_format(sample.family, tools=sample.tools)
+    assert chat.prompt(CompetitionTask(EDITIONS["aimo3"]), Problem("a", "Why?")).endswith(chat.opening)
+    assert 1 <= len(chat.stop_strings) <= 4
+    assert set(chat.stop_strings) <= set(chat.turn_marks)
+
+
+def test_a_family_of_ones_own_is_a_file(own: Path) -> None:
+    config = load_config("cpu", {"sample.family": str(own)})
+    chat = chat_format(config.sample.family, tools=True)
+    task = CompetitionTask(EDITIONS["aimo3"])
+    assert "Think, or compute." in chat.prefix(task) and "Think." in chat_format(str(own), tools=False).prefix(task)
+    assert chat.opening == chat_format(str(own), tools=False).opening == "<reason>"
+    assert chat.reply("so</reason>42", thinking=True).answer_text == "42"
+    assert chat.force_answer("so").inserted.startswith("\n</reason>")
+
+
+def test_a_stored_run_finds_its_family_from_any_folder(
+    own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = load_config("cpu", {"sample.family": own.name})
+    save_config(config, tmp_path / "config.toml")
+    monkeypatch.chdir("/")
+    assert parse_config(stored_tree(tmp_path / "config.toml"), "run") == config
+    assert load_family(config.sample.family).opening == "<reason>"
+
+
+def test_the_home_directory_may_be_written_short(own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert load_config("cpu", {"sample.family": "~/own.toml"}).sample.family == str(own)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (OWN.replace("fenced", "spoken"), r"dialect: input should be 'chatml-fenced', not 'chatml-spoken'"),
+        (OWN.replace('"Think."', "7"), r"instructions: input should be a valid string, not 7"),
+        (OWN + 'closing = "x"', r"closing: unknown key"),
+        (OWN + 'think_closed = "x"', r"did you mean think_close\?"),
+        (OWN + 'examples = [{question = "a", code = "b"}]', r"examples\.0\.output: field required"),
+        (OWN + "examples = 3", r"examples: "),
+        ("instructions =", r"cannot be read \(.*\): give a TOML file that you may read"),
+        ("", r"dialect: field required"),
+    ],
+)
+def test_what_is_no_family_is_refused_when_the_configuration_is_read(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=rf"configuration \(cpu\): sample\.family: family .*bad\.toml.*{message}"):
+        load_config("cpu", {"sample.family": str(path)})
+
+
+@pytest.mark.parametrize("name", ["", "gpt", "no/such.toml", "qwq.toml"])
+def test_the_bundled_families_are_named_where_there_is_no_such_one(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"no family .*: give one of qwen-coder, qwq, qwq-preview or the path of a"):
+        load_config("cpu", {"sample.family": name})
+
+
+def test_a_folder_or_an_unknown_home_is_no_family(tmp_path: Path) -> None:
+    for name in (str(tmp_path), "~nobody-of-that-name/x.toml", "a\0b"):
+        with pytest.raises(ConfigError, match=r"sample\.family: family .* cannot be read"):
+            load_config("cpu", {"sample.family": name})
