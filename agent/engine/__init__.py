@@ -1,1 +1,1 @@
-"""Engines: anything that continues a prompt as a stream of tokens."""
+"""Engines: sources of tokens that continue a prompt as a stream."""

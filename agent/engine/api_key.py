@@ -1,4 +1,4 @@
-"""The key that a server wants with each request: read from the environment, kept nowhere else."""
+"""The API key of a server: read from the environment, stored nowhere."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ VLLM_VARIABLE = "VLLM_API_KEY"
 
 
 def read_key(name: str, environment: Mapping[str, str], *, usual: str = "") -> str | None:
-    """The key in the variable `name`, or in the `usual` one where none is named; None if that is not set.
+    """Return the key in the variable `name`, by default in the `usual` one; None if that is not set.
 
-    White space around it, such as the line end of a file that it was read from, is no part of it.
-    Raises ConfigError if a named variable is not set, or if what a variable holds cannot be a key.
+    Surrounding white space, such as the newline of a file that it was read from, is stripped.
+    Raises ConfigError if a named variable is not set, or if its value cannot be a key.
     """
     key = environment.get(name or usual, "").strip()
     if name and not key:
         raise ConfigError(
-            f"the environment has no {name}: export it with the API key, or name another variable by --api-key-env"
+            f"the environment has no {name}: export it with the API key, or name another variable with --api-key-env"
         )
     if not key:
         return None
     if not key.isascii() or not key.isprintable() or " " in key:
         raise ConfigError(
-            f"the value of {name or usual} in the environment cannot be an API key, as it holds a blank, a line end or "
-            "another character that no HTTP header takes: export it anew"
+            f"the value of {name or usual} in the environment cannot be an API key, as it holds a space, a line break "
+            "or another character not allowed in an HTTP header: export it again"
         )
     return key
 
 
 def vllm_key(given: str | None, arguments: Sequence[str], environment: Mapping[str, str]) -> str | None:
-    """The key of a vLLM server with these arguments and environment, `given` one counting before the latter.
+    """Return the key of a vLLM server with these arguments and environment; `given` overrides the environment.
 
     Raises ConfigError as `read_key`.
     """
@@ -40,7 +40,7 @@ def vllm_key(given: str | None, arguments: Sequence[str], environment: Mapping[s
 
 
 def _key_in(arguments: Sequence[str]) -> str | None:
-    """The first key of `--api-key` in the arguments of a vLLM server, which counts before all others there."""
+    """Return the first key of `--api-key` in the arguments of a vLLM server, which overrides all others there."""
     for place, word in enumerate(arguments):
         flag, equals, value = word.partition("=")
         if flag.replace("_", "-") == "--api-key":

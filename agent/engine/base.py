@@ -1,4 +1,4 @@
-"""The interface between the agent and whatever generates tokens."""
+"""The interface between the agent and a source of tokens."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Prompt = str | Sequence[int]
 
 @dataclass(frozen=True, slots=True)
 class SamplingParams:
-    """How to draw tokens; the names and meanings are those of the OpenAI and vLLM protocols."""
+    """Sampling parameters, with the names and meanings of the OpenAI and vLLM protocols."""
 
     max_tokens: int
     temperature: float = 1.0
@@ -22,20 +22,20 @@ class SamplingParams:
     presence_penalty: float = 0.0
     seed: int | None = None
     stop: tuple[str, ...] = ()
-    thinking_tokens: int | None = None  # the server may close the thinking there, if it can; not to be relied on
+    thinking_tokens: int | None = None  # a server that can may end the thinking there; do not rely on it
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece of the stream: its text and how many tokens it counts for.
+    """A piece of the stream: its text and the number of its tokens.
 
-    `finish` is set once, when generation ended by itself: "stop" (the model's turn is over), "length" or "repetition"
-    (the server saw an endless loop). A last chunk without text may correct the count of tokens.
+    `finish` is set once, when generation ends by itself: "stop" (the model's turn is over), "length" or "repetition"
+    (the server detected an endless loop). A last chunk without text may correct the token count.
 
-    Servers that tell token ids fill `token_ids` and `logprobs` (natural logarithms, one for each token); `aligned`
-    says that `text` is exactly what these tokens spell (a piece may end inside a character, whose text comes later).
-    The first chunk then has the prompt's ids. The last one has the tokens of the prompt and how many of them were
-    in the server's cache, where it says so.
+    Servers that report token ids fill `token_ids` and `logprobs` (natural logarithms, one for each token); `aligned`
+    says that `text` is exactly the decoded tokens (a chunk may end inside a character, whose text comes later). The
+    first chunk then has the prompt's ids. The last one has the number of tokens of the prompt, and how many of them
+    were in the server's prefix cache, if it reports that.
     """
 
     text: str
@@ -55,30 +55,30 @@ class Engine(Protocol):
     async def ready(self) -> None:
         """Return once prompts can be served, restarting the server if it is ours and has died.
 
-        Raises EngineUnavailableError if it does not serve now, RequestRefusedError if it never will as things are.
+        Raises EngineUnavailableError if it does not serve now, RequestRefusedError if waiting cannot help.
         """
 
     async def warm(self, prompt: str) -> None:
-        """Prepare for many continuations of one prompt. Only saves time: does nothing where it cannot help."""
+        """Prefill a prompt that will be continued many times. An optimization; does nothing where it cannot help."""
 
     def release(self, prompt: str) -> None:
-        """Nothing will continue this prompt any more: what is kept for that may go."""
+        """Free what is cached for a prompt that will not be continued any more."""
 
     def stream(self, prompt: Prompt, params: SamplingParams) -> AsyncGenerator[Chunk, None]:
-        """Continue the prompt. Closing the generator makes the server stop computing.
+        """Continue the prompt. Closing the generator aborts the request on the server.
 
         Raises one of the four kinds of EngineError, with the text received so far.
         """
 
     async def tokenize(self, text: str) -> list[int] | None:
-        """The ids of a text that goes on from others; None where prompts are better given as text."""
+        """Return the token ids of a text that continues others; None where prompts are better given as text."""
 
     async def count_tokens(self, text: str) -> int | None:
-        """How many tokens a text is, by the server's own tokenizer; None where the server does not tell."""
+        """Count the tokens of a text with the server's own tokenizer; None where the server cannot."""
 
     @property
     def context_tokens(self) -> int | None:
-        """Tokens that a prompt and its reply may have together, as the server has told; None where it has not."""
+        """The context length, in tokens of prompt and reply together, as reported by the server; None if unknown."""
 
     async def close(self) -> None:
-        """Free what the engine holds and end its server if it is ours. May be called twice."""
+        """Free the engine's resources and end its server if it is ours. Idempotent."""

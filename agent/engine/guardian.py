@@ -1,8 +1,8 @@
-"""Runs a server as its child, then ends it with all its descendants; run as a process of its own by `ServerProcess`.
+"""Run a server as a child process and kill it with all its descendants when our parent dies.
 
-The server ends when standard input closes, as it does when the parent dies, however that happens. Descendants that lose
-their parent become the guardian's (Linux), so none escapes. It does not survive its own SIGKILL: the server itself then
-gets one too (Linux), its children only if they watch it.
+Started by `ServerProcess` as a process of its own. The server is killed when standard input closes, which happens
+however the parent ends. Orphaned descendants are reparented to the guardian (Linux), so none escapes. If the guardian
+itself is killed with SIGKILL, so is the server (Linux), but not its children unless they watch it.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from contextlib import suppress
 from pathlib import Path
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
-_PAUSE = 0.1  # seconds between two looks at the server
-_LONGEST_END = 10.0  # a process in the kernel's hands (a GPU driver) may take that long to go
+_POLL_SECONDS = 0.1
+_KILL_SECONDS = 10.0  # a process that is inside the kernel (a GPU driver) may take that long to exit
 
 
 def main() -> None:
-    """Run the command given as arguments until it ends or standard input closes; exits with its status."""
+    """Run the command given as arguments until it ends or standard input closes; exit with its status."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     server = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_die_with_us)
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -45,14 +45,14 @@ def _die_with_us() -> None:
 
 
 def _closed() -> bool:
-    """Whether standard input has closed; waits for it a little."""
-    readable, _, _ = select.select([0], [], [], _PAUSE)
+    """Whether standard input has closed; waits up to the poll interval."""
+    readable, _, _ = select.select([0], [], [], _POLL_SECONDS)
     return bool(readable) and not os.read(0, 1)
 
 
 def _end_all(group: int) -> None:
-    """Kill the server's process group and every descendant, and wait until they are gone."""
-    end = time.monotonic() + _LONGEST_END
+    """Kill the server's process group and every descendant, and reap them."""
+    end = time.monotonic() + _KILL_SECONDS
     while time.monotonic() < end:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(group, signal.SIGKILL)
@@ -68,7 +68,7 @@ def _end_all(group: int) -> None:
 
 
 def _descendants() -> list[int]:
-    """Process ids of all descendants; empty where there is no /proc."""
+    """Return the process ids of all descendants; empty where there is no /proc."""
     parents = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError, ValueError):

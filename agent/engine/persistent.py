@@ -1,4 +1,4 @@
-"""Waits for an engine that does not serve: as long as there is time, being away is no failure."""
+"""An engine that retries: while there is time, an outage of the server is waited out and is not a failure."""
 
 from __future__ import annotations
 
@@ -13,54 +13,53 @@ from agent.errors import EngineError, EngineUnavailableError, RequestRefusedErro
 Notice = Callable[[str], None]
 
 _FIRST_DELAY_SECONDS = 0.5
-_LONGEST_DELAY_SECONDS = 30.0
-_LONGEST_ASKED_SECONDS = 120.0  # that a server may ask for: it is often back long before
-_NOTICE_SECONDS = 30.0  # between two notices that the engine is away
-_SHORT_AWAY_SECONDS = 1.0  # shorter outages are not reported
+_MAX_DELAY_SECONDS = 30.0
+_MAX_RETRY_AFTER_SECONDS = 120.0  # a server that asks for more is often back long before
+_EVENT_INTERVAL_SECONDS = 30.0  # between two events that say that the engine is down
+_MIN_REPORTED_OUTAGE_SECONDS = 1.0
 _RESTARTING = "the engine is being started"
 
 
 class PersistentEngine:
-    """Passes everything on to `engine`, except that it does not serve now: that is waited for.
+    """Wraps an engine and waits while it is unavailable.
 
-    Waiting doubles from half a second to half a minute between attempts, or lasts as long as the server asks for, two
-    minutes at most.
-    `notice` is told when the engine is away and when it is back. The engine counts as away from an error until its
-    next token. `start_seconds` bound the wait for a server that says "not yet" when a run starts. Times are read from
-    the event loop.
+    The delay between attempts doubles from half a second to half a minute, or is as long as the server asks for, at
+    most two minutes. `notice` is called when the engine goes down and when it is back. The engine counts as down from
+    an error until its next token. `start_seconds` limits the wait for a server that is not ready when a run starts.
+    Times are read from the event loop.
     """
 
     def __init__(self, engine: Engine, *, notice: Notice = lambda text: None, start_seconds: float = 300.0) -> None:
         self._engine = engine
         self._notice = notice
         self._start_seconds = start_seconds
-        self._asking: asyncio.Task[None] | None = None  # whether it serves, until it does
-        self._asked_since = 0.0
-        self._away_since: float | None = None
+        self._polling: asyncio.Task[None] | None = None  # ends once the engine serves
+        self._polling_since = 0.0
+        self._down_since: float | None = None
         self._cause = ""
         self._downtime = 0.0
-        self._noticed_at: float | None = None
+        self._reported_at: float | None = None
 
     @property
     def wrapped(self) -> Engine:
-        """The engine that is waited for."""
+        """The wrapped engine."""
         return self._engine
 
     @property
     def unavailable(self) -> str:
-        """Why the engine does not serve now, "" while it does, or has not for less than a second."""
-        long = self._seconds_away() >= _SHORT_AWAY_SECONDS
-        return (self._cause or _RESTARTING) if long and (self._cause or self._is_asked) else ""
+        """Why the engine does not serve now; "" while it does, and during the first second of an outage."""
+        long = self._seconds_down() >= _MIN_REPORTED_OUTAGE_SECONDS
+        return (self._cause or _RESTARTING) if long and (self._cause or self._is_polling) else ""
 
     @property
     def downtime(self) -> float:
-        """Seconds in which it did not serve; lanes get them back."""
-        return self._downtime + self._seconds_away()
+        """Seconds in which it did not serve, by which lanes are extended."""
+        return self._downtime + self._seconds_down()
 
     async def start(self) -> None:
         """Return once the engine serves for the first time.
 
-        Waits only for a server that answers that it is not ready yet. Raises EngineError otherwise.
+        Waits only for a server that responds that it is not ready yet. Raises EngineError otherwise.
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + self._start_seconds
@@ -71,85 +70,85 @@ class PersistentEngine:
             except EngineUnavailableError as error:
                 if not error.answered or loop.time() >= until:
                     raise
-                self._tell_away(str(error))
+                self._report_down(str(error))
                 await asyncio.sleep(min(_delay(attempt, error), max(0.0, until - loop.time())))
                 attempt += 1
             except EngineError:
                 raise
             except Exception as error:
-                raise EngineError(f"the engine failed at its start: {_told(error)}") from error
+                raise EngineError(f"the engine failed to start: {_message(error)}") from error
 
     async def ready(self) -> None:
         """Return once the engine serves, however long that takes. Raises RequestRefusedError if it never will.
 
-        Cancelling the wait does not cancel a restart of a server of ours that others will wait for, too.
+        Cancelling the wait does not cancel a restart of our server, which others may be waiting for.
         """
-        if not self._is_asked:
-            self._asked_since = asyncio.get_running_loop().time()
-            self._asking = asyncio.create_task(self._ask())
-            self._asking.add_done_callback(lambda task: task.cancelled() or task.exception())
-        assert self._asking is not None
-        await asyncio.shield(self._asking)
+        if not self._is_polling:
+            self._polling_since = asyncio.get_running_loop().time()
+            self._polling = asyncio.create_task(self._poll())
+            self._polling.add_done_callback(lambda task: task.cancelled() or task.exception())
+        assert self._polling is not None
+        await asyncio.shield(self._polling)
 
     async def recover(self, error: EngineError, attempt: int) -> None:
-        """Wait until it is worth to ask again after this error, the lane's `attempt`-th (from 0) without a token."""
-        away = isinstance(error, EngineUnavailableError)
-        self._lose(error, asyncio.get_running_loop().time(), away=away)
-        if attempt or away:
+        """Wait until a retry makes sense after this error, the lane's `attempt`-th (from 0) without a token."""
+        down = isinstance(error, EngineUnavailableError)
+        self._record_failure(error, asyncio.get_running_loop().time(), down=down)
+        if attempt or down:
             await asyncio.sleep(_delay(attempt, error))
         await self.ready()
 
     async def warm(self, prompt: str) -> None:
-        """Pass on; a failure costs nothing but the time that would have been saved."""
+        """Delegate; a failure costs only the time that would have been saved."""
         try:
             await self._engine.warm(prompt)
         except Exception as error:  # noqa: BLE001
-            self._notice(f"the prompt was not evaluated beforehand: {_told(error)}")
+            self._notice(f"the prompt was not prefilled: {_message(error)}")
 
     def release(self, prompt: str) -> None:
-        """Pass on."""
+        """Delegate."""
         self._engine.release(prompt)
 
     async def stream(self, prompt: Prompt, params: SamplingParams) -> AsyncGenerator[Chunk, None]:
         """Continue the prompt, as `Engine.stream`."""
         async with aclosing(self._engine.stream(prompt, params)) as chunks:
             async for chunk in chunks:
-                if self._away_since is not None:
-                    self._return()
+                if self._down_since is not None:
+                    self._record_recovery()
                 yield chunk
 
     async def tokenize(self, text: str) -> list[int] | None:
-        """Pass on; None where that fails."""
+        """Delegate; None where that fails."""
         try:
             return await self._engine.tokenize(text)
-        except Exception:  # noqa: BLE001  # the text itself will do
+        except Exception:  # noqa: BLE001  # the caller then sends the text
             return None
 
     async def count_tokens(self, text: str) -> int | None:
-        """Pass on; None where that fails."""
+        """Delegate; None where that fails."""
         try:
             return await self._engine.count_tokens(text)
-        except Exception:  # noqa: BLE001  # a bound will do
+        except Exception:  # noqa: BLE001  # the caller then uses an upper bound
             return None
 
     @property
     def context_tokens(self) -> int | None:
-        """Pass on."""
+        """Delegate."""
         return self._engine.context_tokens
 
     async def close(self) -> None:
-        """Pass on."""
-        if self._asking is not None:
-            self._asking.cancel()
-            await asyncio.gather(self._asking, return_exceptions=True)
+        """Stop polling and delegate."""
+        if self._polling is not None:
+            self._polling.cancel()
+            await asyncio.gather(self._polling, return_exceptions=True)
         await self._engine.close()
 
     @property
-    def _is_asked(self) -> bool:
-        return self._asking is not None and not self._asking.done()
+    def _is_polling(self) -> bool:
+        return self._polling is not None and not self._polling.done()
 
-    async def _ask(self) -> None:
-        """Ask whether the engine serves until it does."""
+    async def _poll(self) -> None:
+        """Retry `ready` until the engine serves."""
         attempt = 0
         while True:
             try:
@@ -157,48 +156,48 @@ class PersistentEngine:
                 break
             except RequestRefusedError:
                 raise
-            except Exception as error:  # noqa: BLE001  # whatever it is, it may pass
-                self._lose(error, self._asked_since, away=True)
+            except Exception as error:  # noqa: BLE001  # any error may be temporary
+                self._record_failure(error, self._polling_since, down=True)
                 await asyncio.sleep(_delay(attempt, error))
                 attempt += 1
-        if self._away_since is None:  # a server of ours was restarted meanwhile
-            self._downtime += asyncio.get_running_loop().time() - self._asked_since
+        if self._down_since is None:  # our server was restarted meanwhile
+            self._downtime += asyncio.get_running_loop().time() - self._polling_since
 
-    def _lose(self, error: Exception, since: float, *, away: bool) -> None:
-        """The engine has failed at `since`; whether it is `away`, or has only broken a stream."""
-        if self._away_since is None:
-            self._away_since = since
-        if away:
-            self._cause = _told(error)
-            self._tell_away(self._cause)
+    def _record_failure(self, error: Exception, since: float, *, down: bool) -> None:
+        """Record a failure at `since`: the engine is `down`, or has only broken a stream."""
+        if self._down_since is None:
+            self._down_since = since
+        if down:
+            self._cause = _message(error)
+            self._report_down(self._cause)
 
-    def _seconds_away(self) -> float:
-        since = self._away_since
-        if since is None and self._is_asked:
-            since = self._asked_since
+    def _seconds_down(self) -> float:
+        since = self._down_since
+        if since is None and self._is_polling:
+            since = self._polling_since
         return 0.0 if since is None else asyncio.get_running_loop().time() - since
 
-    def _return(self) -> None:
-        away = self._seconds_away()
-        self._downtime += away
-        self._away_since, self._cause = None, ""
-        if self._noticed_at is not None and away >= _SHORT_AWAY_SECONDS:
-            self._noticed_at = None
-            self._notice(f"the engine serves again after {away:.0f} s")
+    def _record_recovery(self) -> None:
+        down = self._seconds_down()
+        self._downtime += down
+        self._down_since, self._cause = None, ""
+        if self._reported_at is not None and down >= _MIN_REPORTED_OUTAGE_SECONDS:
+            self._reported_at = None
+            self._notice(f"the engine is back after {down:.0f} s")
 
-    def _tell_away(self, cause: str) -> None:
+    def _report_down(self, cause: str) -> None:
         now = asyncio.get_running_loop().time()
-        if self._noticed_at is None or now - self._noticed_at >= _NOTICE_SECONDS:
-            self._noticed_at = now
+        if self._reported_at is None or now - self._reported_at >= _EVENT_INTERVAL_SECONDS:
+            self._reported_at = now
             self._notice(f"waiting for the engine: {cause}")
 
 
 def _delay(attempt: int, error: Exception) -> float:
-    """Seconds to wait after the `attempt`-th failure in a row, counted from 0."""
+    """Return the seconds to wait after the `attempt`-th consecutive failure, counted from 0."""
     asked = (error.retry_after if isinstance(error, EngineUnavailableError) else None) or 0.0
-    own = min(_LONGEST_DELAY_SECONDS, _FIRST_DELAY_SECONDS * 2.0 ** min(attempt, 10))
-    return max(own, min(asked, _LONGEST_ASKED_SECONDS)) if math.isfinite(asked) else own
+    own = min(_MAX_DELAY_SECONDS, _FIRST_DELAY_SECONDS * 2.0 ** min(attempt, 10))
+    return max(own, min(asked, _MAX_RETRY_AFTER_SECONDS)) if math.isfinite(asked) else own
 
 
-def _told(error: Exception) -> str:
+def _message(error: Exception) -> str:
     return str(error) if isinstance(error, EngineError) else f"{type(error).__name__}: {error}"

@@ -1,4 +1,4 @@
-"""A server process of ours: started, watched, ended."""
+"""A server process that we start, watch and end."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from agent.errors import EngineError, EngineUnavailableError
 
 _QUOTED_LINES = 3
 _TAIL_BYTES = 1 << 16
-_LONGEST_QUOTE = 400
-_STAMP = re.compile(r"^[\d.]+ [A-Z] ")  # begins llama.cpp's lines: minutes.seconds.millis.micros and the level
-# The cause of a failure: an error of llama.cpp, or the exception that a Python server ended with.
+_MAX_QUOTE_CHARS = 400
+_STAMP = re.compile(r"^[\d.]+ [A-Z] ")  # llama.cpp's line prefix: minutes.seconds.millis.micros and the level
+# The cause of a failure: an error of llama.cpp, or the exception that ended a Python server.
 _ERROR = re.compile(r"^[\d.]+ E (?P<llama>.*)|(?:^|\s)(?P<python>(?:[a-z_]+\.)*[A-Z]\w*(?:Error|Exception): .*)")
-_GRACE_SECONDS = 15.0  # for a guardian to end its server
+_GRACE_SECONDS = 15.0  # for a guardian to kill its server
 
 
 class ServerProcess:
-    """A running server in a session of its own, so that Ctrl-C in the terminal does not reach it.
+    """A server running in a session of its own, so that Ctrl-C in the terminal does not reach it.
 
-    Its standard input is a pipe from us that closes when we end, however we end. Its output is appended to the log.
+    Its standard input is a pipe that closes when our process ends, however that happens. Its output is appended to the
+    log.
     """
 
     def __init__(self, process: asyncio.subprocess.Process, log_path: Path, log_start: int, *, guarded: bool) -> None:
@@ -45,11 +46,11 @@ class ServerProcess:
         secrets: Mapping[str, str] | None = None,
         guarded: bool = False,
     ) -> ServerProcess:
-        """Start the command; `defaults` are environment variables that it gets where ours does not set them.
+        """Start the command; `defaults` are environment variables for it that our environment overrides.
 
-        `secrets` are variables for what nobody may read from its arguments; they count before ours.
+        `secrets` are environment variables that override ours; unlike arguments, other users cannot read them.
 
-        A `guarded` server is one that does not watch its standard input, or has children: a guardian process ends it
+        Use `guarded` for a server that does not watch its standard input, or has children: a guardian process kills it
         with all of them. Raises EngineError if it cannot be started.
         """
         if guarded:
@@ -71,9 +72,9 @@ class ServerProcess:
         return cls(process, log_path, start, guarded=guarded)
 
     async def announced(self, seconds: float) -> str:
-        """The first line that an unguarded server prints, which is its URL.
+        """Return the first line printed by an unguarded server, which is its URL.
 
-        Raises EngineError, quoting the log, if that has not come after `seconds`, or if the process ends without it.
+        Raises EngineError, quoting the log, if there is none after `seconds`, or if the process ends without it.
         """
         assert self._process.stdout is not None
         try:
@@ -96,13 +97,13 @@ class ServerProcess:
         return self._process.returncode is None
 
     def died(self, when: str) -> EngineError:
-        """What to raise for a process that has ended by itself."""
+        """Return the error for a process that has exited by itself."""
         return EngineError(
             f"the engine's server ended with status {self._process.returncode} {when}: {self.complaint()}"
         )
 
     async def end(self) -> None:
-        """End the process and wait until it is gone. May be called twice."""
+        """End the process and wait until it has exited. Idempotent."""
         if self.running and self._guarded:
             assert self._process.stdin is not None
             self._process.stdin.close()
@@ -110,39 +111,39 @@ class ServerProcess:
                 async with asyncio.timeout(_GRACE_SECONDS):
                     await self._process.wait()
         if self.running:
-            # Not `Process.kill`: of a process that has just died it takes the status that asyncio waits for.
+            # Not `Process.kill`: if the process has just died, it reaps the status that asyncio waits for.
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
         await self._process.communicate()
 
     def complaint(self) -> str:
-        """The first error in its log, which is the cause of the others, else its last lines."""
+        """Quote the first error in its log, which is the cause of the others, or else its last lines."""
         with self._log_path.open("rb") as log:
             log.seek(max(self._log_start, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
             lines = log.read().decode("utf-8", "replace").splitlines()
         errors = [found["llama"] or found["python"] for line in lines if (found := _ERROR.search(line))]
         quoted = errors[:1] or [_STAMP.sub("", line) for line in lines[-_QUOTED_LINES:]]
-        cause = " / ".join(line.strip() for line in quoted)[:_LONGEST_QUOTE] or "it wrote nothing"
+        cause = " / ".join(line.strip() for line in quoted)[:_MAX_QUOTE_CHARS] or "it wrote nothing"
         return f"{cause} (log: {self._log_path})"
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nothing listens at just now."""
+    """Return a port of 127.0.0.1 that is free at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def check_port(port: int) -> None:
-    """Raises EngineUnavailableError if a server cannot listen at this port of 127.0.0.1."""
+    """Raise EngineUnavailableError if a server cannot listen on this port of 127.0.0.1."""
     with socket.socket() as probe:
-        # As servers do: connections of a former one that still linger do not matter.
+        # As servers do: lingering connections of an earlier one do not matter.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
             probe.listen()
         except OSError as error:
             raise EngineUnavailableError(
-                f"port {port} cannot be used ({error.strerror}): end the program that holds it, which may be a former "
-                "server that is still ending, or set engine.port to another one or to 0 for any free one"
+                f"port {port} cannot be used ({error.strerror}): end the program that uses it, which may be an earlier "
+                "server that is still shutting down, or set engine.port to another one or to 0 for any free one"
             ) from error

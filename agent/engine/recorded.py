@@ -1,4 +1,4 @@
-"""An engine that plays recorded samples back, at the speed that a roofline gives to the lanes that run."""
+"""An engine that plays back recorded samples, at the speed that a roofline model gives to the running lanes."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _ROUNDING = 1e-6  # in steps
 
 @dataclass(frozen=True, slots=True)
 class RecordedTurn:
-    """A recorded stretch of generated text; `finish` is why it ended, None where a code block ended it.
+    """A recorded turn of generated text; `finish` is why it ended, None where a code block ended it.
 
-    `logprobs` stand for those of its tokens: they need not be as many, but have their means.
+    `logprobs` represent those of its tokens: there may be fewer, but their means are the same.
     """
 
     text: str
@@ -32,7 +32,7 @@ class RecordedTurn:
 
 @dataclass(frozen=True, slots=True)
 class RecordedLane:
-    """A recorded sample: its turns, and what it says when asked for an answer after `asked_after` tokens or later."""
+    """A recorded sample: its turns, and its forced answer if that is requested after `asked_after` tokens or later."""
 
     turns: tuple[RecordedTurn, ...]
     asked: str = ""
@@ -40,8 +40,8 @@ class RecordedLane:
 
 
 @dataclass(slots=True)
-class _Stretch:
-    """A stream that is being decoded: it has started at one step and ends at another."""
+class _Decoding:
+    """A stream that is being decoded, from one step to another."""
 
     start: float
     end: float
@@ -52,45 +52,45 @@ class _Stretch:
 
 @dataclass(slots=True)
 class Decoder:
-    """All running lanes step in time, each gaining a token a step; a step lasts as long as the hardware says.
+    """Simulates batched decoding: every running lane gains a token per step, whose duration the hardware determines.
 
-    Only the end of a stretch is an event; the speed is worked out anew whenever the set of running lanes changes.
+    Only the end of a stream is a timer event; the speed is recomputed whenever the set of running lanes changes.
     """
 
     hardware: Hardware
     loop: asyncio.AbstractEventLoop
-    _step: float = 0.0  # steps made since the first
-    _at: float = 0.0  # when that was
+    _step: float = 0.0  # steps since the first
+    _at: float = 0.0  # the time of that step
     _lanes: int = 0
-    _offsets: float = 0.0  # summed over running lanes: context at their start less the step at which they started
-    _ends: list[tuple[float, int, _Stretch]] = field(default_factory=list)
+    _offsets: float = 0.0  # sum over the running lanes: context at their start minus the step at which they started
+    _ends: list[tuple[float, int, _Decoding]] = field(default_factory=list)
     _count: int = 0
     _timer: asyncio.TimerHandle | None = None
     _planned: bool = False
 
-    def start(self, tokens: int, context: float) -> _Stretch:
-        """Begin to decode so many tokens behind a context; the stretch's future says when they are there."""
+    def start(self, tokens: int, context: float) -> _Decoding:
+        """Start decoding `tokens` tokens after a context; the result's future is set when they are done."""
         self._advance()
-        stretch = _Stretch(self._step, self._step + tokens, context, self.loop.create_future())
+        stream = _Decoding(self._step, self._step + tokens, context, self.loop.create_future())
         self._lanes += 1
         self._offsets += context - self._step
         self._count += 1
-        heapq.heappush(self._ends, (stretch.end, self._count, stretch))
+        heapq.heappush(self._ends, (stream.end, self._count, stream))
         self._plan()
-        return stretch
+        return stream
 
-    def cut(self, stretch: _Stretch) -> int:
-        """Stop the stretch; returns the whole tokens that it has."""
+    def cut(self, stream: _Decoding) -> int:
+        """Stop decoding a stream; return its number of complete tokens."""
         self._advance()
-        if stretch.running:
-            self._remove(stretch)
+        if stream.running:
+            self._remove(stream)
             self._plan()
-        return int(min(self._step, stretch.end) - stretch.start + _ROUNDING)
+        return int(min(self._step, stream.end) - stream.start + _ROUNDING)
 
-    def _remove(self, stretch: _Stretch) -> None:
-        stretch.running = False
+    def _remove(self, stream: _Decoding) -> None:
+        stream.running = False
         self._lanes -= 1
-        self._offsets -= stretch.context - stretch.start
+        self._offsets -= stream.context - stream.start
 
     def _speed(self) -> tuple[float, float]:
         return self.hardware.step_seconds(self._lanes, self._offsets + self._lanes * self._step)
@@ -102,7 +102,7 @@ class Decoder:
         self._at = now
 
     def _plan(self) -> None:
-        """Work out the next end once all that happens at this moment has happened."""
+        """Schedule the next end after all other callbacks of this moment."""
         if not self._planned:
             self._planned = True
             self.loop.call_soon(self._set_timer)
@@ -123,16 +123,16 @@ class Decoder:
         self._advance()
         self._step = max(self._step, self._ends[0][0])
         while self._ends and self._ends[0][0] <= self._step + _ROUNDING:
-            stretch = heapq.heappop(self._ends)[2]
-            if stretch.running:
-                self._remove(stretch)
-                if not stretch.done.done():  # it may have been cancelled at this very moment
-                    stretch.done.set_result(None)
+            stream = heapq.heappop(self._ends)[2]
+            if stream.running:
+                self._remove(stream)
+                if not stream.done.done():  # it may have been cancelled at this very moment
+                    stream.done.set_result(None)
         self._plan()
 
 
 class RecordedEngine:
-    """Plays the lane that belongs to the seed of a request: turn n of it to the seed plus n."""
+    """Plays the lane that belongs to the seed of a request: its turn n for the seed plus n."""
 
     def __init__(self, lanes: Mapping[int, RecordedLane], hardware: Hardware) -> None:
         self._turns = {seed + n: turn for seed, lane in lanes.items() for n, turn in enumerate(lane.turns)}
@@ -143,16 +143,16 @@ class RecordedEngine:
         self._owner = {seed + n: seed for seed, lane in lanes.items() for n in range(len(lane.turns))}
 
     async def ready(self) -> None:
-        """Always."""
+        """Return at once."""
 
     async def warm(self, prompt: str) -> None:
-        """Prompts cost nothing here."""
+        """Do nothing: prompts take no time here."""
 
     def release(self, prompt: str) -> None:
-        """Nothing is kept."""
+        """Do nothing: there is no cache."""
 
     async def stream(self, prompt: Prompt, params: SamplingParams) -> AsyncGenerator[Chunk, None]:
-        """Play what was recorded. A stream that is cut hands over the count of its tokens, without their text."""
+        """Play a recorded turn. A cancelled stream yields the number of its tokens, without their text."""
         if self._decoder is None:
             self._decoder = Decoder(self._hardware, asyncio.get_running_loop())
         seed = cast(int, params.seed)
@@ -160,29 +160,29 @@ class RecordedEngine:
         if turn.tokens > params.max_tokens:
             turn = RecordedTurn("", params.max_tokens, "length")
         if turn.tokens:
-            stretch = self._decoder.start(turn.tokens, len(prompt) // _CHARS_PER_TOKEN)
+            stream = self._decoder.start(turn.tokens, len(prompt) // _CHARS_PER_TOKEN)
             try:
-                await stretch.done
+                await stream.done
             except asyncio.CancelledError:
-                yield Chunk("", self._play(seed, self._decoder.cut(stretch)))
+                yield Chunk("", self._play(seed, self._decoder.cut(stream)))
                 raise
         yield Chunk(turn.text, self._play(seed, turn.tokens), turn.finish, logprobs=turn.logprobs)
 
     async def tokenize(self, text: str) -> list[int] | None:
-        """Prompts are text."""
+        """Return None: prompts are text."""
         return None
 
     async def count_tokens(self, text: str) -> int | None:
-        """As many as the roofline counts; what was not recorded as text is not in it."""
+        """Estimate the tokens from the characters, as the roofline does."""
         return len(text) // _CHARS_PER_TOKEN
 
     @property
     def context_tokens(self) -> int | None:
-        """None: what was recorded has fitted."""
+        """None: what was recorded did fit."""
         return None
 
     async def close(self) -> None:
-        """Nothing to free."""
+        """Do nothing."""
 
     def _play(self, seed: int, tokens: int) -> int:
         owner = self._owner.get(seed, seed)
@@ -197,5 +197,5 @@ class RecordedEngine:
 
 
 def _asks(params: SamplingParams) -> bool:
-    """Whether an answer is asked for: such a request alone ends with its line."""
+    """Whether the request forces an answer: only such requests stop at the end of the line."""
     return "\n" in params.stop

@@ -1,4 +1,4 @@
-"""Server-sent events as servers really send them: the bytes of a body in, the JSON objects of its stream out."""
+"""A parser of server-sent events as servers really send them: bytes in, JSON objects out."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from typing import Any
 
 StreamEvent = dict[str, Any]
 
-_MOST_BYTES = 64 << 20  # an event may have
-_STRAY_CHARS = 200  # what is no event is kept so far, for an error message
-# What gateways send so that a connection is not closed, such as ": PROCESSING" or "[PING]": no part of any JSON object.
+_MAX_EVENT_BYTES = 64 << 20
+_STRAY_CHARS = 200  # of text that is no event, kept for an error message
+# What gateways send to keep a connection open, such as ": PROCESSING" or "[PING]": not part of any JSON object.
 _KEEP_ALIVE = re.compile(r'[^{}\[\]"]{0,200}|\s*\[[A-Za-z][\w -]{0,40}\]\s*')
 _LONGEST_INTEGER = 18  # digits; a longer number is a float, as it is in other languages
 
 
 class EventParser:
-    """Takes a body piece by piece and gives its events; None stands for the mark of the end.
+    """Takes a body piece by piece and yields its events; None stands for the end marker.
 
-    A body that is JSON itself, one object or one a line, is read too: some servers ignore that a stream was asked for.
-    Methods raise ValueError for what is neither an event nor a keep-alive.
+    A body that is plain JSON, one object or one per line, is accepted too: some servers ignore `"stream": true`.
+    Methods raise ValueError for text that is neither an event nor a keep-alive.
     """
 
     def __init__(self) -> None:
-        self.stray = ""  # the beginning of what is no event, such as an error page
-        self._line: list[bytes] = []  # parts of a line whose end has not come
+        self.stray = ""  # the beginning of text that is no event, such as an error page
+        self._line: list[bytes] = []  # parts of an incomplete line
         self._line_size = 0
         self._after_cr = False
-        self._pending: list[str] = []  # lines of an event that is not whole yet
+        self._pending: list[str] = []  # lines of an incomplete event
         self._size = 0
         self._name = ""
         self._begun = False
@@ -42,13 +42,13 @@ class EventParser:
         for part in rest.splitlines(keepends=True):
             self._line.append(part)
             self._line_size += len(part)
-            if self._line_size > _MOST_BYTES:
-                raise ValueError(f"a line is longer than {_MOST_BYTES >> 20} MiB")
+            if self._line_size > _MAX_EVENT_BYTES:
+                raise ValueError(f"a line is longer than {_MAX_EVENT_BYTES >> 20} MiB")
             if part.endswith((b"\n", b"\r")):
                 yield from self._end_line()
 
     def end(self) -> Iterator[StreamEvent | None]:
-        """The body is at its end."""
+        """Finish at the end of the body."""
         if self._line:
             yield from self._end_line()
         yield from self._dispatch()
@@ -74,13 +74,13 @@ class EventParser:
             yield from self._add(value)
         elif name == "event":
             self._name = value.strip()
-        elif name == "error":  # as llama.cpp's server has it
+        elif name == "error":  # llama.cpp's server
             yield {"error": _loads(value) or value}
         elif name not in ("", "id", "retry"):
             self._keep_stray(line)
 
     def _add(self, value: str) -> Iterator[StreamEvent | None]:
-        """Take a line of data. One that is an object by itself is an event, whether or not an empty line follows."""
+        """Take a line of data. One that is a complete object is an event, whether or not an empty line follows."""
         if not self._pending:
             if _is_done(value):
                 yield None
@@ -96,11 +96,11 @@ class EventParser:
                 return
         self._pending.append(value)
         self._size += len(value)
-        if self._size > _MOST_BYTES:
-            raise ValueError(f"an event is larger than {_MOST_BYTES >> 20} MiB")
+        if self._size > _MAX_EVENT_BYTES:
+            raise ValueError(f"an event is larger than {_MAX_EVENT_BYTES >> 20} MiB")
 
     def _dispatch(self) -> Iterator[StreamEvent | None]:
-        """An empty line ends the event."""
+        """End the event at an empty line."""
         data = "\n".join(self._pending)
         self._pending, self._size = [], 0
         event = _loads(data) if data else None
@@ -127,11 +127,11 @@ def _is_done(data: str) -> bool:
 
 
 def _loads(data: str) -> Any:
-    """The JSON value; None where it is none. Raises ValueError for one that is nested too deep to be read."""
+    """Parse JSON; None if it is invalid. Raises ValueError if it is nested too deeply."""
     try:
         return json.loads(data, parse_int=_integer)
     except RecursionError:
-        raise ValueError(f"an event is nested too deep: {data[:80]!r}") from None
+        raise ValueError(f"an event is nested too deeply: {data[:80]!r}") from None
     except ValueError:
         return None
 

@@ -1,6 +1,6 @@
-"""What the servers of the OpenAI protocols write on their streams, read into chunks.
+"""Read the events of OpenAI-protocol streams into chunks.
 
-A count, an id or a log-probability that makes no sense is unknown; the text beside it is kept.
+An invalid count, id or log-probability is treated as unknown; the text next to it is kept.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from agent.engine.base import Chunk
 
-# What servers call the end of a model's turn, and that of the tokens asked for, as `_named` spells it.
+# The finish reasons of servers, as `_named` normalizes them.
 _FINISHES = {
     "repetition": "repetition",
     **dict.fromkeys(
@@ -26,28 +26,28 @@ _FINISHES = {
     **dict.fromkeys(("end_of_text", "endoftext", "eog", "end_of_sequence", "im_end", "eot_id", "eos_token_id"), "stop"),
     **dict.fromkeys(("length", "max_tokens", "max_length", "max_output_tokens", "model_length"), "length"),
 }
-_NO_REASON = ("none", "null")  # as some servers spell the JSON null
+_NO_REASON = ("none", "null")  # some servers' spelling of the JSON null
 _LONGEST_REASON = 80  # characters
-_ROUNDING = 1e-3  # by which a log-probability may be above 0
-_THINK_CLOSE = "\n</think>\n\n"  # stands between thinking and answer where a server sends them apart
+_ROUNDING = 1e-3  # by which a log-probability may exceed 0
+_THINK_CLOSE = "\n</think>\n\n"  # inserted between thinking and answer where a server sends them separately
 
 
 class ReplyReader:
     """Reads the events of one reply, of at most `max_tokens` tokens, into chunks.
 
-    What follows the reason for its end adds only counts: a server may continue with a question of its own invention.
-    Without token ids a piece of text counts as one token until the server says how many there were in all.
+    Events after the finish reason add only counts: a server may continue with a question of its own invention.
+    Without token ids a piece of text counts as one token until the server reports the total.
     """
 
     def __init__(self, max_tokens: int) -> None:
-        self.finish: str | None = None  # how it ended, None while it has not
+        self.finish: str | None = None  # how the reply ended, None while it has not
         self._pieces: list[str] = []
         self._max_tokens = max_tokens
         self._counted = 0
-        self._odd_reason: str | None = None  # the last one that is no natural end
-        self._held = ""  # the first half of a character that was cut in two
+        self._odd_reason: str | None = None  # the last finish reason that is not a natural end
+        self._held = ""  # the first half of a character that was split
         self._thinking = False
-        self._gap = False  # text came without ids, so that later ids would not join those before it
+        self._gap = False  # some text had no ids, so that later ids do not continue the earlier ones
 
     @property
     def text(self) -> str:
@@ -55,16 +55,16 @@ class ReplyReader:
         return "".join(self._pieces)
 
     def read(self, event: Mapping[str, Any]) -> Chunk:
-        """What an event adds. Raises ValueError if its text cannot be read."""
+        """Return what an event adds. Raises ValueError if its text is invalid."""
         choice = _first_choice(event.get("choices")) if self.finish is None else {}
         text = self._whole(self._text(choice))
         self._pieces.append(text)
         finish = self._finish(choice.get("finish_reason"))
         usage = _mapping(event.get("usage"))
         ids = _ids(choice.get("token_ids"))
-        spelled, logprobs = _logprobs(choice.get("logprobs"))
+        decoded, logprobs = _logprobs(choice.get("logprobs"))
         self._gap = self._gap or (bool(text) and not ids)
-        aligned = bool(ids and text) and not self._gap and len(spelled) == len(ids) and all(spelled)
+        aligned = bool(ids and text) and not self._gap and len(decoded) == len(ids) and all(decoded)
         tokens = self._new_tokens(usage, len(ids) or int(bool(text)))
         return Chunk(
             text,
@@ -72,7 +72,7 @@ class ReplyReader:
             finish,
             token_ids=() if self._gap else ids,
             logprobs=logprobs,
-            aligned=aligned and "".join(spelled) == text,
+            aligned=aligned and "".join(decoded) == text,
             prompt_ids=_ids(choice.get("prompt_token_ids")),
             prompt_tokens=_count(usage.get("prompt_tokens")),
             cached_tokens=_count(_mapping(usage.get("prompt_tokens_details")).get("cached_tokens")),
@@ -80,14 +80,14 @@ class ReplyReader:
 
     @property
     def blank(self) -> bool:
-        """Whether all that was told of its end is an empty reason."""
+        """Whether the only finish reason so far is an empty one."""
         return self.finish is None and self._odd_reason == ""
 
     def end(self, *, done: bool, blank_is_none: bool = False) -> Chunk | None:
-        """The body is at its end, `done` if it said so; the chunk that is still owed then, if one is.
+        """Finish at the end of the body, `done` if the end marker was seen; return the last chunk if one is missing.
 
-        `blank_is_none` says that an empty reason is this server's way to write none. Raises ValueError where that is
-        no natural end of the reply.
+        `blank_is_none` says that this server sends an empty finish reason for none. Raises ValueError if the reply was
+        cut off.
         """
         if self.finish is not None:
             return None
@@ -100,7 +100,7 @@ class ReplyReader:
         return Chunk("", 0, "stop")
 
     def _text(self, choice: Mapping[str, Any]) -> str:
-        """The text of a choice of either protocol, in which thinking may come apart from the rest."""
+        """Return the text of a choice of either protocol, in which thinking may be separate from the rest."""
         if choice.get("text"):
             return _string(choice["text"])
         delta = _mapping(choice.get("delta")) or _mapping(choice.get("message"))
@@ -111,7 +111,7 @@ class ReplyReader:
         return thought + _THINK_CLOSE + said if closed and said else thought + said
 
     def _whole(self, text: str) -> str:
-        """The text without lone surrogates; one half of a character waits for the other."""
+        """Return the text without lone surrogates; the first half of a character waits for the second."""
         if text.isascii() and not self._held:
             return text
         text, self._held = self._held + text, ""
@@ -120,7 +120,7 @@ class ReplyReader:
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
     def _finish(self, reason: object) -> str | None:
-        """The reason by its name here, where it is the first natural one."""
+        """Normalize a finish reason; return it if it is the first natural one."""
         if isinstance(reason, list) and len(reason) == 1:
             reason = reason[0]
         if isinstance(reason, Mapping):
@@ -136,16 +136,16 @@ class ReplyReader:
         return None
 
     def _new_tokens(self, usage: Mapping[str, Any], seen: int) -> int:
-        """Tokens that an event adds to those counted: `seen` of them, unless the server tells how many it has made."""
-        told = _count(usage.get("completion_tokens"))
-        if told is None or told > self._max_tokens or (not told and self._counted + seen):
-            told = self._counted + seen
-        tokens, self._counted = told - self._counted, told
+        """Return the tokens that an event adds: `seen` of them, unless the server reports the total."""
+        total = _count(usage.get("completion_tokens"))
+        if total is None or total > self._max_tokens or (not total and self._counted + seen):
+            total = self._counted + seen
+        tokens, self._counted = total - self._counted, total
         return tokens
 
 
 def _named(reason: str) -> str:
-    """A reason's words alone, without the frame of a special token or the name of the field."""
+    """Return only the words of a finish reason, without the brackets of a special token or the field's name."""
     words = "_".join(re.findall(r"[a-z0-9]+", reason[:_LONGEST_REASON].lower()))
     return re.sub(r"^finish_?reason_", "", words)
 
@@ -154,7 +154,7 @@ def _first_choice(choices: object) -> Mapping[str, Any]:
     if not choices:
         return {}
     if not isinstance(choices, list):
-        raise ValueError(f"its choices are no list but of type {type(choices).__name__}")
+        raise ValueError(f"its choices are not a list but of type {type(choices).__name__}")
     ours = (choice for choice in choices if isinstance(choice, Mapping) and choice.get("index") in (None, 0, "0"))
     return next(ours, {})
 
@@ -164,38 +164,38 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 
 def _string(value: object) -> str:
-    """The text, which may come in parts. Raises ValueError for anything else."""
+    """Return the text, which may be a list of parts. Raises ValueError for anything else."""
     if isinstance(value, list):
         parts = [_mapping(part).get("text") for part in value]
         return "".join(part for part in parts if isinstance(part, str))
     if value and not isinstance(value, str):
-        raise ValueError(f"its text is no text but of type {type(value).__name__}")
+        raise ValueError(f"its text is not a string but of type {type(value).__name__}")
     return str(value or "")
 
 
 def _count(value: object) -> int | None:
-    """A number of tokens, None where it is none."""
+    """Return a number of tokens, None if the value is invalid."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
     return int(value) if value >= 0 and value == int(value) else None
 
 
 def _ids(values: object) -> tuple[int, ...]:
-    """Token ids, none where one of them is unknown."""
+    """Return token ids, none if one of them is invalid."""
     if not isinstance(values, list) or not all(type(value) is int and value >= 0 for value in values):
         return ()
     return tuple(values)
 
 
 def _logprobs(entry: object) -> tuple[list[str], tuple[float, ...]]:
-    """What each token spells, and the log-probability of each; empty where one is unknown."""
+    """Return the decoded tokens and their log-probabilities; empty if one is invalid."""
     entry = _mapping(entry)
-    spelled, values = entry.get("tokens"), entry.get("token_logprobs")
-    if not isinstance(spelled, list) or not all(isinstance(token, str) for token in spelled):
+    decoded, values = entry.get("tokens"), entry.get("token_logprobs")
+    if not isinstance(decoded, list) or not all(isinstance(token, str) for token in decoded):
         return [], ()
-    if not isinstance(values, list) or len(values) != len(spelled) or not all(map(_is_logprob, values)):
-        return spelled, ()
-    return spelled, tuple(min(0.0, float(value)) for value in values)
+    if not isinstance(values, list) or len(values) != len(decoded) or not all(map(_is_logprob, values)):
+        return decoded, ()
+    return decoded, tuple(min(0.0, float(value)) for value in values)
 
 
 def _is_logprob(value: object) -> bool:

@@ -87,7 +87,7 @@ def test_a_wheel_that_is_not_the_one_resolved_is_not_installed(tmp_path: Path) -
         install_offline(create_environment(tmp_path / "environment"), tmp_path)
 
 
-def test_a_python_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_python_that_is_not_there_is_reported(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no Python 2\.9 on this machine"):
         check_wheelhouse(tmp_path, "2.9")
 

@@ -133,7 +133,7 @@ def test_an_engine_that_is_not_there_is_told_and_costs_no_answer(tmp_path: Path)
     assert "127.0.0.1:9" in result.warnings[0]
 
 
-def test_a_configuration_that_is_not_valid_is_told(tmp_path: Path) -> None:
+def test_a_configuration_that_is_not_valid_is_reported(tmp_path: Path) -> None:
     with worker("", tmp_path, **{"sample.number": 3}) as connection:
         result = solve(client_of(connection))
     assert any("sample.number: unknown key" in warning for warning in result.warnings)

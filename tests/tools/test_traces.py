@@ -53,13 +53,15 @@ def test_another_recording_is_refused(source: Path, tmp_path: Path, capsys: pyte
 
 
 @pytest.mark.parametrize(("text", "told"), [("{", "line 1"), ('{"problem_num": 1}', "gold_answer")])
-def test_what_cannot_be_read_is_told(source: Path, capsys: pytest.CaptureFixture[str], text: str, told: str) -> None:
+def test_what_cannot_be_read_is_reported(
+    source: Path, capsys: pytest.CaptureFixture[str], text: str, told: str
+) -> None:
     (source / "analysis_aime2024_tiny.jsonl").write_text(text, encoding="utf-8")
     assert main(["--source", str(source)]) == 2
     assert told in capsys.readouterr().err
 
 
-def test_missing_files_and_models_are_told(source: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_files_and_models_are_reported(source: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--source", str(source / "none")]) == 2
     assert "--source" in capsys.readouterr().err
     assert main(["--source", str(source), "--model", "other"]) == 2

@@ -1,1 +1,1 @@
-"""llama.cpp on the CPU, in a server process of ours."""
+"""llama.cpp on the CPU, in a server process that we start."""

@@ -1,4 +1,4 @@
-"""An engine on the CPU: llama.cpp's server in a process of ours, reached over HTTP."""
+"""An engine on the CPU: llama.cpp's server in a child process, used over HTTP."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from agent.engine.llamacpp.slots import SlotPool, share_prompt
 from agent.engine.process import ServerProcess, check_port
 from agent.errors import EngineError, EngineUnavailableError
 
-# By default a thread of GNU OpenMP spins for milliseconds at a barrier. Where other programs want the same cores (the
-# cells of the sandbox, a second server) it then holds up the very thread that it waits for: 3 lanes beside a busy
-# server took 18 s with this count, 49 s with 10,000. With no spinning at all an engine alone is a third slower.
+# By default a thread of GNU OpenMP spins for milliseconds at a barrier. If other programs need the same cores (cells of
+# the sandbox, a second server), it then delays the very thread that it waits for: 3 lanes beside a busy server took
+# 18 s with this count, 49 s with 10,000. Without any spinning an engine that runs alone is a third slower.
 _ENVIRONMENT = {"GOMP_SPINCOUNT": "1000"}
 _UNSHARED = (aiohttp.ClientError, TimeoutError, OSError)
 
 
 @dataclass(frozen=True, slots=True)
 class _Server:
-    """A server that runs, the client to it, and its directory for the states of slots."""
+    """A running server, its client, and the directory where it saves the states of slots."""
 
     process: ServerProcess
     client: HttpEngine
@@ -45,9 +45,9 @@ class _Server:
 class EmbeddedEngine:
     """Serves the GGUF file at `model_path` to `slots` lanes of `context_tokens` each, on `port` (0: any free one).
 
-    A server that is not up after `start_seconds` has failed, a stream silent for `stall_seconds` is broken. Lanes
-    beyond the slots, or beyond `streams` of them, wait here for their turn, as long as it takes. The server appends to
-    `log_path`. It ends with us, whatever ends us.
+    A server that is not up after `start_seconds` has failed; a stream silent for `stall_seconds` is broken. Lanes
+    beyond the slots, or beyond `streams` of them, queue here without a time limit. The server appends to `log_path`. It
+    ends when this process ends, however that happens.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class EmbeddedEngine:
     ) -> None:
         self._model_path = model_path
         self._slots = slots
-        # The server would let them wait too, but then a lane whose turn has not come would look like a broken one.
+        # The server has a queue too, but a lane that waits there cannot be told from a broken stream.
         self._pool = SlotPool(slots, streams)
         self._context_tokens = context_tokens
         self._port = port
@@ -78,9 +78,9 @@ class EmbeddedEngine:
         self._was_up = False
 
     async def ready(self) -> None:
-        """Return once the server serves; starts it if it does not run and replaces it if it does not answer.
+        """Return once the server serves; start it if it does not run, replace it if it does not respond.
 
-        Raises EngineError, quoting the server's log, if it does not come up; EngineUnavailableError if it once was up.
+        Raises EngineError, quoting the server's log, if it does not start; EngineUnavailableError if it was up before.
         """
         async with self._starting:
             if self._server is not None:
@@ -98,9 +98,9 @@ class EmbeddedEngine:
                 await self._share(self._server, self._shared)
 
     async def warm(self, prompt: str) -> None:
-        """Evaluate the prompt once for all idle slots; if the server refuses, each slot will do it for itself.
+        """Prefill the prompt once for all idle slots; if the server refuses, each slot will do it for itself.
 
-        Slots of lanes that may be running their code are left alone.
+        Slots reserved for lanes that may be running code are left alone.
         """
         async with self._sharing:
             if self._server is not None and prompt != self._shared:
@@ -108,7 +108,7 @@ class EmbeddedEngine:
                 self._shared = prompt
 
     def release(self, prompt: str) -> None:
-        """Slots that were kept for lanes of this prompt may go to others."""
+        """Free the slots that are reserved for lanes of this prompt."""
         self._pool.release(prompt)
 
     async def stream(self, prompt: Prompt, params: SamplingParams) -> AsyncGenerator[Chunk, None]:
@@ -131,21 +131,21 @@ class EmbeddedEngine:
             self._pool.give(slot, start + "".join(written), lane=lane)
 
     async def tokenize(self, text: str) -> list[int] | None:
-        """None: llama.cpp's server tells no ids, and finds the common prefix of texts by itself."""
+        """Return None: llama.cpp's server streams no token ids, and finds the common prefix of texts by itself."""
         return None
 
     async def count_tokens(self, text: str) -> int | None:
-        """How many tokens a text is; None while the server is down."""
+        """Count the tokens of a text; None while the server is down."""
         return await self._server.client.count_tokens(text) if self._server else None
 
     @property
     def context_tokens(self) -> int | None:
-        """As configured, or less if the server says so."""
+        """The context length as configured, or less if the server reports less."""
         told = self._server.client.context_tokens if self._server else None
         return min(self._context_tokens, told or self._context_tokens)
 
     async def close(self) -> None:
-        """End the server and wait until it is gone. May be called twice."""
+        """End the server and wait until it has exited. Idempotent."""
         async with self._starting:
             await self._end()
 

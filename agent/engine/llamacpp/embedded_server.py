@@ -1,7 +1,7 @@
-"""Serves a GGUF model over the OpenAI completions protocol; run as a process of its own by `EmbeddedEngine`.
+"""Serve a GGUF model over the OpenAI completions protocol; started by `EmbeddedEngine` as a process of its own.
 
-Prints its URL on standard output once the model is loaded. Ends when standard input closes, as it does when the parent
-dies, however that happens (while the model is being loaded: as soon as it is).
+Prints its URL on standard output once the model is loaded. Exits when standard input closes, which happens however the
+parent ends (but not before the model is loaded).
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ import psutil
 import xllamacpp  # type: ignore[import-untyped]
 
 _CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
-_SPARE_HTTP_THREADS = 64  # each stream holds one, also while it waits for a slot; questions must get through
-# Tokens of one step. A step cannot be interrupted and no lane gets a token before it ends, so a large one makes
-# cancelled prompts run on and other lanes wait; smaller ones were not measurably slower.
+_SPARE_HTTP_THREADS = 64  # each stream holds one, also while it waits for a slot; other requests must get through
+# Tokens of one step. A step cannot be interrupted and no lane gets a token before it ends, so with a large one
+# cancelled prompts keep computing and other lanes wait; smaller ones were not measurably slower.
 _BATCH_TOKENS = 256
 
 
 def main() -> None:
-    """Load the model, serve it until standard input closes."""
+    """Load the model and serve it until standard input closes."""
     arguments = _parse()
-    # llama.cpp may print: standard output is kept for the URL, everything else goes to the log.
+    # llama.cpp may print: standard output is reserved for the URL, everything else goes to the log.
     announce = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     try:
@@ -38,11 +38,11 @@ def main() -> None:
         print(server.listening_address, file=announce, flush=True)
     sys.stdin.buffer.read()
     shutil.rmtree(arguments.scratch, ignore_errors=True)
-    os._exit(0)  # the destructor would wait for streams that nobody reads any more
+    os._exit(0)  # the destructor would wait for abandoned streams
 
 
 def usable_cores() -> int:
-    """Physical cores that this process may use, by its affinity and its container's CPU quota."""
+    """Count the physical cores available to this process, given its affinity and its container's CPU quota."""
     cores = psutil.cpu_count(logical=False) or os.cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):
         cores = min(cores, len(os.sched_getaffinity(0)))
@@ -56,9 +56,9 @@ def usable_cores() -> int:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", type=Path, help="a GGUF file")
-    parser.add_argument("--slots", type=int, required=True, help="streams that are computed at once")
-    parser.add_argument("--context-tokens", type=int, required=True, help="of one slot")
-    parser.add_argument("--port", type=int, required=True, help="0 for any free one")
+    parser.add_argument("--slots", type=int, required=True, help="streams decoded at the same time")
+    parser.add_argument("--context-tokens", type=int, required=True, help="context length of one slot")
+    parser.add_argument("--port", type=int, required=True, help="port to serve on (0: any free one)")
     parser.add_argument("--scratch", type=Path, required=True, help="directory for slots' states, removed at the end")
     return parser.parse_args()
 
@@ -74,7 +74,7 @@ def _params(arguments: argparse.Namespace) -> xllamacpp.CommonParams:
     params.port = arguments.port
     params.n_threads_http = arguments.slots + _SPARE_HTTP_THREADS
     params.slot_save_path = f"{arguments.scratch}/"
-    params.cache_ram_mib = 0  # up to 8 GiB by default, for prompts that never come back
+    params.cache_ram_mib = 0  # up to 8 GiB by default, for prompts that are never reused
     params.endpoint_metrics = True
     params.ui = False
     params.warmup = False  # the first completion does it

@@ -1,4 +1,4 @@
-"""The slots of a llama.cpp server: which stream uses which, and one evaluated prompt for many of them."""
+"""The slots of a llama.cpp server: which stream uses which, and one prefilled prompt copied to many of them."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ _COPY_SECONDS = 10.0  # a copy takes milliseconds
 
 @dataclass(frozen=True, slots=True)
 class _Idle:
-    """What an idle slot holds; `lane` is the last prompt of the lane that it is kept for, if it is."""
+    """The text in an idle slot; `lane` is the last prompt of the lane that it is reserved for, None if it is not."""
 
     text: str = ""
     lane: str | None = None
 
 
 class SlotPool:
-    """Gives each stream a slot, a lane that goes on the one that knows its text.
+    """Assigns a slot to each stream: to a continued lane the one whose cache holds its text.
 
-    A lane whose stream was closed before its end may be running its code: its slot is kept for it, and goes to another
-    only when there is no other. At most `streams` slots are given at a time.
+    A lane whose stream was closed before its end may be running code: its slot stays reserved for it, and goes to
+    another lane only when no other slot is idle. At most `streams` slots are in use at a time.
     """
 
     def __init__(self, count: int, streams: int | None = None) -> None:
         self._must_idle = count - min(count, streams or count)
-        self._idle = dict.fromkeys(range(count), _Idle())  # those that have been idle for longest come first
+        self._idle = dict.fromkeys(range(count), _Idle())  # the longest idle first
         self._freed = asyncio.Event()
 
     async def take(self, prompt: str) -> int:
-        """The slot for a stream from this prompt; waits, as long as it takes, until one may be given."""
+        """Take a slot for a stream of this prompt, waiting without a time limit until one is idle."""
         while len(self._idle) <= self._must_idle:
             self._freed.clear()
             await self._freed.wait()
@@ -43,19 +43,19 @@ class SlotPool:
         return slot
 
     def take_unkept(self) -> list[int]:
-        """All idle slots that no lane may come back to, perhaps none."""
+        """Take all idle slots that are not reserved for a lane, perhaps none."""
         slots = [slot for slot, idle in self._idle.items() if idle.lane is None]
         for slot in slots:
             del self._idle[slot]
         return slots
 
     def give(self, slot: int, text: str, *, lane: str | None = None) -> None:
-        """Give a slot back which now holds `text`; it is kept for the lane of the prompt `lane`, if that is given."""
+        """Return a slot that now holds `text`, reserved for the lane of the prompt `lane` if that is given."""
         self._idle[slot] = _Idle(text, lane)
         self._freed.set()
 
     def release(self, prompt: str) -> None:
-        """Keep no slot any more for lanes that go on from this prompt."""
+        """Drop the reservations for lanes that continue this prompt."""
         for slot, idle in self._idle.items():
             if idle.lane is not None and idle.lane.startswith(prompt):
                 self._idle[slot] = replace(idle, lane=None)
@@ -69,17 +69,17 @@ class SlotPool:
 
 
 def _shared_length(text: str, other: str) -> int:
-    """Characters that both begin with."""
+    """Return the length of the common prefix."""
     pairs = zip(text, other, strict=False)
     return next((place for place, (a, b) in enumerate(pairs) if a != b), min(len(text), len(other)))
 
 
 async def share_prompt(url: str, prompt: str, scratch: Path, slots: Sequence[int], *, seconds: float) -> None:
-    """Evaluate the prompt in the first of these idle slots, and copy the outcome to the others.
+    """Prefill the prompt in the first of these idle slots, and copy its KV cache to the others.
 
-    Prompts that begin with this one then cost each slot only the tokens behind it. `url` is the server's root,
-    `scratch` its directory of slot states, `seconds` the time for the evaluation. What a slot held before is lost to
-    it. Raises aiohttp.ClientError or TimeoutError if the server does not play along.
+    Prompts that begin with this one then cost each slot only the remaining tokens. `url` is the server's root,
+    `scratch` its directory of slot states, `seconds` the time limit of the prefill. The previous contents of the slots
+    are lost. Raises aiohttp.ClientError or TimeoutError if the server fails.
     """
     source, *others = slots
     async with aiohttp.ClientSession(

@@ -1,4 +1,4 @@
-"""The command line of a vLLM server, and the smaller ones that are tried after failures."""
+"""The command line of a vLLM server, and smaller settings to fall back to after failures."""
 
 from __future__ import annotations
 
@@ -11,47 +11,47 @@ from agent.engine.vllm.processor import quick_dtype
 
 SERVED_NAME = "model"
 ENVIRONMENT: Mapping[str, str] = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
-_SMALLEST_SHARE = 0.5
+_MIN_MEMORY_UTILIZATION = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One way to start the server; `name` says in words how it differs from the profile's own."""
+class LaunchSettings:
+    """Settings to start the server with; `name` describes how they differ from the profile's."""
 
     name: str
     settings: VllmConfig
 
 
-def steps(settings: VllmConfig) -> tuple[Step, ...]:
-    """The profile's own way, then a smaller one, then the last resort, which trades speed for memory wherever it can.
+def launch_settings(settings: VllmConfig) -> tuple[LaunchSettings, ...]:
+    """Return the profile's settings, then smaller ones, then a last resort that trades speed for memory.
 
-    Half the sequences and 0.08 less memory first; then eager mode (no graphs are captured, which cost memory), a
-    quarter of the sequences and 0.15 less memory. The context stays: lanes that run need it.
+    First half the sequences and 0.08 less memory; then eager mode (capturing CUDA graphs takes memory), a quarter of
+    the sequences and 0.15 less memory. The context length stays: running lanes need it.
     """
     smaller = settings.model_copy(
         update={
-            "gpu_memory_utilization": max(_SMALLEST_SHARE, settings.gpu_memory_utilization - 0.08),
+            "gpu_memory_utilization": max(_MIN_MEMORY_UTILIZATION, settings.gpu_memory_utilization - 0.08),
             "max_num_seqs": max(1, settings.max_num_seqs // 2),
         }
     )
     last = settings.model_copy(
         update={
-            "gpu_memory_utilization": max(_SMALLEST_SHARE, settings.gpu_memory_utilization - 0.15),
+            "gpu_memory_utilization": max(_MIN_MEMORY_UTILIZATION, settings.gpu_memory_utilization - 0.15),
             "max_num_seqs": max(1, settings.max_num_seqs // 4),
             "enforce_eager": True,
         }
     )
     return (
-        Step("as configured", settings),
-        Step("with less memory and half the sequences", smaller),
-        Step("in eager mode with a quarter of the sequences, the last resort", last),
+        LaunchSettings("as configured", settings),
+        LaunchSettings("with less memory and half the sequences", smaller),
+        LaunchSettings("in eager mode with a quarter of the sequences, the last resort", last),
     )
 
 
 def server_command(engine: EngineConfig, settings: VllmConfig, port: int) -> list[str]:
-    """The arguments of the server's process, listening on `port` of this machine only.
+    """Return the command that serves on `port` of this machine only.
 
-    The server is run as a module: the `vllm` command is missing where the package has another name (the CPU build).
+    It runs a module, as the `vllm` command is missing where the package has another name (the CPU build).
     """
     flags: dict[str, object] = {
         "--model": engine.model,

@@ -1,4 +1,4 @@
-"""A vLLM server of ours: started, watched, restarted, ended."""
+"""A vLLM server that we start, watch, restart and end."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from agent.engine.api_key import VLLM_VARIABLE, vllm_key
 from agent.engine.base import Chunk, Prompt, SamplingParams
 from agent.engine.http import HttpEngine, complete_one_token
 from agent.engine.process import ServerProcess, check_port, free_port
-from agent.engine.vllm.command import ENVIRONMENT, SERVED_NAME, Step, server_command, steps
+from agent.engine.vllm.command import ENVIRONMENT, SERVED_NAME, LaunchSettings, launch_settings, server_command
 from agent.engine.vllm.weights import Preread
 from agent.errors import EngineError, EngineUnavailableError
 
 _POLL_SECONDS = 0.25
-_PROVEN_SECONDS = 120.0  # a server that has lived for so long is started again as it was
-_SHORT_LIVES = 2  # in a row, after which a smaller server is tried
-_GIVEN_UP_SECONDS = 30.0  # until another attempt, once every way to start has failed
-# A stream may be silent for long while the server works on others; silence of all of them is watched for apart.
+_STABLE_AFTER_SECONDS = 120.0  # a server that has been up this long is restarted with the same settings
+_MAX_EARLY_CRASHES = 2  # consecutive ones, after which smaller settings are tried
+_RETRY_COOLDOWN_SECONDS = 30.0  # before the next attempt, once all settings have failed
+# One stream may be silent for long while the server works on others; silence of all streams is watched separately.
 _STREAM_SECONDS = 3_600.0
 _MEMORY_WORDS = ("out of memory", "No available memory", "OutOfMemoryError", "larger than the available KV cache")
 
@@ -45,12 +45,12 @@ class _Server:
 
 
 class VllmEngine:
-    """Serves the configured model; `notice` is told when its server comes up, dies or is started in another way.
+    """Serves the configured model; `notice` is called when its server comes up, dies or gets other settings.
 
-    A server that dies, or from which no lane gets a token for `hang_seconds`, is ended with all its processes; the
-    streams break, and the next `ready()` starts it again. One that runs out of memory, or twice in a row does not live
-    for two minutes, is started in the smaller ways of `steps` from then on. Its server wants the `api_key`, if one is
-    given, or the one that its arguments or environment hold. Times are read from the event loop.
+    A server that dies, or from which no lane gets a token for `hang_seconds`, is killed with all its processes; the
+    streams break, and the next `ready()` starts it again. If it runs out of memory, or dies twice in a row within two
+    minutes, it is started with the smaller settings of `launch_settings` from then on. The server requires the
+    `api_key` if one is given, or else the one in its arguments or environment. Times are read from the event loop.
     """
 
     def __init__(
@@ -64,9 +64,9 @@ class VllmEngine:
     ) -> None:
         self._engine = engine
         self._key = vllm_key(api_key, settings.extra_args, {**settings.environment, **os.environ})
-        self._steps = steps(settings)
-        self._step = 0
-        self._worked = 0  # the last step in which the server was up
+        self._launches = launch_settings(settings)
+        self._launch_index = 0
+        self._worked = 0  # index of the last launch with which the server was up
         self._settings = settings
         self._log_path = log_path
         self._notice = notice
@@ -75,40 +75,40 @@ class VllmEngine:
         self._watch: asyncio.Task[None] | None = None
         self._streams = 0
         self._last_token = 0.0
-        self._short_lives = 0
+        self._early_crashes = 0
         self._reported: _Server | None = None
         self._was_up = False
-        self._gave_up: tuple[float, EngineError] | None = None
+        self._failed_start: tuple[float, EngineError] | None = None
         self._closed = False
 
     async def ready(self) -> None:
-        """Return once the server has answered a completion; starts it if it does not run.
+        """Return once the server has completed a prompt; start it if it does not run.
 
-        Raises EngineUnavailableError, quoting the log, when every way to start it has failed; another attempt is made
-        half a minute later at the earliest.
+        Raises EngineUnavailableError, quoting the log, when it failed to start with all settings; the next attempt is
+        made half a minute later at the earliest.
         """
         loop = asyncio.get_running_loop()
         async with self._starting:
             if self._closed:
                 raise EngineError("the engine is closed")
-            if self._gave_up is not None and loop.time() - self._gave_up[0] < _GIVEN_UP_SECONDS:
-                raise self._gave_up[1]
+            if self._failed_start is not None and loop.time() - self._failed_start[0] < _RETRY_COOLDOWN_SECONDS:
+                raise self._failed_start[1]
             if self._server is not None and await self._server.healthy():
                 return
             await self._end_server()
             try:
                 self._server = await self._start()
             except EngineError as error:
-                self._gave_up = (loop.time(), error)
+                self._failed_start = (loop.time(), error)
                 raise
             self._was_up = True
             self._watch = asyncio.create_task(self._watch_over(self._server))
 
     async def warm(self, prompt: str) -> None:
-        """Nothing to do: vLLM shares prefixes by itself."""
+        """Do nothing: vLLM caches prefixes by itself."""
 
     def release(self, prompt: str) -> None:
-        """Nothing to do: vLLM decides what it keeps."""
+        """Do nothing: vLLM manages its own cache."""
 
     async def stream(self, prompt: Prompt, params: SamplingParams) -> AsyncGenerator[Chunk, None]:
         """Continue the prompt; closing the generator makes the server stop at its next step."""
@@ -128,20 +128,20 @@ class VllmEngine:
             self._streams -= 1
 
     async def tokenize(self, text: str) -> list[int] | None:
-        """The ids of a text that goes on from others; None while the server is down."""
+        """Return the token ids of a text that continues others; None while the server is down."""
         return await self._server.client.tokenize(text) if self._server else None
 
     async def count_tokens(self, text: str) -> int | None:
-        """How many tokens a text is; None while the server is down."""
+        """Count the tokens of a text; None while the server is down."""
         return await self._server.client.count_tokens(text) if self._server else None
 
     @property
     def context_tokens(self) -> int | None:
-        """As the server tells."""
+        """The context length as reported by the server; None while it is down."""
         return self._server.client.context_tokens if self._server else None
 
     async def close(self) -> None:
-        """End the server and wait until all its processes are gone. May be called twice."""
+        """End the server and wait until all its processes have exited. Idempotent."""
         self._closed = True
         async with self._starting:
             await self._end_server()
@@ -155,30 +155,32 @@ class VllmEngine:
         if server is None:
             return
         if not self._closed:
-            self._report(server, f"is not well: {server.process.complaint()}")
+            self._report(server, f"is unhealthy: {server.process.complaint()}")
         lived = asyncio.get_running_loop().time() - server.started
-        self._short_lives = self._short_lives + 1 if lived < _PROVEN_SECONDS else 0
-        if not self._closed and (self._short_lives >= _SHORT_LIVES or _short_of_memory(server.process.complaint())):
-            self._take_smaller_step()
+        self._early_crashes = self._early_crashes + 1 if lived < _STABLE_AFTER_SECONDS else 0
+        if not self._closed and (
+            self._early_crashes >= _MAX_EARLY_CRASHES or _short_of_memory(server.process.complaint())
+        ):
+            self._fall_back()
         await server.end()
 
     def _report(self, server: _Server, fate: str) -> None:
-        """Tell once of each server how it ended."""
+        """Report once for each server how it ended."""
         if self._reported is not server:
             self._reported = server
             self._notice(f"the vLLM server {fate}")
 
     async def _watch_over(self, server: _Server) -> None:
-        """End the server when it hangs; say so when it has died."""
+        """Kill the server when it hangs; report when it has died."""
         loop = asyncio.get_running_loop()
         died = asyncio.create_task(server.process.wait())
         try:
             while not died.done():
                 await asyncio.wait([died], timeout=_POLL_SECONDS)
-                silent = loop.time() - self._last_token
-                if not died.done() and self._streams and silent > self._settings.hang_seconds:
+                silence = loop.time() - self._last_token
+                if not died.done() and self._streams and silence > self._settings.hang_seconds:
                     try:
-                        self._report(server, f"hangs: {self._streams} streams without a token for {silent:.0f} s")
+                        self._report(server, f"hangs: {self._streams} streams without a token for {silence:.0f} s")
                     finally:
                         await server.process.end()
                     return
@@ -187,14 +189,14 @@ class VllmEngine:
             died.cancel()
 
     async def _start(self) -> _Server:
-        """Start it in the present way or in the smaller ones that are left."""
+        """Start it with the current settings or the remaining smaller ones."""
         if self._engine.port:
             check_port(self._engine.port)
         while True:
-            step = self._steps[self._step]
+            launch = self._launches[self._launch_index]
             try:
-                server = await self._start_once(step)
-                self._worked = self._step
+                server = await self._start_once(launch)
+                self._worked = self._launch_index
                 return server
             except EngineError as error:
                 if "No module named 'vllm" in str(error):
@@ -203,27 +205,27 @@ class VllmEngine:
                         f"{python} has no vLLM: pip install 'aimo-agent[vllm]', or set vllm.python to an interpreter "
                         "that has it"
                     ) from error
-                last = self._step == len(self._steps) - 1
-                self._notice(f"the vLLM server did not start {step.name}: {error}")
+                last = self._launch_index == len(self._launches) - 1
+                self._notice(f"the vLLM server did not start {launch.name}: {error}")
                 if last or not (self._was_up or _short_of_memory(str(error))):
-                    self._step = self._worked
+                    self._launch_index = self._worked
                     raise EngineUnavailableError(str(error)) from error
-                self._take_smaller_step()
+                self._fall_back()
 
-    def _take_smaller_step(self) -> None:
-        if self._step + 1 < len(self._steps):
-            self._step += 1
-            self._short_lives = 0
-            self._notice(f"the vLLM server is started {self._steps[self._step].name} from now on")
+    def _fall_back(self) -> None:
+        if self._launch_index + 1 < len(self._launches):
+            self._launch_index += 1
+            self._early_crashes = 0
+            self._notice(f"the vLLM server will be started {self._launches[self._launch_index].name} from now on")
 
-    async def _start_once(self, step: Step) -> _Server:
+    async def _start_once(self, launch: LaunchSettings) -> _Server:
         loop = asyncio.get_running_loop()
         began = loop.time()
         port = self._engine.port or free_port()
         process = await ServerProcess.start(
-            server_command(self._engine, step.settings, port),
+            server_command(self._engine, launch.settings, port),
             log_path=self._log_path,
-            defaults={**ENVIRONMENT, **step.settings.environment},
+            defaults={**ENVIRONMENT, **launch.settings.environment},
             secrets={VLLM_VARIABLE: self._key} if self._key else None,
             guarded=True,
         )
@@ -231,10 +233,10 @@ class VllmEngine:
             f"http://127.0.0.1:{port}/v1",
             model=SERVED_NAME,
             stall_seconds=_STREAM_SECONDS,
-            thinking_budget=bool(step.settings.reasoning_parser),
+            thinking_budget=bool(launch.settings.reasoning_parser),
             api_key=self._key,
         )
-        preread = asyncio.create_task(Preread(Path(self._engine.model), self._say_read).run())
+        preread = asyncio.create_task(Preread(Path(self._engine.model), self._report_read).run())
         try:
             async with asyncio.timeout(self._engine.start_seconds):
                 await _serving(process, client)
@@ -249,15 +251,15 @@ class VllmEngine:
         finally:
             preread.cancel()
             await asyncio.gather(preread, return_exceptions=True)
-        self._notice(f"the vLLM server is up after {loop.time() - began:.0f} s, {step.name}")
+        self._notice(f"the vLLM server is up after {loop.time() - began:.0f} s, {launch.name}")
         return _Server(process, client, loop.time())
 
-    def _say_read(self, read: int, total: int) -> None:
+    def _report_read(self, read: int, total: int) -> None:
         self._notice(f"reading the weights: {read / 1e9:.1f} of {total / 1e9:.1f} GB")
 
 
 async def _serving(process: ServerProcess, client: HttpEngine) -> None:
-    """Return once the server has completed a token. Raises EngineError if its process ends or refuses to."""
+    """Return once the server has generated a token. Raises EngineError if its process exits or refuses to."""
     while True:
         if not process.running:
             raise process.died("at its start")

@@ -1,6 +1,6 @@
-"""Reads a model's weights once, so that the server which loads them finds them in the page cache.
+"""Read a model's weights into the page cache, so that the server loads them faster.
 
-Files on a network mount are read several times faster by many readers than by one loader.
+Files on a network mount are read several times faster by parallel readers than by one loader.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _REPORT_SECONDS = 5.0
 
 
 class Preread:
-    """A pass over the weights below `directory` by several threads; `report(read, total)` in bytes now and then."""
+    """Reads the weights in `directory` with several threads; calls `report(read, total)`, in bytes, periodically."""
 
     def __init__(self, directory: Path, report: Callable[[int, int], None]) -> None:
         self._files = sorted((*directory.glob("*.safetensors"), *directory.glob("*.bin")))
@@ -30,7 +30,7 @@ class Preread:
         self.total = sum(path.stat().st_size for path in self._files)
 
     async def run(self) -> None:
-        """Read all; nothing is done where they would not fit the memory that is free. Cancelling stops the readers."""
+        """Read all files, unless they exceed the available memory. Cancelling stops the readers."""
         if not self._files or self.total > psutil.virtual_memory().available:
             return
         with ThreadPoolExecutor(_READERS, thread_name_prefix="weights") as readers:
@@ -52,5 +52,5 @@ class Preread:
                 while not self._stop.is_set() and (size := file.readinto(block)):
                     with self._lock:
                         self._read += size
-        except OSError:  # the server meets the same error, and says so
+        except OSError:  # the server meets and reports the same error
             return

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from agent.config import Config, load_config
 from agent.engine.base import Engine
-from agent.engine.connection import Connection
+from agent.engine.connection import ServerConnection
 from agent.engine.http import HttpEngine, api_url
 from agent.errors import ConfigError, EngineError, EngineUnavailableError, RequestRefusedError
 from agent.setup import open_engine
@@ -101,13 +101,13 @@ SECRET = "sk-secret1234567890"
     ],
 )
 def test_every_part_of_the_key_that_tells_something_is_scrubbed(key: str | None, said: str, told: str) -> None:
-    assert Connection("http://host/v1", api_key=key).scrubbed(said) == told
+    assert ServerConnection("http://host/v1", api_key=key).scrubbed(said) == told
 
 
 @given(st.text("ab-1", min_size=6, max_size=20), st.text("ab-1 ", max_size=60))
 def test_no_six_characters_of_a_key_are_told_and_nothing_else_is_lost(key: str, text: str) -> None:
     runs = {key[place : place + 6] for place in range(len(key) - 5)}
-    told = Connection("http://host/v1", api_key=key).scrubbed(text)
+    told = ServerConnection("http://host/v1", api_key=key).scrubbed(text)
     assert not any(run in told for run in runs)
     kept = [told_part for told_part in told.split("[key]") if told_part]
     place = 0
@@ -118,7 +118,7 @@ def test_no_six_characters_of_a_key_are_told_and_nothing_else_is_lost(key: str, 
 
 def test_a_long_text_is_scrubbed_in_time() -> None:
     began = time.monotonic()
-    assert Connection("http://host/v1", api_key="a" * 10_000).scrubbed("a" * 200_000) == "[key]"
+    assert ServerConnection("http://host/v1", api_key="a" * 10_000).scrubbed("a" * 200_000) == "[key]"
     assert time.monotonic() - began < 5
 
 

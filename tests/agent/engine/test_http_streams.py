@@ -173,7 +173,7 @@ async def test_headers_and_then_nothing_is_a_broken_stream_where_no_other_gets_a
 
 
 async def test_silence_behind_the_end_is_not_waited_for(server: RawServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.engine.patience._LAST_WORDS_SECONDS", 0.1)
+    monkeypatch.setattr("agent.engine.stall._TRAILER_SECONDS", 0.1)
     began = time.monotonic()
     assert await outcome(server, said("it"), said("", "stop"), SILENCE, stall=60) == ("it", "stop")
     assert time.monotonic() - began < 20
@@ -182,7 +182,7 @@ async def test_silence_behind_the_end_is_not_waited_for(server: RawServer, monke
 async def test_a_server_that_does_not_stop_at_the_end_is_left(
     server: RawServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.engine.patience._LAST_WORDS_SECONDS", 0.1)
+    monkeypatch.setattr("agent.engine.stall._TRAILER_SECONDS", 0.1)
     began = time.monotonic()
     more = [piece for _ in range(400) for piece in (said("more"), 0.05)]
     assert await outcome(server, said("it"), said("", "stop"), *more, stall=60) == ("it", "stop")

@@ -108,7 +108,7 @@ def test_the_engine_is_away_from_the_error_to_its_next_token_and_says_so_once() 
     cause, away, later, downtime = run_virtual(scene())
     assert cause == "connection refused" and later == ""
     assert away > 1 and downtime == pytest.approx(away + 1)  # a token takes a second here
-    assert told == ["waiting for the engine: connection refused", f"the engine serves again after {downtime:.0f} s"]
+    assert told == ["waiting for the engine: connection refused", f"the engine is back after {downtime:.0f} s"]
 
 
 def test_a_stream_that_breaks_once_is_continued_at_once_and_is_nobodys_news() -> None:

@@ -109,7 +109,7 @@ def test_numbers_of_any_length_are_numbers() -> None:
 
 @pytest.mark.parametrize("line", [b"data: {", b": ", b"<html>"])
 def test_what_has_no_end_is_not_kept_without_bound(line: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sse, "_MOST_BYTES", 1_000)
+    monkeypatch.setattr(sse, "_MAX_EVENT_BYTES", 1_000)
     parser = EventParser()
     list(parser.feed(line))
     with pytest.raises(ValueError, match="longer"):
@@ -118,7 +118,7 @@ def test_what_has_no_end_is_not_kept_without_bound(line: bytes, monkeypatch: pyt
 
 
 def test_lines_of_one_event_are_not_kept_without_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sse, "_MOST_BYTES", 1_000)
+    monkeypatch.setattr(sse, "_MAX_EVENT_BYTES", 1_000)
     parser = EventParser()
     with pytest.raises(ValueError, match="larger"):
         for _ in range(100):

@@ -174,7 +174,7 @@ def test_a_plan_fits_if_one_lane_does(plan: CapacityPlan) -> None:
         (QWEN_CODER_0_5B, "L4", {"context_tokens": 65_536}, r"context ends at 32768 tokens, not 65536"),
     ],
 )
-def test_what_does_not_fit_is_told(model: ModelShape, kind: str, keys: dict[str, int], reason: str) -> None:
+def test_what_does_not_fit_is_reported(model: ModelShape, kind: str, keys: dict[str, int], reason: str) -> None:
     plan = make_plan(model, DEVICES[kind], **keys)
     assert not plan.fits
     assert re.search(reason, plan.reason)
@@ -238,13 +238,13 @@ def test_a_models_own_description_gives_its_shape(changes: dict[str, Any], expec
         {"quantization_config": []},
     ],
 )
-def test_a_description_with_an_impossible_size_is_told(changes: dict[str, Any]) -> None:
+def test_a_description_with_an_impossible_size_is_reported(changes: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=r"config\.json is not valid"):
         dense_model(QWQ_DESCRIPTION | changes)
 
 
 @pytest.mark.parametrize("key", ["hidden_size", "num_hidden_layers", "intermediate_size", "vocab_size"])
-def test_a_description_that_lacks_a_size_is_told(key: str) -> None:
+def test_a_description_that_lacks_a_size_is_reported(key: str) -> None:
     with pytest.raises(ConfigError, match=rf"config\.json is not valid \(KeyError\('{key}'\)\)"):
         dense_model({name: value for name, value in QWQ_DESCRIPTION.items() if name != key})
 

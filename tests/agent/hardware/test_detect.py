@@ -211,7 +211,7 @@ def test_a_models_own_configuration_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"\xff", b'{"model_type": "qwen2"}'])
-def test_a_broken_model_configuration_is_told(tmp_path: Path, content: bytes) -> None:
+def test_a_broken_model_configuration_is_reported(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "config.json").write_bytes(content)
     with pytest.raises(ConfigError, match=r"config\.json"):
         read_model(load_config("vllm", {"engine.model": str(tmp_path)}))

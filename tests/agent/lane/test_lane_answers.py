@@ -169,7 +169,7 @@ def test_runs_that_succeed_do_not_count_as_failed() -> None:
     assert (sample.answer, len(sample.tool_runs)) == (42, 1)
 
 
-def test_a_lane_that_has_used_up_its_tool_runs_continues_without_the_tool_and_is_told() -> None:
+def test_a_lane_that_has_used_up_its_tool_runs_continues_without_the_tool_and_is_reported() -> None:
     def reply(prompt: str, params: SamplingParams) -> str:
         return "So \\boxed{42}." if "no more Python" in prompt else CODE
 

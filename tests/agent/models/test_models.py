@@ -140,7 +140,7 @@ def test_progress_is_plain_lines_off_a_terminal_and_a_bar_on_one(wheels: Path) -
     assert "1.3/1.3 kB" in terminal.getvalue()
 
 
-def test_a_cache_that_cannot_be_written_is_told(wheels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_that_cannot_be_written_is_reported(wheels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (wheels / "file").touch()
     monkeypatch.setenv("AIMO_AGENT_CACHE", str(wheels / "file"))
     with pytest.raises(ModelError, match="AIMO_AGENT_CACHE"):

@@ -156,7 +156,7 @@ class TestTable:
             "0:01:30 for 2 of 4 problems · 50 would take 0:37:30",
         ]
 
-    def test_code_that_was_not_run_is_told(self) -> None:
+    def test_code_that_was_not_run_is_reported(self) -> None:
         ended = [SampleEnd.ANSWERED, SampleEnd.NO_ANSWER, SampleEnd.CANCELLED, SampleEnd.DEADLINE]
         samples = [replace(sample("a", 7, end), turns=(Turn("```python", 3, 1.0, unrun_blocks=2),)) for end in ended]
         assert totals(PROBLEMS, [solution("a", {7: 1})], samples).samples_with_unrun_code == 2

@@ -30,7 +30,7 @@ def test_a_dummy_is_an_architecture_with_somebodys_tokenizer(architecture: str, 
     assert config["num_attention_heads"] % config["num_key_value_heads"] == 0
 
 
-def test_a_dummy_without_a_tokenizer_is_told(tmp_path: Path) -> None:
+def test_a_dummy_without_a_tokenizer_is_reported(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"holds no tokenizer\.json: give --tokenizer"):
         write_dummy("tiny", tmp_path, tmp_path / "dummy")
 

@@ -181,7 +181,7 @@ async def test_of_several_programs_that_which_defines_the_function_is_run(grader
 
 
 @in_module
-async def test_a_reply_without_a_program_is_told(grader: ProgramGrader) -> None:
+async def test_a_reply_without_a_program_is_reported(grader: ProgramGrader) -> None:
     assert await grader.grade(SUM, "print(3)") == Grade(None, False, "no program")
 
 

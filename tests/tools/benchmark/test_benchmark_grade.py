@@ -122,7 +122,7 @@ def test_a_comparison_without_end_is_killed_and_the_next_one_works() -> None:
     assert good == Grade("1", True)
 
 
-def test_a_comparison_that_takes_too_long_is_told() -> None:
+def test_a_comparison_that_takes_too_long_is_reported() -> None:
     async def work() -> Grade:
         grader = MathGrader(seconds=1e-4)
         try:
@@ -179,7 +179,7 @@ def test_what_was_judged_is_kept_and_torn_lines_are_judged_again(tmp_path: Path)
     assert len(store.read()) == 3
 
 
-def test_verdicts_that_cannot_be_written_are_told(tmp_path: Path) -> None:
+def test_verdicts_that_cannot_be_written_are_reported(tmp_path: Path) -> None:
     store = VerdictFile(tmp_path / "missing" / "verdicts.jsonl")
     with pytest.raises(JournalError, match=r"verdicts\.jsonl cannot be written"):
         judge(SETS["aime2024"], {"q": question("7")}, [Completion("q", 0, "x")], store, QUIET)

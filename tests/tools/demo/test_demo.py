@@ -210,7 +210,7 @@ def test_an_engine_that_dies_is_told_and_the_next_question_works(browser: Browse
 
 
 @pytest.mark.long
-def test_an_empty_problem_is_told(browser: Browser, demo: Demo) -> None:  # noqa: F811
+def test_an_empty_problem_is_reported(browser: Browser, demo: Demo) -> None:  # noqa: F811
     with opened(browser, demo) as page:
         ask(page, " ")
         page.get_by_text("The problem is empty").wait_for()

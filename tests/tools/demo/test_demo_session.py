@@ -213,7 +213,7 @@ def test_an_engine_that_dies_is_told_and_the_next_question_works(tmp_path: Path)
     run(scene)
 
 
-def test_a_directory_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_a_directory_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
     async def scene() -> None:

@@ -225,7 +225,7 @@ def _with_output() -> Turn:
 
 
 @pytest.mark.parametrize("stop", StopReason)
-def test_each_way_to_close_a_question_is_told(stop: StopReason) -> None:
+def test_each_way_to_close_a_question_is_reported(stop: StopReason) -> None:
     shown = checked(answer_html(closed(question(), sample(None), stop=stop)))
     assert WHY[stop] in shown
     assert "no answer" in shown

@@ -59,7 +59,7 @@ def test_ours_is_what_the_profiles_use() -> None:
         assert config == load_config(profile, ours)
 
 
-def test_unknown_policies_and_profiles_are_told(capsys: pytest.CaptureFixture[str], traces: Path) -> None:
+def test_unknown_policies_and_profiles_are_reported(capsys: pytest.CaptureFixture[str], traces: Path) -> None:
     assert "margin-3" in complaint(capsys, traces, "--policy", "best-of-all")
     assert "KEY=VALUE" in complaint(capsys, traces, "--policy", "patience,scatter")
     assert "unknown key" in complaint(capsys, traces, "--policy", "patience,stopping.colour=3")
@@ -74,14 +74,14 @@ def test_unknown_policies_and_profiles_are_told(capsys: pytest.CaptureFixture[st
         ("[1]", "line 1"),
     ],
 )
-def test_files_that_are_no_traces_are_told(
+def test_files_that_are_no_traces_are_reported(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, text: str, told: str
 ) -> None:
     (tmp_path / "bad.jsonl").write_text(text, encoding="utf-8")
     assert told in complaint(capsys, tmp_path / "bad.jsonl")
 
 
-def test_what_cannot_be_replayed_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Path, traces: Path) -> None:
+def test_what_cannot_be_replayed_is_reported(capsys: pytest.CaptureFixture[str], tmp_path: Path, traces: Path) -> None:
     assert "cannot be read" in complaint(capsys, tmp_path / "none.jsonl")
     (tmp_path / "empty").mkdir()
     assert "neither a run nor trace files" in complaint(capsys, tmp_path / "empty")

@@ -82,7 +82,7 @@ def test_a_run_without_truths_says_nothing_of_right_and_wrong(tmp_path: Path) ->
     assert "pass@1" not in text.partition("Problems")[0]
 
 
-def test_lines_that_cannot_be_read_are_told(run: Path) -> None:
+def test_lines_that_cannot_be_read_are_reported(run: Path) -> None:
     with (run / JOURNAL_FILE).open("a") as file:
         file.write("{torn\n[]\n")
     assert main([str(run)]) == 0

@@ -15,7 +15,7 @@ import pytest
 
 from agent.config import EngineConfig, VllmConfig
 from agent.engine.base import SamplingParams
-from agent.engine.vllm.command import server_command, steps
+from agent.engine.vllm.command import launch_settings, server_command
 from agent.engine.vllm.server import VllmEngine
 from agent.errors import EngineError, JournalError
 from agent.events import Event
@@ -85,7 +85,7 @@ async def test_a_lane_goes_on_from_its_tokens_when_the_server_dies_or_hangs(tmp_
         assert resumed["ids"] and resumed["prompt"].startswith("PROMPTSo π")
         (turn,) = sample.turns
         assert 0 < turn.resumed_at[0] < turn.tokens
-        words = ("hangs",) if blow == signal.SIGSTOP else ("died", "is not well")
+        words = ("hangs",) if blow == signal.SIGSTOP else ("died", "is unhealthy")
         assert sum(any(word in notice for word in words) for notice in fake.notices) == 1
     assert not fake.alive()
 
@@ -153,7 +153,7 @@ async def test_a_server_that_never_serves_is_given_up(tmp_path: Path) -> None:
         assert not fake.alive()
 
 
-async def test_no_interpreter_is_told(tmp_path: Path) -> None:
+async def test_no_interpreter_is_reported(tmp_path: Path) -> None:
     engine = VllmEngine(
         EngineConfig(model="m"), VllmConfig(python="/nowhere"), log_path=tmp_path / "log", notice=lambda text: None
     )
@@ -162,7 +162,7 @@ async def test_no_interpreter_is_told(tmp_path: Path) -> None:
     await engine.close()
 
 
-async def test_an_interpreter_without_vllm_is_told(tmp_path: Path) -> None:
+async def test_an_interpreter_without_vllm_is_reported(tmp_path: Path) -> None:
     settings = VllmConfig(python=sys.executable)
     engine = VllmEngine(EngineConfig(model="m"), settings, log_path=tmp_path / "log", notice=lambda text: None)
     with pytest.raises(EngineError, match=r"has no vLLM: pip install 'aimo-agent\[vllm\]', or set vllm\.python"):
@@ -238,6 +238,6 @@ def test_the_command_holds_the_profile() -> None:
 
 
 def test_each_step_needs_less_than_the_one_before() -> None:
-    ways = [step.settings for step in steps(VllmConfig(max_num_seqs=3, gpu_memory_utilization=0.6))]
+    ways = [launch.settings for launch in launch_settings(VllmConfig(max_num_seqs=3, gpu_memory_utilization=0.6))]
     assert [way.max_num_seqs for way in ways] == [3, 1, 1]
     assert [way.gpu_memory_utilization for way in ways] == pytest.approx([0.6, 0.52, 0.5])

@@ -45,7 +45,7 @@ async def test_restarts_that_fail_end_nothing_and_later_ones_begin_where_it_had_
         assert sequences(fake) == ["16", "8", "8", "4"]
         with pytest.raises(EngineUnavailableError, match="not running"):
             await read(fake.engine)
-        monkeypatch.setattr(vllm, "_GIVEN_UP_SECONDS", 0.0)
+        monkeypatch.setattr(vllm, "_RETRY_COOLDOWN_SECONDS", 0.0)
         await fake.engine.ready()
         assert sequences(fake) == ["16", "8", "8", "4", "8"]
         assert await read(fake.engine) == REPLY
@@ -71,7 +71,7 @@ async def test_an_interpreter_without_vllm_is_no_matter_of_waiting(tmp_path: Pat
 async def test_a_port_that_is_still_held_is_named_and_no_smaller_server_is_tried(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vllm, "_GIVEN_UP_SECONDS", 0.0)
+    monkeypatch.setattr(vllm, "_RETRY_COOLDOWN_SECONDS", 0.0)
     port = free_port()
     settings = VllmConfig(environment=plan(tmp_path, reply=REPLY))
     config = EngineConfig(kind="vllm", model="m", port=port)
@@ -80,7 +80,7 @@ async def test_a_port_that_is_still_held_is_named_and_no_smaller_server_is_tried
     try:
         with socket.create_server(("127.0.0.1", port)), pytest.raises(EngineUnavailableError) as caught:
             await engine.ready()
-        assert f"port {port} cannot be used" in str(caught.value) and "a former server" in str(caught.value)
+        assert f"port {port} cannot be used" in str(caught.value) and "an earlier server" in str(caught.value)
         assert fake.starts == []
         await engine.ready()
         assert fake.port == port

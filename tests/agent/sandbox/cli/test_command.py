@@ -182,7 +182,7 @@ async def test_a_wait_for_a_line_can_be_cancelled() -> None:
     os.close(source)
 
 
-async def test_what_cannot_be_read_is_told() -> None:
+async def test_what_cannot_be_read_is_reported() -> None:
     source = os.open("/", os.O_RDONLY)
     with pytest.raises(InputError, match="standard input cannot be read"):
         await LineReader(source).line()

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.engine.refusals import error_event, refusal, retry_after
+from agent.engine.server_errors import event_error, response_error, retry_after
 from agent.errors import (
     ContextExceededError,
     EngineError,
@@ -25,7 +25,7 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 def answered(status: int, body: object = "", **headers: str) -> EngineError:
     text = body if isinstance(body, str) else json.dumps(body)
-    return refusal("http://host/v1", status, text, headers, now=NOW)
+    return response_error("http://host/v1", status, text, headers, now=NOW)
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 502, 503, 504, 520, 521, 522, 523, 524, 529])
@@ -86,7 +86,7 @@ NO_ENTRY: list[dict[str, Any]] = [
 def test_a_wrong_key_is_refused_whatever_the_status(body: dict[str, Any]) -> None:
     for status in (400, 404, 500):
         assert type(answered(status, body)) is RequestRefusedError
-    assert type(error_event("http://host/v1", body)) is RequestRefusedError
+    assert type(event_error("http://host/v1", body)) is RequestRefusedError
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_the_wait_goes_with_the_error() -> None:
     "event", [{}, {"choices": [], "error": None}, {"error": ""}, {"error": {}}, {"choices": [1], "object": "error"}]
 )
 def test_what_is_no_error_in_a_stream(event: dict[str, Any]) -> None:
-    assert error_event("here", event) is None
+    assert event_error("here", event) is None
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_what_is_no_error_in_a_stream(event: dict[str, Any]) -> None:
     ],
 )  # fmt: skip
 def test_an_error_in_a_stream_is_of_the_kind_that_its_words_say(event: dict[str, Any], kind: type[EngineError]) -> None:
-    error = error_event("http://host/v1", event)
+    error = event_error("http://host/v1", event)
     assert type(error) is kind
     assert "http://host/v1" in str(error) and "out of slots" in str(error)
 
@@ -214,5 +214,5 @@ def test_any_answer_is_one_of_the_errors(status: int, body: object, headers: dic
     assert type(error) in (EngineUnavailableError, RequestRefusedError, ContextExceededError, StreamBrokenError)
     assert str(status) in str(error) and "\n" not in str(error)
     if isinstance(body, dict):
-        told = error_event("here", body)
+        told = event_error("here", body)
         assert told is None or isinstance(told, EngineError)

@@ -1,4 +1,4 @@
-"""What a server says instead of tokens, as the error that follows from it."""
+"""Map error responses and error events of servers to typed errors."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from agent.errors import (
     StreamBrokenError,
 )
 
-_LONGEST_QUOTE = 300
-_LONGEST_CODE = 100
-_LONGEST_WAIT = 3_600.0  # seconds that a server may ask for
-_NOT_NOW = (408, 425, 429, 502, 503, 504, 520, 521, 522, 523, 524, 529, 530)
-_FOR_GOOD = (401, 402, 403)  # whatever else the server says
-_ABOUT_CONTEXT = (None, 400, 413, 422, 500)  # statuses whose text may tell of the context
-_NEVER_SERVED = (501, 505)
+_MAX_MESSAGE_CHARS = 300
+_MAX_CODE_CHARS = 100
+_MAX_RETRY_AFTER = 3_600.0  # seconds that a server may ask for
+_TEMPORARY = (408, 425, 429, 502, 503, 504, 520, 521, 522, 523, 524, 529, 530)
+_PERMANENT = (401, 402, 403)  # whatever else the server says
+_MAYBE_CONTEXT = (None, 400, 413, 422, 500)  # statuses whose message may be about the context length
+_UNSUPPORTED = (501, 505)
 
 _CONTEXT = re.compile(
     r"context_length_exceeded|exceed_context_size|maximum context|max(imum)?[ _]model[ _]len|max_seq_len"
@@ -34,9 +34,9 @@ _CONTEXT = re.compile(
     r"|reduce the length of the (messages|input|prompt)|input length[^.]*exceeds|max_tokens must be at least 1, got -",
     re.IGNORECASE,
 )
-# What a request calls the most tokens of its reply.
+# The names of the limit on the tokens of a reply.
 _LIMIT = r"(?:max(?:imum)?[ _]?(?:(?:completion|new|output|num|total|gen\w*)[ _]?)?tokens|n_predict)"
-_TOO_MANY = re.compile(  # about the tokens asked for; words on a limit from below do not count
+_TOO_MANY = re.compile(  # too many tokens requested; lower limits do not count
     rf"{_LIMIT}(?:[^.]|\.\d){{0,120}}?(?:too (?:large|big|high|long|many)|exceed|at most|above|out of range"
     r"|(?:valid|allowed|supported|permitted) (?:range|maximum)|\bbetween\b|in (?:the )?range"
     r"|(?:no|not|cannot|is|to) (?:be )?(?:more|greater|larger|higher|bigger) than (?!or|[01]\b)|limited to"
@@ -51,7 +51,7 @@ _TOO_MANY = re.compile(  # about the tokens asked for; words on a limit from bel
     re.IGNORECASE,
 )
 _RATE = re.compile(r"\bper[ _-]?(?:second|sec|minute|min|hour|day|month)|\b[tr]p[mdh]\b|quota|\brate\b", re.IGNORECASE)
-_SMALLEST_CONTEXT = 64  # tokens; a smaller number in a refusal is about something else
+_SMALLEST_CONTEXT = 64  # tokens; a smaller number in an error is about something else
 _NUMBER = r"(?<![\d.,])(\d{1,3}(?:[ ,._'\u00a0\u2009\u202f]\d{3})+(?!\d)|\d+)(?:[ -]?(k)i?\b)?"
 _CONTEXT_TOKENS = tuple(
     re.compile(pattern, re.IGNORECASE)
@@ -68,18 +68,18 @@ _CONTEXT_TOKENS = tuple(
         rf"longer than the context[^.\d]*{_NUMBER}",
     )
 )
-_TOTAL_TOKENS = tuple(  # which are those of the context only where it is no limit on the reply alone
+_TOTAL_TOKENS = tuple(  # the context length, unless the limit is on the reply alone
     re.compile(pattern, re.IGNORECASE)
     for pattern in (rf"exceeds? (?:the )?(?:\w+ )?limit(?: of)?[ :(=]*{_NUMBER}", rf"> {_NUMBER} maximum")
 )
-_NOT_YET = re.compile(
+_NOT_READY = re.compile(
     r"\bloading\b|overload|rate.?limit|too many (concurrent )?requests|at capacity|\bbusy\b|warming up|starting up"
     r"|try again (later|in\b)|temporar\w+ unavailable|service.?unavailable|unavailable_error|not ready"
     r"|no (available|healthy) (\w+ )?(server|worker|backend|upstream|instance|replica|channel)|queue is full"
     r"|(exceeds?|exceeded|over|insufficient|out of|no) capacity",
     re.IGNORECASE,
 )
-_NO_ENTRY = re.compile(  # whatever the status: some servers answer 200 or 500 to a wrong key
+_UNAUTHORIZED = re.compile(  # whatever the status: some servers answer 200 or 500 to a wrong key
     r"(?:invalid|incorrect|wrong|bad|missing|unknown|expired|revoked|no)[ _-](?:api|access|auth\w*|secret)[ _-]?"
     r"(?:key|token|header|credential)|api[ _-]?key\b[^.]{0,40}\b(?:invalid|incorrect|wrong|missing|required|expired"
     r"|revoked|not (?:valid|found|provided|recognized)|disabled)|invalid[ _-](?:credentials|bearer)"
@@ -87,58 +87,58 @@ _NO_ENTRY = re.compile(  # whatever the status: some servers answer 200 or 500 t
     r"|not authenticated|permission_(?:error|denied)",
     re.IGNORECASE,
 )
-_NO_ENTRY_CODE = re.compile(r"\b40[123]\b")
-_PAID_OUT = re.compile(r"insufficient_quota|insufficient (balance|credit|funds)|billing", re.IGNORECASE)
+_UNAUTHORIZED_CODE = re.compile(r"\b40[123]\b")
+_OUT_OF_CREDIT = re.compile(r"insufficient_quota|insufficient (balance|credit|funds)|billing", re.IGNORECASE)
 
 
-def refusal(
+def response_error(
     where: str, status: int, body: str, headers: Mapping[str, str] | None = None, *, now: datetime | None = None
 ) -> EngineError:
-    """The error for an answer whose HTTP status is none of success; `now` is the time for dates in its headers."""
+    """Return the error for a response with an error status; `now` is the reference for dates in its headers."""
     content = _json(body)
-    sentence = quote(body)
-    message = f"the engine at {where} answered {status}: {sentence}"
+    text = response_message(body)
+    message = f"the engine at {where} answered {status}: {text}"
     wait = retry_after(headers or {}, now or datetime.now(UTC))
-    return _error(message, status, _codes(content), sentence, _named_context(content), wait)
+    return _error(message, status, _codes(content), text, _named_context(content), wait)
 
 
-def error_event(where: str, event: Mapping[str, Any]) -> EngineError | None:
-    """The error that an event of a stream tells of; None if it tells of none."""
+def event_error(where: str, event: Mapping[str, Any]) -> EngineError | None:
+    """Return the error in an event of a stream; None if there is none."""
     error = event.get("error")
-    sentence = said(event)
-    if not error and (event.get("choices") or not _is_error(event, sentence)):
+    text = error_message(event)
+    if not error and (event.get("choices") or not _is_error(event, text)):
         return None
     code = error.get("code") if isinstance(error, Mapping) else event.get("code")
     digits = str(code) if isinstance(code, int | str) else ""
     status = int(digits) if re.fullmatch(r"[45]\d\d", digits) else None
-    sentence = sentence or "it gave no reason"
-    message = f"the engine at {where} broke off its stream: {sentence}"
-    return _error(message, status, _codes(event), sentence, _named_context(event), None)
+    text = text or "it gave no reason"
+    message = f"the engine at {where} broke off its stream: {text}"
+    return _error(message, status, _codes(event), text, _named_context(event), None)
 
 
-def said(content: object) -> str:
-    """The sentence in a server's JSON that says what is wrong; "" if there is none."""
+def error_message(content: object) -> str:
+    """Return the error message in a server's JSON; "" if there is none."""
     if _too_deep(content):
         return ""
-    sentences = (" ".join(text.split())[:_LONGEST_QUOTE] for text in _sentences(content))
-    return next(filter(None, sentences), "")
+    texts = (" ".join(text.split())[:_MAX_MESSAGE_CHARS] for text in _texts(content))
+    return next(filter(None, texts), "")
 
 
-def quote(body: str) -> str:
-    """What an answer says, in a sentence: that of its JSON, or its own text."""
-    return said(_json(body)) or _plain(body) or "it gave no reason"
+def response_message(body: str) -> str:
+    """Return the message of a response: that in its JSON, or its plain text."""
+    return error_message(_json(body)) or _plain(body) or "it gave no reason"
 
 
-def asks_to_wait(text: str) -> bool:
-    """Whether a text says that the server is loading its model, or has too much to do."""
-    return _NOT_YET.search(text) is not None
+def is_temporary(text: str) -> bool:
+    """Whether a message says that the server is loading its model or is overloaded."""
+    return _NOT_READY.search(text) is not None
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Seconds that the server asks to wait, at most an hour; None where it does not say so in a way that is one."""
+    """Return the seconds that the server asks to wait, at most an hour; None without a valid header."""
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
-        return min(milliseconds / 1_000, _LONGEST_WAIT)
+        return min(milliseconds / 1_000, _MAX_RETRY_AFTER)
     value = headers.get("Retry-After", "").strip()
     seconds = _number(value)
     if seconds is None and value:
@@ -147,42 +147,42 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
             seconds = max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds())
         except (ValueError, OverflowError):
             return None
-    return None if seconds is None else min(seconds, _LONGEST_WAIT)
+    return None if seconds is None else min(seconds, _MAX_RETRY_AFTER)
 
 
 def _error(
-    message: str, status: int | None, codes: str, sentence: str, context: int | None, wait: float | None
+    message: str, status: int | None, codes: str, text: str, context: int | None, wait: float | None
 ) -> EngineError:
-    words = codes + sentence
-    if status == 413 or (status in _ABOUT_CONTEXT and _is_too_long(words)):
+    words = codes + text
+    if status == 413 or (status in _MAYBE_CONTEXT and _is_too_long(words)):
         tokens = context or _context_in(words) or 0
         return ContextExceededError(message, context_tokens=tokens if tokens >= _SMALLEST_CONTEXT else None)
-    not_yet = asks_to_wait(words)
-    told = codes if status in _NOT_NOW else words
-    no_entry = not not_yet and (_NO_ENTRY.search(told) or _NO_ENTRY_CODE.search(codes))
-    if status in _FOR_GOOD or no_entry or _PAID_OUT.search(words):
+    not_yet = is_temporary(words)
+    evidence = codes if status in _TEMPORARY else words
+    unauthorized = not not_yet and (_UNAUTHORIZED.search(evidence) or _UNAUTHORIZED_CODE.search(codes))
+    if status in _PERMANENT or unauthorized or _OUT_OF_CREDIT.search(words):
         return RequestRefusedError(message)
-    if status in _NOT_NOW or not_yet:
+    if status in _TEMPORARY or not_yet:
         return EngineUnavailableError(message, retry_after=wait, answered=True)
-    if status is None or (status >= 500 and status not in _NEVER_SERVED):
+    if status is None or (status >= 500 and status not in _UNSUPPORTED):
         return StreamBrokenError(message)
     return RequestRefusedError(message)
 
 
-def _is_error(event: Mapping[str, Any], sentence: str) -> bool:
-    """Whether an event without an error of its own is one as a whole."""
-    return "error" in (event.get("object"), event.get("type")) or bool(_NO_ENTRY.search(sentence))
+def _is_error(event: Mapping[str, Any], text: str) -> bool:
+    """Whether an event without an `error` field is itself an error."""
+    return "error" in (event.get("object"), event.get("type")) or bool(_UNAUTHORIZED.search(text))
 
 
-def _sentences(content: object) -> Iterator[str]:
+def _texts(content: object) -> Iterator[str]:
     if isinstance(content, str):
         yield content
     if isinstance(content, list):
         for item in content[:3]:
-            yield from _sentences(item)
+            yield from _texts(item)
     if isinstance(content, Mapping):
         for key in ("error", "message", "msg", "detail", "errors", "error_message", "title"):
-            yield from _sentences(content.get(key))
+            yield from _texts(content.get(key))
         if isinstance(content.get("error"), Mapping):
             yield ", ".join(f"{key}: {value}" for key, value in content["error"].items() if _is_plain(value))
 
@@ -199,28 +199,28 @@ def _is_plain(value: object) -> bool:
 
 
 def _codes(content: object) -> str:
-    """The error's type and code, and the field of the request that it is about, which are words too."""
+    """Return the error's type and code, and the request field that it is about, joined by spaces."""
     if not isinstance(content, Mapping):
         return ""
     inner = content.get("error")
     sources = (content, inner) if isinstance(inner, Mapping) else (content,)
     codes = (str(source[key]) for source in sources for key in ("type", "code", "param") if _is_plain(source.get(key)))
-    return "".join(f"{code[:_LONGEST_CODE]} " for code in codes) + _place(content.get("detail"))
+    return "".join(f"{code[:_MAX_CODE_CHARS]} " for code in codes) + _place(content.get("detail"))
 
 
 def _place(details: object) -> str:
-    """Where in the request the first fault is that a validation found."""
+    """Return the location of the first validation error in the request."""
     first = details[0] if isinstance(details, list) and details else None
     place = first.get("loc") if isinstance(first, Mapping) else None
     return (
-        "".join(f"{step} " for step in place if isinstance(step, str))[:_LONGEST_CODE]
+        "".join(f"{step} " for step in place if isinstance(step, str))[:_MAX_CODE_CHARS]
         if isinstance(place, list)
         else ""
     )
 
 
 def _named_context(content: object) -> int | None:
-    """The context's tokens in a field of their own, as llama.cpp's server gives them."""
+    """Return the context length from a field of its own, as llama.cpp's server sends it."""
     if not isinstance(content, Mapping):
         return None
     inner = content.get("error")
@@ -232,12 +232,12 @@ def _named_context(content: object) -> int | None:
 
 
 def _is_too_long(words: str) -> bool:
-    """Whether a request is refused for the tokens that it has or asks for."""
+    """Whether a request was refused because of its number of tokens, existing or requested."""
     return bool(_CONTEXT.search(words) or (_TOO_MANY.search(words) and not _RATE.search(words)))
 
 
 def _context_in(words: str) -> int | None:
-    """The tokens of the context that a text names; None where it names none, or only a limit on the reply."""
+    """Return the context length named in a message; None where there is none, or only a limit on the reply."""
     of_reply = re.search(_LIMIT, words, re.IGNORECASE) and not re.search(r"\b(prompt|inputs?|total|sum)\b", words, re.I)
     patterns = _CONTEXT_TOKENS if of_reply else _CONTEXT_TOKENS + _TOTAL_TOKENS
     found = next((match for pattern in patterns if (match := pattern.search(words))), None)
@@ -253,8 +253,10 @@ def _json(body: str) -> object:
 
 
 def _plain(body: str) -> str:
-    """A body that is no JSON, in one line and without the tags of HTML."""
-    return " ".join(re.sub(r"<(script|style)\b.*?</\1>|<[^>]*>", " ", body, flags=re.DOTALL).split())[:_LONGEST_QUOTE]
+    """Return a body that is not JSON as one line without HTML tags."""
+    return " ".join(re.sub(r"<(script|style)\b.*?</\1>|<[^>]*>", " ", body, flags=re.DOTALL).split())[
+        :_MAX_MESSAGE_CHARS
+    ]
 
 
 def _number(text: str | None) -> float | None:

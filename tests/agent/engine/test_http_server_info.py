@@ -197,7 +197,7 @@ async def test_a_failure_to_count_that_may_pass_is_no_reason_never_to_ask_again(
 ) -> None:
     counts, server = await counted(answer, page({"count": 3}))
     assert counts == [None, None] and server.asked.count("/tokenize") == 1, "it is not asked at once"
-    monkeypatch.setattr("agent.engine.http._TOKENIZE_PAUSE", 0.0)
+    monkeypatch.setattr("agent.engine.http._TOKENIZE_RETRY_SECONDS", 0.0)
     assert (await counted(answer, page({"count": 3})))[0] == [None, 3]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from agent.errors import ContextExceededError, RequestRefusedError
-from tests.agent.engine.test_refusals import answered
+from tests.agent.engine.test_server_errors import answered
 
 CONTEXTS: list[tuple[int, Any, int | None]] = [
     (

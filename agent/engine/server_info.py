@@ -1,4 +1,4 @@
-"""What servers tell of themselves: their models, and how long a context is."""
+"""Query a server about itself: its models and their context length."""
 
 from __future__ import annotations
 
@@ -6,30 +6,30 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from agent.engine.connection import FAULTS, Connection
-from agent.engine.refusals import asks_to_wait, error_event, quote
+from agent.engine.connection import TRANSPORT_ERRORS, ServerConnection
+from agent.engine.server_errors import event_error, is_temporary, response_message
 from agent.errors import EngineError, EngineUnavailableError, RequestRefusedError, StreamBrokenError
 
-# By vLLM and SGLang, and by hosted services. What a model was trained for ("n_ctx_train") is not what is served.
+# Used by vLLM, SGLang and hosted services. What a model was trained for ("n_ctx_train") is not what is served.
 _CONTEXT_KEYS = ("max_model_len", "n_ctx", "context_window", "context_length", "max_context_length")
 
 
-async def ask_models(server: Connection, *, seconds: float) -> list[Mapping[str, Any]]:
-    """The models that a server lists. Raises EngineUnavailableError or RequestRefusedError."""
+async def fetch_models(server: ServerConnection, *, seconds: float) -> list[Mapping[str, Any]]:
+    """Return the models that a server lists. Raises EngineUnavailableError or RequestRefusedError."""
     try:
         return _models(server, await server.page("GET", "/models", seconds=seconds))
     except StreamBrokenError as error:
         raise EngineUnavailableError(str(error), answered=True) from error
-    except FAULTS as error:
-        raise server.unreached(error) from error
+    except TRANSPORT_ERRORS as error:
+        raise server.unreachable_error(error) from error
 
 
-def _models(server: Connection, page: str) -> list[Mapping[str, Any]]:
+def _models(server: ServerConnection, page: str) -> list[Mapping[str, Any]]:
     try:
         listing = json.loads(page)
     except (ValueError, RecursionError):
         listing = None
-    error = error_event(server.shown, listing) if isinstance(listing, Mapping) else None
+    error = event_error(server.shown, listing) if isinstance(listing, Mapping) else None
     if error is not None:
         raise server.clean(error)
     data = listing.get("data") if isinstance(listing, Mapping) else listing
@@ -37,25 +37,25 @@ def _models(server: Connection, page: str) -> list[Mapping[str, Any]]:
         models = [model for model in data if isinstance(model, Mapping) and isinstance(model.get("id"), str)]
         if models or not data or data is not listing:  # a bare list of other things is some other page
             return models
-    said = server.scrubbed(quote(page))
-    if asks_to_wait(said) and "<" not in page:
-        raise EngineUnavailableError(f"the engine at {server.shown} is not ready: {said}", answered=True)
+    message = server.scrubbed(response_message(page))
+    if is_temporary(message) and "<" not in page:
+        raise EngineUnavailableError(f"the engine at {server.shown} is not ready: {message}", answered=True)
     raise RequestRefusedError(
-        f"the server at {server.shown} lists no models, but says: {said}; give the --url of an engine that speaks the "
-        "OpenAI protocol"
+        f"the server at {server.shown} lists no models, but says: {message}; give the --url of an engine that "
+        "speaks the OpenAI protocol"
     )
 
 
-async def ask(server: Connection, method: str, url: str, body: dict[str, Any] | None, *, seconds: float) -> Any:
-    """The JSON that a server tells of itself, None where it tells none. Never raises."""
+async def fetch_json(server: ServerConnection, url: str, *, seconds: float) -> Any:
+    """Return a server's JSON response, None where there is none. Never raises."""
     try:
-        return await server.json(method, url, body, seconds=seconds)
-    except (*FAULTS, EngineError):
+        return await server.json("GET", url, seconds=seconds)
+    except (*TRANSPORT_ERRORS, EngineError):
         return None
 
 
 def context_of(listed: Iterable[Mapping[str, Any]], name: str | None) -> int | None:
-    """The context of the model of that name, or of the only one; None where that is not told."""
+    """Return the context length of the model of that name, or of the only model; None if it is not listed."""
     entries = list(listed)
     ours = [model for model in entries if model["id"] == name] or entries
     if len(ours) != 1:
@@ -66,13 +66,13 @@ def context_of(listed: Iterable[Mapping[str, Any]], name: str | None) -> int | N
 
 
 def context_of_props(props: object) -> int | None:
-    """The context of one slot, from an answer of llama.cpp's /props; None if it is none."""
+    """Return the context length of a slot from a response of llama.cpp's /props; None if it has none."""
     settings = props.get("default_generation_settings") if isinstance(props, Mapping) else None
     return _tokens(settings.get("n_ctx")) if isinstance(settings, Mapping) else None
 
 
 def token_count(answer: object) -> int | None:
-    """How many tokens an answer of /tokenize holds; None if it is none."""
+    """Return the number of tokens in a response of /tokenize; None for any other response."""
     if not isinstance(answer, Mapping):
         return None
     count, ids = answer.get("count"), answer.get("tokens")
