@@ -20,7 +20,7 @@ class StallDetector:
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self.last_event = -math.inf  # of any stream
+        self.last_event = -math.inf  # when any stream last had an event
 
     def watch(self) -> StreamWatch:
         """Watch another stream, which starts now."""
