@@ -10,7 +10,7 @@ from typing import Any
 StreamEvent = dict[str, Any]
 
 _MAX_EVENT_BYTES = 64 << 20
-_STRAY_CHARS = 200  # of text that is no event, kept for an error message
+_STRAY_CHARS = 200  # kept of text that is no event, for error messages
 # What gateways send to keep a connection open, such as ": PROCESSING" or "[PING]": not part of any JSON object.
 _KEEP_ALIVE = re.compile(r'[^{}\[\]"]{0,200}|\s*\[[A-Za-z][\w -]{0,40}\]\s*')
 _LONGEST_INTEGER = 18  # digits; a longer number is a float, as it is in other languages
