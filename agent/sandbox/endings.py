@@ -6,7 +6,7 @@ import os
 import signal
 
 from agent.sandbox.base import Limits
-from agent.sandbox.nursery import Death
+from agent.sandbox.client import Death
 from agent.sandbox.outcome import Outcome, Stop
 from agent.sandbox.protocol import BROKEN, CUT_OFF, OUT_OF_MEMORY
 

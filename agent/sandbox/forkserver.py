@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from agent.errors import SandboxError
 from agent.sandbox.base import Limits
+from agent.sandbox.client import Death, ForkServerClient
 from agent.sandbox.endings import (
     BESIDE,
     LOST,
@@ -23,7 +24,6 @@ from agent.sandbox.endings import (
     stop_reason,
 )
 from agent.sandbox.history import History
-from agent.sandbox.nursery import Death, Nursery
 from agent.sandbox.outcome import Outcome, Stop
 from agent.sandbox.protocol import ERROR, NOT_RUN, OK
 from agent.sandbox.replay import run_again
@@ -49,7 +49,7 @@ class ForkServerSandbox:
         self.limits = limits or Limits()
         self._warm = warm
         self._without = without
-        self._nursery: Nursery | None = None
+        self._client: ForkServerClient | None = None
         self._starting = asyncio.Lock()
         self._pool: list[Running] = []
         self._sessions: set[ForkServerSession] = set()
@@ -59,7 +59,7 @@ class ForkServerSandbox:
 
     async def start(self) -> None:
         """Start the zygote and fill the pool. Raises SandboxError."""
-        await self.nursery()
+        await self.client()
         await self._refill()
 
     async def session(self, seed: int | None = None) -> ForkServerSession:
@@ -81,25 +81,25 @@ class ForkServerSandbox:
         while self._pool:
             await self.bury(self._pool.pop())
         async with self._starting:
-            if self._nursery is not None:
-                await self._nursery.close()
-            self._nursery = None
+            if self._client is not None:
+                await self._client.close()
+            self._client = None
 
-    async def nursery(self) -> Nursery:
-        """The zygote's talk, started anew if it is gone. Raises SandboxError."""
+    async def client(self) -> ForkServerClient:
+        """The client of the zygote, both restarted if the zygote is gone. Raises SandboxError."""
         async with self._starting:
             if self._closed:
                 raise SandboxError("the sandbox is closed: open another one")
-            if self._nursery is not None and self._nursery.broken:
-                await self._nursery.close()
-                self._nursery = None
-            if self._nursery is None:
-                self._nursery = await Nursery.start(self.limits, self._without)
-            return self._nursery
+            if self._client is not None and self._client.broken:
+                await self._client.close()
+                self._client = None
+            if self._client is None:
+                self._client = await ForkServerClient.start(self.limits, self._without)
+            return self._client
 
-    async def nursery_pid(self) -> int:
+    async def zygote_pid(self) -> int:
         """The process id of the zygote."""
-        return (await self.nursery()).pid
+        return (await self.client()).pid
 
     async def acquire(self) -> Running:
         """A live process from the pool, or a new one. Raises SandboxError."""
@@ -112,7 +112,7 @@ class ForkServerSandbox:
         try:
             running = await self._fork()
         except SandboxError:
-            if self._nursery is not None and not self._nursery.broken:
+            if self._client is not None and not self._client.broken:
                 raise
             running = await self._fork()
         self.spawn(self._refill())
@@ -121,9 +121,9 @@ class ForkServerSandbox:
     async def bury(self, running: Running) -> Death:
         """End a process and wait until nothing of it is left."""
         running.release()
-        if self._nursery is None:
+        if self._client is None:
             return Death(0, "")
-        return await self._nursery.bury(running.process.number)
+        return await self._client.bury(running.process.number)
 
     def bury_later(self, running: Running) -> asyncio.Task[Death]:
         """The same without waiting."""
@@ -142,8 +142,8 @@ class ForkServerSandbox:
         return task
 
     async def _fork(self) -> Running:
-        nursery = await self.nursery()
-        return Running(await nursery.fork(), self.limits)
+        client = await self.client()
+        return Running(await client.fork(), self.limits)
 
     async def _refill(self) -> None:
         if self._refilling:

@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 from agent.sandbox.base import Limits
 from agent.sandbox.capture import Capture
+from agent.sandbox.client import Process
 from agent.sandbox.meter import Beside, Meter
-from agent.sandbox.nursery import Process
 from agent.sandbox.outcome import Outcome, Stop
 from agent.sandbox.protocol import BROKEN, TOKEN_SIZE, CellRequest, Decoder, encode_cell
 

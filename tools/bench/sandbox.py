@@ -104,7 +104,7 @@ async def _sandbox(size: int) -> Figures:
     box = ForkServerSandbox(warm=0)
     try:
         await box.start()
-        zygote = await box.nursery_pid()
+        zygote = await box.zygote_pid()
         empty = _family_memory(zygote)
         starts, sessions = [], []
         for _ in range(max(size, _STARTS)):

@@ -14,8 +14,8 @@ from unittest import mock
 
 from agent.sandbox import forkserver, protocol, running
 from agent.sandbox.base import Limits
+from agent.sandbox.client import Death
 from agent.sandbox.inside.session import child
-from agent.sandbox.nursery import Death
 from agent.types import ToolStatus
 from tools.fuzz.peers import FileLoop, Peer, StillMeter, StillPoll, Substitute
 

@@ -13,7 +13,7 @@ import socket
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from agent.sandbox.nursery import Process
+from agent.sandbox.client import Process
 from agent.sandbox.protocol import TOKEN_SIZE
 
 _HEADER = TOKEN_SIZE + 12  # with the seed and the length

@@ -152,7 +152,7 @@ def _right(run: ToolRun, wanted: str) -> bool:
 async def _watch(box: ForkServerSandbox, record: Record, until: float) -> None:
     started = time.monotonic()
     while time.monotonic() < until:
-        zygote = await box.nursery_pid()
+        zygote = await box.zygote_pid()
         record.looks.append(_look(zygote, time.monotonic() - started))
         await asyncio.sleep(_PAUSE)
 

@@ -90,7 +90,7 @@ async def _layers(limits: Limits, without: frozenset[str], interrupts: Interrupt
     _let_cancel(interrupts)
     sandbox = ForkServerSandbox(limits, warm=0, without=without)
     try:
-        missing = (await sandbox.nursery()).missing
+        missing = (await sandbox.client()).missing
     finally:
         await sandbox.close()
         interrupts.cancel = None
@@ -109,7 +109,7 @@ async def _run(limits: Limits, without: frozenset[str], interrupts: Interrupts) 
     server = LineServer(sandbox, writer.write)
     try:
         await sandbox.start()
-        print(sentence((await sandbox.nursery()).missing), file=sys.stderr)
+        print(sentence((await sandbox.client()).missing), file=sys.stderr)
         await _feed(server)
         await server.finish()
     except asyncio.CancelledError:

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from agent.sandbox.client import Death
 from agent.sandbox.endings import UNKNOWN, death_reason
 from agent.sandbox.forkserver import ForkServerSandbox
-from agent.sandbox.nursery import Death
 from agent.sandbox.outcome import Outcome, Stop
 from agent.types import ToolStatus
 from tests.support.sandbox.sandboxes import LIMITS, sandbox, told

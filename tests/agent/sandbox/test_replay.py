@@ -155,7 +155,7 @@ async def test_a_session_closed_while_its_cells_are_run_again_leaves_nothing(mon
             with pytest.raises(SandboxError, match="closed"):
                 await waiting
         await asyncio.gather(*box._tasks)
-        assert not children(await box.nursery_pid())
+        assert not children(await box.zygote_pid())
     finally:
         await box.close()
 

@@ -87,7 +87,7 @@ _LEGITIMATE = {
 
 @in_module
 async def test_legitimate_work_works(box: ForkServerSandbox) -> None:
-    if "networkx" in (await box.nursery()).libraries_missing:
+    if "networkx" in (await box.client()).libraries_missing:
         cells = {code: wanted for code, wanted in _LEGITIMATE.items() if "networkx" not in code}
     else:
         cells = _LEGITIMATE
@@ -190,7 +190,7 @@ async def test_threads_left_behind_do_not_run_between_cells(box: ForkServerSandb
     await session.run(code)
     assert int(await told(session, "n")) > 0
     for _ in range(500):
-        states = [state(pid) for pid in children(await box.nursery_pid())]
+        states = [state(pid) for pid in children(await box.zygote_pid())]
         if "T" in states and "R" not in states:
             return
         await asyncio.sleep(0.01)

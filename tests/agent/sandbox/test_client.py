@@ -11,8 +11,8 @@ import pytest
 
 from agent.errors import SandboxError
 from agent.sandbox.base import Limits
+from agent.sandbox.client import ForkServerClient, Process
 from agent.sandbox.forkserver import ForkServerSandbox
-from agent.sandbox.nursery import Nursery, Process
 from agent.sandbox.protocol import SessionStarted, StartSession
 from tests.support.sandbox.sandboxes import LIMITS, alive_with, children, descriptors, sandbox, state, told
 
@@ -22,7 +22,7 @@ async def test_nothing_is_left() -> None:
     before = descriptors()
     session = await box.session()
     await session.run("open('f', 'w').write('x')")
-    zygote = await box.nursery_pid()
+    zygote = await box.zygote_pid()
     await session.close()
     await session.close()
     with pytest.raises(SandboxError):
@@ -51,8 +51,8 @@ async def test_a_dead_zygote_is_replaced(heard: bool) -> None:
     async with sandbox() as box:
         session = await box.session()
         await session.run("x = 1")
-        born = children(await box.nursery_pid())
-        os.kill(await box.nursery_pid(), signal.SIGKILL)
+        born = children(await box.zygote_pid())
+        os.kill(await box.zygote_pid(), signal.SIGKILL)
         for _ in range(1_000):
             if heard:
                 await asyncio.sleep(0.01)
@@ -67,16 +67,16 @@ async def test_a_dead_zygote_is_replaced(heard: bool) -> None:
 
 
 async def test_sessions_that_are_about_to_start_die_with_the_zygote(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.sandbox.nursery._FORK_SECONDS", 600.0)  # nobody waits for what is dead
+    monkeypatch.setattr("agent.sandbox.client._FORK_SECONDS", 600.0)  # nobody waits for what is dead
     async with sandbox() as box, asyncio.timeout(120):
-        nursery = await box.nursery()
-        starts = [asyncio.create_task(nursery.fork()) for _ in range(16)]
-        while len(children(nursery.pid)) < 4:  # noqa: ASYNC110 - the kernel has no event for it
+        client = await box.client()
+        starts = [asyncio.create_task(client.fork()) for _ in range(16)]
+        while len(children(client.pid)) < 4:  # noqa: ASYNC110 - the kernel has no event for it
             await asyncio.sleep(0)
-        os.kill(nursery.pid, signal.SIGKILL)
+        os.kill(client.pid, signal.SIGKILL)
         for _ in range(1_000):
             time.sleep(0.01)  # noqa: ASYNC251 - the controller must not close its ends meanwhile
-            if not alive_with(nursery._base):
+            if not alive_with(client._base):
                 break
         else:
             raise AssertionError("a session outlives its zygote")
@@ -92,16 +92,18 @@ async def test_sessions_that_are_about_to_start_die_with_the_zygote(monkeypatch:
 async def test_a_session_that_never_gets_ready(monkeypatch: pytest.MonkeyPatch) -> None:
     held = []
 
-    async def ask(self: Nursery, request: StartSession, waiting: object, descriptors: list[int]) -> SessionStarted:
+    async def ask(
+        self: ForkServerClient, request: StartSession, waiting: object, descriptors: list[int]
+    ) -> SessionStarted:
         held.append(os.dup(descriptors[0]))  # somebody has the other end, and says nothing
         return SessionStarted(request.number, os.getpid())
 
     async with sandbox() as box:
-        nursery = await box.nursery()
-        monkeypatch.setattr("agent.sandbox.nursery._FORK_SECONDS", 0.01)
-        monkeypatch.setattr(Nursery, "_ask", ask)
+        client = await box.client()
+        monkeypatch.setattr("agent.sandbox.client._FORK_SECONDS", 0.01)
+        monkeypatch.setattr(ForkServerClient, "_ask", ask)
         with pytest.raises(SandboxError, match="not ready"):
-            await nursery.fork()
+            await client.fork()
         monkeypatch.undo()
         os.close(held.pop())
 
@@ -109,7 +111,7 @@ async def test_a_session_that_never_gets_ready(monkeypatch: pytest.MonkeyPatch) 
 async def test_deaths_are_noticed_where_the_system_has_no_descriptors_of_processes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("agent.sandbox.nursery._life", lambda pid: -1)
+    monkeypatch.setattr("agent.sandbox.client._life", lambda pid: -1)
     async with sandbox() as box:
         session = await box.session()
         run = await session.run("print('begun')\nimport os\nos._exit(3)", 20)

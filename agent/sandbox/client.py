@@ -1,4 +1,4 @@
-"""The controller's end of the talk with the zygote: starting it, and asking it for processes."""
+"""The client of the fork server: starts the zygote and asks it for processes."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ class Death:
     why: str
 
 
-class Nursery:
-    """A running zygote. Made by `start`; once `broken` it is of no more use."""
+class ForkServerClient:
+    """A connection to a running zygote. Made by `start`; once `broken` it is of no more use."""
 
     def __init__(self, zygote: subprocess.Popen[bytes], control: socket.socket, base: str) -> None:
         self._zygote = zygote
@@ -104,7 +104,7 @@ class Nursery:
         return self._zygote.pid
 
     @classmethod
-    async def start(cls, limits: Limits, without: frozenset[str]) -> Nursery:
+    async def start(cls, limits: Limits, without: frozenset[str]) -> ForkServerClient:
         """Start a zygote and wait until it can fork. Raises SandboxError."""
         ours, theirs = socket.socketpair()
         base = make_base()
@@ -116,16 +116,16 @@ class Nursery:
         finally:
             theirs.close()
         ours.setblocking(False)
-        nursery = cls(zygote, ours, base)
+        client = cls(zygote, ours, base)
         try:
-            await asyncio.wait_for(nursery._hello, _START_SECONDS)
+            await asyncio.wait_for(client._hello, _START_SECONDS)
         except (TimeoutError, SandboxError) as error:
-            said = await nursery.close()
+            said = await client.close()
             raise SandboxError(f"the sandbox's Python did not come up: {said or error or 'too slow'}") from error
         except asyncio.CancelledError:
-            await nursery.close()
+            await client.close()
             raise
-        return nursery
+        return client
 
     async def fork(self) -> Process:
         """A new session's process. Raises SandboxError."""
