@@ -61,7 +61,7 @@ class Process:
 
 
 @dataclass(frozen=True, slots=True)
-class Death:
+class ProcessExit:
     """How a session's process ended: its wait status, and the watch's reason if that ended it."""
 
     status: int
@@ -150,13 +150,13 @@ class ForkServerClient:
             raise
         return process
 
-    async def bury(self, number: int) -> Death:
+    async def bury(self, number: int) -> ProcessExit:
         """End a session's process and wait until nothing of it is left; an unknown one counts as dead."""
         try:
             ended = await self._ask(EndSession(number), self._ending, [])
         except SandboxError as error:
-            return Death(9, str(error))
-        return Death(ended.status, ended.why)
+            return ProcessExit(9, str(error))
+        return ProcessExit(ended.status, ended.why)
 
     async def close(self) -> str:
         """End the zygote and all that it forked; what it wrote to its standard error."""

@@ -6,7 +6,7 @@ import os
 import signal
 
 from agent.sandbox.base import Limits
-from agent.sandbox.client import Death
+from agent.sandbox.client import ProcessExit
 from agent.sandbox.outcome import Outcome, Stop
 from agent.sandbox.protocol import BROKEN, CUT_OFF, OUT_OF_MEMORY
 
@@ -24,7 +24,7 @@ RESTORING = (
     "cell's output says that they are lost; those of the stopped cell are lost."
 )
 BESIDE = "(Threads that an earlier cell had started were at work beside this one and may have interfered.)"
-UNKNOWN = Death(signal.SIGKILL, "")
+UNKNOWN_EXIT = ProcessExit(signal.SIGKILL, "")
 
 
 def stop_reason(stop: Stop, seconds: float, limits: Limits) -> str:
@@ -40,7 +40,7 @@ def stop_reason(stop: Stop, seconds: float, limits: Limits) -> str:
             return ""
 
 
-def death_reason(outcome: Outcome, death: Death, limits: Limits) -> str:
+def exit_reason(outcome: Outcome, ended: ProcessExit, limits: Limits) -> str:
     """Why the session's process is gone, or had to go."""
     if not outcome.begun:
         return "The cell was not run: the system is too busy to begin it."
@@ -50,23 +50,23 @@ def death_reason(outcome: Outcome, death: Death, limits: Limits) -> str:
         return "The cell closed or replaced the session's output, or left Python unfit for another cell."
     if outcome.breach or outcome.status is not None:
         return "The cell wrote to the session's own socket."
-    if death.why:
-        return f"The cell was ended: {death.why}."
-    if os.WIFEXITED(death.status) and os.WEXITSTATUS(death.status) == CUT_OFF:
+    if ended.why:
+        return f"The cell was ended: {ended.why}."
+    if os.WIFEXITED(ended.status) and os.WEXITSTATUS(ended.status) == CUT_OFF:
         return "The cell ended the Python process, or closed or replaced the session's own socket."
-    if os.WIFEXITED(death.status):
+    if os.WIFEXITED(ended.status):
         return "The cell ended the Python process."
-    number = death.status & 0x7F
+    number = ended.status & 0x7F
     return (
         "The cell's Python was killed." if number == signal.SIGKILL else f"The cell crashed Python ({_name(number)})."
     )
 
 
-def is_limit(outcome: Outcome, death: Death) -> bool:
+def is_limit(outcome: Outcome, ended: ProcessExit) -> bool:
     """Whether the cell alone met a limit of time or memory, so that the cells before it may be run again."""
     if outcome.crowded or not outcome.begun:
         return False
-    return outcome.stop in (Stop.TIME, Stop.CPU) or outcome.status == OUT_OF_MEMORY or "memory" in death.why
+    return outcome.stop in (Stop.TIME, Stop.CPU) or outcome.status == OUT_OF_MEMORY or "memory" in ended.why
 
 
 def _name(number: int) -> str:

@@ -11,15 +11,15 @@ from typing import Any, TypeVar
 
 from agent.errors import SandboxError
 from agent.sandbox.base import Limits
-from agent.sandbox.client import Death, ForkServerClient
+from agent.sandbox.client import ForkServerClient, ProcessExit
 from agent.sandbox.endings import (
     BESIDE,
     LOST,
     LOST_TO_OTHERS,
     RESTORED,
     RESTORING,
-    UNKNOWN,
-    death_reason,
+    UNKNOWN_EXIT,
+    exit_reason,
     is_limit,
     stop_reason,
 )
@@ -118,14 +118,14 @@ class ForkServerSandbox:
         self.spawn(self._refill())
         return running
 
-    async def bury(self, running: Running) -> Death:
+    async def bury(self, running: Running) -> ProcessExit:
         """End a process and wait until nothing of it is left."""
         running.release()
         if self._client is None:
-            return Death(0, "")
+            return ProcessExit(0, "")
         return await self._client.bury(running.process.number)
 
-    def bury_later(self, running: Running) -> asyncio.Task[Death]:
+    def bury_later(self, running: Running) -> asyncio.Task[ProcessExit]:
         """The same without waiting."""
         running.release()
         return self.spawn(self.bury(running))
@@ -245,11 +245,11 @@ class ForkServerSession:
         stopped = stop_reason(outcome.stop, seconds, self._sandbox.limits)
         if outcome.stop in (Stop.TIME, Stop.CPU):
             self._drop()  # how it dies says nothing more
-            status, reason, death = ToolStatus.TIMEOUT, stopped, UNKNOWN
+            status, reason, ended = ToolStatus.TIMEOUT, stopped, UNKNOWN_EXIT
         else:
-            death = await self._bury()
-            status, reason = ToolStatus.KILLED, stopped or death_reason(outcome, death, self._sandbox.limits)
-        if not is_limit(outcome, death) or not history.cells:
+            ended = await self._bury()
+            status, reason = ToolStatus.KILLED, stopped or exit_reason(outcome, ended, self._sandbox.limits)
+        if not is_limit(outcome, ended) or not history.cells:
             return status, f"{reason} {LOST}"
         again = run_again(history, self._seed, self._sandbox.acquire, self._sandbox.bury_later)
         self._replay, self._replayed = self._sandbox.spawn(again), history
@@ -276,15 +276,15 @@ class ForkServerSession:
         if running is not None:
             self._sandbox.bury_later(running)
 
-    async def _bury(self) -> Death:
+    async def _bury(self) -> ProcessExit:
         """How the lost process died, if that can be told soon: on a busy host even dying takes its time."""
         running, self._running = self._running, None
         self._used, self._history = False, History()
         if running is None:
-            return UNKNOWN
+            return UNKNOWN_EXIT
         burial = self._sandbox.bury_later(running)
         done, _ = await asyncio.wait([burial], timeout=_BURIAL_SECONDS)
-        return burial.result() if done else UNKNOWN
+        return burial.result() if done else UNKNOWN_EXIT
 
 
 def _reason_to_run_again(outcome: Outcome, *, used: bool) -> str:

@@ -14,7 +14,7 @@ from unittest import mock
 
 from agent.sandbox import forkserver, protocol, running
 from agent.sandbox.base import Limits
-from agent.sandbox.client import Death
+from agent.sandbox.client import ProcessExit
 from agent.sandbox.inside.session import child
 from agent.types import ToolStatus
 from tools.fuzz.peers import FileLoop, Peer, StillMeter, StillPoll, Substitute
@@ -108,12 +108,12 @@ class _Sandbox:
         self.latest = self._world.peer()
         return self._world.running(self.latest)
 
-    async def bury(self, dead: running.Running) -> Death:
+    async def bury(self, dead: running.Running) -> ProcessExit:
         """Be rid of a process."""
         dead.release()
-        return Death(9, "")
+        return ProcessExit(9, "")
 
-    def bury_later(self, dead: running.Running) -> asyncio.Task[Death]:
+    def bury_later(self, dead: running.Running) -> asyncio.Task[ProcessExit]:
         """The same without waiting."""
         return asyncio.get_running_loop().create_task(self.bury(dead))
 

@@ -1,4 +1,4 @@
-"""The zygote and its sessions: what is left at the end, and how their deaths are noticed."""
+"""The zygote and its sessions: what is left at the end, and how their exits are noticed."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ async def test_a_session_that_never_gets_ready(monkeypatch: pytest.MonkeyPatch) 
         os.close(held.pop())
 
 
-async def test_deaths_are_noticed_where_the_system_has_no_descriptors_of_processes(
+async def test_exits_are_noticed_where_the_system_has_no_descriptors_of_processes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("agent.sandbox.client._life", lambda pid: -1)

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from agent.sandbox.client import Death
-from agent.sandbox.endings import UNKNOWN, death_reason
+from agent.sandbox.client import ProcessExit
+from agent.sandbox.endings import UNKNOWN_EXIT, exit_reason
 from agent.sandbox.forkserver import ForkServerSandbox
 from agent.sandbox.outcome import Outcome, Stop
 from agent.types import ToolStatus
@@ -155,16 +155,16 @@ async def test_a_session_has_the_random_numbers_of_its_seed(box: ForkServerSandb
     assert (await (await box.session(seed=8)).run(draw)).output != first.output
 
 
-async def test_every_way_to_die_has_words() -> None:
+async def test_every_exit_has_a_reason_in_words() -> None:
     lost = Outcome(None, Stop.NONE, "", begun=True, crowded=False, breach=False)
     for status in (*range(0x100), *range(0, 0x10000, 0x100)):
-        assert death_reason(lost, Death(status, ""), LIMITS).startswith("The cell")
+        assert exit_reason(lost, ProcessExit(status, ""), LIMITS).startswith("The cell")
     for status in range(0, 0x10000, 0x100):  # a cell may end with any, the session's own included
-        assert death_reason(lost, Death(status, ""), LIMITS).startswith("The cell ended the Python process")
-    assert death_reason(lost, UNKNOWN, LIMITS) == "The cell's Python was killed."
+        assert exit_reason(lost, ProcessExit(status, ""), LIMITS).startswith("The cell ended the Python process")
+    assert exit_reason(lost, UNKNOWN_EXIT, LIMITS) == "The cell's Python was killed."
 
 
-async def test_a_death_by_a_signal_without_a_name_is_said() -> None:
+async def test_an_exit_by_a_signal_without_a_name_is_reported() -> None:
     box = ForkServerSandbox(LIMITS, warm=0, without=frozenset({"pids"}))  # the first of a namespace would survive it
     try:
         session = await box.session()
