@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import os
 import shutil
+import signal
 import socket
 import subprocess
 from dataclasses import dataclass
@@ -150,22 +151,22 @@ class ForkServerClient:
             raise
         return process
 
-    async def bury(self, number: int) -> ProcessExit:
-        """End a session's process and wait until nothing of it is left; an unknown one counts as dead."""
+    async def reap(self, number: int) -> ProcessExit:
+        """End a session's process and wait until nothing of it is left; an unknown one counts as killed."""
         try:
             ended = await self._ask(EndSession(number), self._ending, [])
         except SandboxError as error:
-            return ProcessExit(9, str(error))
+            return ProcessExit(signal.SIGKILL, str(error))
         return ProcessExit(ended.status, ended.why)
 
     async def close(self) -> str:
         """End the zygote and all that it forked; what it wrote to its standard error."""
         self._lose()
-        said = await asyncio.to_thread(self._reap)
+        said = await asyncio.to_thread(self._await_exit)
         await asyncio.to_thread(shutil.rmtree, self._base, ignore_errors=True)
         return said
 
-    def _reap(self) -> str:
+    def _await_exit(self) -> str:
         try:
             _, said = self._zygote.communicate(timeout=_ENDING_SECONDS)
         except subprocess.TimeoutExpired:

@@ -30,7 +30,7 @@ from agent.sandbox.replay import run_again
 from agent.sandbox.running import Running
 from agent.types import ToolRun, ToolStatus
 
-_BURIAL_SECONDS = 1.0
+_REAP_SECONDS = 1.0
 _KEPT = (OK, ERROR, NOT_RUN)  # how a cell ends whose session can go on
 _ATTEMPTS = 3
 _MOST_AGAIN = 4.5  # seconds after which a cell is not run once more
@@ -79,7 +79,7 @@ class ForkServerSandbox:
             await asyncio.gather(*tasks, return_exceptions=True)
             self._tasks -= tasks  # from Python 3.12 on, gather may return before the callbacks of ended tasks have run
         while self._pool:
-            await self.bury(self._pool.pop())
+            await self.reap(self._pool.pop())
         async with self._starting:
             if self._client is not None:
                 await self._client.close()
@@ -108,7 +108,7 @@ class ForkServerSandbox:
             self.spawn(self._refill())
             if not running.lost:
                 return running
-            await self.bury(running)
+            await self.reap(running)
         try:
             running = await self._fork()
         except SandboxError:
@@ -118,17 +118,17 @@ class ForkServerSandbox:
         self.spawn(self._refill())
         return running
 
-    async def bury(self, running: Running) -> ProcessExit:
-        """End a process and wait until nothing of it is left."""
+    async def reap(self, running: Running) -> ProcessExit:
+        """End a process, wait until nothing of it is left, and return its exit."""
         running.release()
         if self._client is None:
             return ProcessExit(0, "")
-        return await self._client.bury(running.process.number)
+        return await self._client.reap(running.process.number)
 
-    def bury_later(self, running: Running) -> asyncio.Task[ProcessExit]:
+    def reap_later(self, running: Running) -> asyncio.Task[ProcessExit]:
         """The same without waiting."""
         running.release()
-        return self.spawn(self.bury(running))
+        return self.spawn(self.reap(running))
 
     def forget(self, session: ForkServerSession) -> None:
         """A session was closed."""
@@ -196,7 +196,7 @@ class ForkServerSession:
             await self._await_replay()
         running, self._running = self._running, None
         if running is not None:
-            await self._sandbox.bury(running)
+            await self._sandbox.reap(running)
 
     async def _run(self, source: bytes, seconds: float, note: str) -> tuple[ToolStatus, str]:
         """Run a cell; its status and output, with this note before it if no other takes its place."""
@@ -244,14 +244,14 @@ class ForkServerSession:
         history = self._history
         stopped = stop_reason(outcome.stop, seconds, self._sandbox.limits)
         if outcome.stop in (Stop.TIME, Stop.CPU):
-            self._drop()  # how it dies says nothing more
+            self._drop()  # its exit would say nothing more
             status, reason, ended = ToolStatus.TIMEOUT, stopped, UNKNOWN_EXIT
         else:
-            ended = await self._bury()
+            ended = await self._reap()
             status, reason = ToolStatus.KILLED, stopped or exit_reason(outcome, ended, self._sandbox.limits)
         if not is_limit(outcome, ended) or not history.cells:
             return status, f"{reason} {LOST}"
-        again = run_again(history, self._seed, self._sandbox.acquire, self._sandbox.bury_later)
+        again = run_again(history, self._seed, self._sandbox.acquire, self._sandbox.reap_later)
         self._replay, self._replayed = self._sandbox.spawn(again), history
         late = time.monotonic() - begun - seconds
         done, _ = await asyncio.wait([self._replay], timeout=max(0.0, _MOST_LATE - late))
@@ -274,17 +274,17 @@ class ForkServerSession:
         running, self._running = self._running, None
         self._used, self._history = False, History()
         if running is not None:
-            self._sandbox.bury_later(running)
+            self._sandbox.reap_later(running)
 
-    async def _bury(self) -> ProcessExit:
-        """How the lost process died, if that can be told soon: on a busy host even dying takes its time."""
+    async def _reap(self) -> ProcessExit:
+        """Reap the lost process; its exit, if that is known soon: on a busy host even that takes its time."""
         running, self._running = self._running, None
         self._used, self._history = False, History()
         if running is None:
             return UNKNOWN_EXIT
-        burial = self._sandbox.bury_later(running)
-        done, _ = await asyncio.wait([burial], timeout=_BURIAL_SECONDS)
-        return burial.result() if done else UNKNOWN_EXIT
+        reaping = self._sandbox.reap_later(running)
+        done, _ = await asyncio.wait([reaping], timeout=_REAP_SECONDS)
+        return reaping.result() if done else UNKNOWN_EXIT
 
 
 def _reason_to_run_again(outcome: Outcome, *, used: bool) -> str:

@@ -248,7 +248,7 @@ class Running:
             self._done.set_result(None)
 
     def _signal(self, number: signal.Signals) -> None:
-        # The zygote keeps a dead session as a zombie until told to bury it, so the number is not another's.
+        # The zygote keeps a dead session as a zombie until told to reap it, so the number is not another's.
         try:
             os.kill(self.process.pid, number)
         except ProcessLookupError:  # the zygote is gone, and its sessions with it

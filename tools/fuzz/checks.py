@@ -108,14 +108,14 @@ class _Sandbox:
         self.latest = self._world.peer()
         return self._world.running(self.latest)
 
-    async def bury(self, dead: running.Running) -> ProcessExit:
+    async def reap(self, dead: running.Running) -> ProcessExit:
         """Be rid of a process."""
         dead.release()
         return ProcessExit(9, "")
 
-    def bury_later(self, dead: running.Running) -> asyncio.Task[ProcessExit]:
+    def reap_later(self, dead: running.Running) -> asyncio.Task[ProcessExit]:
         """The same without waiting."""
-        return asyncio.get_running_loop().create_task(self.bury(dead))
+        return asyncio.get_running_loop().create_task(self.reap(dead))
 
     def forget(self, session: object) -> None:
         """Nothing is remembered."""
