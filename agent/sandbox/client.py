@@ -40,7 +40,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Process:
+class ProcessHandle:
     """A session's process: its number, its process id, and what the controller holds of it.
 
     That is its ends of the socket and of the output pipe, and `life`, a descriptor that can be read once the process is
@@ -128,12 +128,12 @@ class ForkServerClient:
             raise
         return client
 
-    async def fork(self) -> Process:
+    async def fork(self) -> ProcessHandle:
         """A new session's process. Raises SandboxError."""
         number = next(_NUMBERS)
         ours, theirs = socket.socketpair()
         output, their_output = os.pipe()
-        process = None
+        handle = None
         try:
             try:
                 started = await self._ask(StartSession(number), self._starting, [theirs.fileno(), their_output])
@@ -142,14 +142,14 @@ class ForkServerClient:
                 os.close(their_output)
             ours.setblocking(False)
             os.set_blocking(output, False)
-            process = Process(number, started.pid, ours, output, _life(started.pid))
-            await self._await_ready(process)
+            handle = ProcessHandle(number, started.pid, ours, output, _life(started.pid))
+            await self._await_ready(handle)
         except BaseException:
-            (process or Process(number, -1, ours, output, -1)).close()
+            (handle or ProcessHandle(number, -1, ours, output, -1)).close()
             with contextlib.suppress(SandboxError):
                 self._send(EndSession(number), [])
             raise
-        return process
+        return handle
 
     async def reap(self, number: int) -> ProcessExit:
         """End a session's process and wait until nothing of it is left; an unknown one counts as killed."""
@@ -189,10 +189,10 @@ class ForkServerClient:
             finally:
                 del waiting[request.number]
 
-    async def _await_ready(self, process: Process) -> None:
+    async def _await_ready(self, handle: ProcessHandle) -> None:
         loop = asyncio.get_running_loop()
         try:
-            said = await asyncio.wait_for(loop.sock_recv(process.control, 1_000), _FORK_SECONDS)
+            said = await asyncio.wait_for(loop.sock_recv(handle.control, 1_000), _FORK_SECONDS)
         except TimeoutError:
             raise SandboxError(f"a session's process was not ready in {_FORK_SECONDS:.0f} s") from None
         if said != READY:
@@ -257,7 +257,7 @@ def _settle(future: asyncio.Future[T] | None, outcome: T | SandboxError) -> None
 
 
 def _life(pid: int) -> int:
-    """What `Process.life` is for this process."""
+    """What `ProcessHandle.life` is for this process."""
     if hasattr(os, "pidfd_open"):
         with contextlib.suppress(OSError):
             return os.pidfd_open(pid)

@@ -25,9 +25,9 @@ from agent.sandbox.endings import (
 )
 from agent.sandbox.history import History
 from agent.sandbox.outcome import Outcome, Stop
+from agent.sandbox.process import SessionProcess
 from agent.sandbox.protocol import ERROR, NOT_RUN, OK
 from agent.sandbox.replay import run_again
-from agent.sandbox.running import Running
 from agent.types import ToolRun, ToolStatus
 
 _REAP_SECONDS = 1.0
@@ -51,7 +51,7 @@ class ForkServerSandbox:
         self._without = without
         self._client: ForkServerClient | None = None
         self._starting = asyncio.Lock()
-        self._pool: list[Running] = []
+        self._pool: list[SessionProcess] = []
         self._sessions: set[ForkServerSession] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._refilling = False
@@ -101,34 +101,34 @@ class ForkServerSandbox:
         """The process id of the zygote."""
         return (await self.client()).pid
 
-    async def acquire(self) -> Running:
+    async def acquire(self) -> SessionProcess:
         """A live process from the pool, or a new one. Raises SandboxError."""
         while self._pool:
-            running = self._pool.pop()
+            process = self._pool.pop()
             self.spawn(self._refill())
-            if not running.lost:
-                return running
-            await self.reap(running)
+            if not process.lost:
+                return process
+            await self.reap(process)
         try:
-            running = await self._fork()
+            process = await self._fork()
         except SandboxError:
             if self._client is not None and not self._client.broken:
                 raise
-            running = await self._fork()
+            process = await self._fork()
         self.spawn(self._refill())
-        return running
+        return process
 
-    async def reap(self, running: Running) -> ProcessExit:
+    async def reap(self, process: SessionProcess) -> ProcessExit:
         """End a process, wait until nothing of it is left, and return its exit."""
-        running.release()
+        process.release()
         if self._client is None:
             return ProcessExit(0, "")
-        return await self._client.reap(running.process.number)
+        return await self._client.reap(process.handle.number)
 
-    def reap_later(self, running: Running) -> asyncio.Task[ProcessExit]:
+    def reap_later(self, process: SessionProcess) -> asyncio.Task[ProcessExit]:
         """The same without waiting."""
-        running.release()
-        return self.spawn(self.reap(running))
+        process.release()
+        return self.spawn(self.reap(process))
 
     def forget(self, session: ForkServerSession) -> None:
         """A session was closed."""
@@ -141,9 +141,9 @@ class ForkServerSandbox:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _fork(self) -> Running:
+    async def _fork(self) -> SessionProcess:
         client = await self.client()
-        return Running(await client.fork(), self.limits)
+        return SessionProcess(await client.fork(), self.limits)
 
     async def _refill(self) -> None:
         if self._refilling:
@@ -160,13 +160,13 @@ class ForkServerSandbox:
 class ForkServerSession:
     """One sample's Python; a process that was lost is replaced, at the latest when the next cell comes."""
 
-    def __init__(self, sandbox: ForkServerSandbox, running: Running, seed: int) -> None:
+    def __init__(self, sandbox: ForkServerSandbox, process: SessionProcess, seed: int) -> None:
         self._sandbox = sandbox
-        self._running: Running | None = running
+        self._process: SessionProcess | None = process
         self._seed = seed
         self._used = False  # whether the process has begun a cell: it has something to lose
         self._history = History()
-        self._replay: asyncio.Task[Running | None] | None = None  # makes the variables anew until the next cell
+        self._replay: asyncio.Task[SessionProcess | None] | None = None  # makes the variables anew until the next cell
         self._replayed = self._history  # the cells that it runs
         self._lock = asyncio.Lock()
         self._closed = False
@@ -194,9 +194,9 @@ class ForkServerSession:
         if self._replay is not None:
             self._replay.cancel()
             await self._await_replay()
-        running, self._running = self._running, None
-        if running is not None:
-            await self._sandbox.reap(running)
+        process, self._process = self._process, None
+        if process is not None:
+            await self._sandbox.reap(process)
 
     async def _run(self, source: bytes, seconds: float, note: str) -> tuple[ToolStatus, str]:
         """Run a cell; its status and output, with this note before it if no other takes its place."""
@@ -225,10 +225,10 @@ class ForkServerSession:
         return status, "\n".join(part for part in (note, output, told, beside) if part)
 
     async def _attempt(self, source: bytes, seconds: float) -> Outcome:
-        if self._running is None:
-            self._running = await self._sandbox.acquire()
+        if self._process is None:
+            self._process = await self._sandbox.acquire()
         try:
-            return await self._running.run(source, seconds, self._seed)
+            return await self._process.run(source, seconds, self._seed)
         except BaseException:
             self._drop()
             raise
@@ -236,8 +236,8 @@ class ForkServerSession:
     def _remember(self, source: bytes, outcome: Outcome) -> None:
         if outcome.crowded:  # what threads do, and when, cannot be had again
             self._history.spoil()
-        if self._running is not None and outcome.status is not None:
-            self._history.add(source, outcome.status, self._running.worked())
+        if self._process is not None and outcome.status is not None:
+            self._history.add(source, outcome.status, self._process.worked())
 
     async def _replace(self, outcome: Outcome, seconds: float, begun: float) -> tuple[ToolStatus, str]:
         """Give the lost process up; the cell's status, and what is said of its end and of what comes after it."""
@@ -265,24 +265,24 @@ class ForkServerSession:
         await asyncio.wait([replay])
         if self._replay is replay:  # `close` may wait for it, too
             self._replay = None
-            self._running = None if replay.cancelled() else replay.result()
-            if self._running is not None:
+            self._process = None if replay.cancelled() else replay.result()
+            if self._process is not None:
                 self._history, self._used = self._replayed, True
-        return "" if self._running is not None else LOST
+        return "" if self._process is not None else LOST
 
     def _drop(self) -> None:
-        running, self._running = self._running, None
+        process, self._process = self._process, None
         self._used, self._history = False, History()
-        if running is not None:
-            self._sandbox.reap_later(running)
+        if process is not None:
+            self._sandbox.reap_later(process)
 
     async def _reap(self) -> ProcessExit:
         """Reap the lost process; its exit, if that is known soon: on a busy host even that takes its time."""
-        running, self._running = self._running, None
+        process, self._process = self._process, None
         self._used, self._history = False, History()
-        if running is None:
+        if process is None:
             return UNKNOWN_EXIT
-        reaping = self._sandbox.reap_later(running)
+        reaping = self._sandbox.reap_later(process)
         done, _ = await asyncio.wait([reaping], timeout=_REAP_SECONDS)
         return reaping.result() if done else UNKNOWN_EXIT
 

@@ -8,26 +8,29 @@ from collections.abc import Awaitable, Callable
 from agent.errors import SandboxError
 from agent.sandbox.history import History
 from agent.sandbox.outcome import Stop
-from agent.sandbox.running import Running
+from agent.sandbox.process import SessionProcess
 
 
 async def run_again(
-    history: History, seed: int, acquire: Callable[[], Awaitable[Running]], give_up: Callable[[Running], object]
-) -> Running | None:
+    history: History,
+    seed: int,
+    acquire: Callable[[], Awaitable[SessionProcess]],
+    give_up: Callable[[SessionProcess], object],
+) -> SessionProcess | None:
     """A process that `acquire` gave and that has run these cells; None, and it is given up, if one ended otherwise."""
-    running: Running | None = None
+    process: SessionProcess | None = None
     same = False
     try:
         async with asyncio.timeout(history.limit):
-            running = await acquire()
+            process = await acquire()
             for past in history.cells:
-                outcome = await running.run(past.source, history.limit, seed)
+                outcome = await process.run(past.source, history.limit, seed)
                 if outcome.status != past.status or outcome.stop is not Stop.NONE:
                     return None
             same = True
     except (TimeoutError, SandboxError):
         return None
     finally:
-        if running is not None and not same:
-            give_up(running)
-    return running
+        if process is not None and not same:
+            give_up(process)
+    return process

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
-from agent.sandbox import forkserver, protocol, running
+from agent.sandbox import forkserver, protocol
+from agent.sandbox import process as session_process
 from agent.sandbox.base import Limits
 from agent.sandbox.client import ProcessExit
 from agent.sandbox.inside.session import child
@@ -36,7 +37,7 @@ class _World:
     def __init__(self, data: bytes) -> None:
         self.peers: dict[int, Peer] = {}
         self.tokens: list[bytes] = []
-        self._processes: list[running.Running] = []
+        self._processes: list[session_process.SessionProcess] = []
         self.cell = 0
         self._style = data[0] if data else 0
         self._scripts = iter([part for part in data[1:].split(b"\xff", 1) if part])
@@ -53,9 +54,9 @@ class _World:
         """Which cell is run, and whether a peer that has printed this much has not begun it."""
         return f"{'early' if self.tokens and self.tokens[-1] not in printed else ''}{self.cell}"
 
-    def running(self, peer: Peer) -> running.Running:
+    def process(self, peer: Peer) -> session_process.SessionProcess:
         """The controller's view of it."""
-        self._processes.append(running.Running(peer.process(with_life=bool(self._style & 2)), _LIMITS))
+        self._processes.append(session_process.SessionProcess(peer.handle(with_life=bool(self._style & 2)), _LIMITS))
         return self._processes[-1]
 
     def source(self) -> str:
@@ -88,8 +89,8 @@ class _World:
         meter = type("Meter", (StillMeter,), {"starved": bool(self._style & 4), "crowd": 1 + (self._style >> 3 & 1)})
         clock = Substitute(time, monotonic=loop.time)
         with (
-            mock.patch.object(running, "os", Substitute(os, kill=self.kill, urandom=self.draw)),
-            mock.patch.object(running, "Meter", meter),
+            mock.patch.object(session_process, "os", Substitute(os, kill=self.kill, urandom=self.draw)),
+            mock.patch.object(session_process, "Meter", meter),
             mock.patch.object(forkserver, "time", clock),
         ):
             yield
@@ -103,17 +104,17 @@ class _Sandbox:
         self._world = world
         self.latest: Peer | None = None
 
-    async def acquire(self) -> running.Running:
+    async def acquire(self) -> session_process.SessionProcess:
         """A fresh process."""
         self.latest = self._world.peer()
-        return self._world.running(self.latest)
+        return self._world.process(self.latest)
 
-    async def reap(self, dead: running.Running) -> ProcessExit:
+    async def reap(self, dead: session_process.SessionProcess) -> ProcessExit:
         """Be rid of a process."""
         dead.release()
         return ProcessExit(9, "")
 
-    def reap_later(self, dead: running.Running) -> asyncio.Task[ProcessExit]:
+    def reap_later(self, dead: session_process.SessionProcess) -> asyncio.Task[ProcessExit]:
         """The same without waiting."""
         return asyncio.get_running_loop().create_task(self.reap(dead))
 
@@ -157,7 +158,7 @@ async def _cancel(tasks: set[asyncio.Task[Any]]) -> None:
 async def _run_cells(world: _World) -> None:
     loop = asyncio.get_running_loop()
     peer = world.peer()
-    process = world.running(peer)
+    process = world.process(peer)
     consumed = 0
     for world.cell in range(1, _CELLS + 1):
         started, before = loop.time(), len(peer.said)
@@ -236,8 +237,7 @@ def check_serving(data: bytes) -> None:
     assert ran == [source for _, source in whole][: len(ran)], "a source was run that was not sent whole"
     tokens = [token for token, _ in whole]
     ended, begun = tokens[: len(ran)], tokens[: len(ran) + 1]
-    ends = b"".join(protocol.encode_end(token, 0) for token in ended)
-    assert said == protocol.READY + ends, "an answer to no request"
+    assert said == protocol.READY + b"".join(token + bytes([0]) for token in ended), "an answer to no request"
     assert printed in (b"".join(ended), b"".join(begun)), "the beginning of no request"
 
 

@@ -13,7 +13,7 @@ import socket
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from agent.sandbox.client import Process
+from agent.sandbox.client import ProcessHandle
 from agent.sandbox.protocol import TOKEN_SIZE
 
 _HEADER = TOKEN_SIZE + 12  # with the seed and the length
@@ -141,11 +141,11 @@ class Peer:
         self.pid = _DEAD + self.number
         self._task = asyncio.get_running_loop().create_task(self._play())
 
-    def process(self, *, with_life: bool) -> Process:
+    def handle(self, *, with_life: bool) -> ProcessHandle:
         """The controller's hold of it; take it once."""
         if not with_life:
             os.close(self._life)
-        return Process(self.number, self.pid, self._control, self._output, self._life if with_life else -1)
+        return ProcessHandle(self.number, self.pid, self._control, self._output, self._life if with_life else -1)
 
     def signal(self, number: int) -> None:
         """Be sent a signal: only the deadly one does anything."""

@@ -11,7 +11,7 @@ import pytest
 
 from agent.errors import SandboxError
 from agent.sandbox.base import Limits
-from agent.sandbox.client import ForkServerClient, Process
+from agent.sandbox.client import ForkServerClient, ProcessHandle
 from agent.sandbox.forkserver import ForkServerSandbox
 from agent.sandbox.protocol import SessionStarted, StartSession
 from tests.support.sandbox.sandboxes import LIMITS, alive_with, children, descriptors, sandbox, state, told
@@ -81,7 +81,7 @@ async def test_sessions_that_are_about_to_start_die_with_the_zygote(monkeypatch:
         else:
             raise AssertionError("a session outlives its zygote")
         for start in await asyncio.gather(*starts, return_exceptions=True):
-            if isinstance(start, Process):  # it was ready before
+            if isinstance(start, ProcessHandle):  # it was ready before
                 start.control.close()
                 os.close(start.output)
             else:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from agent.sandbox.process import SessionProcess
 from agent.sandbox.protocol import Decoder
-from agent.sandbox.running import Running
 from tools.fuzz import checks as fuzz_checks
 
 _BYTES = st.binary(max_size=120)
@@ -58,7 +58,7 @@ def test_a_controller_that_lets_breaches_pass_is_found(monkeypatch: pytest.Monke
 
 
 def test_a_controller_that_waits_for_ever_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Running, "_check", lambda self: None)
+    monkeypatch.setattr(SessionProcess, "_check", lambda self: None)
     with pytest.raises(RuntimeError, match="hang"):
         fuzz_checks.check_running(bytes([0, _BEGIN, 0]))
 

@@ -26,7 +26,7 @@ KEPT = "their variables are there, those of the stopped cell are lost."
 @pytest.fixture(autouse=True)
 def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """A loop in C does not end however long it is waited for."""
-    monkeypatch.setattr("agent.sandbox.running._GRACE", 0.1)
+    monkeypatch.setattr("agent.sandbox.process._GRACE", 0.1)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

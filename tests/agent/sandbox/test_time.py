@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.sandbox.meter import Meter
-from agent.sandbox.running import _allowed, _allowed_to_begin
+from agent.sandbox.process import _allowed, _allowed_to_begin
 from agent.types import ToolStatus
 from tests.support.sandbox.sandboxes import sandbox
 
@@ -91,13 +91,13 @@ async def test_cells_that_share_cores_have_their_processor_time() -> None:
 async def test_a_cell_whose_beginning_is_held_up_has_its_time_all_the_same() -> None:
     async with sandbox() as box:
         session = await box.session()
-        running = session._running
-        assert running is not None
-        os.kill(running.process.pid, signal.SIGSTOP)
-        kept, running._signal = running._signal, lambda number: None  # type: ignore[method-assign]
+        process = session._process
+        assert process is not None
+        os.kill(process.handle.pid, signal.SIGSTOP)
+        kept, process._signal = process._signal, lambda number: None  # type: ignore[method-assign]
         cell = asyncio.create_task(session.run("import time\ntime.sleep(0.1)\nprint('slept')\ntime.sleep(60)", 0.5))
         await asyncio.sleep(0.6)
-        running._signal = kept  # type: ignore[method-assign]
-        running._signal(signal.SIGCONT)
+        process._signal = kept  # type: ignore[method-assign]
+        process._signal(signal.SIGCONT)
         run = await cell
         assert run.output.startswith("slept") and run.status is ToolStatus.TIMEOUT and 0.9 < run.seconds < 5

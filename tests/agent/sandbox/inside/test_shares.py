@@ -36,8 +36,8 @@ def _policies(pid: int) -> tuple[int, set[int]]:
 async def test_threads_beyond_a_share_are_put_behind(threads: int, first: str) -> None:
     async with sandbox() as box:
         greedy, other = await box.session(), await box.session()
-        assert greedy._running is not None and other._running is not None
-        pid = greedy._running.process.pid
+        assert greedy._process is not None and other._process is not None
+        pid = greedy._process.handle.pid
         burning = asyncio.create_task(greedy.run(_BURN.format(threads=threads), 40))
         for _ in range(40):
             assert await told(other, _WORK) == "done"
@@ -46,7 +46,7 @@ async def test_threads_beyond_a_share_are_put_behind(threads: int, first: str) -
                 break
         else:
             raise AssertionError(policies)
-        assert _policies(other._running.process.pid) == (os.SCHED_BATCH, set())
+        assert _policies(other._process.handle.pid) == (os.SCHED_BATCH, set())
         burning.cancel()
         await asyncio.gather(burning, return_exceptions=True)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from agent.sandbox.base import Limits
 from agent.sandbox.capture import Capture
-from agent.sandbox.client import Process
+from agent.sandbox.client import ProcessHandle
 from agent.sandbox.meter import Beside, Meter
 from agent.sandbox.outcome import Outcome, Stop
 from agent.sandbox.protocol import BROKEN, TOKEN_SIZE, CellRequest, Decoder, encode_cell
@@ -30,17 +30,17 @@ _DRAIN_ROUNDS = 64
 _CPUS = os.cpu_count() or 1
 
 
-class Running:
+class SessionProcess:
     """Runs one cell at a time in a process that is stopped in between. What it sends is untrusted.
 
     Whatever the process does with its descriptors, each cell ends by a timer at the latest.
     """
 
-    def __init__(self, process: Process, limits: Limits) -> None:
-        self.process = process
+    def __init__(self, handle: ProcessHandle, limits: Limits) -> None:
+        self.handle = handle
         self._limits = limits
         self._loop = asyncio.get_running_loop()
-        self._meter = Meter(process.pid)
+        self._meter = Meter(handle.pid)
         self._decoder = Decoder()
         self._capture = Capture(limits.output_chars)
         self._done: asyncio.Future[None] | None = None
@@ -50,9 +50,9 @@ class Running:
         self._lost = self._released = self._flowing = False
         self._beside = Beside(self._meter)
         self._started = self._seconds = self._cpu_before = self._waited_before = self._held_up = 0.0
-        self._loop.add_reader(process.control, self._on_control)
-        if process.life >= 0:
-            self._loop.add_reader(process.life, self._on_exit)
+        self._loop.add_reader(handle.control, self._on_control)
+        if handle.life >= 0:
+            self._loop.add_reader(handle.life, self._on_exit)
 
     @property
     def lost(self) -> bool:
@@ -104,7 +104,7 @@ class Running:
         self._lose()
         self._set_flowing(on=False)
         self._meter.close()
-        self.process.close()
+        self.handle.close()
 
     def _start(self, source: bytes, seed: int) -> None:
         self._held_up = 0.0  # seconds in which the session had not begun the cell
@@ -119,13 +119,13 @@ class Running:
         self._unsent = memoryview(encode_cell(CellRequest(token, seed, source)))
         self._send()
         if self._unsent and not self._lost:
-            self._loop.add_writer(self.process.control, self._on_writable)
+            self._loop.add_writer(self.handle.control, self._on_writable)
         self._signal(signal.SIGCONT)
         self._set_timer(min(_FLOWING, self._seconds), self._check)
 
     def _send(self) -> None:
         try:
-            self._unsent = self._unsent[self.process.control.send(self._unsent) :]
+            self._unsent = self._unsent[self.handle.control.send(self._unsent) :]
         except BlockingIOError:
             return
         except OSError:
@@ -134,7 +134,7 @@ class Running:
     def _on_writable(self) -> None:
         self._send()
         if not self._unsent:
-            self._loop.remove_writer(self.process.control)
+            self._loop.remove_writer(self.handle.control)
 
     def _usage(self) -> tuple[float, float, float]:
         """Seconds since the start, CPU time of the process since then, and how long that waited for a CPU."""
@@ -179,15 +179,15 @@ class Running:
 
     def _on_control(self) -> None:
         try:
-            data = self.process.control.recv(_ANSWER)
+            data = self.handle.control.recv(_ANSWER)
         except BlockingIOError:
             return
         except OSError:
             data = b""
         self._take_output()
         self._decoder.feed(data)
-        if not data and self._is_open() and self.process.life >= 0:
-            self._loop.remove_reader(self.process.control)
+        if not data and self._is_open() and self.handle.life >= 0:
+            self._loop.remove_reader(self.handle.control)
             self._set_timer(_LEAST_CHECK, self._lose)  # it is about to exit, and may tell by its status why
         elif not data or self._decoder.broken:
             self._lose()
@@ -210,7 +210,7 @@ class Running:
     def _take_chunk(self) -> int | None:
         """Take what the output pipe holds, at most so much at a time; how much that was, None at its end."""
         try:
-            data = os.read(self.process.output, _CHUNK)
+            data = os.read(self.handle.output, _CHUNK)
         except BlockingIOError:
             return 0
         self._capture.add(self._decoder.printed(data))
@@ -220,9 +220,9 @@ class Running:
 
     def _set_flowing(self, *, on: bool) -> None:
         if on and not self._flowing:
-            self._loop.add_reader(self.process.output, self._on_output)
+            self._loop.add_reader(self.handle.output, self._on_output)
         elif self._flowing and not on:
-            self._loop.remove_reader(self.process.output)
+            self._loop.remove_reader(self.handle.output)
         self._flowing = on
 
     def _pause(self) -> None:
@@ -232,10 +232,10 @@ class Running:
     def _lose(self) -> None:
         if not self._lost:
             self._lost = True
-            self._loop.remove_reader(self.process.control)
-            self._loop.remove_writer(self.process.control)
-            if self.process.life >= 0:
-                self._loop.remove_reader(self.process.life)
+            self._loop.remove_reader(self.handle.control)
+            self._loop.remove_writer(self.handle.control)
+            if self.handle.life >= 0:
+                self._loop.remove_reader(self.handle.life)
             self._signal(signal.SIGKILL)
         self._end()
 
@@ -250,7 +250,7 @@ class Running:
     def _signal(self, number: signal.Signals) -> None:
         # The zygote keeps a dead session as a zombie until told to reap it, so the number is not another's.
         try:
-            os.kill(self.process.pid, number)
+            os.kill(self.handle.pid, number)
         except ProcessLookupError:  # the zygote is gone, and its sessions with it
             self._lose()
 
