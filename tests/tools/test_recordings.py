@@ -16,7 +16,7 @@ from agent.types import SampleEnd, StopReason, ToolStatus
 from tools.replay import command as replay
 from tools.report import command as report
 
-RECORDINGS = sorted((Path(__file__).parents[2] / "tools" / "recordings").iterdir())
+RECORDINGS = sorted(path for path in (Path(__file__).parents[2] / "tools" / "recordings").iterdir() if path.is_dir())
 SAMPLES = 16
 
 each = pytest.mark.parametrize("directory", RECORDINGS, ids=lambda directory: directory.name)
