@@ -7,44 +7,43 @@ import math
 from collections import Counter, deque
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
-from agent.chat.task import Task
-from agent.config import Config
-from agent.engine.persistent import PersistentEngine
-from agent.events import Listener
 from agent.journal.journal import RunRecord
 from agent.lane.runtime import Runtime
 from agent.policy.budget import TimeBank, grant
-from agent.sandbox.base import Sandbox
 from agent.solver import Attempt
 from agent.types import Problem, Sample, Solution, StopReason
 
 _BROKEN_PAUSE_SECONDS = 1.0  # before another attempt at a problem; it doubles each time
 
 
+@dataclass(frozen=True, slots=True)
+class OpenRun:
+    """A run under way: what its samples work with, its time bank, and what it recorded before an interruption."""
+
+    runtime: Runtime
+    bank: TimeBank
+    before: RunRecord | None = None
+
+    async def solve_all(self, problems: Sequence[Problem]) -> list[Solution]:
+        """Solve the problems in what is left of the run's time, as `run_problems`."""
+        return await run_problems(problems, self.runtime, self.bank, before=self.before)
+
+
 async def run_problems(
-    problems: Sequence[Problem],
-    config: Config,
-    engine: PersistentEngine,
-    sandbox: Sandbox,
-    emit: Listener,
-    bank: TimeBank,
-    *,
-    before: RunRecord | None = None,
-    task: Task | None = None,
+    problems: Sequence[Problem], runtime: Runtime, bank: TimeBank, *, before: RunRecord | None = None
 ) -> list[Solution]:
     """Solve the problems within what the bank has left; a solution each, in their order.
 
     They are started in their order, `problems_in_flight` at a time. Problems that an interrupted run (`before`) solved
     are not solved again; of those that it was at, the samples that had ended are kept. A problem that the engine cost
-    is put back, behind the others. `emit` is given the run's events. `task` is what is asked, if not for answers of the
-    configured edition.
+    is put back, behind the others.
 
     Raises RequestRefusedError if the server refuses the run's requests for good.
     """
-    runtime = Runtime(config, engine, sandbox, emit, lambda: bank.spent, task)
     run = _Run(problems, runtime, bank, before)
-    workers = [asyncio.create_task(run.work()) for _ in range(min(config.problems_in_flight, len(run.waiting)))]
+    workers = [asyncio.create_task(run.work()) for _ in range(min(runtime.config.problems_in_flight, len(run.waiting)))]
     try:
         await asyncio.gather(*workers)
     finally:

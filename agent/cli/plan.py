@@ -8,20 +8,18 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from pathlib import Path
 
 from agent.cli.arguments import overrides
 from agent.config import Config, load_config, override_config
 from agent.errors import InputError
-from agent.journal.claim import claim, claim_fresh
-from agent.journal.journal import CONFIG_FILE, RunRecord, check_free, check_run, read_run
-from agent.problems.reader import BUNDLED, load_problems, starter_problems
+from agent.journal.journal import CONFIG_FILE, RunRecord, read_run
+from agent.journal.run_directory import RUNS, RunDirectory, check_model, new_directory, old_directory
+from agent.problems.reader import BUNDLED, check_text, load_problems, starter_problems
 from agent.problems.rows import SUFFIXES
 from agent.types import Problem
 
 DEFAULT_PROFILE = "cpu"
-RUNS = Path("runs")
 STANDARD_INPUT = "-"
 
 
@@ -37,6 +35,11 @@ class Plan:
     directory: Path
     before: RunRecord | None = None
     files: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def run_directory(self) -> RunDirectory:
+        """Where the run is recorded."""
+        return RunDirectory(self.directory, self.problems, self.before, self.files)
 
     @property
     def resume_command(self) -> str | None:
@@ -76,45 +79,14 @@ def open_plan(args: argparse.Namespace) -> Iterator[Plan]:
             yield make_plan(args)
         return
     plan = make_plan(args)
-    with new_directory(args.run_dir, "") as directory:
+    with new_directory(args.run_dir) as directory:
         yield replace(plan, directory=directory)
-
-
-@contextmanager
-def old_directory(directory: Path) -> Iterator[None]:
-    """Hold the directory of a run that is resumed as long as the context lasts; read it within that.
-
-    Raises InputError if it holds no run.
-    """
-    check_run(directory)  # before anything is written there
-    with claim(directory):
-        yield
-
-
-@contextmanager
-def new_directory(named: Path | None, label: str) -> Iterator[Path]:
-    """The directory of a new run, held as long as the context lasts: the one that was named, else a fresh one.
-
-    A fresh one is called by the label and the time. Raises InputError if the one that was named holds a run.
-    """
-    if named is None:
-        with claim_fresh(RUNS, datetime.now().astimezone().strftime(f"{label}%Y-%m-%dT%H-%M-%S")) as directory:
-            yield directory
-        return
-    check_free(named)
-    with claim(named):
-        check_free(named)  # again: another process may have been at it until now
-        yield named
 
 
 def resumed_config(before: RunRecord, args: argparse.Namespace) -> Config:
     """The configuration of a resumed run, with what the flags set anew; its model stays. Raises InputError if not."""
-    model = before.config.engine.model
     config = override_config(before.config, overrides(args))
-    if model and config.engine.model != model:
-        raise InputError(
-            f"the run in {args.run_dir} was started with the model {model}: leave out --model, or start a new run"
-        )
+    check_model(before, config, args.run_dir)
     return config
 
 
@@ -149,10 +121,7 @@ def _standard_input() -> str:
 
 def _text(text: str) -> str:
     """The text of a problem as it stands. Raises InputError if it is none."""
-    if not text.strip():
-        raise InputError("the problem is empty: give its text")
-    if "\0" in text:
-        raise InputError("the problem has a NUL byte, which no text has: remove it")
+    check_text(text)
     return text
 
 

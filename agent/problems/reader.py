@@ -72,6 +72,14 @@ def parse_csv(path: Path, text: str) -> list[Problem]:
     return _problems(path, table_rows(path, text))
 
 
+def check_text(text: str, name: str = "the problem") -> None:
+    """Raises InputError, which calls it by the name, if a text that was given is not that of a problem."""
+    if not text.strip():
+        raise InputError(f"{name} is empty: give its text")
+    if "\0" in text:
+        raise InputError(f"{name} has a NUL byte, which no text has: remove it")
+
+
 def _problems(path: Path, rows: Iterable[Row]) -> list[Problem]:
     problems = []
     places: dict[str, str] = {}

@@ -51,7 +51,7 @@ _ORDER = {
     ],
     "The engine": ["engine/"],
     "The sandbox": ["sandbox/"],
-    "Models and profiles": ["models/", "profiles/", "chat/families/", "problems/data/", "setup", "__init__"],
+    "Models and profiles": ["models/", "profiles/", "chat/families/", "problems/data/", "agent", "__init__"],
 }
 
 

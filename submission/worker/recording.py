@@ -31,10 +31,9 @@ class RunRecorder:
     The directory is that of any run, so it can be replayed and reported; its list of problems grows.
     """
 
-    def __init__(self, directory: Path, config: Config, complain: Callable[[str], None]) -> None:
+    def __init__(self, directory: Path, complain: Callable[[str], None]) -> None:
         before = record_of(directory)
         self._directory = directory
-        self._config = config
         self._complain = complain
         self._listed = {problem.id for problem in before.problems} if before else set()
         self._solved = tuple(before.solved.values()) if before else ()
@@ -42,12 +41,12 @@ class RunRecorder:
         self._claimed: ExitStack | None = None
         self._given_up = False
 
-    def add_problem(self, problem: Problem) -> None:
-        """Put the problem on the list."""
+    def add_problem(self, problem: Problem, config: Config) -> None:
+        """Put the problem on the list of the run, which is laid out with the configuration for the first one."""
         if self._given_up:
             return
         try:
-            self._list(problem)
+            self._list(problem, config)
         except (AgentError, OSError) as error:
             self._give_up(error)
 
@@ -67,7 +66,7 @@ class RunRecorder:
         if self._claimed is not None:
             self._claimed.close()
 
-    def _list(self, problem: Problem) -> None:
+    def _list(self, problem: Problem, config: Config) -> None:
         if self._claimed is None:
             self._claimed = ExitStack()
             self._claimed.enter_context(claim(self._directory))
@@ -75,7 +74,7 @@ class RunRecorder:
             if self._listed:
                 append_problem(problem, self._directory / PROBLEMS_FILE)
             else:
-                create_run(self._directory, self._config, [problem])
+                create_run(self._directory, config, [problem])
             self._listed.add(problem.id)
         self._journal = self._journal or Journal(self._directory, self._solved)
 

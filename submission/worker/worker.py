@@ -16,16 +16,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from agent.config import Config, load_config
-from agent.engine.persistent import PersistentEngine
+from agent.agent import Agent
 from agent.errors import AgentError, EngineError
-from agent.events import EngineEvent, fan_out
+from agent.events import EngineEvent, Event
 from agent.journal.journal import RunRecord
-from agent.lane.runtime import Runtime
+from agent.journal.run_directory import ENGINE_LOG
 from agent.models import fetch_model
 from agent.policy.budget import TimeBank
-from agent.sandbox.base import Sandbox
-from agent.setup import open_engine, open_sandbox
 from agent.stream_run import next_allowance, solve_persistently
 from agent.types import Problem, Solution
 from submission.protocol import (
@@ -55,9 +52,7 @@ class PendingRequest:
 class Worker:
     """Solves one problem after the other; `before` is what a worker before it had recorded."""
 
-    config: Config
-    engine: PersistentEngine
-    sandbox: Sandbox
+    agent: Agent
     bank: TimeBank
     recorder: RunRecorder
     before: RunRecord | None
@@ -73,9 +68,7 @@ class Worker:
 
     async def _start(self) -> None:
         try:
-            await self.engine.start()
-            runtime = self._runtime()
-            await self.engine.warm(runtime.chat.prefix(runtime.task))
+            await self.agent.start()
         except EngineError as error:
             self.tell(WorkerWarning(str(error)))
 
@@ -84,26 +77,30 @@ class Worker:
         problem = Problem(request.id, request.problem)
         known = self.solved.get(problem.id)
         if known is None:
-            self.recorder.add_problem(problem)
-            allowance = next_allowance(
-                self.bank,
-                self.config,
-                list(self.solved.values()),
-                problems_left=request.problems_left,
-                at_most=pending.until - self.clock(),
-            )
-            self.tell(AllowanceGranted(request.number, allowance.seconds + allowance.extension_seconds))
-            runtime = self._runtime(VoteWatch(self.config, request.number, self.tell))
-            prior = self.before.samples_of(problem.id) if self.before else ()
-            known = await solve_persistently(problem, runtime, allowance, prior)
-            self.solved[problem.id] = known
+            known = self.solved[problem.id] = await self._solve_anew(problem, pending)
             if known.failure:
                 self.tell(WorkerWarning(known.failure))
         self.tell(RequestSolved(request.number, known.answer, str(known.stop), votes_of(known)))
 
-    def _runtime(self, *watch: VoteWatch) -> Runtime:
-        emit = fan_out((*watch, self.recorder))
-        return Runtime(self.config, self.engine, self.sandbox, emit, lambda: self.bank.spent)
+    async def _solve_anew(self, problem: Problem, pending: PendingRequest) -> Solution:
+        request, config = pending.request, self.agent.config
+        self.recorder.add_problem(problem, config)
+        allowance = next_allowance(
+            self.bank,
+            config,
+            list(self.solved.values()),
+            problems_left=request.problems_left,
+            at_most=pending.until - self.clock(),
+        )
+        self.tell(AllowanceGranted(request.number, allowance.seconds + allowance.extension_seconds))
+        prior = self.before.samples_of(problem.id) if self.before else ()
+        listeners = (VoteWatch(config, request.number, self.tell), self.recorder, self._warn)
+        with self.agent.begin(listeners, bank=self.bank) as run:
+            return await solve_persistently(problem, run.runtime, allowance, prior)
+
+    def _warn(self, event: Event) -> None:
+        if isinstance(event, EngineEvent):
+            self.tell(WorkerWarning(event.text))
 
 
 def votes_of(solution: Solution) -> str:
@@ -120,25 +117,28 @@ async def serve(settings: WorkerSettings, tell: Tell) -> None:
     """
     loop = asyncio.get_running_loop()
     overrides = {"budget.time_limit_seconds": settings.limit_seconds, **settings.overrides}
-    config = load_config(settings.profile, overrides)
     directory = Path(settings.run_dir)
 
     def complain(why: str) -> None:
         tell(WorkerWarning(why))
 
-    def notice(why: str) -> None:
-        complain(why)
-        recorder(EngineEvent(why, bank.spent))
+    def engine_event_between_problems(text: str) -> None:
+        complain(text)
+        recorder(EngineEvent(text, bank.spent))
 
     bank = TimeBank(settings.limit_seconds, loop.time, spent=settings.spent_seconds)
-    recorder = RunRecorder(directory, config, complain)
-    fetch = partial(fetch_model, console=Console(stderr=True))
-    engine = open_engine(config, fetch, directory / "engine.log", notice)
-    sandbox = open_sandbox(config)
+    recorder = RunRecorder(directory, complain)
+    agent = Agent.open(
+        settings.profile,
+        overrides,
+        log=directory / ENGINE_LOG,
+        fetch=partial(fetch_model, console=Console(stderr=True)),
+        on_engine_event=engine_event_between_problems,
+    )
     requests: asyncio.Queue[PendingRequest] = asyncio.Queue()
     before = record_of(directory)
     solved = before.solved if before else {}
-    worker = Worker(config, engine, sandbox, bank, recorder, before, tell, loop.time, solved)
+    worker = Worker(agent, bank, recorder, before, tell, loop.time, solved)
     attending = asyncio.create_task(worker.attend(requests))
     reading = asyncio.create_task(_read_requests(requests))
     try:
@@ -150,8 +150,7 @@ async def serve(settings: WorkerSettings, tell: Tell) -> None:
         attending.cancel()
         reading.cancel()
         await asyncio.gather(attending, reading, return_exceptions=True)
-        await engine.close()
-        await sandbox.close()
+        await agent.close()
         recorder.close()
 
 

@@ -22,7 +22,7 @@ from agent.policy.budget import TimeBank
 from agent.run import run_problems
 from agent.stream_run import solve_persistently
 from agent.types import Allowance, Problem, SampleEnd, Solution, StopReason
-from tests.support.doubles import PROBLEM, Recorder, ScriptedEngine, ScriptedSandbox, config_with, runtime
+from tests.support.doubles import PROBLEM, Recorder, ScriptedEngine, config_with, runtime
 from tests.support.virtual_time import run_virtual
 
 Fault = Callable[[float], EngineError | None]
@@ -67,7 +67,7 @@ def run(
         bank = TimeBank(config.time_limit_seconds, asyncio.get_running_loop().time)
         asked = [Problem(f"p{n}", f"Problem {n}?", n) for n in range(problems)]
         persistent = PersistentEngine(engine, notice=recorder.engine_events.append)
-        return await run_problems(asked, config, persistent, ScriptedSandbox(), recorder, bank), bank.spent
+        return await run_problems(asked, runtime(persistent, config, emit=recorder), bank), bank.spent
 
     solutions, spent = run_virtual(main())
     return solutions, spent, recorder, engine
@@ -226,8 +226,7 @@ def test_a_problem_that_is_refused_alone_is_owed_and_the_others_are_solved() -> 
     async def main() -> list[Solution]:
         bank = TimeBank(3_000, asyncio.get_running_loop().time)
         problems = [Problem(f"p{n}", f"Problem {n}?", n) for n in range(4)]
-        engine = PersistentEngine(Picky(own_number))
-        return await run_problems(problems, config_with(sample__count=2), engine, ScriptedSandbox(), Recorder(), bank)
+        return await run_problems(problems, runtime(Picky(own_number), config_with(sample__count=2)), bank)
 
     solutions = run_virtual(main())
     assert [solution.answer for solution in solutions] == [0, None, 2, 3]

@@ -8,14 +8,13 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from agent.engine.base import Chunk, Prompt, SamplingParams
-from agent.engine.persistent import PersistentEngine
 from agent.errors import ContextExceededError, EngineError, StreamBrokenError
 from agent.policy.budget import TimeBank
 from agent.run import run_problems
 from agent.stream_run import solve_persistently
 from agent.types import Allowance, Problem, Solution, StopReason
 from tests.agent.test_outages import own_number, run
-from tests.support.doubles import PROBLEM, Recorder, ScriptedEngine, ScriptedSandbox, config_with, runtime
+from tests.support.doubles import PROBLEM, ScriptedEngine, config_with, runtime
 from tests.support.virtual_time import run_virtual
 
 
@@ -47,7 +46,7 @@ def test_a_server_of_ours_that_is_restarted_for_minutes_costs_no_problem(restart
         config = config_with(sample__count=2, budget__ceiling_seconds=100, budget__time_limit_seconds=1_500)
         bank = TimeBank(1_500, asyncio.get_running_loop().time)
         problems = [Problem(f"p{n}", f"Problem {n}?", n) for n in range(4)]
-        return await run_problems(problems, config, PersistentEngine(engine), ScriptedSandbox(), Recorder(), bank)
+        return await run_problems(problems, runtime(engine, config), bank)
 
     assert [solution.answer for solution in run_virtual(main())] == [0, 1, 2, 3]
     assert engine.starts == 1
@@ -69,8 +68,7 @@ def test_whatever_an_engine_raises_when_it_is_asked_or_warmed_costs_no_problem(e
     async def main() -> list[Solution]:
         bank = TimeBank(3_000, asyncio.get_running_loop().time)
         problems = [Problem(f"p{n}", f"Problem {n}?", n) for n in range(4)]
-        engine = PersistentEngine(Odd(own_number))
-        return await run_problems(problems, config_with(sample__count=2), engine, ScriptedSandbox(), Recorder(), bank)
+        return await run_problems(problems, runtime(Odd(own_number), config_with(sample__count=2)), bank)
 
     assert [solution.answer for solution in run_virtual(main())] == [0, 1, 2, 3]
 

@@ -13,6 +13,7 @@ from agent.engine.persistent import PersistentEngine
 from agent.errors import JournalError
 from agent.events import Event, Listener, ProblemSolved
 from agent.journal.journal import Journal, RunRecord, create_run, read_run
+from agent.lane.runtime import Runtime
 from agent.policy.budget import TimeBank
 from agent.run import run_problems
 from agent.types import Problem, Solution, StopReason
@@ -39,9 +40,8 @@ def run(
         clock = asyncio.get_running_loop().time
         bank = TimeBank(config.time_limit_seconds, clock, spent=before.spent if before else 0)
         async with asyncio.timeout(stop_after):
-            solutions = await run_problems(
-                PROBLEMS, config, PersistentEngine(engine), ScriptedSandbox(), emit, bank, before=before
-            )
+            parts = Runtime(config, PersistentEngine(engine), ScriptedSandbox(), emit, lambda: bank.spent)
+            solutions = await run_problems(PROBLEMS, parts, bank, before=before)
         return solutions, bank.spent
 
     return run_virtual(main())

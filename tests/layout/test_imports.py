@@ -26,7 +26,7 @@ from tests.layout.source import (
 
 # Each layer may import from itself and from those before it. The longest entry that a module is in places it.
 LAYERS = (
-    ("agent.types", "agent.errors", "agent.virtual_time"),
+    ("agent.types", "agent.errors", "agent.virtual_time", "agent.blocking"),
     ("agent.files", "agent.events"),
     ("agent.editions", "agent.latex"),
     ("agent.policy",),  # whose registries the configuration is checked against
@@ -39,7 +39,7 @@ LAYERS = (
     ("agent.engine", "agent.sandbox", "agent.journal"),
     ("agent.lane",),
     ("agent.solver",),
-    ("agent.run", "agent.stream_run", "agent.setup"),
+    ("agent.run", "agent.stream_run"),
     ("agent.agent",),
     ("agent.views",),
     ("agent.cli",),

@@ -9,9 +9,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from agent.agent import Agent
 from agent.config import Config
 from agent.engine.base import Chunk, Prompt, SamplingParams
-from agent.engine.persistent import PersistentEngine
 from agent.errors import EngineUnavailableError, JournalError, SandboxError, StreamBrokenError
 from agent.events import Event
 from agent.policy.budget import TimeBank
@@ -57,8 +57,8 @@ class FailingSandbox(ScriptedSandbox):
 
 
 class FullDisk(RunRecorder):
-    def __init__(self, directory: Path, config: Config, complain: Any, engine: FailingEngine) -> None:
-        super().__init__(directory, config, complain)
+    def __init__(self, directory: Path, complain: Any, engine: FailingEngine) -> None:
+        super().__init__(directory, complain)
         self._engine = engine
 
     def __call__(self, event: Event) -> None:
@@ -109,18 +109,9 @@ class VirtualConnection:
         self._hangs = False
         self._events, self._requests = asyncio.Queue(), asyncio.Queue()
         bank = TimeBank(self._limit, self.loop.time, spent=self.loop.time())
-        sandbox = FailingSandbox()
-        recorder = FullDisk(self._directory, self._config, self._complain, self.engine)
-        worker = Worker(
-            self._config,
-            PersistentEngine(self.engine),
-            sandbox,
-            bank,
-            recorder,
-            None,
-            self._events.put_nowait,
-            self.loop.time,
-        )
+        agent = Agent(self._config, self.engine, FailingSandbox(), on_engine_event=self._complain)
+        recorder = FullDisk(self._directory, self._complain, self.engine)
+        worker = Worker(agent, bank, recorder, None, self._events.put_nowait, self.loop.time)
         self._task = self.loop.create_task(worker.attend(self._requests))
 
     def close(self) -> None:

@@ -14,16 +14,14 @@ from typing import Any
 import aiohttp
 from rich.console import Console
 
+from agent.agent import Agent
 from agent.chat.dialects import chat_format
 from agent.chat.task import CompetitionTask
 from agent.config import Config
+from agent.engine.base import Engine
 from agent.engine.persistent import PersistentEngine
 from agent.errors import EngineError
-from agent.events import fan_out
-from agent.journal.journal import Journal, create_run, read_run
-from agent.policy.budget import TimeBank
-from agent.run import run_problems
-from agent.setup import open_sandbox
+from agent.journal.journal import read_run
 from agent.types import Problem, Sample
 from agent.views.live import open_view
 
@@ -70,19 +68,16 @@ class Draw:
 
 
 async def through_the_agent(
-    config: Config, engine: PersistentEngine, directory: Path, problem: Problem
+    config: Config, engine: Engine | PersistentEngine, directory: Path, problem: Problem
 ) -> tuple[Speed, Sequence[Sample]]:
     """The whole agent, journal and live view included, from the first sample's start to the last one's end."""
-    create_run(directory, config, [problem])
-    bank = TimeBank(config.time_limit_seconds, asyncio.get_running_loop().time)
-    journal = Journal(directory)
-    sandbox = open_sandbox(config)
-    with (directory / "screen").open("w", encoding="utf-8") as file:
+    agent = Agent(config, engine)
+    with directory.with_suffix(".screen").open("w", encoding="utf-8") as file:
         screen = Console(file=file, force_terminal=True)
-        with open_view(screen, problems=1, clock=lambda: bank.spent, truths={}) as view:
-            await run_problems([problem], config, engine, sandbox, fan_out([journal, view]), bank)
-    await sandbox.close()
-    journal.close()
+        clock = asyncio.get_running_loop().time
+        with open_view(screen, problems=1, clock=clock, truths={}) as view:
+            await agent.solve_all([problem], run_dir=directory, listeners=[view])
+    await agent.sandbox.close()  # the engine is the caller's
     samples = [sample for sample in read_run(directory).samples if sample.tokens]
     started = min(sample.started for sample in samples)
     ended = max(sample.started + sample.seconds for sample in samples)

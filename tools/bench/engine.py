@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from agent.agent import Agent
 from agent.cli.arguments import overrides
 from agent.config import Config, load_config, override_config
 from agent.engine.http import api_url
@@ -28,8 +29,8 @@ from agent.engine.persistent import PersistentEngine
 from agent.engine.process import free_port
 from agent.hardware.capacity import DEVICES, Device
 from agent.hardware.detect import profile_plan, read_model
+from agent.journal.run_directory import ENGINE_LOG
 from agent.models import fetch_model
-from agent.setup import open_engine
 from agent.types import Problem
 from tools.bench.clients import Draw, Speed, through_a_bare_client, through_the_agent, through_vllms_client
 from tools.bench.dummy_model import ARCHITECTURES, write_dummy
@@ -84,9 +85,10 @@ def run(args: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         config = _config(args, folder)
-        engine = open_engine(config, partial(fetch_model, console=console), folder / "engine.log", console.print)
+        fetch = partial(fetch_model, console=console)
+        agent = Agent.open(config, log=folder / ENGINE_LOG, fetch=fetch, on_engine_event=console.print)
         lanes = [int(number) for number in args.lanes.split(",")]
-        rounds, idle = asyncio.run(_measure(config, engine, folder, lanes, args.repeats, console))
+        rounds, idle = asyncio.run(_measure(agent, folder, lanes, args.repeats, console))
     if args.json:
         rows = [asdict(each) | {"ratio": each.ratio} for each in rounds]
         print(json.dumps({"rounds": rows, "idle_share_with_tools": idle}, indent=2))
@@ -140,28 +142,26 @@ def _with_lanes(config: Config, lanes: int) -> Config:
 
 
 async def _measure(
-    config: Config, engine: PersistentEngine, folder: Path, lanes: Sequence[int], repeats: int, console: Console
+    agent: Agent, folder: Path, lanes: Sequence[int], repeats: int, console: Console
 ) -> tuple[list[Round], float | None]:
     """All rounds. One before those of each number of lanes, which is not counted, fills the prompt cache."""
+    config = agent.config
     url = api_url(config.engine.url or f"http://127.0.0.1:{config.engine.port}")
     device = await asyncio.to_thread(_device, config)
-    try:
-        await engine.start()
+    async with agent:
         rounds = []
         for count in lanes:
             for number in track(range(repeats + 1), f"{count} lanes", console=console):
                 directory = folder / f"{count}-{number}"
-                each = await _round(_with_lanes(config, count), engine, directory, url, device)
+                each = await _round(_with_lanes(config, count), agent.engine, directory, url, device)
                 rounds += [each] if number else []
         idle = None
         if config.engine.kind == "vllm" and config.vllm.load_format != "dummy":
             tools = override_config(_with_lanes(config, lanes[-1]), {"sample.tools": True})
-            watch = IdleWatch(engine, url)
-            await through_the_agent(tools, PersistentEngine(watch), folder / "tools", Problem("tools", _TOOL_PROMPT))
+            watch = IdleWatch(agent.engine, url)
+            await through_the_agent(tools, watch, folder / "tools", Problem("tools", _TOOL_PROMPT))
             idle = watch.idle_share
         return rounds, idle
-    finally:
-        await engine.close()
 
 
 async def _round(config: Config, engine: PersistentEngine, directory: Path, url: str, device: Device | None) -> Round:

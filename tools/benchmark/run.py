@@ -16,10 +16,11 @@ from rich.console import Console
 from agent.chat.task import CompetitionTask
 from agent.cli.arguments import overrides
 from agent.cli.command import run_plan
-from agent.cli.plan import DEFAULT_PROFILE, Plan, new_directory, old_directory, resume_command, resumed_config
+from agent.cli.plan import DEFAULT_PROFILE, Plan, resume_command, resumed_config
 from agent.config import Config, load_config
 from agent.errors import EngineError, InputError
 from agent.journal.journal import RunRecord, read_run
+from agent.journal.run_directory import new_directory, old_directory
 from agent.types import Sample, SampleEnd
 from tools.benchmark.progress import sampling_view
 from tools.benchmark.question import Completion, Question

@@ -13,12 +13,12 @@ from pathlib import Path
 import uvicorn
 from rich.console import Console
 
-from agent.chat.task import CompetitionTask
-from agent.cli.command import ENGINE_LOG, start_engine
+from agent.agent import Agent
 from agent.config import Config
+from agent.events import EngineEvent, Event
+from agent.journal.run_directory import ENGINE_LOG
 from agent.models import fetch_model
 from agent.problems.reader import starter_problems
-from agent.setup import open_engine, open_sandbox
 from tools.demo.page import build_app, build_page
 from tools.demo.session import QuestionQueue
 
@@ -32,22 +32,28 @@ async def serve(config: Config, directory: Path, listener: socket.socket, consol
     """
     loop = asyncio.get_running_loop()
     async with AsyncExitStack() as stack:
-        notices: list[QuestionQueue] = []
+        queues: list[QuestionQueue] = []
 
-        def notice(text: str) -> None:
+        def print_engine_event(event: Event) -> None:
+            if isinstance(event, EngineEvent):
+                console.print(event.text, markup=False, highlight=False)
+
+        def engine_event_between_questions(text: str) -> None:
             console.print(text, markup=False, highlight=False)
-            for queue in notices:
+            for queue in queues:
                 queue.notice(text)
 
-        engine = open_engine(config, partial(fetch_model, console=console), directory / ENGINE_LOG, notice)
-        stack.push_async_callback(engine.close)
-        sandbox = open_sandbox(config)
-        stack.push_async_callback(sandbox.close)
+        agent = Agent.open(
+            config,
+            log=directory / ENGINE_LOG,
+            fetch=partial(fetch_model, console=console),
+            on_engine_event=engine_event_between_questions,
+        )
         with console.status("starting the engine"):
-            await start_engine(config, engine, CompetitionTask(config.rules))
-        queue = QuestionQueue(config, engine, sandbox, directory, loop.time)
-        notices.append(queue)
-        page = build_page(queue, _model(config), [problem.text for problem in starter_problems()])
+            await stack.enter_async_context(agent)
+        queue = QuestionQueue(agent, directory, loop.time, [print_engine_event])
+        queues.append(queue)
+        page = build_page(queue, _model(agent.config), [problem.text for problem in starter_problems()])
         server = _Server(
             uvicorn.Config(
                 build_app(queue, page), log_level="error", access_log=False, timeout_graceful_shutdown=_GRACE_SECONDS

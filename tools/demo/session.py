@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Callable
-from contextlib import closing
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from agent.config import Config
-from agent.engine.persistent import PersistentEngine
+from agent.agent import Agent
 from agent.errors import AgentError, InputError
-from agent.events import fan_out
-from agent.journal.journal import JOURNAL_FILE, Journal, create_run
-from agent.lane.runtime import Runtime
+from agent.events import Listener
+from agent.journal.journal import JOURNAL_FILE
+from agent.journal.run_directory import RunDirectory
 from agent.policy.budget import grant
-from agent.sandbox.base import Sandbox
 from agent.solver import solve_problem
 from agent.types import Problem, StopReason
 from tools.demo.state import Question
@@ -35,17 +32,17 @@ class QuestionQueue:
     """Questions waiting for the engine, first come, first served. Call all methods on the engine's event loop.
 
     Questions share only the engine and the sandbox: each is recorded as `question-N` in `directory`, a run of one
-    problem with the full time limit of `config`.
+    problem with the full time limit of the agent's configuration. `listeners` are given the events of all of them.
     """
 
     def __init__(
-        self, config: Config, engine: PersistentEngine, sandbox: Sandbox, directory: Path, clock: Callable[[], float]
+        self, agent: Agent, directory: Path, clock: Callable[[], float], listeners: Sequence[Listener] = ()
     ) -> None:
-        self.config = config
+        self.config = agent.config
         self.directory = directory
-        self._engine = engine
-        self._sandbox = sandbox
+        self._agent = agent
         self._clock = clock
+        self._listeners = listeners
         self._turn = asyncio.Lock()
         self._queue: list[Question] = []
         self._visits: dict[str, tuple[Question, asyncio.Task[None]]] = {}
@@ -121,7 +118,7 @@ class QuestionQueue:
     async def _solve(self, question: Question) -> None:
         try:
             async with self._turn:
-                await self._engine.start()  # if it has died since, fail before anything is recorded
+                await self._agent.engine.start()  # if it has died since, fail before anything is recorded
                 await self._record(question)
         except AgentError as error:
             question.failure = str(error)
@@ -130,14 +127,11 @@ class QuestionQueue:
 
     async def _record(self, question: Question) -> None:
         directory = self.directory / question.problem.id
-        create_run(directory, self.config, [question.problem])
-        begun = self._clock()
-        with closing(Journal(directory)) as journal:
-            emit = fan_out([journal, question])
-            runtime = Runtime(self.config, self._engine, self._sandbox, emit, lambda: self._clock() - begun)
+        recorded = RunDirectory(directory, [question.problem])
+        with self._agent.begin([question, *self._listeners], directory=recorded) as run:
             # The budget's rule may save lanes for later problems; here each question gets all that are configured.
             allowance = replace(grant(self.config.time_limit_seconds, 1, self.config), lanes=None)
             question.directory = directory
-            solution = await solve_problem(question.problem, runtime, allowance, wanted_now=question.wanted_now)
+            solution = await solve_problem(question.problem, run.runtime, allowance, wanted_now=question.wanted_now)
         if solution.stop is StopReason.ENGINE_ERROR:
             question.notice = ENGINE_FAILED

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from agent.agent import Agent
 from agent.config import Config, load_config
-from agent.engine.persistent import PersistentEngine
 from agent.engine.recorded import RecordedEngine, RecordedLane
 from agent.events import Event, ProblemStarted, SampleEnded
 from agent.hardware.roofline import Hardware
 from agent.lane.lane import sample_seed
-from agent.lane.runtime import Runtime
-from agent.policy.budget import TimeBank
-from agent.run import run_problems
 from agent.sandbox.base import Session
 from agent.solver import solve_problem
 from agent.types import Allowance, Problem, Sample, SampleEnd, Solution, StopReason, ToolRun, ToolStatus
@@ -154,13 +151,12 @@ def play_run(
         for _, problem, drawn in run
         for place, lane in enumerate(drawn)
     }
-    engine = PersistentEngine(RecordedEngine(lanes, setting.hardware))
+    agent = _agent(config, recording, setting, lanes)
     collector = Collector({})
-    sandbox = RecordedSandbox(recording.tool_runs)
 
     async def main() -> list[Solution]:
-        bank = TimeBank(config.time_limit_seconds, asyncio.get_running_loop().time)
-        return await run_problems([problem for _, problem, _ in run], config, engine, sandbox, collector, bank)
+        with agent.begin([collector]) as under_way:
+            return await under_way.solve_all([problem for _, problem, _ in run])
 
     solutions = run_virtual(main())
     samples = [collector.samples[problem.id] for _, problem, _ in run]
@@ -180,18 +176,16 @@ def play_problem(
     collector = Collector({})
 
     async def main() -> Solution:
-        runtime = Runtime(
-            config,
-            PersistentEngine(RecordedEngine(lanes, setting.hardware)),
-            RecordedSandbox(recording.tool_runs),
-            collector,
-            asyncio.get_running_loop().time,
-        )
-        return await solve_problem(problem, runtime, Allowance(NO_LIMIT, NO_LIMIT))
+        with _agent(config, recording, setting, lanes).begin([collector]) as run:
+            return await solve_problem(problem, run.runtime, Allowance(NO_LIMIT, NO_LIMIT))
 
     solution = run_virtual(main())
     samples = collector.samples[problem.id]
     return _outcome(index, problem, solution, samples), samples
+
+
+def _agent(config: Config, recording: Recording, setting: Setting, lanes: Mapping[int, RecordedLane]) -> Agent:
+    return Agent(config, RecordedEngine(lanes, setting.hardware), RecordedSandbox(recording.tool_runs))
 
 
 def _outcome(index: int, problem: Problem, solution: Solution, samples: Sequence[Sample]) -> ProblemOutcome:

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from agent.config import Config, load_config
 from agent.engine.base import Engine
+from agent.engine.configured import open_engine
 from agent.engine.connection import ServerConnection
 from agent.engine.http import HttpEngine, api_url
 from agent.errors import ConfigError, EngineError, EngineUnavailableError, RequestRefusedError
-from agent.setup import open_engine
 from tests.agent.engine.test_http import read
 from tests.support.servers.raw_server import Page, RawServer, serving_raw
 from tests.support.servers.scripted_server import ScriptedServer, serving

@@ -126,16 +126,16 @@ def test_a_directory_that_cannot_be_had(
 
 def test_a_notebooks_recorder_holds_its_directory_until_it_is_closed(tmp_path: Path) -> None:
     complaints: list[str] = []
-    first, second = (RunRecorder(tmp_path / "run", config_with(), complaints.append) for _ in range(2))
-    first.add_problem(Problem("p1", "What?"))
-    second.add_problem(Problem("p2", "Why?"))
+    first, second = (RunRecorder(tmp_path / "run", complaints.append) for _ in range(2))
+    first.add_problem(Problem("p1", "What?"), config_with())
+    second.add_problem(Problem("p2", "Why?"), config_with())
     assert len(complaints) == 1
     assert "in use by another run" in complaints[0]
     first(SampleEnded(sample(42)))
     first.close()
     first.close()
-    third = RunRecorder(tmp_path / "run", config_with(), complaints.append)
-    third.add_problem(Problem("p3", "Who?"))
+    third = RunRecorder(tmp_path / "run", complaints.append)
+    third.add_problem(Problem("p3", "Who?"), config_with())
     third.close()
     record = read_run(tmp_path / "run")
     assert [problem.id for problem in record.problems] == ["p1", "p3"]

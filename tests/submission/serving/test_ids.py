@@ -162,9 +162,9 @@ def test_the_report_and_the_answers_of_a_run_name_each_problem_by_its_id(tmp_pat
 
 def test_a_recorded_run_names_each_problem_by_its_id(tmp_path: Path) -> None:
     warnings: list[str] = []
-    recorder = RunRecorder(tmp_path / "run", config_with(), warnings.append)
+    recorder = RunRecorder(tmp_path / "run", warnings.append)
     for id_ in LOOKALIKES:
-        recorder.add_problem(Problem(id_, id_))
+        recorder.add_problem(Problem(id_, id_), config_with())
     recorder.close()
     record = record_of(tmp_path / "run")
     assert record is not None

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from agent.agent import Agent
 from agent.engine.base import SamplingParams
-from agent.engine.persistent import PersistentEngine
 from agent.errors import AgentError, EngineError, InputError
 from agent.journal.journal import read_run
 from agent.types import SampleEnd, StopReason
@@ -34,9 +34,8 @@ def thinks(prompt: str, params: SamplingParams) -> str:
 
 def open_queue(directory: Path, engine: ScriptedEngine, **keys: object) -> QuestionQueue:
     config = config_with(**{"sample__count": 3, "budget__time_limit_seconds": 300, **keys})
-    return QuestionQueue(
-        config, PersistentEngine(engine), ScriptedSandbox(), directory, asyncio.get_running_loop().time
-    )
+    agent = Agent(config, engine, ScriptedSandbox())
+    return QuestionQueue(agent, directory, asyncio.get_running_loop().time)
 
 
 async def ask(queue: QuestionQueue, visitor: str = "v", text: str = "What is 6 times 7?") -> Question:

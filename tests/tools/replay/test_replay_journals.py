@@ -12,7 +12,6 @@ import pytest
 from agent.chat.dialects import chat_format
 from agent.chat.family import family_names
 from agent.engine.base import SamplingParams
-from agent.engine.persistent import PersistentEngine
 from agent.errors import InputError
 from agent.events import SampleEnded
 from agent.journal.journal import Journal, create_run
@@ -20,7 +19,7 @@ from agent.policy.budget import TimeBank
 from agent.run import run_problems
 from agent.types import Problem, Sample, SampleEnd, ToolRun, ToolStatus, Turn
 from agent.virtual_time import run_virtual
-from tests.support.doubles import ScriptedEngine, ScriptedSandbox, config_with
+from tests.support.doubles import ScriptedEngine, ScriptedSandbox, config_with, runtime
 from tests.support.runs.recordings import setting
 from tools.replay.recordings import Recording, load_recordings
 from tools.replay.run import play_run, replay_config
@@ -48,7 +47,8 @@ def recorded_run(
 
     async def record() -> None:
         bank = TimeBank(config.time_limit_seconds, asyncio.get_running_loop().time)
-        await run_problems(problems, config, PersistentEngine(ScriptedEngine(reply)), sandbox, journal, bank)
+        parts = runtime(ScriptedEngine(reply), config, sandbox=sandbox, emit=journal)
+        await run_problems(problems, parts, bank)
 
     run_virtual(record())
     journal.close()

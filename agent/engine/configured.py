@@ -1,4 +1,4 @@
-"""Opens what a configuration names: the engine and the sandbox."""
+"""The engine that a configuration names."""
 
 from __future__ import annotations
 
@@ -12,31 +12,21 @@ from agent.engine.api_key import USUAL_VARIABLE, read_key
 from agent.engine.base import Engine
 from agent.engine.http import HttpEngine, api_url, complete_one_token
 from agent.engine.llamacpp.embedded import EmbeddedEngine
-from agent.engine.persistent import PersistentEngine
 from agent.engine.vllm.server import VllmEngine
 from agent.errors import EngineError, RequestRefusedError
 from agent.hardware.detect import check_profile, find_gpus
-from agent.sandbox.base import Limits, Sandbox
-from agent.sandbox.forkserver import ForkServerSandbox
 
 _MOST_SLOTS = 16  # in the embedded engine, each with its own context in memory; lanes beyond wait for one
 _ALIAS_SECONDS = 30.0  # for a server to refuse a model that it does not know
 
 
-def open_engine(
-    config: Config, fetch: Callable[[str], Path], log: Path, notice: Callable[[str], None]
-) -> PersistentEngine:
+def open_engine(config: Config, fetch: Callable[[str], Path], log: Path, notice: Callable[[str], None]) -> Engine:
     """The engine of the configuration, not yet started.
 
     `fetch` gives the file of a model by its name (it may download for minutes); `log` is where a server that is ours
     writes; `notice` is told as a one-line message what happens to it. Raises ModelError if there is no such model,
     ConfigError if the profile does not fit the GPUs that are there or the API key's variable is not set.
     """
-    engine = _engine(config, fetch, log, notice)
-    return PersistentEngine(engine, notice=notice, start_seconds=config.engine.start_seconds)
-
-
-def _engine(config: Config, fetch: Callable[[str], Path], log: Path, notice: Callable[[str], None]) -> Engine:
     engine = config.engine
     if engine.kind == "http":
         return HttpEngine(
@@ -62,14 +52,13 @@ def _engine(config: Config, fetch: Callable[[str], Path], log: Path, notice: Cal
     )
 
 
-async def settle_model(config: Config, persistent: PersistentEngine) -> Config:
+async def settle_model(config: Config, engine: Engine) -> Config:
     """The configuration with the model that the server at a URL computes; the engine must be ready.
 
     Where none was named, that is the one the engine took. One that the server does not list may be an alias, so it is
     asked for a token: what goes wrong there, but for a refusal, is left to the first sample. Raises RequestRefusedError
     if the server knows no such model.
     """
-    engine = persistent.wrapped
     if not isinstance(engine, HttpEngine):
         return config
     named = config.engine.model
@@ -87,9 +76,3 @@ async def settle_model(config: Config, persistent: PersistentEngine) -> Config:
         except (EngineError, TimeoutError):
             pass
     return config
-
-
-def open_sandbox(config: Config) -> Sandbox:
-    """The sandbox of the configuration."""
-    limits = config.sandbox
-    return ForkServerSandbox(Limits(limits.cell_seconds, limits.memory_mib << 20, limits.output_chars))

@@ -1,0 +1,289 @@
+"""The agent: engine, sandbox, time bank, journal and listeners of a run, composed in this one place."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack, ExitStack, contextmanager, nullcontext
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from agent.blocking import run_blocking
+from agent.chat.dialects import chat_format
+from agent.chat.task import CompetitionTask, Task
+from agent.config import Config, load_config, override_config
+from agent.engine.base import Engine
+from agent.engine.persistent import PersistentEngine
+from agent.errors import InputError
+from agent.events import EngineEvent, Listener, ProblemSolved, fan_out
+from agent.journal.run_directory import ENGINE_LOG, RunDirectory, hold_run
+from agent.lane.runtime import Runtime
+from agent.models import fetch_model
+from agent.policy.budget import TimeBank
+from agent.problems.reader import check_text
+from agent.run import OpenRun
+from agent.sandbox.base import Limits, Sandbox
+from agent.sandbox.forkserver import ForkServerSandbox
+from agent.types import Problem, Solution
+
+_log = logging.getLogger("agent")
+
+
+class Agent:
+    """Solves problems with the engine and the sandbox of one configuration, on one event loop.
+
+        async with Agent.open("cpu") as agent:
+            solution = await agent.solve("What is 2^100 modulo 1000?")
+
+    The engine starts when the context is entered; engine and sandbox end with it, whatever is raised in it. Each call
+    of `solve` or `solve_all` is a run of its own, which has the whole time limit of the configuration and is recorded
+    where it is told a directory, else nowhere.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        engine: Engine | PersistentEngine,
+        sandbox: Sandbox | None = None,
+        *,
+        task: Task | None = None,
+        on_engine_event: Callable[[str], None] = _log.warning,
+    ) -> None:
+        """An agent of parts that are open already, which it closes; most callers want `Agent.open`.
+
+        Without a sandbox it has that of the configuration. `task` is what is asked, if not for answers of the
+        configured edition. `on_engine_event` is given, as a one-line message, what happens to the engine while no run
+        is under way; the listeners of a run are given the rest. An engine that is a PersistentEngine already keeps
+        telling that to whom it was made to.
+        """
+        limits = config.sandbox
+        self.sandbox = sandbox or ForkServerSandbox(
+            Limits(limits.cell_seconds, limits.memory_mib << 20, limits.output_chars)
+        )
+        self._config = config
+        self._task = task
+        self._on_engine_event = on_engine_event
+        self._runs: list[tuple[Listener, TimeBank]] = []  # under way
+        self._own_log: Path | None = None
+        self._failed = False
+        if not isinstance(engine, PersistentEngine):
+            seconds = config.engine.start_seconds
+            engine = PersistentEngine(engine, notice=self._engine_happened, start_seconds=seconds)
+        self.engine = engine
+
+    @classmethod
+    def open(
+        cls,
+        profile: str | Path | Config = "cpu",
+        overrides: Mapping[str, Any] | None = None,
+        *,
+        task: Task | None = None,
+        log: Path | None = None,
+        fetch: Callable[[str], Path] = fetch_model,
+        on_engine_event: Callable[[str], None] = _log.warning,
+    ) -> Agent:
+        """The agent of a profile (a bundled name or the path of a TOML file) or configuration, with dotted keys set.
+
+        `log` is the file that a server of ours writes to; without one it is in the system's temporary directory, and
+        removed in the end unless the engine failed. `fetch` gives the file of a model by its name; a known model that
+        is not there yet is downloaded now, which may take minutes. See the class for the others.
+
+        Raises ConfigError for a configuration that is not valid or does not fit this machine, ModelError if the model
+        cannot be had.
+        """
+        if isinstance(profile, Config):
+            config = override_config(profile, overrides or {})
+        else:
+            config = load_config(str(profile), overrides)
+        own_log = None
+        if log is None:
+            own_log = log = Path(tempfile.gettempdir()) / f"aimo-agent-{secrets.token_hex(8)}" / ENGINE_LOG
+
+        def happened(text: str) -> None:
+            agent._engine_happened(text)
+
+        from agent.engine.configured import open_engine  # its clients are slow to import, and often not needed
+
+        engine = open_engine(config, fetch, log, happened)
+        agent = cls(config, engine, task=task, on_engine_event=on_engine_event)
+        agent._own_log = own_log
+        return agent
+
+    @property
+    def config(self) -> Config:
+        """The configuration; once the engine is up, with the name of the model that a server at a URL computes."""
+        return self._config
+
+    async def __aenter__(self) -> Agent:
+        try:
+            await self.start()
+        except BaseException:
+            self._failed = True
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def start(self) -> None:
+        """Bring the engine up, prepared for the prompts of the task. Raises EngineError if it does not come up."""
+        from agent.engine.configured import settle_model
+
+        await self.engine.start()
+        task = self._task or CompetitionTask(self.config.rules)
+        sample = self.config.sample
+        await self.engine.warm(chat_format(sample.family, tools=sample.tools).prefix(task))
+        self._config = await settle_model(self.config, self.engine.wrapped)
+
+    async def close(self) -> None:
+        """End all Python sessions and the engine's server, if it is ours. May be called twice."""
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self.engine.close)
+            stack.push_async_callback(self.sandbox.close)
+        if self._own_log is not None and not self._failed:
+            shutil.rmtree(self._own_log.parent, ignore_errors=True)
+
+    async def solve(
+        self,
+        problem: Problem | str,
+        *,
+        run_dir: str | Path | None = None,
+        resume: bool = False,
+        listeners: Sequence[Listener] = (),
+    ) -> Solution:
+        """Solve one problem, given with its id or as its text alone; as `solve_all`."""
+        if isinstance(problem, str):
+            check_text(problem)
+            problem = Problem("problem", problem)
+        return (await self.solve_all([problem], run_dir=run_dir, resume=resume, listeners=listeners))[0]
+
+    async def solve_all(
+        self,
+        problems: Iterable[Problem | str],
+        *,
+        run_dir: str | Path | None = None,
+        resume: bool = False,
+        listeners: Sequence[Listener] = (),
+    ) -> list[Solution]:
+        """Solve problems as one run within the configured time limit; a solution for each, in their order.
+
+        Texts get their place as their id, from 1. With a `run_dir` the run is recorded there, and can be replayed,
+        reported and, with `resume`, continued; without one nothing is written. `listeners` are given the events of the
+        run, those of a resumed one first the solutions that it had already: `agent.views.live.open_view` is one that
+        shows progress. What the engine could not solve says so in its solution.
+
+        Raises InputError for problems or a directory that cannot be used, JournalError if the directory cannot be
+        written, RequestRefusedError if the server refuses the run's requests for good.
+        """
+        asked = _numbered(problems)
+        with _held(run_dir, asked, resume=resume) as directory:
+            return await self._solve_all(asked, directory, listeners)
+
+    @classmethod
+    def run(
+        cls,
+        problems: Iterable[Problem | str],
+        profile: str | Path | Config = "cpu",
+        overrides: Mapping[str, Any] | None = None,
+        *,
+        run_dir: str | Path | None = None,
+        resume: bool = False,
+        listeners: Sequence[Listener] = (),
+    ) -> list[Solution]:
+        """Open an agent, solve problems and close it, in one call for code that is not asynchronous.
+
+            Agent.run(["What is 2^100 modulo 1000?"], "cpu")[0].answer
+
+        Where an event loop is running, as in a notebook, this happens on a thread of its own, which calls the
+        listeners too. Takes and raises what `open` and `solve_all` do; raises EngineError if the engine does not come
+        up.
+        """
+        asked = _numbered(problems)
+
+        async def main() -> list[Solution]:
+            async with agent:
+                return await agent._solve_all(asked, directory, listeners)
+
+        with _held(run_dir, asked, resume=resume) as directory:
+            agent = cls.open(profile, overrides, log=None if directory is None else directory.path / ENGINE_LOG)
+            return run_blocking(main)
+
+    @contextmanager
+    def begin(
+        self,
+        listeners: Sequence[Listener] = (),
+        *,
+        directory: RunDirectory | None = None,
+        bank: TimeBank | None = None,
+    ) -> Iterator[OpenRun]:
+        """A run that is under way as long as the context lasts, recorded in the `directory` if there is one.
+
+        `bank` is its time bank if it has begun already, else it has the whole time limit from now on. While it lasts,
+        what happens to the engine is an event of the run. For callers that decide by themselves what is solved when;
+        others use `solve_all`. Raises InputError or JournalError as that does.
+        """
+        before = directory.before if directory else None
+        if bank is None:
+            clock = asyncio.get_running_loop().time
+            bank = TimeBank(self.config.time_limit_seconds, clock, spent=before.spent if before else 0.0)
+        opened = bank
+        with ExitStack() as stack:
+            journal = [stack.enter_context(directory.open_journal(self.config, bank.spent))] if directory else []
+            for solution in before.solved.values() if before else ():
+                for listener in listeners:
+                    listener(ProblemSolved(solution))
+            emit = fan_out([*journal, *listeners])
+            run = emit, bank
+            self._runs.append(run)
+            stack.callback(self._runs.remove, run)
+            runtime = Runtime(self.config, self.engine, self.sandbox, emit, lambda: opened.spent, self._task)
+            yield OpenRun(runtime, bank, before)
+
+    async def _solve_all(
+        self, problems: Sequence[Problem], directory: RunDirectory | None, listeners: Sequence[Listener]
+    ) -> list[Solution]:
+        if directory is not None:
+            directory.check_resumed(self.config)
+        with self.begin(listeners, directory=directory) as run:
+            return await run.solve_all(problems)
+
+    def _engine_happened(self, text: str) -> None:
+        self._failed = True
+        if not self._runs:
+            self._on_engine_event(text)
+        for emit, bank in self._runs:
+            emit(EngineEvent(text, bank.spent))
+
+
+def _held(
+    run_dir: str | Path | None, problems: Sequence[Problem], *, resume: bool
+) -> AbstractContextManager[RunDirectory | None]:
+    if run_dir is not None:
+        return hold_run(Path(run_dir), problems, resume=resume)
+    if resume:
+        raise InputError("a run is resumed from its directory: give its run_dir")
+    return nullcontext()
+
+
+def _numbered(problems: Iterable[Problem | str]) -> list[Problem]:
+    """The problems, texts called by their place. Raises InputError for one that is empty or has another's id."""
+    if isinstance(problems, str):
+        raise InputError("problems are given in a list: write [problem], or use Agent.solve for a single one")
+    asked = []
+    for place, given in enumerate(problems, start=1):
+        problem = Problem(str(place), given) if isinstance(given, str) else given
+        check_text(problem.text, f"problem {problem.id!r}")
+        asked.append(problem)
+    for id_, count in Counter(problem.id for problem in asked).items():
+        if count > 1:
+            raise InputError(f"{count} problems have the id {id_!r}: give each one its own")
+    return asked
