@@ -1,19 +1,22 @@
-# make solve: watch a small model solve the starter problems.  make test: run the tests; make test-long: the longest of
-# them; make check: style and types.
-# make rehearse: run the Kaggle notebook as Kaggle does, without network.
+# make solve      watch a small model solve the starter problems on the CPU
+# make test       run the tests, all but the longest; make test-long runs those
+# make check      style and types
+# make rehearse   run the Kaggle notebook as Kaggle does, without network
+# make test-vllm  the agent on vLLM's CPU build
+#
 # A Python of your own: make solve PYTHON=/path/to/python3.12.  Flags: make solve ARGS="--samples 4".
 
 PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3.14 python3; do \
 	"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$name" && break; done)
 INSTALL = -m pip --disable-pip-version-check install --quiet --no-compile
-# Three files at a time, since much of the time is spent waiting for processes; but not beside the real vLLM.
+# Three files at a time, because most of the time goes into waiting for processes; the real vLLM runs alone.
 PYTEST = .venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder \
 	--ignore-glob 'tests/agent/engine/vllm/test_vllm_real*.py'
 PIP = .venv/bin/python $(INSTALL) -c tools/constraints.txt
-# On all cores, which pip cannot. Packages also hold templates that are no Python, hence no exit status.
+# On all cores, which pip cannot do. Its exit status is ignored: packages also hold templates that are not Python.
 COMPILE = -m compileall -qq -j 0
 
-# Containers like to set it; then every process compiles anew all that has not been compiled before.
+# Containers like to set it; each process would then compile again whatever has no bytecode yet.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: solve test test-long test-vllm check rehearse clean
@@ -24,13 +27,13 @@ solve: .venv/.solve
 test: .venv/.test
 	$(PYTEST) -m "not long"
 
-# Soaks, attacks in further jails, the demo in a browser, reports of full size and of the recordings, further faults, the
-# gateway with 160 further seeds.
+# Soaks, attacks in further jails, the demo in a browser, reports of full size and of the recordings, more faults, and the
+# predictor with 160 more seeds.
 test-long: .venv/.test
 	$(PYTEST) -m long
 
-# vLLM's CPU build in an environment of its own (2.3 GB); pip must find torch's CPU wheels. Two
-# files at a time: for most of theirs a server starts, on one core.
+# vLLM's CPU build in an environment of its own (2.3 GB); pip must find torch's CPU wheels. Two files at a time, because
+# they mostly wait for a server that starts on one core.
 test-vllm: .venv/.test .venv-vllm/.done
 	AIMO_VLLM=required .venv/bin/python -m pytest -n 2 --dist loadfile tests/agent/engine/vllm/test_vllm_real*.py
 
