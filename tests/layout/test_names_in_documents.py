@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from agent.config import Config, Section, profile_names
+from agent.config import Config, profile_names
+from agent.files.section import Section
 from tests.layout.source import ROOMS, ROOT, shown, text
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(path for room in ROOMS for path in (ROOT / room).rglob("*.md"))])
