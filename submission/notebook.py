@@ -29,7 +29,7 @@ import time
 
 STARTED = time.monotonic()  # the time limit counts from here
 
-EDITION = "aimo3"  # aimo1, aimo2 (answers 0 to 999) or aimo3 (0 to 99999)
+EDITION = "aimo3"  # the competition, by the name of its rules in agent/editions.py
 PROFILE = "kaggle-h100"  # the set-up of the agent
 MODEL = "qwq"  # a part of the path of the model below /kaggle/input; "" for the one that the profile names
 SETTINGS: dict[str, object] = {}  # single keys of the profile

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from agent.cli.streams import write_result
+from agent.editions import EDITIONS
 from agent.errors import InputError
 from agent.files.addresses import expand_home, utf8
 
@@ -87,7 +88,7 @@ def _decode(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
 
 def add_setting_flags(parser: argparse._ActionsContainer, *, time_limit_of: str) -> None:
     """Add the flags that choose a profile and set single keys of it, as `overrides` reads them."""
-    parser.add_argument("--edition", help="rules for the answer: aimo1, aimo2 or aimo3")
+    parser.add_argument("--edition", help=f"rules for the answer: {', '.join(EDITIONS)}")
     parser.add_argument(
         "--profile", help="cpu (the default), vllm, kaggle-l4x4 or another of agent/profiles, or a TOML file"
     )

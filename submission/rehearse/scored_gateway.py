@@ -7,30 +7,25 @@ Calls the notebook that listens on this machine and writes `submission.parquet` 
 
 from __future__ import annotations
 
-import importlib
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
-from agent.errors import AgentError
-from submission.competitions import competition_of
+from agent.errors import AgentError, InputError
+from submission.competitions import Competition, competition_of, imported_class
 from submission.serving.local_gateway import run_gateway
 
-_GATEWAYS = {
-    "aimo2": ("kaggle_evaluation.aimo_2_gateway", "AIMO2Gateway"),
-    "aimo3": ("kaggle_evaluation.aimo_3_gateway", "AIMO3Gateway"),
-}
 _RESULT_FILE = Path("result.json")
 
 
 def main() -> int:
     """Play the gateway; returns the exit status."""
     csv, edition, *package = sys.argv[1:]
-    if package:
-        return run_genuine(Path(csv), edition, Path(package[0]))
-    competition = competition_of(edition)
     try:
+        competition = competition_of(edition)
+        if package:
+            return run_genuine(Path(csv), competition, Path(package[0]))
         run_gateway(Path(csv), competition.edition, Path.cwd(), response_seconds=competition.response_seconds)
         return 0
     except AgentError as error:
@@ -38,11 +33,15 @@ def main() -> int:
         return 2
 
 
-def run_genuine(csv: Path, edition: str, folder: Path) -> int:
-    """Run the gateway of the genuine package in `folder`; returns 0 if it calls the run a success."""
+def run_genuine(csv: Path, competition: Competition, folder: Path) -> int:
+    """Run the gateway of the genuine package in `folder`; returns 0 if it calls the run a success.
+
+    Raises InputError if the competition has no gateway that calls the notebook.
+    """
+    if competition.gateway is None:
+        raise InputError(f"{competition.slug} has no gateway that calls: its notebook asks for the problems itself")
     sys.path.insert(0, str(folder))
-    module, name = _GATEWAYS[edition]
-    gateway = getattr(importlib.import_module(module), name)((str(csv),))
+    gateway = imported_class(competition.gateway)((str(csv),))
     gateway.client = _client_of_this_machine(gateway.client)
     gateway.run()
     result = json.loads(_RESULT_FILE.read_text(encoding="utf-8")) if _RESULT_FILE.exists() else {"Succeeded": True}

@@ -28,8 +28,7 @@ ROOT = Path(__file__).parents[2]
 _REFERENCE = "reference.csv"
 # What the notebook itself and the genuine package use of Kaggle's image; the agent brings its own.
 _IMAGE = ("pip", "ipykernel", "nbclient", "nbformat", "numpy", "pandas", "pyarrow", "polars", "grpcio", "protobuf")
-_PACKAGES = {"aimo1": "aimo"}
-_SHARES = 16  # in a run's time, one a problem at least; the agent itself reckons with the 50 of a scored run
+_SHARES = 16  # in a run's time, one a problem at least; the agent itself counts on the problems of a scored run
 _SPARE_SECONDS = 120.0  # for a run, beyond the time limit of its problems
 _SETTINGS: dict[str, object] = {
     "sample.count": 2,
@@ -69,8 +68,7 @@ class Stage:
     @property
     def package(self) -> Path | None:
         """The folder that holds the genuine evaluation package, if the rehearsal has one."""
-        name = _PACKAGES.get(self.competition.edition.name, "kaggle_evaluation")
-        return self._data if (self._data / name).is_dir() else None
+        return self._data if (self._data / self.competition.package).is_dir() else None
 
     @property
     def _data(self) -> Path:
@@ -91,7 +89,7 @@ class Stage:
     @property
     def _iterates(self) -> bool:
         """Whether the notebook itself asks for the problems, as in AIMO-1."""
-        return self.competition.edition.name == "aimo1"
+        return self.competition.server is None
 
     def execute(self, *, rerun: bool, tell: Callable[[str], None]) -> str | None:
         """Run the notebook; what went wrong in a sentence, or None."""
@@ -193,7 +191,7 @@ def lay_out(stage: Stage, *, problems: Path | None, wheels: Path, model: Path, p
 
 def _package_folder(given: Path, stage: Stage) -> Path:
     """The package itself, where the folder that holds it was given, or it itself."""
-    name = _PACKAGES.get(stage.competition.edition.name, "kaggle_evaluation")
+    name = stage.competition.package
     for folder in (given, given / name):
         if folder.name == name and (folder / "__init__.py").is_file():
             return folder

@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from agent.types import Problem
-from submission.competitions import Competition
+from submission.competitions import Competition, imported_class
 from submission.serving.local_gateway import LocalInferenceServer, LocalIterator
 from submission.serving.mounts import find_evaluation_package
 from submission.serving.problem_table import table_of, write_table
@@ -24,10 +24,6 @@ Load = Callable[[], Sequence[Problem]]
 RERUN_VARIABLE = "KAGGLE_IS_COMPETITION_RERUN"
 PROBLEMS_COPY = Path("problems-without-answers.csv")
 SERVED_BY = "served by"
-_SERVERS = {
-    "aimo2": ("kaggle_evaluation.aimo_2_inference_server", "AIMO2InferenceServer"),
-    "aimo3": ("kaggle_evaluation.aimo_3_inference_server", "AIMO3InferenceServer"),
-}
 
 
 def is_rerun() -> bool:
@@ -40,10 +36,11 @@ def serve(predict: Predict, competition: Competition, load: Load) -> None:
 
     `submission.parquet` is written by the gateway.
     """
-    if competition.edition.name == "aimo1":
-        serve_iterator(predict, _iterator(competition, load))
+    folder = _package_folder(competition)
+    if competition.server is None:
+        serve_iterator(predict, _iterator(competition, folder, load))
         return
-    server = _server(predict, competition)
+    server = _server(predict, competition, competition.server, folder)
     if is_rerun():
         with suppress(KeyboardInterrupt):  # Kaggle ends the container; a rehearsal only interrupts this cell
             server.serve()
@@ -54,31 +51,33 @@ def serve(predict: Predict, competition: Competition, load: Load) -> None:
 
 
 def serve_iterator(predict: Predict, environment: Any) -> None:
-    """Answer all problems of AIMO-1's environment."""
+    """Answer all problems of an environment that is iterated over, as in AIMO-1."""
     for problem, sample in environment.iter_test():
         answered = predict(problem["id"], problem["problem"])
         sample["answer"] = answered["answer"].item()
         environment.predict(sample)
 
 
-def _server(predict: Predict, competition: Competition) -> Any:
-    folder = find_evaluation_package()
+def _package_folder(competition: Competition) -> Path | None:
+    """The mounted folder that holds the competition's package, made importable and told; None where there is none."""
+    folder = find_evaluation_package(competition.package)
     if folder is None:
-        print(f"{SERVED_BY} the local gateway, because no kaggle_evaluation is mounted")
-        return LocalInferenceServer(predict, competition.edition)
+        print(f"{SERVED_BY} the local gateway, because no {competition.package} is mounted")
+        return None
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
-    package = importlib.import_module("kaggle_evaluation")
-    print(f"{SERVED_BY} kaggle_evaluation {getattr(package, '__version__', 'of an unknown version')} in {folder}")
-    module, name = _SERVERS[competition.edition.name]
-    return getattr(importlib.import_module(module), name)(predict)
+    version = getattr(importlib.import_module(competition.package), "__version__", "of an unknown version")
+    print(f"{SERVED_BY} {competition.package} {version} in {folder}")
+    return folder
 
 
-def _iterator(competition: Competition, load: Load) -> Any:
-    folder = find_evaluation_package("aimo")
+def _server(predict: Predict, competition: Competition, name: str, folder: Path | None) -> Any:
     if folder is None:
-        print(f"{SERVED_BY} the local gateway, because no aimo package is mounted")
+        return LocalInferenceServer(predict, competition.edition)
+    return imported_class(name)(predict)
+
+
+def _iterator(competition: Competition, folder: Path | None, load: Load) -> Any:
+    if folder is None:
         return LocalIterator(load(), competition.edition)
-    print(f"{SERVED_BY} aimo in {folder}")
-    sys.path.insert(0, str(folder))
-    return importlib.import_module("aimo").make_env()
+    return importlib.import_module(competition.package).make_env()

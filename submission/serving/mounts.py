@@ -33,7 +33,7 @@ def find_csv(competition: str, *names: str) -> Path | None:
     return None
 
 
-def find_evaluation_package(package: str = "kaggle_evaluation") -> Path | None:
+def find_evaluation_package(package: str) -> Path | None:
     """The folder that holds the evaluation package, None where it is not mounted."""
     found = [path.parent.parent for path in _files() if path.name == "__init__.py" and path.parent.name == package]
     return min(found, key=_rank, default=None)

@@ -98,9 +98,7 @@ def test_kaggles_hardware_goes_with_its_edition(name: str) -> None:
     edition, kind, count = KAGGLE[name.split("-")[1]]
     assert (config.edition, config.vllm.gpu, config.vllm.tensor_parallel_size) == (edition, kind, count)
     assert config.vllm.data_parallel_size == 1
-    assert config.rules.time_limit_seconds - config.time_limit_seconds >= 600  # for the notebook's start and end
-    if edition == "aimo2":
-        assert config.budget.ceiling_seconds < 1_800  # a later response ends the run
+    assert config.time_limit_seconds == config.rules.time_limit_seconds  # the notebook keeps its own margin
     assert (config.vllm.dtype == "half") == (not DEVICES[kind].since_ampere)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from submission.competitions import COMPETITIONS
 from submission.rehearse.scored_gateway import run_genuine
 
 _GATEWAY = """
@@ -56,5 +57,5 @@ def test_the_genuine_gateway_calls_this_machine(
 ) -> None:
     source = _GATEWAY.format(binds_when_made=binds_when_made, answers_are_valid=answers_are_valid, csv="test.csv")
     (package / "aimo_3_gateway.py").write_text(source)
-    assert run_genuine(Path("test.csv"), "aimo3", package.parent) == (0 if answers_are_valid else 2)
+    assert run_genuine(Path("test.csv"), COMPETITIONS["aimo3"], package.parent) == (0 if answers_are_valid else 2)
     assert ("Succeeded" in capsys.readouterr().err) is not answers_are_valid

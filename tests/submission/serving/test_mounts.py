@@ -43,7 +43,7 @@ def test_competition_data_is_found_where_it_was_and_where_it_is(mount: str, tree
     test = put(tree / mount / "test.csv")
     package = put(tree / mount / "kaggle_evaluation" / "__init__.py").parent.parent
     assert find_csv(SLUG, "reference.csv", "test.csv") == test
-    assert find_evaluation_package() == package
+    assert find_evaluation_package("kaggle_evaluation") == package
     reference = put(tree / mount / "reference.csv")
     assert find_csv(SLUG, "reference.csv", "test.csv") == reference
     assert find_csv("another-competition", "test.csv") is None
