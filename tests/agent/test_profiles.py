@@ -6,7 +6,7 @@ import pytest
 
 from agent.chat.family import family_names
 from agent.config import Config, load_config, profile_names
-from agent.engine.vllm.command import steps
+from agent.engine.vllm.command import launch_settings
 from agent.errors import ConfigError
 from agent.hardware.capacity import DEVICES, CapacityPlan, Device
 from agent.hardware.detect import CPU, Gpu, check_profile, profile_plan, read_model
@@ -56,7 +56,7 @@ def test_its_lanes_use_the_memory_that_it_is_sized_for(name: str) -> None:
 @pytest.mark.parametrize("name", SIZED)
 def test_one_lane_fits_every_way_in_which_the_server_is_started(name: str) -> None:
     config = load_config(name)
-    for step in steps(config.vllm):
+    for step in launch_settings(config.vllm):
         plan = plan_of(config.model_copy(update={"vllm": step.settings}))
         assert plan.fits, f"{step.name}: {plan.reason}"
 

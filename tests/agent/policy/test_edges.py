@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from agent.config import BudgetConfig, Config, StoppingConfig, VotingConfig
+from agent.config import Config
+from agent.editions import EDITIONS
 from agent.latex.integer import MAX_CHARS
 from agent.policy.budget import TimeBank, grant
+from agent.policy.code_output import printed_integer
 from agent.policy.grants import Bank, nemoskills
+from agent.policy.settings import BudgetConfig, StoppingConfig, VotingConfig
 from agent.policy.state import Progress
 from agent.policy.stopping import judge
-from agent.policy.voting import confidence, printed_integer, sample_weight, tally
+from agent.policy.voting import confidence, sample_weight, tally
 from agent.types import Solution, StopReason, Tally
 from tests.support.doubles import sample
 
@@ -61,7 +64,7 @@ def test_what_earlier_problems_left_over_is_never_a_debt_and_starts_at_nothing()
 
 def test_half_votes_that_may_still_come_count_by_half() -> None:
     """A lead of 3 cannot be caught by four lanes that weigh 0.5 each, but by six of them it can."""
-    votes = tally([sample(1)] * 3, VotingConfig())
+    votes = tally([sample(1)] * 3, VotingConfig(), EDITIONS["aimo3"])
     for running, stop in ((4, StopReason.UNCATCHABLE), (6, None)):
         progress = Progress(votes, (1, 1, 1), running, 0.5, 10.0, 1.0, 1e9)
         assert judge(progress, StoppingConfig(rule="margin", margin=10)).stop is stop
@@ -70,7 +73,7 @@ def test_half_votes_that_may_still_come_count_by_half() -> None:
 def test_a_probability_beyond_one_by_rounding_counts_as_one() -> None:
     sure = sample(1, tail_logprob=1e-3)
     assert confidence(sure) == 1
-    assert sample_weight(sure, VotingConfig(confidence_bonus=0.5)) == 1.5
+    assert sample_weight(sure, VotingConfig(confidence_bonus=0.5), EDITIONS["aimo3"]) == 1.5
 
 
 def test_only_a_cut_directly_before_the_last_line_makes_it_a_rest() -> None:
