@@ -19,10 +19,14 @@ COMPILE = -m compileall -qq -j 0
 # Containers like to set it; each process would then compile again whatever has no bytecode yet.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: solve test test-long test-vllm check rehearse clean
+.PHONY: solve quick test test-long test-vllm check rehearse clean
 
 solve: .venv/.solve
 	.venv/bin/python -m agent.solve $(ARGS)
+
+# Whatever starts no process, with fewer examples of each property: for every small step.
+quick: .venv/.test
+	.venv/bin/python -m pytest -q -n 2 --dist worksteal --hypothesis-profile quick -m "not long and not process"
 
 test: .venv/.test
 	$(PYTEST) -m "not long"

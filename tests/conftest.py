@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from agent.errors import ModelError
 from agent.models import fetch_model
+from tests.support import process_marks
 
 # Begun first where files are shared out among workers, so that none ends alone with a long one. Those that wait for
 # processes stand beside those that compute.
@@ -20,9 +22,18 @@ _LONGEST = (
 # Several files run side by side, so a waiting thread of the engine had better leave the core to the others.
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
+hypothesis.settings.register_profile("quick", max_examples=20)
 
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have it noticed when a test starts a process."""
+    config.pluginmanager.register(process_marks.ProcessWatch())
+
+
+@pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest files first; inside a file, the order stays."""
+    """Mark what starts processes, and put the longest files first; inside a file, the order stays."""
+    process_marks.mark(items)
     places = {f"test_{name}.py": place for place, name in enumerate(_LONGEST)}
     items.sort(key=lambda item: places.get(item.path.name, len(places)))
 

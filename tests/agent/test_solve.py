@@ -19,6 +19,8 @@ from agent.journal.journal import ANSWERS_FILE, JOURNAL_FILE, read_run
 from tests.support.calls import ROOT, Result, command, environment, refused, solve, solve_here
 from tests.support.servers.scripted_server import ScriptedServer, serving
 
+pytestmark = pytest.mark.process
+
 PROBLEMS = "id,problem,answer\na,Problem 1?,1\nb,Problem 2?,2\nc,Problem 3?,3\n"
 Here = Callable[..., Result]
 

@@ -42,6 +42,7 @@ def written(notebook: NotebookNode, folder: Path) -> None:
         path.write_text(body if body.endswith("\n") else body + "\n")
 
 
+@pytest.mark.process
 def test_the_same_sources_give_the_same_bytes_in_another_process(notebook: NotebookNode, tmp_path: Path) -> None:
     write_notebook(notebook, tmp_path / "here.ipynb")
     command = [sys.executable, "-m", "submission.build", "--profile", "cpu", "--model", "qwq", "--out", str(tmp_path)]
@@ -69,6 +70,7 @@ def test_the_files_that_the_cells_write_are_those_of_the_repository(notebook: No
             assert (tmp_path / CODE_FOLDER / name).read_text() == (ROOT / name).read_text()
 
 
+@pytest.mark.process
 def test_the_manifest_refuses_a_file_that_was_changed(notebook: NotebookNode, tmp_path: Path) -> None:
     written(notebook, tmp_path)
     check = tagged(notebook, "manifest")[0].source
@@ -81,6 +83,7 @@ def test_the_manifest_refuses_a_file_that_was_changed(notebook: NotebookNode, tm
     assert "agent/policy/voting.py is not what the repository holds" in bad.stderr
 
 
+@pytest.mark.process
 def test_what_is_written_needs_nothing_of_the_repository(notebook: NotebookNode, tmp_path: Path) -> None:
     written(notebook, tmp_path)
     subprocess.run([sys.executable, "-c", tagged(notebook, "manifest")[0].source], cwd=tmp_path, check=True)
@@ -101,6 +104,7 @@ def test_what_is_written_needs_nothing_of_the_repository(notebook: NotebookNode,
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.process
 def test_the_notebook_s_own_process_keeps_to_the_image(notebook: NotebookNode) -> None:
     """What the notebook itself imports is there on Kaggle: the standard library and polars."""
     program = (

@@ -46,6 +46,7 @@ def list_wheels(folder: Path, *wheels: Path) -> None:
     (folder / REQUIREMENTS).write_text("\n".join(lines))
 
 
+@pytest.mark.process
 def test_a_complete_wheelhouse_passes(tmp_path: Path) -> None:
     one = make_wheel(tmp_path, "one_wheel", "import two_wheel", requires="two_wheel")
     two = make_wheel(tmp_path, "two_wheel", "")
@@ -53,6 +54,7 @@ def test_a_complete_wheelhouse_passes(tmp_path: Path) -> None:
     assert "2 wheels installed, 2 modules imported" in check_wheelhouse(tmp_path, HERE)
 
 
+@pytest.mark.process
 def test_what_is_missing_is_noticed(tmp_path: Path) -> None:
     one = make_wheel(tmp_path, "one_wheel", "", requires="two_wheel")
     list_wheels(tmp_path, one)
@@ -60,6 +62,7 @@ def test_what_is_missing_is_noticed(tmp_path: Path) -> None:
         check_wheelhouse(tmp_path, HERE)
 
 
+@pytest.mark.process
 def test_what_cannot_be_imported_is_noticed(tmp_path: Path) -> None:
     one = make_wheel(tmp_path, "one_wheel", "import two_wheel")
     list_wheels(tmp_path, one)
@@ -67,12 +70,14 @@ def test_what_cannot_be_imported_is_noticed(tmp_path: Path) -> None:
         check_wheelhouse(tmp_path, HERE)
 
 
+@pytest.mark.process
 def test_a_module_that_only_lacks_a_gpu_s_driver_is_told_apart(tmp_path: Path) -> None:
     fault = "raise ImportError('libcuda.so.1: cannot open shared object file')"
     list_wheels(tmp_path, make_wheel(tmp_path, "one_wheel", fault), make_wheel(tmp_path, "two_wheel", ""))
     assert "1 modules imported, 1 that need a GPU's driver not" in check_wheelhouse(tmp_path, HERE)
 
 
+@pytest.mark.process
 def test_a_module_may_make_a_cache_in_the_home_directory(tmp_path: Path) -> None:
     source = "from pathlib import Path\nPath.home().joinpath('.cache/homely').mkdir(parents=True)\n"
     list_wheels(tmp_path, make_wheel(tmp_path, "homely", source))
@@ -80,6 +85,7 @@ def test_a_module_may_make_a_cache_in_the_home_directory(tmp_path: Path) -> None
     assert not Path.home().joinpath(".cache/homely").exists()
 
 
+@pytest.mark.process
 def test_a_wheel_that_is_not_the_one_resolved_is_not_installed(tmp_path: Path) -> None:
     list_wheels(tmp_path, make_wheel(tmp_path, "one_wheel", ""))
     make_wheel(tmp_path, "one_wheel", "# changed on the way")

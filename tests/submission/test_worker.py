@@ -23,6 +23,8 @@ from submission.worker.launch import prepared
 from submission.worker.worker import Worker, serve
 from tests.support.servers.scripted_server import SILENCE, ScriptedServer, serving
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).parents[2]
 SECONDS = 60.0  # far more than any of this takes
 

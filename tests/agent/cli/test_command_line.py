@@ -250,6 +250,7 @@ def test_the_command_that_continues_a_run_can_be_pasted_into_a_shell(directory: 
     assert (args.run_dir, args.resume) == (Path(directory), True)
 
 
+@pytest.mark.process
 def test_starts_in_the_same_second_take_names_of_their_own(server: ScriptedServer, tmp_path: Path) -> None:
     words = command("What?", "--url", server.url, "--samples", 1, "--json")
     started = [
@@ -262,6 +263,7 @@ def test_starts_in_the_same_second_take_names_of_their_own(server: ScriptedServe
     assert len(list((tmp_path / "runs").iterdir())) == 3
 
 
+@pytest.mark.process
 def test_of_two_starts_in_one_directory_one_runs(tmp_path: Path) -> None:
     with serving(StrictServer(lambda body: "so it is \\boxed{7}", pause=0.3)) as server:
         words = command("What?", "--url", server.url, "--samples", 1, "--run-dir", "run")

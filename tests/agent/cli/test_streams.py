@@ -48,6 +48,7 @@ def in_shell(script: str, cwd: Path, *arguments: object) -> subprocess.Completed
     )
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("script", "status", "said"),
     [
@@ -70,6 +71,7 @@ def test_a_run_is_recorded_wherever_its_output_goes(
     assert (run.solutions[0].answer, run.unreadable) == (7, 0)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("script", "status", "said"),
     [

@@ -15,6 +15,8 @@ from tests.support.doubles import PROBLEM, ScriptedSandbox, config_with, runtime
 from tests.support.servers.faults import Fault, faulty
 from tests.support.servers.vllm_doubles import fake_vllm
 
+pytestmark = pytest.mark.process
+
 REPLY = (
     "Let us see: π² and 中文.\n```python\nprint(6 * 7)\n```\n```output\n42\n```\n"
     + "Some more words, né. " * 12

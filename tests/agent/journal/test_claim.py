@@ -31,6 +31,7 @@ with claim(pathlib.Path(sys.argv[1])):
 """
 
 
+@pytest.mark.process
 def test_a_second_process_is_refused_by_name_until_the_first_has_died(tmp_path: Path) -> None:
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(tmp_path)],

@@ -18,6 +18,8 @@ from agent.models.download_view import DownloadView
 from agent.models.store import models_folder
 from tests.support.servers.model_carriers import CONTENT, PARTS, fetch, kept, wheels, write_wheel, write_wheels
 
+pytestmark = pytest.mark.process
+
 __all__ = ["wheels"]
 
 

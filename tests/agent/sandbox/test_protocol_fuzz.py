@@ -63,6 +63,7 @@ def test_a_controller_that_waits_for_ever_is_found(monkeypatch: pytest.MonkeyPat
         fuzz_checks.check_running(bytes([0, _BEGIN, 0]))
 
 
+@pytest.mark.process
 def test_fuzzing_without_its_library_is_one_sentence() -> None:
     hidden = "import sys; sys.modules['atheris'] = None; from tools.fuzz.command import main; sys.exit(main())"
     done = subprocess.run([sys.executable, "-c", hidden], capture_output=True, text=True, check=False, timeout=60)

@@ -20,6 +20,8 @@ from submission.rehearse.command import main, only_one
 from submission.rehearse.stage import Stage, lay_out
 from submission.rehearse.verdict import record_findings, submission_findings
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Stage:

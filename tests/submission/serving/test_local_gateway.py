@@ -162,12 +162,14 @@ def scored_run(csv: Path, folder: Path) -> tuple[subprocess.CompletedProcess[str
     return subprocess.CompletedProcess(command, gateway.returncode, "", errors), status
 
 
+@pytest.mark.process
 def test_a_scored_run_asks_a_notebook_in_another_process(csv: Path, tmp_path: Path) -> None:
     gateway, status = scored_run(csv, tmp_path)
     assert (gateway.returncode, status) == (0, 0)
     assert sorted(pl.read_parquet(tmp_path / SUBMISSION_FILE)["id"]) == list("abcdefgh")
 
 
+@pytest.mark.process
 def test_a_notebook_that_raises_loses_the_scored_run(tmp_path: Path) -> None:
     csv = tmp_path / "test.csv"
     pl.DataFrame({"id": ["a"], "problem": ["raise"]}).write_csv(csv)

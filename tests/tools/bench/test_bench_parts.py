@@ -35,6 +35,7 @@ def test_a_dummy_without_a_tokenizer_is_reported(tmp_path: Path) -> None:
         write_dummy("tiny", tmp_path, tmp_path / "dummy")
 
 
+@pytest.mark.process
 async def test_both_clients_draw_the_same_samples(tmp_path: Path) -> None:
     """The bare client draws again what the agent has drawn."""
     config = config_with(

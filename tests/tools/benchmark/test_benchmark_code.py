@@ -73,12 +73,14 @@ WRONG = {
 }
 
 
+@pytest.mark.process
 @in_module
 @pytest.mark.parametrize("case", RIGHT)
 async def test_programs_that_pass(case: str, grader: ProgramGrader) -> None:
     assert await grader.grade(SUM, fenced(RIGHT[case])) == Grade(None, True)
 
 
+@pytest.mark.process
 @in_module
 @pytest.mark.parametrize("case", WRONG)
 async def test_programs_that_fail_and_why(case: str, grader: ProgramGrader) -> None:
@@ -88,6 +90,7 @@ async def test_programs_that_fail_and_why(case: str, grader: ProgramGrader) -> N
     assert grade.note.startswith(told)
 
 
+@pytest.mark.process
 async def test_each_test_has_its_time_limit() -> None:
     grader = ProgramGrader(seconds=0.3)
     try:
@@ -97,6 +100,7 @@ async def test_each_test_has_its_time_limit() -> None:
         await grader.close()
 
 
+@pytest.mark.process
 @in_module
 async def test_no_test_sees_what_another_left(grader: ProgramGrader) -> None:
     counting = (
@@ -106,6 +110,7 @@ async def test_no_test_sees_what_another_left(grader: ProgramGrader) -> None:
     assert (await grader.grade(SUM, fenced(counting))).right
 
 
+@pytest.mark.process
 @in_module
 async def test_megabytes_go_in_and_come_out_whole(grader: ProgramGrader) -> None:
     lines = "".join(f"{number}\n" for number in range(50_000))
@@ -114,6 +119,7 @@ async def test_megabytes_go_in_and_come_out_whole(grader: ProgramGrader) -> None
     assert (await grader.grade(replace(SUM, tests=tests), fenced(echo))).right
 
 
+@pytest.mark.process
 @in_module
 @pytest.mark.parametrize(
     ("source", "right"),
@@ -149,6 +155,7 @@ async def test_functions_are_called_with_json(source: str, right: bool, grader: 
     assert bool(grade.note) is not right
 
 
+@pytest.mark.process
 @in_module
 @pytest.mark.parametrize(("row", "program"), [(PROGRAMS[0], SUM_PROGRAM), (PROGRAMS[1], KEEP_PROGRAM)])
 async def test_hidden_tests_count_as_well(row: dict[str, str], program: str, grader: ProgramGrader) -> None:
@@ -159,6 +166,7 @@ async def test_hidden_tests_count_as_well(row: dict[str, str], program: str, gra
     assert (await grader.grade(question, fenced(shown_alone))).note == "test 2 of 2: wrong output"
 
 
+@pytest.mark.process
 @in_module
 async def test_a_test_without_json_is_the_files_fault(grader: ProgramGrader) -> None:
     tests = ProgramTests("f", (ProgramTest("1", "[1"),), "")
@@ -166,6 +174,7 @@ async def test_a_test_without_json_is_the_files_fault(grader: ProgramGrader) -> 
         await grader.grade(replace(CALL, tests=tests), fenced("def f(x):\n    return x"))
 
 
+@pytest.mark.process
 @in_module
 async def test_several_programs_at_once_do_not_meet(grader: ProgramGrader) -> None:
     sources = list(RIGHT.values())[:3]
@@ -173,6 +182,7 @@ async def test_several_programs_at_once_do_not_meet(grader: ProgramGrader) -> No
     assert [grade.right for grade in grades] == [True, True, True, False]
 
 
+@pytest.mark.process
 @in_module
 async def test_of_several_programs_that_which_defines_the_function_is_run(grader: ProgramGrader) -> None:
     reply = fenced("def f(xs, y):\n    return [y, *xs]") + "For example:\n" + fenced("f = None\nprint([3, 1, 2])")
@@ -180,6 +190,7 @@ async def test_of_several_programs_that_which_defines_the_function_is_run(grader
     assert (await grader.grade(CALL, reply.replace("f = None\n", ""))).right
 
 
+@pytest.mark.process
 @in_module
 async def test_a_reply_without_a_program_is_reported(grader: ProgramGrader) -> None:
     assert await grader.grade(SUM, "print(3)") == Grade(None, False, "no program")

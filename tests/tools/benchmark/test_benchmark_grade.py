@@ -20,6 +20,8 @@ from tools.benchmark.question import Completion, Grade, Question, Verdict
 from tools.benchmark.reading.letter import read_letter
 from tools.benchmark.sets.known import LETTERS, SETS
 
+pytestmark = pytest.mark.process
+
 QUIET = Console(quiet=True)
 
 

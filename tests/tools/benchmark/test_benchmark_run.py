@@ -23,6 +23,8 @@ from tools.benchmark.command import main
 from tools.benchmark.run import RECORD_FILE, VERDICTS_FILE
 from tools.benchmark.sets.known import SETS
 
+pytestmark = pytest.mark.process
+
 
 def right_answer(body: dict[str, Any]) -> str:
     """A right reply to the first question of each set, and a wrong one to the second."""

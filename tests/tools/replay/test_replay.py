@@ -90,6 +90,7 @@ def test_what_cannot_be_replayed_is_reported(capsys: pytest.CaptureFixture[str],
     assert "90m" in complaint(capsys, traces, "--time-limit", "soon")
 
 
+@pytest.mark.process
 def test_a_run_is_the_same_whatever_plays_it(capsys: pytest.CaptureFixture[str], traces: Path) -> None:
     flags = (
         traces, "--budget-tokens", "4000", "--repeats", "4", "--problems", "12",

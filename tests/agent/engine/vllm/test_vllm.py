@@ -24,6 +24,8 @@ from agent.types import Sample, SampleEnd
 from tests.support.doubles import PROBLEM, Recorder, ScriptedSandbox, config_with, runtime
 from tests.support.servers.vllm_doubles import FakeVllm, fake_vllm, plan
 
+pytestmark = pytest.mark.process
+
 LONG = "So π is né 3.14159 and 中文 too. " * 8 + "Thus \\boxed{42}."
 WITH_CODE = "Let us see.\n```python\nprint(6 * 7)\n```\n```output\n42\n```\nIt is \\boxed{42}."
 PARAMS = SamplingParams(max_tokens=500)

@@ -20,6 +20,8 @@ from agent.engine.vllm.server import VllmEngine
 from agent.errors import ContextExceededError, EngineError, EngineUnavailableError, RequestRefusedError
 from tests.support.servers.vllm_doubles import FakeVllm, fake_vllm, plan
 
+pytestmark = pytest.mark.process
+
 REPLY = "So it is 42."
 
 

@@ -23,6 +23,8 @@ from agent.sandbox.cli import stdio
 from agent.sandbox.cli.interrupts import Interrupted, Interrupts
 from agent.sandbox.cli.stdio import LineReader, LineWriter
 
+pytestmark = pytest.mark.process
+
 COMMAND = [sys.executable, "-m", "agent.sandbox"]
 ENDING = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 CELL = '{"session": "a", "code": "6 * 7"}\n'

@@ -14,6 +14,8 @@ import pytest
 from tests.support.calls import command, environment, solve_here
 from tests.support.servers.scripted_server import ScriptedServer, serving
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture
 def server() -> Iterator[ScriptedServer]:

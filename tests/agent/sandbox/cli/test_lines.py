@@ -50,6 +50,7 @@ def ask(lines: list[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+@pytest.mark.process
 def test_cells_are_answered_in_the_order_of_their_session() -> None:
     cells = [{"session": name, "code": "x = globals().get('x', 0) + 1\nx"} for _ in range(5) for name in "ab"]
     answers = ask([json.dumps({**cell, "timeout": 20}) for cell in cells])
@@ -76,6 +77,7 @@ def test_sessions_run_side_by_side_and_can_be_reset() -> None:
     assert "NameError" in answers[1]["output"]
 
 
+@pytest.mark.process
 def test_lines_that_are_no_requests_get_a_sentence() -> None:
     bad = [
         "nonsense",
@@ -117,6 +119,7 @@ async def test_a_service_that_fails_answers_all_the_same() -> None:
     assert all("RuntimeError: no more threads" in answer["output"] for answer in answers)
 
 
+@pytest.mark.process
 def test_the_random_numbers_of_a_session_are_its_own_and_the_same_in_each_run() -> None:
     draw = "import random, numpy; random.random(), numpy.random.rand()"
     runs = [ask([json.dumps({"session": name, "code": draw}) for name in ("1", 1, "b")]) for _ in range(2)]
@@ -175,6 +178,7 @@ async def test_a_service_that_stops_answers_each_line_once() -> None:
     assert all("told to end before" in answer["output"] for answer in answers)
 
 
+@pytest.mark.process
 def test_the_report_names_every_layer() -> None:
     done = subprocess.run(_COMMAND, capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "200"})
     assert all(layer.title in done.stdout for layer in WORDS.values())
@@ -183,12 +187,14 @@ def test_the_report_names_every_layer() -> None:
     assert "missing: Landlock (too old)" in sentence({"landlock": "too old"})
 
 
+@pytest.mark.process
 def test_layers_that_nothing_may_do_without_cannot_be_switched_off() -> None:
     for name in REQUIRED:
         done = subprocess.run([*_COMMAND, "--without", name], capture_output=True, text=True, check=False)
         assert done.returncode == 2
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("deadly", [signal.SIGKILL, signal.SIGTERM])
 def test_a_dead_controller_takes_all_along(deadly: signal.Signals) -> None:
     if not Path("/proc/self/task").exists():

@@ -66,6 +66,7 @@ def _run(script: str, *arguments: str) -> str:
 _told = cache(_run)
 
 
+@pytest.mark.process
 def test_every_generator_that_exists_is_found_and_seeded() -> None:
     told = json.loads(_told(_EVERY))
     assert told["count"] >= 9, told
@@ -74,21 +75,25 @@ def test_every_generator_that_exists_is_found_and_seeded() -> None:
     assert {"random._inst", "sympy.core.random.rng", "numpy.random.mtrand._rand"} <= set(told["names"])
 
 
+@pytest.mark.process
 def test_no_two_generators_draw_the_same() -> None:
     told = json.loads(_told(_EVERY))
     assert told["different"] == [told["count"]] * 4
 
 
+@pytest.mark.process
 def test_the_same_seed_gives_the_same_draws_in_another_process() -> None:
     assert _told(_DRAWS, "11") == _run(_DRAWS, "11")
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("which", [0, 1])
 def test_another_seed_gives_other_draws(which: int) -> None:
     one, two = json.loads(_told(_DRAWS, "11"))[which], json.loads(_told(_DRAWS, "12"))[which]
     assert all(a != b for a, b in zip(one, two, strict=True)), (one, two)
 
 
+@pytest.mark.process
 def test_a_cell_that_gives_a_seed_itself_gets_what_it_gets_elsewhere() -> None:
     assert json.loads(_told(_DRAWS, "11"))[2] == json.loads(_told(_DRAWS, "12"))[2]
     assert json.loads(_told(_DRAWS, "11"))[2][0] == 0.6229016948897019

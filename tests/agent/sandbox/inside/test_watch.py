@@ -69,6 +69,7 @@ class _Proc(Layers):
         os.close(self._processes)
 
 
+@pytest.mark.process
 @pytest.mark.skipif(sys.platform != "linux", reason="it is /proc that tells")
 def test_files_without_a_name_are_counted_while_they_are_open_or_mapped(tmp_path: Path) -> None:
     proc, own = _Proc(), os.getpid()
@@ -145,6 +146,7 @@ assert not os.path.exists('a')
 """
 
 
+@pytest.mark.process
 @pytest.mark.skipif(sys.platform != "linux", reason="a closed folder is opened by way of /proc")
 def test_folders_that_their_owner_has_closed_are_counted_and_wiped() -> None:
     with tempfile.TemporaryDirectory(dir="/tmp") as home:  # where another user may come
