@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+from collections.abc import Generator
 
 import pytest
 
@@ -31,16 +32,16 @@ class ProcessWatch:
             self._started.append(f"{event}{arguments[:1]}")
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+    def pytest_runtest_setup(self) -> Generator[None, object, object]:
         """Begin anew with each test, before its fixtures."""
         self._started.clear()
         return (yield)
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_call(self, item: pytest.Item) -> object:
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
         """Fail a test that has started a process and does not say so."""
         result = yield
-        if self._started and item.get_closest_marker("process") is None:
+        if self._started and not any(item.get_closest_marker(name) for name in ("process", "long")):
             pytest.fail(f"starts a process, so mark it with pytest.mark.process: {self._started[0]}", pytrace=False)
         return result
 
