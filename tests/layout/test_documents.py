@@ -7,8 +7,6 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from tests.layout.source import ROOMS, ROOT, refuse, shown, text, tree
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(path for room in (*ROOMS, "tests") for path in (ROOT / room).rglob("*.md"))])
@@ -19,8 +17,6 @@ _CODE = re.compile(r"^```.*?^```|`[^`\n]*`", re.DOTALL | re.MULTILINE)
 
 
 def test_the_readme_is_short() -> None:
-    if not (ROOT / "CONTRIBUTING.md").exists():
-        pytest.skip("the README still holds what the folders' documents will")
     readme = text(ROOT / "README.md")
     assert readme.count("\n") <= MOST_LINES
     assert len(readme.split()) <= MOST_WORDS

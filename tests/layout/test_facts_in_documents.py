@@ -28,6 +28,7 @@ _SOLVED = re.compile(
 )
 
 
+@pytest.mark.process
 def test_the_table_of_vllm_profiles_is_that_of_the_arithmetic(capsys: pytest.CaptureFixture[str]) -> None:
     shown = list(rows(ROOT / "agent" / "engine" / "README.md", "profile"))
     assert capacity(["--json"]) == 0
