@@ -184,7 +184,7 @@ class Lane:
                     if outcome is not None:
                         return outcome
         finally:
-            self._transcript.trail.end(max(0, length - len(writer.text)))
+            self._transcript.buffer.end(max(0, length - len(writer.text)))
         if finish != "stop" and finish not in _ENDS:
             raise StreamBrokenError(f"the stream ended with {finish or 'no reason'}")
         return _ENDS.get(finish) or self._watch.ended(writer)
@@ -192,7 +192,7 @@ class Lane:
     def _take(self, chunk: Chunk, writer: TurnWriter) -> ToolCall | SampleEnd | None:
         """Take one chunk; returns what ends the turn here, if anything does."""
         self._runtime.emit(TokensReceived(self._problem.id, self._index, chunk.tokens))
-        self._transcript.trail.add(chunk)
+        self._transcript.buffer.add(chunk)
         self._logprobs.feed(chunk.logprobs)
         self._drift.feed(chunk.text)
         turn_end = self._turn_ends.feed(chunk.text)

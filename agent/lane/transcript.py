@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from agent.engine.base import Prompt
 from agent.engine.persistent import PersistentEngine
-from agent.lane.token_buffer import TokenTrail
+from agent.lane.token_buffer import TokenBuffer
 from agent.lane.turn import TurnWriter
 from agent.types import ToolRun, Turn
 
@@ -22,7 +22,7 @@ class Transcript:
         self._engine = engine
         self.turns: list[Turn] = []
         self.writer: TurnWriter | None = None
-        self.trail = TokenTrail()
+        self.buffer = TokenBuffer()
         self._said: list[str] = []
         # A length that is known, with the tokens generated and inserted (at most) until then.
         self._counted = (most_tokens(prompt), 0, 0)
@@ -56,16 +56,16 @@ class Transcript:
         """Write `text` behind the last turn, the output of a tool run if one is given."""
         last = self.turns.pop() if self.turns else Turn("", 0, 0.0)
         self.turns.append(replace(last, inserted=last.inserted + text, tool_run=tool_run or last.tool_run))
-        self.trail.append(text)
+        self.buffer.append(text)
         self._said.append("\n" if tool_run else text)
 
     async def request(self) -> Prompt:
         """The prompt that continues the sample."""
-        return await self.trail.prompt(self._prompt + self.text, self._engine.tokenize)
+        return await self.buffer.prompt(self._prompt + self.text, self._engine.tokenize)
 
     async def request_with(self, more: str) -> Prompt:
         """The prompt that continues the sample behind `more`, while a stream of it may be running."""
-        return await self.trail.peek(self._prompt + self.text, more, self._engine.tokenize)
+        return await self.buffer.peek(self._prompt + self.text, more, self._engine.tokenize)
 
     async def count(self, text: str) -> int:
         """How many tokens a text is; where the server does not tell, as many as it can be at most."""
@@ -93,14 +93,14 @@ class Transcript:
     @property
     def most_length(self) -> int:
         """The most tokens that all of it can be, told without asking the server."""
-        if self.trail.tokens is not None:
-            return self.trail.tokens + most_tokens(self.trail.loose)
+        if self.buffer.tokens is not None:
+            return self.buffer.tokens + most_tokens(self.buffer.untokenized)
         return most_tokens(self._prompt) + self._inserted + self.tokens
 
     async def length(self) -> int:
         """Tokens of all that has been written, the prompt included."""
-        if self.trail.tokens is not None:
-            return self.trail.tokens + await self.count(self.trail.loose)
+        if self.buffer.tokens is not None:
+            return self.buffer.tokens + await self.count(self.buffer.untokenized)
         counted = await self._engine.count_tokens(self._prompt + self.text)
         if counted is not None:
             self._count(max(counted, self.tokens))  # a recorded sample may have no text

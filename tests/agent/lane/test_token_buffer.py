@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.engine.base import Chunk
-from agent.lane.token_buffer import TokenTrail
+from agent.lane.token_buffer import TokenBuffer
 
 PROMPT = "PROMPT "
 
@@ -72,17 +72,17 @@ def test_the_prompt_is_the_text_however_the_stream_is_cut(text: str, sizes: list
     more = data.draw(st.text(max_size=5))
 
     async def play() -> None:
-        trail = TokenTrail()
-        assert await trail.prompt(PROMPT, tokenize) == PROMPT
+        buffer = TokenBuffer()
+        assert await buffer.prompt(PROMPT, tokenize) == PROMPT
         for chunk in told:
-            trail.add(chunk)
-        assert spelled(await trail.peek(PROMPT + written, "?", tokenize)) == PROMPT + written + "?"
-        trail.end(dropped)
-        trail.append(more)
-        prompt = await trail.prompt(PROMPT + kept + more, tokenize)
+            buffer.add(chunk)
+        assert spelled(await buffer.peek(PROMPT + written, "?", tokenize)) == PROMPT + written + "?"
+        buffer.end(dropped)
+        buffer.append(more)
+        prompt = await buffer.prompt(PROMPT + kept + more, tokenize)
         assert not isinstance(prompt, str)
         assert spelled(prompt) == PROMPT + kept + more
-        assert trail.tokens == len(prompt)
+        assert buffer.tokens == len(prompt)
 
     asyncio.run(play())
 
@@ -94,34 +94,34 @@ async def test_whole_tokens_are_kept_and_only_the_rest_is_tokenized() -> None:
         asked.append(text)
         return ids_of(text)
 
-    trail = TokenTrail()
+    buffer = TokenBuffer()
     for chunk in chunks_of("abc```\nx", [3, 5]):
-        trail.add(chunk)
-    trail.end(dropped=2)
-    trail.append("\n42")
-    await trail.prompt("", listen)
+        buffer.add(chunk)
+    buffer.end(dropped=2)
+    buffer.append("\n42")
+    await buffer.prompt("", listen)
     assert asked == ["```\n42"]
 
 
 async def test_without_ids_prompts_stay_text_and_come_back_to_ids_later() -> None:
-    trail = TokenTrail()
-    trail.add(Chunk("abc", 1))
-    trail.end(0)
-    assert await trail.prompt("Pabc", tokenize) == "Pabc"
+    buffer = TokenBuffer()
+    buffer.add(Chunk("abc", 1))
+    buffer.end(0)
+    assert await buffer.prompt("Pabc", tokenize) == "Pabc"
     for chunk in chunks_of("de", [1]):
-        trail.add(chunk)
-    trail.end(0)
-    assert spelled(await trail.prompt("", tokenize)) == PROMPT + "de"
-    trail.append("!")
-    assert await trail.prompt("whole text", refuse) == "whole text"
+        buffer.add(chunk)
+    buffer.end(0)
+    assert spelled(await buffer.prompt("", tokenize)) == PROMPT + "de"
+    buffer.append("!")
+    assert await buffer.prompt("whole text", refuse) == "whole text"
     # Once the server is back, nothing has been lost.
-    assert spelled(await trail.prompt("whole text", tokenize)) == PROMPT + "de!"
+    assert spelled(await buffer.prompt("whole text", tokenize)) == PROMPT + "de!"
 
 
 async def test_a_stream_that_brought_nothing_changes_nothing() -> None:
-    trail = TokenTrail()
+    buffer = TokenBuffer()
     for chunk in chunks_of("ab", [1]):
-        trail.add(chunk)
-    trail.end(0)
-    trail.end(0)
-    assert spelled(await trail.prompt("", tokenize)) == PROMPT + "ab"
+        buffer.add(chunk)
+    buffer.end(0)
+    buffer.end(0)
+    assert spelled(await buffer.prompt("", tokenize)) == PROMPT + "ab"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agent.engine.base import Chunk
-from agent.lane.token_buffer import TokenTrail
+from agent.lane.token_buffer import TokenBuffer
 
 PROMPT_IDS = (1, 2)
 
@@ -22,13 +22,13 @@ class Server:
         return None if self.refuses else [100 + ord(letter) for letter in text]
 
 
-def started(*tokens: str) -> TokenTrail:
+def started(*tokens: str) -> TokenBuffer:
     """The buffer of a stream that has brought these tokens, with the ids 10, 11, 12..."""
-    trail = TokenTrail()
+    buffer = TokenBuffer()
     for number, token in enumerate(tokens):
         prompt = PROMPT_IDS if number == 0 else ()
-        trail.add(Chunk(token, 1, token_ids=(10 + number,), aligned=True, prompt_ids=prompt))
-    return trail
+        buffer.add(Chunk(token, 1, token_ids=(10 + number,), aligned=True, prompt_ids=prompt))
+    return buffer
 
 
 @pytest.mark.parametrize(
@@ -38,36 +38,36 @@ def started(*tokens: str) -> TokenTrail:
 async def test_a_token_that_ends_at_the_cut_is_kept_and_one_that_lies_across_it_is_not(
     dropped: int, kept: list[int], anew: str
 ) -> None:
-    trail, server = started("ab", "cd", "ef"), Server()
-    trail.end(dropped)
-    assert await trail.prompt("", server.tokenize) == [*PROMPT_IDS, *kept, *(100 + ord(letter) for letter in anew)]
+    buffer, server = started("ab", "cd", "ef"), Server()
+    buffer.end(dropped)
+    assert await buffer.prompt("", server.tokenize) == [*PROMPT_IDS, *kept, *(100 + ord(letter) for letter in anew)]
     assert server.asked == ([anew] if anew else [])
 
 
 async def test_the_last_token_of_a_turn_is_not_tokenized_anew_with_what_the_agent_writes_behind_it() -> None:
-    trail, server = started("So", " 42."), Server()
-    trail.end(dropped=0)
-    trail.append("!")
-    assert await trail.prompt("", server.tokenize) == [*PROMPT_IDS, 10, 11, 100 + ord("!")]
+    buffer, server = started("So", " 42."), Server()
+    buffer.end(dropped=0)
+    buffer.append("!")
+    assert await buffer.prompt("", server.tokenize) == [*PROMPT_IDS, 10, 11, 100 + ord("!")]
     assert server.asked == ["!"]
 
 
 async def test_behind_a_token_that_is_cut_no_later_one_is_kept() -> None:
-    trail, server = started("ab", "cd", ""), Server()
-    trail.end(dropped=1)
-    assert await trail.prompt("", server.tokenize) == [*PROMPT_IDS, 10, 100 + ord("c")]
+    buffer, server = started("ab", "cd", ""), Server()
+    buffer.end(dropped=1)
+    assert await buffer.prompt("", server.tokenize) == [*PROMPT_IDS, 10, 100 + ord("c")]
 
 
 async def test_a_question_beside_the_stream_goes_out_as_ids_of_which_only_its_own_are_new() -> None:
-    trail, server = started("ab", "cd"), Server()
-    assert await trail.peek("whole", "?", server.tokenize) == [*PROMPT_IDS, 10, 11, 100 + ord("?")]
+    buffer, server = started("ab", "cd"), Server()
+    assert await buffer.peek("whole", "?", server.tokenize) == [*PROMPT_IDS, 10, 11, 100 + ord("?")]
     assert server.asked == ["?"]
 
 
 async def test_a_question_beside_a_stream_without_ids_is_the_whole_text() -> None:
-    trail, server = TokenTrail(), Server()
-    trail.add(Chunk("ab", 1))
-    assert await trail.peek("whole", "?", server.tokenize) == "whole?"
+    buffer, server = TokenBuffer(), Server()
+    buffer.add(Chunk("ab", 1))
+    assert await buffer.peek("whole", "?", server.tokenize) == "whole?"
     assert server.asked == []
 
 

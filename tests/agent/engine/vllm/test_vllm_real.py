@@ -23,7 +23,7 @@ from agent.engine.process import free_port
 from agent.engine.vllm.command import ENVIRONMENT, server_command
 from agent.errors import ContextExceededError
 from agent.journal.journal import read_run
-from agent.lane.token_buffer import TokenTrail
+from agent.lane.token_buffer import TokenBuffer
 from agent.problems.reader import starter_problems
 from agent.problems.writer import write_problems
 from agent.types import Problem
@@ -94,13 +94,13 @@ PROMPT = f"<|im_start|>user\nWrite {STRANGE} often.<|im_end|>\n<|im_start|>assis
 async def test_a_text_goes_on_exactly_from_its_tokens_and_from_the_cache(server: int) -> None:
     async with client(server) as engine:
         first = await read(engine, PROMPT * 4, 60)
-        trail = TokenTrail()
+        buffer = TokenBuffer()
         for chunk in first:
-            trail.add(chunk)
+            buffer.add(chunk)
         text = "".join(chunk.text for chunk in first)
-        trail.end(dropped=3)
-        trail.append("\n```output\n42\n```\n")
-        prompt = await trail.prompt("", engine.tokenize)
+        buffer.end(dropped=3)
+        buffer.append("\n```output\n42\n```\n")
+        prompt = await buffer.prompt("", engine.tokenize)
         assert not isinstance(prompt, str)
         second = await read(engine, prompt, 5)
     told = [token for chunk in first for token in chunk.token_ids]
