@@ -38,7 +38,7 @@ def cycle_length(period: int) -> int:
     return max(WINDOW, -(-7 * period // 3))
 
 
-class RepetitionGuard:
+class RepetitionDetector:
     """Tells when the text fed to it has run into an endless loop, whose copies may differ slightly.
 
     Its verdict does not depend on how the stream is cut into pieces. The cost of a character is constant, and so is

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agent.chat.format import ToolCall, ToolCallScanner
 from agent.engine.base import Chunk
-from agent.lane.repetition import RepetitionGuard
+from agent.lane.repetition import RepetitionDetector
 from agent.types import SampleEnd, Turn
 
 
@@ -21,7 +21,7 @@ class TurnWriter:
         self._calls = calls
         if calls:
             calls.feed(before)
-        self._guard = RepetitionGuard()
+        self._repetition = RepetitionDetector()
         self._resumed_at: tuple[int, ...] = ()
         self._prompt_tokens: int | None = None
         self._cached_tokens: int | None = None
@@ -45,7 +45,7 @@ class TurnWriter:
             self.length = call.end - self._before
             self._pieces = [self.text[: self.length]]
             return call
-        return SampleEnd.REPEATING if self._guard.feed(chunk.text) else None
+        return SampleEnd.REPEATING if self._repetition.feed(chunk.text) else None
 
     def truncate(self, length: int) -> None:
         """Keep so many characters of the text: what follows is no part of the turn."""

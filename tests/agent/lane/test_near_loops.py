@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.lane.near_repeats import NearRepeatDetector
-from agent.lane.repetition import RepetitionGuard
+from agent.lane.repetition import RepetitionDetector
 from tests.support.texts.long_arguments import residues
 from tests.support.texts.long_lists import coins, search
 from tests.support.texts.long_texts import KINDS
@@ -90,10 +90,10 @@ LOOPS_OF_AN_EDIT = 30  # 360 with six edits and two ranges of periods
 
 
 def delay(before: str, loop: list[str]) -> int | None:
-    """Words of the loop until the guard fires."""
-    guard = RepetitionGuard()
-    assert not guard.feed(before)
-    return next((count for count, word in enumerate(loop, 1) if guard.feed(f"{word} ")), None)
+    """Words of the loop until the detector fires."""
+    detector = RepetitionDetector()
+    assert not detector.feed(before)
+    return next((count for count, word in enumerate(loop, 1) if detector.feed(f"{word} ")), None)
 
 
 @pytest.mark.parametrize(("periods", "typical", "longest"), [((20, 85), 310, 350), ((86, 230), 760, 950)])

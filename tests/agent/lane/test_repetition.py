@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.lane.repetition import MAX_PERIOD, PARAGRAPH, STRIDE, WINDOW, CycleDetector, RepetitionGuard, cycle_length
+from agent.lane.repetition import MAX_PERIOD, PARAGRAPH, STRIDE, WINDOW, CycleDetector, RepetitionDetector, cycle_length
 from tests.support.texts.long_texts import KINDS, TEXTS_OF_A_KIND, solution
 from tests.support.texts.loops import cut, fires, fires_after, looped, processor_seconds, prose, sizes
 
@@ -157,11 +157,11 @@ def test_a_program_shown_twice_and_begun_again_is_no_loop(size: int) -> None:
 @given(tricky, prose)
 @settings(deadline=None)
 def test_a_verdict_stays(text: str, after: str) -> None:
-    guard = RepetitionGuard()
-    verdict = guard.feed(text)
-    assert guard.feed("") == verdict
+    detector = RepetitionDetector()
+    verdict = detector.feed(text)
+    assert detector.feed("") == verdict
     if verdict:
-        assert guard.feed(after)
+        assert detector.feed(after)
 
 
 @pytest.mark.parametrize("excess", [1, 2, 99, 500, 6_000])
@@ -220,15 +220,15 @@ def test_no_false_alarm_in_a_thousand_long_texts(kind: Callable[[Random], str]) 
 
 
 def test_memory_is_bounded() -> None:
-    guard = RepetitionGuard()
+    detector = RepetitionDetector()
     for text in (
         "".join(map(str, range(200_000))),
         " ".join(map(str, range(200_000))),
         "\u4e00 long" * 2,
         "\u0431" * 10**5,
     ):
-        guard.feed(text)
-        assert len(pickle.dumps(guard)) < 100_000
+        detector.feed(text)
+        assert len(pickle.dumps(detector)) < 100_000
 
 
 @pytest.mark.parametrize("unit", ["0", "".join(map(str, range(300))), "0" * 1_300 + "1"])

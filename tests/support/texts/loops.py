@@ -9,14 +9,14 @@ from itertools import accumulate, cycle, pairwise, takewhile
 from hypothesis import strategies as st
 
 from agent.lane.near_repeats import NearRepeatDetector
-from agent.lane.repetition import CycleDetector, RepetitionGuard
+from agent.lane.repetition import CycleDetector, RepetitionDetector
 
-Detector = type[CycleDetector] | type[NearRepeatDetector] | type[RepetitionGuard]
+Detector = type[CycleDetector] | type[NearRepeatDetector] | type[RepetitionDetector]
 prose = st.text(st.characters(codec="utf-8"), max_size=400)
 sizes = st.lists(st.integers(1, 40), min_size=1, max_size=10)
 
 
-def fires(pieces: Iterable[str], detector: Detector = RepetitionGuard) -> bool:
+def fires(pieces: Iterable[str], detector: Detector = RepetitionDetector) -> bool:
     guard = detector()
     verdict = False
     for piece in pieces:
@@ -24,7 +24,7 @@ def fires(pieces: Iterable[str], detector: Detector = RepetitionGuard) -> bool:
     return verdict
 
 
-def fires_after(pieces: Iterable[str], detector: Detector = RepetitionGuard) -> int | None:
+def fires_after(pieces: Iterable[str], detector: Detector = RepetitionDetector) -> int | None:
     """How many pieces (of a string: characters) are fed until the guard fires."""
     guard = detector()
     return next((count for count, piece in enumerate(pieces, 1) if guard.feed(piece)), None)
