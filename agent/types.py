@@ -131,7 +131,7 @@ class Sample:
 
     `forced` is true if the answer came from an unfinished sample that was asked for it.
     `started` is in seconds since the run began. The log-probabilities are means over the tokens that were generated
-    before any forced answer, of all and of the last 256; None where the engine does not tell them. `foreign_letters`
+    before any forced answer, of all and of the last 256; None where the engine does not tell them. `language_mixing`
     counts letters of scripts that mathematics in English does not use. `failure` says what failed where the sample
     ended for that.
     """
@@ -147,7 +147,7 @@ class Sample:
     seconds: float
     mean_logprob: float | None = None
     tail_logprob: float | None = None
-    foreign_letters: int = 0
+    language_mixing: int = 0
     probes: tuple[Probe, ...] = ()
     failure: str = ""
 

@@ -47,6 +47,7 @@ _KINDS: dict[str, TypeAdapter[Entry]] = {
     "engine": TypeAdapter(EngineEvent),
     "settings": TypeAdapter(SettingsChange),
 }
+_RENAMED = {"foreign_letters": "language_mixing"}  # fields by the names that earlier versions gave them
 
 
 def read_entries(path: Path) -> list[Entry | str | None]:
@@ -105,6 +106,7 @@ def _entry(line: bytes) -> Entry | str | None:
     try:
         record = json.loads(line)
         kind = record.pop("kind")
+        record = {_RENAMED.get(name, name): value for name, value in record.items()}
         return _KINDS[kind].validate_python(record) if kind in _KINDS else str(kind)
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         return None

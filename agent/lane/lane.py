@@ -15,7 +15,7 @@ from agent.errors import AgentError, EngineError, RequestRefusedError, SandboxEr
 from agent.events import TokensReceived, ToolRan
 from agent.lane.answering import AnswerWatch
 from agent.lane.fitting import ContextFitter
-from agent.lane.language import DriftCounter
+from agent.lane.language import LanguageMixingCounter
 from agent.lane.logprobs import LogprobMeter
 from agent.lane.outages import OutageCounter
 from agent.lane.probe import Prober
@@ -56,7 +56,7 @@ class Lane:
         self._turn_ends = TurnEndScanner(self._chat.turn_marks)
         self._teller = TextTeller(runtime.emit, problem.id, index)
         self._logprobs = LogprobMeter()
-        self._drift = DriftCounter()
+        self._mixing = LanguageMixingCounter()
         self._prober = Prober(runtime.config.sample.probe_tokens, self._probe)
         self._session: Session | None = None
         self._failed_runs = 0
@@ -194,7 +194,7 @@ class Lane:
         self._runtime.emit(TokensReceived(self._problem.id, self._index, chunk.tokens))
         self._transcript.buffer.add(chunk)
         self._logprobs.feed(chunk.logprobs)
-        self._drift.feed(chunk.text)
+        self._mixing.feed(chunk.text)
         turn_end = self._turn_ends.feed(chunk.text)
         outcome = writer.write(chunk)
         if turn_end is not None and turn_end < writer.length:
@@ -256,7 +256,7 @@ class Lane:
             seconds=self._runtime.clock() - self._started,
             mean_logprob=self._logprobs.mean,
             tail_logprob=self._logprobs.tail_mean,
-            foreign_letters=self._drift.foreign_letters,
+            language_mixing=self._mixing.letters,
             probes=tuple(self._prober.probes),
         )
 

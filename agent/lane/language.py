@@ -1,4 +1,4 @@
-"""An incremental count of language drift: letters of scripts that mathematics in English does not use."""
+"""Language mixing: an incremental count of the letters of scripts that mathematics in English does not use."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _WORD_LETTERS = 2
 """Latin or Greek letters in a row that are a word and so end a stretch; a single one is a variable."""
 
 
-class DriftCounter:
+class LanguageMixingCounter:
     """Counts the letters in a stream that are neither Latin nor Greek, and the stretches they come in.
 
     Chinese, Japanese, Korean, Cyrillic, Arabic, Hebrew, Indic and all other scripts count. Digits of any script,
@@ -24,7 +24,7 @@ class DriftCounter:
         self._run = 0  # Latin or Greek letters in a row, inside a stretch
 
     @property
-    def foreign_letters(self) -> int:
+    def letters(self) -> int:
         """Letters of other scripts so far."""
         return self._letters
 
@@ -42,7 +42,7 @@ class DriftCounter:
         if text.isascii() and not self._inside:
             return
         for char in text:
-            if _is_foreign(char):
+            if _is_of_another_script(char):
                 self._letters += 1
                 self._stretches += not self._inside
                 self._inside, self._run = True, 0
@@ -52,7 +52,7 @@ class DriftCounter:
 
 
 @lru_cache(maxsize=4_096)
-def _is_foreign(char: str) -> bool:
+def _is_of_another_script(char: str) -> bool:
     """Whether it is a letter of a script other than Latin and Greek.
 
     Python knows no scripts, but the names of characters tell them. Letters below U+0400 are Latin, phonetic or

@@ -52,6 +52,16 @@ def write(directory: Path, *solutions: Solution) -> None:
     journal.close()
 
 
+def test_a_sample_of_an_earlier_version_keeps_what_is_called_otherwise_now(directory: Path) -> None:
+    journal = Journal(directory)
+    journal(SampleEnded(sample(3, language_mixing=7)))
+    journal.close()
+    path = directory / JOURNAL_FILE
+    path.write_text(path.read_text(encoding="utf-8").replace("language_mixing", "foreign_letters"), encoding="utf-8")
+    assert "foreign_letters" in path.read_text(encoding="utf-8")
+    assert [each.language_mixing for each in read_run(directory).samples] == [7]
+
+
 def test_what_is_written_is_read_back_equal(directory: Path) -> None:
     run = ToolRun("print(1)", "1\n", ToolStatus.TIMEOUT, 2.5)
     rich = sample(3, turns=(Turn("a\n", 5, 1.0, "out", run), Turn("b", 1, 0.5)), end=SampleEnd.DEADLINE, forced=True)

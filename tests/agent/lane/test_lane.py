@@ -166,7 +166,7 @@ def test_a_request_that_the_server_refuses_is_not_sent_again() -> None:
 
 def test_letters_of_other_scripts_are_counted() -> None:
     sample = run_lane(always("Let 我们 see: x ≤ π, so \\boxed{42}."))
-    assert sample.foreign_letters == 2
+    assert sample.language_mixing == 2
 
 
 @pytest.mark.parametrize("seeded", [True, False])

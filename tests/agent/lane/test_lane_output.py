@@ -53,7 +53,7 @@ def test_an_output_changes_no_answer_no_end_and_no_question(family: str, last: s
     @example("\n".join(["again and again"] * 300))
     def check(output: str) -> None:
         (plain, asked), (sample, prompts) = run(family, last, "1"), run(family, last, output)
-        facts = ("answer", "end", "forced", "tokens", "foreign_letters", "unrun_blocks")
+        facts = ("answer", "end", "forced", "tokens", "language_mixing", "unrun_blocks")
         assert [getattr(sample, fact) for fact in facts] == [getattr(plain, fact) for fact in facts]
         assert [turn.text for turn in sample.turns] == [turn.text for turn in plain.turns]
         assert len(prompts) == len(asked)

@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.lane.language import DriftCounter
+from agent.lane.language import LanguageMixingCounter
 
 
 def counts(*pieces: str) -> tuple[int, int]:
-    """Foreign letters and stretches."""
-    counter = DriftCounter()
+    """Letters of other scripts, and stretches of them."""
+    counter = LanguageMixingCounter()
     for piece in pieces:
         counter.feed(piece)
-    return counter.foreign_letters, counter.stretches
+    return counter.letters, counter.stretches
 
 
 def cut(text: str, sizes: list[int]) -> list[str]:
@@ -43,7 +43,7 @@ def cut(text: str, sizes: list[int]) -> list[str]:
         "",
     ],
 )
-def test_mathematics_in_english_is_no_drift(text: str) -> None:
+def test_mathematics_in_english_is_no_language_mixing(text: str) -> None:
     assert counts(text) == (0, 0)
 
 
@@ -99,13 +99,13 @@ def test_the_cuts_do_not_matter(text: str, sizes: list[int]) -> None:
 
 @given(mixed, mixed)
 def test_counts_only_grow_and_agree(before: str, after: str) -> None:
-    counter = DriftCounter()
+    counter = LanguageMixingCounter()
     counter.feed(before)
-    letters, stretches = counter.foreign_letters, counter.stretches
+    letters, stretches = counter.letters, counter.stretches
     assert stretches <= letters
     assert (letters > 0) == (stretches > 0)
     counter.feed(after)
-    assert counter.foreign_letters == letters + counts(after)[0]
+    assert counter.letters == letters + counts(after)[0]
     assert stretches <= counter.stretches <= stretches + counts(after)[1]
     assert counter.stretches >= counts(after)[1] - 1 + stretches
 
@@ -125,7 +125,7 @@ def test_every_chinese_character_counts(text: str) -> None:
 
 
 def test_the_cost_is_linear_and_small() -> None:
-    # Ten seconds of 64 lanes, all of them drifting, in pieces of a token each.
+    # Ten seconds of 64 lanes, all of them mixing languages, in pieces of a token each.
     pieces = ["所以答案"] * 20_000
     start = time.process_time()
     assert counts(*pieces) == (80_000, 1)

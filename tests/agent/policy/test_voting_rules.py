@@ -61,7 +61,7 @@ samples = st.builds(
     seconds=st.floats(0, 1e4),
     mean_logprob=logprobs,
     tail_logprob=logprobs,
-    foreign_letters=st.integers(0, 500),
+    language_mixing=st.integers(0, 500),
     probes=st.lists(st.builds(Probe, st.integers(1, 9), st.none() | answers, st.just(1.0)), max_size=2).map(tuple),
 )
 editions = st.sampled_from(sorted(EDITIONS.values(), key=lambda edition: edition.name))
