@@ -112,9 +112,9 @@ class SampleConfig(Section):
     max_failed_tool_runs: int = Field(0, ge=0)  # so many failed tool runs end a sample without a vote; 0: no limit
     max_seconds: float = Field(3_600.0, gt=0)
     answer_at_think_close: bool = False  # where its thinking closes on a box, a sample has answered
-    max_thinking_tokens: int = Field(0, ge=0)  # thinking still open then is closed by asking for the answer; 0: no cap
-    answer_tokens: int = Field(24, ge=0)  # for a forced answer; 0: none is asked for
-    probe_tokens: int = Field(0, ge=0)  # a running sample is asked for its present belief so often; 0: never
+    max_thinking_tokens: int = Field(0, ge=0)  # thinking still open then is closed by forcing the answer; 0: no cap
+    answer_tokens: int = Field(24, ge=0)  # for a forced answer; 0: none is forced
+    probe_tokens: int = Field(0, ge=0)  # tokens between two probes of a running sample's present answer; 0: none
 
 
 class SandboxConfig(Section):

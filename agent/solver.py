@@ -185,7 +185,7 @@ class Attempt:
         lanes = await self._halt()
         weight = len(lanes) * largest_weight(self._runtime.config.voting, forced=True)
         if lanes and reserve > 0 and self._tally().lead <= weight:
-            self._running = {asyncio.create_task(lane.ask(SampleEnd.DEADLINE)): lane for lane in lanes}
+            self._running = {asyncio.create_task(lane.force_answer(SampleEnd.DEADLINE)): lane for lane in lanes}
             await asyncio.wait(self._running, timeout=max(0.0, min(reserve, self._left(self._allowance.seconds))))
             lanes = await self._halt()
         away = self._runtime.engine.unavailable

@@ -96,7 +96,7 @@ class ToolRun:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A stretch of generated text and what the agent wrote behind it (tool output or a nudge to answer).
+    """A stretch of generated text and what the agent wrote behind it (tool output, or what forces the answer).
 
     The prompt of turn n is the sample's prompt followed by `text + inserted` of the turns before it.
     `prompt_tokens` is the length of that prompt and `cached_tokens` how many of them the engine had in its cache; both
@@ -118,7 +118,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What a running sample believed: the answer it gave when asked after `tokens` tokens; asking took `seconds`."""
+    """A running sample's present answer, forced beside its stream after `tokens` tokens; that took `seconds`."""
 
     tokens: int
     answer: int | None
@@ -129,7 +129,7 @@ class Probe:
 class Sample:
     """One generated solution of one problem, finished or cut.
 
-    `forced` is true if the answer came from an unfinished sample that was asked for it.
+    `forced` is true if the answer was forced out of an unfinished sample.
     `started` is in seconds since the run began. The log-probabilities are means over the tokens that were generated
     before any forced answer, of all and of the last 256; None where the engine does not tell them. `language_mixing`
     counts letters of scripts that mathematics in English does not use. `failure` says what failed where the sample

@@ -50,7 +50,7 @@ class ForcedAnswer:
 
 
 class ChatFormat(Protocol):
-    """How one family of models is prompted, calls tools and is asked for its answer, with tools or without.
+    """How one family of models is prompted, calls tools and is made to answer, with tools or without.
 
     The text of a sample is one turn of the assistant: it begins with `opening`, where the prompt ends. What the agent
     inserts (results of tool calls, what forces the answer) continues that turn.

@@ -35,7 +35,7 @@ class AnswerWatch:
         self._thought = self.thinks
 
     def force(self) -> None:
-        """What is written from now on was asked for, and is no answer of the sample's own."""
+        """Take what is written from now on for a forced answer, which is none of the sample's own."""
         self.thinks, self._forced = False, True
 
     def ended(self, writer: TurnWriter) -> SampleEnd:

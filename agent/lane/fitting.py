@@ -11,17 +11,17 @@ from agent.lane.runtime import Runtime
 from agent.lane.transcript import Transcript, most_tokens
 from agent.lane.turn import TurnWriter
 
-_INSERTED_TOKENS = 32  # kept for what asks for the answer, or frames an output
+_INSERTED_TOKENS = 32  # kept for what forces the answer, or frames an output
 _FRAME_TOKENS = 16  # around an output
 _LEAST_OUTPUT_TOKENS = 64  # for an output that does not fit
-_MOST_LESSONS = 8  # requests that the server finds too long, until the sample is taken to be at its end
+_MAX_REFUSALS = 8  # requests that the server finds too long, until the sample is taken to be at its end
 _CUT_MARK = "\n[... cut to fit the context ...]\n"
 
 Request = tuple[Prompt, SamplingParams]
 
 
 class ContextFitter:
-    """Works out what a sample may still ask for: prompt and reply together never exceed the context.
+    """Works out what a sample may still request: prompt and reply together never exceed the context.
 
     The context is the configured one, or the server's if that is smaller; lengths are the server's own counts where it
     tells them. Some of it is always kept for the forced answer.
@@ -33,10 +33,10 @@ class ContextFitter:
         self._chat = runtime.chat
         self._seed = seed
         self._limit = math.inf  # learned from refusals
-        self._lessons = 0
-        self._lesson: ContextExceededError | None = None  # the last one
+        self._refusals = 0
+        self._last_refusal: ContextExceededError | None = None
         self._full = False
-        self._asked_for = 0  # tokens of the last request, the reply included
+        self._requested = 0  # tokens of the last request, the reply included
 
     async def next(self, *, thinks: bool) -> Request | None:
         """The request for the next turn, or for the rest of it; None where there is no room for it."""
@@ -46,25 +46,25 @@ class ContextFitter:
         room = min(config.sample.max_tokens - self._transcript.tokens, self._room(length))
         if room < 1:
             return None
-        self._asked_for = length + room
+        self._requested = length + room
         return prompt, self._params(room, thinks=thinks)
 
-    async def for_answer(self, writer: TurnWriter) -> Request | None:
+    async def for_forced_answer(self, writer: TurnWriter) -> Request | None:
         """The request for a forced answer; where the context is full, the middle of the prompt gives way to it.
 
-        Raises ContextExceededError where the server found too long whatever was asked.
+        Raises ContextExceededError where the server found every request too long.
         """
         tokens = self._runtime.config.sample.answer_tokens - writer.tokens
         room = int(self._context - tokens)
-        if tokens < 1 or room < 1 or self._lessons > _MOST_LESSONS:
-            if self._lesson is not None and not self._transcript.tokens:
-                raise self._lesson
+        if tokens < 1 or room < 1 or self._refusals > _MAX_REFUSALS:
+            if self._last_refusal is not None and not self._transcript.tokens:
+                raise self._last_refusal
             return None
         prompt = await self._transcript.request()
         length = await self._transcript.length()
         if length > room:
             prompt, length = await self._transcript.shorten(prompt, room), room
-        self._asked_for = length + tokens
+        self._requested = length + tokens
         return prompt, self.answer_params(tokens)
 
     async def output(self, text: str) -> str:
@@ -85,16 +85,16 @@ class ContextFitter:
 
     def learn(self, error: EngineError) -> bool:
         """Whether the error says that a request was too long; the next one then is shorter."""
-        if not isinstance(error, ContextExceededError) or error is self._lesson:
+        if not isinstance(error, ContextExceededError) or error is self._last_refusal:
             return False
-        self._lesson = error
-        self._lessons += 1
+        self._last_refusal = error
+        self._refusals += 1
         if error.context_tokens is None:
-            self._limit = self._asked_for // 2
-        elif self._asked_for > error.context_tokens:
+            self._limit = self._requested // 2
+        elif self._requested > error.context_tokens:
             self._limit = error.context_tokens
         else:  # a request that should have fitted has been counted too low
-            self._limit = self._asked_for * 7 // 8
+            self._limit = self._requested * 7 // 8
         return True
 
     def answer_params(self, tokens: int) -> SamplingParams:
@@ -109,7 +109,7 @@ class ContextFitter:
 
     def _room(self, length: int) -> int:
         """Tokens that may follow so many, with the forced answer's kept."""
-        if self._full or self._lessons > _MOST_LESSONS:
+        if self._full or self._refusals > _MAX_REFUSALS:
             return 0
         return int(self._context) - length - self._runtime.config.sample.answer_tokens - _INSERTED_TOKENS
 

@@ -62,7 +62,7 @@ class Lane:
         self._failed_runs = 0
         at_close = runtime.config.sample.answer_at_think_close
         self._watch = AnswerWatch(runtime.task, self._chat, at_close=at_close)
-        self._asking: SampleEnd | None = None  # the end for which it is being asked
+        self._forced_end: SampleEnd | None = None  # why its answer is being forced
         self.refusal: RequestRefusedError | None = None
 
     @property
@@ -71,28 +71,28 @@ class Lane:
         return self._transcript.tokens
 
     async def run(self) -> Sample:
-        """Generate until the sample ends by itself; one that has no answer then is asked for it.
+        """Generate until the sample ends by itself; if it has no answer then, force one.
 
-        May be cancelled at any moment; `ask` or `cut` then give the sample. Whatever fails in it is told in the
-        sample, but for what the run itself has to know (AgentError).
+        May be cancelled at any moment; `force_answer` or `cut` then give the sample. Whatever fails in it is recorded
+        in the sample, but for what the run itself has to know (AgentError).
         """
         try:
             end = await self._generate_in_time()
         except Exception as error:  # noqa: BLE001  # one lane is not worth the run
             return self._failed(error)
-        return self.cut(end) if end in (SampleEnd.ANSWERED, SampleEnd.FAILED_CODE) else await self.ask(end)
+        return self.cut(end) if end in (SampleEnd.ANSWERED, SampleEnd.FAILED_CODE) else await self.force_answer(end)
 
-    async def ask(self, end: SampleEnd) -> Sample:
-        """Force an answer out of the unfinished sample: close its thinking, open the box, read what is put in."""
+    async def force_answer(self, end: SampleEnd) -> Sample:
+        """Force the answer of the unfinished sample (budget forcing): close its thinking, open the box, read it."""
         if self._watch.answer is not None or not self._runtime.config.sample.answer_tokens:
             return self.cut(end)
-        end = self._asking = self._asking or end
+        end = self._forced_end = self._forced_end or end
         mean, tail = self._logprobs.mean, self._logprobs.tail_mean
         try:
             forced = self._chat.force_answer(self._transcript.said, ended=end is SampleEnd.NO_ANSWER)
             self._insert(forced.inserted)
             self._watch.force()
-            await self._write_turn(tools=False, asking=True)
+            await self._write_turn(tools=False, forcing=True)
         except Exception as error:  # noqa: BLE001
             return self._failed(error)
         answer = vote(self._runtime.task, forced.answer_text(self._transcript.turns[-1].text))
@@ -140,7 +140,7 @@ class Lane:
             if limits.max_failed_tool_runs and self._failed_runs >= limits.max_failed_tool_runs:
                 return SampleEnd.FAILED_CODE
 
-    async def _write_turn(self, *, tools: bool, asking: bool = False) -> ToolCall | SampleEnd:
+    async def _write_turn(self, *, tools: bool, forcing: bool = False) -> ToolCall | SampleEnd:
         """Generate one turn: up to a closed tool call, or to the sample's end.
 
         A stream that breaks is resumed from the tokens that had come.
@@ -155,7 +155,7 @@ class Lane:
             while True:
                 came = writer.tokens
                 try:
-                    outcome = await self._read(writer, asking=asking)
+                    outcome = await self._read(writer, forcing=forcing)
                     self._outages.reset()
                     return outcome
                 except EngineError as error:
@@ -169,9 +169,11 @@ class Lane:
             self._teller.end_turn(writer.text)
             self._transcript.end_turn(writer, self._runtime.clock() - started)
 
-    async def _read(self, writer: TurnWriter, *, asking: bool) -> ToolCall | SampleEnd:
+    async def _read(self, writer: TurnWriter, *, forcing: bool) -> ToolCall | SampleEnd:
         """Read one stream into the writer, continuing what it already holds."""
-        request = await (self._fitter.for_answer(writer) if asking else self._fitter.next(thinks=self._watch.thinks))
+        request = await (
+            self._fitter.for_forced_answer(writer) if forcing else self._fitter.next(thinks=self._watch.thinks)
+        )
         if request is None:
             return SampleEnd.TOKEN_LIMIT
         length, finish = len(writer.text), ""
@@ -202,7 +204,7 @@ class Lane:
             return self._watch.ended(writer)
         if outcome is None:
             self._teller.grow(chunk.text, self._turn_ends.held)
-            if self._asking is None:
+            if self._forced_end is None:
                 self._prober.tokens_came(self.tokens)
             outcome = self._watch.grown(writer, len(chunk.text))
         cap = self._runtime.config.sample.max_thinking_tokens
@@ -211,7 +213,7 @@ class Lane:
         return outcome
 
     async def _probe(self, tokens: int) -> Probe | None:
-        """Ask the running sample for its present belief, beside its stream; None if the engine fails."""
+        """Force the present answer of the running sample, beside its stream; None if the engine fails."""
         started = self._runtime.clock()
         forced = self._chat.force_answer(self._transcript.said)
         prompt = await self._transcript.request_with(forced.inserted)

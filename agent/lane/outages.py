@@ -37,7 +37,7 @@ class OutageCounter:
             self._broken += 1
             if self._broken > self._retries:
                 raise error
-        # One that breaks each time after a few words must not be asked without a pause.
+        # One that breaks each time after a few words must not be requested again without a pause.
         await self._engine.recover(error, max(self._waits, self._restarts - 1))
         self._waits += 1
         self._restarts += 1

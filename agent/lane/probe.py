@@ -1,4 +1,4 @@
-"""Asks a running sample at intervals what it would answer now."""
+"""Probes a running sample: at intervals its present answer is forced beside its stream."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from agent.types import Probe
 
 
 class Prober:
-    """Starts `ask` whenever `every` more tokens have come (0: never) and the last probe has ended; keeps the probes."""
+    """Starts `probe` whenever `every` more tokens have come (0: never) and none is running; keeps the results."""
 
-    def __init__(self, every: int, ask: Callable[[int], Awaitable[Probe | None]]) -> None:
+    def __init__(self, every: int, probe: Callable[[int], Awaitable[Probe | None]]) -> None:
         self._every = every
-        self._ask = ask
-        self._asked = 0
+        self._force = probe
+        self._probed_at = 0
         self._running: asyncio.Task[None] | None = None
         self.probes: list[Probe] = []
 
     def tokens_came(self, tokens: int) -> None:
         """The sample has so many tokens now."""
-        if self._every and tokens - self._asked >= self._every and (self._running is None or self._running.done()):
-            self._asked = tokens
+        if self._every and tokens - self._probed_at >= self._every and (self._running is None or self._running.done()):
+            self._probed_at = tokens
             self._running = asyncio.get_running_loop().create_task(self._probe(tokens))
 
     async def close(self) -> None:
@@ -32,6 +32,6 @@ class Prober:
             await asyncio.gather(running, return_exceptions=True)
 
     async def _probe(self, tokens: int) -> None:
-        probe = await self._ask(tokens)
+        probe = await self._force(tokens)
         if probe is not None:
             self.probes.append(probe)

@@ -18,7 +18,7 @@ from agent.sandbox.base import Sandbox
 class Runtime:
     """The parts of a run; `emit` is given its events; `clock` gives seconds since it began.
 
-    `own_task` is what is asked where that is not a problem of the configured edition.
+    `own_task` is the kind of question where that is not a problem of the configured edition.
     """
 
     config: Config
@@ -30,7 +30,7 @@ class Runtime:
 
     @property
     def task(self) -> Task:
-        """What is asked."""
+        """The kind of question that is asked."""
         return self.own_task or CompetitionTask(self.config.rules)
 
     @property

@@ -92,7 +92,7 @@ class Transcript:
 
     @property
     def most_length(self) -> int:
-        """The most tokens that all of it can be, told without asking the server."""
+        """The most tokens that all of it can be, as far as is known without the server."""
         if self.buffer.tokens is not None:
             return self.buffer.tokens + most_tokens(self.buffer.untokenized)
         return most_tokens(self._prompt) + self._inserted + self.tokens

@@ -49,7 +49,7 @@ def _turn(turn: Turn, label: str, before: str, chat: ChatFormat) -> Iterator[Mar
     if turn.tool_run is not None:
         yield _tool(turn.tool_run)
     if inserted.strip():
-        yield Markup('<div class="nudge"><span class="faint">the agent wrote</span> {}</div>').format(
+        yield Markup('<div class="forced"><span class="faint">the agent wrote</span> {}</div>').format(
             to_html(inserted.strip("\n"))
         )
 

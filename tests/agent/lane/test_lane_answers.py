@@ -51,7 +51,7 @@ def test_a_cancelled_lane_can_still_be_asked() -> None:
         await asyncio.sleep(5.5)
         task.cancel()
         await asyncio.wait([task])
-        return await lane.ask(SampleEnd.DEADLINE)
+        return await lane.force_answer(SampleEnd.DEADLINE)
 
     sample = run_virtual(main())
     assert (sample.answer, sample.end, sample.forced) == (42, SampleEnd.DEADLINE, True)

@@ -89,7 +89,7 @@ def test_a_transcript_opens_with_formulas_code_and_output(opened: BrowserPage) -
     expect(sample.locator(".code .k").first).to_have_text("for")
     expect(sample.locator(".output.ok pre")).to_have_text("0\n1\n2")
     expect(sample.locator(".output.error pre")).to_have_text("ZeroDivisionError")
-    expect(sample.locator(".nudge")).to_contain_text("\\boxed{")
+    expect(sample.locator(".forced")).to_contain_text("\\boxed{")
     expect(sample.locator("h5").last).to_contain_text("forced answer")
     expect(problem.locator(".problem-text math")).to_have_count(2)
     expect(problem.locator(".problem-text")).to_contain_text("$5 a piece")
