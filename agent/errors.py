@@ -1,25 +1,25 @@
-"""The errors that users and callers meet, one type for each boundary.
+"""The errors raised to users and callers, one type for each boundary.
 
 AgentError
 ├── InputError      a problem file, a flag, a run directory
 ├── ConfigError     a profile, a configuration key or value
-├── ModelError      a model file that cannot be had or has the wrong digest
-├── EngineError     the server that generates tokens; carries what had been received
-│   ├── EngineUnavailableError  nobody serves just now: wait for it
-│   ├── RequestRefusedError     the server refused the request for good: say why and stop
-│   ├── ContextExceededError    prompt and reply are longer than the server's context: the lane's own end
-│   └── StreamBrokenError       the stream was cut or garbled: continue from the tokens that came
+├── ModelError      a model file that is not available or has the wrong digest
+├── EngineError     the server that generates tokens; carries the text received so far
+│   ├── EngineUnavailableError  the server does not respond or is not ready: wait for it
+│   ├── RequestRefusedError     the server refused the request permanently: report it and stop
+│   ├── ContextExceededError    prompt and reply exceed the server's context length: the lane ends
+│   └── StreamBrokenError       the stream was cut or garbled: continue from the tokens received
 ├── SandboxError    the machinery that runs Python (never the model's own mistakes)
 └── JournalError    the run directory cannot be written
 
-Every message is one sentence that says what is wrong, where, and how to mend it.
+Every message is one line that says what is wrong, where, and how to fix it.
 """
 
 from __future__ import annotations
 
 
 class AgentError(Exception):
-    """Anything that ends a command with one sentence and exit status 2."""
+    """An error that ends a command with a one-line message and exit status 2."""
 
 
 class InputError(AgentError):
@@ -27,15 +27,15 @@ class InputError(AgentError):
 
 
 class ConfigError(AgentError):
-    """A configuration that is not valid."""
+    """An invalid configuration."""
 
 
 class ModelError(AgentError):
-    """A model file that is missing, cannot be fetched or is not what it should be."""
+    """A model file that is missing, cannot be downloaded or has a wrong digest."""
 
 
 class EngineError(AgentError):
-    """The engine failed; `received` is the text that had come before it did."""
+    """The engine failed; `received` is the text that it had sent before."""
 
     def __init__(self, message: str, *, received: str = "") -> None:
         super().__init__(message)
@@ -43,10 +43,10 @@ class EngineError(AgentError):
 
 
 class EngineUnavailableError(EngineError):
-    """The engine does not serve now but may later: it is down, starting, loading its model, or has too much to do.
+    """The engine does not serve now but may later: it is down, starting, loading its model, or overloaded.
 
-    `retry_after` is how many seconds the server asked to wait, None where it did not say. `answered` tells that a
-    server was reached, which said "not yet"; else nothing answered.
+    `retry_after` is how many seconds the server asked to wait, None if it did not. `answered` says that a server
+    responded that it is not ready; otherwise there was no response.
     """
 
     def __init__(
@@ -58,11 +58,11 @@ class EngineUnavailableError(EngineError):
 
 
 class RequestRefusedError(EngineError):
-    """The server refused the request for good (a wrong key, an unknown model): asking the same again cannot help."""
+    """The server refused the request permanently (a wrong key, an unknown model): retrying cannot help."""
 
 
 class ContextExceededError(EngineError):
-    """Prompt and reply together are longer than the server's context, of `context_tokens` where the server named it."""
+    """Prompt and reply together exceed the server's context length, `context_tokens` if the server named it."""
 
     def __init__(self, message: str, *, received: str = "", context_tokens: int | None = None) -> None:
         super().__init__(message, received=received)
@@ -70,7 +70,7 @@ class ContextExceededError(EngineError):
 
 
 class StreamBrokenError(EngineError):
-    """The stream broke off or was garbled. What had come is whole, and can be continued."""
+    """The stream was interrupted or garbled. The text received so far is intact and can be continued."""
 
 
 class SandboxError(AgentError):

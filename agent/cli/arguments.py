@@ -1,4 +1,4 @@
-"""The flags of the command line, and what of the configuration each of them sets."""
+"""The flags of the command line, and the configuration keys that they set."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ examples:
   python -m agent.solve --problems reference.csv --profile qwq --url http://127.0.0.1:8000 --edition aimo2
   python -m agent.solve --run-dir runs/first --resume     continue an interrupted run
 
-exit status: 0 the run ended, 2 something has to be fixed (one sentence says what), 130 interrupted
+exit status: 0 the run ended, 2 something has to be fixed (a one-line message says what), 130 interrupted
 """
 
 
-class SentenceParser(argparse.ArgumentParser):
-    """Says what is wrong in one sentence, and writes its help like any result."""
+class OneLineParser(argparse.ArgumentParser):
+    """An argument parser that reports errors as one line, and writes its help like any result."""
 
     def error(self, message: str) -> NoReturn:
-        """End the command with status 2."""
+        """Report the error and exit with status 2."""
         self.exit(2, f"error: {message}; --help lists the flags\n")
 
     def print_help(self, file: Any = None) -> None:
@@ -45,8 +45,8 @@ class SentenceParser(argparse.ArgumentParser):
 
 
 def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
-    """The command line's values, None for each flag that was not given. Exits with status 2 on bad usage."""
-    parser = SentenceParser(
+    """Parse the command line; flags that were not given are None. Exits with status 2 on bad usage."""
+    parser = OneLineParser(
         prog="python -m agent.solve",
         description="Solve competition mathematics by self-consistency with Python tools, under a time limit.",
         epilog=_EPILOG,
@@ -61,7 +61,7 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
         type=given_path,
         metavar="FILE",
         help="CSV, JSONL or parquet: id, problem[, answer]; or a bundled set by its name, starter (12 problems) or "
-        "practice (60), whatever file or directory is called so",
+        "practice (60), even if a file or directory has that name",
     )
     how = parser.add_argument_group("how to solve it")
     add_setting_flags(how, time_limit_of="the whole run")
@@ -76,7 +76,7 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _decode(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
-    """Read as UTF-8 what is a text and no path."""
+    """Decode as UTF-8 the arguments that are texts and not paths."""
     try:
         for name in ("problem", "edition", "url", "model"):
             value = getattr(args, name)
@@ -87,7 +87,7 @@ def _decode(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
 
 
 def add_setting_flags(parser: argparse._ActionsContainer, *, time_limit_of: str) -> None:
-    """Add the flags that choose a profile and set single keys of it, as `overrides` reads them."""
+    """Add the flags that select a profile and override single keys of it; `overrides` reads them."""
     parser.add_argument("--edition", help=f"rules for the answer: {', '.join(EDITIONS)}")
     parser.add_argument(
         "--profile", help="cpu (the default), vllm, kaggle-l4x4 or another of agent/profiles, or a TOML file"
@@ -109,9 +109,9 @@ def add_setting_flags(parser: argparse._ActionsContainer, *, time_limit_of: str)
 
 
 def given_path(text: str) -> Path:
-    """The value of a flag that names a file or a directory; a leading `~` is the home directory.
+    """Parse the value of a flag that names a file or a directory; a leading `~` is the home directory.
 
-    Raises argparse's own error, which ends the command, for an empty one.
+    Raises argparse's own error, which ends the command, if it is empty.
     """
     if not text.strip():
         raise argparse.ArgumentTypeError("it is empty: name a file or directory")
@@ -122,7 +122,7 @@ def given_path(text: str) -> Path:
 
 
 def overrides(args: argparse.Namespace) -> dict[str, Any]:
-    """Dotted configuration keys set by the flags. Raises InputError for a value that cannot be read."""
+    """Return the dotted configuration keys set by the flags. Raises InputError for an invalid value."""
     if args.model is not None and not args.model.strip():
         raise InputError("--model is empty: name a model, or leave it out")
     given = {
@@ -151,25 +151,25 @@ def _set_keys(pairs: Sequence[str]) -> dict[str, Any]:
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key.strip():
-            raise InputError(f"--set {pair!r} cannot be read: write it as KEY=VALUE, like sample.max_tokens=800")
+            raise InputError(f"--set {pair!r} is not valid: write it as KEY=VALUE, like sample.max_tokens=800")
         keys[key.strip()] = _toml_value(value)
     return keys
 
 
 def seconds(text: str) -> float:
-    """A time span in seconds: a number, with s, m or h behind it or nothing.
+    """Parse a duration to seconds: a number, optionally followed by s, m or h.
 
     >>> seconds("90m")
     5400.0
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", text.strip())
     if match is None or not 0 < float(match[1]) < 1e9:
-        raise InputError(f"--time-limit {text!r} is no time: give seconds above 0, or a number with m or h, like 90m")
+        raise InputError(f"--time-limit {text!r} is not valid: give seconds above 0, or a number with m or h, like 90m")
     return float(match[1]) * _UNITS[match[2]]
 
 
 def check(args: argparse.Namespace) -> None:
-    """Raises InputError for flags that contradict each other."""
+    """Raise InputError for flags that contradict each other."""
     if args.problem is not None and args.problems is not None:
         raise InputError("both a problem and --problems were given: give one of them")
     if args.problem is not None and not args.problem.strip():
@@ -185,9 +185,9 @@ def check(args: argparse.Namespace) -> None:
 
 
 def _toml_value(text: str) -> Any:
-    """The value as TOML has it; a bare word is a string."""
+    """Parse a value as TOML; a bare word is a string."""
     try:
         parsed = tomllib.loads(f"value = {text}")
-    except (ValueError, RecursionError):  # no TOML, or a number too long or a nesting too deep for Python
+    except (ValueError, RecursionError):  # not TOML, or a number too long or a nesting too deep for Python
         return text
     return parsed["value"] if len(parsed) == 1 else text

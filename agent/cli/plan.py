@@ -1,4 +1,4 @@
-"""What one call of the command is to do: which problems, under which configuration, recorded where."""
+"""The plan of a call of the command: which problems, under which configuration, recorded where."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STANDARD_INPUT = "-"
 class Plan:
     """A run that is ready to start in its directory.
 
-    `before` is what the journal holds of it if it is resumed; else it is to be laid out, with further `files`.
+    `before` is the record of a run that is resumed; a new run's directory is to be created, with additional `files`.
     """
 
     config: Config
@@ -43,20 +43,20 @@ class Plan:
 
     @property
     def resume_command(self) -> str | None:
-        """The command that continues this run; None as long as nothing of it is recorded."""
+        """The command that resumes this run; None as long as nothing is recorded."""
         if not (self.directory / CONFIG_FILE).exists():
             return None
         return resume_command("agent.solve", self.directory)
 
 
 def resume_command(module: str, directory: Path) -> str:
-    """The command, as a shell takes it, by which a module continues the run in a directory."""
+    """Return the shell command with which a module resumes the run in a directory."""
     place = f"./{directory}" if str(directory).startswith("-") else str(directory)
     return f"{Path(sys.executable).name} -m {module} --run-dir {shlex.quote(place)} --resume"
 
 
 def make_plan(args: argparse.Namespace) -> Plan:
-    """The plan of a call, as its flags have it; a new run's directory is the one named, else where one will be made.
+    """Make the plan of a call from its flags; a new run without --run-dir has the parent of its directory.
 
     Writes nothing. Raises InputError or ConfigError.
     """
@@ -70,7 +70,7 @@ def make_plan(args: argparse.Namespace) -> Plan:
 
 @contextmanager
 def open_plan(args: argparse.Namespace) -> Iterator[Plan]:
-    """The plan of a call, whose directory is held as long as the context lasts.
+    """Make the plan of a call, and lock its directory while the context lasts.
 
     Raises InputError, ConfigError or JournalError.
     """
@@ -84,7 +84,7 @@ def open_plan(args: argparse.Namespace) -> Iterator[Plan]:
 
 
 def resumed_config(before: RunRecord, args: argparse.Namespace) -> Config:
-    """The configuration of a resumed run, with what the flags set anew; its model stays. Raises InputError if not."""
+    """Return the configuration of a resumed run with the flags' overrides. Raises InputError for another model."""
     config = override_config(before.config, overrides(args))
     check_model(before, config, args.run_dir)
     return config
@@ -99,13 +99,13 @@ def _problems(args: argparse.Namespace) -> list[Problem]:
 
 
 def _named_problems(source: Path) -> list[Problem]:
-    """The problems of a bundled set, given by its name, or of a file. No file is hidden by a name: it has an ending."""
+    """Load a bundled set by its name, or a file. Names of sets hide no files, which have a suffix."""
     name = str(source)
     if name == STANDARD_INPUT:
-        raise InputError("--problems reads no standard input: name a file, or give - as the problem for a single text")
+        raise InputError("--problems cannot be standard input: name a file, or give - as the problem for a single text")
     if name not in BUNDLED and not source.suffix:
         sets = ", ".join(BUNDLED)
-        raise InputError(f"{name!r} are no problems: give a bundled set ({sets}) or a CSV, JSONL, JSON or parquet file")
+        raise InputError(f"{name!r} is not a problem set: give one of {sets}, or a CSV, JSONL, JSON or parquet file")
     return load_problems(BUNDLED.get(name, source))
 
 
@@ -120,13 +120,13 @@ def _standard_input() -> str:
 
 
 def _text(text: str) -> str:
-    """The text of a problem as it stands. Raises InputError if it is none."""
+    """Return the text of a problem unchanged. Raises InputError if it is empty or contains NUL."""
     check_text(text)
     return text
 
 
 def _no_file(text: str) -> str:
-    """The text as it is. Raises InputError if it is the name of a file or of a bundled set."""
+    """Return the text unchanged. Raises InputError if it is the name of a file or of a bundled set."""
     name = text.strip()
     try:
         is_file = Path(text).is_file()
@@ -135,11 +135,11 @@ def _no_file(text: str) -> str:
     one_word = not any(char.isspace() for char in name)
     if name in BUNDLED or ((is_file or one_word) and name.lower().endswith(SUFFIXES)):
         raise InputError(
-            f"{name!r} names problems and is not the text of one: give it as --problems {shlex.quote(name)}"
+            f"{name!r} names a problem set and is not the text of a problem: give it as --problems {shlex.quote(name)}"
         )
     if is_file:
         raise InputError(
             f"{name!r} is a file and not the text of a problem: give the text, or - to read it from standard input; "
-            f"a file of problems ends in {', '.join(SUFFIXES)}"
+            f"a problem file ends in {', '.join(SUFFIXES)}"
         )
     return text

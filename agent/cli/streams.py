@@ -1,7 +1,7 @@
-"""Standard output and standard error, which may be closed, full or read by nobody any more.
+"""Standard output and standard error, which may be closed, full, or pipes whose reader has gone.
 
-What is shown on the way is shown as well as may be: no run ends because nobody can read about it. The result is
-different: that it could not be written is an error, unless its reader did not want more of it.
+Progress is shown on a best-effort basis: no run fails because it cannot be displayed. A result that cannot be written
+is an error, unless the reader of the pipe has closed it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class _Lenient:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """Write the text, if that can be done."""
+        """Write the text if possible."""
         try:
             return self._stream.write(text)
         except OSError:
@@ -31,7 +31,7 @@ class _Lenient:
             return len(text)
 
     def flush(self) -> None:
-        """Write what is held back, if that can be done."""
+        """Flush if possible."""
         try:
             self._stream.flush()
         except OSError:
@@ -42,14 +42,14 @@ class _Lenient:
 
 
 class HeldOutput:
-    """A text stream of the kind of standard output that keeps what is written."""
+    """A text stream with the attributes of standard output that keeps what is written."""
 
     def __init__(self) -> None:
         self._parts: list[str] = []
 
     @property
     def text(self) -> str:
-        """All that was written."""
+        """All text written so far."""
         return "".join(self._parts)
 
     def write(self, text: str) -> int:
@@ -58,7 +58,7 @@ class HeldOutput:
         return len(text)
 
     def flush(self) -> None:
-        """Nothing is written anywhere."""
+        """Do nothing."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(sys.stdout, name)
@@ -66,9 +66,9 @@ class HeldOutput:
 
 @contextmanager
 def steady_streams() -> Iterator[None]:
-    """While the context lasts, nothing that is written to standard error fails, and no file takes a stream's number.
+    """While the context lasts, writing to standard error never fails, and no file gets a standard descriptor.
 
-    Characters that the locale does not have are written as escapes.
+    Characters that the locale cannot encode are written as escapes.
     """
     stderr = sys.stderr
     for descriptor in range(3):
@@ -91,7 +91,7 @@ def steady_streams() -> Iterator[None]:
 
 
 def write_result(text: str) -> None:
-    """Write a result to standard output, now; nothing is said to a reader that has gone.
+    """Write a result to standard output and flush it; a closed pipe is not an error.
 
     Raises AgentError if it cannot be written.
     """
@@ -108,7 +108,7 @@ def write_result(text: str) -> None:
 
 
 def _fill(descriptor: int) -> None:
-    """Open the null device at a descriptor that is closed: a file that took its number would be written to."""
+    """Open the null device at a closed descriptor: a file that got its number would receive the output."""
     try:
         os.fstat(descriptor)
     except OSError:
@@ -119,7 +119,7 @@ def _fill(descriptor: int) -> None:
 
 
 def _drop(stream: TextIO) -> None:
-    """Send what the stream holds back, and all that follows, to the null device."""
+    """Redirect the stream's buffer, and all that follows, to the null device."""
     with suppress(OSError, ValueError):
         opened = os.open(os.devnull, os.O_WRONLY)
         try:

@@ -1,1 +1,1 @@
-"""Files, and the paths, URLs and texts by which users name what they mean."""
+"""Files that are written atomically, stored configurations, and the paths and URLs that users give."""

@@ -1,4 +1,4 @@
-"""Texts, paths and URLs as users write them."""
+"""Text, paths and URLs given by users."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 
 def utf8(text: str) -> str:
-    """The text of a command line's word, also where the locale is not UTF-8. Raises ValueError if the word is not."""
+    """Decode a command-line argument as UTF-8 whatever the locale. Raises ValueError if it is not UTF-8."""
     try:
         return os.fsencode(text).decode("utf-8")
     except UnicodeError:
@@ -16,9 +16,9 @@ def utf8(text: str) -> str:
 
 
 def expand_home(text: str) -> str:
-    """The path with a leading `~` or `~user` replaced by that home directory; any other text as it is.
+    """Replace a leading `~` or `~user` by that home directory; return any other text unchanged.
 
-    No shell does so within quotes or behind an equals sign. Raises ValueError if no such home directory is known.
+    Shells do not expand it within quotes or after an equals sign. Raises ValueError for an unknown home directory.
     """
     if not text.startswith("~"):
         return text
@@ -29,12 +29,12 @@ def expand_home(text: str) -> str:
 
 
 def checked_url(text: str) -> str:
-    """The text, which is the URL of a server, or empty. Raises ValueError for any other text."""
+    """Return the text if it is the URL of a server or empty. Raises ValueError for any other text."""
     try:
         parts = urlsplit(text)
         right = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         right = False
     if text and not right:
-        raise ValueError(f"{text!r} is no URL of a server: write it like http://127.0.0.1:8000")
+        raise ValueError(f"{text!r} is not the URL of a server: write it like http://127.0.0.1:8000")
     return text

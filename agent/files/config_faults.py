@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, in one sentence."""
+"""Report what is wrong with a configuration as a one-line message."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pydantic import BaseModel, ValidationError
 
 from agent.files.renamed_keys import RENAMED
 
-_ALIKE = 0.7  # similarity from which on a key is taken for another one, misspelt
+_MIN_SIMILARITY = 0.7  # from here on a key counts as a misspelling of another one
 
 
 def first_fault(error: ValidationError, model: type[BaseModel]) -> str:
-    """The first key that is not valid, dotted, and why; for an unknown one the key that was most likely meant."""
+    """Return the first invalid key, dotted, and the reason; for an unknown key, the one that was probably meant."""
     first: Any = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])
     kind = first["type"]
@@ -37,8 +37,8 @@ def _keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
 
 
 def _nearest(key: str, keys: list[str]) -> str | None:
-    """The key that is written most like this one, with its table or without."""
-    whole = difflib.get_close_matches(key, keys, 1, _ALIKE)
+    """Return the most similar key, compared with or without its table."""
+    whole = difflib.get_close_matches(key, keys, 1, _MIN_SIMILARITY)
     names = {name.rpartition(".")[2]: name for name in keys}
-    alone = difflib.get_close_matches(key.rpartition(".")[2], names, 1, _ALIKE)
+    alone = difflib.get_close_matches(key.rpartition(".")[2], names, 1, _MIN_SIMILARITY)
     return whole[0] if whole else names[alone[0]] if alone else None

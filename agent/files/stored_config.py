@@ -27,7 +27,7 @@ _LAST_KEY = "output_chars"
 
 
 def seal(tree: Mapping[str, Any]) -> str:
-    """The configuration as TOML, with the lines that show it to be complete."""
+    """Return the configuration as TOML, with the lines that show that it is complete."""
     return _FIRST_LINE + tomli_w.dumps(tree) + _LAST_LINE.format(count=_count(tree))
 
 
@@ -43,13 +43,13 @@ def stored_tree(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         reason = (isinstance(error, OSError) and error.strerror) or error
         raise ConfigError(
-            f"{path} is no complete configuration ({reason}): restore that file, or start a new run with another "
+            f"{path} is not a complete configuration ({reason}): restore that file, or start a new run with another "
             "--run-dir"
         ) from error
 
 
 def changed_keys(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """The dotted keys of two trees of one shape whose values differ, with the new values."""
+    """Return the dotted keys whose values differ between two trees of the same shape, with the new values."""
     changed = {}
     for name, value in new.items():
         if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files that are written atomically."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write the text as UTF-8 such that, whatever happens meanwhile, the file is the old one or the new one.
+    """Write the text as UTF-8 atomically: after a crash the file is either the old one or the new one.
 
-    It is on the disk when this returns. Raises OSError if that cannot be done; nothing is left behind then.
+    It is on disk when this returns. Raises OSError if that fails; then no temporary file is left.
     """
     draft = path.with_name(f"{path.name}.tmp")
     try:
@@ -27,7 +27,7 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    with suppress(OSError):  # some file systems cannot; the file itself is whole all the same
+    with suppress(OSError):  # not supported by all file systems; the file itself is complete all the same
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)

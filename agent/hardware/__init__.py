@@ -1,1 +1,1 @@
-"""What a model needs of which machine, and how fast it runs there."""
+"""The memory that a model needs, the hardware that is there, and how fast a model runs on it."""

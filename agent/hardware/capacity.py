@@ -1,8 +1,8 @@
-"""How many lanes of a model fit the memory of given hardware at which speed, by arithmetic alone.
+"""KV-cache capacity and roofline throughput of a model on given GPUs.
 
-The speed is the roofline (Williams, Waterman and Patterson, 2009) of one decoding step: it takes as long as reading the
-weights and the KV caches of all lanes, or as long as its arithmetic, whichever is longer. Bytes and operations are
-plain counts, times are seconds; 1 GB is 1e9 bytes.
+The throughput is the roofline (Williams, Waterman and Patterson, 2009) of one decoding step: it takes as long as
+reading the weights and the KV caches of all lanes, or as long as its arithmetic, whichever is longer. Bytes and
+operations are plain counts, times are in seconds; 1 GB is 1e9 bytes.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ PLANNED_SHARE = (0.45, 0.60)  # share of the roofline; from L4s joined by PCIe, 
 
 BF16_BITS = 16.0
 FP8_BITS = 8.0
-INT4_BITS = 4 + (16 + 4) / 128  # with the scale and the zero point of each group of 128
+INT4_BITS = 4 + (16 + 4) / 128  # including the scale and the zero point of each group of 128
 
 _DENSE = {"llama", "mistral", "qwen2", "qwen3"}
 _NAMED_BITS = {"awq": INT4_BITS, "int4": INT4_BITS, "int8": 8.0, "fp8": FP8_BITS}
 _SIZES = ("num_hidden_layers", "hidden_size", "num_attention_heads", "intermediate_size", "vocab_size")
-_MOST_PARALLEL = 16
+_MAX_PARALLEL = 16
 
 
 @dataclass(frozen=True, slots=True)
 class ModelShape:
-    """What counts of a dense decoder: its parameters without norms and biases, which are under 0.02 % of them.
+    """The sizes of a dense decoder. Norms and biases, under 0.02 % of the parameters, are neglected.
 
-    Quantization shrinks the layers to `weight_bits` a parameter; the embedding and the head keep 16. `positions` is
-    the longest context, None where nothing limits it.
+    Quantization shrinks the layers to `weight_bits` per parameter; the embedding and the head keep 16. `positions` is
+    the maximum context length, None if unlimited.
     """
 
     layers: int
@@ -49,21 +49,21 @@ class ModelShape:
 
     @property
     def parameters_read(self) -> int:
-        """Parameters that one step reads: of the embedding it needs a few rows only."""
+        """Parameters read by one step: of the embedding it needs only a few rows."""
         return self.layer_parameters + self.vocabulary_parameters
 
     @property
     def read_bytes(self) -> int:
-        """Bytes of weights that one step reads."""
+        """Bytes of weights read by one step."""
         return round(self.layer_parameters * self.weight_bits / 8) + 2 * self.vocabulary_parameters
 
     @property
     def weight_bytes(self) -> int:
-        """Bytes of weights that lie in memory."""
+        """Bytes of weights in memory."""
         return self.read_bytes + (0 if self.tied else 2 * self.vocabulary_parameters)
 
     def kv_token_bytes(self, element_bytes: int) -> int:
-        """Bytes of one token's keys and values in all layers."""
+        """Return the bytes of one token's keys and values in all layers."""
         return 2 * self.layers * self.kv_heads * self.head_dim * element_bytes
 
     def divides(self, parallel: int) -> bool:
@@ -101,10 +101,10 @@ DEVICES = {
 
 @dataclass(frozen=True, slots=True)
 class CapacityPlan:
-    """What a model does on `replicas` groups of `parallel` devices each, with `context_tokens` the limit of a lane.
+    """A model on `replicas` groups of `parallel` devices each, with lanes of up to `context_tokens`.
 
-    `kv_token_bytes` and the model's weights are those of one replica, `kv_tokens` those of all. `reason` says in a
-    sentence why it does not fit and what to set; "" if it does.
+    `kv_token_bytes` and the model's weights are per replica, `kv_tokens` is the total. `reason` says why the model does
+    not fit and what to set; "" if it fits.
     """
 
     model: ModelShape
@@ -123,15 +123,15 @@ class CapacityPlan:
 
     @property
     def mean_context(self) -> int:
-        """The mean context of the running lanes to plan with, in tokens."""
+        """The mean context length of the running lanes to plan with, in tokens."""
         return round(MEAN_CONTEXT_SHARE * self.context_tokens)
 
     def lanes_at(self, mean_context: int) -> int:
-        """Lanes that fit at a mean context, in tokens."""
+        """Return the number of lanes that fit at a mean context length in tokens."""
         return self.kv_tokens // self.replicas // mean_context * self.replicas
 
     def tokens_per_second(self, lanes: int, mean_context: float) -> float | None:
-        """The roofline's speed of all lanes together; None where the device's bandwidth or operations are not known.
+        """Return the roofline throughput of all lanes; None where the device's bandwidth or operations are unknown.
 
         With W the bytes of weights read, c those of a KV token, P the parameters read and d the width of all heads, a
         step of k lanes at mean context L takes max((W + k L c) / bandwidth, k (2 P + 4 L d layers) / operations).
@@ -147,7 +147,7 @@ class CapacityPlan:
         return lanes / step
 
     def planned_tokens_per_second(self, lanes: int, mean_context: float) -> tuple[float, float] | None:
-        """What to plan with: the low and the high end of the roofline's usual share."""
+        """Return the throughput to plan with: low and high end of the share of the roofline that is usually reached."""
         bound = self.tokens_per_second(lanes, mean_context)
         return None if bound is None else (PLANNED_SHARE[0] * bound, PLANNED_SHARE[1] * bound)
 
@@ -163,10 +163,10 @@ def make_plan(
     memory_share: float = MEMORY_SHARE,
     kv_space_bytes: float | None = None,
 ) -> CapacityPlan:
-    """The plan of a model on `parallel` x `replicas` devices.
+    """Compute the plan of a model on `parallel` x `replicas` devices.
 
-    The KV cache takes what the weights and a fixed overhead leave of the share of the memory that the server may use,
-    or `kv_space_bytes` where that is given (a CPU).
+    The KV cache gets what the weights and a fixed overhead leave of the memory that the server may use, or
+    `kv_space_bytes` where that is given (a CPU).
     """
     copies = max(1.0, parallel / model.kv_heads)  # each KV head is copied where there are more devices than heads
     kv_token_bytes = round(model.kv_token_bytes(kv_element_bytes) * copies)
@@ -180,10 +180,9 @@ def make_plan(
 
 
 def dense_model(description: Mapping[str, Any]) -> ModelShape | None:
-    """The shape of a dense model of the Llama and Qwen2 kind, from what its Hugging Face config.json holds.
+    """Return the shape of a dense model of the Llama and Qwen2 kind, from its Hugging Face config.json.
 
-    None for another architecture, or a quantization whose size is not known here. Raises ConfigError for one that
-    lacks a key or has a wrong value.
+    None for another architecture or an unknown quantization. Raises ConfigError if a key is missing or invalid.
     """
     if description.get("model_type") not in _DENSE:
         return None
@@ -195,7 +194,7 @@ def dense_model(description: Mapping[str, Any]) -> ModelShape | None:
 
 
 def known_model(name: str) -> ModelShape | None:
-    """The shape of a model known by its name or path, like Qwen/QwQ-32B-AWQ; None if there is none."""
+    """Return the shape of a model known by its name or path, like Qwen/QwQ-32B-AWQ; None for an unknown one."""
     lowered = name.lower()
     if "gguf" in lowered:
         return None
@@ -206,7 +205,7 @@ def known_model(name: str) -> ModelShape | None:
 
 def _reason(model: ModelShape, hardware: str, parallel: int, room: float, kv_tokens: int, context_tokens: int) -> str:
     if not model.divides(parallel):
-        sizes = ", ".join(str(size) for size in range(1, _MOST_PARALLEL + 1) if model.divides(size))
+        sizes = ", ".join(str(size) for size in range(1, _MAX_PARALLEL + 1) if model.divides(size))
         return (
             f"{parallel} GPUs cannot share {model.heads} heads and {model.kv_heads} KV heads evenly: "
             f"set vllm.tensor_parallel_size to one of {sizes}"
@@ -249,7 +248,7 @@ def _dense_shape(description: Mapping[str, Any], weight_bits: float) -> ModelSha
 
 
 def _stored_bits(quantization: Mapping[str, Any] | None) -> float | None:
-    """Bits of a stored parameter, scales and zero points included; None where not known."""
+    """Return the bits of a stored parameter, scales and zero points included; None if unknown."""
     if quantization is None:
         return BF16_BITS
     method = quantization.get("quant_method")

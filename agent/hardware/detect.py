@@ -1,4 +1,4 @@
-"""Whether the GPUs of this machine fit a vLLM profile, told before anything is loaded."""
+"""Detect this machine's GPUs, and check a vLLM profile against them before anything is loaded."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ _NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """A GPU as the driver shows it; its memory in bytes is 0 where the driver does not say."""
+    """A GPU as listed by the driver; its memory in bytes, 0 where the driver does not report it."""
 
     name: str
     memory_bytes: int
 
     @property
     def device(self) -> Device:
-        """The device of the table with the memory found here; without bandwidth if it is not in the table."""
+        """The known device with the memory found here; without bandwidth if it is not a known one."""
         kind = next((kind for kind, pattern in _NAMES.items() if pattern.search(self.name)), None)
         if kind is None or "MIG" in self.name:
             return Device(self.name, self.memory_bytes)
@@ -54,7 +54,7 @@ class Gpu:
 
 
 def find_gpus(timeout: float = 10.0) -> tuple[Gpu, ...]:
-    """The GPUs that nvidia-smi lists; none where it is missing, fails, or is silent for `timeout` seconds."""
+    """Return the GPUs that nvidia-smi lists; none if it is missing, fails, or takes longer than `timeout` seconds."""
     try:
         done = subprocess.run(_QUERY, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=True)
     except (OSError, subprocess.SubprocessError):
@@ -63,13 +63,13 @@ def find_gpus(timeout: float = 10.0) -> tuple[Gpu, ...]:
 
 
 def parse_gpus(text: str) -> tuple[Gpu, ...]:
-    """The GPUs in nvidia-smi's lines of a name, a comma and MiB; other lines are passed over."""
+    """Parse nvidia-smi's lines of a name, a comma and MiB; other lines are ignored."""
     rows = (line.rpartition(",") for line in text.splitlines())
     return tuple(Gpu(name.strip(), _mebibytes(memory)) for name, comma, memory in rows if comma and name.strip())
 
 
 def read_model(config: Config) -> ModelShape | None:
-    """The shape of the profile's model: from the config.json in its directory, or else by its name; None if unknown.
+    """Return the shape of the profile's model, from its config.json or else by its name; None if unknown.
 
     Raises ConfigError for a file that cannot be read.
     """
@@ -81,15 +81,14 @@ def read_model(config: Config) -> ModelShape | None:
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path} cannot be read ({error}): fetch the model again") from error
     if not isinstance(description, dict):
-        raise ConfigError(f"{path} holds no table: fetch the model again")
+        raise ConfigError(f"{path} is not a JSON object: fetch the model again")
     return _as_loaded(config, dense_model(description))
 
 
 def profile_plan(config: Config, model: ModelShape, device: Device) -> CapacityPlan | None:
-    """The plan of a vLLM profile on as many of a device as it asks for.
+    """Return the capacity plan of a vLLM profile on the number of devices that it asks for.
 
-    None on a CPU where the profile does not set the space of the KV cache. Raises ConfigError for a space that is not
-    a number.
+    None on a CPU if the profile does not set the size of the KV cache. Raises ConfigError if that is not a number.
     """
     settings = config.vllm
     kv_space = _cpu_kv_space(config) if settings.gpu == CPU else None
@@ -108,16 +107,16 @@ def profile_plan(config: Config, model: ModelShape, device: Device) -> CapacityP
 
 
 def check_profile(config: Config, gpus: Sequence[Gpu]) -> None:
-    """Raises ConfigError if a vLLM profile cannot run on these GPUs: what does not fit, what was found, what to set.
+    """Raise ConfigError if a vLLM profile cannot run on these GPUs, saying what was found and what to set.
 
-    Other engines pass. A model of unknown shape is judged by the number and the kind of the GPUs alone.
+    Other engines pass. For a model of unknown shape only the number and the kind of the GPUs are checked.
     """
     if config.engine.kind == "vllm" and (problem := profile_problem(config, gpus)):
         raise ConfigError(f"profile {config.profile}: {problem}")
 
 
 def profile_problem(config: Config, gpus: Sequence[Gpu]) -> str:
-    """Why a vLLM profile cannot run on these GPUs, "" if it can. Raises ConfigError if its model cannot be read."""
+    """Return why a vLLM profile cannot run on these GPUs, "" if it can. Raises ConfigError for an unreadable model."""
     settings = config.vllm
     if not config.engine.model:
         return "engine.model is empty: give the directory or the name of a model (--model)"
@@ -137,7 +136,7 @@ def profile_problem(config: Config, gpus: Sequence[Gpu]) -> str:
 
 
 def describe(gpus: Sequence[Gpu]) -> str:
-    """The GPUs in words, like "4 x NVIDIA L4"."""
+    """Describe the GPUs, like "4 x NVIDIA L4"."""
     names = dict.fromkeys(gpu.name for gpu in gpus)
     return ", ".join(f"{sum(gpu.name == name for gpu in gpus)} x {name}" for name in names) or "no GPU"
 
@@ -154,7 +153,7 @@ def _count_problem(config: Config, needed: int, gpus: Sequence[Gpu]) -> str:
     smaller = f", or set vllm.tensor_parallel_size to at most {len(gpus)}" if gpus else ""
     return (
         f"it needs {needed} {kind}{'s' if needed > 1 else ''} and nvidia-smi shows {describe(gpus)}: "
-        f"take a profile that fits ({', '.join(fitting)}){smaller}"
+        f"use a profile that fits ({', '.join(fitting)}){smaller}"
     )
 
 
@@ -168,14 +167,14 @@ def _fits(name: str, gpus: Sequence[Gpu]) -> bool:
 
 
 def _as_loaded(config: Config, model: ModelShape | None) -> ModelShape | None:
-    """The model as the server holds it, which may quantize while it loads."""
+    """Return the model as the server holds it in memory, possibly quantized while loading."""
     if model is None or config.vllm.quantization != "fp8" or model.weight_bits != BF16_BITS:
         return model
     return replace(model, weight_bits=FP8_BITS)
 
 
 def _cpu_kv_space(config: Config) -> float | None:
-    """Bytes that the profile gives to the KV cache on a CPU."""
+    """Return the bytes that the profile reserves for the KV cache on a CPU."""
     text = config.vllm.environment.get(CPU_KV_SPACE)
     if text is None:
         return None
@@ -185,6 +184,6 @@ def _cpu_kv_space(config: Config) -> float | None:
 
 
 def _mebibytes(text: str) -> int:
-    """Bytes of a number of MiB; 0 for what stands where the driver does not know it."""
+    """Convert a number of MiB to bytes; 0 for the driver's placeholder for an unknown size."""
     stripped = text.strip()
     return int(stripped) << 20 if re.fullmatch(r"[0-9]{1,9}", stripped) else 0

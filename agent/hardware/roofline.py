@@ -1,4 +1,4 @@
-"""How fast QwQ-32B decodes on given hardware: the roofline of one decoding step, as lanes start, grow and end."""
+"""The roofline model of QwQ-32B's decoding speed on given hardware, as lanes start, grow and end."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ QWQ_32B = ModelShape(
 class Hardware:
     """A machine that decodes one token of every running lane in each step.
 
-    `weight_bytes` are read in each step and `cache_bytes` for each token in the contexts of the running lanes, at
-    `bandwidth` bytes/s; the arithmetic runs at `flops`. `efficiency` is the part of the roofline that is reached.
+    Each step reads `weight_bytes`, and `cache_bytes` for each token in the contexts of the running lanes, at
+    `bandwidth` bytes/s; the arithmetic runs at `flops`. `efficiency` is the fraction of the roofline that is reached.
     """
 
     name: str
@@ -35,10 +35,10 @@ class Hardware:
     efficiency: float = 1.0
 
     def step_seconds(self, lanes: int, contexts: float) -> tuple[float, float]:
-        """Seconds of the next step, and what each step adds to that; `contexts` are the tokens in all of them.
+        """Return the seconds of the next step, and by how much each step adds to that; `contexts` is their total.
 
-        max((W + c * sum L) / BW, (k * 2P + 4 * sum L * width * layers) / FLOPS), where every step makes each of the
-        k contexts longer by one.
+        max((W + c * sum L) / BW, (k * 2P + 4 * sum L * width * layers) / FLOPS), where every step extends each of the
+        k contexts by one token.
         """
         by_memory = (self.weight_bytes + self.cache_bytes * contexts) / self.bandwidth
         attention = 4 * _WIDTH * _LAYERS
@@ -48,19 +48,19 @@ class Hardware:
         return by_arithmetic / self.efficiency, lanes * attention / self.flops / self.efficiency
 
     def seconds(self, tokens: float, lanes: int, context: float = 0.0) -> float:
-        """Seconds in which `lanes` lanes, each with `context` tokens before, generate `tokens` tokens each."""
+        """Return the seconds in which `lanes` lanes of `context` tokens generate `tokens` tokens each."""
         first, growth = self.step_seconds(lanes, lanes * context)
         return first * tokens + growth * tokens**2 / 2
 
 
 def steps_within(seconds: float, first: float, growth: float) -> float:
-    """How many steps (whole or not) fit into the seconds, if the first takes `first` and each `growth` more."""
-    # The root of first * n + growth * n^2 / 2 = seconds, in the form that loses no digits where growth is small.
+    """Return how many steps (possibly fractional) take `seconds`, if the first takes `first` and each `growth` more."""
+    # The root of first * n + growth * n^2 / 2 = seconds, in the form that is accurate for small growth.
     return 2 * seconds / (first + math.sqrt(first * first + 2 * growth * seconds))
 
 
 def _gpus(name: str, kind: str, count: int, weight_bits: float, cache_bits: float) -> Hardware:
-    """So many GPUs of a kind in tensor parallel, planned with the usual share of their roofline."""
+    """Return `count` GPUs of a kind in tensor parallel, at the usual fraction of their roofline."""
     device = DEVICES[kind]
     assert device.bandwidth is not None
     assert device.flops is not None

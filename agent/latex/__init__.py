@@ -1,1 +1,1 @@
-"""Reads the integer that a piece of LaTeX stands for."""
+"""Parse the integer that a piece of LaTeX represents."""

@@ -1,4 +1,4 @@
-"""The exact value of arithmetic that is written in LaTeX."""
+"""Evaluate arithmetic written in LaTeX exactly."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _PADDED = re.compile(r"0\d")
 
 
 class NotAnIntegerError(Exception):
-    """The LaTeX at hand does not stand for an integer."""
+    """The LaTeX does not represent an integer."""
 
 
 def evaluate(tokens: Sequence[str]) -> Fraction:
-    """The value of the tokens of `latex_tokens`, which may be a fraction; raises NotAnIntegerError if they have none.
+    """Evaluate the tokens of `latex_tokens` to a fraction. Raises NotAnIntegerError if they have no value.
 
-    No number on the way may have more than `MAX_DIGITS` digits.
+    No intermediate number may have more than `MAX_DIGITS` digits.
     """
     return _Reader(tokens).read()
 
 
 class _Reader:
-    """A recursive-descent reader of integer arithmetic; each method reads what its name says, or raises."""
+    """A recursive-descent parser of integer arithmetic; each method parses what its name says, or raises."""
 
     def __init__(self, tokens: Sequence[str]) -> None:
         if len(tokens) > MAX_TOKENS:
@@ -37,7 +37,7 @@ class _Reader:
         self._next = 0
 
     def read(self) -> Fraction:
-        """The value of all tokens."""
+        """Evaluate all tokens."""
         value = self._value()
         if self._next < len(self._tokens):
             raise NotAnIntegerError
@@ -47,7 +47,7 @@ class _Reader:
         return self._tokens[self._next] if self._next < len(self._tokens) else ""
 
     def _take(self, *wanted: str) -> str:
-        """Move past the next token and return it if it is one of those wanted; else return ""."""
+        """Consume and return the next token if it is one of those wanted; else return ""."""
         token = self._peek()
         if token not in wanted:
             return ""
@@ -67,7 +67,7 @@ class _Reader:
         self._skip_units()
         if self._take("mod"):
             value = _residue(value, self._sum())
-        elif self._take("("):  # no product without a sign is read, so this can only be `(mod m)` or `(units)`
+        elif self._take("("):  # implicit products are not accepted, so this can only be `(mod m)` or `(units)`
             if self._take("mod"):
                 value = _residue(value, self._sum())
             elif self._peek() == UNIT:
@@ -108,7 +108,7 @@ class _Reader:
 
     def _factor(self) -> Fraction:
         value = self._atom()
-        if self._take("_"):  # digits of base ten alone are read as they stand
+        if self._take("_"):  # only base ten is accepted
             if self._atom() != 10:
                 raise NotAnIntegerError
             return value
@@ -119,7 +119,7 @@ class _Reader:
         return value
 
     def _raised(self, base: Fraction) -> Fraction:
-        """A power, or an ordinal whose ending is set as one."""
+        """Parse a power, or an ordinal whose ending is typeset as one."""
         start = self._next
         braced = self._take("{")
         if ordinal := self._take(*ORDINALS):
@@ -155,7 +155,7 @@ class _Reader:
         return _quotient(first, second) if name == "\\frac" else _binomial(first, second)
 
     def _argument(self) -> Fraction:
-        r"""A group, or one digit as in TeX: `\frac84`."""
+        r"""Parse a group, or one digit as in TeX: `\frac84`."""
         token = self._peek()
         if len(token) > 1 and token.isdecimal():
             self._tokens[self._next] = token[1:]
@@ -188,14 +188,14 @@ def _residue(value: Fraction, modulus: Fraction) -> Fraction:
 
 
 def _factorial(value: Fraction) -> Fraction:
-    if not 0 <= value <= MAX_DIGITS:  # more than enough: 400! is beyond the limit already
+    if not 0 <= value <= MAX_DIGITS:  # more than enough: 400! already exceeds the limit
         raise NotAnIntegerError
     return _bounded(Fraction(math.factorial(_whole(value))))
 
 
 def _power(base: Fraction, exponent: Fraction) -> Fraction:
     whole, times = _whole(base), _whole(exponent)
-    # A number of b bits is at least 2^(b-1): powers far beyond the limit are never computed.
+    # A number of b bits is at least 2^(b-1): powers far above the limit are never computed.
     if times < 0 or (whole.bit_length() - 1) * times > _LIMIT.bit_length():
         raise NotAnIntegerError
     return _bounded(Fraction(whole**times))
@@ -222,7 +222,7 @@ def _root(value: Fraction) -> Fraction:
 
 
 def _check_ordinal(value: Fraction, ending: str) -> None:
-    """The ending must be that of the number, since `2^{nd}` might be a power; only 2 goes with it."""
+    """Check that the ending is that of the number: `2^{nd}` is an ordinal, `3^{nd}` may be a power."""
     number = _whole(value)
     regular = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th") if number // 10 % 10 != 1 else "th"
     if ending != regular:

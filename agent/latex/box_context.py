@@ -1,4 +1,4 @@
-r"""What stands directly outside a box and makes another number of its content, as in `\boxed{5} \times 10^3`."""
+r"""Detect text next to a box that changes the value of its content, as in `\boxed{5} \times 10^3`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import re
 
 from agent.latex.words import denies, scales
 
-_LOOKED_AT = 200  # characters on either side of the box
+_CONTEXT_CHARS = 200  # on either side of the box
 
-# Behind the number are its own maths (until `$`) and then the sentence it stands in.
+# After the box comes the rest of its formula (up to `$`) and then the rest of its sentence.
 _SPACES = r"(?: [ \t}] | \\[,;:!\ ] )*"
 _FACTOR = r"(?: \d | [a-zA-Z](?![a-zA-Z]) | [({] | \\(?: d?frac | sqrt | binom | pi | boxed | left ) )"
 _ARITHMETIC_BEHIND = re.compile(
@@ -65,12 +65,12 @@ _BETWEEN = re.compile(
 
 
 def changed_outside(text: str, start: int, end: int) -> bool:
-    """Whether what stands directly before or behind the box at `start`..`end` makes another number of its content.
+    """Whether the text directly before or after the box at `start`..`end` changes the value of its content.
 
-    That is arithmetic in the same formula, a word for a power of ten behind it, and a sentence that denies it.
+    That is arithmetic in the same formula, a following word for a power of ten, or a sentence that denies it.
     """
-    before = text[max(start - _LOOKED_AT, 0) : start]
-    behind = text[end : end + _LOOKED_AT]
+    before = text[max(start - _CONTEXT_CHARS, 0) : start]
+    behind = text[end : end + _CONTEXT_CHARS]
     if _ARITHMETIC_BEFORE.search(before) is not None or _ARITHMETIC_BEHIND.match(behind) is not None:
         return True
     closers = _CLOSERS.match(behind)
@@ -84,4 +84,4 @@ def changed_outside(text: str, start: int, end: int) -> bool:
 
 def side_by_side(text: str, end: int, start: int) -> bool:
     """Whether a box that ends at `end` and one that starts at `start` form a list, or one number in two boxes."""
-    return start - end <= _LOOKED_AT and _BETWEEN.fullmatch(text, end, start) is not None
+    return start - end <= _CONTEXT_CHARS and _BETWEEN.fullmatch(text, end, start) is not None

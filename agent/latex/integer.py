@@ -1,4 +1,4 @@
-r"""The integer that a piece of LaTeX stands for, as it is found in a `\boxed{...}`."""
+r"""Parse the integer that a piece of LaTeX represents, as found in a `\boxed{...}`."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ _QUOTES = frozenset({"**", "`", '"'})
 
 
 def parse_integer(latex: str) -> int | None:
-    r"""The integer that a piece of LaTeX stands for; None if it stands for anything else.
+    r"""Parse the integer that a piece of LaTeX represents; None if it represents anything else.
 
-    Read are: thousands separators, signs, leading zeros, whole decimals (`42.0`), ordinals (`12^{\text{th}}`), styles,
-    colours and wrappers, units behind the number (`\text{ cm}`, `^\circ`, `\%`), the value that an equation or a
+    Accepted: thousands separators, signs, leading zeros, whole decimals (`42.0`), ordinals (`12^{\text{th}}`), styles,
+    colours and wrappers, units after the number (`\text{ cm}`, `^\circ`, `\%`), the value that an equation or a
     sentence gives (`x = 42`, `42 = x`, `\text{The answer is } 42`), and arithmetic with a whole result: + - * / ^ !,
-    `\frac`, `\binom`, `\sqrt`, `\lfloor`, parentheses, and a modulus behind it all (`-1 \pmod{7}` is 6). A condition
-    behind the value is left out (`42 \text{ for } n = 4` is 42).
+    `\frac`, `\binom`, `\sqrt`, `\lfloor`, parentheses, and a modulus at the end (`-1 \pmod{7}` is 6). A condition
+    after the value is ignored (`42 \text{ for } n = 4` is 42).
 
-    A letter outside `\text` is a variable, so `42x` is None (a few usual units such as `cm` excepted). None are also:
+    A letter outside `\text` is a variable, so `42x` is None (except for a few common units such as `cm`). Also None:
     lists, bounds and estimates, words that may change the value (`12 \text{ million}`), digits of another base,
-    equations whose sides are different numbers, and any expression with a number of more than `MAX_DIGITS` digits on
-    the way.
+    equations whose sides are different numbers, and any expression with an intermediate number of more than
+    `MAX_DIGITS` digits.
     """
     if len(latex) > MAX_CHARS or _STRUCK_OUT.search(latex):
         return None
@@ -48,8 +48,7 @@ def parse_integer(latex: str) -> int | None:
 
 
 def _unwrapped(tokens: list[str]) -> list[str]:
-    """The tokens without pairs of braces or quotes that enclose all of them, and without what separates or ends
-    sentences at its ends."""
+    """Strip enclosing pairs of braces or quotes, and punctuation at both ends."""
     partner: dict[int, int] = {}
     open_braces: list[int] = []
     for index, token in enumerate(tokens):
@@ -72,7 +71,7 @@ def _unwrapped(tokens: list[str]) -> list[str]:
 
 
 def _claim(tokens: list[str]) -> Fraction:
-    """The value that a statement gives to something, or that it is."""
+    """Evaluate a statement: the value that it assigns to something, or that it is."""
     tokens = _unwrapped(_unconditional(tokens))
     outer = [token for token, depth in _depths(tokens) if depth == 0]
     if not {UNREADABLE, "<"}.isdisjoint(outer) or UNREADABLE in tokens:
@@ -86,7 +85,7 @@ def _claim(tokens: list[str]) -> Fraction:
 
 
 def _solution(sides: list[list[str]], *, modular: bool) -> Fraction:
-    """The value of the last side of an equation, or of the one before it if the last is a name (`42 = n`).
+    """Return the value of the last side of an equation, or of the one before it if the last is a name (`42 = n`).
 
     The other sides that are numbers must be equal to it, unless the equation is `modular`.
     """
@@ -105,7 +104,7 @@ def _solution(sides: list[list[str]], *, modular: bool) -> Fraction:
 
 
 def _is_label(side: list[str]) -> bool:
-    """Whether this may be what a value is given to, and not a value with a remark behind it (`42: n = 4`)."""
+    """Whether this may be the left side of an assignment, and not a value followed by a remark (`42: n = 4`)."""
     words = [token.lower() for token in side if token.isalpha() and len(token) > 1 and token != "mod"]
     if words and changes_value(words):
         return False
@@ -117,7 +116,7 @@ def _is_label(side: list[str]) -> bool:
 def _is_unsolved(side: list[str]) -> bool:
     r"""Whether this is one variable under an operation (`2x`, `x + 1`, `\log x`), or a list of numbers.
 
-    An expression in several variables is a quantity that is asked for.
+    An expression in several variables counts as the name of the quantity in question.
     """
     if not {UNIT, LABEL, "mod"}.isdisjoint(side):
         return False
@@ -142,7 +141,7 @@ def _is_unsolved(side: list[str]) -> bool:
 
 
 def _without_arguments(side: list[str]) -> list[str]:
-    """The tokens without indices and without what a name is applied to: `f` of `f(3)`, `a` of `a_{10}`."""
+    """Drop indices and function arguments: `f` for `f(3)`, `a` for `a_{10}`."""
     kept: list[str] = []
     skipped_to = 0  # the depth at which the argument being skipped ends; 0 while none is
     depth = 0
@@ -169,7 +168,7 @@ def _number(tokens: list[str]) -> Fraction | None:
 
 
 def _unconditional(tokens: list[str]) -> list[str]:
-    """What stands before the condition, if there is one and nothing but one."""
+    """Return the tokens before the condition, if there is one."""
     if CONDITION not in tokens:
         return tokens
     start = tokens.index(CONDITION)
@@ -185,7 +184,7 @@ def _unconditional(tokens: list[str]) -> list[str]:
 
 
 def _depths(tokens: list[str]) -> Iterator[tuple[str, int]]:
-    """Each token with the number of parentheses of any kind around it; they must pair."""
+    """Yield each token with its nesting depth in parentheses of any kind. Raises NotAnIntegerError if unbalanced."""
     depth = 0
     for token in tokens:
         depth -= token in _CLOSING
@@ -198,7 +197,7 @@ def _depths(tokens: list[str]) -> Iterator[tuple[str, int]]:
 
 
 def _split(tokens: list[str], *separators: str) -> list[list[str]]:
-    """The parts between separators that stand in no parentheses."""
+    """Split at separators outside parentheses."""
     parts: list[list[str]] = [[]]
     for token, depth in _depths(tokens):
         if token in separators and depth == 0:

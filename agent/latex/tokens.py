@@ -1,4 +1,4 @@
-"""LaTeX as tokens: numbers, operators in one spelling, and words by what they do to the value beside them."""
+"""Tokenize LaTeX: numbers, normalized operators, and words by their effect on the value next to them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from agent.latex.words import CONDITION, CONGRUENT, GIVES, LABEL, MARK, UNIT, UN
 
 _SPACE = r"[ ~\u00a0\u2009\u202f]"
 _COMMON = rf"""
-    (?P<number> (?: [1-9]\d{{0,2}}  # thousands, always with the same separator
+    (?P<number> (?: [1-9]\d{{0,2}}  # thousands, with a consistent separator
                     (?P<separator> , | \{{,\}} | ,\\! | \{{?\\,\}}? | \\[;:! ] | {_SPACE} )
                     \d{{3}} (?: (?P=separator) \d{{3}} )* (?!\d)
                   | \d+ )
@@ -48,9 +48,9 @@ _MEANING = {
         "mod": r"\mod \bmod \pmod modulo",
         MARK: "% \\% \u00b0 \\degree",
         CONDITION: "for if when where since because",
-        # What sets values apart from each other.
+        # Separators of values.
         ",": r"; & \\ \quad \qquad \lor \land \vee \wedge or and",
-        # What changes the look alone; the lone backslash is that of a control space.
+        # Formatting only; the lone backslash is that of a control space.
         "": r"$ \$ \( \) \[ \] ~ \ \, \; \: \! \boxed \fbox \framebox \mbox \hbox \left \right \underline \bf \rm \bm"
         r" \text \textbf \textit \textrm \textsf \texttt \mathbf \mathit \mathrm \mathsf \mathtt \mathnormal \pmb \num"
         r" \boldsymbol \displaystyle \textstyle \big \Big \bigg \Bigg \bigl \bigr \large \Large \LARGE \huge \Huge"
@@ -59,10 +59,10 @@ _MEANING = {
     for spelling in spellings.split()
 }
 
-_TWO_WAYS = re.compile(r"[1-9]\d{0,2}\.000")  # ten, or ten thousand as many countries write it
+_AMBIGUOUS = re.compile(r"[1-9]\d{0,2}\.000")  # 10.000 is ten, or ten thousand in many countries
 _POINTS = frozenset(["", ".", ",", ":"])
 _BEHIND_FACTORIALS = frozenset("+-*/^)}=")
-# A backslash that was escaped once too often, or once too rarely (JSON's \b, \f, \t and \r).
+# A backslash that was escaped once too often, or not at all (JSON's \b, \f, \t and \r).
 _ESCAPES = re.compile(
     r"\\(?=\\(?:[dt]?frac|[dt]?binom|text|math|times|cdot|left|right|sqrt|boxed|pmod|bmod|circ|quad))"
     r"|\x08(?=oxed|inom|mod)|\x0c(?=rac|box)|\t(?=ext|imes|frac|binom)|\r(?=ight)"
@@ -72,7 +72,7 @@ _UNESCAPED = {"\\": "", "\x08": "\\b", "\x0c": "\\f", "\t": "\\t", "\r": "\\r"}
 
 @dataclass(slots=True)
 class _Group:
-    """An open brace, at this place among the tokens."""
+    """An open brace at this index of the tokens."""
 
     place: int
     is_text: bool
@@ -81,9 +81,9 @@ class _Group:
 
 
 def latex_tokens(latex: str) -> list[str]:
-    r"""Numbers without separators, operators in one spelling, words as what they stand for; the rest as it stands.
+    r"""Return numbers without separators, normalized operators, words as what they mean, and the rest verbatim.
 
-    The braces of a `\text` with words in it are left out, since such a text may hold half a parenthesis.
+    The braces of a `\text` with words in it are dropped, since such a text may contain an unbalanced parenthesis.
     """
     latex = _ESCAPES.sub(lambda match: _UNESCAPED[match.group()], latex)
     tokens: list[str] = []
@@ -127,7 +127,7 @@ def _read(match: re.Match[str]) -> list[str]:
     token = match.group()
     match match.lastgroup:
         case "number":
-            return [UNREADABLE if _TWO_WAYS.fullmatch(token) else re.sub(r"[^\d.]", "", token)]
+            return [UNREADABLE if _AMBIGUOUS.fullmatch(token) else re.sub(r"[^\d.]", "", token)]
         case "mark":
             return [MARK]
         case "look":

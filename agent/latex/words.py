@@ -1,4 +1,4 @@
-"""Words beside a value, by what they do to it: name it, count something by it, set a condition, or change it."""
+"""Classify words next to a value by their effect: they name it, are its unit, set a condition, or change it."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import re
 import unicodedata
 from itertools import pairwise
 
-# What words stand for. Any other word is a variable, or if it stands in `\text` a unit.
+# The meanings of words. Any other word is a variable, or within `\text` a unit.
 UNIT = "<unit>"  # may have a power: cm^2
 MARK = "<mark>"  # stands for degrees or percent
 CONDITION = "<condition>"  # what follows says when the value holds
 CONGRUENT = "<congruent>"
 GIVES = "<gives>"  # what stands before leads to the value
-LABEL = "<label>"  # may name a value, but behind one it may change it: the minimum
-UNREADABLE = "<?>"  # what changes a value in a way that is not computed here, or weakens what is said of it
+LABEL = "<label>"  # may name a value, but after one it may change it: the minimum
+UNREADABLE = "<?>"  # changes a value in a way that is not computed here, or weakens the statement
 ORDINALS = ("st", "nd", "rd", "th")
 
 _LETTER_UNITS = frozenset("msghlLJNWVAKCF")
-# Words that make another number of the value beside them, or deny, weaken or bound what is said of it.
+# Words that change the value next to them, or deny, weaken or bound the statement.
 _CHANGING_WORDS = """
     hundred hundreds bn mn mio mrd tsd mln mld mil mille gross lakh lakhs dozens half halves halved third thirds quarter
     quarters fourth fourths fifth fifths sixth sixths seventh sevenths eighth eighths ninth ninths tenth tenths
@@ -51,7 +51,7 @@ _CHANGING_CHARACTERS = re.compile(
     "|至少|至多|最多|最少|大于|小于|高于|低于|多于|少于|接近|将近|分之|进制|進制|进位|次方|的平方|假设|如果|上界|下界|上限|下限"
     "|ない|なし|間違|たぶん|만|억|천|백|아니|틀|이상|이하|미만|초과|약|대략"
 )
-# Words that a value may be given to (`the minimum is 42`), and that make a bound or another number of it elsewhere.
+# Words that may name a value (`the minimum is 42`), and elsewhere make it a bound or change it.
 _BOUNDING_WORDS = """
     minimum maximum minimal maximal max score larger smaller greater bigger higher lower upper largest
     smallest greatest
@@ -73,7 +73,7 @@ _GIVING = frozenset({"gives", "yields", "produces"})
 
 
 def phrase_tokens(text: str) -> list[str]:
-    """What words of a text stand for; a letter that is no unit is a variable there too."""
+    """Return the meaning of words in a text; a letter that is not a unit is a variable there too."""
     words = re.findall(r"[^\W\d_]+", text.lower())
     first, last = words[0], words[-1]
     if len(words) == 1 and len(first) == 1 and first.isascii():
@@ -96,7 +96,7 @@ def phrase_tokens(text: str) -> list[str]:
 
 
 def _relation(words: list[str], *, colon: bool) -> str:
-    """`The answer is` and its like say what the value is; all else is a unit, or what can only name a value."""
+    """Classify words as an equals sign (`The answer is`), a unit, or a label that can only name a value."""
     first, last = words[0], words[-1]
     if last in _GIVING:
         return GIVES
@@ -114,12 +114,12 @@ def _relation(words: list[str], *, colon: bool) -> str:
 
 
 def is_changing(word: str) -> bool:
-    """Whether the word, in lower case and without accents, changes the value beside it wherever it stands."""
+    """Whether the word, in lower case and without accents, changes the value next to it in any position."""
     return word in _CHANGING or _CHANGING_STEMS.match(word) is not None
 
 
 def changes_value(words: list[str]) -> bool:
-    """Whether the words, in lower case, may make another number of the value beside them or weaken or deny it."""
+    """Whether the words, in lower case, may change the value next to them, or weaken or deny it."""
     plain = [_unaccented(word) for word in words]
     if any(map(is_changing, plain)):
         return True
@@ -127,7 +127,7 @@ def changes_value(words: list[str]) -> bool:
         return True
     if "t" in words[1:]:  # can't, doesn't
         return True
-    if words[0] in {"squared", "cubed", "of", "k"}:  # behind a unit they are a part of it: cm squared
+    if words[0] in {"squared", "cubed", "of", "k"}:  # after a unit they are part of it: cm squared
         return True
     if len(words) == 1 and words[0] in _NUMBERS:
         return True
@@ -140,13 +140,13 @@ def changes_value(words: list[str]) -> bool:
 
 
 def denies(text: str) -> bool:
-    """Whether words behind a box change, weaken or deny its value; a condition or a reason behind it is left out."""
+    """Whether words after a box change, weaken or deny its value; a condition or a reason does not."""
     words = re.findall(r"[^\W\d_]+", text.lower())
     return bool(words) and words[0] not in _CONDITIONS and changes_value(words)
 
 
 def scales(word: str) -> bool:
-    """Whether a word directly behind a box makes another number of its value, or says that it is wrong."""
+    """Whether a word directly after a box changes its value, or says that it is wrong."""
     plain = _unaccented(word.lower())
     if not plain.isascii():
         return _CHANGING_CHARACTERS.match(plain) is not None or _CHANGING_STEMS.match(plain) is not None
@@ -158,5 +158,5 @@ def _unaccented(word: str) -> str:
 
 
 def _is_common(word: str) -> bool:
-    """Whether this is English or Chinese: words of no other language are known well enough to pass for a unit."""
+    """Whether this is English or Chinese; unknown words of other languages must not pass for units."""
     return word.isascii() or all("\u4e00" <= sign <= "\u9fff" for sign in word)

@@ -1,4 +1,4 @@
-"""Model files by name."""
+"""Model files, found or downloaded by name."""
 
 from agent.models.known import Carrier, KnownModel, known_models
 from agent.models.store import fetch_model

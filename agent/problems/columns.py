@@ -1,4 +1,4 @@
-"""Which columns of a problem file hold the ids, the texts and the answers."""
+"""Find the columns of a problem file that hold the ids, the texts and the answers."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ ID_COLUMNS = ("id", "problem_id", "question_id", "unique_id", "uuid", "uid", "id
 TEXT_COLUMNS = ("problem", "question", "problem_text", "problem_statement", "prompt")
 ANSWER_COLUMNS = ("answer", "expected_answer", "final_answer", "ground_truth", "gold", "target")
 
-# Names that promise an answer, but may hold anything: a proof, a letter, what another model replied.
+# Names that suggest an answer, but may hold anything: a proof, a letter, another model's reply.
 _PROMISING = re.compile(r"(?:\w+_)?(?:answers?|solutions?|gold|target|labels?|truth|expected|correct)")
-# Names that promise an id, but may number anything.
+# Names that suggest an id, but may number anything.
 _NUMBERING = re.compile(r"\w+_(?:id|ids|uid|uuid|idx|index|num|number|no|nr)|num(?:ber)?|no|nr|index|name")
 _REMEDY = "have the columns id, problem (or question) and, if known, answer, each once"
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The names of the columns as the file spells them; of those that are not there None.
+    """The names of the columns as spelled in the file, None for missing ones.
 
-    `unread` are columns that promise an answer where none is read, `unread_ids` such that promise an id.
+    `unread` are columns that suggest an answer if there is no answer column, `unread_ids` likewise for ids.
     """
 
     id: str | None
@@ -41,12 +41,12 @@ class Columns:
 
 
 def file_error(path: Path, place: str, fault: str, remedy: str) -> InputError:
-    """What is wrong with a file, where in it, and what to do about it."""
+    """Return an error that says what is wrong with a file, where in it, and how to fix it."""
     return InputError(f"{path}, {place}: {fault}: {remedy}")
 
 
 def find_columns(path: Path, place: str, names: Sequence[str]) -> Columns:
-    """The columns among these, in any case. Raises InputError if the text is missing, or two may be meant."""
+    """Find the columns by name, ignoring case. Raises InputError if the text is missing or a column is ambiguous."""
     spelled: dict[str, str] = {}
     for name in names:
         key = column_key(name)
@@ -66,12 +66,12 @@ def find_columns(path: Path, place: str, names: Sequence[str]) -> Columns:
 
 
 def has_text_column(names: Iterable[str]) -> bool:
-    """Whether one of these is a column of texts."""
+    """Whether one of these names a column of texts."""
     return any(column_key(name) in TEXT_COLUMNS for name in names)
 
 
 def column_key(name: str) -> str:
-    """The name of a column without its case, and with one spelling for what sets its words apart."""
+    """Normalize the name of a column: lower case, words joined by underscores."""
     return re.sub(r"[\s-]+", "_", name.strip()).casefold()
 
 

@@ -1,4 +1,4 @@
-"""Problem files: CSV, JSON lines, JSON or parquet on disk, `Problem` in memory."""
+"""Read problem files: CSV, JSON lines, JSON or parquet on disk, `Problem` in memory."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from agent.problems.rows import NumberAsWritten, Row, read_rows, table_rows
 from agent.types import Problem
 
 BUNDLED = {name: Path(__file__).parent / "data" / f"{name}.csv" for name in ("starter", "practice")}
-"""The files of the sets that come with the package, by name."""
+"""The files of the bundled problem sets, by name."""
 
 STARTER = BUNDLED["starter"]
 
 _NOTHING = frozenset({"", "nan", "none", "null", "n/a", "na", "-"})
 
-# An integer: its sign, its digits, with one separator of thousands throughout, and zeros behind a point, which pandas
-# writes for a whole number in a column with gaps. Three zeros may as well be thousands. At most 4,000 digits, as int()
-# refuses more than 4,300; no digits of other scripts.
+# An integer: sign, digits with a consistent thousands separator, and zeros after a decimal point, which pandas writes
+# for whole numbers in a column with gaps (but not three zeros, which may be thousands). At most 4,000 digits, as int()
+# refuses more than 4,300; only ASCII digits.
 _BLANK = r"(?:[ \u00a0\u2009\u202f~]|\\[,;:! ])"
 _DRESS = rf"(?:{_BLANK}|\$|\\[()\[\]])*"
 _SIGN = r"(?P<sign>[-+\u2212])"
@@ -36,20 +36,20 @@ _BOX = re.compile(
     rf"\{{(?P<inner>(?:[^{{}}]|\{{[^{{}}]*\}})*)\}}{_END}"
 )
 
-# A number with an exponent, which is what a float is written as.
+# A number with an exponent, as floats are written.
 _FLOAT = re.compile(r"[+-]?[0-9]{1,20}(?:\.[0-9]{1,20})?[eE][+-]?[0-9]{1,2}")
 
-_EXACT_FLOATS = 2**53  # beyond it not every whole number is a float
+_EXACT_FLOATS = 2**53  # above it not every integer is representable as a float
 
 
 def load_problems(path: Path) -> list[Problem]:
-    """The problems of a file, in its order: CSV, JSON lines (.jsonl, .ndjson), a JSON list or parquet.
+    """Load the problems of a file in order: CSV, JSON lines (.jsonl, .ndjson), a JSON list or parquet.
 
-    Columns, in any case: `id`, `problem` or `question`, and `answer`; others are ignored. `columns` lists the
-    other names that are read. Answers may be missing or empty; without a column of ids the rows are counted from 1.
-    Texts and ids are kept as they stand; an id that is a whole number becomes its digits.
+    Columns, ignoring case: `id`, `problem` or `question`, and `answer` (`columns` lists the accepted synonyms); others
+    are ignored. Answers may be missing or empty; without a column of ids the rows are numbered from 1. Texts and ids
+    are kept verbatim; an id that is a whole number becomes its digits.
 
-    Raises InputError, naming the line, if anything in it is not usable or no problem is found.
+    Raises InputError, naming the line, if anything is invalid or there are no problems.
     """
     problems = _problems(path, read_rows(path))
     if not problems:
@@ -58,17 +58,17 @@ def load_problems(path: Path) -> list[Problem]:
 
 
 def starter_problems() -> list[Problem]:
-    """The twelve bundled problems, rising from easy to hard, all with answers in 0..999."""
+    """Load the twelve bundled problems, in order of difficulty, all with answers in 0..999."""
     return load_problems(STARTER)
 
 
 def practice_problems() -> list[Problem]:
-    """The sixty bundled problems, the starter problems first, all with answers in 0..99999."""
+    """Load the sixty bundled problems, the starter problems first, all with answers in 0..99999."""
     return load_problems(BUNDLED["practice"])
 
 
 def parse_csv(path: Path, text: str) -> list[Problem]:
-    """The problems of a CSV text, perhaps none; `path` is what errors name. Raises InputError as `load_problems`."""
+    """Parse the problems of a CSV text, perhaps none; errors name `path`. Raises InputError as `load_problems`."""
     return _problems(path, table_rows(path, text))
 
 
@@ -77,7 +77,7 @@ def check_text(text: str, name: str = "the problem") -> None:
     if not text.strip():
         raise InputError(f"{name} is empty: give its text")
     if "\0" in text:
-        raise InputError(f"{name} has a NUL byte, which no text has: remove it")
+        raise InputError(f"{name} contains a NUL byte, which is not text: remove it")
 
 
 def _problems(path: Path, rows: Iterable[Row]) -> list[Problem]:
@@ -86,7 +86,7 @@ def _problems(path: Path, rows: Iterable[Row]) -> list[Problem]:
     named = None
     for number, row in enumerate(rows, start=1):
         if named not in (None, row.columns.id is not None):
-            raise file_error(path, row.place, "ids in some rows alone", "give every problem an id, or none")
+            raise file_error(path, row.place, "only some rows have ids", "give every problem an id, or none")
         named = row.columns.id is not None
         for name in row.columns.unread_ids:
             if not _is_nothing(row.values[name]):
@@ -94,7 +94,7 @@ def _problems(path: Path, rows: Iterable[Row]) -> list[Problem]:
                 raise file_error(path, row.place, fault, "name it id if it tells the problems apart, or remove it")
         id_ = _usable(path, row.place, "id", _digits(row.values[row.columns.id]) if row.columns.id else str(number))
         if id_ in places:
-            fault = f"the id {reprlib.repr(id_)} is that of {places[id_]} already"
+            fault = f"the id {reprlib.repr(id_)} is already used in {places[id_]}"
             raise file_error(path, row.place, fault, "give each problem its own id")
         places[id_] = row.place
         text = _usable(path, row.place, "problem", row.values[row.columns.text])
@@ -103,7 +103,7 @@ def _problems(path: Path, rows: Iterable[Row]) -> list[Problem]:
 
 
 def _digits(value: object) -> object:
-    """Whole numbers as text, anything else as it is; a column of numbers with a gap comes as floats."""
+    """Convert whole numbers to text; a column of integers with gaps is read as floats."""
     if isinstance(value, NumberAsWritten) and "e" in value.literal.lower():
         return value.literal  # an id such as 192e23 that lost its quotes
     if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT_FLOATS:
@@ -117,20 +117,20 @@ def _usable(path: Path, place: str, name: str, value: object) -> str:
     if _is_empty(value):
         raise file_error(path, place, f"the {name} is empty", f"write the {name} or remove the row")
     if not isinstance(value, str):
-        raise file_error(path, place, f"the {name} {reprlib.repr(value)} is not a text", "write it as one")
+        raise file_error(path, place, f"the {name} {reprlib.repr(value)} is not a string", "write it as one")
     if "\0" in value or any("\ud800" <= char <= "\udfff" for char in value):
-        remedy = "remove it, as no text file can hold it"
-        raise file_error(path, place, f"the {name} has a NUL or half a surrogate pair", remedy)
+        remedy = "remove it, as no text file can contain it"
+        raise file_error(path, place, f"the {name} contains a NUL or half a surrogate pair", remedy)
     return value
 
 
 def _is_empty(value: object) -> bool:
-    """Whether there is nothing: None, a blank text, or the NaN that pandas writes for nothing."""
+    """Whether the value is missing: None, blank text, or pandas' NaN."""
     return value is None or value != value or (isinstance(value, str) and not value.strip())
 
 
 def _answer(path: Path, row: Row) -> int | None:
-    r"""`52`, `52.0`, `" 52 "`, `$52$`, `52^\circ`, `\boxed{52}` and the like as 52; NaN, `None`, `N/A` as None."""
+    r"""Parse `52`, `52.0`, `" 52 "`, `$52$`, `52^\circ`, `\boxed{52}` etc. as 52; NaN, `None`, `N/A` as None."""
     for name in row.columns.unread:
         if not _is_nothing(row.values[name]):
             fault = f"the column {name!r} is not read as the answer"
@@ -146,12 +146,12 @@ def _answer(path: Path, row: Row) -> int | None:
 
 
 def _is_nothing(value: object) -> bool:
-    """Whether there is nothing, or a word for nothing."""
+    """Whether the value is missing or a word for a missing value."""
     return _is_empty(value) or str(value).strip().lower() in _NOTHING
 
 
 def _integer(value: object) -> int | None:
-    """The integer that a value is; None if it would take arithmetic, or a guess, to make it one."""
+    """Parse an integer; None if that would need arithmetic or a guess."""
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else None
     written = value.literal if isinstance(value, NumberAsWritten) else str(value).strip()

@@ -1,4 +1,4 @@
-"""The rows of problem files: CSV, JSON lines, JSON or parquet on disk, ids, texts and answers as the file has them."""
+"""Read the rows of problem files: CSV, JSON lines, JSON or parquet, with the values as they are in the file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SEPARATORS = ",;\t|"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The values of one problem as the file has them, and where in the file they stand ("line 7")."""
+    """The raw values of one problem, and their place in the file ("line 7")."""
 
     place: str
     columns: Columns
@@ -28,10 +28,10 @@ class Row:
 
 
 class NumberAsWritten(float):
-    """A number of a JSON file that has a point or an exponent, which may have been meant as a text."""
+    """A JSON number with a point or an exponent, which may have been meant as a string."""
 
     def __new__(cls, literal: str) -> NumberAsWritten:
-        """The number of this literal."""
+        """Create the number from its literal."""
         number = super().__new__(cls, literal)
         number.literal = literal
         return number
@@ -40,7 +40,7 @@ class NumberAsWritten(float):
 
 
 def read_rows(path: Path) -> Iterator[Row]:
-    """The rows of a file, each read when it is asked for. Raises InputError for a file or a row that cannot be read."""
+    """Read the rows of a file lazily. Raises InputError for an unreadable file or an invalid row."""
     data = _read(path)
     return READERS[path.suffix.lower()](path, data)
 
@@ -49,7 +49,7 @@ def _read(path: Path) -> bytes:
     known = ", ".join(READERS)
     try:
         with path.open("rb") as file:
-            # Asked before reading: a model file given by mistake is gigabytes long.
+            # Checked before reading: a model file given by mistake is gigabytes long.
             if path.suffix.lower() not in READERS:
                 raise InputError(f"{path} is of an unknown kind: give a file that ends in one of {known}")
             data = file.read()
@@ -73,7 +73,7 @@ def _decode(path: Path, data: bytes) -> str:
         raise file_error(path, f"line {line}", "not UTF-8 text", remedy) from None
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        raise file_error(path, f"line {line}", "a NUL byte, which no text file has", remedy)
+        raise file_error(path, f"line {line}", "a NUL byte, which is not text", remedy)
     return text
 
 
@@ -86,7 +86,7 @@ def _csv_rows(path: Path, data: bytes) -> Iterator[Row]:
 
 
 def _separator(text: str) -> str:
-    """What sets the columns apart: the first with which the header names a text; a comma if none does."""
+    """Detect the separator: the first with which the header has a column of texts, by default a comma."""
     header = next((line for line in text.splitlines() if line.strip()), "")
     for separator in SEPARATORS:
         if has_text_column(name.strip(" \"'") for name in header.split(separator)):
@@ -95,7 +95,7 @@ def _separator(text: str) -> str:
 
 
 def table_rows(path: Path, text: str, separator: str = ",") -> Iterator[Row]:
-    """The rows of a CSV text; `path` is what errors name."""
+    """Parse the rows of a CSV text; errors name `path`."""
     records = _csv_records(path, text, separator)
     line, header = next(records, (1, [""]))
     names = [name.strip() for name in header]
@@ -104,14 +104,14 @@ def table_rows(path: Path, text: str, separator: str = ",") -> Iterator[Row]:
         place = f"line {line}"
         if len(fields) != len(names):
             fault = f"{len(fields)} fields where the header has {len(names)}"
-            remedy = f"put double quotes around a text that holds a {'comma' if separator == ',' else repr(separator)}"
+            remedy = f"put double quotes around a text with a {'comma' if separator == ',' else repr(separator)}"
             raise file_error(path, place, fault, remedy)
         yield Row(place, columns, dict(zip(names, fields, strict=True)))
 
 
 def _csv_records(path: Path, text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
-    """The rows that are not blank, each with the line on which it starts, counted from 1."""
-    # The limit is the process's own; it is only ever raised, as other readers may rely on it.
+    """Yield the non-blank rows, each with the line on which it starts, counted from 1."""
+    # The limit is global; it is only ever raised, as other readers may rely on it.
     csv.field_size_limit(max(csv.field_size_limit(), len(text)))
     reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=separator)
     while True:
@@ -127,7 +127,7 @@ def _csv_records(path: Path, text: str, separator: str) -> Iterator[tuple[int, l
             yield start, fields
 
 
-# JSON: a list, or an object a line, whatever the file is called.
+# JSON: a list, or one object per line, whatever the suffix.
 
 
 def _json_rows(path: Path, data: bytes) -> Iterator[Row]:
@@ -141,7 +141,7 @@ def _json_rows(path: Path, data: bytes) -> Iterator[Row]:
 
 
 def _object_or_lines(path: Path, text: str) -> Iterator[Row]:
-    """The one problem that a text holds as an object, else an object a line."""
+    """Read a single object as one problem, otherwise one object per line."""
     try:
         entry = json.loads(text, parse_float=NumberAsWritten)
     except (ValueError, RecursionError):
@@ -156,7 +156,7 @@ def _object_or_lines(path: Path, text: str) -> Iterator[Row]:
 
 
 def _line_rows(path: Path, text: str) -> Iterator[Row]:
-    # Not splitlines(): it also splits at characters that JSON allows inside a string.
+    # Not splitlines(), which also splits at characters that JSON allows inside a string.
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             yield _json_row(path, f"line {number}", _parse_json(path, number, line))
@@ -171,7 +171,7 @@ def _list_rows(path: Path, text: str) -> Iterator[Row]:
 
 
 def _parse_json(path: Path, first_line: int, text: str) -> object:
-    remedy = "give each problem as an object, one a line in .jsonl or in a list in .json"
+    remedy = "give each problem as an object, one per line in .jsonl or in a list in .json"
     try:
         return json.loads(text, parse_float=NumberAsWritten)
     except json.JSONDecodeError as error:
@@ -194,7 +194,7 @@ def _json_row(path: Path, place: str, entry: object) -> Row:
 
 
 def _parquet_rows(path: Path, data: bytes) -> Iterator[Row]:
-    import pyarrow as pa  # type: ignore[import-untyped]  # here, as it takes longer than all else together
+    import pyarrow as pa  # type: ignore[import-untyped]  # slow to import
     import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
     try:
@@ -204,17 +204,17 @@ def _parquet_rows(path: Path, data: bytes) -> Iterator[Row]:
         for field in table.schema:
             if field.name not in (*columns.unread, *columns.unread_ids) and not _is_scalar(pa.types, field.type):
                 remedy = "store texts or numbers in it"
-                raise file_error(path, "schema", f"the column {field.name!r} holds {field.type}", remedy)
+                raise file_error(path, "schema", f"the column {field.name!r} contains {field.type}", remedy)
         entries = table.to_pylist()
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = textwrap.shorten(str(error), 120, placeholder="...")
-        raise InputError(f"{path} is not a readable parquet file ({reason}): write it anew") from error
+        raise InputError(f"{path} is not a readable parquet file ({reason}): write it again") from error
     for number, entry in enumerate(entries, start=1):
         yield Row(f"row {number}", columns, entry)
 
 
 def _is_scalar(types: Any, kind: Any) -> bool:
-    """Whether a parquet column holds texts or numbers; other values may have no Python counterpart."""
+    """Whether a parquet column holds strings or numbers; other values may have no Python counterpart."""
     if types.is_dictionary(kind):
         kind = kind.value_type
     texts = (types.is_string, types.is_large_string)
@@ -232,4 +232,4 @@ READERS: Mapping[str, Callable[[Path, bytes], Iterator[Row]]] = {
 }
 
 SUFFIXES = tuple(READERS)
-"""How the names of problem files end."""
+"""The suffixes of problem files."""

@@ -1,4 +1,4 @@
-"""Writes problems as CSV, such that `load_problems` reads them back."""
+"""Write problems as CSV that `load_problems` reads back."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from agent.types import Problem
 
 
 def write_problems(problems: Sequence[Problem], path: Path) -> None:
-    """Write one or more problems as a .csv file; `load_problems` of that file gives equal ones.
+    """Write one or more problems as a .csv file that `load_problems` reads back as equal problems.
 
     Raises InputError, before the file is touched, for a problem that could not be read back: an empty or
     repeated id, an empty text, a NUL or half a surrogate pair. Raises OSError if the file cannot be written.
@@ -28,7 +28,7 @@ def write_problems(problems: Sequence[Problem], path: Path) -> None:
 
 
 def append_problem(problem: Problem, path: Path) -> None:
-    """Add a problem, whose id must be new, to a file that `write_problems` wrote. Raises as that does."""
+    """Append a problem with a new id to a file written by `write_problems`. Raises as that does."""
     row = _rows([problem])
     parse_csv(path, _header() + row)
     write_whole(path, path.read_bytes().decode("utf-8") + row)
@@ -44,6 +44,6 @@ def _rows(problems: Sequence[Problem]) -> str:
 
 def _csv(rows: Sequence[tuple[object, ...]]) -> str:
     buffer = io.StringIO()
-    # A lone carriage return must be quoted to survive, which QUOTE_MINIMAL does not do in every Python.
+    # A lone carriage return must be quoted to survive, which QUOTE_MINIMAL does not do in all Python versions.
     csv.writer(buffer, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n").writerows(rows)
     return buffer.getvalue()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from agent.cli.arguments import SentenceParser, given_path
+from agent.cli.arguments import OneLineParser, given_path
 from agent.errors import InputError
 from tools.benchmark.completions import read_completions
 from tools.benchmark.grading.grade import VerdictFile, judge
@@ -107,7 +107,7 @@ def _leave_out(args: argparse.Namespace, names: Sequence[str], reason: str) -> N
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = SentenceParser(
+    parser = OneLineParser(
         prog="python -m tools.benchmark",
         description="Run a benchmark of QwQ's release, or grade completions, beside the published figures.",
     )

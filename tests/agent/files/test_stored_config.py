@@ -43,7 +43,7 @@ def test_a_configuration_cut_anywhere_is_refused(saved: Path) -> None:
     whole = saved.read_bytes()
     for length in cuts(whole[:-1]):
         saved.write_bytes(whole[:length])
-        with pytest.raises(ConfigError, match="is no complete configuration"):
+        with pytest.raises(ConfigError, match="is not a complete configuration"):
             read(saved)
     saved.write_bytes(whole[:-1])  # all but the last newline
     assert read(saved).edition == "aimo2"
@@ -54,7 +54,7 @@ def test_a_configuration_that_lost_a_line_is_refused(saved: Path) -> None:
     for number, line in enumerate(lines):
         if " = " in line and not line.endswith("[\n"):
             saved.write_text("".join(lines[:number] + lines[number + 1 :]))
-            with pytest.raises(ConfigError, match=r"no complete configuration \(it has \d+ of its \d+ keys\)"):
+            with pytest.raises(ConfigError, match=r"not a complete configuration \(it has \d+ of its \d+ keys\)"):
                 read(saved)
 
 
@@ -70,14 +70,14 @@ def test_a_configuration_that_lost_a_table_is_refused(saved: Path, table: str) -
     rest = after.partition("\n[")[1] + after.partition("\n[")[2]
     saved.write_text(before + (rest or after[after.index("# ") :]))
     assert table not in tomllib.loads(saved.read_text())
-    with pytest.raises(ConfigError, match="no complete configuration"):
+    with pytest.raises(ConfigError, match="not a complete configuration"):
         read(saved)
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"\xff\xfe", b"[" * 9_999, b"seed = " + b"1" * 5_000, b"x ="])
 def test_what_is_no_configuration_is_refused(saved: Path, content: bytes) -> None:
     saved.write_bytes(content)
-    with pytest.raises(ConfigError, match=r"config\.toml is no complete configuration"):
+    with pytest.raises(ConfigError, match=r"config\.toml is not a complete configuration"):
         read(saved)
 
 
@@ -96,7 +96,7 @@ def test_one_of_an_earlier_version_is_read_and_refused_where_it_was_cut(name: st
     assert read(path).sample.accept_printed_answer is False
     for length in cuts(whole):
         path.write_bytes(whole[:length])
-        with pytest.raises(ConfigError, match="is no complete configuration"):
+        with pytest.raises(ConfigError, match="is not a complete configuration"):
             read(path)
 
 

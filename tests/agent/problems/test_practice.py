@@ -95,6 +95,6 @@ def test_an_unknown_name_is_refused_and_the_sets_are_named(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=r"give a bundled set \(starter, practice\) or a CSV"):
+    with pytest.raises(InputError, match=r"give one of starter, practice, or a CSV"):
         planned("--problems", name)
     assert not (tmp_path / "run").exists()

@@ -233,7 +233,7 @@ def test_without_ids_the_rows_are_counted(tmp_path: Path) -> None:
     assert load(tmp_path, "a.jsonl", "\n\n".join(map(json.dumps, rows))) == expected
     assert load(tmp_path, "a.csv", "question,answer\n\nWhy?,1\n\nHow?,2\n") == expected
     mixed = [*rows, {"id": "x", "question": "Who?"}]
-    assert ", line 3: ids in some rows alone: " in fault(tmp_path, "b.jsonl", "\n".join(map(json.dumps, mixed)))
+    assert ", line 3: only some rows have ids: " in fault(tmp_path, "b.jsonl", "\n".join(map(json.dumps, mixed)))
 
 
 @pytest.mark.parametrize("separator", [";", "\t", "|"])
@@ -272,7 +272,7 @@ def test_ids_without_quotes_in_json_stay_what_is_written(tmp_path: Path, written
 
 
 def test_parquet_ids_that_lost_digits_are_refused(tmp_path: Path) -> None:
-    for ids, told in ((np.array([1.92e25]), "is not a text"), (np.array([np.nan]), "the id is empty")):
+    for ids, told in ((np.array([1.92e25]), "is not a string"), (np.array([np.nan]), "the id is empty")):
         stored = io.BytesIO()
         pd.DataFrame({"id": ids, "problem": ["?"]}).to_parquet(stored, index=False)
         assert told in fault(tmp_path, "a.parquet", stored.getvalue())
