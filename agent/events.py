@@ -19,25 +19,26 @@ class ProblemStarted:
 
 
 @dataclass(frozen=True, slots=True)
-class TokensReceived:
-    """A running sample, told apart by its problem and its index, has generated so many `tokens` more."""
+class TextGenerated:
+    """A running sample, told apart by its problem and its index, has generated `tokens` more tokens.
 
-    problem_id: str
-    index: int
-    tokens: int
-
-
-@dataclass(frozen=True, slots=True)
-class TextWritten:
-    """The text of a running sample has grown: by what it generated, or by what the agent `inserted`.
-
-    The pieces of a sample, joined, are its `Sample.text`.
+    Its text has grown by `text`, which may come with a later event than its tokens: characters that may turn out to be
+    the mark of a turn's end are held back. These texts and those of `TextInserted`, joined, are `Sample.text`.
     """
 
     problem_id: str
     index: int
     text: str
-    inserted: bool
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class TextInserted:
+    """The agent has written `text` into a running sample: the output of a tool run, or what forces its answer."""
+
+    problem_id: str
+    index: int
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ class EngineEvent:
     at: float
 
 
-Event = ProblemStarted | TokensReceived | TextWritten | ToolRan | SampleEnded | ProblemSolved | EngineEvent
+Event = ProblemStarted | TextGenerated | TextInserted | ToolRan | SampleEnded | ProblemSolved | EngineEvent
 # Called with each event of a run, in the order in which they happen, on the loop that solves: it has to return quickly.
 Listener = Callable[[Event], None]
 

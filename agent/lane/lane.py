@@ -12,7 +12,7 @@ from agent.chat.task import vote
 from agent.chat.thinking import TurnEndScanner
 from agent.engine.base import Chunk
 from agent.errors import AgentError, EngineError, RequestRefusedError, SandboxError, StreamBrokenError
-from agent.events import TokensReceived, ToolRan
+from agent.events import ToolRan
 from agent.lane.answering import AnswerWatch
 from agent.lane.fitting import ContextFitter
 from agent.lane.language import LanguageMixingCounter
@@ -193,7 +193,7 @@ class Lane:
 
     def _take(self, chunk: Chunk, writer: TurnWriter) -> ToolCall | SampleEnd | None:
         """Take one chunk; returns what ends the turn here, if anything does."""
-        self._runtime.emit(TokensReceived(self._problem.id, self._index, chunk.tokens))
+        self._teller.count(chunk.tokens)
         self._transcript.buffer.add(chunk)
         self._logprobs.feed(chunk.logprobs)
         self._mixing.feed(chunk.text)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from agent.events import Listener, TextWritten
+from agent.events import Listener, TextGenerated, TextInserted
 
 
 class TextTeller:
-    """Tells each character once, but for an end that may still turn out to be no part of the text."""
+    """Tells each token and each character once, but for an end that may still turn out to be no part of the text."""
 
     def __init__(self, emit: Listener, problem_id: str, index: int) -> None:
         self._emit = emit
@@ -14,24 +14,32 @@ class TextTeller:
         self._index = index
         self._told = 0  # characters of the present turn
         self._untold = ""
+        self._untold_tokens = 0
+
+    def count(self, tokens: int) -> None:
+        """So many tokens have come, to be told with the text that they bring or with the end of the turn."""
+        self._untold_tokens += tokens
 
     def grow(self, text: str, held: int) -> None:
         """The present turn has grown by `text`, of which the last `held` characters are not settled yet."""
-        self._untold += text
-        settled = max(0, len(self._untold) - held)
-        self._tell(self._untold[:settled], inserted=False)
-        self._told += settled
-        self._untold = self._untold[settled:]
+        if held or self._untold:
+            text = self._untold + text
+            settled = max(0, len(text) - held)
+            text, self._untold = text[:settled], text[settled:]
+        self._told += len(text)
+        self._tell(text)
 
     def end_turn(self, text: str) -> None:
         """The present turn has ended, with this text."""
-        self._tell(text[self._told :], inserted=False)
+        self._tell(text[self._told :])
         self._told, self._untold = 0, ""
 
     def insert(self, text: str) -> None:
         """The agent has written something behind the turn."""
-        self._tell(text, inserted=True)
-
-    def _tell(self, text: str, *, inserted: bool) -> None:
         if text:
-            self._emit(TextWritten(self._problem_id, self._index, text, inserted))
+            self._emit(TextInserted(self._problem_id, self._index, text))
+
+    def _tell(self, text: str) -> None:
+        tokens, self._untold_tokens = self._untold_tokens, 0
+        if text or tokens:
+            self._emit(TextGenerated(self._problem_id, self._index, text, tokens))

@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from agent.events import EngineEvent, Event, Listener, ProblemSolved, ProblemStarted, TokensReceived
+from agent.events import EngineEvent, Event, Listener, ProblemSolved, ProblemStarted, TextGenerated
 from agent.types import Problem, Solution
 from agent.views.state import Board, Flight
 from agent.views.table import SolutionTable, duration, is_right, short, votes_text
@@ -94,7 +94,7 @@ class PlainView(Board):
         """Take an event in and write its line, if it has one; tokens bring a heartbeat when it is time for one."""
         super().__call__(event)
         match event:
-            case TokensReceived():
+            case TextGenerated():
                 if self._flights and self._clock() - self._last_line >= _HEARTBEAT_SECONDS:
                     self._beat()
             case ProblemStarted(problem, _, allowance, lanes):

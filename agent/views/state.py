@@ -15,8 +15,7 @@ from agent.events import (
     ProblemSolved,
     ProblemStarted,
     SampleEnded,
-    TextWritten,
-    TokensReceived,
+    TextGenerated,
     ToolRan,
 )
 from agent.types import Problem, Sample, SampleEnd, Solution, ToolStatus
@@ -89,8 +88,9 @@ class Flight:
 
     def hear(self, index: int) -> None:
         """A sample has told something; where nobody leads, more are started than were announced."""
-        self.seen.add(index)
-        self.lanes = max(self.lanes, len(self.seen))
+        if index not in self.seen:
+            self.seen.add(index)
+            self.lanes = max(self.lanes, len(self.seen))
 
     def counts(self) -> list[Count]:
         """Answers so far, those of most samples first; their weights are the business of the voting."""
@@ -116,34 +116,29 @@ class Board:
 
     def __call__(self, event: Event) -> None:
         """Take an event in."""
-        if isinstance(event, TextWritten):
-            return  # views draw counts, and these come as often as the tokens
         with self._lock:
-            self._take(event)
-
-    def _take(self, event: Event) -> None:
-        match event:
-            case TokensReceived(problem_id, index, tokens):
-                if flight := self._flights.get(problem_id):
-                    flight.tokens += tokens
-                    flight.hear(index)
-                    flight.rate.add(self._clock(), tokens)
-            case ProblemStarted(problem, _, allowance, lanes):
-                now = self._clock()
-                self._flights[problem.id] = Flight(problem, allowance, lanes, now, Rate(now))
-            case ToolRan(problem_id, _, tool_run):
-                if flight := self._flights.get(problem_id):
-                    flight.tools[tool_run.status is ToolStatus.OK] += 1
-            case SampleEnded(sample):
-                if flight := self._flights.get(sample.problem_id):
-                    flight.ended[sample.index] = sample
-                    flight.hear(sample.index)
-            case ProblemSolved(solution):
-                self._flights.pop(solution.problem_id, None)
-                self._solved.pop(solution.problem_id, None)  # a second solution counts once, as the latest
-                self._solved[solution.problem_id] = solution
-            case EngineEvent(text):
-                self._engine_event = self._clock(), text
+            match event:
+                case TextGenerated():  # by far the most: no time is spent on taking it apart
+                    if flight := self._flights.get(event.problem_id):
+                        flight.tokens += event.tokens
+                        flight.hear(event.index)
+                        flight.rate.add(self._clock(), event.tokens)
+                case ProblemStarted(problem, _, allowance, lanes):
+                    now = self._clock()
+                    self._flights[problem.id] = Flight(problem, allowance, lanes, now, Rate(now))
+                case ToolRan(problem_id, _, tool_run):
+                    if flight := self._flights.get(problem_id):
+                        flight.tools[tool_run.status is ToolStatus.OK] += 1
+                case SampleEnded(sample):
+                    if flight := self._flights.get(sample.problem_id):
+                        flight.ended[sample.index] = sample
+                        flight.hear(sample.index)
+                case ProblemSolved(solution):
+                    self._flights.pop(solution.problem_id, None)
+                    self._solved.pop(solution.problem_id, None)  # a second solution counts once, as the latest
+                    self._solved[solution.problem_id] = solution
+                case EngineEvent(text):
+                    self._engine_event = self._clock(), text
 
     def _score(self) -> str:
         right = [is_right(done.answer, self._truths.get(key)) for key, done in self._solved.items()]

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.events import Event, Listener, TokensReceived, fan_out
+from agent.events import Event, Listener, TextGenerated, fan_out
 from tests.support.doubles import Recorder
 
-TOKENS = st.builds(TokensReceived, st.text(), st.integers(), st.integers())
+TOKENS = st.builds(TextGenerated, st.text(), st.integers(), st.text(), st.integers())
 
 
 def test_no_listener_can_change_what_the_next_one_is_given() -> None:
@@ -25,7 +25,7 @@ def test_no_listener_can_change_what_the_next_one_is_given() -> None:
 
 
 @given(st.lists(TOKENS, max_size=8), st.integers(0, 4))
-def test_each_listener_is_given_each_event_in_order(events: list[TokensReceived], listeners: int) -> None:
+def test_each_listener_is_given_each_event_in_order(events: list[TextGenerated], listeners: int) -> None:
     calls: list[tuple[int, Event]] = []
 
     def numbered(place: int) -> Listener:
@@ -43,5 +43,5 @@ def test_what_a_listener_raises_reaches_the_run_and_the_listeners_behind_it_are_
 
     before, behind = Recorder(), Recorder()
     with pytest.raises(OSError, match="disk full"):
-        fan_out([before, full, behind])(TokensReceived("p", 0, 3))
+        fan_out([before, full, behind])(TextGenerated("p", 0, "", 3))
     assert (before.tokens, behind.tokens) == (3, 0)

@@ -17,8 +17,8 @@ from agent.events import (
     ProblemSolved,
     ProblemStarted,
     SampleEnded,
-    TextWritten,
-    TokensReceived,
+    TextGenerated,
+    TextInserted,
     ToolRan,
 )
 from agent.lane.runtime import Runtime
@@ -131,10 +131,11 @@ class Recorder:
         match event:
             case ProblemStarted(problem, prompt, allowance, lanes):
                 self.started.append((problem, prompt, allowance, lanes))
-            case TokensReceived(_, _, tokens):
+            case TextGenerated(_, index, text, tokens):
                 self.tokens += tokens
-            case TextWritten(_, index, text, inserted):
-                self.texts.append((index, text, inserted))
+                self.texts.append((index, text, False))
+            case TextInserted(_, index, text):
+                self.texts.append((index, text, True))
             case ToolRan(_, _, tool_run):
                 self.tool_runs.append(tool_run)
             case SampleEnded(sample):

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from agent.events import EngineEvent, Event, Listener, ProblemSolved, ProblemStarted, SampleEnded, TokensReceived
+from agent.events import EngineEvent, Event, Listener, ProblemSolved, ProblemStarted, SampleEnded, TextGenerated
 from agent.types import SampleEnd
 from agent.views.live import ViewOpener
 
@@ -62,7 +62,7 @@ class SamplingView:
     def __call__(self, event: Event) -> None:
         """Count tokens, samples (but for those that are owed again) and questions."""
         match event:
-            case TokensReceived():
+            case TextGenerated():
                 self._tokens += event.tokens
                 rate = self._tokens / max(self._clock() - self._begun, 1e-9)
                 self._bar.update(self._line, figures=f"{self._tokens:,} tokens, {rate:,.0f}/s")

@@ -18,8 +18,8 @@ from agent.events import (
     ProblemSolved,
     ProblemStarted,
     SampleEnded,
-    TextWritten,
-    TokensReceived,
+    TextGenerated,
+    TextInserted,
     ToolRan,
 )
 from agent.policy.voting import tally
@@ -181,12 +181,13 @@ class Question:
     def __call__(self, event: Event) -> None:
         """Take an event of its solution in."""
         match event:
-            case TokensReceived(_, index, tokens):
+            case TextGenerated(_, index, text, tokens):
                 self.lanes[index].tokens += tokens
+                self.lanes[index].write(text, inserted=False)
                 if self.rate is not None:
                     self.rate.add(self.clock(), tokens)
-            case TextWritten(_, index, text, inserted):
-                self.lanes[index].write(text, inserted=inserted)
+            case TextInserted(_, index, text):
+                self.lanes[index].write(text, inserted=True)
             case ProblemStarted(_, _, allowance, lanes):
                 self.begun, self.allowance, self.rate = self.clock(), allowance, Rate(self.clock())
                 self.lanes = [LaneState(self.chat, tools=self.config.sample.tools) for _ in range(lanes)]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import pytest
 from rich.console import Console
 
-from agent.events import ProblemSolved, ProblemStarted, SampleEnded, TokensReceived, ToolRan
+from agent.events import ProblemSolved, ProblemStarted, SampleEnded, TextGenerated, ToolRan
 from agent.types import Problem, SampleEnd, StopReason, ToolRun, ToolStatus
 from agent.views.live import LiveView
 from tests.support.view_events import LATEX, TRUTHS, Clock, clock, frame, sample, solution, written
@@ -39,7 +39,7 @@ class TestLiveView:
         live(SampleEnded(sample(4, None, SampleEnd.CANCELLED)))
         for status in (ToolStatus.OK, ToolStatus.OK, ToolStatus.ERROR, ToolStatus.TIMEOUT, ToolStatus.KILLED):
             live(ToolRan("a", 5, ToolRun("1", "1", status, 0.1)))
-        live(TokensReceived("a", 5, 1_500))
+        live(TextGenerated("a", 5, "", 1_500))
         clock.now += 23.0
         lines = frame(live)
         assert lines[0] == "problem 1 of 10 · 0:00:23"
@@ -89,7 +89,7 @@ class TestLiveView:
         def stream(seconds: int, per_tenth: int) -> str:
             for _ in range(seconds * 10):
                 clock.now += 0.1
-                live(TokensReceived("a", 0, per_tenth))
+                live(TextGenerated("a", 0, "", per_tenth))
             rate = row(frame(live), "tokens").split("·")[1].split()[0]
             return rate.removesuffix("/s")
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from agent.events import Listener, ProblemSolved, ProblemStarted, SampleEnded, TokensReceived, ToolRan
+from agent.events import Listener, ProblemSolved, ProblemStarted, SampleEnded, TextGenerated, ToolRan
 from agent.types import Problem, SampleEnd, ToolRun, ToolStatus
 from agent.views.live import LiveView, PlainView, open_view
 from tests.support.view_events import LATEX, TRUTHS, Clock, clock, frame, sample, solution, terminal, written
@@ -31,7 +31,7 @@ class TestPlainView:
 
     def test_a_line_at_the_start_and_one_at_the_end(self, plain: PlainView, console: Console, clock: Clock) -> None:
         plain(ProblemStarted(LATEX, "", 60.0, 8))
-        plain(TokensReceived("a", 0, 100))
+        plain(TextGenerated("a", 0, "", 100))
         plain(SampleEnded(sample(0, 42)))
         clock.now += 12.0
         plain(ProblemSolved(solution("a", {42: 5, 1: 2})))
@@ -52,7 +52,7 @@ class TestPlainView:
             plain(SampleEnded(sample(index, 42)))
         for _ in range(6_500):
             clock.now += 0.01
-            plain(TokensReceived("a", 3, 2))
+            plain(TextGenerated("a", 3, "", 2))
         beats = written(console).splitlines()[2:]
         assert len(beats) == 2
         assert beats[0].startswith("[0:00:30] a · 30 / 60 s · 3 done · 5 running · leading 42 with 3 · 6,00")
@@ -131,7 +131,7 @@ def play(view: Listener, clock: Clock, steps: Sequence[Step]) -> None:
             case "start":
                 view(ProblemStarted(Problem(name, text), text, wait, number))
             case "tokens":
-                view(TokensReceived(name, number, number))
+                view(TextGenerated(name, number, "", number))
             case "tool":
                 status = list(ToolStatus)[number % len(ToolStatus)]
                 view(ToolRan(name, number, ToolRun(text, text, status, wait)))

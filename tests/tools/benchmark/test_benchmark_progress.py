@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
-from agent.events import EngineEvent, ProblemSolved, ProblemStarted, SampleEnded, TokensReceived
+from agent.events import EngineEvent, ProblemSolved, ProblemStarted, SampleEnded, TextGenerated
 from agent.types import SampleEnd, Solution, StopReason, Tally
 from tests.support.doubles import PROBLEM, sample
 from tools.benchmark.progress import grading, sampling_view
@@ -21,7 +21,7 @@ def drawn(console: Console, clock: Callable[[], float]) -> None:
     with sampling_view(6, 2)(console, problems=3, clock=clock, truths={}) as view:
         view(ProblemSolved(Solution("earlier", None, Tally(), StopReason.ALL_DONE, 2, 2, 9, 0, 1.0, 1.0, 1.0)))
         view(ProblemStarted(PROBLEM, "prompt", 10.0, 2))
-        view(TokensReceived(PROBLEM.id, 0, 1_500))
+        view(TextGenerated(PROBLEM.id, 0, "", 1_500))
         view(SampleEnded(sample(None)))
         view(SampleEnded(sample(None, end=SampleEnd.ENGINE_ERROR)))
         view(ProblemSolved(SOLUTION))

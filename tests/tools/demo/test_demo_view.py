@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from agent.events import ProblemSolved, ProblemStarted, SampleEnded, TextWritten
+from agent.events import ProblemSolved, ProblemStarted, SampleEnded, TextGenerated
 from agent.policy.voting import tally
 from agent.types import Problem, Sample, SampleEnd, Solution, StopReason, ToolRun, ToolStatus, Turn
 from tests.support.doubles import config_with, sample
@@ -88,7 +88,7 @@ def question(text: str = "What is $6 \\times 7$?", lanes: int = 3, **keys: objec
 
 def closed(asked: Question, *samples: Sample, stop: StopReason = StopReason.ALL_DONE) -> Question:
     for ended in samples:
-        asked(TextWritten("question-1", ended.index, ended.text, inserted=False))
+        asked(TextGenerated("question-1", ended.index, ended.text, 0))
         asked(SampleEnded(ended))
     votes = tally(samples, asked.config.voting, asked.config.rules)
     answer = votes.leader.answer if votes.leader else None
@@ -106,7 +106,7 @@ def written(text: str, index: int = 0, *, tokens: int = 10, forced: bool = False
 def test_nothing_that_a_model_writes_becomes_markup(text: str) -> None:
     checked(transcript_html(text))
     asked = question(lanes=1)
-    asked(TextWritten("question-1", 0, text, inserted=False))
+    asked(TextGenerated("question-1", 0, text, 0))
     checked(lanes_html(asked) + status_html(asked))
     checked(answer_html(closed(asked, written(text))) + lanes_html(asked))
 
@@ -175,7 +175,7 @@ def test_a_lane_goes_through_its_phases() -> None:
 
 def test_what_a_running_lane_has_boxed_is_shown_as_its_answer() -> None:
     asked = question(lanes=1)
-    asked(TextWritten("question-1", 0, "First \\boxed{7}, no: \\boxed{42}", inserted=False))
+    asked(TextGenerated("question-1", 0, "First \\boxed{7}, no: \\boxed{42}", 0))
     assert asked.lanes[0].answer(asked.config.rules) == 42
     assert ">42</span>" in lanes_html(asked)
 
