@@ -7,7 +7,7 @@ import signal
 
 from agent.sandbox.base import Limits
 from agent.sandbox.client import ProcessExit
-from agent.sandbox.outcome import Outcome, Stop
+from agent.sandbox.outcome import CellOutcome, Stop
 from agent.sandbox.protocol import BROKEN, CUT_OFF, OUT_OF_MEMORY
 
 LOST = "The session was restarted: variables, functions and imports are lost."
@@ -40,7 +40,7 @@ def stop_reason(stop: Stop, seconds: float, limits: Limits) -> str:
             return ""
 
 
-def exit_reason(outcome: Outcome, ended: ProcessExit, limits: Limits) -> str:
+def exit_reason(outcome: CellOutcome, ended: ProcessExit, limits: Limits) -> str:
     """Why the session's process is gone, or had to go."""
     if not outcome.begun:
         return "The cell was not run: the system is too busy to begin it."
@@ -62,7 +62,7 @@ def exit_reason(outcome: Outcome, ended: ProcessExit, limits: Limits) -> str:
     )
 
 
-def is_limit(outcome: Outcome, ended: ProcessExit) -> bool:
+def is_limit(outcome: CellOutcome, ended: ProcessExit) -> bool:
     """Whether the cell alone met a limit of time or memory, so that the cells before it may be run again."""
     if outcome.crowded or not outcome.begun:
         return False

@@ -24,7 +24,7 @@ from agent.sandbox.endings import (
     stop_reason,
 )
 from agent.sandbox.history import History
-from agent.sandbox.outcome import Outcome, Stop
+from agent.sandbox.outcome import CellOutcome, Stop
 from agent.sandbox.process import SessionProcess
 from agent.sandbox.protocol import ERROR, NOT_RUN, OK
 from agent.sandbox.replay import run_again
@@ -224,7 +224,7 @@ class ForkServerSession:
         beside = BESIDE if outcome.crowded and (status is not ToolStatus.OK or not output) else ""
         return status, "\n".join(part for part in (note, output, told, beside) if part)
 
-    async def _attempt(self, source: bytes, seconds: float) -> Outcome:
+    async def _attempt(self, source: bytes, seconds: float) -> CellOutcome:
         if self._process is None:
             self._process = await self._sandbox.acquire()
         try:
@@ -233,13 +233,13 @@ class ForkServerSession:
             self._drop()
             raise
 
-    def _remember(self, source: bytes, outcome: Outcome) -> None:
+    def _remember(self, source: bytes, outcome: CellOutcome) -> None:
         if outcome.crowded:  # what threads do, and when, cannot be had again
             self._history.spoil()
         if self._process is not None and outcome.status is not None:
             self._history.add(source, outcome.status, self._process.worked())
 
-    async def _replace(self, outcome: Outcome, seconds: float, begun: float) -> tuple[ToolStatus, str]:
+    async def _replace(self, outcome: CellOutcome, seconds: float, begun: float) -> tuple[ToolStatus, str]:
         """Give the lost process up; the cell's status, and what is said of its end and of what comes after it."""
         history = self._history
         stopped = stop_reason(outcome.stop, seconds, self._sandbox.limits)
@@ -287,7 +287,7 @@ class ForkServerSession:
         return reaping.result() if done else UNKNOWN_EXIT
 
 
-def _reason_to_run_again(outcome: Outcome, *, used: bool) -> str:
+def _reason_to_run_again(outcome: CellOutcome, *, used: bool) -> str:
     """What to say where a cell may not be to blame for an end like this; empty where it is, or where all is well.
 
     `used`: whether the session had run cells before.

@@ -16,7 +16,7 @@ class Stop(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CellOutcome:
     """How a cell ended: the process's status (None: it is gone), why it was stopped, what it printed.
 
     `begun`: whether any of it may have run. `crowded`: whether threads of earlier cells acted since the last one ended,

@@ -11,8 +11,8 @@ from agent.sandbox.base import Limits
 from agent.sandbox.capture import Capture
 from agent.sandbox.client import ProcessHandle
 from agent.sandbox.meter import Beside, Meter
-from agent.sandbox.outcome import Outcome, Stop
-from agent.sandbox.protocol import BROKEN, TOKEN_SIZE, CellRequest, Decoder, encode_cell
+from agent.sandbox.outcome import CellOutcome, Stop
+from agent.sandbox.protocol import BROKEN, TOKEN_SIZE, CellRequest, SessionDecoder, encode_cell
 
 _GRACE = 1.0  # seconds between the interrupt and the end
 _BEGIN = 2.0  # seconds in which a session that had a CPU has begun its cell
@@ -41,7 +41,7 @@ class SessionProcess:
         self._limits = limits
         self._loop = asyncio.get_running_loop()
         self._meter = Meter(handle.pid)
-        self._decoder = Decoder()
+        self._decoder = SessionDecoder()
         self._capture = Capture(limits.output_chars)
         self._done: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -65,7 +65,7 @@ class SessionProcess:
             self._on_control()
         return self._lost
 
-    async def run(self, source: bytes, seconds: float, seed: int) -> Outcome:
+    async def run(self, source: bytes, seconds: float, seed: int) -> CellOutcome:
         """Run a cell for at most `seconds`, and a while longer only if it had to wait for a CPU."""
         self._capture = Capture(self._limits.output_chars)
         self._stop, self._seconds = Stop.NONE, seconds
@@ -89,7 +89,7 @@ class SessionProcess:
             self._beside = Beside(self._meter)
             if self._beside.may_be_active:
                 self._set_timer(0.0, self._pause)  # threads left behind burn nothing
-        return Outcome(decoder.status, self._stop, text, decoder.begun, crowded, decoder.broken)
+        return CellOutcome(decoder.status, self._stop, text, decoder.begun, crowded, decoder.broken)
 
     def worked(self) -> float:
         """Seconds that the last cell took, but for those that it waited for a CPU; right after its end."""
@@ -111,7 +111,7 @@ class SessionProcess:
         self._started = self._loop.time()
         self._cpu_before, self._waited_before = self._meter.cpu_seconds(), self._meter.waiting_seconds()
         if self._lost:
-            self._decoder = Decoder()  # which has heard nothing of this cell
+            self._decoder = SessionDecoder()  # which has heard nothing of this cell
             self._end()
             return
         token = os.urandom(TOKEN_SIZE)

@@ -195,7 +195,7 @@ class Awaits(Enum):
     BROKEN = auto()
 
 
-class Decoder:
+class SessionDecoder:
     """The controller's reading of one session. Whatever does not fit what is awaited is a breach, for good.
 
     Before each call of `feed`, all that the session had printed until then has to be given to `printed`.

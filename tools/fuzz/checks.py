@@ -232,7 +232,7 @@ def check_serving(data: bytes) -> None:
         mock.patch.object(child, "Interpreter", Interpreter),
         contextlib.suppress(_Left, ValueError),  # it ends when the stream does, or is none of requests
     ):
-        child.serve([])
+        child.serve_cells([])
     whole = list(_whole(stream))
     assert ran == [source for _, source in whole][: len(ran)], "a source was run that was not sent whole"
     tokens = [token for token, _ in whole]
@@ -278,7 +278,7 @@ def _whole(stream: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 def check_decoder(data: bytes) -> None:
     """Fed in any pieces, the decoder tells an end only after the token, the token again, and one byte."""
-    token, decoder, pieces = b"T" * (protocol.TOKEN_SIZE - 1) + b"U", protocol.Decoder(), iter(data)
+    token, decoder, pieces = b"T" * (protocol.TOKEN_SIZE - 1) + b"U", protocol.SessionDecoder(), iter(data)
     decoder.expect(token)
     printed, heard, kept = bytearray(), bytearray(), bytearray()
     early = ended = False

@@ -16,10 +16,10 @@ from agent.sandbox.cli.interrupts import Interrupted, Interrupts
 from agent.sandbox.cli.lines import MAX_LINE, MAX_TIMEOUT, LineServer
 from agent.sandbox.cli.stdio import LineReader, LineWriter
 from agent.sandbox.forkserver import ForkServerSandbox
-from agent.sandbox.inside.layers.layers import LAYERS, REQUIRED
+from agent.sandbox.inside.layers.layers import LAYER_NAMES, REQUIRED
 from agent.sandbox.report import print_report, sentence
 
-_OPTIONAL = [name for name in LAYERS if name not in REQUIRED]
+_OPTIONAL = [name for name in LAYER_NAMES if name not in REQUIRED]
 _LEAST_MIB, _MOST_MIB = 64, 1 << 24
 _DESCRIPTION = "Shows which layers of the sandbox work on this system, or runs cells of Python in it."
 _LINES = f"""\
@@ -45,7 +45,7 @@ exit status: 0; 2 after an error; 128 and the signal's number if a signal ended 
 """
 
 
-def execute(arguments: Sequence[str], interrupts: Interrupts) -> None:
+def run_command(arguments: Sequence[str], interrupts: Interrupts) -> None:
     """Run the command. Raises AgentError, and Interrupted if a signal ended it."""
     options = _parse(arguments)
     if options is None:

@@ -25,7 +25,7 @@ _EVICTED = "The session had long been unused and was restarted: variables, funct
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class LineRequest:
     """One line: run `code` (None: nothing) in `session`, which is first started afresh if `reset`.
 
     `fault` is the answer to a line that can only be refused.
@@ -46,7 +46,7 @@ class _Lane:
     waiting: int = 0
 
 
-def parse(line: bytes) -> Request:
+def parse_line(line: bytes) -> LineRequest:
     """The request in a line. Raises InputError, whose sentence is the answer."""
     data = _object(line)
     session, code, timeout = data.get("session"), data.get("code"), data.get("timeout")
@@ -61,7 +61,7 @@ def parse(line: bytes) -> Request:
         _check_text(code)
     if timeout is not None:
         _check_timeout(timeout)
-    return Request(session, code, timeout, reset)
+    return LineRequest(session, code, timeout, reset)
 
 
 def _object(line: bytes) -> dict[str, Any]:
@@ -136,13 +136,13 @@ class LineServer:
         if not line.strip():
             return
         try:
-            request = parse(line)
+            request = parse_line(line)
         except InputError as error:
             name = _session_of(line)
             if name is None:
                 self._answer(None, "error", str(error), 0.0)
                 return
-            request = Request(name, None, None, reset=False, fault=str(error))
+            request = LineRequest(name, None, None, reset=False, fault=str(error))
         try:
             while len(self._tasks) >= _PENDING:
                 await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -168,7 +168,7 @@ class LineServer:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _serve(self, request: Request, lane: _Lane) -> None:
+    async def _serve(self, request: LineRequest, lane: _Lane) -> None:
         try:
             async with lane.lock, self._busy:
                 status, output, seconds = await self._result(request, lane)
@@ -182,7 +182,7 @@ class LineServer:
         self._answer(request.session, status, output, seconds)
         await self._evict()
 
-    async def _result(self, request: Request, lane: _Lane) -> tuple[str, str, float]:
+    async def _result(self, request: LineRequest, lane: _Lane) -> tuple[str, str, float]:
         try:
             return await self._run(request, lane)
         except SandboxError as error:
@@ -190,7 +190,7 @@ class LineServer:
         except Exception as error:  # noqa: BLE001 - a fault of the service is no reason to leave a line unanswered
             return "killed", f"The sandbox failed: {type(error).__name__}: {error}", 0.0
 
-    async def _run(self, request: Request, lane: _Lane) -> tuple[str, str, float]:
+    async def _run(self, request: LineRequest, lane: _Lane) -> tuple[str, str, float]:
         if request.fault:
             return "error", request.fault, 0.0
         if request.reset:

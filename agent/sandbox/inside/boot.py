@@ -12,10 +12,10 @@ def main() -> None:
     from agent.sandbox.inside import substitutes
 
     substitutes.replace()  # before anything takes hold of what is replaced
-    from agent.sandbox.inside.zygote import serve
+    from agent.sandbox.inside.zygote import serve_zygote
 
     sys.path.pop(0)
-    serve(settings)
+    serve_zygote(settings)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ _FULL = (errno.ENOTEMPTY, errno.EEXIST)
 
 
 @dataclass(slots=True)
-class Usage:
+class ScratchUsage:
     """Bytes on disk and number of entries; `closed` if there is a directory whose entries cannot be seen."""
 
     size: int = 0
@@ -29,12 +29,12 @@ class Usage:
     linked: set[int] = field(default_factory=set)  # inode numbers of files that have several names
 
 
-def usage(path: str, most_entries: int) -> Usage:
+def usage(path: str, most_entries: int) -> ScratchUsage:
     """What lies below `path`; counting stops beyond `most_entries`.
 
     Directories nested too deep for an open descriptor each count as if they were full.
     """
-    found = Usage()
+    found = ScratchUsage()
     try:
         descriptor = os.open(path, _DIRECTORY)
     except FileNotFoundError:
@@ -45,7 +45,7 @@ def usage(path: str, most_entries: int) -> Usage:
     return found
 
 
-def _count(found: Usage, descriptor: int, most: int, depth: int) -> None:
+def _count(found: ScratchUsage, descriptor: int, most: int, depth: int) -> None:
     """Add what is in an open directory, and close it; -1 is one that cannot be opened."""
     if descriptor < 0:
         found.closed = True
@@ -61,7 +61,7 @@ def _count(found: Usage, descriptor: int, most: int, depth: int) -> None:
         os.close(descriptor)
 
 
-def _count_entry(found: Usage, entry: os.DirEntry[str], parent: int, most: int, depth: int) -> None:
+def _count_entry(found: ScratchUsage, entry: os.DirEntry[str], parent: int, most: int, depth: int) -> None:
     try:
         status = entry.stat(follow_symlinks=False)
     except FileNotFoundError:

@@ -22,7 +22,7 @@ LIBRARIES = ("sympy", "numpy", "mpmath", "scipy", "networkx")
 _PARTS = ("numpy.random", "numpy.linalg", "numpy.polynomial")
 
 
-def load() -> list[str]:
+def load_libraries() -> list[str]:
     """Import what there is and run what is slow the first time; the names of the missing libraries."""
     for name in _STANDARD.split():
         importlib.import_module(name)

@@ -23,7 +23,7 @@ _STATE, _FAULTS, _USER, _SYSTEM, _THREADS, _RESIDENT = 0, 7, 11, 12, 17, 21  # i
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class SessionUsage:
     """What one session holds, in bytes and threads, and the page faults and ticks of CPU time that it has had so far.
 
     `runnable`: its first thread has or wants a CPU. `headless`: its first thread has ended, but others have not,
@@ -38,13 +38,13 @@ class Usage:
     headless: bool
 
 
-class Watch:
+class SessionWatch:
     """Looks at sessions, given as slot -> process id."""
 
     def __init__(self, settings: ZygoteSettings, layers: Layers) -> None:
         self._settings = settings
         self._layers = layers
-        self._last: dict[int, Usage] = {}
+        self._last: dict[int, SessionUsage] = {}
         self._files: dict[int, int] = {}  # bytes of memory for files, by slot
         self._entries: dict[int, int] = {}  # in its scratch directory, by slot
         self._shares = Shares()
@@ -82,14 +82,14 @@ class Watch:
         disk = os.statvfs(self._settings.base)
         return disk.f_bavail * disk.f_frsize < _DISK_RESERVE
 
-    def _share_cpu(self, sessions: dict[int, int], used: dict[int, Usage]) -> None:
+    def _share_cpu(self, sessions: dict[int, int], used: dict[int, SessionUsage]) -> None:
         slots = {sessions[slot]: slot for slot in used}
         ticks = {sessions[slot]: usage.ticks for slot, usage in used.items()}
         runnable = {sessions[slot] for slot, usage in used.items() if usage.runnable}
         for pid in self._shares.greedy(ticks, runnable):
             self._shares.put_behind(self._layers, slots[pid], pid)
 
-    def _reason(self, slot: int, pid: int, usage: Usage) -> str:
+    def _reason(self, slot: int, pid: int, usage: SessionUsage) -> str:
         limits = self._settings
         if self._own_memory(usage) > limits.memory:
             return f"it used more than {limits.memory >> 20} MiB of memory"
@@ -104,7 +104,7 @@ class Watch:
         self._entries[slot] = written.entries
         return self._reason_of_files(written)
 
-    def _reason_of_files(self, written: scratch.Usage) -> str:
+    def _reason_of_files(self, written: scratch.ScratchUsage) -> str:
         limits = self._settings
         if written.size > limits.scratch:
             return f"it wrote more than {limits.scratch >> 20} MiB of files"
@@ -116,7 +116,7 @@ class Watch:
             return "the disk is full"
         return ""
 
-    def _own_memory(self, usage: Usage) -> int:
+    def _own_memory(self, usage: SessionUsage) -> int:
         born_with = self._born_with.memory if self._born_with else 0
         return max(0, usage.memory - born_with)
 
@@ -129,12 +129,12 @@ class Watch:
         return kib[b"MemAvailable"] < _RESERVE * kib[b"MemTotal"]
 
 
-def _usage(layers: Layers, pid: int) -> Usage | None:
+def _usage(layers: Layers, pid: int) -> SessionUsage | None:
     """None where there is no such process any more."""
     try:
         fields = layers.read_proc(f"{pid}/stat").rpartition(b")")[2].split()
         threads = int(fields[_THREADS])
-        return Usage(
+        return SessionUsage(
             memory=int(fields[_RESIDENT]) * _PAGE,
             threads=threads,
             faults=int(fields[_FAULTS]),

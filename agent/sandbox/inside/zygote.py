@@ -20,7 +20,7 @@ from agent.sandbox.inside import pools, scratch, warm
 from agent.sandbox.inside.layers import rlimits
 from agent.sandbox.inside.layers.layers import NICE, SLOTS, Layers
 from agent.sandbox.inside.session import child, event_loops
-from agent.sandbox.inside.watch import PERIOD, Watch
+from agent.sandbox.inside.watch import PERIOD, SessionWatch
 from agent.sandbox.protocol import (
     EndSession,
     SessionEnded,
@@ -92,14 +92,14 @@ class Zygote:
             self._say(ZygoteRefused(self._layers.refusal))
             sys.exit(1)
         self._layers.share_cpu(0)
-        missing_libraries = warm.load()
+        missing_libraries = warm.load_libraries()
         pools.replace_pools()
         event_loops.replace_run()
         self._libraries = [name for name in warm.LIBRARIES if name not in missing_libraries]
         rlimits.grow_stack()
         self._layers.enter_zygote()
         self._layers.share_cpu(NICE)
-        self._watch = Watch(settings, self._layers)
+        self._watch = SessionWatch(settings, self._layers)
         self._base_memory = self._address_space()
         self._say(ZygoteReady(self._layers.missing, missing_libraries))
 
@@ -189,7 +189,7 @@ class Zygote:
             os.closerange(child.CONTROL + 1, 1_024)
             sys.argv = [""]
             sys.path.append("")  # the working directory: the last, so that no file in it stands for a library
-            child.serve(self._libraries)
+            child.serve_cells(self._libraries)
         finally:
             os._exit(1)  # the child must not become a second zygote
 
@@ -287,7 +287,7 @@ class Zygote:
         return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def serve(settings_text: str) -> None:
+def serve_zygote(settings_text: str) -> None:
     """Be the zygote of the given settings until the controller is gone."""
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -10,7 +10,7 @@ import pytest_asyncio
 from agent.sandbox.client import ProcessExit
 from agent.sandbox.endings import UNKNOWN_EXIT, exit_reason
 from agent.sandbox.forkserver import ForkServerSandbox
-from agent.sandbox.outcome import Outcome, Stop
+from agent.sandbox.outcome import CellOutcome, Stop
 from agent.types import ToolStatus
 from tests.support.sandbox.sandboxes import LIMITS, sandbox, told
 
@@ -156,7 +156,7 @@ async def test_a_session_has_the_random_numbers_of_its_seed(box: ForkServerSandb
 
 
 async def test_every_exit_has_a_reason_in_words() -> None:
-    lost = Outcome(None, Stop.NONE, "", begun=True, crowded=False, breach=False)
+    lost = CellOutcome(None, Stop.NONE, "", begun=True, crowded=False, breach=False)
     for status in (*range(0x100), *range(0, 0x10000, 0x100)):
         assert exit_reason(lost, ProcessExit(status, ""), LIMITS).startswith("The cell")
     for status in range(0, 0x10000, 0x100):  # a cell may end with any, the session's own included

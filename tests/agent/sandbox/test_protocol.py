@@ -16,8 +16,8 @@ from agent.sandbox.protocol import (
     TOKEN_SIZE,
     Awaits,
     CellRequest,
-    Decoder,
     EndSession,
+    SessionDecoder,
     SessionEnded,
     SessionFailed,
     SessionStarted,
@@ -138,7 +138,7 @@ def test_what_follows_a_request_unasked_is_refused(request: CellRequest, more: b
 def test_a_session_that_keeps_to_the_rules_is_understood(
     cells: list[tuple[bytes, bytes, bytes, int, list[int]]],
 ) -> None:
-    decoder = Decoder()
+    decoder = SessionDecoder()
     for token, before, output, status, cuts in cells:
         whole = before + token + output
         assert decoder.printed(before) == b""
@@ -163,7 +163,7 @@ CELLS = st.tuples(TOKENS, TALES).map(
 def test_whatever_a_session_says_a_cell_ends_only_by_its_token_said_twice_and_one_byte(
     cells: list[tuple[bytes, list[tuple[bool, bytes]]]],
 ) -> None:
-    decoder = Decoder()
+    decoder = SessionDecoder()
     for token, words in cells:
         decoder.expect(token)
         said = output = b""
@@ -186,7 +186,7 @@ def test_whatever_a_session_says_a_cell_ends_only_by_its_token_said_twice_and_on
 
 @given(TOKENS, st.integers(0, 255), st.binary(min_size=1, max_size=40), st.booleans())
 def test_words_behind_the_end_are_a_breach_for_good(token: bytes, status: int, more: bytes, together: bool) -> None:
-    decoder = Decoder()
+    decoder = SessionDecoder()
     decoder.expect(token)
     decoder.printed(token)
     end = encode_end(token, status)
@@ -200,7 +200,7 @@ def test_words_behind_the_end_are_a_breach_for_good(token: bytes, status: int, m
 
 @given(TOKENS, TOKENS, st.binary(max_size=40))
 def test_the_end_of_a_cell_cannot_be_told_for_the_next(first: bytes, second: bytes, late: bytes) -> None:
-    decoder = Decoder()
+    decoder = SessionDecoder()
     decoder.expect(first)
     decoder.printed(first)
     decoder.feed(encode_end(first, 0))
@@ -213,7 +213,7 @@ def test_the_end_of_a_cell_cannot_be_told_for_the_next(first: bytes, second: byt
 
 @given(TOKENS, TOKENS)
 def test_an_end_that_comes_late_is_none_of_the_next_cell_even_if_that_has_begun(first: bytes, second: bytes) -> None:
-    decoder = Decoder()
+    decoder = SessionDecoder()
     for token in (first, second):
         decoder.expect(token)
         decoder.printed(token)

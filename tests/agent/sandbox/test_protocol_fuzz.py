@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agent.sandbox.process import SessionProcess
-from agent.sandbox.protocol import Decoder
+from agent.sandbox.protocol import SessionDecoder
 from tools.fuzz import checks as fuzz_checks
 
 _BYTES = st.binary(max_size=120)
@@ -50,7 +50,7 @@ def test_a_status_counts_only_behind_the_whole_token(data: bytes) -> None:
 
 
 def test_a_controller_that_lets_breaches_pass_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Decoder, "broken", property(lambda self: False))
+    monkeypatch.setattr(SessionDecoder, "broken", property(lambda self: False))
     with pytest.raises((AssertionError, ValueError)):
         fuzz_checks.check_running(bytes([_LIFE, _ANSWER, 0, _WAIT, 1, _STATUS, 0]))
     with pytest.raises(AssertionError):

@@ -15,7 +15,7 @@ from agent.sandbox.inside.layers import kernel, landlock, rlimits, rootfs, secco
 from agent.sandbox.inside.layers.trials import why_not
 from agent.sandbox.protocol import ZygoteSettings
 
-LAYERS = (
+LAYER_NAMES = (
     "pids",
     "network",
     "ipc",
@@ -228,7 +228,7 @@ class Layers:
             kernel.prctl(kernel.PR_SET_DUMPABLE, int(self.shows_files))
             kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
         if self.active("landlock"):
-            landlock.restrict(rootfs.readable_paths(), scratch, rootfs.DEVICES)
+            landlock.restrict(rootfs.readable_paths(), scratch, rootfs.DEVICE_FILES)
         if self.active("seccomp"):
             kernel.install_filter(self._compile_filter())
 
@@ -261,7 +261,7 @@ class Layers:
 
     def _try_landlock(self) -> None:
         kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
-        landlock.restrict(rootfs.readable_paths(), self.settings.base, rootfs.DEVICES)
+        landlock.restrict(rootfs.readable_paths(), self.settings.base, rootfs.DEVICE_FILES)
 
     def _try_seccomp(self) -> None:
         kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)

@@ -11,7 +11,7 @@ from pathlib import Path
 from agent.sandbox.inside.layers import kernel
 
 # not /dev/zero: what is mapped of it, and shared, stays in memory, counted for nobody, when all but a page is unmapped
-DEVICES = ("/dev/null", "/dev/full", "/dev/random", "/dev/urandom")
+DEVICE_FILES = ("/dev/null", "/dev/full", "/dev/random", "/dev/urandom")
 SCRATCH = "/scratch"
 _SYSTEM = (
     "/lib",
@@ -46,7 +46,7 @@ def enter(mountpoint: str) -> None:
     kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
     kernel.mount("tmpfs", mountpoint, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "size=1m,nr_inodes=1k,mode=0755")
     done: list[str] = []
-    for path in (*readable_paths(), *DEVICES):
+    for path in (*readable_paths(), *DEVICE_FILES):
         inside_another = any(path.startswith(f"{other}/") for other in done)
         if not inside_another or Path(path).is_mount():
             _bind(path, mountpoint + path)

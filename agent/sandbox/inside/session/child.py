@@ -15,7 +15,7 @@ CONTROL = 3  # the descriptor of the controller's socket; 1 and 2 are the output
 _OUTPUT = 1
 
 
-def serve(libraries: Sequence[str]) -> None:
+def serve_cells(libraries: Sequence[str]) -> None:
     """Run cells, with these libraries at hand, until the controller closes its end; ends the process.
 
     While a cell runs, nothing that it could look up holds the token that its end has to carry: it lies in `map`, on the

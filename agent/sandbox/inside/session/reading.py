@@ -70,7 +70,7 @@ _name = unicodedata.name
 _TOLD = 4  # characters that a note names
 
 
-def parse(source: str, name: str) -> Module:
+def parse_source(source: str, name: str) -> Module:
     """What `ast.parse` gives. Raises what that raises."""
     tree: Module = compile(source, name, "exec", FLAGS | PyCF_ONLY_AST, dont_inherit=True)
     return tree
@@ -83,14 +83,14 @@ def read(source: str, name: str) -> tuple[Module, str, str]:
     """
     source = source.removeprefix(_BYTE_ORDER)
     try:
-        return parse(source, name), source, ""
+        return parse_source(source, name), source, ""
     except SyntaxError as error:
         bare = _without_frame(source)
         typed, characters = _retyped(bare)
         others = (_without_magics(bare), _without_magics(typed, characters), _without_prompts(bare))
         for text, notes in ((bare, [""]), (typed, [characters]), *others):
             try:
-                tree = parse(text, name)
+                tree = parse_source(text, name)
             except SyntaxError:
                 continue
             if text != source and not all(isinstance(statement, Pass) for statement in tree.body):

@@ -19,11 +19,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.errors import InputError
-from agent.sandbox.cli.lines import MAX_LINE, LineServer, parse
+from agent.sandbox.cli.lines import MAX_LINE, LineServer, parse_line
 from agent.sandbox.forkserver import ForkServerSession
-from agent.sandbox.inside.layers.layers import LAYERS, REQUIRED
-from agent.sandbox.report import LAYERS as WORDS
-from agent.sandbox.report import sentence
+from agent.sandbox.inside.layers.layers import LAYER_NAMES, REQUIRED
+from agent.sandbox.report import LAYERS, sentence
 
 _COMMAND = [sys.executable, "-m", "agent.sandbox"]
 
@@ -102,7 +101,7 @@ def test_lines_that_are_no_requests_get_a_sentence() -> None:
 ))  # fmt: skip
 def test_any_line_is_a_request_or_refused(line: bytes) -> None:
     with contextlib.suppress(InputError):
-        parse(line)
+        parse_line(line)
 
 
 async def test_a_service_that_fails_answers_all_the_same() -> None:
@@ -140,7 +139,7 @@ REFUSED = {
 @pytest.mark.parametrize("line", REFUSED, ids=lambda line: line[:40])
 def test_a_refusal_says_what_is_wrong_and_to_whom(line: str) -> None:
     with pytest.raises(InputError) as refused:
-        parse(line.encode())
+        parse_line(line.encode())
     said = str(refused.value)
     assert REFUSED[line] in said and len(said) < 300
     assert "sys." not in said and "codec" not in said
@@ -148,9 +147,9 @@ def test_a_refusal_says_what_is_wrong_and_to_whom(line: str) -> None:
 
 def test_a_line_that_is_too_long_is_told_as_that() -> None:
     longest = b'{"session": "a", "code": "' + b"x" * (MAX_LINE - 28) + b'"}'
-    assert len(longest) == MAX_LINE and parse(longest + b"\n").session == "a"
+    assert len(longest) == MAX_LINE and parse_line(longest + b"\n").session == "a"
     with pytest.raises(InputError, match="too long: at most 16777216 bytes"):
-        parse(longest + b" \n")
+        parse_line(longest + b" \n")
 
 
 async def test_a_refusal_goes_to_the_session_of_its_line() -> None:
@@ -181,9 +180,9 @@ async def test_a_service_that_stops_answers_each_line_once() -> None:
 @pytest.mark.process
 def test_the_report_names_every_layer() -> None:
     done = subprocess.run(_COMMAND, capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "200"})
-    assert all(layer.title in done.stdout for layer in WORDS.values())
+    assert all(layer.title in done.stdout for layer in LAYERS.values())
     assert done.stdout.rstrip().splitlines()[-1].startswith("Sandbox layers active")
-    assert set(LAYERS) <= set(WORDS)
+    assert set(LAYER_NAMES) <= set(LAYERS)
     assert "missing: Landlock (too old)" in sentence({"landlock": "too old"})
 
 

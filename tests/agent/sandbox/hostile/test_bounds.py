@@ -13,9 +13,8 @@ import pytest
 from agent.sandbox.base import Limits
 from agent.sandbox.inside import substitutes
 from agent.sandbox.inside.layers import kernel
-from agent.sandbox.inside.layers.layers import LAYERS, Layers
-from agent.sandbox.report import LAYERS as WORDS
-from agent.sandbox.report import remaining
+from agent.sandbox.inside.layers.layers import LAYER_NAMES, Layers
+from agent.sandbox.report import LAYERS, remaining
 from agent.types import ToolStatus
 from tests.support.sandbox import jail
 from tests.support.sandbox.hostile import judge
@@ -185,6 +184,6 @@ def test_a_fork_that_fails_leaves_the_next_one_possible(monkeypatch: pytest.Monk
 def test_what_each_missing_layer_leaves_open_is_said() -> None:
     always = remaining({})
     assert any("interpreter" in text for text in always)
-    for layer in LAYERS:
+    for layer in LAYER_NAMES:
         assert len(remaining({layer: "switched off"})) == len(always) + 1, layer
-    assert len(remaining(dict.fromkeys(WORDS, ""))) > len(always) + len(LAYERS)
+    assert len(remaining(dict.fromkeys(LAYERS, ""))) > len(always) + len(LAYER_NAMES)

@@ -134,7 +134,7 @@ def test_a_scratch_directory_is_measured_and_wiped_whatever_is_in_it(tmp_path: P
     scratch.wipe(str(base))
     assert not base.exists() and outside.read_text() == "kept"
     scratch.wipe(str(base))
-    assert scratch.usage(str(base), 10) == scratch.Usage()
+    assert scratch.usage(str(base), 10) == scratch.ScratchUsage()
 
 
 def _answer(program: bytes, number: int, *arguments: int) -> int:

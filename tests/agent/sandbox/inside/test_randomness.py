@@ -16,7 +16,7 @@ class Own(random.Random):
 hidden = [random.Random(1), {"deep": __import__("_random").Random(2)}]
 from agent.sandbox.inside import warm
 from agent.sandbox.inside.session import randomness
-warm.load()
+warm.load_libraries()
 assert set(randomness.generators().names) >= {"random._inst", "sympy.core.random.rng", "numpy.random.mtrand._rand"}
 import numpy
 kept = [numpy.random.default_rng(3), numpy.random.RandomState(4), numpy.random.PCG64(5), numpy.random.Philox(6)]
