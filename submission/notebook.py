@@ -62,7 +62,7 @@ sys.path.insert(0, str(CODE))
 
 from agent.problems.reader import load_problems
 from submission.competitions import competition_of
-from submission.serving.evaluation import serve
+from submission.serving.evaluation import serve_predict
 from submission.serving.mounts import find_csv, find_model, find_wheels
 from submission.serving.predictor import make_predict
 from submission.serving.session import open_predictor, report
@@ -70,7 +70,7 @@ from submission.serving.session import open_predictor, report
 competition = competition_of(EDITION)
 wheels = find_wheels()
 csv = find_csv(competition.slug, *PROBLEMS) or CODE / "agent" / "problems" / "data" / "starter.csv"
-load = partial(load_problems, csv)  # a scored run gets its problems from Kaggle's gateway instead
+read_problems = partial(load_problems, csv)  # a scored run gets its problems from Kaggle's gateway instead
 settings = {"edition": EDITION, **SETTINGS}
 if MODEL:
     settings["engine.model"] = str(find_model(MODEL))
@@ -96,12 +96,12 @@ predictor = open_predictor(
     started=STARTED,
     margin_seconds=MARGIN_SECONDS,
     fallback=FALLBACK,
-    load=load,
+    load=read_problems,
 )
 predict = make_predict(predictor)
 
 # %%
-serve(predict, competition, load)
+serve_predict(predict, competition, read_problems)
 
 # %% [markdown]
 # ## Results
@@ -110,4 +110,4 @@ serve(predict, competition, load)
 # full. Where the answers are known, they are compared here.
 
 # %%
-report(predictor, load, competition)
+report(predictor, read_problems, competition)

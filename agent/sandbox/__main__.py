@@ -28,9 +28,9 @@ def _command(arguments: Sequence[str], interrupts: Interrupts) -> int:
     from agent.errors import AgentError
 
     try:
-        from agent.sandbox.cli.command import run_command  # slow imports
+        from agent.sandbox.cli.command import run_sandbox_command  # slow imports
 
-        run_command(arguments, interrupts)
+        run_sandbox_command(arguments, interrupts)
     except AgentError as error:
         print(f"error: {error}", file=sys.stderr)
         return _FAILED

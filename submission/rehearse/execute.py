@@ -20,7 +20,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
-RERUN_VARIABLE = "KAGGLE_IS_COMPETITION_RERUN"
+from submission.serving.mounts import RERUN_VARIABLE
+
 _TIME_TO_END = 10.0  # seconds for a server to notice that the gateway is done
 _GATEWAY_SECONDS = 60.0  # for a gateway to end after the notebook
 

@@ -21,7 +21,7 @@ from submission.competitions import Competition
 from submission.environment import create_environment
 from submission.isolation import can_isolate, isolated, offline_environment
 from submission.serving.local_gateway import SUBMISSION_FILE
-from submission.serving.mounts import ROOT_VARIABLE
+from submission.serving.mounts import RERUN_VARIABLE, ROOT_VARIABLE
 from submission.serving.problem_table import table_of, write_table
 
 ROOT = Path(__file__).parents[2]
@@ -110,7 +110,7 @@ class Stage:
             command += self._gateway(folder)
         environment = {**_plain_environment(), "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
         if rerun:
-            environment["KAGGLE_IS_COMPETITION_RERUN"] = "1"
+            environment[RERUN_VARIABLE] = "1"
         if can_isolate():
             command = isolated(command, scratch=scratch, shared=[self.out, ROOT], kaggle=self.kaggle)
         else:

@@ -12,7 +12,7 @@ from agent.problems.reader import load_problems
 from submission.rehearse.stage import Stage
 from submission.serving.evaluation import SERVED_BY
 from submission.serving.local_gateway import SUBMISSION_FILE
-from submission.serving.predictor import RECORD_FILE
+from submission.serving.predictor import PREDICTOR_FILE
 from submission.serving.problem_table import table_of
 from submission.serving.session import RUN_FOLDER
 
@@ -24,7 +24,7 @@ def judge(stage: Stage, *, rerun: bool) -> list[Finding]:
     return [
         *served_findings(stage.executed(rerun=rerun), genuine=stage.package is not None),
         *submission_findings(stage.submission(rerun=rerun), table_of(load_problems(stage.csv)), stage),
-        *record_findings(stage.working / RUN_FOLDER / RECORD_FILE, stage.csv),
+        *record_findings(stage.working / RUN_FOLDER / PREDICTOR_FILE, stage.csv),
     ]
 
 

@@ -15,13 +15,12 @@ import polars as pl
 from agent.types import Problem
 from submission.competitions import Competition, imported_class
 from submission.serving.local_gateway import LocalInferenceServer, LocalIterator
-from submission.serving.mounts import find_evaluation_package
+from submission.serving.mounts import RERUN_VARIABLE, find_evaluation_package
 from submission.serving.problem_table import table_of, write_table
 
 Predict = Callable[..., pl.DataFrame]
 Load = Callable[[], Sequence[Problem]]
 
-RERUN_VARIABLE = "KAGGLE_IS_COMPETITION_RERUN"
 PROBLEMS_COPY = Path("problems-without-answers.csv")
 SERVED_BY = "served by"
 
@@ -31,7 +30,7 @@ def is_rerun() -> bool:
     return os.environ.get(RERUN_VARIABLE) is not None
 
 
-def serve(predict: Predict, competition: Competition, load: Load) -> None:
+def serve_predict(predict: Predict, competition: Competition, load: Load) -> None:
     """Answer all problems: in the scored run those of Kaggle's gateway, else those that `load` reads.
 
     `submission.parquet` is written by the gateway.

@@ -21,13 +21,13 @@ from agent.errors import AgentError
 from agent.types import Edition, Problem
 from submission.serving.problem_table import read_table, table_of
 
-PORT = 50051
+GATEWAY_PORT = 50051
 STARTUP_SECONDS = 900.0
 SUBMISSION_FILE = "submission.parquet"
 _KEY = b"local gateway"
 _PAUSE_SECONDS = 0.1
 
-Send = Callable[[pl.Series, pl.Series], object]
+_Send = Callable[[pl.Series, pl.Series], object]
 
 
 class SubmissionError(AgentError):
@@ -47,7 +47,7 @@ class LocalInferenceServer:
 
     def serve(self) -> None:
         """Answer a gateway in another process until it hangs up, one call at a time."""
-        with Listener(("localhost", PORT), authkey=_KEY) as listener, listener.accept() as caller:
+        with Listener(("localhost", GATEWAY_PORT), authkey=_KEY) as listener, listener.accept() as caller:
             while True:
                 try:
                     arguments = caller.recv()
@@ -68,7 +68,7 @@ def run_gateway(csv: Path, edition: Edition, folder: Path, *, response_seconds: 
     began = time.monotonic()
     while True:
         try:
-            caller = Client(("localhost", PORT), authkey=_KEY)
+            caller = Client(("localhost", GATEWAY_PORT), authkey=_KEY)
             break
         except OSError:
             if time.monotonic() - began > STARTUP_SECONDS:
@@ -133,7 +133,7 @@ def checked(frame: object, id_: pl.Series, edition: Edition) -> pl.DataFrame:
     return frame
 
 
-def _play(send: Send, table: pl.DataFrame, edition: Edition, folder: Path, *, response_seconds: float | None) -> None:
+def _play(send: _Send, table: pl.DataFrame, edition: Edition, folder: Path, *, response_seconds: float | None) -> None:
     rows = []
     for row in _shuffled(table).iter_slices(n_rows=1):
         began = time.monotonic()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from agent.errors import InputError
 
+RERUN_VARIABLE = "KAGGLE_IS_COMPETITION_RERUN"  # set in the scored run
 ROOT_VARIABLE = "AIMO_KAGGLE_ROOT"  # where a rehearsal without a /kaggle of its own keeps the tree
 _DEEPEST = 8
 _NOT_LOOKED_INTO = ("site-packages", ".git", "__pycache__")

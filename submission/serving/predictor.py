@@ -20,7 +20,7 @@ from agent.types import Edition
 from submission.protocol import WARNING_CHARS
 from submission.serving.client import SolveResult, WorkerClient
 
-RECORD_FILE = "predictor.jsonl"
+PREDICTOR_FILE = "predictor.jsonl"
 _LEAST_SECONDS = 1.0  # with less left of the run nothing is asked any more
 _SLACK_SECONDS = 5.0  # beyond which nothing is waited for
 _RESPONSE_MARGIN = 60.0  # taken from the seconds in which the gateway wants an answer

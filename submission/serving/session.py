@@ -15,10 +15,10 @@ from submission.serving.client import WorkerClient
 from submission.serving.connection import WorkerLostError, WorkerProcess
 from submission.serving.evaluation import Load, is_rerun
 from submission.serving.mounts import scratch_folder
-from submission.serving.predictor import RECORD_FILE, Predictor
+from submission.serving.predictor import PREDICTOR_FILE, Predictor
 
 RUN_FOLDER = "run"
-ENVIRONMENT = "aimo-agent-environment"
+ENVIRONMENT_FOLDER = "aimo-agent-environment"
 _CODE = Path(__file__).parents[2]
 _START_SECONDS = 1_800.0  # for a worker to start: its wheels, and its engine from a cold disk
 
@@ -49,7 +49,7 @@ def open_predictor(
 
     def command() -> list[str]:
         spent = time.monotonic() - started
-        return [*launch, str(wheels or ""), str(scratch_folder(ENVIRONMENT)), told.after(spent).to_json()]
+        return [*launch, str(wheels or ""), str(scratch_folder(ENVIRONMENT_FOLDER)), told.after(spent).to_json()]
 
     connection = WorkerProcess(command, folder / "worker.log", {**os.environ, "PYTHONPATH": str(_CODE)})
     try:
@@ -64,7 +64,7 @@ def open_predictor(
         response_seconds=competition.response_seconds,
         problem_count=competition.edition.problem_count if is_rerun() else len(load()),
         fallback=fallback,
-        record=folder / RECORD_FILE,
+        record=folder / PREDICTOR_FILE,
     )
 
 

@@ -45,7 +45,7 @@ exit status: 0; 2 after an error; 128 and the signal's number if a signal ended 
 """
 
 
-def run_command(arguments: Sequence[str], interrupts: Interrupts) -> None:
+def run_sandbox_command(arguments: Sequence[str], interrupts: Interrupts) -> None:
     """Run the command. Raises AgentError, and Interrupted if a signal ended it."""
     options = _parse(arguments)
     if options is None:

@@ -23,7 +23,7 @@ from submission.competitions import COMPETITIONS
 from submission.rehearse.stage import Stage, lay_out
 from submission.rehearse.verdict import record_findings, submission_findings
 from submission.serving.client import SolveResult
-from submission.serving.evaluation import PROBLEMS_COPY, serve
+from submission.serving.evaluation import PROBLEMS_COPY, serve_predict
 from submission.serving.local_gateway import SUBMISSION_FILE
 from submission.serving.predictor import Predictor, make_predict
 from submission.serving.problem_table import read_table, table_of, write_table
@@ -75,7 +75,7 @@ def test_ids_pass_the_gateway_and_the_submission_unchanged(ids: Sequence[str], e
 
     texts = [LOOKALIKES[n % len(LOOKALIKES)] for n in range(len(ids))]
     file = problem_file(tmp_path / "test.csv", ids, texts)
-    serve(predict, COMPETITIONS[edition], partial(load_problems, file))
+    serve_predict(predict, COMPETITIONS[edition], partial(load_problems, file))
     assert seen == dict(zip(ids, texts, strict=True))
     written = pl.read_parquet(SUBMISSION_FILE)
     assert written["id"].dtype == pl.String
@@ -98,7 +98,7 @@ def test_the_column_question_and_the_answers_do_not_reach_the_package(tmp_path: 
     def predict(id_: pl.Series, problem: pl.Series) -> pl.DataFrame:
         return pl.DataFrame({"id": id_, "answer": [1]})
 
-    serve(predict, COMPETITIONS["aimo2"], partial(load_problems, file))
+    serve_predict(predict, COMPETITIONS["aimo2"], partial(load_problems, file))
     assert rows_of(PROBLEMS_COPY) == [["id", "problem"], ["007", "1e5"]]
 
 
@@ -129,7 +129,7 @@ def test_the_record_the_verdict_and_the_notebook_s_own_report_know_each_id(
         fallback=0,
         record=record,
     )
-    serve(make_predict(predictor), stage.competition, partial(load_problems, stage.csv))
+    serve_predict(make_predict(predictor), stage.competition, partial(load_problems, stage.csv))
     assert {json.loads(line)["id"] for line in record.read_text(encoding="utf-8").splitlines()} == set(ids)
     assert all(
         good for good, _ in submission_findings(Path(SUBMISSION_FILE), table_of(load_problems(stage.csv)), stage)

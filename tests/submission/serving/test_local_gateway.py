@@ -16,7 +16,7 @@ import pytest
 from agent.editions import EDITIONS
 from agent.problems.reader import load_problems
 from submission.competitions import COMPETITIONS
-from submission.serving.evaluation import PROBLEMS_COPY, serve, serve_iterator
+from submission.serving.evaluation import PROBLEMS_COPY, serve_iterator, serve_predict
 from submission.serving.local_gateway import (
     SUBMISSION_FILE,
     LocalInferenceServer,
@@ -97,7 +97,7 @@ def test_an_interactive_run_asks_all_in_random_order_and_writes_the_submission(c
     orders = set()
     for _ in range(6):
         seen: list[str] = []
-        serve(predicting(seen), COMPETITIONS["aimo2"], partial(load_problems, csv))
+        serve_predict(predicting(seen), COMPETITIONS["aimo2"], partial(load_problems, csv))
         written = pl.read_parquet(SUBMISSION_FILE)
         assert written["id"].to_list() == seen
         assert written["answer"].to_list() == [ord(id_) for id_ in seen]
@@ -107,7 +107,7 @@ def test_an_interactive_run_asks_all_in_random_order_and_writes_the_submission(c
 
 
 def test_answers_are_not_handed_to_the_package(csv: Path) -> None:
-    serve(predicting([]), COMPETITIONS["aimo2"], partial(load_problems, csv))
+    serve_predict(predicting([]), COMPETITIONS["aimo2"], partial(load_problems, csv))
     assert pl.read_csv(PROBLEMS_COPY).columns == ["id", "problem"]
 
 
@@ -118,7 +118,7 @@ def test_aimo1_is_served_through_its_iterator(csv: Path) -> None:
         seen.append(id_.iloc[0])
         return pl.DataFrame({"id": [id_.iloc[0]], "answer": [7]})
 
-    serve(predict, COMPETITIONS["aimo1"], partial(load_problems, csv))
+    serve_predict(predict, COMPETITIONS["aimo1"], partial(load_problems, csv))
     assert pl.read_parquet(SUBMISSION_FILE)["id"].to_list() == seen
     assert len(seen) == 8
 
@@ -141,13 +141,13 @@ def test_aimo1_s_iterator_is_strict_about_the_order(csv: Path) -> None:
 NOTEBOOK = """
 import sys
 import polars as pl
-from submission.serving.evaluation import serve
+from submission.serving.evaluation import serve_predict
 from submission.competitions import COMPETITIONS
 def predict(id_, problem):
     if problem.item(0) == "raise":
         raise RuntimeError("of the notebook")
     return pl.DataFrame({"id": id_, "answer": [5]})
-serve(predict, COMPETITIONS["aimo3"], None)
+serve_predict(predict, COMPETITIONS["aimo3"], None)
 """
 
 
