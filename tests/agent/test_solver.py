@@ -14,16 +14,8 @@ from agent.events import Event, SampleEnded
 from agent.lane.lane import sample_seed
 from agent.solver import solve_problem
 from agent.types import Allowance, Sample, SampleEnd, Solution, StopReason
-from tests.support.doubles import (
-    BREAK,
-    PROBLEM,
-    Recorder,
-    ScriptedEngine,
-    ScriptedSandbox,
-    config_with,
-    runtime,
-    sample,
-)
+from tests.support.doubles import BREAK, PROBLEM, Recorder, ScriptedEngine, ScriptedSandbox, config_with, runtime
+from tests.support.samples import sample
 from tests.support.virtual_time import run_virtual
 
 ASKED = "\\boxed{"

@@ -12,7 +12,8 @@ from agent.lane.lane import sample_seed
 from agent.sandbox.base import Session
 from agent.types import Allowance, SampleEnd, StopReason
 from tests.agent.test_solver import lanes, solve, words
-from tests.support.doubles import Recorder, ScriptedEngine, ScriptedSandbox, sample
+from tests.support.doubles import Recorder, ScriptedEngine, ScriptedSandbox
+from tests.support.samples import sample
 
 
 def test_while_nobody_leads_further_samples_are_started_up_to_the_count() -> None:

@@ -179,15 +179,3 @@ def runtime(
         emit or Recorder(),
         asyncio.get_running_loop().time,
     )
-
-
-def sample(answer: int | None, *, index: int = 0, tokens: int = 10, forced: bool = False, **changes: object) -> Sample:
-    """A finished sample with the facts that a vote looks at."""
-    from dataclasses import replace
-
-    from agent.types import SampleEnd, Turn
-
-    end = SampleEnd.ANSWERED if answer is not None else SampleEnd.NO_ANSWER
-    turns = (Turn("text", tokens, 1.0),)
-    plain = Sample("p1", index, index, turns, answer, end, forced, 0.0, 1.0)
-    return replace(plain, **changes)  # type: ignore[arg-type]

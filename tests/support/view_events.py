@@ -7,8 +7,9 @@ import io
 import pytest
 from rich.console import Console
 
-from agent.types import Problem, Sample, SampleEnd, Solution, StopReason, Tally, Vote
+from agent.types import Problem, Sample, SampleEnd, Solution, StopReason
 from agent.views.live import LiveView
+from tests.support import samples
 
 TRUTHS = {"a": 42, "b": 8, "c": None}
 LATEX = Problem("a", r"Let $ABC$ be a triangle with $[ABC] = 12$ and $[/bold]$ nonsense")
@@ -37,13 +38,12 @@ def sample(
     forced: bool = False,
     problem_id: str = "a",
 ) -> Sample:
-    return Sample(problem_id, index, 0, (), answer, end, forced, 0.0, 1.0)
+    return samples.sample(answer, problem_id=problem_id, index=index, turns=(), end=end, forced=forced)
 
 
 def solution(problem_id: str, votes: dict[int, int], stop: StopReason = StopReason.MARGIN) -> Solution:
-    tally = Tally(tuple(Vote(answer, float(count), count) for answer, count in votes.items()))
-    answer = tally.leader.answer if tally.leader else None
-    return Solution(problem_id, answer, tally, stop, 8, 8, 12_345, 3, 41.2, 60.0, 41.2)
+    cost = {"tokens": 12_345, "tool_runs": 3, "seconds": 41.2, "at": 41.2}
+    return samples.solution(problem_id, votes, stop=stop, samples_started=8, samples_finished=8, **cost)
 
 
 def terminal(width: int = 80, height: int = 24) -> Console:

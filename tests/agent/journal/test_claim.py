@@ -20,7 +20,8 @@ from agent.journal.journal import read_run
 from agent.types import Problem
 from submission.worker.recording import RunRecorder
 from tests.support.calls import ROOT, environment
-from tests.support.doubles import config_with, sample
+from tests.support.doubles import config_with
+from tests.support.samples import sample
 
 HOLDER = """
 import pathlib, sys

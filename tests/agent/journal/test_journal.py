@@ -25,15 +25,11 @@ from agent.journal.journal import (
     read_run,
 )
 from agent.journal.lines import Start
-from agent.types import Problem, SampleEnd, Solution, StopReason, Tally, ToolRun, ToolStatus, Turn, Vote
-from tests.support.doubles import config_with, sample
+from agent.types import Problem, SampleEnd, Solution, StopReason, ToolRun, ToolStatus, Turn
+from tests.support.doubles import config_with
+from tests.support.samples import sample, solution
 
 PROBLEMS = [Problem("p1", "What?", 42), Problem("p2", "Why?")]
-
-
-def solution(id_: str = "p1", answer: int | None = 42, stop: StopReason = StopReason.ALL_DONE) -> Solution:
-    tally = Tally((Vote(answer, 1.0, 1),)) if answer is not None else Tally()
-    return Solution(id_, answer, tally, stop, 1, 1, 10, 0, 5.0, 60.0, 7.0)
 
 
 @pytest.fixture
@@ -99,12 +95,12 @@ def test_any_text_of_a_model_is_recorded(directory: Path, text: str) -> None:
 
 
 def test_answers_are_rewritten_with_each_solution_and_no_answer_is_empty(directory: Path) -> None:
-    write(directory, solution(), solution("p2", None))
+    write(directory, solution(), solution("p2", {}))
     assert (directory / ANSWERS_FILE).read_text() == "id,answer\np1,42\np2,\n"
 
 
 def test_cut_anywhere_the_journal_loses_at_most_the_last_line(directory: Path) -> None:
-    write(directory, solution(), solution("p2", 7))
+    write(directory, solution(), solution("p2", {7: 1}))
     whole = (directory / JOURNAL_FILE).read_bytes()
     ends = [index for index, byte in enumerate(whole) if byte == ord("\n")]
     for length in sorted({*range(0, len(whole), 7), *ends, *(end + 1 for end in ends), *(end - 1 for end in ends)}):
@@ -126,7 +122,7 @@ def test_a_whole_last_line_that_lacks_its_newline_is_counted_kept_and_ended(dire
     Journal(directory).close()
     assert read_run(directory) == before
     assert journal.read_bytes().endswith(b"\n")
-    write(directory, solution("p2", 7))
+    write(directory, solution("p2", {7: 1}))
     assert (set(read_run(directory).solved), read_run(directory).unreadable) == ({"p1", "p2"}, 0)
 
 
@@ -134,7 +130,7 @@ def test_going_on_behind_a_torn_line_starts_a_line_of_its_own(directory: Path) -
     write(directory, solution())
     with (directory / JOURNAL_FILE).open("ab") as file:
         file.write(b'{"kind": "sample", "prob')
-    write(directory, solution("p2", 7))
+    write(directory, solution("p2", {7: 1}))
     record = read_run(directory)
     assert (set(record.solved), record.unreadable) == ({"p1", "p2"}, 0)
 
@@ -152,9 +148,9 @@ def test_garbage_in_the_middle_is_counted_and_costs_only_itself(directory: Path,
 
 
 def test_problems_that_ended_for_want_of_engine_or_time_are_owed_again(directory: Path) -> None:
-    write(directory, solution(answer=None, stop=StopReason.ENGINE_ERROR), solution("p2", None, StopReason.OUT_OF_TIME))
+    write(directory, solution(votes={}, stop=StopReason.ENGINE_ERROR), solution("p2", {}, stop=StopReason.OUT_OF_TIME))
     assert read_run(directory).solved == {}
-    write(directory, solution(answer=None, stop=StopReason.DEADLINE))
+    write(directory, solution(votes={}, stop=StopReason.DEADLINE))
     assert set(read_run(directory).solved) == {"p1"}
 
 
@@ -205,7 +201,7 @@ from pathlib import Path
 from agent.errors import JournalError
 from agent.events import SampleEnded
 from agent.journal.journal import Journal
-from tests.support.doubles import sample
+from tests.support.doubles import sample, solution
 directory = Path(sys.argv[1])
 journal = Journal(directory)
 journal(SampleEnded(sample(1)))

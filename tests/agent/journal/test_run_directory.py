@@ -27,8 +27,9 @@ from agent.journal.journal import (
 )
 from agent.policy.voting import tally
 from agent.types import Problem, Sample, SampleEnd
-from tests.support.doubles import config_with, sample
+from tests.support.doubles import config_with
 from tests.support.runs.report_runs import solved
+from tests.support.samples import sample
 
 PROBLEMS = [Problem("p1", "What?", 42), Problem("p2", "Why?")]
 NONE_RECORDED = (

@@ -11,8 +11,8 @@ from agent.engine.base import Chunk
 from agent.engine.persistent import PersistentEngine
 from agent.lane.transcript import Transcript
 from agent.lane.turn import TurnWriter
-from agent.types import ToolRun, ToolStatus
 from tests.support.lanes import always
+from tests.support.samples import tool_run
 from tests.support.texts.fenced import tool_result
 
 
@@ -26,7 +26,7 @@ def written(*parts: tuple[str, str | None]) -> Transcript:
         if output is None:
             transcript.insert("\n\n\\boxed{")
         else:
-            transcript.insert(tool_result(output), ToolRun("", output, ToolStatus.OK, 1.0))
+            transcript.insert(tool_result(output), tool_run(output))
     return transcript
 
 

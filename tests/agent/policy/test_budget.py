@@ -12,7 +12,8 @@ from agent.config import Config, SampleConfig
 from agent.policy.budget import TimeBank, grant
 from agent.policy.grants import GRANT_RULES
 from agent.policy.settings import BudgetConfig
-from agent.types import Solution, StopReason, Tally
+from agent.types import Solution
+from tests.support import samples
 
 rules = st.sampled_from(sorted(GRANT_RULES))
 budgets = st.builds(
@@ -47,7 +48,7 @@ def with_(budget: BudgetConfig) -> Config:
 
 def solution(seconds: float, first_vote: float | None = None) -> Solution:
     """What the bank looks at of a problem that took so long."""
-    return Solution("p", 1, Tally(), StopReason.MARGIN, 1, 1, 1, 0, seconds, seconds, seconds, first_vote)
+    return samples.solution(seconds=seconds, first_vote=first_vote)
 
 
 @given(st.floats(0, 1e5), st.integers(1, 60), budgets)

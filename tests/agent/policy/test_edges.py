@@ -14,14 +14,10 @@ from agent.policy.settings import BudgetConfig, StoppingConfig, VotingConfig
 from agent.policy.state import Progress
 from agent.policy.stopping import judge
 from agent.policy.voting import confidence, sample_weight, tally
-from agent.types import Solution, StopReason, Tally
-from tests.support.doubles import sample
+from agent.types import StopReason
+from tests.support.samples import sample, solution
 
 EQUAL = BudgetConfig(rule="equal", time_limit_seconds=3_600, min_first_votes=0, floor_seconds=0, ceiling_seconds=3_600)
-
-
-def solved() -> Solution:
-    return Solution("p", 1, Tally(), StopReason.MARGIN, 1, 1, 1, 0, 10.0, 10.0, 10.0, 10.0)
 
 
 def test_a_grant_for_no_problem_is_refused() -> None:
@@ -48,7 +44,7 @@ def test_half_of_what_stays_in_the_bank_makes_up_for_outages() -> None:
 def test_problems_in_flight_share_a_round_of_the_run() -> None:
     """Four problems are solved, two at a time: two rounds are past, two to come, each a quarter of the hour."""
     config = Config(budget=EQUAL, problems_in_flight=2)
-    assert grant(3_600, 2, config, [solved()] * 4).seconds == 900
+    assert grant(3_600, 2, config, [solution(seconds=10.0)] * 4).seconds == 900
 
 
 def test_a_bank_that_is_told_nothing_has_spent_nothing() -> None:

@@ -16,7 +16,7 @@ from agent.policy.state import Progress, Verdict
 from agent.policy.stopping import STOPPING_RULES, judge
 from agent.policy.voting import tally
 from agent.types import StopReason, Tally
-from tests.support.doubles import sample
+from tests.support.samples import sample
 
 VOTING = VotingConfig()
 MARGIN = StoppingConfig(rule="margin", margin=3)

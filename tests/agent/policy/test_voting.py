@@ -16,8 +16,8 @@ from agent.policy.code_output import printed_integer
 from agent.policy.settings import VotingConfig
 from agent.policy.voting import code_agrees, largest_weight
 from agent.policy.voting import tally as tally_by_edition
-from agent.types import Edition, Sample, Tally, ToolRun, ToolStatus, Turn
-from tests.support.doubles import sample
+from agent.types import Edition, Sample, Tally, ToolStatus, Turn
+from tests.support.samples import sample, tool_run
 
 VOTING = VotingConfig()
 AIMO2, AIMO3 = EDITIONS["aimo2"], EDITIONS["aimo3"]
@@ -38,8 +38,7 @@ def tally(drawn: list[Sample], voting: VotingConfig, edition: Edition = AIMO3) -
 
 
 def printed(output: str, answer: int) -> Sample:
-    run = ToolRun("code", output, ToolStatus.OK, 1.0)
-    return sample(answer, turns=(Turn("text", 10, 1.0, "inserted", run),))
+    return sample(answer, turns=(Turn("text", 10, 1.0, "inserted", tool_run(output)),))
 
 
 def test_no_answer_is_not_a_vote_and_not_zero() -> None:
@@ -179,7 +178,7 @@ def test_a_long_line_is_judged_in_no_time(unit: str) -> None:
 
 def test_only_successful_runs_agree() -> None:
     def with_runs(*runs: tuple[str, ToolStatus]) -> Sample:
-        turns = tuple(Turn("t", 1, 1.0, "", ToolRun("code", output, status, 1.0)) for output, status in runs)
+        turns = tuple(Turn("t", 1, 1.0, "", tool_run(output, status)) for output, status in runs)
         return sample(7, turns=turns)
 
     assert not code_agrees(with_runs(('  File "<cell 1>", line 7', ToolStatus.ERROR)), AIMO3)

@@ -29,8 +29,9 @@ from submission.serving.predictor import Predictor, make_predict
 from submission.serving.problem_table import read_table, table_of, write_table
 from submission.serving.session import report
 from submission.worker.recording import RunRecorder, record_of
-from tests.support.doubles import config_with, sample
+from tests.support.doubles import config_with
 from tests.support.runs.report_runs import write_run
+from tests.support.samples import sample
 from tools.report.command import main as report_main
 
 LOOKALIKES = (

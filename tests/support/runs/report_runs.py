@@ -13,7 +13,8 @@ from agent.events import ProblemSolved, ProblemStarted, SampleEnded
 from agent.journal.journal import Journal, create_run
 from agent.policy.voting import tally
 from agent.types import Problem, Sample, SampleEnd, Solution, StopReason, ToolRun, ToolStatus, Turn
-from tests.support.doubles import config_with, sample
+from tests.support.doubles import config_with
+from tests.support.samples import sample
 from tests.support.texts.fenced import tool_result
 
 

@@ -9,17 +9,18 @@ import pytest
 from rich.console import Console
 
 from agent.events import EngineEvent, ProblemSolved, ProblemStarted, SampleEnded, TextGenerated
-from agent.types import SampleEnd, Solution, StopReason, Tally
-from tests.support.doubles import PROBLEM, sample
+from agent.types import SampleEnd
+from tests.support.doubles import PROBLEM
+from tests.support.samples import sample, solution
 from tools.benchmark.progress import grading, sampling_view
 
-SOLUTION = Solution(PROBLEM.id, None, Tally(), StopReason.ALL_DONE, 2, 2, 9, 0, 1.0, 1.0, 1.0)
+SOLUTION = solution(PROBLEM.id, {})
 
 
 def drawn(console: Console, clock: Callable[[], float]) -> None:
     """Two samples of one question, one of which failed; another question was closed by an earlier call."""
     with sampling_view(6, 2)(console, problems=3, clock=clock, truths={}) as view:
-        view(ProblemSolved(Solution("earlier", None, Tally(), StopReason.ALL_DONE, 2, 2, 9, 0, 1.0, 1.0, 1.0)))
+        view(ProblemSolved(solution("earlier", {})))
         view(ProblemStarted(PROBLEM, "prompt", 10.0, 2))
         view(TextGenerated(PROBLEM.id, 0, "", 1_500))
         view(SampleEnded(sample(None)))

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from agent.events import ProblemSolved, ProblemStarted, SampleEnded, TextGenerated
 from agent.policy.voting import tally
-from agent.types import Problem, Sample, SampleEnd, Solution, StopReason, ToolRun, ToolStatus, Turn
-from tests.support.doubles import config_with, sample
+from agent.types import Problem, Sample, SampleEnd, StopReason, ToolRun, ToolStatus, Turn
+from tests.support.doubles import config_with
+from tests.support.samples import sample, solution
 from tools.demo.state import Phase, Question
 from tools.demo.transcript import end_of, transcript_html
 from tools.demo.view import WHY, answer_html, lanes_html, sentence_html, status_html
@@ -92,7 +93,7 @@ def closed(asked: Question, *samples: Sample, stop: StopReason = StopReason.ALL_
         asked(SampleEnded(ended))
     votes = tally(samples, asked.config.voting, asked.config.rules)
     answer = votes.leader.answer if votes.leader else None
-    asked(ProblemSolved(Solution("question-1", answer, votes, stop, 3, 3, 30, 0, 5.0, 60.0, 5.0)))
+    asked(ProblemSolved(solution("question-1", answer=answer, tally=votes, stop=stop)))
     return asked
 
 

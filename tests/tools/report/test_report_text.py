@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.types import ToolRun, ToolStatus, Turn
-from tests.support.doubles import config_with, sample
+from tests.support.doubles import config_with
+from tests.support.samples import sample
 from tests.support.texts.fenced import tool_result
 from tools.report.svg import Segment, stacked_bar
 from tools.report.transcript import transcript
