@@ -201,7 +201,7 @@ from pathlib import Path
 from agent.errors import JournalError
 from agent.events import SampleEnded
 from agent.journal.journal import Journal
-from tests.support.doubles import sample, solution
+from tests.support.samples import sample
 directory = Path(sys.argv[1])
 journal = Journal(directory)
 journal(SampleEnded(sample(1)))
