@@ -1,0 +1,45 @@
+"""The wheel holds all that the documents name."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+
+from tests.layout.source import ROOT, refuse
+
+
+def wheel_packages() -> list[str]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    packages = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    assert all(isinstance(name, str) for name in packages)
+    return list(packages)
+
+
+def test_every_command_that_a_readme_names_is_in_the_wheel() -> None:
+    packages = wheel_packages()
+    readmes = [path for path in ROOT.rglob("README.md") if ".venv" not in path.parts]
+    named = {
+        (path.relative_to(ROOT).as_posix(), command)
+        for path in readmes
+        for command in re.findall(r"python -m ([a-z]\w*(?:\.\w+)+)", path.read_text(encoding="utf-8"))
+    }
+    assert named
+    refuse(f"{path}: {command}" for path, command in sorted(named) if command.split(".")[0] not in packages)
+
+
+def test_no_file_beside_the_code_is_one_that_git_ignores() -> None:
+    """The wheel leaves out what git ignores."""
+    beside = [
+        path
+        for package in wheel_packages()
+        for path in (ROOT / package).rglob("*")
+        if path.is_file() and path.suffix not in (".py", ".pyc")
+    ]
+    assert {"practice.csv", "cpu.toml", "known_models.toml", "py.typed"} <= {path.name for path in beside}
+    asked = "".join(f"{path.relative_to(ROOT)}\n" for path in beside)
+    ignored = subprocess.run(
+        ["git", "check-ignore", "--stdin"], cwd=ROOT, input=asked, capture_output=True, text=True, check=False
+    )
+    assert ignored.returncode in (0, 1), ignored.stderr
+    refuse(ignored.stdout.splitlines())
