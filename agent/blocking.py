@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -21,22 +22,41 @@ def run_blocking(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(main())
-    with ThreadPoolExecutor(1, "agent") as pool:
-        started: Future[_Started] = Future()
+    return _run_on_a_thread(main)
 
-        async def tracked() -> T:
-            started.set_result((asyncio.get_running_loop(), asyncio.current_task()))
-            return await main()
 
-        result = pool.submit(lambda: asyncio.run(tracked()))
+def _run_on_a_thread(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    started: Future[_Started] = Future()
+    result: Future[T] = Future()
+
+    async def tracked() -> T:
+        started.set_result((asyncio.get_running_loop(), asyncio.current_task()))
+        return await main()
+
+    def work() -> None:
         try:
-            return result.result()
-        except KeyboardInterrupt:
-            _cancel(*started.result())
-            raise
+            result.set_result(asyncio.run(tracked()))
+        except BaseException as error:  # noqa: BLE001  # it is raised by the thread that waits
+            result.set_exception(error)
+
+    ends: tuple[Future[Any], ...] = (started, result)
+    thread = threading.Thread(target=work, name="agent")
+    try:
+        thread.start()
+        return result.result()
+    except KeyboardInterrupt:
+        if thread.ident is not None:
+            wait(ends, return_when=FIRST_COMPLETED)
+            _cancel(started)
+        raise
+    finally:
+        if thread.ident is not None:
+            thread.join()
 
 
-def _cancel(loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any] | None) -> None:
-    with suppress(RuntimeError):  # it has ended, and its loop is closed
-        if task is not None:
-            loop.call_soon_threadsafe(task.cancel)
+def _cancel(started: Future[_Started]) -> None:
+    if started.done():
+        loop, task = started.result()
+        with suppress(RuntimeError):  # it has ended meanwhile, and its loop is closed
+            if task is not None:
+                loop.call_soon_threadsafe(task.cancel)

@@ -6,6 +6,8 @@ import re
 import subprocess
 import tomllib
 
+import pytest
+
 from tests.layout.source import ROOT, refuse
 
 
@@ -28,6 +30,7 @@ def test_every_command_that_a_readme_names_is_in_the_wheel() -> None:
     refuse(f"{path}: {command}" for path, command in sorted(named) if command.split(".")[0] not in packages)
 
 
+@pytest.mark.process
 def test_no_file_beside_the_code_is_one_that_git_ignores() -> None:
     """The wheel leaves out what git ignores."""
     beside = [

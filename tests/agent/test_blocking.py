@@ -1,0 +1,67 @@
+"""Coroutines run from code that is not asynchronous: results, errors and interrupts, with and without a loop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+import time
+
+import pytest
+
+from agent.blocking import run_blocking
+
+
+async def where() -> threading.Thread:
+    await asyncio.sleep(0)
+    return threading.current_thread()
+
+
+async def fail() -> None:
+    raise KeyError("of the coroutine")
+
+
+def test_without_a_loop_the_same_thread_runs_it() -> None:
+    assert run_blocking(where) is threading.current_thread()
+
+
+async def test_where_a_loop_runs_another_thread_does_and_has_ended() -> None:
+    thread = run_blocking(where)
+    assert thread is not threading.current_thread()
+    assert not thread.is_alive()
+
+
+def test_an_error_is_raised_where_it_was_called() -> None:
+    with pytest.raises(KeyError, match="of the coroutine"):
+        run_blocking(fail)
+
+
+async def test_an_error_of_another_thread_is_raised_where_it_was_called() -> None:
+    with pytest.raises(KeyError, match="of the coroutine"):
+        run_blocking(fail)
+
+
+def test_an_interrupt_of_a_notebook_ends_the_coroutine_first() -> None:
+    """A notebook's loop has no handler of its own: an interrupt is raised where the thread is waited for."""
+    cleaned: list[float] = []
+
+    async def solve() -> None:
+        main = threading.main_thread().ident
+        assert main is not None
+        signal.pthread_kill(main, signal.SIGINT)
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0.05)
+            cleaned.append(time.monotonic())
+
+    async def cell() -> None:
+        with pytest.raises(KeyboardInterrupt):
+            run_blocking(solve)
+        assert cleaned and cleaned[0] <= time.monotonic()
+
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(cell())
+    finally:
+        loop.close()

@@ -1,0 +1,25 @@
+"""Agents of scripted parts that answer each problem with its own number."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from agent import Agent, Problem
+from agent.engine.base import SamplingParams
+from tests.support.doubles import ScriptedEngine, ScriptedSandbox, config_with
+
+PROBLEMS = [Problem(f"p{n}", f"Problem {n}?", n) for n in range(1, 4)]
+
+
+def number_in(prompt: str) -> str:
+    return f"so it is \\boxed{{{re.findall(r'Problem ([0-9])', prompt)[-1]}}}"
+
+
+def own_number(prompt: str, params: SamplingParams) -> str:
+    return number_in(prompt)
+
+
+def scripted(engine: ScriptedEngine, *, sandbox: ScriptedSandbox | None = None, **keys: Any) -> Agent:
+    config = config_with(**{"sample__count": 2, "stopping__margin": 9, **keys})
+    return Agent(config, engine, sandbox or ScriptedSandbox())
