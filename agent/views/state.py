@@ -1,4 +1,4 @@
-"""What has happened in a run so far, as views draw it."""
+"""The state of a run and of its problems in flight, gathered from events."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _RATE_STEP_SECONDS = 0.1
 _ENGINE_EVENT_SECONDS = 60.0  # for which one is shown
 
 
-class Rate:
+class TokenRate:
     """Tokens a second over the last few seconds, at a cost that does not grow with the number of events."""
 
     def __init__(self, now: float) -> None:
@@ -49,7 +49,7 @@ class Rate:
         return tokens / min(_RATE_SECONDS, max(1.0, now - self._begun))
 
 
-class Count(NamedTuple):
+class AnswerCount(NamedTuple):
     """How many ended samples gave an answer, and how many of them were forced to."""
 
     answer: int
@@ -58,17 +58,17 @@ class Count(NamedTuple):
 
 
 @dataclass(slots=True)
-class Flight:
-    """A problem in flight, as far as its events have told."""
+class ProblemState:
+    """A problem in flight, as its events describe it."""
 
     problem: Problem
     allowance: float
     lanes: int
     begun: float
-    rate: Rate
+    rate: TokenRate
     tokens: int = 0
     tools: Counter[bool] = field(default_factory=Counter)  # by success
-    seen: set[int] = field(default_factory=set)  # samples that have been heard of
+    seen: set[int] = field(default_factory=set)  # samples that have had an event
     ended: dict[int, Sample] = field(default_factory=dict)
 
     @property
@@ -86,55 +86,68 @@ class Flight:
         """Samples that have not ended."""
         return max(0, self.lanes - len(self.ended))
 
-    def hear(self, index: int) -> None:
-        """A sample has told something; where nobody leads, more are started than were announced."""
+    def add_sample(self, index: int) -> None:
+        """Count a sample that has had an event; where nobody leads, more are started than were announced."""
         if index not in self.seen:
             self.seen.add(index)
             self.lanes = max(self.lanes, len(self.seen))
 
-    def counts(self) -> list[Count]:
+    def time_figure(self, now: float) -> str:
+        """The time spent and the time granted."""
+        return f"{now - self.begun:,.0f} / {self.allowance:,.0f} s"
+
+    @property
+    def samples_figure(self) -> str:
+        """How many samples have ended, run and were cancelled."""
+        cancelled = f" · {self.cancelled} cancelled" if self.cancelled else ""
+        return f"{self.done} done · {self.running} running{cancelled}"
+
+    def counts(self) -> list[AnswerCount]:
         """Answers so far, those of most samples first; their weights are the business of the voting."""
         voters = [(sample.answer, sample.forced) for sample in self.ended.values()]
         samples = Counter(answer for answer, _ in voters if answer is not None)
         forced = Counter(answer for answer, forced in voters if forced)
-        counts = [Count(answer, number, forced[answer]) for answer, number in samples.items()]
+        counts = [AnswerCount(answer, number, forced[answer]) for answer, number in samples.items()]
         return sorted(counts, key=lambda count: (-count.samples, count.forced, count.answer))
 
 
-class Board:
-    """What views draw from. Events may come in any order; those of problems not in flight are ignored."""
+class RunState:
+    """A run as its events describe it, for views to draw.
+
+    Events may come in any order; those of problems that are not in flight are ignored.
+    """
 
     def __init__(self, problems: int, clock: Callable[[], float], truths: Mapping[str, int | None]) -> None:
         self._problems = problems
         self._clock = clock
         self._truths = truths
         self._begun = clock()
-        self._flights: dict[str, Flight] = {}
+        self._open: dict[str, ProblemState] = {}
         self._solved: dict[str, Solution] = {}
         self._engine_event: tuple[float, str] | None = None
         self._lock = threading.Lock()  # frames are drawn on a thread of their own
 
     def __call__(self, event: Event) -> None:
-        """Take an event in."""
+        """Update the state with an event."""
         with self._lock:
             match event:
                 case TextGenerated():  # by far the most: no time is spent on taking it apart
-                    if flight := self._flights.get(event.problem_id):
-                        flight.tokens += event.tokens
-                        flight.hear(event.index)
-                        flight.rate.add(self._clock(), event.tokens)
+                    if state := self._open.get(event.problem_id):
+                        state.tokens += event.tokens
+                        state.add_sample(event.index)
+                        state.rate.add(self._clock(), event.tokens)
                 case ProblemStarted(problem, _, allowance, lanes):
                     now = self._clock()
-                    self._flights[problem.id] = Flight(problem, allowance, lanes, now, Rate(now))
+                    self._open[problem.id] = ProblemState(problem, allowance, lanes, now, TokenRate(now))
                 case ToolRan(problem_id, _, tool_run):
-                    if flight := self._flights.get(problem_id):
-                        flight.tools[tool_run.status is ToolStatus.OK] += 1
+                    if state := self._open.get(problem_id):
+                        state.tools[tool_run.status is ToolStatus.OK] += 1
                 case SampleEnded(sample):
-                    if flight := self._flights.get(sample.problem_id):
-                        flight.ended[sample.index] = sample
-                        flight.hear(sample.index)
+                    if state := self._open.get(sample.problem_id):
+                        state.ended[sample.index] = sample
+                        state.add_sample(sample.index)
                 case ProblemSolved(solution):
-                    self._flights.pop(solution.problem_id, None)
+                    self._open.pop(solution.problem_id, None)
                     self._solved.pop(solution.problem_id, None)  # a second solution counts once, as the latest
                     self._solved[solution.problem_id] = solution
                 case EngineEvent(text):
@@ -146,7 +159,7 @@ class Board:
         return f"{right.count(True)} of {known} correct" if known else ""
 
     def _place(self) -> str:
-        last = min(self._problems, len(self._solved) + len(self._flights))
+        last = min(self._problems, len(self._solved) + len(self._open))
         first = min(last, len(self._solved) + 1)
         numbers = f"problem {first}" if first == last else f"problems {first}-{last}"
         return f"{numbers} of {self._problems}" if last else f"0 of {self._problems} problems"

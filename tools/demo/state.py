@@ -24,7 +24,7 @@ from agent.events import (
 )
 from agent.policy.voting import tally
 from agent.types import Edition, Problem, Sample, SampleEnd, Solution, Tally
-from agent.views.state import Rate
+from agent.views.state import TokenRate
 
 _ANSWER_CHARS = 2_000  # last characters of a text in which a running lane's answer is looked for
 
@@ -123,7 +123,7 @@ class Question:
     begun: float | None = None
     allowance: float = 0.0
     lanes: list[LaneState] = field(default_factory=list)
-    rate: Rate | None = None
+    rate: TokenRate | None = None
     notice: str = ""
     solution: Solution | None = None
     failure: str = ""
@@ -189,7 +189,7 @@ class Question:
             case TextInserted(_, index, text):
                 self.lanes[index].write(text, inserted=True)
             case ProblemStarted(_, _, allowance, lanes):
-                self.begun, self.allowance, self.rate = self.clock(), allowance, Rate(self.clock())
+                self.begun, self.allowance, self.rate = self.clock(), allowance, TokenRate(self.clock())
                 self.lanes = [LaneState(self.chat, tools=self.config.sample.tools) for _ in range(lanes)]
             case ToolRan(_, index):
                 self.lanes[index].tool_ran()

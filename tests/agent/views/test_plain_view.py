@@ -14,7 +14,8 @@ from rich.console import Console
 
 from agent.events import Listener, ProblemSolved, ProblemStarted, SampleEnded, TextGenerated, ToolRan
 from agent.types import Problem, SampleEnd, ToolRun, ToolStatus
-from agent.views.live import LiveView, PlainView, open_view
+from agent.views.live import LiveView, open_view
+from agent.views.plain import PlainView
 from tests.support.view_events import LATEX, TRUTHS, Clock, clock, frame, sample, solution, terminal, written
 
 __all__ = ["clock"]
