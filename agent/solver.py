@@ -1,4 +1,4 @@
-"""One problem: starts its samples, tallies them, stops when the vote is settled, forces answers at the deadline."""
+"""One problem: start its samples, tally them, stop when the vote is settled, force answers at the deadline."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from agent.policy.stopping import judge
 from agent.policy.voting import largest_weight, tally
 from agent.types import Allowance, Problem, Sample, SampleEnd, Solution, StopReason, Tally, is_kept
 
-# The vote is not settled: ask for more.
-_ASK_AFTER = (StopReason.DEADLINE, StopReason.SHARE, StopReason.SCATTERED, StopReason.REQUESTED)
-_SHORTEST_LOOK = 0.25  # seconds between two looks at the time while the engine is down
-_SHORTEST_WAIT = 1e-3  # seconds; less may be lost in the clock's rounding
+# The vote is not settled then: unfinished samples are forced to answer.
+_FORCE_ANSWERS_AFTER = (StopReason.DEADLINE, StopReason.SHARE, StopReason.SCATTERED, StopReason.REQUESTED)
+_OUTAGE_POLL_SECONDS = 0.25  # between two looks at the time while the engine is down
+_MIN_WAIT_SECONDS = 1e-3  # less may be lost in the clock's rounding
 
 
 async def solve_problem(
@@ -27,10 +27,10 @@ async def solve_problem(
     allowance: Allowance,
     prior: Sequence[Sample] = (),
     *,
-    wanted_now: asyncio.Event | None = None,
+    answer_now: asyncio.Event | None = None,
 ) -> Solution:
     """Solve one problem within its allowance, in a single `Attempt`."""
-    return await Attempt(problem, runtime, allowance, prior).solve(wanted_now)
+    return await Attempt(problem, runtime, allowance, prior).solve(answer_now)
 
 
 class Attempt:
@@ -66,18 +66,18 @@ class Attempt:
         """The samples that another attempt need not draw again."""
         return [sample for sample in self._samples if is_kept(sample)]
 
-    async def solve(self, wanted_now: asyncio.Event | None = None) -> Solution:
-        """Solve the problem; an engine that fails is told in the solution, not raised.
+    async def solve(self, answer_now: asyncio.Event | None = None) -> Solution:
+        """Solve the problem; the solution says so where the engine failed: that is not raised.
 
-        Never takes longer than the allowance, with its extension if the engine was down. When `wanted_now` is set, the
+        Never takes longer than the allowance, with its extension if the engine was down. When `answer_now` is set, the
         problem is closed as at its deadline.
         """
         allowed = self._allowance.seconds
         self._runtime.emit(ProblemStarted(self._problem, self._prompt, allowed, len(self._missing)))
         try:
-            stop = await self._sample_until_wanted(wanted_now or asyncio.Event())
-            if stop in _ASK_AFTER:
-                await self._ask_unfinished()
+            stop = await self._sample_in_time(answer_now or asyncio.Event())
+            if stop in _FORCE_ANSWERS_AFTER:
+                await self._force_answers()
             else:
                 self._cut(await self._halt(), SampleEnd.CANCELLED)
         finally:
@@ -87,27 +87,27 @@ class Attempt:
         self._runtime.emit(ProblemSolved(solution))
         return solution
 
-    async def _sample_until_wanted(self, wanted_now: asyncio.Event) -> StopReason:
-        """Sample until the vote is settled, the time is over or the answer is wanted; lanes may be running then."""
+    async def _sample_in_time(self, answer_now: asyncio.Event) -> StopReason:
+        """Sample until the vote is settled, the time is over or `answer_now` is set; lanes may be running then."""
         if self._left(self._allowance.reasoning_seconds) <= 0:
-            self._failure = self._runtime.engine.unavailable  # for which the time has gone
+            self._failure = self._runtime.engine.unavailable  # the time went into waiting for it
             return StopReason.ENGINE_ERROR if self._failure else StopReason.OUT_OF_TIME
         sampling = asyncio.create_task(self._sample_until_settled())
-        wanted = asyncio.create_task(wanted_now.wait())
+        requested = asyncio.create_task(answer_now.wait())
         try:
-            while not (sampling.done() or wanted.done()):
+            while not (sampling.done() or requested.done()):
                 left = self._left(self._allowance.reasoning_seconds)
                 if left <= 0:
                     return StopReason.DEADLINE
-                # Time in which the engine is down is given back while it passes: looked at in steps, not without end.
+                # Time in which the engine is down is given back while it passes, so the deadline is looked at in steps.
                 most = self._left(self._allowance.reasoning_seconds, down=self._allowance.extension_seconds)
-                pause = max(left, min(_SHORTEST_LOOK, most))
-                await asyncio.wait((sampling, wanted), timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+                pause = max(left, min(_OUTAGE_POLL_SECONDS, most))
+                await asyncio.wait((sampling, requested), timeout=pause, return_when=asyncio.FIRST_COMPLETED)
             return sampling.result() if sampling.done() else StopReason.REQUESTED
         finally:
             sampling.cancel()
-            wanted.cancel()
-            await asyncio.gather(sampling, wanted, return_exceptions=True)
+            requested.cancel()
+            await asyncio.gather(sampling, requested, return_exceptions=True)
 
     async def _sample_until_settled(self) -> StopReason:
         try:
@@ -143,7 +143,7 @@ class Attempt:
             self._take(done)
 
     def _take(self, done: Iterable[asyncio.Task[Sample]]) -> None:
-        """Take the samples that have ended. Raises what they were refused for, if that was all of them."""
+        """Take the samples that have ended. Raises their refusal if the server refused all of them."""
         for task in done:
             lane = self._running.pop(task)
             cancelled = lane.cut(SampleEnd.INTERNAL_ERROR, "cancelled from within") if task.cancelled() else None
@@ -154,7 +154,7 @@ class Attempt:
                 raise lane.refusal
 
     def _undecided(self) -> bool:
-        """Whether nobody leads, and the problem has not spent its share: beyond that others' samples are worth more."""
+        """Whether no answer leads."""
         return self._tally().lead == 0
 
     def _verdict(self) -> Verdict:
@@ -171,16 +171,16 @@ class Attempt:
         return judge(progress, config.stopping)
 
     def _until(self, verdict: Verdict) -> float | None:
-        """Seconds after which the state has to be looked at again; None: not before a sample ends."""
+        """Seconds after which the verdict has to be found again; None: not before a sample ends."""
         if math.isinf(verdict.until):
             return None
-        return max(_SHORTEST_WAIT, self._left(verdict.until))
+        return max(_MIN_WAIT_SECONDS, self._left(verdict.until))
 
     def _first_vote(self) -> float | None:
         return min((sample.seconds for sample in self._samples if sample.answer is not None), default=None)
 
-    async def _ask_unfinished(self) -> None:
-        """Ask every unfinished lane for its answer, if that can change ours; those that give none in time are cut."""
+    async def _force_answers(self) -> None:
+        """Force an answer out of each unfinished lane, if that can change ours; cut those that give none in time."""
         reserve = self._allowance.seconds - self._allowance.reasoning_seconds
         lanes = await self._halt()
         weight = len(lanes) * largest_weight(self._runtime.config.voting, forced=True)

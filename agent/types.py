@@ -36,7 +36,7 @@ class StopReason(StrEnum):
     SCATTERED = "scattered"  # the votes agree on nothing
     ALL_DONE = "all done"
     DEADLINE = "deadline"
-    REQUESTED = "requested"  # somebody wants the answer now
+    REQUESTED = "requested"  # the caller asked for the answer before the vote was settled
     OUT_OF_TIME = "out of time"  # the run had no time left to start this problem
     ENGINE_ERROR = "engine error"
 

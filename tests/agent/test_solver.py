@@ -22,12 +22,12 @@ ASKED = "\\boxed{"
 AMPLE = Allowance(500, 490)
 
 
-def lanes(*replies: str, asked: str = "7}") -> Callable[[str, SamplingParams], str]:
-    """Lane n answers with the nth reply; whoever is asked at the deadline says `asked`."""
+def lanes(*replies: str, forced: str = "7}") -> Callable[[str, SamplingParams], str]:
+    """Lane n answers with the nth reply; one that is forced to answer says `forced`."""
     by_seed = {sample_seed(0, "p1", index): reply for index, reply in enumerate(replies)}
 
     def reply(prompt: str, params: SamplingParams) -> str:
-        return asked if prompt.endswith(ASKED) else by_seed[params.seed or 0]
+        return forced if prompt.endswith(ASKED) else by_seed[params.seed or 0]
 
     return reply
 
@@ -45,7 +45,7 @@ def solve(
     allowance: Allowance = AMPLE,
     prior: Sequence[Sample] = (),
     sandbox: ScriptedSandbox | None = None,
-    wanted_at: float | None = None,
+    answer_at: float | None = None,
     **keys: object,
 ) -> tuple[Solution, float]:
     """The solution and the moment at which it came."""
@@ -53,10 +53,10 @@ def solve(
     async def main() -> tuple[Solution, float]:
         config = config_with(**keys)
         setting = runtime(engine, config, sandbox=sandbox, emit=emit)
-        wanted_now = asyncio.Event()
-        if wanted_at is not None:
-            asyncio.get_running_loop().call_later(wanted_at, wanted_now.set)
-        solution = await solve_problem(PROBLEM, setting, allowance, prior, wanted_now=wanted_now)
+        answer_now = asyncio.Event()
+        if answer_at is not None:
+            asyncio.get_running_loop().call_later(answer_at, answer_now.set)
+        solution = await solve_problem(PROBLEM, setting, allowance, prior, answer_now=answer_now)
         return solution, setting.clock()
 
     return run_virtual(main())
@@ -91,8 +91,8 @@ def test_stops_at_the_margin() -> None:
     assert (solution.stop, when, solution.samples_finished) == (StopReason.MARGIN, 11, 2)
 
 
-def test_at_the_deadline_unfinished_lanes_are_asked_and_their_votes_count_less() -> None:
-    engine = ScriptedEngine(lanes(words(10, 42), words(200, 7), words(200, 7), asked="5}"))
+def test_at_the_deadline_unfinished_lanes_are_forced_to_answer_and_their_votes_count_less() -> None:
+    engine = ScriptedEngine(lanes(words(10, 42), words(200, 7), words(200, 7), forced="5}"))
     recorder = Recorder()
     solution, when = solve(engine, emit=recorder, allowance=Allowance(60, 50), sample__count=3)
     assert solution.stop is StopReason.DEADLINE
@@ -101,19 +101,19 @@ def test_at_the_deadline_unfinished_lanes_are_asked_and_their_votes_count_less()
     assert [(s.answer, s.end, s.forced) for s in recorder.samples[1:]] == [(5, SampleEnd.DEADLINE, True)] * 2
 
 
-@pytest.mark.parametrize(("weight", "asked"), [(0.5, True), (0.49, False)])
-def test_lanes_are_asked_only_if_their_votes_can_change_the_answer(weight: float, asked: bool) -> None:
-    engine = ScriptedEngine(lanes(words(10, 42), words(200, 7), words(200, 7), asked="7}"))
+@pytest.mark.parametrize(("weight", "forced"), [(0.5, True), (0.49, False)])
+def test_answers_are_forced_only_if_their_votes_can_change_the_answer(weight: float, forced: bool) -> None:
+    engine = ScriptedEngine(lanes(words(10, 42), words(200, 7), words(200, 7), forced="7}"))
     recorder = Recorder()
     solution, when = solve(
         engine, emit=recorder, allowance=Allowance(60, 50), sample__count=3, voting__forced_weight=weight
     )
-    assert solution.stop is StopReason.DEADLINE and (when > 50) is asked
-    assert [(s.answer, s.forced) for s in recorder.samples[1:]] == [(7, True) if asked else (None, False)] * 2
+    assert solution.stop is StopReason.DEADLINE and (when > 50) is forced
+    assert [(s.answer, s.forced) for s in recorder.samples[1:]] == [(7, True) if forced else (None, False)] * 2
 
 
-def test_a_lane_that_is_asked_and_does_not_answer_in_time_is_cut() -> None:
-    engine = ScriptedEngine(lanes(words(200, 7), asked=words(100, 5)))
+def test_a_lane_that_is_forced_and_does_not_answer_in_time_is_cut() -> None:
+    engine = ScriptedEngine(lanes(words(200, 7), forced=words(100, 5)))
     recorder = Recorder()
     solution, when = solve(engine, emit=recorder, allowance=Allowance(60, 50), sample__count=1)
     assert (solution.answer, solution.stop, when) == (None, StopReason.DEADLINE, 60)
@@ -127,7 +127,7 @@ def test_no_allowance_means_out_of_time_and_costs_nothing() -> None:
     assert (solution.answer, solution.stop, when, engine.prompts) == (None, StopReason.OUT_OF_TIME, 0, [])
 
 
-def test_an_engine_that_is_down_is_told_not_raised() -> None:
+def test_an_engine_that_is_down_is_in_the_solution_and_not_raised() -> None:
     solution, when = solve(ScriptedEngine(lanes(words(10, 42)), down=True), sample__count=1)
     assert (solution.answer, solution.stop, solution.failure) == (None, StopReason.ENGINE_ERROR, "the engine is down")
     assert when <= AMPLE.seconds
@@ -209,7 +209,7 @@ def test_whatever_the_lanes_do_the_allowance_holds_and_every_sample_is_told_once
 
 @pytest.mark.parametrize(("extension", "ends"), [(0.0, 100), (30.0, 130), (500.0, 150)])
 def test_time_in_which_the_engine_was_down_is_given_back(extension: float, ends: float) -> None:
-    """The engine is down for 50 s of the problem's 100; it is asked again within half a minute of its return."""
+    """The engine is down for 50 s of the problem's 100; it is tried again within half a minute of its return."""
 
     async def main() -> tuple[Solution, float]:
         engine = ScriptedEngine(lanes(words(900, 42)))
@@ -224,25 +224,25 @@ def test_time_in_which_the_engine_was_down_is_given_back(extension: float, ends:
     assert ends - 10 <= at <= ends + 30 and at <= 100 + extension
 
 
-def test_an_answer_wanted_now_is_that_of_the_votes_so_far_and_of_the_lanes_that_are_asked() -> None:
-    engine = ScriptedEngine(lanes(words(10, 5), words(400, 42), words(400, 42), asked="7}"))
-    solution, moment = solve(engine, sample__count=3, wanted_at=20.0)
+def test_an_answer_requested_now_is_that_of_the_votes_so_far_and_of_the_lanes_that_are_forced() -> None:
+    engine = ScriptedEngine(lanes(words(10, 5), words(400, 42), words(400, 42), forced="7}"))
+    solution, moment = solve(engine, sample__count=3, answer_at=20.0)
     assert solution.stop is StopReason.REQUESTED
     assert {vote.answer: vote.samples for vote in solution.tally.votes} == {5: 1, 7: 2}
     assert 20 < moment < 25
     assert engine.running == 0
 
 
-@pytest.mark.parametrize("wanted_at", [0.0, 3.0])
-def test_an_answer_wanted_before_any_vote_comes_from_the_lanes_that_are_asked(wanted_at: float) -> None:
-    engine = ScriptedEngine(lanes(*[words(400, 42)] * 4, asked="7}"))
-    solution, moment = solve(engine, sample__count=4, wanted_at=wanted_at)
+@pytest.mark.parametrize("answer_at", [0.0, 3.0])
+def test_an_answer_requested_before_any_vote_comes_from_the_lanes_that_are_forced(answer_at: float) -> None:
+    engine = ScriptedEngine(lanes(*[words(400, 42)] * 4, forced="7}"))
+    solution, moment = solve(engine, sample__count=4, answer_at=answer_at)
     assert (solution.stop, engine.running) == (StopReason.REQUESTED, 0)
     assert solution.answer == 7
-    assert moment < wanted_at + AMPLE.seconds - AMPLE.reasoning_seconds
+    assert moment < answer_at + AMPLE.seconds - AMPLE.reasoning_seconds
 
 
-def test_a_wish_for_the_answer_that_comes_with_the_last_vote_loses_none() -> None:
+def test_a_request_for_the_answer_that_comes_with_the_last_vote_loses_none() -> None:
     engine = ScriptedEngine(lanes(words(10, 42), words(10, 42)))
-    solution, _ = solve(engine, sample__count=2, wanted_at=10.0)
+    solution, _ = solve(engine, sample__count=2, answer_at=10.0)
     assert [(vote.answer, vote.samples, vote.weight) for vote in solution.tally.votes] == [(42, 2, 2.0)]

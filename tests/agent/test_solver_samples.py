@@ -19,7 +19,7 @@ from tests.support.samples import sample
 def test_while_nobody_leads_further_samples_are_started_up_to_the_count() -> None:
     """Two lanes at a time: both without an answer, then a tie, then one vote that leads."""
     drawn = [words(10, None), words(12, None), words(10, 5), words(12, 42), words(10, 42), words(900, 7)]
-    engine, recorder = ScriptedEngine(lanes(*drawn, asked="none}")), Recorder()
+    engine, recorder = ScriptedEngine(lanes(*drawn, forced="none}")), Recorder()
     allowance = Allowance(500, 490, lanes=2)
     solution, _ = solve(engine, emit=recorder, allowance=allowance, sample__count=6, stopping__rule="wait-for-all")
     assert (solution.answer, solution.stop) == (42, StopReason.ALL_DONE)
@@ -27,7 +27,7 @@ def test_while_nobody_leads_further_samples_are_started_up_to_the_count() -> Non
 
 
 def test_where_somebody_leads_no_further_samples_are_started() -> None:
-    engine = ScriptedEngine(lanes(words(10, 42), words(12, None), words(10, 5), asked="none}"))
+    engine = ScriptedEngine(lanes(words(10, 42), words(12, None), words(10, 5), forced="none}"))
     solution, _ = solve(engine, allowance=Allowance(500, 490, lanes=2), sample__count=3)
     assert (solution.answer, solution.stop, solution.samples_started) == (42, StopReason.ALL_DONE, 2)
 
@@ -77,7 +77,7 @@ def test_prior_samples_that_fill_the_granted_lanes_without_a_leader_are_followed
 
 
 def test_a_forced_answer_after_a_natural_end_weighs_1_though_the_deadline_comes_between() -> None:
-    engine, recorder = ScriptedEngine(lanes(words(40, None), asked="is 42}")), Recorder()
+    engine, recorder = ScriptedEngine(lanes(words(40, None), forced="is 42}")), Recorder()
     solution, _ = solve(engine, emit=recorder, allowance=Allowance(60, 40.5), sample__count=1)
     assert [(s.answer, s.end, s.forced) for s in recorder.samples] == [(42, SampleEnd.NO_ANSWER, True)]
     assert solution.tally.votes[0].weight == 1.0

@@ -142,7 +142,7 @@ def _asker(queue: QuestionQueue) -> Callable[[str, gr.Request], AsyncGenerator[F
 def _frame(question: Question) -> Frame:
     """Return what the page shows: answer, status, lanes, and whether the buttons Ask and Stop are enabled."""
     drawn = answer_html(question), status_html(question), lanes_html(question)
-    return *drawn, not question.open, question.open and not question.wanted_now.is_set()
+    return *drawn, not question.open, question.open and not question.answer_now.is_set()
 
 
 def _changes(before: Frame, after: Frame) -> Frame:

@@ -77,7 +77,7 @@ class QuestionQueue:
         if visitor not in self._visits:
             return
         question, _ = self._visits[visitor]
-        question.wanted_now.set()
+        question.answer_now.set()
         if question.begun is None:
             self.leave(visitor)
 
@@ -132,6 +132,6 @@ class QuestionQueue:
             # The budget's rule may save lanes for later problems; here each question gets all that are configured.
             allowance = replace(grant(self.config.time_limit_seconds, 1, self.config), lanes=None)
             question.directory = directory
-            solution = await solve_problem(question.problem, run.runtime, allowance, wanted_now=question.wanted_now)
+            solution = await solve_problem(question.problem, run.runtime, allowance, answer_now=question.answer_now)
         if solution.stop is StopReason.ENGINE_ERROR:
             question.notice = ENGINE_FAILED

@@ -128,7 +128,7 @@ class Question:
     solution: Solution | None = None
     failure: str = ""
     directory: Path | None = None
-    wanted_now: asyncio.Event = field(default_factory=asyncio.Event)
+    answer_now: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def open(self) -> bool:
