@@ -25,7 +25,7 @@ from tests.support.doubles import ScriptedEngine, ScriptedSandbox, config_with
 from tests.support.servers.scripted_server import ScriptedServer, serving
 from tests.support.virtual_time import run_virtual
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 class ClosingEngine(ScriptedEngine):

@@ -1,0 +1,1 @@
+"""Tests of the public way in: `from agent import Agent`."""
