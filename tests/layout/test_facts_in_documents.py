@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import json
 import re
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -104,6 +106,21 @@ def test_the_lines_that_the_readme_shows_are_those_of_the_terminal() -> None:
     heading = next(line for line in text(README).splitlines() if line.startswith("    problem "))
     for line in [heading, *(line[0] for line in shown)]:
         assert line.split() in printed
+
+
+def test_the_python_of_the_documents_compiles_and_imports_what_is_there() -> None:
+    pieces = [
+        piece
+        for path in (README, ROOT / "agent" / "README.md")
+        for piece in re.findall(r"^```python\n(.*?)^```", text(path), re.DOTALL | re.MULTILINE)
+    ]
+    assert pieces
+    for piece in pieces:
+        compile(piece, "document", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        for statement in ast.parse(piece).body:
+            if isinstance(statement, ast.ImportFrom) and statement.module:
+                module = import_module(statement.module)
+                assert not [alias.name for alias in statement.names if not hasattr(module, alias.name)]
 
 
 def solution(line: re.Match[str]) -> Solution:
