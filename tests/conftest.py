@@ -22,7 +22,10 @@ _LONGEST = (
 # Several files run side by side, so a waiting thread of the engine had better leave the core to the others.
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
-hypothesis.settings.register_profile("quick", max_examples=20)
+# A machine that is busy is no failure of an example.
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.register_profile("quick", deadline=None, max_examples=20)
+hypothesis.settings.load_profile("suite")
 
 
 def pytest_configure(config: pytest.Config) -> None:
