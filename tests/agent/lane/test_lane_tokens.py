@@ -1,0 +1,93 @@
+"""A lane on a server that reports token ids, and the seconds that its turns and probes took."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+
+import pytest
+
+from agent.engine.base import Chunk, Prompt, SamplingParams
+from agent.lane.lane import Lane
+from agent.types import Sample
+from tests.support.doubles import PROBLEM, ScriptedEngine, ScriptedSandbox, runtime
+from tests.support.lanes import CODE, always, run_lane, with_code
+from tests.support.virtual_time import run_virtual
+
+_OWN = 0x110000  # ids from here on are the server's own, one for each of its tokens
+
+
+@dataclass
+class EngineWithIds(ScriptedEngine):
+    """Reports an id for each word that it streams; the ids of other texts are those of their characters."""
+
+    spelled: list[str] = field(default_factory=list)
+    sent: list[Prompt] = field(default_factory=list)
+    tokenized: list[str] = field(default_factory=list)
+
+    async def stream(self, prompt: Prompt, params: SamplingParams) -> AsyncGenerator[Chunk, None]:
+        self.sent.append(prompt)
+        prompt_ids: tuple[int, ...] = tuple(map(ord, prompt)) if isinstance(prompt, str) else tuple(prompt)
+        async for chunk in super().stream(self.text_of(prompt_ids), params):
+            ids = (_OWN + len(self.spelled),) if chunk.text else ()
+            self.spelled += [chunk.text] if chunk.text else []
+            yield Chunk(chunk.text, chunk.tokens, chunk.finish, ids, aligned=True, prompt_ids=prompt_ids)
+            prompt_ids = ()
+
+    async def tokenize(self, text: str) -> list[int] | None:
+        self.tokenized.append(text)
+        return list(map(ord, text))
+
+    def text_of(self, ids: tuple[int, ...]) -> str:
+        return "".join(chr(token) if token < _OWN else self.spelled[token - _OWN] for token in ids)
+
+
+def test_a_lane_goes_back_as_the_ids_that_the_server_reported() -> None:
+    engine = EngineWithIds(with_code)
+    sample = run_lane(engine)
+    assert sample.answer == 42
+    first, second = engine.sent
+    assert first == "PROMPT"
+    assert not isinstance(second, str)
+    # All words but the last are the server's own tokens; the last, which the fence ends within, and the output are new.
+    assert [token for token in second if token >= _OWN] == list(range(_OWN, _OWN + len(CODE.split(" ")) - 1))
+    assert engine.text_of(tuple(second)) == "PROMPT" + sample.turns[0].text + sample.turns[0].inserted
+
+
+def test_no_more_is_tokenized_than_the_words_that_were_cut_and_what_was_inserted() -> None:
+    engine = EngineWithIds(with_code)
+    turn = run_lane(engine).turns[0]
+    last_word = turn.text.rpartition(" ")[2]
+    assert engine.tokenized == [" " + last_word + turn.inserted]
+
+
+def test_a_probe_beside_the_stream_goes_out_as_the_ids_so_far_and_its_own() -> None:
+    engine = EngineWithIds(lambda prompt, params: "7}" if prompt.endswith("\\boxed{") else "so " * 40 + "\\boxed{42}")
+    sample = run_lane(engine, sample__probe_tokens=30)
+    assert [probe.answer for probe in sample.probes] == [7]
+    probe = engine.sent[1]
+    assert not isinstance(probe, str)
+    assert [token for token in probe if token >= _OWN] == list(range(_OWN, _OWN + 30))
+
+
+def test_each_turn_takes_the_seconds_of_its_own_words() -> None:
+    sample = run_lane(ScriptedEngine(with_code, seconds=2.0), sandbox=ScriptedSandbox(seconds=100.0))
+    words = [len(CODE.split(" ")), len(["So", "it", "is", "\\boxed{42}."])]
+    assert [turn.seconds for turn in sample.turns] == [2.0 * count for count in words]
+    assert sample.seconds == pytest.approx(2.0 * sum(words) + 100.0)
+
+
+def test_a_probe_takes_the_seconds_of_its_own_words() -> None:
+    engine = ScriptedEngine(lambda prompt, params: "7 }" if prompt.endswith("\\boxed{") else "so " * 70)
+    sample = run_lane(engine, sample__probe_tokens=30)
+    assert [probe.seconds for probe in sample.probes][:2] == [2.0, 2.0]
+
+
+def test_a_sample_that_starts_late_counts_its_seconds_from_its_start() -> None:
+    async def late() -> Sample:
+        await asyncio.sleep(50.0)
+        return await Lane(PROBLEM, "PROMPT", 0, runtime(always("a b \\boxed{42}"))).run()
+
+    sample = run_virtual(late())
+    assert (sample.started, sample.seconds) == (50.0, 3.0)
