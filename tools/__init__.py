@@ -1,1 +1,1 @@
-"""Tools for developers and researchers around the agent; run from a clone."""
+"""Tools for developers and researchers around the agent."""
