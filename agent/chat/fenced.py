@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from agent.chat.box import BOX_OPEN, boxed, open_box
 from agent.chat.family import Family, WorkedExample
 from agent.chat.fences import FenceScanner
-from agent.chat.format import ForcedAnswer
+from agent.chat.format import ForcedAnswer, Passage
 from agent.chat.output_text import defused, rendered
 from agent.chat.reply import Reply
 from agent.chat.task import Task
@@ -26,6 +29,7 @@ _TURN_MARKS = (
 CODE_OPEN = "```python\n"
 OUTPUT_HEAD = "\n```output\n"
 OUTPUT_TAIL = "\n```\n"
+_RESULT = re.compile(r"(?:^|\n)```output\n(.*?)(?:\n?```\n|\Z)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,23 @@ class FencedChatML:
             return Reply("", text)
         end = thinking_end(text, self.think_close)
         return Reply(text, None) if end is None else Reply(text[:end], text[end + len(self.think_close) :])
+
+    def passages(self, turn: str) -> Iterator[Passage]:
+        """Thinking and answer, and the blocks of output in them; a block may be cut at either end."""
+        reply = self.reply(turn.removeprefix(self.opening) if self.think_close else turn, thinking=True)
+        if self.think_close:
+            yield from _passages("thinking", reply.thinking)
+        if reply.answer_text is not None:
+            yield from _passages("answer", reply.answer_text)
+
+
+def _passages(kind: Literal["thinking", "answer"], text: str) -> Iterator[Passage]:
+    start = 0
+    for found in _RESULT.finditer(text):
+        yield Passage(kind, text[start : found.start()])
+        yield Passage("result", found[1])
+        start = found.end()
+    yield Passage(kind, text[start:])
 
 
 def _worked(example: WorkedExample) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from agent.chat.box import first_box
 from agent.chat.reply import Reply
@@ -47,6 +48,14 @@ class ForcedAnswer:
     def answer_text(self, reply: str) -> str:
         """The answer that the reply completes, without what it says behind that."""
         return first_box(self.begun + reply)
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A stretch of the assistant's turn as it is shown to people: Markdown of the model's, or what its code printed."""
+
+    kind: Literal["thinking", "answer", "result"]
+    text: str
 
 
 class ChatFormat(Protocol):
@@ -96,3 +105,6 @@ class ChatFormat(Protocol):
 
     def reply(self, text: str, *, thinking: bool) -> Reply:
         """The thinking and the answer text of a stretch that began within the thinking, or (False) behind it."""
+
+    def passages(self, turn: str) -> Iterator[Passage]:
+        """The assistant's turn, or the end of it, cut into passages, without the marks between them."""

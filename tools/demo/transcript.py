@@ -6,18 +6,34 @@ import re
 
 from markupsafe import Markup, escape
 
+from agent.chat.format import ChatFormat
 from tools.shared.markup import Piece, piece_html, pieces, printable
 
 _FENCE = re.compile(r"^[ \t]*```[ \t]*([\w+-]*)[^\n`]*\n", re.MULTILINE)
 _BOLD = re.compile(r"\*\*([^*\n]{1,400})\*\*|^#{1,6} +([^\n]+)", re.MULTILINE)
 _EMPTY_LINES = re.compile(r"\n{3,}")
 _BLOCKS = ("code", "display")
-_THINKING = re.compile(r"&lt;(/?)think&gt;\n?")
-_END_OF_THINKING = '<span class="think">end of the thinking</span>'
+_RESULT = '<pre class="output" aria-label="output">{}</pre>'
+_END_OF_THINKING = Markup('<span class="think">end of the thinking</span>')
 
 
-def transcript_html(text: str) -> Markup:
-    """Return the text as HTML; line breaks are left to the style sheet (`white-space: pre-wrap`)."""
+def transcript_html(turn: str, chat: ChatFormat) -> Markup:
+    """Return a lane's turn, or the end of it, as HTML; line breaks are left to the style sheet (`pre-wrap`)."""
+    shown: list[Markup] = []
+    thinking = False
+    for passage in chat.passages(turn):
+        if passage.kind == "answer" and thinking:
+            shown.append(_END_OF_THINKING)
+        thinking = passage.kind == "thinking" or (thinking and passage.kind == "result")
+        if passage.kind == "result":
+            shown.append(Markup(_RESULT).format(printable(passage.text).strip("\n")))
+        else:
+            shown.append(markdown_html(passage.text))
+    return Markup("").join(shown)
+
+
+def markdown_html(text: str) -> Markup:
+    """Return prose with formulas and code as HTML; line breaks are left to the style sheet."""
     found = [piece for piece in pieces(text) if piece.kind != "text" or piece.body.strip()]
     kinds = ["code", *(piece.kind for piece in found), "code"]
     around = zip(kinds, found, kinds[2:], strict=False)
@@ -39,11 +55,8 @@ def end_of(text: str, most_chars: int) -> str:
 
 def _piece_html(piece: Piece, before: str, behind: str) -> Markup:
     """Return one piece as HTML; empty lines of text next to a block are dropped."""
-    if piece.kind == "code" and piece.language == "output":
-        return Markup('<pre class="output" aria-label="output">{}</pre>').format(printable(piece.body).strip("\n"))
     if piece.kind == "text":
         body = piece.body.lstrip("\n") if before in _BLOCKS else piece.body
         body = body.rstrip("\n") if behind in _BLOCKS else body
-        text = _BOLD.sub(r"<strong>\1\2</strong>", str(escape(_EMPTY_LINES.sub("\n\n", body))))
-        return Markup(_THINKING.sub(lambda tag: _END_OF_THINKING if tag[1] else "", text))
+        return Markup(_BOLD.sub(r"<strong>\1\2</strong>", str(escape(_EMPTY_LINES.sub("\n\n", body)))))
     return piece_html(piece)

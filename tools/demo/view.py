@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from html import escape
 
+from agent.chat.format import ChatFormat
 from agent.types import Sample, StopReason
 from tools.demo.state import LaneState, Phase, Question
-from tools.demo.transcript import end_of, transcript_html
+from tools.demo.transcript import end_of, markdown_html, transcript_html
 
 LIVE_CHARS = 1_600  # shown of a running lane's text, from its end
 CLOSED_CHARS = 20_000  # shown of a lane's text once the question is closed
@@ -59,23 +60,23 @@ def answer_html(question: Question) -> str:
         f'<section class="answer" aria-live="polite"><p class="label">Answer</p><p class="big">{answer}</p>'
         f"<p>{escape(' · '.join(facts))}</p>{_notice(question)}"
         f'<p><a class="download" href="/journal/{number}" download="{number}.jsonl">Download the journal</a></p>'
-        f"{_evidence_html(question.evidence, question.chat.opening)}</section>"
+        f"{_evidence_html(question.evidence, question.chat)}</section>"
     )
 
 
-def _evidence_html(sample: Sample | None, start: str) -> str:
+def _evidence_html(sample: Sample | None, chat: ChatFormat) -> str:
     if sample is None:
         return ""
     title = f"Evidence: lane {sample.index + 1}, the shortest of those that agree ({_count(sample.tokens, 'token')})"
     return (
         f'<details class="evidence" open><summary>{title}</summary>'
-        f'<div class="transcript">{transcript_html(start + sample.text)}</div></details>'
+        f'<div class="transcript">{transcript_html(chat.opening + sample.text, chat)}</div></details>'
     )
 
 
 def status_html(question: Question) -> str:
     """Return the question with its time, tokens and votes so far, or with its place in the queue."""
-    text = f'<div class="problem">{transcript_html(question.problem.text)}</div>'
+    text = f'<div class="problem">{markdown_html(question.problem.text)}</div>'
     if question.begun is None:
         return f'<section class="status">{text}{_waiting(question) if question.open else ""}</section>'
     used = min(1.0, question.seconds / max(question.allowance, 1e-9))
@@ -142,7 +143,8 @@ def _card(number: int, lane: LaneState, question: Question, most: int) -> str:
         f'<article class="lane" data-phase="{lane.phase}" aria-label="lane {number}">'
         f'<header><span class="number">{number}</span><span class="phase">{lane.phase}</span>{shown}'
         f'<span class="tokens">{_count(lane.tokens, "token")}</span></header>{fold}'
-        f'<div class="text"><div class="transcript">{transcript_html(end_of(lane.text, most))}</div></div></article>'
+        f'<div class="text"><div class="transcript">{transcript_html(end_of(lane.text, most), question.chat)}</div></div>'
+        "</article>"
     )
 
 

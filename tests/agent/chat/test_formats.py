@@ -79,6 +79,28 @@ def test_what_was_written_behind_a_result_is_told_from_it(output: str) -> None:
     assert chat.behind_result(chat.tool_result(output)) == ""
 
 
+plain = st.text("ab $\n", max_size=9)
+
+
+@given(st.lists(st.tuples(plain, plain), max_size=3), plain, st.none() | plain, st.sampled_from(family_names()))
+def test_the_passages_of_a_turn_are_what_was_thought_printed_and_answered(
+    runs: list[tuple[str, str]], last: str, answer: str | None, family: str
+) -> None:
+    chat = chat_format(family, tools=True)
+    first = "thinking" if chat.think_close else "answer"
+    turn = chat.opening + "".join(said + chat.tool_result(output) for said, output in runs) + last
+    turn += "" if answer is None else chat.think_close + answer
+    found = list(chat.passages(turn))
+    results = [passage.text for passage in found if passage.kind == "result"]
+    assert results == [output.strip("\n") for _, output in runs]
+    thoughts = [passage.text for passage in found if passage.kind == first]
+    if chat.think_close:
+        assert thoughts == [*(said for said, _ in runs), last]
+        assert [passage.text for passage in found if passage.kind == "answer"] == ([] if answer is None else [answer])
+    else:
+        assert "".join(thoughts) == chat.opening + "".join(said for said, _ in runs) + last + (answer or "")
+
+
 EXAMPLES = [
     (chat_format(name, tools=True), example) for name in family_names() for example in load_family(name).examples
 ]

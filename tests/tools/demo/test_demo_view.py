@@ -11,13 +11,15 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from agent.chat.dialects import chat_format
+from agent.chat.family import family_names
 from agent.events import ProblemSolved, ProblemStarted, SampleEnded, TextGenerated
 from agent.policy.voting import tally
 from agent.types import Problem, Sample, SampleEnd, StopReason, ToolRun, ToolStatus, Turn
 from tests.support.doubles import config_with
 from tests.support.samples import sample, solution
 from tools.demo.state import Phase, Question
-from tools.demo.transcript import end_of, transcript_html
+from tools.demo.transcript import end_of, markdown_html, transcript_html
 from tools.demo.view import WHY, answer_html, lanes_html, sentence_html, status_html
 
 OURS = {"a", "article", "code", "details", "div", "header", "input", "label", "p", "pre", "section", "span", "strong"}
@@ -72,6 +74,9 @@ class _Checker(HTMLParser):
         self.shown += data
 
 
+PREVIEW = chat_format("qwq-preview", tools=True)
+
+
 def checked(html: str) -> str:
     """The text that the HTML shows; fails where anything in it is not ours."""
     checker = _Checker()
@@ -105,7 +110,9 @@ def written(text: str, index: int = 0, *, tokens: int = 10, forced: bool = False
 @given(TEXTS)
 @settings(max_examples=150, deadline=None)
 def test_nothing_that_a_model_writes_becomes_markup(text: str) -> None:
-    checked(transcript_html(text))
+    checked(markdown_html(text))
+    for family in family_names():
+        checked(transcript_html(text, chat_format(family, tools=True)))
     asked = question(lanes=1)
     asked(TextGenerated("question-1", 0, text, 0))
     checked(lanes_html(asked) + status_html(asked))
@@ -127,7 +134,7 @@ def test_nothing_that_a_visitor_or_the_engine_tells_becomes_markup(text: str) ->
 def test_an_attack_is_shown_as_written(attack: str) -> None:
     word = re.search(r"alert\(1\)|example\.org|script|display:none", attack)
     assert word
-    assert word[0] in checked(transcript_html(attack))
+    assert word[0] in checked(transcript_html(attack, PREVIEW))
 
 
 @given(st.text(alphabet="ab`\n", max_size=200) | TEXTS, st.integers(1, 120))
@@ -143,17 +150,30 @@ def test_the_end_of_a_text_is_its_last_lines(text: str, most: int) -> None:
 
 def test_code_whose_beginning_is_cut_off_stays_code() -> None:
     text = "```python\n" + "x = 1\n" * 50 + "print(x)"
-    html = str(transcript_html(end_of(text, 40)))
+    html = str(transcript_html(end_of(text, 40), PREVIEW))
     assert html.startswith('<pre class="code">')
     assert html.count("<pre") == 1
 
 
 def test_code_output_and_formulas_are_told_apart() -> None:
     text = "So $x^2$:\n```python\nprint(1)\n```\n```output\n1\n```\nThus **done** \\boxed{1}."
-    html = str(transcript_html(text))
+    html = str(transcript_html(text, PREVIEW))
     assert [html.count(f'<pre class="{kind}"') for kind in ("code", "output")] == [1, 1]
     assert html.count("<math") == 2
     assert "<strong>done</strong>" in html
+
+
+def test_the_end_of_the_thinking_is_shown_once_and_none_of_its_marks() -> None:
+    chat = chat_format("qwq", tools=True)
+    result = chat.tool_result("1")
+    turn = f"{chat.opening}So\n```python\nprint(1)\n```{result}good.\n</think>\n\nIt is 1."
+    html = str(transcript_html(turn, chat))
+    assert html.count("end of the thinking") == 1 and "think&gt;" not in html
+    before, _, behind = html.partition("end of the thinking")
+    assert 'class="output"' in before and "It is 1." in behind
+    for unclosed in (turn.partition("</think>")[0], chat.opening):
+        assert "end of the thinking" not in str(transcript_html(unclosed, chat))
+    assert "end of the thinking" not in str(transcript_html("It is 1.", PREVIEW))
 
 
 def test_a_lane_goes_through_its_phases() -> None:
