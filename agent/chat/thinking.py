@@ -60,6 +60,7 @@ class TurnEndScanner:
 
     def __init__(self, marks: Sequence[str]) -> None:
         self._marks = tuple(marks)
+        self._beginnings = frozenset(mark[:length] for mark in marks for length in range(1, len(mark)))
         self._longest = max(map(len, marks))
         self._tail = ""
         self._fed = 0
@@ -77,5 +78,5 @@ class TurnEndScanner:
     @property
     def held(self) -> int:
         """Characters at the end of the text that may be the beginning of a mark."""
-        lengths = range(len(self._tail), 0, -1)
-        return next((n for n in lengths if any(mark.startswith(self._tail[-n:]) for mark in self._marks)), 0)
+        tail = self._tail
+        return next((length for length in range(len(tail), 0, -1) if tail[-length:] in self._beginnings), 0)

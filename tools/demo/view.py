@@ -133,6 +133,7 @@ def lanes_html(question: Question) -> str:
 
 def _card(number: int, lane: LaneState, question: Question, most: int) -> str:
     answer = lane.answer(question.config.rules)
+    written = transcript_html(end_of(lane.text, most), question.chat)
     shown = "" if answer is None else f'<span class="vote" title="its answer">{answer}</span>'
     # The box keeps its state while the text around it is replaced, and needs no script.
     fold = (
@@ -143,8 +144,7 @@ def _card(number: int, lane: LaneState, question: Question, most: int) -> str:
         f'<article class="lane" data-phase="{lane.phase}" aria-label="lane {number}">'
         f'<header><span class="number">{number}</span><span class="phase">{lane.phase}</span>{shown}'
         f'<span class="tokens">{_count(lane.tokens, "token")}</span></header>{fold}'
-        f'<div class="text"><div class="transcript">{transcript_html(end_of(lane.text, most), question.chat)}</div></div>'
-        "</article>"
+        f'<div class="text"><div class="transcript">{written}</div></div></article>'
     )
 
 
