@@ -57,9 +57,9 @@ def execute(plan: Plan, *, as_json: bool) -> None:
 
 def _result(plan: Plan, solutions: Sequence[Solution], samples: Sequence[Sample], *, as_json: bool) -> str:
     if as_json:
-        return json.dumps(summary_json(plan.problems, solutions, samples), indent=2) + "\n"
+        return json.dumps(summary_json(plan.problems, solutions, samples, plan.config.rules), indent=2) + "\n"
     held = HeldOutput()
-    Console(file=cast(IO[str], held)).print(render(plan.problems, solutions, samples))
+    Console(file=cast(IO[str], held)).print(render(plan.problems, solutions, samples, plan.config.rules))
     return held.text
 
 

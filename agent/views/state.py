@@ -18,8 +18,8 @@ from agent.events import (
     TextGenerated,
     ToolRan,
 )
+from agent.metrics import is_right
 from agent.types import Problem, Sample, SampleEnd, Solution, ToolStatus
-from agent.views.table import is_right
 
 _RATE_SECONDS = 5.0
 _RATE_STEP_SECONDS = 0.1

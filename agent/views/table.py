@@ -2,91 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from statistics import fmean
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from agent.types import Problem, Sample, SampleEnd, Solution, StopReason
-
-_PROJECTED_PROBLEMS = 50  # in a scored run
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """A run in figures.
-
-    Of the `problems` of the set, `closed` have a solution; `attempted` those of them that were given time,
-    `answered` those with an answer, `known` those whose truth is known, `correct` those that match it.
-    Samples, tokens and tool runs are summed over the solutions. `seconds` is the wall time with at least one
-    problem in flight: problems solved side by side count once, pauses between problems not at all.
-    `samples_with_unrun_code` counts the samples that opened a block of code that was not run, those that were cut
-    short from outside left aside.
-
-    `pass_at_1` is the chance that one sample drawn at random is right: the mean, over the known problems with
-    a sample that counts, of the share of those samples that are right; None where there is no such problem.
-    A sample cancelled because the vote was settled does not count, as it was never finished. Every other
-    sample does: one without an answer as wrong, a forced answer as what it is.
-    """
-
-    problems: int
-    closed: int
-    attempted: int
-    answered: int
-    known: int
-    correct: int
-    samples: int
-    samples_finished: int
-    tokens: int
-    tool_runs: int
-    seconds: float
-    pass_at_1: float | None
-    samples_with_unrun_code: int = 0
-
-    @property
-    def majority(self) -> float | None:
-        """Share of the known problems whose answer is right; None where no truth is known."""
-        return self.correct / self.known if self.known else None
-
-    @property
-    def tokens_per_second(self) -> float:
-        """Generated tokens by wall time; 0 where no time has passed."""
-        return self.tokens / self.seconds if self.seconds > 0 else 0.0
-
-    @property
-    def projected_seconds(self) -> float | None:
-        """What 50 problems would take at the mean of the attempted ones; None where none was attempted."""
-        return self.seconds / self.attempted * _PROJECTED_PROBLEMS if self.attempted else None
+from agent.metrics import Totals, is_right, totals
+from agent.types import Edition, Problem, Sample, Solution
 
 
-def totals(problems: Sequence[Problem], solutions: Sequence[Solution], samples: Sequence[Sample]) -> Totals:
-    """The figures of a run from what was recorded of it; `solutions` holds one for each closed problem."""
-    truths = _truths(problems)
-    verdicts = [is_right(solution.answer, truths.get(solution.problem_id)) for solution in solutions]
-    return Totals(
-        problems=len(problems),
-        closed=len(solutions),
-        attempted=sum(solution.stop is not StopReason.OUT_OF_TIME for solution in solutions),
-        answered=sum(solution.answer is not None for solution in solutions),
-        known=sum(verdict is not None for verdict in verdicts),
-        correct=verdicts.count(True),
-        samples=sum(solution.samples_started for solution in solutions),
-        samples_finished=sum(solution.samples_finished for solution in solutions),
-        tokens=sum(solution.tokens for solution in solutions),
-        tool_runs=sum(solution.tool_runs for solution in solutions),
-        seconds=_busy_seconds(solutions),
-        pass_at_1=_pass_at_1(truths, solutions, samples),
-        samples_with_unrun_code=sum(sample.unrun_blocks > 0 for sample in samples),
-    )
-
-
-def as_json(problems: Sequence[Problem], solutions: Sequence[Solution], samples: Sequence[Sample]) -> dict[str, object]:
+def as_json(
+    problems: Sequence[Problem], solutions: Sequence[Solution], samples: Sequence[Sample], edition: Edition
+) -> dict[str, object]:
     """The outcome as JSON values; `truth` and `correct` are null where no truth is known."""
     truths = _truths(problems)
     rows = []
@@ -95,7 +26,7 @@ def as_json(problems: Sequence[Problem], solutions: Sequence[Solution], samples:
         truth = truths.get(solution.problem_id)
         votes = list(row.pop("tally")["votes"])
         rows.append({**row, "votes": votes, "truth": truth, "correct": is_right(solution.answer, truth)})
-    sums = totals(problems, solutions, samples)
+    sums = totals(problems, solutions, samples, edition)
     derived = {
         "majority": sums.majority,
         "tokens_per_second": sums.tokens_per_second,
@@ -104,18 +35,15 @@ def as_json(problems: Sequence[Problem], solutions: Sequence[Solution], samples:
     return {"solutions": rows, "totals": {**asdict(sums), **derived}}
 
 
-def render(problems: Sequence[Problem], solutions: Sequence[Solution], samples: Sequence[Sample]) -> RenderableType:
+def render(
+    problems: Sequence[Problem], solutions: Sequence[Solution], samples: Sequence[Sample], edition: Edition
+) -> RenderableType:
     """The outcome for a terminal: a row for each solution in the order given, the totals below."""
     if not solutions:
         return Text(f"0 of {len(problems)} problems closed")
-    sums = totals(problems, solutions, samples)
+    sums = totals(problems, solutions, samples, edition)
     lines = Text("\n").join(Text(" · ").join(map(Text, parts)) for parts in _total_lines(sums))
     return Group(SolutionTable(solutions, _truths(problems)), Text(), lines)
-
-
-def is_right(answer: int | None, truth: int | None) -> bool | None:
-    """Whether the answer is the truth; None where the truth is not known."""
-    return None if truth is None else answer == truth
 
 
 def short(text: str, cells: int) -> str:
@@ -204,26 +132,6 @@ def _truths(problems: Sequence[Problem]) -> dict[str, int | None]:
     return {problem.id: problem.answer for problem in problems}
 
 
-def _busy_seconds(solutions: Sequence[Solution]) -> float:
-    total, covered = 0.0, -math.inf
-    for begin, end in sorted((solution.at - solution.seconds, solution.at) for solution in solutions):
-        total += max(0.0, end - max(begin, covered))
-        covered = max(covered, end)
-    return total
-
-
-def _pass_at_1(
-    truths: Mapping[str, int | None], solutions: Sequence[Solution], samples: Sequence[Sample]
-) -> float | None:
-    verdicts: dict[str, list[bool]] = {solution.problem_id: [] for solution in solutions}
-    for sample in samples:
-        right = is_right(sample.answer, truths.get(sample.problem_id))
-        if right is not None and sample.problem_id in verdicts and sample.end is not SampleEnd.CANCELLED:
-            verdicts[sample.problem_id].append(right)
-    shares = [fmean(rights) for rights in verdicts.values() if rights]
-    return fmean(shares) if shares else None
-
-
 def _total_lines(sums: Totals) -> Iterator[list[str]]:
     verdict = [f"{sums.answered} of {sums.closed} answered"]
     if sums.majority is not None:
@@ -242,7 +150,7 @@ def _total_lines(sums: Totals) -> Iterator[list[str]]:
         yield [f"{count:,} {'sample' if count == 1 else 'samples'} opened code that was not run"]
     time = [f"{duration(sums.seconds)} for {sums.closed} of {sums.problems} problems"]
     if sums.projected_seconds is not None:
-        time.append(f"{_PROJECTED_PROBLEMS} would take {duration(sums.projected_seconds)}")
+        time.append(f"{sums.scored_problems} would take {duration(sums.projected_seconds)}")
     yield time
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from agent.metrics import pass_at_k, plain_majority
 from tools.benchmark.question import Verdict
 from tools.shared.intervals import Interval, interval, resamples
 
@@ -45,28 +46,15 @@ def score(verdicts: Sequence[Verdict]) -> Score:
     return Score(len(groups), samples, passes, _mean([majority(group) for group in groups]) if voted else None)
 
 
-def pass_at_k(drawn: int, right: int, k: int) -> float:
-    """The chance that of k samples, taken at random from those drawn, one is right.
-
-    The unbiased estimator of Chen et al. (2021): 1 - C(n - c, k) / C(n, k). Raises ValueError for more than were drawn.
-    """
-    if not 1 <= k <= drawn:
-        raise ValueError(f"{k} of {drawn} samples")
-    return 1.0 - math.comb(drawn - right, k) / math.comb(drawn, k)
-
-
 def majority(verdicts: Sequence[Verdict]) -> float:
-    """Whether the answer with the most votes is right: 1 or 0, and where several lead, the share of them that is.
-
-    A sample without an answer has no vote; 0 where there is none.
-    """
-    votes: dict[str, list[bool]] = defaultdict(list)
+    """Whether the answer with the most votes is right, as `plain_majority` says; one without an answer has no vote."""
+    votes: Counter[str] = Counter()
+    rights: dict[str, bool] = {}
     for verdict in verdicts:
         if verdict.grade.answer is not None:
-            votes[verdict.grade.answer].append(verdict.grade.right)
-    most = max(map(len, votes.values()), default=0)
-    leaders = [rights for rights in votes.values() if len(rights) == most]
-    return sum(rights[0] for rights in leaders) / len(leaders) if leaders else 0.0
+            votes[verdict.grade.answer] += 1
+            rights.setdefault(verdict.grade.answer, verdict.grade.right)
+    return plain_majority(votes, rights)
 
 
 def wilson(share: float, count: int) -> Interval:

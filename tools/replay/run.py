@@ -13,6 +13,7 @@ from agent.engine.recorded import RecordedEngine, RecordedLane
 from agent.events import Event, ProblemStarted, SampleEnded
 from agent.hardware.roofline import Hardware
 from agent.lane.lane import sample_seed
+from agent.metrics import is_right
 from agent.sandbox.base import Session
 from agent.solver import solve_problem
 from agent.types import Allowance, Problem, Sample, SampleEnd, Solution, StopReason, ToolRun, ToolStatus
@@ -191,7 +192,7 @@ def _agent(config: Config, recording: Recording, setting: Setting, lanes: Mappin
 def _outcome(index: int, problem: Problem, solution: Solution, samples: Sequence[Sample]) -> ProblemOutcome:
     return ProblemOutcome(
         index=index,
-        correct=solution.answer == problem.answer,
+        correct=bool(is_right(solution.answer, problem.answer)),
         seconds=solution.seconds,
         tokens=solution.tokens,
         cut=sum(sample.end in _CUT for sample in samples),

@@ -10,8 +10,8 @@ from pathlib import Path
 from agent.events import EngineEvent
 from agent.journal.journal import RunRecord, read_run
 from agent.journal.lines import Start
-from agent.types import Problem, Sample, SampleEnd, Solution
-from agent.views.table import Totals, totals
+from agent.metrics import ClosedProblem, Totals, is_attempt, is_right, totals
+from agent.types import Problem, Sample, Solution
 
 Span = tuple[float, float]
 """Begin and end in seconds since the run began."""
@@ -52,9 +52,13 @@ class ProblemRecord:
             return Outcome.OPEN
         if self.solution.answer is None:
             return Outcome.NO_ANSWER
-        if self.problem.answer is None:
-            return Outcome.UNKNOWN
-        return Outcome.RIGHT if self.solution.answer == self.problem.answer else Outcome.WRONG
+        right = is_right(self.solution.answer, self.problem.answer)
+        return Outcome.UNKNOWN if right is None else Outcome.RIGHT if right else Outcome.WRONG
+
+    @property
+    def closed(self) -> ClosedProblem | None:
+        """What the figures look at; None for one that is not closed."""
+        return ClosedProblem(self.problem, self.solution, self.samples) if self.solution is not None else None
 
     @property
     def span(self) -> Span:
@@ -67,8 +71,8 @@ class ProblemRecord:
 
     @property
     def counted(self) -> tuple[Sample, ...]:
-        """The samples that count as attempts: all but those cancelled because the vote was settled without them."""
-        return tuple(sample for sample in self.samples if sample.end is not SampleEnd.CANCELLED)
+        """The samples that count as attempts."""
+        return tuple(sample for sample in self.samples if is_attempt(sample))
 
     @property
     def allowance(self) -> float | None:
@@ -81,9 +85,8 @@ class ProblemRecord:
         """What the vote of one of its samples was worth."""
         if sample.answer is None:
             return Verdict.NO_VOTE
-        if self.problem.answer is None:
-            return Verdict.UNKNOWN
-        return Verdict.RIGHT if sample.answer == self.problem.answer else Verdict.WRONG
+        right = is_right(sample.answer, self.problem.answer)
+        return Verdict.UNKNOWN if right is None else Verdict.RIGHT if right else Verdict.WRONG
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +122,9 @@ def load(directory: Path) -> Run:
         for problem in record.problems
     )
     closed = [problem.solution for problem in problems if problem.solution is not None]
-    return Run(directory.resolve().name, record, problems, totals(record.problems, closed, record.samples))
+    return Run(
+        directory.resolve().name, record, problems, totals(record.problems, closed, record.samples, record.config.rules)
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,95 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from statistics import fmean
+from collections.abc import Sequence
 
-import numpy as np
 from rich.table import Table
 
-from agent.config import Config
-from tools.report.data import ProblemRecord, Run
-from tools.report.stats import ballots_of, common_problems, known_problems, mean_interval, right_share, single_share
-from tools.shared.intervals import Interval
-
-
-@dataclass(frozen=True, slots=True)
-class _Quantity:
-    """A value of each problem, and the format of its mean."""
-
-    name: str
-    of: Callable[[ProblemRecord, Config], float]
-    form: str = "{:.3f}"
-    signed: bool = False
-
-    def text(self, found: Interval, *, signed: bool = False) -> str:
-        """The mean with its interval."""
-        form = self.form.replace(":", ":+") if signed or self.signed else self.form
-        value, low, high = (form.format(number) for number in (found.value, found.low, found.high))
-        return f"{value} ({low} to {high})"
-
-
-def _single(problem: ProblemRecord, _: Config) -> float:
-    return single_share(problem)
-
-
-def _majority(problem: ProblemRecord, config: Config) -> float:
-    ballots = ballots_of(problem.counted, config)
-    return right_share(ballots, problem.problem.answer, len(ballots), np.random.default_rng(0))
-
-
-def _gain(problem: ProblemRecord, config: Config) -> float:
-    return _majority(problem, config) - single_share(problem)
-
-
-def _tokens(problem: ProblemRecord, _: Config) -> float:
-    return fmean(sample.tokens for sample in problem.counted)
-
-
-_QUANTITIES = (
-    _Quantity("pass@1", _single),
-    _Quantity("majority of all samples", _majority),
-    _Quantity("what voting adds", _gain, signed=True),
-    _Quantity("tokens a sample", _tokens, "{:,.0f}"),
-)
+from agent.metrics import METRICS
+from tools.report.data import Run
+from tools.report.stats import common_problems, differences, run_figures
 
 
 def figures(runs: Sequence[Run]) -> Table:
-    """pass@1, majority and length over the closed problems of known truth, with intervals.
+    """Each metric as its mean over the closed problems, with its interval.
 
     Every interval is the middle 95% of a bootstrap over problems. Of two runs the last column is the second less the
     first, paired by the problems that are in both.
     """
     table = Table(box=None, pad_edge=False)
     table.add_column("")
-    rows = [[quantity.name] for quantity in _QUANTITIES]
+    columns = []
     for run in runs:
-        problems = known_problems(run)
-        table.add_column(f"{run.name}\n{_counts(problems)}")
-        config = run.record.config
-        for row, quantity in zip(rows, _QUANTITIES, strict=True):
-            values = [quantity.of(problem, config) for problem in problems]
-            row.append(quantity.text(mean_interval(values)) if values else "-")
+        table.add_column(f"{run.name}\n{_counts(run)}")
+        columns.append({figure.metric.name: figure.text for figure in run_figures(run)})
     if len(runs) == 2:
-        _add_difference(table, rows, *runs)
-    for row in rows:
-        table.add_row(*row)
+        table.add_column(f"difference\n{len(common_problems(*runs))} problems in both")
+        columns.append({difference.metric.name: difference.text for difference in differences(*runs)})
+    for metric in METRICS:
+        table.add_row(metric.name, *(column.get(metric.name, "-") for column in columns))
     return table
 
 
-def _add_difference(table: Table, rows: Sequence[list[str]], first: Run, second: Run) -> None:
-    known = set.intersection(*({problem.problem.id for problem in known_problems(run)} for run in (first, second)))
-    pairs = [pair for pair in common_problems(first, second) if pair[0].problem.id in known]
-    table.add_column(f"difference\n{len(pairs)} problems in both")
-    configs = [run.record.config for run in (first, second)]
-    for row, quantity in zip(rows, _QUANTITIES, strict=True):
-        values = [[quantity.of(p, c) for p, c in zip(pair, configs, strict=True)] for pair in pairs]
-        changes = [after - before for before, after in values]
-        row.append(quantity.text(mean_interval(changes), signed=True) if changes else "-")
-
-
-def _counts(problems: Sequence[ProblemRecord]) -> str:
-    samples = {len(problem.counted) for problem in problems}
+def _counts(run: Run) -> str:
+    samples = {len(problem.counted) for problem in run.problems if problem.solution is not None}
     each = f"{min(samples)} to {max(samples)}" if len(samples) > 1 else f"{max(samples, default=0)}"
-    return f"{len(problems)} problems, {each} samples each"
+    return f"{run.sums.closed} problems, {each} samples each"

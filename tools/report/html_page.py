@@ -24,7 +24,14 @@ from tools.report.charts import (
 )
 from tools.report.compare import Comparison
 from tools.report.data import Outcome, ProblemRecord, Run, TimeSplit, Verdict, time_split
-from tools.report.stats import MAX_SUBSETS, chance_right_is_surer, majority_curve, projected_score
+from tools.report.stats import (
+    MAX_SUBSETS,
+    Figure,
+    confidence_auroc,
+    majority_curve,
+    projected_score,
+    run_figures,
+)
 from tools.report.transcript import packed, transcript
 from tools.report.waterfall import MARKS, end_text, waterfall
 from tools.shared.intervals import RESAMPLES, Interval
@@ -150,9 +157,14 @@ class RunView:
         return histogram(values, "mean log-probability of a sample's tokens", title) if values else None
 
     @cached_property
-    def surer(self) -> float | None:
-        """The chance that a right vote is surer than a wrong one."""
-        return chance_right_is_surer(self.run)
+    def confidence_auroc(self) -> float | None:
+        """How well confidence tells right votes from wrong ones."""
+        return confidence_auroc(self.run)
+
+    @cached_property
+    def figures(self) -> list[Figure]:
+        """The means of the metrics."""
+        return run_figures(self.run)
 
     @cached_property
     def outcomes(self) -> dict[Outcome, int]:
@@ -215,7 +227,6 @@ def _environment() -> Environment:
         "duration": duration,
         "short": short,
         "share": share_text,
-        "signed": _signed,
         "span": _span,
     }
     environment.globals |= {"subsets": MAX_SUBSETS, "resamples": RESAMPLES}
@@ -224,7 +235,3 @@ def _environment() -> Environment:
 
 def _span(found: Interval) -> str:
     return f"{found.low:.1f} to {found.high:.1f}"
-
-
-def _signed(value: float, digits: int) -> str:
-    return f"{value:+,.{digits}f}"

@@ -14,9 +14,10 @@ from statistics import fmean
 import numpy as np
 
 from agent.config import Config
+from agent.metrics import METRICS, Metric
 from agent.policy.voting import Ballot, ballot, count_ballots
 from agent.types import Sample
-from tools.report.data import Outcome, ProblemRecord, Run, Verdict
+from tools.report.data import ProblemRecord, Run, Verdict
 from tools.shared.intervals import Interval, Ratio, interval, resamples
 
 MAX_SUBSETS = 120
@@ -34,15 +35,40 @@ class CurvePoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """A quantity on the problems that two runs share: the mean of each, and of the second less the first."""
+class Figure:
+    """A metric of a run: its mean over `problems`."""
 
-    name: str
+    metric: Metric
+    mean: Interval
+    problems: int
+
+    @property
+    def text(self) -> str:
+        """The mean with its interval."""
+        value, low, high = (self.metric.text(number) for number in (self.mean.value, self.mean.low, self.mean.high))
+        return f"{value} ({low} to {high})"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A metric on the problems that two runs share: the mean of each, and of the second less the first."""
+
+    metric: Metric
     first: float
     second: float
     change: Interval
     problems: int
-    digits: int  # behind the point that tell something: three of a share, none of tokens, one of seconds
+
+    @property
+    def interval(self) -> str:
+        """The ends of the interval of the change."""
+        low, high = (self.metric.text(number, difference=True) for number in (self.change.low, self.change.high))
+        return f"{low} to {high}"
+
+    @property
+    def text(self) -> str:
+        """The change with its interval."""
+        return f"{self.metric.text(self.change.value, difference=True)} ({self.interval})"
 
 
 def majority_curve(run: Run) -> list[CurvePoint]:
@@ -97,11 +123,8 @@ def projected_score(run: Run) -> Interval | None:
     The interval is that of the expectation, for problems like these; one run's score scatters around it besides.
     None where no truth is known.
     """
-    rights = [
-        float(problem.outcome is Outcome.RIGHT)
-        for problem in run.problems
-        if problem.solution is not None and problem.problem.answer is not None
-    ]
+    told = [problem.closed.right for problem in run.problems if problem.closed is not None]
+    rights = [float(right) for right in told if right is not None]
     if not rights:
         return None
     mean, count = mean_interval(rights), run.record.config.rules.problem_count
@@ -114,21 +137,29 @@ def mean_interval(values: Sequence[float]) -> Interval:
     return interval(ratio.at(resamples(len(values), _SEED)))
 
 
+def run_figures(run: Run) -> list[Figure]:
+    """Each metric that says something of the run's closed problems."""
+    found = []
+    for metric in METRICS:
+        told = [_value(metric, problem, run) for problem in run.problems]
+        values = [value for value in told if value is not None]
+        if values:
+            found.append(Figure(metric, mean_interval(values), len(values)))
+    return found
+
+
 def differences(first: Run, second: Run) -> list[Difference]:
-    """Right answers, pass@1, tokens and seconds by problem, over the problems closed in both runs."""
+    """Each metric, paired by the problems closed in both runs of which it says something in both."""
     pairs = common_problems(first, second)
-    known = [pair for pair in pairs if pair[0].problem.answer is not None]
-    result = []
-    if known:
-        rights = [[float(problem.outcome is Outcome.RIGHT) for problem in pair] for pair in known]
-        result.append(_difference("share right", rights, 3))
-        singles = [[single_share(problem) for problem in pair] for pair in known if all(p.counted for p in pair)]
-        result += [_difference("pass@1", singles, 3)] if singles else []
-    if pairs:
-        solutions = [[p.solution for p in pair if p.solution] for pair in pairs]
-        result.append(_difference("tokens by problem", [[float(s.tokens) for s in two] for two in solutions], 0))
-        result.append(_difference("seconds by problem", [[s.seconds for s in two] for two in solutions], 1))
-    return result
+    found = []
+    for metric in METRICS:
+        told = [(_value(metric, one, first), _value(metric, other, second)) for one, other in pairs]
+        values = [(before, after) for before, after in told if before is not None and after is not None]
+        if values:
+            changes = mean_interval([after - before for before, after in values])
+            befores, afters = zip(*values, strict=True)
+            found.append(Difference(metric, fmean(befores), fmean(afters), changes, len(values)))
+    return found
 
 
 def common_problems(first: Run, second: Run) -> list[tuple[ProblemRecord, ProblemRecord]]:
@@ -143,7 +174,7 @@ def common_problems(first: Run, second: Run) -> list[tuple[ProblemRecord, Proble
     ]
 
 
-def chance_right_is_surer(run: Run) -> float | None:
+def confidence_auroc(run: Run) -> float | None:
     """The chance that a right vote has a higher mean log-probability than a wrong one, drawn from all (ties are half).
 
     It is the area under the ROC curve, 0.5 where confidence tells nothing; None where either kind is missing.
@@ -176,15 +207,8 @@ def bin_counts(values: Sequence[float], edges: Sequence[float]) -> list[int]:
     return [int(count) for count in counts]
 
 
-def single_share(problem: ProblemRecord) -> float:
-    """The share of its counted samples that are right: pass@1."""
-    return fmean(problem.verdict(sample) is Verdict.RIGHT for sample in problem.counted)
-
-
-def _difference(name: str, pairs: Sequence[Sequence[float]], digits: int) -> Difference:
-    firsts, seconds = zip(*pairs, strict=True)
-    changes = [second - first for first, second in pairs]
-    return Difference(name, fmean(firsts), fmean(seconds), mean_interval(changes), len(pairs), digits)
+def _value(metric: Metric, problem: ProblemRecord, run: Run) -> float | None:
+    return metric.value(problem.closed, run.record.config) if problem.closed is not None else None
 
 
 def _subsets(count: int, size: int, rng: np.random.Generator) -> Iterator[Sequence[int]]:

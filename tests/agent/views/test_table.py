@@ -12,9 +12,12 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
+from agent.editions import EDITIONS
+from agent.metrics import is_right, totals
 from agent.types import Problem, Sample, SampleEnd, Solution, StopReason, Tally, Turn, Vote
-from agent.views.table import as_json, duration, is_right, render, short, totals, votes_text
+from agent.views.table import as_json, duration, render, short, votes_text
 
+RULES = EDITIONS["aimo3"]
 PROBLEMS = [
     Problem("a", "first", 7),
     Problem("b", "second", 8),
@@ -42,7 +45,7 @@ def solution(
 
 def printed(problems: list[Problem], solutions: list[Solution], samples: list[Sample], width: int = 100) -> list[str]:
     console = Console(file=io.StringIO(), width=width, color_system=None)
-    console.print(render(problems, solutions, samples))
+    console.print(render(problems, solutions, samples, RULES))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue().splitlines()
 
@@ -63,7 +66,7 @@ class TestTotals:
             sample("b", None, SampleEnd.REPEATING),
             sample("c", 5),
         ]
-        sums = totals(PROBLEMS, solutions, samples)
+        sums = totals(PROBLEMS, solutions, samples, RULES)
         assert (sums.problems, sums.closed, sums.attempted, sums.answered) == (4, 3, 3, 3)
         assert (sums.known, sums.correct, sums.majority) == (2, 1, 0.5)
         assert (sums.samples, sums.samples_finished, sums.tokens, sums.tool_runs) == (24, 18, 3_000, 9)
@@ -75,18 +78,18 @@ class TestTotals:
     def test_a_cancelled_sample_is_no_attempt_but_any_other_is(self) -> None:
         solutions = [solution("a", {7: 1})]
         cut = [sample("a", None, SampleEnd.CANCELLED)] * 5
-        assert totals(PROBLEMS, solutions, [sample("a", 7), *cut]).pass_at_1 == 1.0
+        assert totals(PROBLEMS, solutions, [sample("a", 7), *cut], RULES).pass_at_1 == 1.0
         for end in set(SampleEnd) - {SampleEnd.CANCELLED}:
-            assert totals(PROBLEMS, solutions, [sample("a", 7), sample("a", None, end)]).pass_at_1 == 0.5
+            assert totals(PROBLEMS, solutions, [sample("a", 7), sample("a", None, end)], RULES).pass_at_1 == 0.5
 
     def test_each_problem_weighs_the_same_in_pass_at_1(self) -> None:
         solutions = [solution("a", {7: 1}), solution("b", {1: 9})]
         samples = [sample("a", 7), *[sample("b", 1)] * 9]
-        assert totals(PROBLEMS, solutions, samples).pass_at_1 == 0.5
+        assert totals(PROBLEMS, solutions, samples, RULES).pass_at_1 == 0.5
 
     def test_samples_of_a_problem_still_open_do_not_count(self) -> None:
         samples = [sample("a", 7), sample("b", 1)]
-        assert totals(PROBLEMS, [solution("a", {7: 1})], samples).pass_at_1 == 1.0
+        assert totals(PROBLEMS, [solution("a", {7: 1})], samples, RULES).pass_at_1 == 1.0
 
     def test_problems_solved_side_by_side_share_their_time(self) -> None:
         solutions = [
@@ -96,16 +99,16 @@ class TestTotals:
             solution("d", {9: 1}, at=60.0, seconds=5.0),
         ]
         for order in (solutions, solutions[::-1]):
-            assert totals(PROBLEMS, order, []).seconds == pytest.approx(50.0)
+            assert totals(PROBLEMS, order, [], RULES).seconds == pytest.approx(50.0)
 
     def test_a_problem_that_never_got_time_is_wrong_and_does_not_shorten_the_projection(self) -> None:
         missed = solution("b", {}, at=10.0, seconds=0.0, stop=StopReason.OUT_OF_TIME)
-        sums = totals(PROBLEMS, [solution("a", {7: 1}), missed], [sample("a", 7)])
+        sums = totals(PROBLEMS, [solution("a", {7: 1}), missed], [sample("a", 7)], RULES)
         assert (sums.closed, sums.attempted, sums.answered, sums.known, sums.correct) == (2, 1, 1, 2, 1)
         assert sums.projected_seconds == pytest.approx(500.0)
 
     def test_nothing_recorded(self) -> None:
-        sums = totals([], [], [])
+        sums = totals([], [], [], RULES)
         assert (sums.majority, sums.pass_at_1, sums.projected_seconds, sums.tokens_per_second) == (
             None,
             None,
@@ -115,8 +118,8 @@ class TestTotals:
 
     def test_zero_is_an_answer(self) -> None:
         zero = [Problem("z", "", 0)]
-        assert totals(zero, [solution("z", {0: 1})], [sample("z", 0)]).correct == 1
-        assert totals(zero, [solution("z", {})], [sample("z", None, SampleEnd.NO_ANSWER)]).correct == 0
+        assert totals(zero, [solution("z", {0: 1})], [sample("z", 0)], RULES).correct == 1
+        assert totals(zero, [solution("z", {})], [sample("z", None, SampleEnd.NO_ANSWER)], RULES).correct == 0
         assert is_right(None, 0) is False
         assert is_right(0, None) is None
 
@@ -159,11 +162,11 @@ class TestTable:
     def test_code_that_was_not_run_is_reported(self) -> None:
         ended = [SampleEnd.ANSWERED, SampleEnd.NO_ANSWER, SampleEnd.CANCELLED, SampleEnd.DEADLINE]
         samples = [replace(sample("a", 7, end), turns=(Turn("```python", 3, 1.0, unrun_blocks=2),)) for end in ended]
-        assert totals(PROBLEMS, [solution("a", {7: 1})], samples).samples_with_unrun_code == 2
+        assert totals(PROBLEMS, [solution("a", {7: 1})], samples, RULES).samples_with_unrun_code == 2
         for count, told in ((0, ""), (1, "1 sample opened code"), (2, "2 samples opened code that was not run")):
             text = "\n".join(printed(PROBLEMS, [solution("a", {7: 1})], samples[:count]))
             assert told in text and ("opened" in text) == (count > 0)
-        assert as_json(PROBLEMS, [solution("a", {7: 1})], samples)["totals"]["samples_with_unrun_code"] == 2  # type: ignore[index]
+        assert as_json(PROBLEMS, [solution("a", {7: 1})], samples, RULES)["totals"]["samples_with_unrun_code"] == 2  # type: ignore[index]
 
     def test_without_a_truth_nothing_is_said_of_it(self) -> None:
         lines = printed([Problem("c", "third")], [solution("c", {5: 2})], [sample("c", 5)])
@@ -201,7 +204,7 @@ class TestTable:
 class TestJson:
     def test_it_is_json_and_says_it_all(self) -> None:
         solutions = [solution("a", {7: 5, 1: 2}), solution("c", {})]
-        told = json.loads(json.dumps(as_json(PROBLEMS, solutions, [sample("a", 7)])))
+        told = json.loads(json.dumps(as_json(PROBLEMS, solutions, [sample("a", 7)], RULES)))
         first, second = told["solutions"]
         assert first["votes"] == [
             {"answer": 7, "weight": 5.0, "samples": 5},
@@ -223,7 +226,7 @@ class TestJson:
         assert told["totals"]["projected_seconds"] == pytest.approx(250.0)
 
     def test_an_empty_run_is_json_too(self) -> None:
-        assert json.loads(json.dumps(as_json([], [], [])))["totals"]["pass_at_1"] is None
+        assert json.loads(json.dumps(as_json([], [], [], RULES)))["totals"]["pass_at_1"] is None
 
 
 class TestWords:

@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from agent.metrics import pass_at_k
 from agent.types import Problem
 from tools.benchmark.published import Published, published_figures, same_model
 from tools.benchmark.question import Completion, Grade, Outcome, Question, Verdict
-from tools.benchmark.score import majority, pass_at_k, score, wilson
+from tools.benchmark.score import majority, score, wilson
 from tools.benchmark.sets.known import SETS
 from tools.benchmark.view import as_json, render
 

@@ -36,7 +36,7 @@ def test_what_tools_and_voting_are_worth_is_paired_by_problem(tmp_path: Path) ->
     found = rows(none, half)
     assert found["pass@1"] == ["0.000 (0.000 to 0.000)", "0.500 (0.500 to 0.500)", "+0.500 (+0.500 to +0.500)"]
     assert found["majority of all samples"][1:] == ["1.000 (1.000 to 1.000)", "+1.000 (+1.000 to +1.000)"]
-    assert found["what voting adds"][:2] == ["+0.000 (+0.000 to +0.000)", "+0.500 (+0.500 to +0.500)"]
+    assert found["gain of voting over pass@1"][:2] == ["+0.000 (+0.000 to +0.000)", "+0.500 (+0.500 to +0.500)"]
 
 
 def test_only_problems_in_both_runs_are_paired(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_only_problems_in_both_runs_are_paired(tmp_path: Path) -> None:
 def test_the_command_prints_them_where_truths_are_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     known = write_run(tmp_path / "known", PROBLEMS, ALL_RIGHT)
     assert main([str(known)]) == 0
-    assert "majority of all samples  1.000" in capsys.readouterr().out
+    assert "majority of all samples     1.000" in capsys.readouterr().out
     unknown = write_run(tmp_path / "unknown", [Problem("p", "?")], {"p": [vote(0, 1)]})
     assert main([str(unknown)]) == 0
     assert capsys.readouterr().out == ""

@@ -22,8 +22,8 @@ from tools.report.stats import (
     MAX_SUBSETS,
     ballots_of,
     bin_counts,
-    chance_right_is_surer,
     common_problems,
+    confidence_auroc,
     differences,
     majority_curve,
     mean_interval,
@@ -125,7 +125,9 @@ class TestTwoRuns:
     def test_differences_are_paired_by_problem(self, tmp_path: Path) -> None:
         first = run_of(tmp_path / "first", {"p": [1], "q": [2, 2], "only here": [1]})
         second = run_of(tmp_path / "second", {"q": [1], "p": [1], "only there": [2]})
-        right, single, tokens, seconds = differences(first, second)
+        found = {difference.metric.name: difference for difference in differences(first, second)}
+        right, single = found["share right"], found["pass@1"]
+        tokens, seconds = found["tokens by problem"], found["seconds by problem"]
         assert (single.first, single.second) == (0.5, 1.0)
         assert (right.first, right.second, right.change.value, right.problems) == (0.5, 1.0, 0.5, 2)
         assert (tokens.first, tokens.second, tokens.change.value) == (2.0, 1.0, -1.0)
@@ -147,7 +149,7 @@ class TestTwoRuns:
 
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from((-0.5, -0.4, -0.3, None))), min_size=1, max_size=8))
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_the_chance_that_right_votes_are_surer(
+def test_the_auroc_of_confidence_is_the_chance_that_a_right_vote_has_more_of_it(
     tmp_path_factory: pytest.TempPathFactory, votes: list[tuple[bool, float | None]]
 ) -> None:
     samples = [vote(n, 1 if right else 2, mean_logprob=sure) for n, (right, sure) in enumerate(votes)]
@@ -155,7 +157,7 @@ def test_the_chance_that_right_votes_are_surer(
     rights = [sure for right, sure in votes if right and sure is not None]
     wrongs = [sure for right, sure in votes if not right and sure is not None]
     won = [1.0 if a > b else 0.5 if a == b else 0.0 for a, b in product(rights, wrongs)]
-    assert chance_right_is_surer(run) == (pytest.approx(sum(won) / len(won)) if won else None)
+    assert confidence_auroc(run) == (pytest.approx(sum(won) / len(won)) if won else None)
 
 
 @given(VALUES, st.integers(2, 30))

@@ -1,0 +1,223 @@
+"""The figures of runs, each defined once: correctness, pass@k, maj@k, time, tokens.
+
+A figure of reports is a `Metric` in METRICS: the terminal's table, the page and the comparison of two runs all show
+what is in there. To add one, write its function and enter it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from agent.config import Config
+from agent.policy.voting import tally
+from agent.types import Edition, Problem, Sample, SampleEnd, Solution, StopReason
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedProblem:
+    """A problem that a run has closed, with all samples that were drawn for it."""
+
+    problem: Problem
+    solution: Solution
+    samples: tuple[Sample, ...]
+
+    @property
+    def right(self) -> bool | None:
+        """Whether its answer is right; None where the truth is not known."""
+        return is_right(self.solution.answer, self.problem.answer)
+
+    @property
+    def attempts(self) -> tuple[Sample, ...]:
+        """The samples that count as attempts."""
+        return tuple(sample for sample in self.samples if is_attempt(sample))
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A figure of a closed problem; that of a run is its mean over the problems of which it is not None.
+
+    `digits` behind the point are shown. One that is `signed` is shown with its sign even where it is no difference.
+    """
+
+    name: str
+    value: Callable[[ClosedProblem, Config], float | None]
+    digits: int
+    signed: bool = False
+
+    def text(self, value: float, *, difference: bool = False) -> str:
+        """A value as it is shown."""
+        sign = "+" if difference or self.signed else ""
+        return f"{value:{sign},.{self.digits}f}"
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """A run in figures.
+
+    Of the `problems` of the set, `closed` have a solution; `attempted` those of them that were given time,
+    `answered` those with an answer, `known` those whose truth is known, `correct` those that match it.
+    Samples, tokens and tool runs are summed over the solutions. `seconds` is the wall time with at least one
+    problem in flight: problems solved side by side count once, pauses between problems not at all.
+    `samples_with_unrun_code` counts the samples that opened a block of code that was not run, those that were cut
+    short from outside left aside. `scored_problems` is how many a scored run of the edition has.
+
+    `pass_at_1` is the chance that one sample drawn at random is right: the mean, over the known problems with
+    a sample that counts, of the share of those samples that are right; None where there is no such problem.
+    """
+
+    problems: int
+    closed: int
+    attempted: int
+    answered: int
+    known: int
+    correct: int
+    samples: int
+    samples_finished: int
+    tokens: int
+    tool_runs: int
+    seconds: float
+    pass_at_1: float | None
+    samples_with_unrun_code: int
+    scored_problems: int
+
+    @property
+    def majority(self) -> float | None:
+        """Share of the known problems whose answer is right; None where no truth is known."""
+        return self.correct / self.known if self.known else None
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Generated tokens by wall time; 0 where no time has passed."""
+        return self.tokens / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def projected_seconds(self) -> float | None:
+        """What a scored run would take at the mean of the attempted problems; None where none was attempted."""
+        return self.seconds / self.attempted * self.scored_problems if self.attempted else None
+
+
+def totals(
+    problems: Sequence[Problem], solutions: Sequence[Solution], samples: Sequence[Sample], edition: Edition
+) -> Totals:
+    """The figures of a run from what was recorded of it; `solutions` holds one for each closed problem."""
+    truths = {problem.id: problem.answer for problem in problems}
+    verdicts = [is_right(solution.answer, truths.get(solution.problem_id)) for solution in solutions]
+    return Totals(
+        problems=len(problems),
+        closed=len(solutions),
+        attempted=sum(solution.stop is not StopReason.OUT_OF_TIME for solution in solutions),
+        answered=sum(solution.answer is not None for solution in solutions),
+        known=sum(verdict is not None for verdict in verdicts),
+        correct=verdicts.count(True),
+        samples=sum(solution.samples_started for solution in solutions),
+        samples_finished=sum(solution.samples_finished for solution in solutions),
+        tokens=sum(solution.tokens for solution in solutions),
+        tool_runs=sum(solution.tool_runs for solution in solutions),
+        seconds=busy_seconds(solutions),
+        pass_at_1=_mean_pass_at_1(truths, solutions, samples),
+        samples_with_unrun_code=sum(sample.unrun_blocks > 0 for sample in samples),
+        scored_problems=edition.problem_count,
+    )
+
+
+def is_right(answer: int | None, truth: int | None) -> bool | None:
+    """Whether the answer is the truth; None where the truth is not known."""
+    return None if truth is None else answer == truth
+
+
+def is_attempt(sample: Sample) -> bool:
+    """Whether the sample counts as an attempt.
+
+    One that was cancelled because the vote was settled does not, as it was never finished. Every other does: one
+    without an answer as wrong, a forced answer as what it is.
+    """
+    return sample.end is not SampleEnd.CANCELLED
+
+
+def pass_at_k(drawn: int, right: int, k: int) -> float:
+    """The chance that of k samples, taken at random from those drawn, one is right.
+
+    The unbiased estimator of Chen et al. (2021): 1 - C(n - c, k) / C(n, k). Raises ValueError for more than were drawn.
+    """
+    if not 1 <= k <= drawn:
+        raise ValueError(f"{k} of {drawn} samples")
+    return 1.0 - math.comb(drawn - right, k) / math.comb(drawn, k)
+
+
+def plain_majority(votes: Mapping[str, int], truths: Mapping[str, bool]) -> float:
+    """Whether the answer with the most votes is right: 1 or 0, and where several lead, the share of them that is.
+
+    `votes` counts each answer, `truths` says which are right. 0 where nobody voted.
+    """
+    most = max(votes.values(), default=0)
+    leaders = [truths[answer] for answer, count in votes.items() if count == most]
+    return fmean(leaders) if leaders else 0.0
+
+
+def busy_seconds(solutions: Sequence[Solution]) -> float:
+    """The time with at least one problem in flight; overlaps count once."""
+    total, covered = 0.0, -math.inf
+    for begin, end in sorted((solution.at - solution.seconds, solution.at) for solution in solutions):
+        total += max(0.0, end - max(begin, covered))
+        covered = max(covered, end)
+    return total
+
+
+def pass_at_1(samples: Sequence[Sample], truth: int | None) -> float | None:
+    """The share of the attempts at a problem that are right; None where the truth is not known or there is none."""
+    verdicts = [is_right(sample.answer, truth) for sample in samples if is_attempt(sample)]
+    if truth is None or not verdicts:
+        return None
+    return pass_at_k(len(verdicts), verdicts.count(True), 1)
+
+
+def _mean_pass_at_1(
+    truths: Mapping[str, int | None], solutions: Sequence[Solution], samples: Sequence[Sample]
+) -> float | None:
+    drawn: dict[str, list[Sample]] = {solution.problem_id: [] for solution in solutions}
+    for sample in samples:
+        if sample.problem_id in drawn:
+            drawn[sample.problem_id].append(sample)
+    shares = [pass_at_1(each, truths.get(problem_id)) for problem_id, each in drawn.items()]
+    told = [share for share in shares if share is not None]
+    return fmean(told) if told else None
+
+
+def _share_right(closed: ClosedProblem, config: Config) -> float | None:
+    return None if closed.right is None else float(closed.right)
+
+
+def _single(closed: ClosedProblem, config: Config) -> float | None:
+    return pass_at_1(closed.samples, closed.problem.answer)
+
+
+def _majority(closed: ClosedProblem, config: Config) -> float | None:
+    """Whether the vote of all attempts is right, by the run's own rule."""
+    if closed.problem.answer is None or not closed.attempts:
+        return None
+    leader = tally(closed.attempts, config.voting, config.rules).leader
+    return float(leader is not None and leader.answer == closed.problem.answer)
+
+
+def _voting_gain(closed: ClosedProblem, config: Config) -> float | None:
+    voted, single = _majority(closed, config), _single(closed, config)
+    return None if voted is None or single is None else voted - single
+
+
+def _tokens_a_sample(closed: ClosedProblem, config: Config) -> float | None:
+    return fmean(sample.tokens for sample in closed.attempts) if closed.attempts else None
+
+
+METRICS = (
+    Metric("share right", _share_right, 3),
+    Metric("pass@1", _single, 3),
+    Metric("majority of all samples", _majority, 3),
+    Metric("gain of voting over pass@1", _voting_gain, 3, signed=True),
+    Metric("tokens by sample", _tokens_a_sample, 0),
+    Metric("tokens by problem", lambda closed, _: float(closed.solution.tokens), 0),
+    Metric("seconds by problem", lambda closed, _: closed.solution.seconds, 1),
+)
+"""The figures that reports show, in their order."""

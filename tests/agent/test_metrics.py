@@ -1,0 +1,105 @@
+"""The figures of reports: what each is on small cases, and that every report shows every one of them."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from agent.config import load_config
+from agent.metrics import METRICS, ClosedProblem, is_right, pass_at_1, pass_at_k, plain_majority
+from agent.policy.voting import tally
+from agent.types import Problem, Sample, SampleEnd, Solution, StopReason, ToolRun, ToolStatus, Turn
+from tests.support.doubles import sample
+from tests.support.runs.report_runs import vote, write_run
+from tools.report.data import load
+from tools.report.figures import figures
+from tools.report.html_page import page
+
+CONFIG = load_config("qwq")
+answers = st.none() | st.integers(0, 3)
+
+
+def closed(samples: list[Sample], truth: int | None, answer: int | None = None) -> ClosedProblem:
+    votes = tally(samples, CONFIG.voting, CONFIG.rules)
+    tokens = sum(each.tokens for each in samples)
+    solution = Solution("p1", answer, votes, StopReason.MARGIN, len(samples), 0, tokens, 0, 12.5, 60.0, 12.5)
+    return ClosedProblem(Problem("p1", "?", truth), solution, tuple(samples))
+
+
+def values(problem: ClosedProblem, **keys: object) -> dict[str, float | None]:
+    config = load_config("qwq", {key.replace("__", "."): value for key, value in keys.items()})
+    return {metric.name: metric.value(problem, config) for metric in METRICS}
+
+
+@given(st.lists(answers, min_size=1, max_size=8), st.integers(0, 3))
+def test_pass_at_1_is_the_share_of_attempts_that_are_right(drawn: list[int | None], truth: int) -> None:
+    cancelled = sample(None, end=SampleEnd.CANCELLED)
+    samples = [*(sample(answer) for answer in drawn), cancelled]
+    assert pass_at_1(samples, truth) == pytest.approx(drawn.count(truth) / len(drawn))
+    assert pass_at_1(samples, None) is None
+    assert pass_at_1([cancelled], truth) is None
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=7), st.data())
+def test_pass_at_k_is_the_share_of_subsets_with_a_right_sample(rights: list[bool], data: st.DataObject) -> None:
+    k = data.draw(st.integers(1, len(rights)))
+    subsets = [any(chosen) for chosen in combinations(rights, k)]
+    exact = Fraction(sum(subsets), len(subsets))
+    assert pass_at_k(len(rights), sum(rights), k) == pytest.approx(float(exact))
+
+
+def test_a_tie_of_a_plain_majority_counts_by_its_share() -> None:
+    assert plain_majority({"1": 2, "2": 2, "3": 1}, {"1": True, "2": False, "3": False}) == 0.5
+    assert plain_majority({"1": 2, "2": 1}, {"1": False, "2": True}) == 0
+    assert plain_majority({}, {}) == 0
+
+
+def test_the_majority_is_that_of_the_run_s_own_rule() -> None:
+    run = ToolRun("print(7)", "7", ToolStatus.OK, 1.0)
+    backed = sample(7, tokens=90, turns=(Turn("text", 90, 1.0, "", run),))
+    problem = closed([backed, sample(5)], truth=7)
+    assert values(problem)["majority of all samples"] == 0
+    assert values(problem, voting__code_bonus=0.5)["majority of all samples"] == 1
+
+
+@given(st.lists(answers, max_size=6), answers, answers)
+def test_figures_that_need_a_truth_say_nothing_without_one(
+    drawn: list[int | None], answer: int | None, truth: int | None
+) -> None:
+    found = values(closed([sample(each) for each in drawn], truth, answer))
+    needing = {"share right", "pass@1", "majority of all samples", "gain of voting over pass@1"}
+    if truth is None:
+        assert {name for name, value in found.items() if value is None} >= needing
+    else:
+        assert found["share right"] == (answer == truth) == is_right(answer, truth)
+        assert (found["pass@1"] is None) == (not drawn)
+    assert found["seconds by problem"] == 12.5
+    assert found["tokens by sample"] == (10 if drawn else None)
+
+
+def test_a_value_is_shown_with_its_digits_and_with_a_sign_where_it_is_a_difference() -> None:
+    by_name = {metric.name: metric for metric in METRICS}
+    assert by_name["tokens by problem"].text(12_345.6) == "12,346"
+    assert by_name["pass@1"].text(0.25, difference=True) == "+0.250"
+    assert by_name["gain of voting over pass@1"].text(0.25) == "+0.250"
+
+
+def test_every_metric_is_in_the_terminal_s_table_on_the_page_and_in_the_comparison(tmp_path: Path) -> None:
+    problems = [Problem("p1", "?", 1)]
+    runs = [load(write_run(tmp_path / name, problems, {"p1": [vote(0, 1), vote(1, 2)]})) for name in ("a", "b")]
+    console = Console(width=200)
+    with console.capture() as capture:
+        console.print(figures(runs))
+    alone, both = ("".join(page(chosen, iter)) for chosen in (runs[:1], runs))
+    for metric in METRICS:
+        cell = f'<th scope="row">{metric.name}</th>'
+        assert metric.name in capture.get()
+        assert alone.count(cell) == 1
+        assert both.count(cell) == 3  # of each run, and of their difference
+    assert len({metric.name for metric in METRICS}) == len(METRICS)
