@@ -15,8 +15,8 @@ from agent.config import load_config
 from agent.metrics import METRICS, ClosedProblem, is_right, pass_at_1, pass_at_k, plain_majority
 from agent.policy.voting import tally
 from agent.types import Problem, Sample, SampleEnd, Solution, StopReason, ToolRun, ToolStatus, Turn
-from tests.support.doubles import sample
 from tests.support.runs.report_runs import vote, write_run
+from tests.support.samples import sample
 from tools.report.data import load
 from tools.report.figures import figures
 from tools.report.html_page import page

@@ -19,8 +19,8 @@ from agent.types import Edition, Problem
 from submission.competitions import COMPETITIONS, Competition, competition_of
 from submission.metadata import MACHINE_SHAPES
 from submission.rehearse.scored_gateway import run_genuine
-from submission.serving.evaluation import RERUN_VARIABLE, serve
-from submission.serving.mounts import ROOT_VARIABLE
+from submission.serving.evaluation import serve_predict
+from submission.serving.mounts import RERUN_VARIABLE, ROOT_VARIABLE
 
 SERVED = [competition for competition in COMPETITIONS.values() if competition.server is not None]
 ITERATED = [competition for competition in COMPETITIONS.values() if competition.server is None]
@@ -134,7 +134,7 @@ def test_every_competition_serves_predict_through_its_mounted_package(
         seen.append(id_ if isinstance(id_, str) else id_.item())  # type: ignore[attr-defined]
         return pl.DataFrame({"answer": [0]})
 
-    serve(predict, competition, load)
+    serve_predict(predict, competition, load)
     assert seen == ["served"]
 
 
