@@ -101,5 +101,5 @@ def test_every_metric_is_in_the_terminal_s_table_on_the_page_and_in_the_comparis
         cell = f'<th scope="row">{metric.name}</th>'
         assert metric.name in capture.get()
         assert alone.count(cell) == 1
-        assert both.count(cell) == 3  # of each run, and of their difference
+        assert both.count(cell) == 3  # each run and their difference
     assert len({metric.name for metric in METRICS}) == len(METRICS)
