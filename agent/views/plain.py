@@ -8,9 +8,10 @@ from contextlib import suppress
 from rich.console import Console
 
 from agent.events import EngineEvent, Event, ProblemSolved, ProblemStarted, TextGenerated
+from agent.metrics import is_right
 from agent.types import Solution
 from agent.views.state import RunState
-from agent.views.table import duration, is_right, short, votes_text
+from agent.views.table import duration, short, votes_text
 
 _HEARTBEAT_SECONDS = 30.0
 
