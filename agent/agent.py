@@ -178,7 +178,7 @@ class Agent:
 
         Texts get their place as their id, from 1. With a `run_dir` the run is recorded there, and can be replayed,
         reported and, with `resume`, continued; without one nothing is written. `listeners` are given the events of the
-        run, those of a resumed one first the solutions that it had already: `agent.views.live.open_view` is one that
+        run, those of a resumed one first the solutions that it had already: `agent.views.live.open_view` opens one that
         shows progress. What the engine could not solve says so in its solution.
 
         Raises InputError for problems or a directory that cannot be used, JournalError if the directory cannot be

@@ -95,11 +95,9 @@ async def _run(plan: Plan, agent: Agent, console: Console, show: ViewOpener) -> 
         loop.add_signal_handler(signal.SIGTERM, main.cancel)
     # The start of the engine is a part of the run: its time counts.
     bank = TimeBank(plan.config.time_limit_seconds, loop.time, spent=plan.before.spent if plan.before else 0.0)
-    truths = {problem.id: problem.answer for problem in plan.problems}
     async with AsyncExitStack() as stack:
         with console.status("starting the engine"):
             await stack.enter_async_context(agent)
-        view = show(console, problems=len(plan.problems), clock=lambda: bank.spent, truths=truths)
-        listeners = [stack.enter_context(view)]
+        listeners = [stack.enter_context(show(plan.problems, console))]
         run = stack.enter_context(agent.begin(listeners, directory=plan.run_directory, bank=bank))
         return await run.solve_all(plan.problems)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.live import Live
@@ -22,28 +22,25 @@ _BARS_FROM_WIDTH = 70
 _VOTE_ROWS = 3  # for a problem that is alone in flight
 
 
-class ViewOpener(Protocol):
-    """Opens a view of a run for as long as a context lasts; `open_view` is one."""
-
-    def __call__(
-        self, console: Console, *, problems: int, clock: Callable[[], float], truths: Mapping[str, int | None]
-    ) -> AbstractContextManager[Listener]:
-        """See `open_view`."""
+ViewOpener = Callable[[Sequence[Problem], Console], AbstractContextManager[Listener]]
+"""Opens a view of a run of problems for as long as a context lasts; `open_view` is one."""
 
 
 @contextmanager
 def open_view(
-    console: Console, *, problems: int, clock: Callable[[], float], truths: Mapping[str, int | None]
+    problems: Sequence[Problem], console: Console | None = None, *, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[Listener]:
-    """Show a run of so many `problems` on the console for as long as the context lasts.
+    """Show a run of the problems for as long as the context lasts, on standard error where no console is given.
 
-    On a terminal this is a LiveView, gone when the context ends; elsewhere a PlainView. `clock` gives seconds
-    from any origin, `truths` the known answers by problem id.
+    On a terminal this is a LiveView, gone when the context ends; elsewhere a PlainView. `clock` gives seconds from any
+    origin.
     """
+    console = console or Console(stderr=True)
+    truths = {problem.id: problem.answer for problem in problems}
     if not console.is_interactive or console.options.ascii_only:
-        yield PlainView(console, problems, clock, truths)
+        yield PlainView(console, len(problems), clock, truths)
         return
-    view = LiveView(problems, clock, truths)
+    view = LiveView(len(problems), clock, truths)
     # What is written to stdout is the result of a command and must not be turned into the view's stream.
     with Live(view, console=console, refresh_per_second=4, transient=True, redirect_stdout=False):
         yield view

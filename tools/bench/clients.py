@@ -74,8 +74,7 @@ async def through_the_agent(
     agent = Agent(config, engine)
     with directory.with_suffix(".screen").open("w", encoding="utf-8") as file:
         screen = Console(file=file, force_terminal=True)
-        clock = asyncio.get_running_loop().time
-        with open_view(screen, problems=1, clock=clock, truths={}) as view:
+        with open_view([problem], screen) as view:
             await agent.solve_all([problem], run_dir=directory, listeners=[view])
     await agent.sandbox.close()  # the engine is the caller's
     samples = [sample for sample in read_run(directory).samples if sample.tokens]

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from agent.events import EngineEvent, Event, Listener, ProblemSolved, ProblemStarted, SampleEnded, TextGenerated
-from agent.types import SampleEnd
+from agent.types import Problem, SampleEnd
 from agent.views.live import ViewOpener
 
 
-def sampling_view(samples: int, before: int) -> ViewOpener:
+def sampling_view(samples: int, before: int, clock: Callable[[], float] = time.monotonic) -> ViewOpener:
     """A view of a run of so many samples in all, of which earlier calls have drawn those `before`."""
 
     @contextmanager
-    def show(
-        console: Console, *, problems: int, clock: Callable[[], float], truths: Mapping[str, int | None]
-    ) -> Iterator[Listener]:
+    def show(problems: Sequence[Problem], console: Console) -> Iterator[Listener]:
         with _bar(console) as bar:
             line = bar.add_task("samples", total=samples, completed=before, figures="")
-            yield SamplingView(bar, line, problems, console, clock)
+            yield SamplingView(bar, line, len(problems), console, clock)
 
     return show
 

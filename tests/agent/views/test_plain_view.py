@@ -78,7 +78,7 @@ class TestPlainView:
 class TestOpenView:
     def test_a_terminal_gets_the_live_view_and_is_left_clean(self, clock: Clock) -> None:
         console = terminal()
-        with open_view(console, problems=10, clock=clock, truths=TRUTHS) as view:
+        with open_view([LATEX], console, clock=clock) as view:
             assert isinstance(view, LiveView)
             view(ProblemStarted(LATEX, "", 60.0, 8))
         told = written(console)
@@ -88,13 +88,13 @@ class TestOpenView:
 
     def test_it_is_left_clean_by_an_error_too(self, clock: Clock) -> None:
         console = terminal()
-        with pytest.raises(KeyError), open_view(console, problems=1, clock=clock, truths={}):
+        with pytest.raises(KeyError), open_view([LATEX], console, clock=clock):
             raise KeyError
         assert "\x1b[?25h" in written(console)
 
     def test_stdout_stays_what_it_is(self, clock: Clock) -> None:
         before = sys.stdout
-        with open_view(terminal(), problems=1, clock=clock, truths={}):
+        with open_view([LATEX], terminal(), clock=clock):
             assert sys.stdout is before
 
     @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ class TestOpenView:
         ids=["no terminal", "dumb terminal", "no unicode"],
     )
     def test_elsewhere_lines_are_written(self, console: Console, clock: Clock) -> None:
-        with open_view(console, problems=10, clock=clock, truths=TRUTHS) as view:
+        with open_view([LATEX], console, clock=clock) as view:
             assert isinstance(view, PlainView)
 
 

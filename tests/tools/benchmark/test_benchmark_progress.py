@@ -19,7 +19,7 @@ SOLUTION = solution(PROBLEM.id, {})
 
 def drawn(console: Console, clock: Callable[[], float]) -> None:
     """Two samples of one question, one of which failed; another question was closed by an earlier call."""
-    with sampling_view(6, 2)(console, problems=3, clock=clock, truths={}) as view:
+    with sampling_view(6, 2, clock)([PROBLEM] * 3, console) as view:
         view(ProblemSolved(solution("earlier", {})))
         view(ProblemStarted(PROBLEM, "prompt", 10.0, 2))
         view(TextGenerated(PROBLEM.id, 0, "", 1_500))
