@@ -71,7 +71,7 @@ def run_plan(plan: Plan, console: Console, *, task: Task | None = None, show: Vi
     Raises AgentError for what the user has to fix; an engine that failed at some problems is told in their solutions.
     """
     if plan.before and plan.before.unreadable:
-        console.print(f"{plan.before.unreadable} unreadable journal lines skipped; their episodes are drawn again")
+        console.print(f"{plan.before.unreadable} unreadable journal lines skipped; what they held is drawn again")
     agent = Agent.open(
         plan.config,
         task=task,

@@ -1,4 +1,4 @@
-"""One process at a run: the directory of a run that is being written is locked, and made first where it is missing."""
+"""Lock the directory of a run for the process that writes it, and make it first where it is missing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from agent.errors import InputError
 from agent.journal.journal import unwritable
 
 LOCK_FILE = "run.lock"
-_ATTEMPTS = 100  # at a lock file whose directory is gone again and again
+_ATTEMPTS = 100  # to open a lock file whose directory others keep removing
 
 
 @contextmanager
@@ -101,9 +101,9 @@ def _locked(directory: Path, make: Callable[[], None]) -> Iterator[None]:
 
 
 def _lock(path: Path, make: Callable[[], None]) -> int:
-    """The descriptor of the file, locked, in the directory that `make` makes sure of.
+    """The descriptor of the file, locked, in the directory that `make` creates where it is missing.
 
-    Others may remove the file, when they release it, or the directory, when nothing came of their run: then again.
+    Others may remove the file when they release it, or the directory when they recorded nothing: it is tried again.
     """
     for attempt in itertools.count(1):
         make()

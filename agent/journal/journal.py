@@ -1,7 +1,7 @@
 """The record of a run: one directory with the configuration, the problems, an append-only journal and the answers.
 
 `agent.journal.lines` says what the journal holds. Each of its lines is written by a single call, so a kill at any
-moment costs at most the line being written; a torn line means only that its episode is owed again, and a whole one that
+moment costs at most the line being written; a torn line means only that its sample is drawn again, and a whole one that
 lacks its newline counts. A finished run may be kept with its journal compressed, as `journal.jsonl.gz`. The
 configuration is written last, so that a directory which has one holds a whole run; every file but the journal is
 replaced as a whole.
@@ -30,8 +30,8 @@ from agent.files.renamed_keys import renamed_keys
 from agent.files.stored_config import stored_tree
 from agent.files.whole_file import write_whole
 from agent.journal.lines import (
+    RecordedStart,
     SettingsChange,
-    Start,
     close_last_line,
     has_recorded,
     read_entries,
@@ -49,14 +49,14 @@ ANSWERS_FILE = "answers.csv"
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """All that a run directory says; `config` is the stored one with all changes since."""
+    """What a run directory holds; `config` is the stored one with all changes since."""
 
     config: Config
     problems: tuple[Problem, ...]
     samples: tuple[Sample, ...]
     solutions: tuple[Solution, ...]
-    unreadable: int  # journal lines skipped; their episodes are owed again
-    starts: tuple[Start, ...] = ()
+    unreadable: int  # journal lines skipped; what they held is drawn again
+    starts: tuple[RecordedStart, ...] = ()
     engine_events: tuple[EngineEvent, ...] = ()
     changes: tuple[SettingsChange, ...] = ()
 
@@ -68,9 +68,9 @@ class RunRecord:
 
     @property
     def solved(self) -> dict[str, Solution]:
-        """The last solution of each problem, but for those that lacked the engine or the time."""
+        """The last solution of each problem, but for those that need another attempt."""
         last = {solution.problem_id: solution for solution in self.solutions}
-        return {id_: solution for id_, solution in last.items() if not is_owed(solution)}
+        return {id_: solution for id_, solution in last.items() if not needs_another_attempt(solution)}
 
     def samples_of(self, problem_id: str) -> list[Sample]:
         """The samples of a problem that need not be drawn again, one an index."""
@@ -78,8 +78,8 @@ class RunRecord:
         return list(_counted_once(kept))
 
 
-def is_owed(solution: Solution) -> bool:
-    """Whether its problem has to be taken up once more: the engine cost it, or there was no time for it."""
+def needs_another_attempt(solution: Solution) -> bool:
+    """Whether its problem has to be attempted again: the engine failed, or there was no time left for it."""
     return solution.stop in (StopReason.ENGINE_ERROR, StopReason.OUT_OF_TIME)
 
 
@@ -103,7 +103,7 @@ def read_run(directory: Path) -> RunRecord:
         samples=_counted_once(entry for entry in entries if isinstance(entry, Sample)),
         solutions=tuple(entry for entry in entries if isinstance(entry, Solution)),
         unreadable=sum(entry is None for entry in entries),
-        starts=tuple(entry for entry in entries if isinstance(entry, Start)),
+        starts=tuple(entry for entry in entries if isinstance(entry, RecordedStart)),
         engine_events=tuple(entry for entry in entries if isinstance(entry, EngineEvent)),
         changes=changes,
     )
@@ -123,12 +123,12 @@ def check_run(directory: Path) -> None:
 def check_free(directory: Path) -> None:
     """Raises InputError if a new run in the directory would overwrite something.
 
-    A run that was laid out and has recorded neither a sample nor a solution is nothing.
+    A run that was laid out and has recorded neither a sample nor a solution does not count.
     """
     if _has_journal(directory):
         if not _holds(directory, PACKED_JOURNAL_FILE) and not has_recorded(directory / JOURNAL_FILE):
             return
-        check_run(directory)  # advised below is only what can be done
+        check_run(directory)  # --resume is advised only for a run that can be resumed
         raise InputError(f"{directory} already holds a run: add --resume to continue it, or name another --run-dir")
     if _holds(directory, CONFIG_FILE):
         if _holds(directory, ANSWERS_FILE):
@@ -194,7 +194,7 @@ class Journal:
         """
         match event:
             case ProblemStarted(problem, prompt, allowance, lanes):
-                start = Start(problem.id, prompt, allowance, lanes)
+                start = RecordedStart(problem.id, prompt, allowance, lanes)
                 self._append("problem", asdict(start))
             case SampleEnded(sample):
                 self._append("sample", asdict(sample))
@@ -237,7 +237,7 @@ class Journal:
 
 
 def unwritable(directory: Path, error: OSError) -> JournalError:
-    """The error that the directory of a run cannot be written."""
+    """The JournalError for a run directory that cannot be written."""
     reason = error.strerror or str(error)
     return JournalError(
         f"the run directory {directory} cannot be written ({reason}): free space or name another --run-dir; "
@@ -258,7 +258,7 @@ def _journal_of(directory: Path) -> Path:
 
 
 def _counted_once(samples: Iterable[Sample]) -> tuple[Sample, ...]:
-    """The samples without those that another one with their problem and index stands for, and without repetitions."""
+    """The samples without repetitions, and one for each problem and index of those that need not be drawn again."""
     each = tuple(dict.fromkeys(samples))
     chosen: dict[tuple[str, int], Sample] = {}
     for sample in each:

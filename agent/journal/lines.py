@@ -1,6 +1,6 @@
 """The lines of a run's journal, one JSON object each, told apart by `kind`.
 
-"problem" (a problem was started: its prompt and its allowance), "sample" (one finished episode, whole), "solution",
+"problem" (a problem was started: its prompt and its allowance), "sample" (one that has ended, whole), "solution",
 "engine" (what happened to the engine) and "settings" (what a resumed run set anew: the stored configuration stays as
 the run was started).
 """
@@ -22,7 +22,7 @@ from agent.types import Sample, Solution
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class RecordedStart:
     """A problem was started: what was asked, the seconds granted and the samples to be drawn."""
 
     problem_id: str
@@ -39,9 +39,9 @@ class SettingsChange:
     at: float
 
 
-Entry = Sample | Solution | Start | EngineEvent | SettingsChange
+Entry = Sample | Solution | RecordedStart | EngineEvent | SettingsChange
 _KINDS: dict[str, TypeAdapter[Entry]] = {
-    "problem": TypeAdapter(Start),
+    "problem": TypeAdapter(RecordedStart),
     "sample": TypeAdapter(Sample),
     "solution": TypeAdapter(Solution),
     "engine": TypeAdapter(EngineEvent),
@@ -65,7 +65,7 @@ def has_recorded(path: Path) -> bool:
     """
     content = _content(path)
     lines = _lines(content[: _whole(content)])
-    return any(not isinstance(_entry(line), Start | EngineEvent | SettingsChange) for line in lines)
+    return any(not isinstance(_entry(line), RecordedStart | EngineEvent | SettingsChange) for line in lines)
 
 
 def close_last_line(path: Path) -> None:

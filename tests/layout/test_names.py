@@ -14,7 +14,7 @@ ALLOWED = {"main", "run"}
 KNOWN = {
     *("Comparison", "Job", "Look", "Notice", "Outcome"),
     *("QWQ_32B", "Question", "ROOT", "Row", "Run", "SOURCE", "STRIDE"),
-    *("SUMMARY", "Score", "Start", "T", "Verdict", "add_flags", "as_json", "check"),
+    *("SUMMARY", "Score", "T", "Verdict", "add_flags", "as_json", "check"),
     *("convert", "is_doubted", "judge", "make_plan", "nemoskills", "read_rows", "render"),
     *("serve", "short"),
 }

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from agent.events import EngineEvent
 from agent.journal.journal import RunRecord, read_run
-from agent.journal.lines import Start
+from agent.journal.lines import RecordedStart
 from agent.metrics import ClosedProblem, Totals, is_attempt, is_right, totals
 from agent.types import Problem, Sample, Solution
 
@@ -42,7 +42,7 @@ class ProblemRecord:
 
     problem: Problem
     solution: Solution | None
-    start: Start | None
+    start: RecordedStart | None
     samples: tuple[Sample, ...]
 
     @property

@@ -24,7 +24,7 @@ from agent.journal.journal import (
     create_run,
     read_run,
 )
-from agent.journal.lines import Start
+from agent.journal.lines import RecordedStart
 from agent.types import Problem, SampleEnd, Solution, StopReason, ToolRun, ToolStatus, Turn
 from tests.support.doubles import config_with
 from tests.support.samples import sample, solution
@@ -79,7 +79,7 @@ def test_what_was_asked_and_what_happened_to_the_engine_is_read_back(directory: 
     with (directory / JOURNAL_FILE).open("a") as file:
         file.write('{"kind": "of a later version"}\n{"kind": "engine", "text": "without its time"}\n{"kind": []}\n')
     record = read_run(directory)
-    assert record.starts == (Start("p1", "PROMPT", 60.0, 3),)
+    assert record.starts == (RecordedStart("p1", "PROMPT", 60.0, 3),)
     assert record.engine_events == (EngineEvent("the engine died", 12.5),)
     assert record.unreadable == 2
 
@@ -147,7 +147,7 @@ def test_garbage_in_the_middle_is_counted_and_costs_only_itself(directory: Path,
     assert record.samples == (sample(42),)
 
 
-def test_problems_that_ended_for_want_of_engine_or_time_are_owed_again(directory: Path) -> None:
+def test_problems_that_ended_for_want_of_engine_or_time_are_attempted_again(directory: Path) -> None:
     write(directory, solution(votes={}, stop=StopReason.ENGINE_ERROR), solution("p2", {}, stop=StopReason.OUT_OF_TIME))
     assert read_run(directory).solved == {}
     write(directory, solution(votes={}, stop=StopReason.DEADLINE))
