@@ -74,7 +74,7 @@ class Agent:
         self._failed = False
         if not isinstance(engine, PersistentEngine):
             seconds = config.engine.start_seconds
-            engine = PersistentEngine(engine, notice=self._engine_happened, start_seconds=seconds)
+            engine = PersistentEngine(engine, on_event=self._engine_happened, start_seconds=seconds)
         self.engine = engine
 
     @classmethod

@@ -31,7 +31,7 @@ _OWNED = re.compile(rf"[A-Za-z0-9_-]+/{_SLUG}", re.IGNORECASE)
 _VERSIONED = re.compile(rf"[A-Za-z0-9_-]+/{_SLUG}(/\d+)?", re.IGNORECASE)
 _MODEL = re.compile(r"[\w-]+/[\w.-]+/[\w-]+/[\w.-]+/\d+", re.IGNORECASE)
 
-T = TypeVar("T", bound="_Metadata")
+_T = TypeVar("_T", bound="_Metadata")
 
 
 def _matches(pattern: re.Pattern[str], form: str) -> BeforeValidator:
@@ -152,7 +152,7 @@ def write_metadata(metadata: _Metadata, path: Path) -> None:
     path.write_text(json.dumps(tree, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _validate(kind: type[T], tree: Mapping[str, Any], source: Path) -> T:
+def _validate(kind: type[_T], tree: Mapping[str, Any], source: Path) -> _T:
     try:
         return kind.model_validate(tree)
     except ValidationError as error:

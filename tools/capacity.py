@@ -15,14 +15,14 @@ from rich.table import Table
 
 from agent.config import Config, load_config, profile_names
 from agent.errors import AgentError, ConfigError, InputError
-from agent.hardware.capacity import DEVICES, CapacityPlan, Device
+from agent.hardware.capacity import KNOWN_DEVICES, CapacityPlan, Device
 from agent.hardware.detect import CPU, Gpu, describe, find_gpus, profile_plan, profile_problem, read_model
 
 LANES = (1, 4, 8, 16, 32)
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ProfileRow:
     """A profile, its plan (None where model or device are not known) and why it cannot run here ("" if it can)."""
 
     config: Config
@@ -90,16 +90,16 @@ def _cpu(args: argparse.Namespace) -> Device:
     return Device(CPU, 0, bandwidth, flops)
 
 
-def _row(config: Config, gpus: Sequence[Gpu], cpu: Device) -> Row:
+def _row(config: Config, gpus: Sequence[Gpu], cpu: Device) -> ProfileRow:
     """The profile's row, planned on the kind of device it is sized for, or on the GPU found where that is any."""
     kind = config.vllm.gpu
-    device = cpu if kind == CPU else DEVICES.get(kind, gpus[0].device if gpus else None)
+    device = cpu if kind == CPU else KNOWN_DEVICES.get(kind, gpus[0].device if gpus else None)
     model = read_model(config)
     plan = None if model is None or device is None else profile_plan(config, model, device)
-    return Row(config, plan, profile_problem(config, gpus))
+    return ProfileRow(config, plan, profile_problem(config, gpus))
 
 
-def _as_json(row: Row) -> dict[str, Any]:
+def _as_json(row: ProfileRow) -> dict[str, Any]:
     config, plan = row.config, row.plan
     told = {
         "profile": config.profile,
@@ -126,7 +126,7 @@ def _as_json(row: Row) -> dict[str, Any]:
     }
 
 
-def _show(rows: Sequence[Row], gpus: Sequence[Gpu]) -> None:
+def _show(rows: Sequence[ProfileRow], gpus: Sequence[Gpu]) -> None:
     console = Console()
     console.print(_memory_table(rows))
     console.print()
@@ -138,7 +138,7 @@ def _show(rows: Sequence[Row], gpus: Sequence[Gpu]) -> None:
             console.print(f"{row.config.profile}: {problem}", markup=False, soft_wrap=True)
 
 
-def _memory_table(rows: Sequence[Row]) -> Table:
+def _memory_table(rows: Sequence[ProfileRow]) -> Table:
     table = Table(
         title="memory",
         box=None,
@@ -163,7 +163,7 @@ def _memory_table(rows: Sequence[Row]) -> Table:
     return table
 
 
-def _speed_table(rows: Sequence[Row]) -> Table:
+def _speed_table(rows: Sequence[ProfileRow]) -> Table:
     table = Table(
         title="tokens/s at half of the context, by lanes",
         box=None,

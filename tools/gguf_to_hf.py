@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 
-def convert(source: Path, target: Path) -> None:
+def convert_gguf(source: Path, target: Path) -> None:
     """Write the directory; it appears whole or not at all."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
@@ -32,4 +32,4 @@ def convert(source: Path, target: Path) -> None:
 
 
 if __name__ == "__main__":
-    convert(Path(sys.argv[1]), Path(sys.argv[2]))
+    convert_gguf(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 Prompt = str | Sequence[int]
 """A prompt as text or as token ids."""
+
+OnEvent = Callable[[str], None]
+"""Called with a one-line description when something happens to an engine."""
 
 
 @dataclass(frozen=True, slots=True)

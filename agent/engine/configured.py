@@ -9,7 +9,7 @@ from pathlib import Path
 
 from agent.config import Config, override_config
 from agent.engine.api_key import USUAL_VARIABLE, read_key
-from agent.engine.base import Engine
+from agent.engine.base import Engine, OnEvent
 from agent.engine.http import HttpEngine, api_url, complete_one_token
 from agent.engine.llamacpp.embedded import EmbeddedEngine
 from agent.engine.vllm.server import VllmEngine
@@ -20,12 +20,12 @@ _MOST_SLOTS = 16  # in the embedded engine, each with its own context in memory;
 _ALIAS_SECONDS = 30.0  # for a server to refuse a model that it does not know
 
 
-def open_engine(config: Config, fetch: Callable[[str], Path], log: Path, notice: Callable[[str], None]) -> Engine:
-    """The engine of the configuration, not yet started.
+def open_engine(config: Config, fetch: Callable[[str], Path], log: Path, on_event: OnEvent) -> Engine:
+    """Create the engine of a configuration, without starting it.
 
-    `fetch` gives the file of a model by its name (it may download for minutes); `log` is where a server that is ours
-    writes; `notice` is told as a one-line message what happens to it. Raises ModelError if there is no such model,
-    ConfigError if the profile does not fit the GPUs that are there or the API key's variable is not set.
+    `fetch` returns the file of a model by its name (it may download for minutes); `log` is the log file of a server
+    that we start; `on_event` is called when something happens to it. Raises ModelError for an unknown model,
+    ConfigError if the profile does not fit the GPUs found or the API key's variable is not set.
     """
     engine = config.engine
     if engine.kind == "http":
@@ -39,7 +39,7 @@ def open_engine(config: Config, fetch: Callable[[str], Path], log: Path, notice:
     if engine.kind == "vllm":
         check_profile(config, find_gpus())
         key = read_key(engine.api_key_env, os.environ)
-        return VllmEngine(engine, config.vllm, log_path=log, notice=notice, api_key=key)
+        return VllmEngine(engine, config.vllm, log_path=log, on_event=on_event, api_key=key)
     return EmbeddedEngine(
         fetch(engine.model),
         slots=min(config.sample.count * config.problems_in_flight, _MOST_SLOTS),
@@ -53,10 +53,10 @@ def open_engine(config: Config, fetch: Callable[[str], Path], log: Path, notice:
 
 
 async def settle_model(config: Config, engine: Engine) -> Config:
-    """The configuration with the model that the server at a URL computes; the engine must be ready.
+    """Return the configuration with the model that the server at a URL serves; the engine must be ready.
 
-    Where none was named, that is the one the engine took. One that the server does not list may be an alias, so it is
-    asked for a token: what goes wrong there, but for a refusal, is left to the first sample. Raises RequestRefusedError
+    If none was named, that is the one selected by the engine. A name that the server does not list may be an alias, so
+    one token is requested with it; errors other than a refusal are left to the first sample. Raises RequestRefusedError
     if the server knows no such model.
     """
     if not isinstance(engine, HttpEngine):

@@ -29,7 +29,7 @@ _KEPT_METHOD = (307, 308)
 _KEY_FRAGMENT = 6  # consecutive characters of the key that are redacted
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
-Send = Callable[[Awaitable[aiohttp.ClientResponse]], Awaitable[aiohttp.ClientResponse]]
+_Send = Callable[[Awaitable[aiohttp.ClientResponse]], Awaitable[aiohttp.ClientResponse]]
 
 
 async def _unwatched(sent: Awaitable[aiohttp.ClientResponse]) -> aiohttp.ClientResponse:
@@ -58,7 +58,7 @@ class ServerConnection:
 
     @asynccontextmanager
     async def open(
-        self, method: str, url: str, body: dict[str, Any] | None = None, *, send: Send = _unwatched
+        self, method: str, url: str, body: dict[str, Any] | None = None, *, send: _Send = _unwatched
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Open a successful response with a body; `send` awaits it.
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from agent.engine.base import Chunk, Engine, Prompt, SamplingParams
+from agent.engine.base import Chunk, Engine, OnEvent, Prompt, SamplingParams
 from agent.errors import EngineError, EngineUnavailableError, RequestRefusedError
-
-Notice = Callable[[str], None]
 
 _FIRST_DELAY_SECONDS = 0.5
 _MAX_DELAY_SECONDS = 30.0
@@ -24,14 +22,14 @@ class PersistentEngine:
     """Wraps an engine and waits while it is unavailable.
 
     The delay between attempts doubles from half a second to half a minute, or is as long as the server asks for, at
-    most two minutes. `notice` is called when the engine goes down and when it is back. The engine counts as down from
+    most two minutes. `on_event` is called when the engine goes down and when it is back. The engine counts as down from
     an error until its next token. `start_seconds` limits the wait for a server that is not ready when a run starts.
     Times are read from the event loop.
     """
 
-    def __init__(self, engine: Engine, *, notice: Notice = lambda text: None, start_seconds: float = 300.0) -> None:
+    def __init__(self, engine: Engine, *, on_event: OnEvent = lambda text: None, start_seconds: float = 300.0) -> None:
         self._engine = engine
-        self._notice = notice
+        self._on_event = on_event
         self._start_seconds = start_seconds
         self._polling: asyncio.Task[None] | None = None  # ends once the engine serves
         self._polling_since = 0.0
@@ -103,7 +101,7 @@ class PersistentEngine:
         try:
             await self._engine.warm(prompt)
         except Exception as error:  # noqa: BLE001
-            self._notice(f"the prompt was not prefilled: {_message(error)}")
+            self._on_event(f"the prompt was not prefilled: {_message(error)}")
 
     def release(self, prompt: str) -> None:
         """Delegate."""
@@ -183,13 +181,13 @@ class PersistentEngine:
         self._down_since, self._cause = None, ""
         if self._reported_at is not None and down >= _MIN_REPORTED_OUTAGE_SECONDS:
             self._reported_at = None
-            self._notice(f"the engine is back after {down:.0f} s")
+            self._on_event(f"the engine is back after {down:.0f} s")
 
     def _report_down(self, cause: str) -> None:
         now = asyncio.get_running_loop().time()
         if self._reported_at is None or now - self._reported_at >= _EVENT_INTERVAL_SECONDS:
             self._reported_at = now
-            self._notice(f"waiting for the engine: {cause}")
+            self._on_event(f"waiting for the engine: {cause}")
 
 
 def _delay(attempt: int, error: Exception) -> float:

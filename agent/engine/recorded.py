@@ -51,7 +51,7 @@ class _Decoding:
 
 
 @dataclass(slots=True)
-class Decoder:
+class BatchDecoder:
     """Simulates batched decoding: every running lane gains a token per step, whose duration the hardware determines.
 
     Only the end of a stream is a timer event; the speed is recomputed whenever the set of running lanes changes.
@@ -138,7 +138,7 @@ class RecordedEngine:
         self._turns = {seed + n: turn for seed, lane in lanes.items() for n, turn in enumerate(lane.turns)}
         self._lanes = lanes
         self._hardware = hardware
-        self._decoder: Decoder | None = None
+        self._decoder: BatchDecoder | None = None
         self._played: dict[int, int] = {}  # tokens by the lane's seed
         self._owner = {seed + n: seed for seed, lane in lanes.items() for n in range(len(lane.turns))}
 
@@ -154,7 +154,7 @@ class RecordedEngine:
     async def stream(self, prompt: Prompt, params: SamplingParams) -> AsyncGenerator[Chunk, None]:
         """Play a recorded turn. A cancelled stream yields the number of its tokens, without their text."""
         if self._decoder is None:
-            self._decoder = Decoder(self._hardware, asyncio.get_running_loop())
+            self._decoder = BatchDecoder(self._hardware, asyncio.get_running_loop())
         seed = cast(int, params.seed)
         turn = self._asked(seed) if _asks(params) else self._turns.get(seed, RecordedTurn("", 0, "length"))
         if turn.tokens > params.max_tokens:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Awaitable
 from typing import TypeVar
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 _TRAILER_SECONDS = 10.0  # for what may follow the end of a reply: its usage, the end marker
 
@@ -54,7 +54,7 @@ class StreamWatch:
         last_event = self._last_event if self._begun else max(self._last_event, self._detector.last_event)
         return last_event + self._detector.seconds
 
-    async def within(self, waiting: Awaitable[T]) -> T:
+    async def within(self, waiting: Awaitable[_T]) -> _T:
         """Await something. Raises TimeoutError at the deadline, which may be extended meanwhile."""
         loop = asyncio.get_running_loop()
         timer = asyncio.timeout(None)

@@ -87,7 +87,7 @@ class Device:
 
 
 # NVIDIA's data sheets: dense 16-bit tensor operations; the A100 on PCIe, the H100 and the H200 on SXM.
-DEVICES = {
+KNOWN_DEVICES = {
     device.name: device
     for device in (
         Device("L4", 24_000_000_000, 300e9, 121e12),
@@ -152,7 +152,7 @@ class CapacityPlan:
         return None if bound is None else (PLANNED_SHARE[0] * bound, PLANNED_SHARE[1] * bound)
 
 
-def make_plan(
+def plan_capacity(
     model: ModelShape,
     device: Device,
     *,

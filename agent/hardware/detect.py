@@ -13,14 +13,14 @@ from agent.config import Config, load_config, profile_names
 from agent.errors import ConfigError
 from agent.hardware.capacity import (
     BF16_BITS,
-    DEVICES,
     FP8_BITS,
+    KNOWN_DEVICES,
     CapacityPlan,
     Device,
     ModelShape,
     dense_model,
     known_model,
-    make_plan,
+    plan_capacity,
 )
 
 CPU = "cpu"
@@ -50,7 +50,7 @@ class Gpu:
         kind = next((kind for kind, pattern in _NAMES.items() if pattern.search(self.name)), None)
         if kind is None or "MIG" in self.name:
             return Device(self.name, self.memory_bytes)
-        return replace(DEVICES[kind], memory_bytes=self.memory_bytes)
+        return replace(KNOWN_DEVICES[kind], memory_bytes=self.memory_bytes)
 
 
 def find_gpus(timeout: float = 10.0) -> tuple[Gpu, ...]:
@@ -94,7 +94,7 @@ def profile_plan(config: Config, model: ModelShape, device: Device) -> CapacityP
     kv_space = _cpu_kv_space(config) if settings.gpu == CPU else None
     if settings.gpu == CPU and kv_space is None:
         return None
-    return make_plan(
+    return plan_capacity(
         model,
         device,
         context_tokens=config.engine.context_tokens,
@@ -120,8 +120,8 @@ def profile_problem(config: Config, gpus: Sequence[Gpu]) -> str:
     settings = config.vllm
     if not config.engine.model:
         return "engine.model is empty: give the directory or the name of a model (--model)"
-    if settings.gpu not in ("", CPU, *DEVICES):
-        return f"vllm.gpu is {settings.gpu!r}: give one of {', '.join(DEVICES)}, cpu, or nothing for any GPU"
+    if settings.gpu not in ("", CPU, *KNOWN_DEVICES):
+        return f"vllm.gpu is {settings.gpu!r}: give one of {', '.join(KNOWN_DEVICES)}, cpu, or nothing for any GPU"
     if settings.gpu == CPU:
         return _memory_problem(config, Device(CPU, 0))
     needed = settings.tensor_parallel_size * settings.data_parallel_size

@@ -6,17 +6,9 @@ import math
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from agent.hardware.capacity import BF16_BITS, DEVICES, FP8_BITS, INT4_BITS, PLANNED_SHARE, ModelShape
+from agent.hardware.capacity import BF16_BITS, FP8_BITS, INT4_BITS, KNOWN_DEVICES, PLANNED_SHARE, QWQ_32B
 
-_LAYERS, _WIDTH, _MLP_WIDTH, _KV_WIDTH, _VOCABULARY = 64, 5_120, 27_648, 1_024, 152_064
-QWQ_32B = ModelShape(
-    layers=_LAYERS,
-    heads=40,
-    kv_heads=8,
-    head_dim=128,
-    layer_parameters=_LAYERS * _WIDTH * (2 * _WIDTH + 2 * _KV_WIDTH + 3 * _MLP_WIDTH),
-    vocabulary_parameters=_VOCABULARY * _WIDTH,
-)
+_WIDTH = QWQ_32B.heads * QWQ_32B.head_dim
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +33,7 @@ class Hardware:
         k contexts by one token.
         """
         by_memory = (self.weight_bytes + self.cache_bytes * contexts) / self.bandwidth
-        attention = 4 * _WIDTH * _LAYERS
+        attention = 4 * _WIDTH * QWQ_32B.layers
         by_arithmetic = (lanes * 2 * QWQ_32B.parameters_read + attention * contexts) / self.flops
         if by_memory >= by_arithmetic:
             return by_memory / self.efficiency, lanes * self.cache_bytes / self.bandwidth / self.efficiency
@@ -61,7 +53,7 @@ def steps_within(seconds: float, first: float, growth: float) -> float:
 
 def _gpus(name: str, kind: str, count: int, weight_bits: float, cache_bits: float) -> Hardware:
     """Return `count` GPUs of a kind in tensor parallel, at the usual fraction of their roofline."""
-    device = DEVICES[kind]
+    device = KNOWN_DEVICES[kind]
     assert device.bandwidth is not None
     assert device.flops is not None
     return Hardware(

@@ -23,7 +23,7 @@ from submission.competitions import COMPETITIONS, Competition, competition_of
 from submission.metadata import KERNEL_FILE, check_kernel, write_metadata
 
 NOTEBOOK_FILE = "aimo-agent.ipynb"
-SOURCE = Path(__file__).parents[1] / "notebook.py"
+_NOTEBOOK = Path(__file__).parents[1] / "notebook.py"
 CODE_FOLDER = "aimo_agent"
 _TITLE = "AIMO agent {}"
 _KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -68,7 +68,7 @@ def build_notebook(competition: Competition, settings: Mapping[str, object]) -> 
     """
     settings = {"EDITION": competition.edition.name, "MARGIN_SECONDS": competition.margin_seconds, **settings}
     load_config(str(settings["PROFILE"]))
-    notebook: NotebookNode = jupytext.reads(SOURCE.read_text(encoding="utf-8"), fmt="py:percent")
+    notebook: NotebookNode = jupytext.reads(_NOTEBOOK.read_text(encoding="utf-8"), fmt="py:percent")
     cells: list[NotebookNode] = []
     for cell in notebook.cells:
         tags = cell.metadata.get("tags", [])

@@ -30,7 +30,7 @@ from submission.push.kaggle_api import Kaggle
 from submission.push.kaggle_calls import Calls, KaggleError
 from submission.push.kaggle_dataset import DatasetUpload
 from submission.push.kaggle_run import KernelRun, Output
-from submission.push.kaggle_wait import Look, Watch
+from submission.push.kaggle_wait import KaggleState, KaggleWatch
 from submission.serving.local_gateway import SUBMISSION_FILE
 from submission.serving.session import RUN_FOLDER
 
@@ -132,7 +132,7 @@ def plan(args: argparse.Namespace) -> Push:
 
 def carry_out(push: Push, calls: Calls, console: Console) -> None:
     """Do all of it. Raises KaggleError; what was done till then stays."""
-    kaggle, watch = Kaggle(calls), Watch(calls, console)
+    kaggle, watch = Kaggle(calls), KaggleWatch(calls, console)
     if push.dataset is not None and push.wheels is not None:
         _upload(push.dataset.id, push.wheels, push, kaggle, watch)
     version = kaggle.push_kernel(push.notebook, seconds=push.seconds, accelerator=push.kernel.machine_shape)
@@ -150,7 +150,7 @@ def carry_out(push: Push, calls: Calls, console: Console) -> None:
     _say(console, f"not submitted; this submits it: {push.submit_command(version)}")
 
 
-def _await_output(push: Push, run: KernelRun, watch: Watch) -> None:
+def _await_output(push: Push, run: KernelRun, watch: KaggleWatch) -> None:
     """Wait for the run's end and fetch what it wrote. Raises RunFailedError where there is nothing to submit."""
     end = watch.until_over(run.look, "the run", push.seconds + _PROCESSING_SECONDS)
     try:
@@ -174,7 +174,7 @@ def _await_output(push: Push, run: KernelRun, watch: Watch) -> None:
         raise failures[SUBMISSION_FILE]
 
 
-def _listed(end: Look, run: KernelRun, watch: Watch) -> Output:
+def _listed(end: KaggleState, run: KernelRun, watch: KaggleWatch) -> Output:
     """The output; where a complete run seems to have written no submission, it is looked for a few times."""
     for _ in range(_OUTPUT_LOOKS - 1):
         output = run.output()
@@ -190,7 +190,7 @@ def _is_kept(name: str) -> bool:
     return name in _KEPT or path.parts[:1] == (RUN_FOLDER,) or (len(path.parts) == 1 and path.suffix == ".log")
 
 
-def _upload(dataset: str, folder: Path, push: Push, kaggle: Kaggle, watch: Watch) -> None:
+def _upload(dataset: str, folder: Path, push: Push, kaggle: Kaggle, watch: KaggleWatch) -> None:
     size = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
     work = DatasetUpload(kaggle, watch, dataset, folder, _NOTE, push.public, _PROCESSING_SECONDS)
     _say(watch.console, f"uploading {size:.0f} MB to {dataset}")

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from submission.push.kaggle_calls import BusyError, Calls, KaggleError, RefusedError, short
+from submission.push.kaggle_calls import BusyError, Calls, KaggleError, RefusedError, shortened
 from submission.push.kaggle_run import BYTES_PER_SECOND, KernelRun
 
 _DATASETS = "datasets.DatasetApiService"
@@ -16,7 +16,7 @@ _FIRST_PUSH = (
     "once, and push again"
 )
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 class Kaggle:
@@ -70,7 +70,7 @@ class Kaggle:
                 raise KaggleError(f"kernel push: {error.reason}: {_FIRST_PUSH}") from error
             raise
         if done.error and "not found" in done.error.lower():
-            raise KaggleError(f"kernel push: {short(done.error)}: {_FIRST_PUSH}")
+            raise KaggleError(f"kernel push: {shortened(done.error)}: {_FIRST_PUSH}")
         _no_error("kernel push", done)
         for kind in ("dataset", "competition", "kernel", "model"):
             unknown = getattr(done, f"invalid_{kind}_sources")
@@ -91,13 +91,13 @@ class Kaggle:
         """Submit the output of a version to the competition; returns what Kaggle said."""
         call = partial(self._api.competition_submit_code, file, message, competition, kernel, version, quiet=True)
         done = self._calls.repeat(lambda: self._calls.once("submit", call), after=BusyError)
-        return short(done.message)
+        return shortened(done.message)
 
-    def _upload(self, folder: Path, call: Callable[[], T]) -> T:
+    def _upload(self, folder: Path, call: Callable[[], _T]) -> _T:
         size = sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
         return self._calls.once("upload", call, seconds=self._calls.seconds + size / BYTES_PER_SECOND)
 
 
 def _no_error(what: str, response: Any) -> None:
     if response.error:
-        raise KaggleError(f"{what}: Kaggle says: {short(response.error)}: fix that and try again")
+        raise KaggleError(f"{what}: Kaggle says: {shortened(response.error)}: fix that and try again")

@@ -28,7 +28,7 @@ _TOO_MANY_CALLS = 429
 _PASSING = (408, 425, _TOO_MANY_CALLS)  # statuses below 500 that say nothing about the call itself
 _NOT_IMPLEMENTED = 501
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 class KaggleError(AgentError):
@@ -76,12 +76,14 @@ class Calls:
 
         answer = self.once(what, call)
         if not isinstance(answer, dict):
-            raise UnansweredError(f"{what}: Kaggle's answer is not understood ({short(repr(answer))}): try again later")
+            raise UnansweredError(
+                f"{what}: Kaggle's answer is not understood ({shortened(repr(answer))}): try again later"
+            )
         return answer
 
     def repeat(
-        self, call: Callable[[], T], *, tries: int = _TRIES, after: type[UnansweredError] = UnansweredError
-    ) -> T:
+        self, call: Callable[[], _T], *, tries: int = _TRIES, after: type[UnansweredError] = UnansweredError
+    ) -> _T:
         """Make a call that changes nothing, again and again with growing pauses where Kaggle itself fails.
 
         A call that changes something may be repeated `after` a BusyError only.
@@ -97,10 +99,10 @@ class Calls:
         """Seconds to wait after so many failures in a row, beyond the first one."""
         return min(self.pause * 2.0 ** min(failures, 10), max(self.pause, _LONGEST_PAUSE))
 
-    def once(self, what: str, call: Callable[[], T], *, seconds: float | None = None) -> T:
+    def once(self, what: str, call: Callable[[], _T], *, seconds: float | None = None) -> _T:
         """Run the call in a thread, because the package itself waits for ever."""
         limit = self.seconds if seconds is None else seconds
-        outcome: list[T] = []
+        outcome: list[_T] = []
         failure: list[BaseException] = []
 
         def run() -> None:
@@ -126,17 +128,17 @@ class Calls:
             status = error.response.status_code
             passes = (status >= 500 and status != _NOT_IMPLEMENTED) or status in _PASSING
             remedy = _REMEDIES.get(status, "try again later" if passes else "fix what it says")
-            reason = self._redacted(short(str(error)))
+            reason = self._redacted(shortened(str(error)))
             text = f"{what}: Kaggle says {status}, {reason}: {remedy}"
             if status == _TOO_MANY_CALLS:
                 return BusyError(text)
             return UnansweredError(text) if passes else RefusedError(text, status, reason)
         if isinstance(error, requests.JSONDecodeError | LookupError | TypeError | AttributeError):
-            said = f"{type(error).__name__}: {self._redacted(short(str(error)))}"
+            said = f"{type(error).__name__}: {self._redacted(shortened(str(error)))}"
             return UnansweredError(f"{what}: Kaggle's answer is not understood ({said}): try again later")
         ours = isinstance(error, SystemExit | ValueError) or (isinstance(error, OSError) and error.filename is not None)
         if ours and not isinstance(error, requests.RequestException):
-            return KaggleError(f"{what}: {self._redacted(short(str(error)))}: fix that and try again")
+            return KaggleError(f"{what}: {self._redacted(shortened(str(error)))}: fix that and try again")
         return UnansweredError(
             f"{what}: Kaggle cannot be reached ({type(error).__name__}): check the network and try again"
         )
@@ -149,7 +151,7 @@ class Calls:
         return text
 
 
-def short(text: str) -> str:
+def shortened(text: str) -> str:
     """A message of Kaggle's in one line that is not too long."""
     return " ".join(text.split())[:_REASON_CHARS].rstrip(". ")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from submission.metadata import DATASET_FILE
 from submission.push.kaggle_api import Kaggle
 from submission.push.kaggle_calls import KaggleError, RefusedError
-from submission.push.kaggle_wait import SETTLING_LOOKS, Look, Start, Watch, plain, shown
+from submission.push.kaggle_wait import SETTLING_LOOKS, KaggleState, KaggleWatch, StateTracker, plain, shown
 
 _ENDS = ("ready", "failed", "deleted")
 _REFUSALS = 5  # uploads of a version that are refused before the refusal is taken for the last word
@@ -23,7 +23,7 @@ class DatasetUpload:
     """
 
     kaggle: Kaggle
-    watch: Watch
+    watch: KaggleWatch
     dataset: str
     folder: Path
     note: str
@@ -58,9 +58,9 @@ class DatasetUpload:
         here = {file.name for file in self.folder.iterdir() if file.name != DATASET_FILE}
         return sorted(here - self.kaggle.dataset_files(self.dataset))
 
-    def _look_before(self) -> Look:
+    def _look_before(self) -> KaggleState:
         word = self.kaggle.dataset_state(self.dataset)
-        return Look(shown(word), over=plain(word) in _ENDS)
+        return KaggleState(shown(word), over=plain(word) in _ENDS)
 
 
 class _AfterUpload:
@@ -68,21 +68,21 @@ class _AfterUpload:
 
     def __init__(self, upload: DatasetUpload) -> None:
         self._upload = upload
-        self._start = Start()
+        self._start = StateTracker()
         self._incomplete = 0
 
-    def look(self) -> Look:
+    def look(self) -> KaggleState:
         """Its state; over where it is ready with all files, or where nothing will come any more."""
         word = self._upload.kaggle.dataset_state(self._upload.dataset)
         state = plain(word)
         if word is None:
-            return Look("not there yet")
+            return KaggleState("not there yet")
         if state not in _ENDS:
             self._start.note(state, starts=bool(state))
-            return Look(shown(word))
+            return KaggleState(shown(word))
         if state != "ready":
-            return Look(state, over=self._start.note(state))
+            return KaggleState(state, over=self._start.note(state))
         missing = self._upload.missing()
         self._incomplete = self._incomplete + 1 if missing else 0
         lacks = f"it lacks {', '.join(missing[:3])}" if missing else ""
-        return Look("ready", over=not missing or self._incomplete == SETTLING_LOOKS, why=lacks)
+        return KaggleState("ready", over=not missing or self._incomplete == SETTLING_LOOKS, why=lacks)

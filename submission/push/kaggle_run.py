@@ -11,8 +11,8 @@ from typing import Any
 
 import requests
 
-from submission.push.kaggle_calls import Calls, KaggleError, RefusedError, short
-from submission.push.kaggle_wait import Look, Start, plain, shown
+from submission.push.kaggle_calls import Calls, KaggleError, RefusedError, shortened
+from submission.push.kaggle_wait import KaggleState, StateTracker, plain, shown
 
 BYTES_PER_SECOND = 200_000  # slower than that is taken for broken
 _SERVICE = "kernels.KernelsApiService"
@@ -45,11 +45,11 @@ class KernelRun:
         self._fields: dict[str, object] = {"userName": owner, "kernelSlug": self._slug}
         # Kaggle takes "v3" and says 404 to "3". The bare number is first, because who takes it may not refuse "v3".
         self._labels = (str(version), f"v{version}")
-        self._start = Start()
+        self._start = StateTracker()
         self._ended = False  # an end has been seen, be it that of the version before
         self._label = ""
 
-    def look(self) -> Look:
+    def look(self) -> KaggleState:
         """Its state; of those that are over "complete", "error" or "cancelled", and why it failed if it did."""
         answer, label = self._ask("the run's status", "GetKernelSessionStatus")
         word = answer.get("status")
@@ -58,11 +58,11 @@ class KernelRun:
         if is_new:
             self._label = label
         if state not in _ENDS:
-            return Look(shown(word))
+            return KaggleState(shown(word))
         self._ended = True
         if not is_new:
-            return Look(f"{shown(word)}, perhaps of the version before")
-        return Look(_ENDS[state], over=True, why=short(str(answer.get("failureMessage") or "")))
+            return KaggleState(f"{shown(word)}, perhaps of the version before")
+        return KaggleState(_ENDS[state], over=True, why=shortened(str(answer.get("failureMessage") or "")))
 
     def output(self) -> Output:
         """All that it wrote, page by page."""

@@ -16,7 +16,7 @@ _NOT_THERE = (403, 404)  # Kaggle says 403 too of what is not there yet
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class KaggleState:
     """What one look found: the `state`, whether it is `over`, and `why` it ended so if Kaggle says that."""
 
     state: str
@@ -24,7 +24,7 @@ class Look:
     why: str = ""
 
 
-class Start:
+class StateTracker:
     """Whether what was started has been `seen`.
 
     For a while Kaggle reports the state of the version before. A state is that of what was started behind any sign of
@@ -45,13 +45,13 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class KaggleWatch:
     """Looks at things until they are over, with the pauses of `calls` in between, and says so on the console."""
 
     calls: Calls
     console: Console
 
-    def until_over(self, look: Callable[[], Look], what: str, limit: float) -> Look:
+    def until_over(self, look: Callable[[], KaggleState], what: str, limit: float) -> KaggleState:
         """The look that found it over. A look that fails because Kaggle does is repeated.
 
         Raises KaggleError, naming the last state, after `limit` seconds; RefusedError if looking is refused for good.

@@ -21,7 +21,7 @@ from submission.isolation import can_isolate
 from submission.metadata import KERNEL_FILE, check_kernel, write_metadata
 from submission.rehearse.page import write_page
 from submission.rehearse.stage import Stage, lay_out, make_image
-from submission.rehearse.verdict import judge
+from submission.rehearse.verdict import judge_rehearsal
 from submission.wheelhouse.command import Target, download, resolve, write_dataset
 
 _OWNER = "owner"
@@ -90,7 +90,7 @@ def run_mode(stage: Stage, name: str, *, rerun: bool, console: Console) -> bool:
     began = time.monotonic()
     with console.status(f"{name}: starting") as status:
         error = stage.execute(rerun=rerun, tell=lambda line: status.update(f"{name}: cell {line}"))
-    findings = judge(stage, rerun=rerun)
+    findings = judge_rehearsal(stage, rerun=rerun)
     if error is not None:
         findings.insert(0, (False, error))
     executed = stage.executed(rerun=rerun)

@@ -24,7 +24,7 @@ from submission.serving.local_gateway import SUBMISSION_FILE
 from submission.serving.mounts import RERUN_VARIABLE, ROOT_VARIABLE
 from submission.serving.problem_table import table_of, write_table
 
-ROOT = Path(__file__).parents[2]
+_ROOT = Path(__file__).parents[2]
 _REFERENCE = "reference.csv"
 # What the notebook itself and the genuine package use of Kaggle's image; the agent brings its own.
 _IMAGE = ("pip", "ipykernel", "nbclient", "nbformat", "numpy", "pandas", "pyarrow", "polars", "grpcio", "protobuf")
@@ -108,11 +108,11 @@ class Stage:
         command.append(str(int(self.seconds + _SPARE_SECONDS)))
         if rerun and not self._iterates:
             command += self._gateway(folder)
-        environment = {**_plain_environment(), "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = {**_plain_environment(), "PYTHONPATH": str(_ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
         if rerun:
             environment[RERUN_VARIABLE] = "1"
         if can_isolate():
-            command = isolated(command, scratch=scratch, shared=[self.out, ROOT], kaggle=self.kaggle)
+            command = isolated(command, scratch=scratch, shared=[self.out, _ROOT], kaggle=self.kaggle)
         else:
             environment = {**offline_environment(environment), "TMPDIR": str(scratch)}
             environment[ROOT_VARIABLE] = str(self.kaggle)
@@ -162,7 +162,7 @@ def make_image(folder: Path) -> Path:
     """
     python = create_environment(folder)
     command = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-compile"]
-    command += ["--disable-pip-version-check", "-c", str(ROOT / "tools" / "constraints.txt"), *_IMAGE]
+    command += ["--disable-pip-version-check", "-c", str(_ROOT / "tools" / "constraints.txt"), *_IMAGE]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise InputError(f"the image cannot be made: {done.stderr.strip().splitlines()[-1]}")

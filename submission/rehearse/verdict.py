@@ -19,7 +19,7 @@ from submission.serving.session import RUN_FOLDER
 Finding = tuple[bool, str]
 
 
-def judge(stage: Stage, *, rerun: bool) -> list[Finding]:
+def judge_rehearsal(stage: Stage, *, rerun: bool) -> list[Finding]:
     """What was found, each with whether it is good: the submission's form, and how its answers came about."""
     return [
         *served_findings(stage.executed(rerun=rerun), genuine=stage.package is not None),

@@ -22,7 +22,7 @@ from submission.environment import REQUIREMENTS
 from submission.metadata import DATASET_FILE, check_dataset, write_metadata
 from submission.wheelhouse.check import check_wheelhouse
 
-ROOT = Path(__file__).parents[2]
+_ROOT = Path(__file__).parents[2]
 TITLE = "AIMO agent wheels"
 _GLIBC = 35  # the Kaggle image's, Ubuntu 22.04: manylinux_2_35 and older ones fit
 _OLDEST_GLIBC = 5
@@ -97,7 +97,7 @@ def resolve(target: Target, engine: str) -> list[str]:
         command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--no-header", "--no-annotate"]
         command += ["--generate-hashes", "--only-binary=:all:", *target.uv_flags, str(wanted)]
         if engine == "embedded" and target.version in _PINNED:
-            command += ["--constraints", str(ROOT / "tools" / "constraints.txt")]
+            command += ["--constraints", str(_ROOT / "tools" / "constraints.txt")]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise InputError(f"no set of wheels fits Python {target.python}: {_last_lines(done.stderr)}")
@@ -164,7 +164,7 @@ def _sha256(file: Path) -> str:
 
 
 def _wanted(engine: str) -> list[str]:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    project = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extra = project["optional-dependencies"][engine]
     return [*project["dependencies"], *(line for line in extra if line.startswith(tuple(_ENGINES[engine])))]
 

@@ -66,7 +66,7 @@ def run(
     async def main() -> tuple[list[Solution], float]:
         bank = TimeBank(config.time_limit_seconds, asyncio.get_running_loop().time)
         asked = [Problem(f"p{n}", f"Problem {n}?", n) for n in range(problems)]
-        persistent = PersistentEngine(engine, notice=recorder.engine_events.append)
+        persistent = PersistentEngine(engine, on_event=recorder.engine_events.append)
         return await run_problems(asked, runtime(persistent, config, emit=recorder), bank), bank.spent
 
     solutions, spent = run_virtual(main())

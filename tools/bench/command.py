@@ -7,21 +7,25 @@ import sys
 from collections.abc import Sequence
 
 from agent.errors import AgentError
-from tools.bench import engine as bench_engine
-from tools.bench import sandbox as bench_sandbox
+from tools.bench.engine import ENGINE_SUMMARY, add_engine_flags, bench_engine
+from tools.bench.sandbox import SANDBOX_SUMMARY, add_sandbox_flags, bench_sandbox
 
-BENCHES = {"engine": bench_engine, "sandbox": bench_sandbox}
+BENCHES = {
+    "engine": (ENGINE_SUMMARY, add_engine_flags, bench_engine),
+    "sandbox": (SANDBOX_SUMMARY, add_sandbox_flags, bench_sandbox),
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one of the benches; returns the exit status."""
+    """Run one of the benchmarks; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tools.bench", description=__doc__)
     commands = parser.add_subparsers(dest="bench", required=True)
-    for name, bench in BENCHES.items():
-        bench.add_flags(commands.add_parser(name, help=bench.SUMMARY, description=bench.SUMMARY))
+    for name, (summary, add_flags, _) in BENCHES.items():
+        add_flags(commands.add_parser(name, help=summary, description=summary))
     args = parser.parse_args(argv)
     try:
-        BENCHES[args.bench].run(args)
+        _, _, bench = BENCHES[args.bench]
+        bench(args)
     except AgentError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -27,7 +27,7 @@ from agent.config import Config, load_config, override_config
 from agent.engine.http import api_url
 from agent.engine.persistent import PersistentEngine
 from agent.engine.process import free_port
-from agent.hardware.capacity import DEVICES, Device
+from agent.hardware.capacity import KNOWN_DEVICES, Device
 from agent.hardware.detect import profile_plan, read_model
 from agent.journal.run_directory import ENGINE_LOG
 from agent.models import fetch_model
@@ -36,7 +36,7 @@ from tools.bench.clients import Draw, Speed, through_a_bare_client, through_the_
 from tools.bench.dummy_model import ARCHITECTURES, write_dummy
 from tools.bench.idle import IdleWatch
 
-SUMMARY = "tokens a second through the agent against other clients of the same server, in turns"
+ENGINE_SUMMARY = "tokens a second through the agent against other clients of the same server, in turns"
 
 # Asks for more text than any lane may write, so that both sides generate the same number of tokens.
 _PROMPT = "Write down the positive integers in words, from one on, and do not stop before one thousand."
@@ -65,7 +65,7 @@ class Round:
         return self.agent.per_second / self.yardstick.per_second
 
 
-def add_flags(parser: argparse.ArgumentParser) -> None:
+def add_engine_flags(parser: argparse.ArgumentParser) -> None:
     """The flags of this bench."""
     parser.add_argument("--profile", default="cpu", help="which engine (default cpu, the embedded one)")
     parser.add_argument("--url", help="a server that is already running")
@@ -79,7 +79,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
-def run(args: argparse.Namespace) -> None:
+def bench_engine(args: argparse.Namespace) -> None:
     """Measure and print."""
     console = Console(stderr=True)
     with tempfile.TemporaryDirectory() as name:
@@ -189,11 +189,11 @@ def _device(config: Config) -> Device | None:
     if config.engine.kind != "vllm":
         return None
     if config.vllm.gpu != "cpu":
-        return DEVICES.get(config.vllm.gpu)
+        return KNOWN_DEVICES.get(config.vllm.gpu)
     values = np.ones(1 << 27, dtype=np.float32)
     spans = []
     for _ in range(3):
         started = time.perf_counter()
         values.sum()
         spans.append(time.perf_counter() - started)
-    return replace(DEVICES["H200"], name="cpu", bandwidth=values.nbytes / min(spans), flops=math.inf)
+    return replace(KNOWN_DEVICES["H200"], name="cpu", bandwidth=values.nbytes / min(spans), flops=math.inf)

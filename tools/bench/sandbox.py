@@ -20,7 +20,7 @@ from rich.table import Table
 from agent.errors import InputError
 from agent.sandbox.forkserver import ForkServerSandbox
 
-SUMMARY = "start, trivial cell and memory of a Python session against a Jupyter kernel"
+SANDBOX_SUMMARY = "start, trivial cell and memory of a Python session against a Jupyter kernel"
 
 _CELL = "1 + 1"
 _CELLS = 640  # measured at each size
@@ -29,7 +29,7 @@ _STARTS = 20
 _IMPORTS = "import sympy, numpy, mpmath"
 _KERNEL_SECONDS = 120.0
 
-Run = Callable[[], Awaitable[Any]]
+_Runner = Callable[[], Awaitable[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +50,14 @@ class Figures:
     memory: float | None
 
 
-def add_flags(parser: argparse.ArgumentParser) -> None:
+def add_sandbox_flags(parser: argparse.ArgumentParser) -> None:
     """The flags of this bench."""
     parser.add_argument("--sizes", type=int, nargs="+", default=[1, 8, 64], help="sessions alive (default 1 8 64)")
     parser.add_argument("--kernels", type=int, default=64, help="at most so many Jupyter kernels (default 64)")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
-def run(args: argparse.Namespace) -> None:
+def bench_sandbox(args: argparse.Namespace) -> None:
     """Measure and print. Raises InputError where Jupyter is not installed."""
     if args.kernels:
         _require_jupyter()
@@ -82,18 +82,6 @@ def run(args: argparse.Namespace) -> None:
     Console().print(table)
 
 
-def main(argv: list[str] | None = None) -> int:
-    """This bench alone."""
-    parser = argparse.ArgumentParser(description=SUMMARY)
-    add_flags(parser)
-    try:
-        run(parser.parse_args(argv))
-    except InputError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    return 0
-
-
 async def _measure(sizes: list[int], most_kernels: int) -> list[Figures]:
     figures = [await _sandbox(size) for size in sizes]
     kernel_sizes = sorted({min(size, most_kernels) for size in sizes} - {0})
@@ -114,7 +102,7 @@ async def _sandbox(size: int) -> Figures:
         for session in sessions[size:]:
             await session.close()
         del sessions[size:]
-        runs: list[Run] = [functools.partial(session.run, _CELL) for session in sessions]
+        runs: list[_Runner] = [functools.partial(session.run, _CELL) for session in sessions]
         await _rounds(runs, size)
         alone, crowd = await _rounds(runs, _CELLS), await _crowds(runs, _CELLS)
         full = _family_memory(zygote)
@@ -155,7 +143,7 @@ async def _kernels(size: int) -> Figures:
             clients.append(client)
             await client.wait_for_ready(timeout=_KERNEL_SECONDS)
             starts.append(time.perf_counter() - started)
-        runs: list[Run] = [functools.partial(_execute, client, _CELL) for client in clients]
+        runs: list[_Runner] = [functools.partial(_execute, client, _CELL) for client in clients]
         for client in clients:
             await _execute(client, _IMPORTS)
         alone, crowd = await _rounds(runs, _KERNEL_CELLS), await _crowds(runs, _KERNEL_CELLS)
@@ -186,12 +174,12 @@ async def _timed(action: Callable[[], Awaitable[Any]]) -> tuple[float, Any]:
     return time.perf_counter() - started, result
 
 
-async def _rounds(runs: list[Run], cells: int) -> list[float]:
+async def _rounds(runs: list[_Runner], cells: int) -> list[float]:
     """Seconds of each of `cells` cells, one at a time, the sessions taking turns."""
     return [(await _timed(runs[number % len(runs)]))[0] for number in range(cells)]
 
 
-async def _crowds(runs: list[Run], cells: int) -> list[float]:
+async def _crowds(runs: list[_Runner], cells: int) -> list[float]:
     """The same with a cell in every session at once."""
     found: list[float] = []
     while len(found) < cells:
@@ -252,7 +240,3 @@ def _shown(value: Any) -> str:
     if value is None:
         return "-"
     return f"{value:.2f}" if isinstance(value, float) else str(value)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

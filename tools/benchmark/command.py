@@ -16,12 +16,12 @@ from rich.console import Console
 from agent.cli.arguments import OneLineParser, given_path
 from agent.errors import InputError
 from tools.benchmark.completions import read_completions
-from tools.benchmark.grading.grade import VerdictFile, judge
+from tools.benchmark.grading.grade import VerdictFile, grade_completions
 from tools.benchmark.inspect_log import check_inspect, write_inspect_log
-from tools.benchmark.question import Outcome
-from tools.benchmark.run import VERDICTS_FILE, Run, check_complete, data_files, draw, go_on, start_run
+from tools.benchmark.question import BenchmarkResult
+from tools.benchmark.run import VERDICTS_FILE, BenchmarkRun, check_complete, data_files, draw, resume_run, start_run
 from tools.benchmark.sets.known import SETS, BenchmarkSet, load_set
-from tools.benchmark.view import as_json, render
+from tools.benchmark.view import scores_as_json, scores_table
 from tools.shared.command_line import run_command, whole_number
 
 _FIXED_BY_RUN = ("profile", "samples", "limit", "seed", "set")
@@ -29,7 +29,7 @@ _OF_SAMPLING = ("profile", "samples", "url", "set", "run_dir", "problems_in_flig
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; the exit status."""
+    """Run the command; return the exit status."""
 
     def benchmark(console: Console) -> None:
         args = _parser().parse_args(argv)
@@ -47,13 +47,13 @@ def _grade(args: argparse.Namespace, chosen: BenchmarkSet, console: Console) -> 
     loaded = load_set(chosen, data_files(args, chosen, console), args.seed or 0, args.limit, console)
     questions = {question.id: question for question in loaded}
     completions = read_completions(args.grade, questions)
-    verdicts = judge(chosen, questions, completions, None, console)
-    _tell(args, Outcome(chosen.name, args.model or "", questions, completions, verdicts), args.grade, console)
+    verdicts = grade_completions(chosen, questions, completions, None, console)
+    _tell(args, BenchmarkResult(chosen.name, args.model or "", questions, completions, verdicts), args.grade, console)
 
 
 def _run(args: argparse.Namespace, chosen: BenchmarkSet, console: Console) -> None:
     """Draw completions, or what is missing of them, and grade them."""
-    with (go_on if args.resume else start_run)(args, chosen, console) as run:
+    with (resume_run if args.resume else start_run)(args, chosen, console) as run:
         try:
             _draw_and_grade(args, run, console)
         except KeyboardInterrupt:
@@ -64,22 +64,23 @@ def _run(args: argparse.Namespace, chosen: BenchmarkSet, console: Console) -> No
             raise
 
 
-def _draw_and_grade(args: argparse.Namespace, run: Run, console: Console) -> None:
+def _draw_and_grade(args: argparse.Namespace, run: BenchmarkRun, console: Console) -> None:
     completions = draw(run, console)
     if completions:
         questions = {question.id: question for question in run.questions}
-        verdicts = judge(run.chosen, questions, completions, VerdictFile(run.directory / VERDICTS_FILE), console)
-        outcome = Outcome(run.chosen.name, run.plan.config.engine.model, questions, completions, verdicts)
+        store = VerdictFile(run.directory / VERDICTS_FILE)
+        verdicts = grade_completions(run.chosen, questions, completions, store, console)
+        outcome = BenchmarkResult(run.chosen.name, run.plan.config.engine.model, questions, completions, verdicts)
         _tell(args, outcome, run.directory / "inspect", console)
     console.print(f"recorded in {run.directory}", soft_wrap=True, markup=False)
     check_complete(run, completions)
 
 
-def _tell(args: argparse.Namespace, outcome: Outcome, log: Path, console: Console) -> None:
+def _tell(args: argparse.Namespace, outcome: BenchmarkResult, log: Path, console: Console) -> None:
     if args.json:
-        print(json.dumps(as_json(outcome), indent=2))
+        print(json.dumps(scores_as_json(outcome), indent=2))
     else:
-        Console(width=None if sys.stdout.isatty() else 160).print(render(outcome))
+        Console(width=None if sys.stdout.isatty() else 160).print(scores_table(outcome))
     if args.export:
         path = log.with_suffix(".eval")
         write_inspect_log(outcome, path)

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from agent.errors import InputError
-from tools.benchmark.question import Completion, Question
-from tools.benchmark.sets.rows import read_rows
+from tools.benchmark.question import BenchmarkQuestion, Completion
+from tools.benchmark.sets.rows import read_dataset
 
 
-def read_completions(path: Path, questions: Mapping[str, Question]) -> list[Completion]:
+def read_completions(path: Path, questions: Mapping[str, BenchmarkQuestion]) -> list[Completion]:
     """Completions of a file with the columns `id` (of the question) and `completion` (the whole reply).
 
     Several with one id are samples of one question. An empty reply is a reply without an answer. Raises InputError for
@@ -19,7 +19,7 @@ def read_completions(path: Path, questions: Mapping[str, Question]) -> list[Comp
     """
     counts: Counter[str] = Counter()
     completions = []
-    for row in read_rows([path]):
+    for row in read_dataset([path]):
         id_ = row.text("id")
         if id_ not in questions:
             some = ", ".join(list(questions)[:3])

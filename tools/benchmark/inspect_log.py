@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.errors import InputError, JournalError
-from tools.benchmark.question import Completion, Outcome, Verdict
+from tools.benchmark.question import BenchmarkResult, Completion, GradedCompletion
 from tools.benchmark.score import score
 
 _SCORER = "benchmark"
@@ -22,7 +22,7 @@ def check_inspect() -> None:
         )
 
 
-def write_inspect_log(outcome: Outcome, path: Path) -> None:
+def write_inspect_log(outcome: BenchmarkResult, path: Path) -> None:
     """Write the log, in Inspect's format by the name's ending (`.eval` or `.json`).
 
     Raises InputError if Inspect is not installed, JournalError if the file cannot be written.
@@ -36,7 +36,7 @@ def write_inspect_log(outcome: Outcome, path: Path) -> None:
         raise JournalError(f"{path} cannot be written ({error.strerror}): free space or make it writable") from error
 
 
-def _log(outcome: Outcome) -> Any:
+def _log(outcome: BenchmarkResult) -> Any:
     from inspect_ai.log import EvalConfig, EvalDataset, EvalLog, EvalSpec
 
     ids = list(dict.fromkeys(completion.question for completion in outcome.completions))
@@ -57,7 +57,7 @@ def _log(outcome: Outcome) -> Any:
     return EvalLog(status="success", eval=spec, results=_results(outcome), samples=samples)
 
 
-def _sample(outcome: Outcome, completion: Completion, verdict: Verdict) -> Any:
+def _sample(outcome: BenchmarkResult, completion: Completion, verdict: GradedCompletion) -> Any:
     from inspect_ai.log import EvalSample
     from inspect_ai.model import ChatMessageUser, ModelOutput
     from inspect_ai.scorer import CORRECT, INCORRECT, Score
@@ -77,7 +77,7 @@ def _sample(outcome: Outcome, completion: Completion, verdict: Verdict) -> Any:
     )
 
 
-def _results(outcome: Outcome) -> Any:
+def _results(outcome: BenchmarkResult) -> Any:
     from inspect_ai.log import EvalMetric, EvalResults, EvalScore
 
     figures = score(outcome.verdicts)

@@ -29,7 +29,7 @@ class ProgramTests:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class BenchmarkQuestion:
     """One question of a set; `truth` is the right answer as text, and empty where `tests` tell what is right."""
 
     problem: Problem
@@ -65,7 +65,7 @@ class Grade:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class GradedCompletion:
     """The grade of one completion."""
 
     question: str
@@ -74,11 +74,11 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class BenchmarkResult:
     """What came of a benchmark: completions of `model` for some of the set's `questions`, and a verdict on each."""
 
     set: str
     model: str
-    questions: Mapping[str, Question]
+    questions: Mapping[str, BenchmarkQuestion]
     completions: Sequence[Completion]
-    verdicts: Sequence[Verdict]
+    verdicts: Sequence[GradedCompletion]

@@ -23,12 +23,12 @@ from agent.journal.journal import RunRecord, read_run
 from agent.journal.run_directory import new_directory, old_directory
 from agent.types import Sample, SampleEnd
 from tools.benchmark.progress import sampling_view
-from tools.benchmark.question import Completion, Question
+from tools.benchmark.question import BenchmarkQuestion, Completion
 from tools.benchmark.sets.hub import fetch
 from tools.benchmark.sets.known import BenchmarkSet, load_set
 from tools.benchmark.sets.rows import digest
 
-RECORD_FILE = "benchmark.json"
+BENCHMARK_FILE = "benchmark.json"
 VERDICTS_FILE = "verdicts.jsonl"
 _FOREVER = 1e9  # seconds
 _ENDED = (SampleEnd.ANSWERED, SampleEnd.NO_ANSWER)
@@ -52,11 +52,11 @@ _WHOLE_SAMPLES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class BenchmarkRun:
     """A benchmark's run that is ready to start or to go on."""
 
     chosen: BenchmarkSet
-    questions: Sequence[Question]
+    questions: Sequence[BenchmarkQuestion]
     plan: Plan
 
     @property
@@ -80,7 +80,7 @@ def data_files(args: argparse.Namespace, chosen: BenchmarkSet, console: Console)
 
 
 @contextmanager
-def start_run(args: argparse.Namespace, chosen: BenchmarkSet, console: Console) -> Iterator[Run]:
+def start_run(args: argparse.Namespace, chosen: BenchmarkSet, console: Console) -> Iterator[BenchmarkRun]:
     """A new run, whose directory is held as long as the context lasts.
 
     Raises InputError, ConfigError or JournalError.
@@ -92,18 +92,18 @@ def start_run(args: argparse.Namespace, chosen: BenchmarkSet, console: Console) 
     record = {"set": chosen.name, "data": [str(path.resolve()) for path in files], "limit": args.limit}
     text = json.dumps({**record, "sha256": digest(files)})
     with new_directory(args.run_dir, f"{chosen.name}-") as directory:
-        yield Run(chosen, questions, Plan(config, problems, directory, files={RECORD_FILE: text}))
+        yield BenchmarkRun(chosen, questions, Plan(config, problems, directory, files={BENCHMARK_FILE: text}))
 
 
 @contextmanager
-def go_on(args: argparse.Namespace, chosen: BenchmarkSet, console: Console) -> Iterator[Run]:
+def resume_run(args: argparse.Namespace, chosen: BenchmarkSet, console: Console) -> Iterator[BenchmarkRun]:
     """The run in `--run-dir`, with what it has drawn; the directory is held as long as the context lasts.
 
     Raises InputError if it is of another set or its data changed.
     """
     directory: Path = args.run_dir
     try:
-        record = json.loads((directory / RECORD_FILE).read_text(encoding="utf-8"))
+        record = json.loads((directory / BENCHMARK_FILE).read_text(encoding="utf-8"))
         name, files, limit = record["set"], [Path(path) for path in record["data"]], record["limit"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{directory} holds no benchmark that can be gone on with: give another --run-dir") from error
@@ -116,10 +116,10 @@ def go_on(args: argparse.Namespace, chosen: BenchmarkSet, console: Console) -> I
         before = read_run(directory)
         config = resumed_config(before, args)
         questions = load_set(chosen, files, config.seed, limit, console)
-        yield Run(chosen, questions, Plan(config, before.problems, directory, _with_all_samples(before)))
+        yield BenchmarkRun(chosen, questions, Plan(config, before.problems, directory, _with_all_samples(before)))
 
 
-def draw(run: Run, console: Console) -> list[Completion]:
+def draw(run: BenchmarkRun, console: Console) -> list[Completion]:
     """Draw what is missing; the completions of the whole run. Raises AgentError for what the user has to mend."""
     count = run.plan.config.sample.count
     before = len(drawn(run.plan.before)) if run.plan.before else 0
@@ -133,7 +133,7 @@ def drawn(record: RunRecord) -> list[Completion]:
     return [_completion(samples[key]) for key in sorted(samples)]
 
 
-def check_complete(run: Run, completions: Sequence[Completion]) -> None:
+def check_complete(run: BenchmarkRun, completions: Sequence[Completion]) -> None:
     """Raises EngineError if samples are missing because the engine failed."""
     missing = run.plan.config.sample.count * len(run.questions) - len(completions)
     if missing:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from agent.metrics import pass_at_k, plain_majority
-from tools.benchmark.question import Verdict
+from tools.benchmark.question import GradedCompletion
 from tools.shared.intervals import Interval, interval, resamples
 
 _Z = 1.959964  # standard deviations that hold 95% of a normal distribution
@@ -29,13 +29,13 @@ class Score:
     majority: Interval | None
 
 
-def score(verdicts: Sequence[Verdict]) -> Score:
+def score(verdicts: Sequence[GradedCompletion]) -> Score:
     """The figures of one or more verdicts.
 
     The intervals hold 95%, from a bootstrap over questions, as samples of one question are no independent evidence.
     Where all questions agree that has no width, and the interval is Wilson's (1927) for as many questions.
     """
-    grouped: dict[str, list[Verdict]] = defaultdict(list)
+    grouped: dict[str, list[GradedCompletion]] = defaultdict(list)
     for verdict in sorted(verdicts, key=lambda verdict: (verdict.question, verdict.index)):
         grouped[verdict.question].append(verdict)
     groups = list(grouped.values())
@@ -46,7 +46,7 @@ def score(verdicts: Sequence[Verdict]) -> Score:
     return Score(len(groups), samples, passes, _mean([majority(group) for group in groups]) if voted else None)
 
 
-def majority(verdicts: Sequence[Verdict]) -> float:
+def majority(verdicts: Sequence[GradedCompletion]) -> float:
     """Whether the answer with the most votes is right, as `plain_majority` says; one without an answer has no vote."""
     votes: Counter[str] = Counter()
     rights: dict[str, bool] = {}
@@ -65,7 +65,7 @@ def wilson(share: float, count: int) -> Interval:
     return Interval(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)))
 
 
-def _right(verdicts: Sequence[Verdict]) -> int:
+def _right(verdicts: Sequence[GradedCompletion]) -> int:
     return sum(verdict.grade.right for verdict in verdicts)
 
 

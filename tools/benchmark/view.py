@@ -11,14 +11,14 @@ from rich.table import Table
 from rich.text import Text
 
 from tools.benchmark.published import Published, published_figures, same_model
-from tools.benchmark.question import Outcome
+from tools.benchmark.question import BenchmarkResult
 from tools.benchmark.score import Score, score
 from tools.shared.intervals import Interval
 
 INTERVALS = "bootstrap over questions (Wilson's where all agree)"
 
 
-def as_json(outcome: Outcome) -> dict[str, Any]:
+def scores_as_json(outcome: BenchmarkResult) -> dict[str, Any]:
     """All figures as shares of 1, those published in percent as they stand, and every verdict."""
     figures = score(outcome.verdicts)
     published = published_figures(outcome.set)
@@ -45,7 +45,7 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def render(outcome: Outcome) -> RenderableType:
+def scores_table(outcome: BenchmarkResult) -> RenderableType:
     """Ours and the same model's published figures side by side; below them what else is published of the set."""
     figures = score(outcome.verdicts)
     published = published_figures(outcome.set)
@@ -83,7 +83,7 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f}"
 
 
-def _why_wrong(outcome: Outcome) -> str:
+def _why_wrong(outcome: BenchmarkResult) -> str:
     """How many samples were right, and how many gave no answer."""
     right = sum(verdict.grade.right for verdict in outcome.verdicts)
     noted = sum(bool(verdict.grade.note) and verdict.grade.answer is None for verdict in outcome.verdicts)

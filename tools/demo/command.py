@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 SECONDS = 180.0  # for a question without --time-limit: a profile's own limit is for a whole run
-PORT = 7_860
+DEFAULT_PORT = 7_860
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,7 +31,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.set_defaults(problems_in_flight=None)
     where = parser.add_argument_group("where")
     where.add_argument("--host", default="127.0.0.1", help="address to serve on (default: this machine only)")
-    where.add_argument("--port", type=int, default=PORT, help=f"port to serve on (default {PORT}; 0: any free one)")
+    where.add_argument(
+        "--port",
+        type=int,
+        default=DEFAULT_PORT,
+        help=f"port to serve on (default {DEFAULT_PORT}; 0: any free one)",
+    )
     where.add_argument(
         "--run-dir", type=given_path, metavar="DIR", help="where questions are recorded (default: runs/demo-…)"
     )
@@ -50,9 +55,9 @@ def _demo(args: argparse.Namespace, console: Console) -> None:
         raise ConfigError("gradio is not installed: pip install -e '.[demo]' brings it")
     with _listen(args.host, args.port) as listener:
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
-        from tools.demo.server import serve
+        from tools.demo.server import serve_page
 
-        asyncio.run(serve(config, directory, listener, console))
+        asyncio.run(serve_page(config, directory, listener, console))
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -25,7 +25,7 @@ from tools.demo.session import QuestionQueue
 _GRACE_SECONDS = 1  # for open connections at shutdown
 
 
-async def serve(config: Config, directory: Path, listener: socket.socket, console: Console) -> None:
+async def serve_page(config: Config, directory: Path, listener: socket.socket, console: Console) -> None:
     """Start the engine, then serve the page on the listening socket until SIGINT or SIGTERM.
 
     Questions are recorded below `directory`. Raises AgentError if the engine or its model is not available.
@@ -41,7 +41,7 @@ async def serve(config: Config, directory: Path, listener: socket.socket, consol
         def engine_event_between_questions(text: str) -> None:
             console.print(text, markup=False, highlight=False)
             for queue in queues:
-                queue.notice(text)
+                queue.show_event(text)
 
         agent = Agent.open(
             config,

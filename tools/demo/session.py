@@ -88,10 +88,10 @@ class QuestionQueue:
             question.failure = LEFT
             solving.cancel()
 
-    def notice(self, text: str) -> None:
+    def show_event(self, text: str) -> None:
         """Show an engine event with the question that is being solved."""
         if self._queue:
-            self._queue[0].notice = text
+            self._queue[0].engine_event = text
 
     def journal(self, name: str) -> Path | None:
         """Return the path of a question's journal, None if there is no such question."""
@@ -134,4 +134,4 @@ class QuestionQueue:
             question.directory = directory
             solution = await solve_problem(question.problem, run.runtime, allowance, answer_now=question.answer_now)
         if solution.stop is StopReason.ENGINE_ERROR:
-            question.notice = ENGINE_FAILED
+            question.engine_event = ENGINE_FAILED

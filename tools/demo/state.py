@@ -124,7 +124,7 @@ class Question:
     allowance: float = 0.0
     lanes: list[LaneState] = field(default_factory=list)
     rate: TokenRate | None = None
-    notice: str = ""
+    engine_event: str = ""
     solution: Solution | None = None
     failure: str = ""
     directory: Path | None = None
@@ -198,4 +198,4 @@ class Question:
             case ProblemSolved(solution):
                 self.solution = solution
             case EngineEvent(text):
-                self.notice = text
+                self.engine_event = text

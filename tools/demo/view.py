@@ -58,7 +58,7 @@ def answer_html(question: Question) -> str:
     answer = "no answer" if solution.answer is None else str(solution.answer)
     return (
         f'<section class="answer" aria-live="polite"><p class="label">Answer</p><p class="big">{answer}</p>'
-        f"<p>{escape(' · '.join(facts))}</p>{_notice(question)}"
+        f"<p>{escape(' · '.join(facts))}</p>{_engine_event(question)}"
         f'<p><a class="download" href="/journal/{number}" download="{number}.jsonl">Download the journal</a></p>'
         f"{_evidence_html(question.evidence, question.chat)}</section>"
     )
@@ -86,7 +86,7 @@ def status_html(question: Question) -> str:
         f"<span>{question.seconds:,.0f} / {question.allowance:,.0f} s</span></div>"
         f"{_votes_html(question)}"
         f'<p class="figures">{escape(_figures(question))}</p>'
-        f"{_notice(question) if question.open else ''}</section>"
+        f"{_engine_event(question) if question.open else ''}</section>"
     )
 
 
@@ -160,5 +160,5 @@ def _count(number: int, noun: str) -> str:
     return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def _notice(question: Question) -> str:
-    return f'<p class="notice" role="status">{escape(question.notice)}</p>' if question.notice else ""
+def _engine_event(question: Question) -> str:
+    return f'<p class="notice" role="status">{escape(question.engine_event)}</p>' if question.engine_event else ""

@@ -1,4 +1,4 @@
-"""What must hold of the sandbox's protocol whatever bytes say: each check takes the bytes that a fuzzer makes up."""
+"""Properties that the sandbox protocol must have for any bytes: each check takes the bytes made up by a fuzzer."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ class _Sandbox:
         """Nothing is remembered."""
 
 
-def check(data: bytes) -> None:
+def check_input(data: bytes) -> None:
     """All checks on bytes, of which the first says which."""
     kinds = (check_running, check_session, check_serving, check_decoder)
     if data:

@@ -20,6 +20,6 @@ def main() -> int:
         return 2
     with atheris.instrument_imports(include=["agent.sandbox", "tools.fuzz.checks"]):
         checks = importlib.import_module("tools.fuzz.checks")
-    atheris.Setup(sys.argv, checks.check)
+    atheris.Setup(sys.argv, checks.check_input)
     atheris.Fuzz()
     return 0

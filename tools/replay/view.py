@@ -14,7 +14,7 @@ from tools.replay.full_runs import ReplayResult
 from tools.replay.stop import ORACLE, StoppingResult
 from tools.shared.intervals import Interval
 
-Comparison = tuple[str, str]
+PolicyPair = tuple[str, str]
 
 
 def runs_table(result: ReplayResult) -> Table:
@@ -42,7 +42,7 @@ def runs_table(result: ReplayResult) -> Table:
     return table
 
 
-def runs_json(result: ReplayResult, comparisons: Sequence[Comparison]) -> dict[str, Any]:
+def runs_json(result: ReplayResult, comparisons: Sequence[PolicyPair]) -> dict[str, Any]:
     """Return the figures of the table and more as plain data; seconds, tokens and counts are means over runs."""
     policies = {}
     for policy, scores in result.scores.items():
@@ -71,7 +71,7 @@ def runs_json(result: ReplayResult, comparisons: Sequence[Comparison]) -> dict[s
     }
 
 
-def comparison_json(result: ReplayResult, pair: Comparison) -> dict[str, Any]:
+def comparison_json(result: ReplayResult, pair: PolicyPair) -> dict[str, Any]:
     """Return how many more right answers the first policy gives than the second, over the same runs."""
     first, second = pair
     difference = result.difference(first, second)
@@ -89,7 +89,7 @@ def comparison_json(result: ReplayResult, pair: Comparison) -> dict[str, Any]:
     }
 
 
-def comparison_line(result: ReplayResult, pair: Comparison) -> str:
+def comparison_line(result: ReplayResult, pair: PolicyPair) -> str:
     """Return the comparison as one line of text."""
     difference = result.difference(*pair)
     each = ", ".join(f"{name} {result.difference(*pair, name).value:+.1f}" for name in result.recordings)

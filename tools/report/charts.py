@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from markupsafe import Markup
 
 from agent.types import Solution
-from tools.report.data import TimeSplit, Verdict
+from tools.report.data import TimeSplit, VoteStatus
 from tools.report.stats import CurvePoint, bin_counts, nice_edges
 from tools.report.svg import (
     BELOW,
@@ -32,7 +32,12 @@ from tools.shared.intervals import Interval
 
 _BINS = 16
 _TICKS = 7
-KINDS = {Verdict.RIGHT: "right", Verdict.WRONG: "wrong", Verdict.NO_VOTE: "none", Verdict.UNKNOWN: "unknown"}
+KINDS = {
+    VoteStatus.RIGHT: "right",
+    VoteStatus.WRONG: "wrong",
+    VoteStatus.NO_VOTE: "none",
+    VoteStatus.UNKNOWN: "unknown",
+}
 """The class that colours each verdict."""
 
 
@@ -104,7 +109,7 @@ def majority_chart(points: Sequence[CurvePoint]) -> Markup:
     )
 
 
-def histogram(values: Mapping[Verdict, Sequence[float]], name: str, title: str) -> Markup:
+def histogram(values: Mapping[VoteStatus, Sequence[float]], name: str, title: str) -> Markup:
     """Samples in bins of a quantity from or up to 0, stacked by what their vote was worth. There must be a value."""
     edges = nice_edges([0.0, *(value for group in values.values() for value in group)], _BINS)
     bins = len(edges) - 1

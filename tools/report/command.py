@@ -20,14 +20,14 @@ from agent.errors import InputError
 from tools.shared.command_line import run_command
 
 if TYPE_CHECKING:
-    from tools.report.data import Run
+    from tools.report.data import ReportedRun
     from tools.report.html_page import ProblemView
 
 _NAME = "report.html"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; the exit status."""
+    """ReportedRun the command; return the exit status."""
     args = _parser().parse_args(argv)
 
     def report(console: Console) -> None:
@@ -42,19 +42,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_command(report)
 
 
-def load_runs(directories: Sequence[Path], console: Console) -> list[Run]:
+def load_runs(directories: Sequence[Path], console: Console) -> list[ReportedRun]:
     """Read one run, or two. Raises InputError if a directory holds none, or the two share no problem."""
     from tools.report.compare import Comparison  # here, so that --help is quick
-    from tools.report.data import load
+    from tools.report.data import load_run
 
     with console.status("reading"):
-        runs = [load(directory) for directory in directories]
+        runs = [load_run(directory) for directory in directories]
         if len(runs) == 2:
             Comparison(*runs).check()
     return runs
 
 
-def write_report(runs: Sequence[Run], path: Path, console: Console) -> int:
+def write_report(runs: Sequence[ReportedRun], path: Path, console: Console) -> int:
     """Write the page of one run or two; its size in bytes.
 
     Raises InputError if the page cannot be written or the packages that draw it are missing.
@@ -82,7 +82,7 @@ def write_report(runs: Sequence[Run], path: Path, console: Console) -> int:
     return size
 
 
-def _print_figures(runs: Sequence[Run]) -> None:
+def _print_figures(runs: Sequence[ReportedRun]) -> None:
     from tools.report.figures import figures
     from tools.report.stats import known_problems
 

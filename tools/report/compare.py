@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from agent.errors import InputError
-from tools.report.data import ProblemRecord, Run
+from tools.report.data import ProblemRecord, ReportedRun
 from tools.report.stats import Difference, common_problems, differences
 
 
@@ -17,8 +17,8 @@ from tools.report.stats import Difference, common_problems, differences
 class Comparison:
     """What the second run changed against the first."""
 
-    first: Run
-    second: Run
+    first: ReportedRun
+    second: ReportedRun
 
     def check(self) -> None:
         """Raises InputError if no problem is closed in both."""

@@ -17,7 +17,7 @@ Span = tuple[float, float]
 """Begin and end in seconds since the run began."""
 
 
-class Outcome(StrEnum):
+class ProblemStatus(StrEnum):
     """What became of a problem."""
 
     RIGHT = "right"
@@ -27,7 +27,7 @@ class Outcome(StrEnum):
     OPEN = "not closed"  # the run has recorded no solution
 
 
-class Verdict(StrEnum):
+class VoteStatus(StrEnum):
     """What one sample's vote was worth."""
 
     RIGHT = "right"
@@ -46,14 +46,14 @@ class ProblemRecord:
     samples: tuple[Sample, ...]
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> ProblemStatus:
         """Whether the answer is right, where that can be told."""
         if self.solution is None:
-            return Outcome.OPEN
+            return ProblemStatus.OPEN
         if self.solution.answer is None:
-            return Outcome.NO_ANSWER
+            return ProblemStatus.NO_ANSWER
         right = is_right(self.solution.answer, self.problem.answer)
-        return Outcome.UNKNOWN if right is None else Outcome.RIGHT if right else Outcome.WRONG
+        return ProblemStatus.UNKNOWN if right is None else ProblemStatus.RIGHT if right else ProblemStatus.WRONG
 
     @property
     def closed(self) -> ClosedProblem | None:
@@ -81,16 +81,16 @@ class ProblemRecord:
             return self.solution.allowance
         return self.start.allowance if self.start else None
 
-    def verdict(self, sample: Sample) -> Verdict:
+    def verdict(self, sample: Sample) -> VoteStatus:
         """What the vote of one of its samples was worth."""
         if sample.answer is None:
-            return Verdict.NO_VOTE
+            return VoteStatus.NO_VOTE
         right = is_right(sample.answer, self.problem.answer)
-        return Verdict.UNKNOWN if right is None else Verdict.RIGHT if right else Verdict.WRONG
+        return VoteStatus.UNKNOWN if right is None else VoteStatus.RIGHT if right else VoteStatus.WRONG
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class ReportedRun:
     """A run to report on: its name (that of its directory), its record and its problems in the order of their file."""
 
     name: str
@@ -109,7 +109,7 @@ class Run:
         return tuple(sorted(self.record.engine_events, key=lambda event: event.at))
 
 
-def load(directory: Path) -> Run:
+def load_run(directory: Path) -> ReportedRun:
     """Read a run. Raises InputError if the directory holds none."""
     record = read_run(directory)
     solutions = {solution.problem_id: solution for solution in record.solutions}
@@ -122,7 +122,7 @@ def load(directory: Path) -> Run:
         for problem in record.problems
     )
     closed = [problem.solution for problem in problems if problem.solution is not None]
-    return Run(
+    return ReportedRun(
         directory.resolve().name, record, problems, totals(record.problems, closed, record.samples, record.config.rules)
     )
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from agent.metrics import METRICS
-from tools.report.data import Run
+from tools.report.data import ReportedRun
 from tools.report.stats import common_problems, differences, run_figures
 
 
-def figures(runs: Sequence[Run]) -> Table:
+def figures(runs: Sequence[ReportedRun]) -> Table:
     """Each metric as its mean over the closed problems, with its interval.
 
     Every interval is the middle 95% of a bootstrap over problems. Of two runs the last column is the second less the
@@ -31,7 +31,7 @@ def figures(runs: Sequence[Run]) -> Table:
     return table
 
 
-def _counts(run: Run) -> str:
+def _counts(run: ReportedRun) -> str:
     samples = {len(problem.counted) for problem in run.problems if problem.solution is not None}
     each = f"{min(samples)} to {max(samples)}" if len(samples) > 1 else f"{max(samples, default=0)}"
     return f"{run.sums.closed} problems, {each} samples each"

@@ -23,7 +23,7 @@ from tools.report.charts import (
     vote_bar,
 )
 from tools.report.compare import Comparison
-from tools.report.data import Outcome, ProblemRecord, Run, TimeSplit, Verdict, time_split
+from tools.report.data import ProblemStatus, ProblemRecord, ReportedRun, TimeSplit, VoteStatus, time_split
 from tools.report.stats import (
     MAX_SUBSETS,
     Figure,
@@ -39,18 +39,18 @@ from tools.shared.markup import code_css, printable, to_html
 
 PAGE = Path(__file__).with_name("page")
 _OUTCOME_MARKS = {
-    Outcome.RIGHT: "✓",
-    Outcome.WRONG: "✗",
-    Outcome.NO_ANSWER: "∅",
-    Outcome.UNKNOWN: "?",
-    Outcome.OPEN: "…",
+    ProblemStatus.RIGHT: "✓",
+    ProblemStatus.WRONG: "✗",
+    ProblemStatus.NO_ANSWER: "∅",
+    ProblemStatus.UNKNOWN: "?",
+    ProblemStatus.OPEN: "…",
 }
 _OUTCOME_KINDS = {
-    Outcome.RIGHT: "right",
-    Outcome.WRONG: "wrong",
-    Outcome.NO_ANSWER: "none",
-    Outcome.UNKNOWN: "unknown",
-    Outcome.OPEN: "none",
+    ProblemStatus.RIGHT: "right",
+    ProblemStatus.WRONG: "wrong",
+    ProblemStatus.NO_ANSWER: "none",
+    ProblemStatus.UNKNOWN: "unknown",
+    ProblemStatus.OPEN: "none",
 }
 
 
@@ -113,7 +113,7 @@ class ProblemView:
 class RunView:
     """A run as the page shows it; `key` makes the ids of its elements its own."""
 
-    def __init__(self, run: Run, key: str) -> None:
+    def __init__(self, run: ReportedRun, key: str) -> None:
         self.key = key
         self.run = run
         self.config = run.record.config
@@ -167,14 +167,14 @@ class RunView:
         return run_figures(self.run)
 
     @cached_property
-    def outcomes(self) -> dict[Outcome, int]:
+    def outcomes(self) -> dict[ProblemStatus, int]:
         """How many problems came to what, those that there are."""
-        counts = {outcome: sum(p.record.outcome is outcome for p in self.problems) for outcome in Outcome}
+        counts = {outcome: sum(p.record.outcome is outcome for p in self.problems) for outcome in ProblemStatus}
         return {outcome: count for outcome, count in counts.items() if count}
 
-    def _values(self, measure: Callable[[Sample], float | None]) -> dict[Verdict, list[float]]:
-        values: dict[Verdict, list[float]] = {}
-        for verdict in Verdict:
+    def _values(self, measure: Callable[[Sample], float | None]) -> dict[VoteStatus, list[float]]:
+        values: dict[VoteStatus, list[float]] = {}
+        for verdict in VoteStatus:
             found = [measure(s) for problem, s in self.run.samples if problem.verdict(s) is verdict]
             told = [value for value in found if value is not None]
             if told:
@@ -182,7 +182,9 @@ class RunView:
         return values
 
 
-def page(runs: Sequence[Run], progress: Callable[[Sequence[ProblemView]], Iterator[ProblemView]]) -> Iterator[str]:
+def page(
+    runs: Sequence[ReportedRun], progress: Callable[[Sequence[ProblemView]], Iterator[ProblemView]]
+) -> Iterator[str]:
     """The page in pieces; `progress` passes the problems on while their transcripts are packed."""
     views = [RunView(run, key) for run, key in zip(runs, "ab", strict=False)]
     script = (PAGE / "page.js").read_text(encoding="utf-8")
@@ -193,7 +195,7 @@ def page(runs: Sequence[Run], progress: Callable[[Sequence[ProblemView]], Iterat
         .generate(
             views=views,
             comparison=Comparison(*runs) if len(runs) == 2 else None,
-            outcomes=[o for o in Outcome if any(o in view.outcomes for view in views)],
+            outcomes=[o for o in ProblemStatus if any(o in view.outcomes for view in views)],
             script=Markup(script),
             script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
             style=Markup((PAGE / "page.css").read_text(encoding="utf-8") + code_css()),

@@ -17,7 +17,7 @@ from agent.config import Config
 from agent.metrics import METRICS, Metric
 from agent.policy.voting import Ballot, ballot, count_ballots
 from agent.types import Sample
-from tools.report.data import ProblemRecord, Run, Verdict
+from tools.report.data import ProblemRecord, ReportedRun, VoteStatus
 from tools.shared.intervals import Interval, Ratio, interval, resamples
 
 MAX_SUBSETS = 120
@@ -71,7 +71,7 @@ class Difference:
         return f"{self.metric.text(self.change.value, difference=True)} ({self.interval})"
 
 
-def majority_curve(run: Run) -> list[CurvePoint]:
+def majority_curve(run: ReportedRun) -> list[CurvePoint]:
     """Accuracy of the vote against the number of samples.
 
     A problem's value at n is the share of subsets of n of its counted samples whose vote, by the run's own rule, is
@@ -108,7 +108,7 @@ def right_share(ballots: Sequence[Ballot | None], truth: int | None, size: int, 
     return fmean(rights)
 
 
-def known_problems(run: Run) -> list[ProblemRecord]:
+def known_problems(run: ReportedRun) -> list[ProblemRecord]:
     """The closed problems whose truth is known and that have a sample that counts: those of pass@1."""
     return [
         problem
@@ -117,7 +117,7 @@ def known_problems(run: Run) -> list[ProblemRecord]:
     ]
 
 
-def projected_score(run: Run) -> Interval | None:
+def projected_score(run: ReportedRun) -> Interval | None:
     """The score to expect on a full set: its size times the share of closed problems answered right, of known truth.
 
     The interval is that of the expectation, for problems like these; one run's score scatters around it besides.
@@ -137,7 +137,7 @@ def mean_interval(values: Sequence[float]) -> Interval:
     return interval(ratio.at(resamples(len(values), _SEED)))
 
 
-def run_figures(run: Run) -> list[Figure]:
+def run_figures(run: ReportedRun) -> list[Figure]:
     """Each metric that says something of the run's closed problems."""
     found = []
     for metric in METRICS:
@@ -148,7 +148,7 @@ def run_figures(run: Run) -> list[Figure]:
     return found
 
 
-def differences(first: Run, second: Run) -> list[Difference]:
+def differences(first: ReportedRun, second: ReportedRun) -> list[Difference]:
     """Each metric, paired by the problems closed in both runs of which it says something in both."""
     pairs = common_problems(first, second)
     found = []
@@ -162,7 +162,7 @@ def differences(first: Run, second: Run) -> list[Difference]:
     return found
 
 
-def common_problems(first: Run, second: Run) -> list[tuple[ProblemRecord, ProblemRecord]]:
+def common_problems(first: ReportedRun, second: ReportedRun) -> list[tuple[ProblemRecord, ProblemRecord]]:
     """The problems with the same id and text that are closed in both runs."""
     others = {problem.problem.id: problem for problem in second.problems if problem.solution}
     return [
@@ -174,16 +174,16 @@ def common_problems(first: Run, second: Run) -> list[tuple[ProblemRecord, Proble
     ]
 
 
-def confidence_auroc(run: Run) -> float | None:
+def confidence_auroc(run: ReportedRun) -> float | None:
     """The chance that a right vote has a higher mean log-probability than a wrong one, drawn from all (ties are half).
 
     It is the area under the ROC curve, 0.5 where confidence tells nothing; None where either kind is missing.
     """
-    sure: dict[Verdict, list[float]] = {Verdict.RIGHT: [], Verdict.WRONG: []}
+    sure: dict[VoteStatus, list[float]] = {VoteStatus.RIGHT: [], VoteStatus.WRONG: []}
     for problem, sample in run.samples:
         if sample.mean_logprob is not None:
             sure.setdefault(problem.verdict(sample), []).append(sample.mean_logprob)
-    right, wrong = np.asarray(sure[Verdict.RIGHT]), np.sort(np.asarray(sure[Verdict.WRONG]))
+    right, wrong = np.asarray(sure[VoteStatus.RIGHT]), np.sort(np.asarray(sure[VoteStatus.WRONG]))
     if not right.size or not wrong.size:
         return None
     below = np.searchsorted(wrong, right, "left") + np.searchsorted(wrong, right, "right")
@@ -207,7 +207,7 @@ def bin_counts(values: Sequence[float], edges: Sequence[float]) -> list[int]:
     return [int(count) for count in counts]
 
 
-def _value(metric: Metric, problem: ProblemRecord, run: Run) -> float | None:
+def _value(metric: Metric, problem: ProblemRecord, run: ReportedRun) -> float | None:
     return metric.value(problem.closed, run.record.config) if problem.closed is not None else None
 
 

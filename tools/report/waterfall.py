@@ -9,11 +9,11 @@ from markupsafe import Markup
 
 from agent.types import Sample
 from tools.report.charts import KINDS
-from tools.report.data import ProblemRecord, Span, Verdict, lane_turns
+from tools.report.data import ProblemRecord, Span, VoteStatus, lane_turns
 from tools.report.stats import nice_edges
 from tools.report.svg import image, label, line, node, rectangle
 
-MARKS = {Verdict.RIGHT: "✓", Verdict.WRONG: "✗", Verdict.NO_VOTE: "∅", Verdict.UNKNOWN: "?"}
+MARKS = {VoteStatus.RIGHT: "✓", VoteStatus.WRONG: "✗", VoteStatus.NO_VOTE: "∅", VoteStatus.UNKNOWN: "?"}
 _LANE = 17.0  # pixels
 _LEFT, _RIGHT = 9.0, 84.0  # per cent
 _BELOW = 22.0
@@ -58,7 +58,7 @@ def end_text(sample: Sample) -> str:
     return f"{sample.end}, answer forced" if sample.forced and sample.answer is not None else str(sample.end)
 
 
-def _lane(sample: Sample, verdict: Verdict, top: float, scale: _Scale) -> Iterator[Markup]:
+def _lane(sample: Sample, verdict: VoteStatus, top: float, scale: _Scale) -> Iterator[Markup]:
     base = top + _LANE / 2 + 5
     yield label(_LEFT - 1, base, f"#{sample.index}", "lane")
     for number, (turn, times) in enumerate(zip(sample.turns, lane_turns(sample), strict=True), 1):

@@ -21,7 +21,7 @@ from agent.sandbox.forkserver import ForkServerSandbox
 from agent.types import ToolRun, ToolStatus
 from tools.soak.cells import DRAW, FILLING, HOSTILE, KEPT, STOPPED, honest
 
-_PAUSE = 1.0  # seconds between two looks
+_PAUSE = 1.0  # seconds between two snapshots
 _LEGITIMATE_SECONDS = 60.0
 _HOSTILE_SECONDS = 0.5
 _LATE = 6.0
@@ -36,7 +36,7 @@ _IN_CELL = 'File "<cell '  # stands in the traceback of an interrupt that came w
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ResourceSnapshot:
     """What the controller and its family held at one time: memory, descriptors, processes, files."""
 
     second: float
@@ -55,7 +55,7 @@ class Record:
     wrong: list[str] = field(default_factory=list)
     late: tuple[float, str] = (0.0, "")
     drawn: dict[int, str] = field(default_factory=dict)
-    looks: list[Look] = field(default_factory=list)
+    snapshots: list[ResourceSnapshot] = field(default_factory=list)
 
     def blame(self, code: str, run: ToolRun) -> None:
         """Take note of a cell that came to something wrong."""
@@ -63,7 +63,7 @@ class Record:
 
     def growth(self, name: str) -> float:
         """How much more of a figure there was in the last quarter than in the second, at the median."""
-        values = [getattr(look, name) for look in self.looks]
+        values = [getattr(snapshot, name) for snapshot in self.snapshots]
         quarter = max(1, len(values) // 4)
         early = statistics.median(values[quarter : 2 * quarter] or values)
         return float(statistics.median(values[-quarter:]) - early)
@@ -153,13 +153,13 @@ async def _watch(box: ForkServerSandbox, record: Record, until: float) -> None:
     started = time.monotonic()
     while time.monotonic() < until:
         zygote = await box.zygote_pid()
-        record.looks.append(_look(zygote, time.monotonic() - started))
+        record.snapshots.append(_snapshot(zygote, time.monotonic() - started))
         await asyncio.sleep(_PAUSE)
 
 
-def _look(zygote: int, second: float) -> Look:
+def _snapshot(zygote: int, second: float) -> ResourceSnapshot:
     base = Path(json.loads(Path(f"/proc/{zygote}/cmdline").read_bytes().split(b"\0")[-2])["base"])
-    return Look(
+    return ResourceSnapshot(
         second,
         _resident("self"),
         _resident(str(zygote)),
@@ -188,8 +188,8 @@ def main() -> int:
         "latest_seconds": round(record.late[0], 3),
         "latest_cell": record.late[1],
         "growth": {name: round(record.growth(name), 1) for name in names},
-        "first": asdict(record.looks[0]),
-        "last": asdict(record.looks[-1]),
+        "first": asdict(record.snapshots[0]),
+        "last": asdict(record.snapshots[-1]),
     }
     sys.stdout.write(json.dumps(told, indent=2) + "\n")
     return 1 if record.wrong or record.late[0] > _LATE else 0

@@ -10,7 +10,7 @@ from agent.config import EngineConfig, VllmConfig
 from agent.engine.vllm.processor import quick_dtype
 
 SERVED_NAME = "model"
-ENVIRONMENT: Mapping[str, str] = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
+VLLM_ENVIRONMENT: Mapping[str, str] = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
 _MIN_MEMORY_UTILIZATION = 0.5
 
 

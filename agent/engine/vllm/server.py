@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from agent.config import EngineConfig, VllmConfig
 from agent.engine.api_key import VLLM_VARIABLE, vllm_key
-from agent.engine.base import Chunk, Prompt, SamplingParams
+from agent.engine.base import Chunk, OnEvent, Prompt, SamplingParams
 from agent.engine.http import HttpEngine, complete_one_token
 from agent.engine.process import ServerProcess, check_port, free_port
-from agent.engine.vllm.command import ENVIRONMENT, SERVED_NAME, LaunchSettings, launch_settings, server_command
+from agent.engine.vllm.command import SERVED_NAME, VLLM_ENVIRONMENT, LaunchSettings, launch_settings, server_command
 from agent.engine.vllm.weights import Preread
 from agent.errors import EngineError, EngineUnavailableError
 
@@ -26,8 +26,6 @@ _RETRY_COOLDOWN_SECONDS = 30.0  # before the next attempt, once all settings hav
 # One stream may be silent for long while the server works on others; silence of all streams is watched separately.
 _STREAM_SECONDS = 3_600.0
 _MEMORY_WORDS = ("out of memory", "No available memory", "OutOfMemoryError", "larger than the available KV cache")
-
-Notice = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +43,7 @@ class _Server:
 
 
 class VllmEngine:
-    """Serves the configured model; `notice` is called when its server comes up, dies or gets other settings.
+    """Serves the configured model; `on_event` is called when its server comes up, dies or gets other settings.
 
     A server that dies, or from which no lane gets a token for `hang_seconds`, is killed with all its processes; the
     streams break, and the next `ready()` starts it again. If it runs out of memory, or dies twice in a row within two
@@ -59,7 +57,7 @@ class VllmEngine:
         settings: VllmConfig,
         *,
         log_path: Path,
-        notice: Notice,
+        on_event: OnEvent,
         api_key: str | None = None,
     ) -> None:
         self._engine = engine
@@ -69,7 +67,7 @@ class VllmEngine:
         self._worked = 0  # index of the last launch with which the server was up
         self._settings = settings
         self._log_path = log_path
-        self._notice = notice
+        self._on_event = on_event
         self._server: _Server | None = None
         self._starting = asyncio.Lock()
         self._watch: asyncio.Task[None] | None = None
@@ -168,7 +166,7 @@ class VllmEngine:
         """Report once for each server how it ended."""
         if self._reported is not server:
             self._reported = server
-            self._notice(f"the vLLM server {fate}")
+            self._on_event(f"the vLLM server {fate}")
 
     async def _watch_over(self, server: _Server) -> None:
         """Kill the server when it hangs; report when it has died."""
@@ -206,7 +204,7 @@ class VllmEngine:
                         "that has it"
                     ) from error
                 last = self._launch_index == len(self._launches) - 1
-                self._notice(f"the vLLM server did not start {launch.name}: {error}")
+                self._on_event(f"the vLLM server did not start {launch.name}: {error}")
                 if last or not (self._was_up or _short_of_memory(str(error))):
                     self._launch_index = self._worked
                     raise EngineUnavailableError(str(error)) from error
@@ -216,7 +214,7 @@ class VllmEngine:
         if self._launch_index + 1 < len(self._launches):
             self._launch_index += 1
             self._early_crashes = 0
-            self._notice(f"the vLLM server will be started {self._launches[self._launch_index].name} from now on")
+            self._on_event(f"the vLLM server will be started {self._launches[self._launch_index].name} from now on")
 
     async def _start_once(self, launch: LaunchSettings) -> _Server:
         loop = asyncio.get_running_loop()
@@ -225,7 +223,7 @@ class VllmEngine:
         process = await ServerProcess.start(
             server_command(self._engine, launch.settings, port),
             log_path=self._log_path,
-            defaults={**ENVIRONMENT, **launch.settings.environment},
+            defaults={**VLLM_ENVIRONMENT, **launch.settings.environment},
             secrets={VLLM_VARIABLE: self._key} if self._key else None,
             guarded=True,
         )
@@ -251,11 +249,11 @@ class VllmEngine:
         finally:
             preread.cancel()
             await asyncio.gather(preread, return_exceptions=True)
-        self._notice(f"the vLLM server is up after {loop.time() - began:.0f} s, {launch.name}")
+        self._on_event(f"the vLLM server is up after {loop.time() - began:.0f} s, {launch.name}")
         return _Server(process, client, loop.time())
 
     def _report_read(self, read: int, total: int) -> None:
-        self._notice(f"reading the weights: {read / 1e9:.1f} of {total / 1e9:.1f} GB")
+        self._on_event(f"reading the weights: {read / 1e9:.1f} of {total / 1e9:.1f} GB")
 
 
 async def _serving(process: ServerProcess, client: HttpEngine) -> None:

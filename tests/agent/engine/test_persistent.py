@@ -45,7 +45,7 @@ async def drain(engine: PersistentEngine) -> None:
 
 def test_a_server_that_is_still_loading_is_waited_for_at_the_start() -> None:
     raw, told = Flaky(*[not_yet()] * 4), list[str]()
-    run_virtual(PersistentEngine(raw, notice=told.append).start())
+    run_virtual(PersistentEngine(raw, on_event=told.append).start())
     assert len(raw.asked) == 5
     assert told == ["waiting for the engine: loading model"]
 
@@ -98,7 +98,7 @@ def test_the_engine_is_away_from_the_error_to_its_next_token_and_says_so_once() 
 
     async def scene() -> tuple[str, float, str, float]:
         raw = Flaky(*[nobody()] * 3)
-        engine = PersistentEngine(raw, notice=told.append)
+        engine = PersistentEngine(raw, on_event=told.append)
         await engine.recover(nobody(), 0)
         cause, away = engine.unavailable, engine.downtime
         await drain(engine)
@@ -115,7 +115,7 @@ def test_a_stream_that_breaks_once_is_continued_at_once_and_is_nobodys_news() ->
     told: list[str] = []
 
     async def scene() -> float:
-        engine = PersistentEngine(Flaky(), notice=told.append)
+        engine = PersistentEngine(Flaky(), on_event=told.append)
         await engine.recover(StreamBrokenError("garbled"), 0)
         assert engine.unavailable == ""
         return asyncio.get_running_loop().time()

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.engine.base import SamplingParams
-from agent.engine.recorded import Decoder, RecordedEngine, RecordedLane, RecordedTurn
+from agent.engine.recorded import BatchDecoder, RecordedEngine, RecordedLane, RecordedTurn
 from agent.hardware.roofline import HARDWARE, Hardware, steps_within
 from agent.virtual_time import run_virtual
 
@@ -43,7 +43,7 @@ def stepped(hardware: Hardware, tokens: list[int]) -> list[float]:
 def played(hardware: Hardware, tokens: list[int]) -> list[float]:
     async def main() -> list[float]:
         loop = asyncio.get_running_loop()
-        decoder = Decoder(hardware, loop)
+        decoder = BatchDecoder(hardware, loop)
 
         async def one(count: int) -> float:
             await decoder.start(count, 0).done

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from agent.errors import ConfigError
 from agent.hardware.capacity import (
     BF16_BITS,
-    DEVICES,
     FP8_BITS,
     INT4_BITS,
+    KNOWN_DEVICES,
     PLANNED_SHARE,
     QWEN_CODER_0_5B,
     QWQ_32B,
@@ -26,7 +26,7 @@ from agent.hardware.capacity import (
     ModelShape,
     dense_model,
     known_model,
-    make_plan,
+    plan_capacity,
 )
 
 QWQ_DESCRIPTION: dict[str, Any] = {
@@ -73,7 +73,7 @@ settings = st.fixed_dictionaries(
         "memory_share": st.floats(0.5, 1.0),
     }
 )
-plans = st.builds(lambda model, device, keys: make_plan(model, device, **keys), models, devices, settings)
+plans = st.builds(lambda model, device, keys: plan_capacity(model, device, **keys), models, devices, settings)
 
 
 def speed(plan: CapacityPlan, lanes: int, context: float) -> float:
@@ -86,7 +86,7 @@ def speed(plan: CapacityPlan, lanes: int, context: float) -> float:
 def test_the_roofline_of_qwq(
     kind: str, count: int, model: ModelShape, kv_bytes: int, speeds: tuple[int, ...], kv_tokens: int
 ) -> None:
-    plan = make_plan(model, DEVICES[kind], context_tokens=8_192, parallel=count, kv_element_bytes=kv_bytes)
+    plan = plan_capacity(model, KNOWN_DEVICES[kind], context_tokens=8_192, parallel=count, kv_element_bytes=kv_bytes)
     for lanes, expected in zip(LANES, speeds, strict=False):
         assert speed(plan, lanes, 8_192) == pytest.approx(expected, abs=0.5)
     # Five of the six are within 0.3 %; the H200's is 1.4 % higher than the overhead taken here gives.
@@ -105,8 +105,8 @@ def test_the_sizes_of_qwq() -> None:
 
 @given(models, devices, settings, st.floats(1.0, 3.0))
 def test_more_memory_never_holds_less(model: ModelShape, device: Device, keys: dict[str, Any], factor: float) -> None:
-    before = make_plan(model, device, **keys)
-    after = make_plan(model, replace(device, memory_bytes=round(device.memory_bytes * factor)), **keys)
+    before = plan_capacity(model, device, **keys)
+    after = plan_capacity(model, replace(device, memory_bytes=round(device.memory_bytes * factor)), **keys)
     assert after.kv_tokens >= before.kv_tokens
     assert after.fits or not before.fits
 
@@ -114,12 +114,12 @@ def test_more_memory_never_holds_less(model: ModelShape, device: Device, keys: d
 @given(models, devices, contexts)
 def test_fewer_bits_never_hold_less(model: ModelShape, device: Device, context: int) -> None:
     tokens = [
-        make_plan(replace(model, weight_bits=bits), device, context_tokens=context).kv_tokens
+        plan_capacity(replace(model, weight_bits=bits), device, context_tokens=context).kv_tokens
         for bits in (BF16_BITS, FP8_BITS, INT4_BITS)
     ]
     assert tokens == sorted(tokens)
-    halved = make_plan(model, device, context_tokens=context, kv_element_bytes=1).kv_tokens
-    assert 0 <= halved - 2 * make_plan(model, device, context_tokens=context).kv_tokens <= 1
+    halved = plan_capacity(model, device, context_tokens=context, kv_element_bytes=1).kv_tokens
+    assert 0 <= halved - 2 * plan_capacity(model, device, context_tokens=context).kv_tokens <= 1
 
 
 @given(plans, st.integers(1, 512), st.integers(1, 512), st.floats(1, 131_072), st.floats(1, 4))
@@ -148,8 +148,8 @@ def test_neither_bound_of_the_roofline_is_passed(plan: CapacityPlan, lanes: int,
 def test_replicas_do_each_what_one_does(
     model: ModelShape, device: Device, context: int, lanes: int, replicas: int
 ) -> None:
-    one = make_plan(model, device, context_tokens=context)
-    many = make_plan(model, device, context_tokens=context, replicas=replicas)
+    one = plan_capacity(model, device, context_tokens=context)
+    many = plan_capacity(model, device, context_tokens=context, replicas=replicas)
     assert many.kv_tokens == replicas * one.kv_tokens
     assert many.lanes_at(context) == replicas * one.lanes_at(context)
     assert speed(many, replicas * lanes, context) == pytest.approx(replicas * speed(one, lanes, context))
@@ -175,7 +175,7 @@ def test_a_plan_fits_if_one_lane_does(plan: CapacityPlan) -> None:
     ],
 )
 def test_what_does_not_fit_is_reported(model: ModelShape, kind: str, keys: dict[str, int], reason: str) -> None:
-    plan = make_plan(model, DEVICES[kind], **keys)
+    plan = plan_capacity(model, KNOWN_DEVICES[kind], **keys)
     assert not plan.fits
     assert re.search(reason, plan.reason)
 
@@ -183,20 +183,20 @@ def test_what_does_not_fit_is_reported(model: ModelShape, kind: str, keys: dict[
 def test_kv_heads_are_copied_where_there_are_more_gpus() -> None:
     assert QWEN_CODER_0_5B.divides(14)
     assert not QWEN_CODER_0_5B.divides(4)
-    alone = make_plan(QWEN_CODER_0_5B, DEVICES["L4"], context_tokens=2_048, parallel=2)
-    copied = make_plan(QWEN_CODER_0_5B, DEVICES["L4"], context_tokens=2_048, parallel=14)
+    alone = plan_capacity(QWEN_CODER_0_5B, KNOWN_DEVICES["L4"], context_tokens=2_048, parallel=2)
+    copied = plan_capacity(QWEN_CODER_0_5B, KNOWN_DEVICES["L4"], context_tokens=2_048, parallel=14)
     assert copied.kv_token_bytes == 7 * alone.kv_token_bytes
 
 
 def test_a_device_without_figures_has_no_speed() -> None:
-    plan = make_plan(QWQ_32B_AWQ, Device("new", 96_000_000_000), context_tokens=8_192)
+    plan = plan_capacity(QWQ_32B_AWQ, Device("new", 96_000_000_000), context_tokens=8_192)
     assert plan.fits
     assert plan.tokens_per_second(8, 4_096) is None
     assert plan.planned_tokens_per_second(8, 4_096) is None
 
 
 def test_given_kv_space_counts_alone() -> None:
-    plan = make_plan(QWEN_CODER_0_5B, Device("cpu", 0), context_tokens=2_048, kv_space_bytes=2**30)
+    plan = plan_capacity(QWEN_CODER_0_5B, Device("cpu", 0), context_tokens=2_048, kv_space_bytes=2**30)
     assert plan.kv_tokens == 2**30 // QWEN_CODER_0_5B.kv_token_bytes(2)
 
 
@@ -269,7 +269,7 @@ def test_any_description_is_a_shape_or_a_clear_error(changes: dict[str, Any], qu
         except ConfigError as error:
             assert "config.json is not valid" in str(error)
         else:
-            assert shape is None or make_plan(shape, DEVICES["H200"], context_tokens=256).kv_tokens >= 0
+            assert shape is None or plan_capacity(shape, KNOWN_DEVICES["H200"], context_tokens=256).kv_tokens >= 0
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from agent.config import load_config
 from agent.errors import ConfigError
-from agent.hardware.capacity import DEVICES, FP8_BITS, QWQ_32B, QWQ_32B_AWQ
+from agent.hardware.capacity import FP8_BITS, KNOWN_DEVICES, QWQ_32B, QWQ_32B_AWQ
 from agent.hardware.detect import (
     Gpu,
     check_profile,
@@ -43,7 +43,7 @@ def fake_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDriver:
 
 
 def gpus(kind: str, count: int, name: str = "") -> tuple[Gpu, ...]:
-    return (Gpu(name or f"NVIDIA {kind}", DEVICES[kind].memory_bytes),) * count
+    return (Gpu(name or f"NVIDIA {kind}", KNOWN_DEVICES[kind].memory_bytes),) * count
 
 
 @pytest.mark.process
@@ -111,7 +111,7 @@ def test_names_of_the_table(name: str, kind: str | None) -> None:
     device = Gpu(name, 5 << 30).device
     assert device.memory_bytes == 5 << 30  # what was found, not what the table says
     assert device.name == (kind or name)
-    assert device.bandwidth == (DEVICES[kind].bandwidth if kind else None)
+    assert device.bandwidth == (KNOWN_DEVICES[kind].bandwidth if kind else None)
 
 
 @given(st.text("NA4é٣[]/,. \t\r\n\0\u2028\ufffd"))  # with a digit that is not ours
@@ -230,7 +230,7 @@ def test_weights_that_the_server_quantizes() -> None:
 
 
 def test_the_profiles_own_settings_are_planned_with() -> None:
-    base, device = load_config("kaggle-l4x4"), DEVICES["L4"]
+    base, device = load_config("kaggle-l4x4"), KNOWN_DEVICES["L4"]
     plan = profile_plan(base, QWQ_32B_AWQ, device)
     narrow = profile_plan(load_config("kaggle-l4x4", {"vllm.kv_cache_dtype": "fp8"}), QWQ_32B_AWQ, device)
     tight = profile_plan(load_config("kaggle-l4x4", {"vllm.gpu_memory_utilization": 0.8}), QWQ_32B_AWQ, device)

@@ -8,7 +8,7 @@ from agent.chat.family import family_names
 from agent.config import Config, load_config, profile_names
 from agent.engine.vllm.command import launch_settings
 from agent.errors import ConfigError
-from agent.hardware.capacity import DEVICES, CapacityPlan, Device
+from agent.hardware.capacity import KNOWN_DEVICES, CapacityPlan, Device
 from agent.hardware.detect import CPU, Gpu, check_profile, profile_plan, read_model
 
 KAGGLE = {"l4x4": ("aimo2", "L4", 4), "t4x2": ("aimo1", "T4", 2), "h100": ("aimo3", "H100", 1)}
@@ -20,7 +20,7 @@ ON_GPUS = [name for name in SIZED if load_config(name).vllm.gpu != CPU]
 def plan_of(config: Config) -> CapacityPlan:
     model = read_model(config)
     assert model is not None
-    plan = profile_plan(config, model, DEVICES.get(config.vllm.gpu, Device(CPU, 0)))
+    plan = profile_plan(config, model, KNOWN_DEVICES.get(config.vllm.gpu, Device(CPU, 0)))
     assert plan is not None
     return plan
 
@@ -28,7 +28,7 @@ def plan_of(config: Config) -> CapacityPlan:
 def named_gpus(config: Config) -> tuple[Gpu, ...]:
     kind = config.vllm.gpu
     count = config.vllm.tensor_parallel_size * config.vllm.data_parallel_size
-    return (Gpu(f"NVIDIA {kind}", DEVICES[kind].memory_bytes),) * count
+    return (Gpu(f"NVIDIA {kind}", KNOWN_DEVICES[kind].memory_bytes),) * count
 
 
 def test_all_are_there() -> None:
@@ -99,7 +99,7 @@ def test_kaggles_hardware_goes_with_its_edition(name: str) -> None:
     assert (config.edition, config.vllm.gpu, config.vllm.tensor_parallel_size) == (edition, kind, count)
     assert config.vllm.data_parallel_size == 1
     assert config.time_limit_seconds == config.rules.time_limit_seconds  # the notebook keeps its own margin
-    assert (config.vllm.dtype == "half") == (not DEVICES[kind].since_ampere)
+    assert (config.vllm.dtype == "half") == (not KNOWN_DEVICES[kind].since_ampere)
 
 
 @pytest.mark.parametrize("name", VLLM)

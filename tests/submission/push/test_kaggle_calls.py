@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from submission.push.kaggle_calls import Calls, KaggleError, RefusedError, UnansweredError, short
+from submission.push.kaggle_calls import Calls, KaggleError, RefusedError, UnansweredError, shortened
 
 
 class Api:
@@ -98,7 +98,7 @@ def test_a_refusal_is_not_tried_again(calls: Calls, pauses: list[float]) -> None
 
 
 def test_a_message_is_one_line_that_is_not_too_long() -> None:
-    assert short(f"  No \n such\tthing.. {'x' * 500}") == f"No such thing.. {'x' * 284}"
+    assert shortened(f"  No \n such\tthing.. {'x' * 500}") == f"No such thing.. {'x' * 284}"
 
 
 def test_a_file_that_cannot_be_written_is_an_error_here(calls: Calls, tmp_path: Path) -> None:

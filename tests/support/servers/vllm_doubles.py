@@ -23,7 +23,7 @@ class FakeVllm:
 
     engine: VllmEngine
     folder: Path
-    notices: list[str] = field(default_factory=list)
+    events: list[str] = field(default_factory=list)
 
     @property
     def log(self) -> list[dict[str, Any]]:
@@ -63,15 +63,15 @@ async def fake_vllm(
     folder: Path, *, hang_seconds: float = 20.0, start_seconds: float = 60.0, **keys: object
 ) -> AsyncIterator[FakeVllm]:
     """The engine, closed in the end."""
-    notices: list[str] = []
+    events: list[str] = []
     settings = VllmConfig(hang_seconds=hang_seconds, environment=plan(folder, **keys))
     engine = VllmEngine(
         EngineConfig(kind="vllm", model="some-model", start_seconds=start_seconds),
         settings,
         log_path=folder / "engine.log",
-        notice=notices.append,
+        on_event=events.append,
     )
     try:
-        yield FakeVllm(engine, folder, notices)
+        yield FakeVllm(engine, folder, events)
     finally:
         await engine.close()

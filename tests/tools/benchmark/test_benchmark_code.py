@@ -16,13 +16,13 @@ from agent.types import Problem
 from tests.support.runs.benchmark_fixtures import KEEP_PROGRAM, PROGRAMS, SUM_PROGRAM
 from tools.benchmark.grading.program_cells import same_output, same_result
 from tools.benchmark.grading.programs import ProgramGrader
-from tools.benchmark.question import Grade, ProgramTest, ProgramTests, Question
+from tools.benchmark.question import BenchmarkQuestion, Grade, ProgramTest, ProgramTests
 from tools.benchmark.sets.program_tests import program_tests
 
-SUM = Question(
+SUM = BenchmarkQuestion(
     Problem("sum", "Add."), "", ProgramTests(None, (ProgramTest("2\n1 2\n", "3\n"), ProgramTest("1\n5\n", "5")), "")
 )
-CALL = Question(Problem("call", "Do."), "", ProgramTests("f", (ProgramTest("[1, 2]\n3", "[3, 1, 2]"),), ""))
+CALL = BenchmarkQuestion(Problem("call", "Do."), "", ProgramTests("f", (ProgramTest("[1, 2]\n3", "[3, 1, 2]"),), ""))
 
 
 in_module = pytest.mark.asyncio(loop_scope="module")  # the loop of the sandbox that they share

@@ -15,8 +15,8 @@ from rich.console import Console
 from agent.errors import InputError, JournalError
 from agent.types import Problem
 from tools.benchmark.grading.expressions import MathGrader
-from tools.benchmark.grading.grade import VerdictFile, judge, open_grader
-from tools.benchmark.question import Completion, Grade, Question, Verdict
+from tools.benchmark.grading.grade import VerdictFile, grade_completions, open_grader
+from tools.benchmark.question import BenchmarkQuestion, Completion, Grade, GradedCompletion
 from tools.benchmark.reading.letter import read_letter
 from tools.benchmark.sets.known import LETTERS, SETS
 
@@ -25,12 +25,12 @@ pytestmark = pytest.mark.process
 QUIET = Console(quiet=True)
 
 
-def question(truth: str, id_: str = "q") -> Question:
-    return Question(Problem(id_, "What?"), truth)
+def question(truth: str, id_: str = "q") -> BenchmarkQuestion:
+    return BenchmarkQuestion(Problem(id_, "What?"), truth)
 
 
 def grade(name: str, truth: str, text: str) -> Grade:
-    (verdict,) = judge(SETS[name], {"q": question(truth)}, [Completion("q", 0, text)], None, QUIET)
+    (verdict,) = grade_completions(SETS[name], {"q": question(truth)}, [Completion("q", 0, text)], None, QUIET)
     return verdict.grade
 
 
@@ -94,7 +94,7 @@ PAIRS = [
 def test_mathematics_is_graded_by_what_it_means() -> None:
     questions = {str(index): question(truth, str(index)) for index, (truth, _, _) in enumerate(PAIRS)}
     completions = [Completion(str(index), 0, text) for index, (_, text, _) in enumerate(PAIRS)]
-    verdicts = judge(SETS["math500"], questions, completions, None, QUIET)
+    verdicts = grade_completions(SETS["math500"], questions, completions, None, QUIET)
     assert [verdict.grade.right for verdict in verdicts] == [right for _, _, right in PAIRS]
     assert [verdict.grade.answer for verdict in verdicts[:2]] == ["1/6", "1/5"]
     assert [verdict.grade.note for verdict in verdicts[-2:]] == ["no answer", "no answer"]
@@ -161,7 +161,7 @@ def test_without_math_verify_one_sentence_says_what_to_install(monkeypatch: pyte
 
 def test_a_sample_that_was_cut_is_wrong_and_says_why() -> None:
     completions = [Completion("q", 0, None, "token limit"), Completion("q", 1, "\\boxed{7}")]
-    verdicts = judge(SETS["aime2024"], {"q": question("7")}, completions, None, QUIET)
+    verdicts = grade_completions(SETS["aime2024"], {"q": question("7")}, completions, None, QUIET)
     assert [verdict.grade for verdict in verdicts] == [Grade(None, False, "token limit"), Grade("7", True)]
 
 
@@ -169,13 +169,13 @@ def test_what_was_judged_is_kept_and_torn_lines_are_judged_again(tmp_path: Path)
     store = VerdictFile(tmp_path / "verdicts.jsonl")
     completions = [Completion("q", index, "\\boxed{7}") for index in range(3)]
 
-    def judged(known: Sequence[Completion]) -> list[Verdict]:
-        return judge(SETS["aime2024"], {"q": question("7")}, known, store, QUIET)
+    def judged(known: Sequence[Completion]) -> list[GradedCompletion]:
+        return grade_completions(SETS["aime2024"], {"q": question("7")}, known, store, QUIET)
 
     judged(completions[:1])
     with (tmp_path / "verdicts.jsonl").open("a") as file:
         file.write('\n{"question": "q", "index": 1, "gra')
-    store.add(Verdict("q", 2, Grade("9", False)))
+    store.add(GradedCompletion("q", 2, Grade("9", False)))
     verdicts = judged(completions)
     assert [verdict.grade.answer for verdict in verdicts] == ["7", "7", "9"]  # the last one was not judged again
     assert len(store.read()) == 3
@@ -184,4 +184,4 @@ def test_what_was_judged_is_kept_and_torn_lines_are_judged_again(tmp_path: Path)
 def test_verdicts_that_cannot_be_written_are_reported(tmp_path: Path) -> None:
     store = VerdictFile(tmp_path / "missing" / "verdicts.jsonl")
     with pytest.raises(JournalError, match=r"verdicts\.jsonl cannot be written"):
-        judge(SETS["aime2024"], {"q": question("7")}, [Completion("q", 0, "x")], store, QUIET)
+        grade_completions(SETS["aime2024"], {"q": question("7")}, [Completion("q", 0, "x")], store, QUIET)

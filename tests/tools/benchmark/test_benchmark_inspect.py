@@ -10,9 +10,9 @@ import pytest
 from agent.errors import InputError
 from agent.types import Problem
 from tools.benchmark.inspect_log import write_inspect_log
-from tools.benchmark.question import Completion, Grade, Outcome, Question, Verdict
+from tools.benchmark.question import BenchmarkQuestion, BenchmarkResult, Completion, Grade, GradedCompletion
 
-QUESTIONS = {id_: Question(Problem(id_, f"What is {id_}?"), "7") for id_ in ("a", "b")}
+QUESTIONS = {id_: BenchmarkQuestion(Problem(id_, f"What is {id_}?"), "7") for id_ in ("a", "b")}
 COMPLETIONS = [
     Completion("a", 0, "so \\boxed{7}"),
     Completion("a", 1, "so \\boxed{8}"),
@@ -20,8 +20,8 @@ COMPLETIONS = [
     Completion("b", 1, None, "token limit"),
 ]
 GRADES = [Grade("7", True), Grade("8", False), Grade(None, False, "no answer"), Grade(None, False, "token limit")]
-VERDICTS = [Verdict(c.question, c.index, grade) for c, grade in zip(COMPLETIONS, GRADES, strict=True)]
-OUTCOME = Outcome("aime2024", "QwQ-32B", QUESTIONS, COMPLETIONS, VERDICTS)
+VERDICTS = [GradedCompletion(c.question, c.index, grade) for c, grade in zip(COMPLETIONS, GRADES, strict=True)]
+OUTCOME = BenchmarkResult("aime2024", "QwQ-32B", QUESTIONS, COMPLETIONS, VERDICTS)
 
 
 @pytest.mark.skipif(find_spec("inspect_ai") is None, reason="inspect_ai is not installed (extra `inspect`)")

@@ -20,7 +20,7 @@ from tests.support.calls import Result, environment, refused
 from tests.support.runs.benchmark_fixtures import KEEP_PROGRAM, MATH, SUM_PROGRAM, write_jsonl, write_set
 from tests.support.servers.scripted_server import BREAK, ScriptedServer, serving
 from tools.benchmark.command import main
-from tools.benchmark.run import RECORD_FILE, VERDICTS_FILE
+from tools.benchmark.run import BENCHMARK_FILE, VERDICTS_FILE
 from tools.benchmark.sets.known import SETS
 
 pytestmark = pytest.mark.process
@@ -272,7 +272,7 @@ def test_another_run_or_changed_data_is_no_run_to_go_on_with(
     write_jsonl(data, MATH[:1])
     _, _, errors = run_here(capsys, "math500", "--run-dir", run, "--resume")
     assert "is not what the run was started with" in errors
-    (run / RECORD_FILE).write_text("[]")
+    (run / BENCHMARK_FILE).write_text("[]")
     _, _, errors = run_here(capsys, "math500", "--run-dir", run, "--resume")
     assert "holds no benchmark" in errors
 

@@ -16,18 +16,18 @@ from rich.console import Console
 from agent.metrics import pass_at_k
 from agent.types import Problem
 from tools.benchmark.published import Published, published_figures, same_model
-from tools.benchmark.question import Completion, Grade, Outcome, Question, Verdict
+from tools.benchmark.question import Completion, Grade, BenchmarkResult, BenchmarkQuestion, GradedCompletion
 from tools.benchmark.score import majority, score, wilson
 from tools.benchmark.sets.known import SETS
-from tools.benchmark.view import as_json, render
+from tools.benchmark.view import scores_as_json, scores_table
 
 PUBLISHED = Path(__file__).parents[3] / "tools" / "benchmark" / "published.toml"
 
 
-def verdicts(*questions: str) -> list[Verdict]:
+def verdicts(*questions: str) -> list[GradedCompletion]:
     """A question for each text, a sample for each letter: a capital is right, a dot is no answer."""
     return [
-        Verdict(str(number), index, Grade(None if letter == "." else letter.lower(), letter.isupper()))
+        GradedCompletion(str(number), index, Grade(None if letter == "." else letter.lower(), letter.isupper()))
         for number, letters in enumerate(questions)
         for index, letter in enumerate(letters)
     ]
@@ -72,7 +72,7 @@ def test_no_pass_at_k_of_more_than_were_drawn(k: int) -> None:
 def test_the_majority_shares_ties_and_hears_no_silence(letters: str, value: float) -> None:
     upper = {letter.lower() for letter in letters if letter.isupper()}
     group = [
-        Verdict("q", index, Grade(None if letter == "." else letter.lower(), letter.lower() in upper))
+        GradedCompletion("q", index, Grade(None if letter == "." else letter.lower(), letter.lower() in upper))
         for index, letter in enumerate(letters)
     ]
     assert majority(group) == pytest.approx(value)
@@ -94,7 +94,7 @@ def test_figures_are_means_over_questions() -> None:
 def test_questions_with_fewer_samples_limit_k_and_programs_have_no_majority() -> None:
     figures = score(verdicts("AAA", "..."[:2]))
     assert list(figures.passes) == [1, 2]
-    programs = [Verdict(str(number), 0, Grade(None, number > 1)) for number in range(4)]
+    programs = [GradedCompletion(str(number), 0, Grade(None, number > 1)) for number in range(4)]
     assert score(programs).majority is None
 
 
@@ -102,7 +102,7 @@ def test_questions_with_fewer_samples_limit_k_and_programs_have_no_majority() ->
 def test_the_interval_is_near_the_binomial_one(questions: int, data: st.DataObject) -> None:
     right = data.draw(st.integers(1, questions - 1))
     share = right / questions
-    figure = score([Verdict(str(n), 0, Grade("x", n < right)) for n in range(questions)]).passes[1]
+    figure = score([GradedCompletion(str(n), 0, Grade("x", n < right)) for n in range(questions)]).passes[1]
     error = math.sqrt(share * (1 - share) / questions)
     assert figure.value == pytest.approx(share)
     assert figure.high - figure.low == pytest.approx(2 * 1.96 * error, abs=0.12 + error)
@@ -110,7 +110,7 @@ def test_the_interval_is_near_the_binomial_one(questions: int, data: st.DataObje
 
 @given(st.integers(1, 500), st.booleans())
 def test_the_interval_has_a_width_even_where_all_questions_agree(questions: int, right: bool) -> None:
-    figure = score([Verdict(str(n), 0, Grade("x", right)) for n in range(questions)]).passes[1]
+    figure = score([GradedCompletion(str(n), 0, Grade("x", right)) for n in range(questions)]).passes[1]
     width = 1.959964**2 / (questions + 1.959964**2)
     assert (figure.low, figure.high) == pytest.approx((1 - width, 1.0) if right else (0.0, width))
 
@@ -162,17 +162,17 @@ def test_a_model_is_known_by_its_name_however_it_is_stored(name: str, model: str
     assert Published("aime2024", name, "pass@1", 50.0, "own").is_of(model) is same
 
 
-def outcome(set_name: str, model: str) -> Outcome:
+def outcome(set_name: str, model: str) -> BenchmarkResult:
     known = verdicts("Aab", "ccc")
-    questions = {str(n): Question(Problem(str(n), "What?"), "a") for n in range(4)}
+    questions = {str(n): BenchmarkQuestion(Problem(str(n), "What?"), "a") for n in range(4)}
     completions = [Completion(verdict.question, verdict.index, "text") for verdict in known]
-    return Outcome(set_name, model, questions, completions, known)
+    return BenchmarkResult(set_name, model, questions, completions, known)
 
 
 def test_the_table_has_ours_the_interval_and_the_published_figures() -> None:
     console = Console(width=120, record=True, quiet=False, file=None, force_terminal=False)
     with console.capture() as capture:
-        console.print(render(outcome("aime2024", "QwQ-32B")))
+        console.print(scores_table(outcome("aime2024", "QwQ-32B")))
     text = capture.get()
     assert "2 of 4 questions, 3 samples each" in text
     lines = {line.split("│")[1].strip(): line for line in text.splitlines() if line.startswith("│")}
@@ -185,9 +185,9 @@ def test_the_table_has_ours_the_interval_and_the_published_figures() -> None:
 
 
 def test_the_json_says_the_same() -> None:
-    told = json.loads(json.dumps(as_json(outcome("aime2024", "QwQ-32B"))))
+    told = json.loads(json.dumps(scores_as_json(outcome("aime2024", "QwQ-32B"))))
     assert [figure["metric"] for figure in told["figures"]] == ["pass@1", "pass@2", "pass@3", "maj@3"]
     assert [figure["percent"] for figure in told["figures"][0]["published"]] == [79.5, 78.1]
     assert told["figures"][0]["value"] == pytest.approx(1 / 6)
     assert len(told["verdicts"]) == 6
-    assert not as_json(outcome("aimo3-reference", ""))["published"]
+    assert not scores_as_json(outcome("aimo3-reference", ""))["published"]

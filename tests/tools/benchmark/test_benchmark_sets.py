@@ -34,14 +34,14 @@ from tests.support.runs.benchmark_fixtures import (
     write_jsonl,
     write_set,
 )
-from tools.benchmark.question import ProgramTest, Question
+from tools.benchmark.question import BenchmarkQuestion, ProgramTest
 from tools.benchmark.sets.known import LETTERS, SETS, load_set
 from tools.benchmark.sets.program_tests import hidden_tests, program_tests
 
 QUIET = Console(quiet=True)
 
 
-def load(folder: Path, name: str, *, seed: int = 0, limit: int | None = None) -> list[Question]:
+def load(folder: Path, name: str, *, seed: int = 0, limit: int | None = None) -> list[BenchmarkQuestion]:
     return load_set(SETS[name], [write_set(folder, name)], seed, limit, QUIET)
 
 
@@ -86,7 +86,7 @@ def test_every_kind_of_file_is_read_alike(suffix: str, tmp_path: Path) -> None:
 
 
 def test_the_choices_are_shuffled_by_the_seed_and_the_question_alone(tmp_path: Path) -> None:
-    def choices(question: Question) -> dict[str, str]:
+    def choices(question: BenchmarkQuestion) -> dict[str, str]:
         lines = question.problem.text.rpartition("\n\n")[2].splitlines()
         return {line[1]: line[4:] for line in lines}
 
@@ -221,7 +221,7 @@ def test_a_csv_of_gpqa_survives_any_text(texts: list[str]) -> None:
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, quoting=csv.QUOTE_ALL)
             writer.writerow(list(GPQA[0])[:5])
-            writer.writerow(["Question?", *values])
+            writer.writerow(["BenchmarkQuestion?", *values])
         (question,) = load_set(SETS["gpqa-diamond"], [path], 0, None, QUIET)
     assert question.truth in LETTERS
 

@@ -200,7 +200,7 @@ def test_an_engine_that_dies_is_told_and_the_next_question_works(tmp_path: Path)
         asked = await ask(queue)
         assert asked.solution is not None
         assert asked.solution.stop is StopReason.ENGINE_ERROR
-        assert asked.notice == ENGINE_FAILED
+        assert asked.engine_event == ENGINE_FAILED
         assert {lane.sample and lane.sample.end for lane in asked.lanes} == {SampleEnd.ENGINE_ERROR}
         engine.down = True
         assert (await ask(queue)).failure == "the engine is down"

@@ -123,7 +123,7 @@ def test_nothing_that_a_model_writes_becomes_markup(text: str) -> None:
 @settings(max_examples=60, deadline=None)
 def test_nothing_that_a_visitor_or_the_engine_tells_becomes_markup(text: str) -> None:
     asked = question(text)
-    asked.notice = text
+    asked.engine_event = text
     checked(status_html(asked) + sentence_html(text))
     asked.failure = text or "x"
     assert text.split() == checked(sentence_html(text)).split() or "\x00" in text or "\r" in text

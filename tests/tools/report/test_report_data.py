@@ -14,7 +14,7 @@ from agent.journal.journal import JOURNAL_FILE
 from agent.types import Problem, Sample, SampleEnd, StopReason, ToolRun, ToolStatus, Turn
 from tests.support.runs.report_runs import solved, vote, write_run
 from tests.support.samples import sample
-from tools.report.data import Outcome, Span, Verdict, intersection, lane_turns, load, time_split, total, union
+from tools.report.data import ProblemStatus, Span, VoteStatus, intersection, lane_turns, load_run, time_split, total, union
 
 SPANS = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)).map(sorted).map(tuple), max_size=6)
 
@@ -76,19 +76,19 @@ def directory(tmp_path: Path) -> Path:
 
 
 def test_what_became_of_each_problem(directory: Path) -> None:
-    run = load(directory)
+    run = load_run(directory)
     assert [problem.outcome for problem in run.problems] == [
-        Outcome.RIGHT,
-        Outcome.WRONG,
-        Outcome.NO_ANSWER,
-        Outcome.UNKNOWN,
-        Outcome.OPEN,
+        ProblemStatus.RIGHT,
+        ProblemStatus.WRONG,
+        ProblemStatus.NO_ANSWER,
+        ProblemStatus.UNKNOWN,
+        ProblemStatus.OPEN,
     ]
     assert [p.verdict(p.samples[0]) for p in run.problems if p.samples] == [
-        Verdict.RIGHT,
-        Verdict.WRONG,
-        Verdict.NO_VOTE,
-        Verdict.UNKNOWN,
+        VoteStatus.RIGHT,
+        VoteStatus.WRONG,
+        VoteStatus.NO_VOTE,
+        VoteStatus.UNKNOWN,
     ]
     assert (run.sums.correct, run.sums.known, run.sums.answered, run.sums.closed) == (1, 3, 3, 4)
     assert run.problems[1].span == (10.0, 20.0)
@@ -97,15 +97,17 @@ def test_what_became_of_each_problem(directory: Path) -> None:
 
 def test_a_problem_that_is_not_closed_spans_its_samples(tmp_path: Path) -> None:
     drawn = [vote(0, 1, started=5.0, seconds=4.0), vote(1, 1, started=3.0, seconds=1.0)]
-    run = load(write_run(tmp_path / "run", [Problem("p", "?", 1)], {"p": drawn}, closed=()))
+    run = load_run(write_run(tmp_path / "run", [Problem("p", "?", 1)], {"p": drawn}, closed=()))
     assert run.problems[0].span == (3.0, 9.0)
 
 
 def test_the_last_solution_counts_and_cancelled_samples_are_no_attempts(tmp_path: Path) -> None:
     drawn = [vote(1, 1), vote(0, None, end=SampleEnd.CANCELLED)]
     owed = solved("p", [], stop=StopReason.ENGINE_ERROR)
-    run = load(write_run(tmp_path / "run", [Problem("p", "?", 1)], {"p": drawn}, closed=[owed, solved("p", drawn[:1])]))
-    assert run.problems[0].outcome is Outcome.RIGHT
+    run = load_run(
+        write_run(tmp_path / "run", [Problem("p", "?", 1)], {"p": drawn}, closed=[owed, solved("p", drawn[:1])])
+    )
+    assert run.problems[0].outcome is ProblemStatus.RIGHT
     assert [s.index for s in run.problems[0].samples] == [0, 1]
     assert [s.index for s in run.problems[0].counted] == [1]
 
@@ -115,6 +117,6 @@ def test_unreadable_lines_are_counted_and_engine_events_put_in_order(directory: 
         for at in (9.0, 4.0):
             file.write(json.dumps({"kind": "engine", "text": "restarted", "at": at}) + "\n")
         file.write("torn {\n")
-    run = load(directory)
+    run = load_run(directory)
     assert run.record.unreadable == 1
     assert [event.at for event in run.engine_events] == [4.0, 9.0]

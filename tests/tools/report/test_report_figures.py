@@ -10,7 +10,7 @@ from rich.console import Console
 from agent.types import Problem
 from tests.support.runs.report_runs import vote, write_run
 from tools.report.command import main
-from tools.report.data import load
+from tools.report.data import load_run
 from tools.report.figures import figures
 
 PROBLEMS = [Problem(f"p{n}", f"What is {n}?", n) for n in range(4)]
@@ -22,7 +22,7 @@ NONE_RIGHT = {f"p{n}": [vote(i, None) for i in range(4)] for n in range(4)}
 def rows(*runs: Path) -> dict[str, list[str]]:
     console = Console(width=200)
     with console.capture() as capture:
-        console.print(figures([load(run) for run in runs]))
+        console.print(figures([load_run(run) for run in runs]))
     found = {}
     for line in capture.get().splitlines():
         name, *cells = [part.strip() for part in line.split("  ") if part.strip()]

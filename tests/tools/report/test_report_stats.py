@@ -17,7 +17,7 @@ from agent.config import load_config
 from agent.policy.voting import tally
 from agent.types import Problem, Sample, SampleEnd
 from tests.support.runs.report_runs import vote, write_run
-from tools.report.data import Run, load
+from tools.report.data import ReportedRun, load_run
 from tools.report.stats import (
     MAX_SUBSETS,
     ballots_of,
@@ -41,9 +41,9 @@ def drawn(answers: list[int | None]) -> list[Sample]:
     return [vote(index, answer, tokens=index + 1, forced=index % 3 == 2) for index, answer in enumerate(answers)]
 
 
-def run_of(directory: Path, answers: dict[str, list[int | None]], truth: int | None = 1) -> Run:
+def run_of(directory: Path, answers: dict[str, list[int | None]], truth: int | None = 1) -> ReportedRun:
     problems = [Problem(id_, f"question {id_}", truth) for id_ in answers]
-    return load(write_run(directory, problems, {id_: drawn(list_) for id_, list_ in answers.items()}))
+    return load_run(write_run(directory, problems, {id_: drawn(list_) for id_, list_ in answers.items()}))
 
 
 @given(ANSWERS, st.integers(1, 6))
@@ -95,7 +95,7 @@ def test_cancelled_samples_and_unknown_truths_are_left_out(tmp_path: Path) -> No
     assert majority_curve(run_of(tmp_path / "unknown", {"p": [1]}, truth=None)) == []
     assert projected_score(run_of(tmp_path / "unknown too", {"p": [1]}, truth=None)) is None
     cut = vote(1, None, end=SampleEnd.CANCELLED)
-    run = load(write_run(tmp_path / "cut", [Problem("p", "?", 1)], {"p": [vote(0, 1), cut]}))
+    run = load_run(write_run(tmp_path / "cut", [Problem("p", "?", 1)], {"p": [vote(0, 1), cut]}))
     assert [(point.samples, point.accuracy.value) for point in majority_curve(run)] == [(1, 1.0)]
 
 
@@ -143,7 +143,7 @@ class TestTwoRuns:
     def test_another_question_under_the_same_id_is_no_pair(self, tmp_path: Path) -> None:
         first = run_of(tmp_path / "first", {"p": [1]})
         problem = replace(first.problems[0].problem, text="another question")
-        second = load(write_run(tmp_path / "second", [problem], {"p": drawn([1])}))
+        second = load_run(write_run(tmp_path / "second", [problem], {"p": drawn([1])}))
         assert common_problems(first, second) == []
 
 
@@ -153,7 +153,7 @@ def test_the_auroc_of_confidence_is_the_chance_that_a_right_vote_has_more_of_it(
     tmp_path_factory: pytest.TempPathFactory, votes: list[tuple[bool, float | None]]
 ) -> None:
     samples = [vote(n, 1 if right else 2, mean_logprob=sure) for n, (right, sure) in enumerate(votes)]
-    run = load(write_run(tmp_path_factory.mktemp("runs") / "run", [Problem("p", "?", 1)], {"p": samples}))
+    run = load_run(write_run(tmp_path_factory.mktemp("runs") / "run", [Problem("p", "?", 1)], {"p": samples}))
     rights = [sure for right, sure in votes if right and sure is not None]
     wrongs = [sure for right, sure in votes if not right and sure is not None]
     won = [1.0 if a > b else 0.5 if a == b else 0.0 for a, b in product(rights, wrongs)]

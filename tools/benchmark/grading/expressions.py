@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from agent.errors import InputError
-from tools.benchmark.question import Grade, Question
+from tools.benchmark.question import BenchmarkQuestion, Grade
 from tools.benchmark.reading.statement import stated_answers
 
 COMPARE_SECONDS = 10.0
@@ -29,7 +29,7 @@ class MathGrader:
         if importlib.util.find_spec("math_verify") is None:
             raise InputError("math500 is graded by math-verify, which is missing: pip install 'aimo-agent[benchmark]'")
 
-    async def grade(self, question: Question, text: str) -> Grade:
+    async def grade(self, question: BenchmarkQuestion, text: str) -> Grade:
         """Compare the answer that the text states with the truth."""
         answers = stated_answers(text)
         if not answers or len(answers[-1]) > _MOST_CHARS:

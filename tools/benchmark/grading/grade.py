@@ -18,20 +18,20 @@ from agent.errors import JournalError
 from tools.benchmark.grading.expressions import MathGrader
 from tools.benchmark.grading.programs import ProgramGrader
 from tools.benchmark.progress import grading
-from tools.benchmark.question import Completion, Grade, Question, Verdict
+from tools.benchmark.question import BenchmarkQuestion, Completion, Grade, GradedCompletion
 from tools.benchmark.reading.boxes import ends_in_box
 from tools.benchmark.reading.thinking import behind_thinking
 from tools.benchmark.sets.known import BenchmarkSet
 from tools.benchmark.sets.tasks import CHOICE, EXPRESSION
 
 _AT_ONCE = os.cpu_count() or 1
-_VERDICT = TypeAdapter(Verdict)
+_VERDICT = TypeAdapter(GradedCompletion)
 
 
 class Grader(Protocol):
     """Says what a reply is worth."""
 
-    async def grade(self, question: Question, text: str) -> Grade:
+    async def grade(self, question: BenchmarkQuestion, text: str) -> Grade:
         """The grade of a reply that has come to its end. Never raises for what the reply holds."""
 
     async def close(self) -> None:
@@ -44,7 +44,7 @@ class ReadingGrader:
     def __init__(self, read: Callable[[str], int | str | None]) -> None:
         self._read = read
 
-    async def grade(self, question: Question, text: str) -> Grade:
+    async def grade(self, question: BenchmarkQuestion, text: str) -> Grade:
         """Read the answer and compare."""
         answer = None if ends_in_box(text) else self._read(text)
         if answer is None:
@@ -70,7 +70,7 @@ class VerdictFile:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def read(self) -> dict[tuple[str, int], Verdict]:
+    def read(self) -> dict[tuple[str, int], GradedCompletion]:
         """The verdicts by question and index. Raises JournalError if the file cannot be read."""
         verdicts = {}
         try:
@@ -85,7 +85,7 @@ class VerdictFile:
             verdicts[verdict.question, verdict.index] = verdict
         return verdicts
 
-    def add(self, verdict: Verdict) -> None:
+    def add(self, verdict: GradedCompletion) -> None:
         """Write one more. Raises JournalError if that fails."""
         # The line break comes first, so that a line that was torn by a kill spoils no other.
         line = f"\n{json.dumps(asdict(verdict))}"
@@ -96,13 +96,13 @@ class VerdictFile:
             raise JournalError(f"{self._path} cannot be written ({error.strerror}): free space and --resume") from error
 
 
-def judge(
+def grade_completions(
     chosen: BenchmarkSet,
-    questions: Mapping[str, Question],
+    questions: Mapping[str, BenchmarkQuestion],
     completions: Sequence[Completion],
     store: VerdictFile | None,
     console: Console,
-) -> list[Verdict]:
+) -> list[GradedCompletion]:
     """A verdict for each completion, in their order; those that the store has are not made again.
 
     Raises AgentError for what the user has to mend.
@@ -111,7 +111,7 @@ def judge(
     owed = [completion for completion in completions if (completion.question, completion.index) not in verdicts]
     with grading(console, len(completions), len(completions) - len(owed)) as count:
 
-        def done(verdict: Verdict) -> None:
+        def done(verdict: GradedCompletion) -> None:
             verdicts[verdict.question, verdict.index] = verdict
             if store:
                 store.add(verdict)
@@ -123,9 +123,9 @@ def judge(
 
 async def _grade_all(
     chosen: BenchmarkSet,
-    questions: Mapping[str, Question],
+    questions: Mapping[str, BenchmarkQuestion],
     completions: Sequence[Completion],
-    done: Callable[[Verdict], None],
+    done: Callable[[GradedCompletion], None],
 ) -> None:
     """Grade the completions, several at once, and tell each verdict as it comes."""
     grader = open_grader(chosen)
@@ -137,7 +137,7 @@ async def _grade_all(
             grade = Grade(None, False, completion.note)
             if completion.text is not None:
                 grade = await grader.grade(questions[completion.question], behind_thinking(completion.text))
-            done(Verdict(completion.question, completion.index, grade))
+            done(GradedCompletion(completion.question, completion.index, grade))
 
     try:
         async with asyncio.TaskGroup() as group:

@@ -7,7 +7,7 @@ from agent.sandbox.base import Limits
 from agent.sandbox.forkserver import ForkServerSandbox
 from agent.types import ToolRun, ToolStatus
 from tools.benchmark.grading.program_cells import call_cell, program_cell, same_output, same_result
-from tools.benchmark.question import Grade, ProgramTest, ProgramTests, Question
+from tools.benchmark.question import BenchmarkQuestion, Grade, ProgramTest, ProgramTests
 from tools.benchmark.reading.blocks import read_program
 from tools.benchmark.sets.program_tests import hidden_tests
 
@@ -25,7 +25,7 @@ class ProgramGrader:
         self._seconds = seconds
         self._sandbox = ForkServerSandbox(_LIMITS)
 
-    async def grade(self, question: Question, text: str) -> Grade:
+    async def grade(self, question: BenchmarkQuestion, text: str) -> Grade:
         """Run the tests until one fails. Raises InputError for tests that cannot be read, SandboxError."""
         tests = question.tests
         if tests is None:
@@ -44,7 +44,7 @@ class ProgramGrader:
         """End the sandbox."""
         await self._sandbox.close()
 
-    async def _fault(self, question: Question, source: str, tests: ProgramTests, test: ProgramTest) -> str:
+    async def _fault(self, question: BenchmarkQuestion, source: str, tests: ProgramTests, test: ProgramTest) -> str:
         """What is wrong with the program by this test; empty if nothing is."""
         function = tests.function
         cell = call_cell(source, function, test.given) if function else program_cell(source, test.given)

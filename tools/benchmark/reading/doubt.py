@@ -42,10 +42,10 @@ _WITHDRAWN = re.compile(
 )
 
 
-def is_doubted(text: str, start: int, value: int, end: int) -> bool:
+def is_hedged(text: str, start: int, value: int, end: int) -> bool:
     """Whether the statement that starts at `start` and gives a value from `value` to `end` does not hold it for true.
 
-    >>> is_doubted("The answer cannot be 42.", 4, 21, 23)
+    >>> is_hedged("The answer cannot be 42.", 4, 21, 23)
     True
     """
     sentence = max((match.end() for match in _SENTENCE_START.finditer(text, max(0, start - 400), start)), default=0)

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 
 from tools.benchmark.reading.boxes import Box, ends_in_box, find_boxes
-from tools.benchmark.reading.doubt import is_doubted, is_withdrawn
+from tools.benchmark.reading.doubt import is_hedged, is_withdrawn
 from tools.benchmark.reading.thinking import behind_thinking
 
 _BEFORE = (
@@ -81,7 +81,7 @@ def _boxed(text: str, boxes: Sequence[Box]) -> Iterator[tuple[int, int, str | No
             yield behind[0], len(text) + 1, ""
             return
         behind = box.start, letter
-        doubted = letter and is_doubted(text, box.start, box.start, box.end)
+        doubted = letter and is_hedged(text, box.start, box.start, box.end)
         yield box.start, box.end, "" if doubted else letter
 
 
@@ -90,11 +90,11 @@ def _phrases(text: str) -> Iterator[tuple[int, int, str | None]]:
     for match in _STATEMENT.finditer(text):
         letter, length = _letter(text[match.end() : match.end() + 200])
         end = match.end() + length
-        yield match.end(), end, "" if letter and is_doubted(text, match.start(), match.end(), end) else letter
+        yield match.end(), end, "" if letter and is_hedged(text, match.start(), match.end(), end) else letter
     for pattern in (_RIGHT, _ONE_IS_RIGHT):
         for match in pattern.finditer(text):
             found = next(filter(None, match.groups()))
-            doubted = is_doubted(text, match.start(), match.start(), match.end())
+            doubted = is_hedged(text, match.start(), match.start(), match.end())
             yield match.start(), match.end(), "" if doubted else found
     last = _LAST_LINE.search(text)
     if last:

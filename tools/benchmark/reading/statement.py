@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from tools.benchmark.reading.boxes import Box, ends_in_box, find_boxes
-from tools.benchmark.reading.doubt import is_doubted, is_withdrawn
+from tools.benchmark.reading.doubt import is_hedged, is_withdrawn
 
 _ANSWER = re.compile(
     r"""(?: \b(?:final|correct)?\s*answers?\b [^\n.$:=]{0,60}? (?: \b(?:is|are|equals?|be)\b | [:=] )  # the answer is
@@ -48,7 +48,7 @@ def stated_answers(text: str) -> list[str]:
     phrased = _phrased(text, last.end if last else 0, strict=bool(boxes))
     if phrased is not None or last is None:
         return phrased or []
-    doubted = is_doubted(text, last.start, last.start, last.end) or is_withdrawn(text[last.end :])
+    doubted = is_hedged(text, last.start, last.start, last.end) or is_withdrawn(text[last.end :])
     return [] if doubted else _boxed(text, boxes)
 
 
@@ -79,7 +79,7 @@ def _phrased(text: str, start: int, *, strict: bool) -> list[str] | None:
         behind = behind if formulas else (end.start() if end else len(text))
         value = _value(text[match.end() : behind])
         if formulas or (value and (_VALUE.match(value) or not (strict or _REMARK.match(value)))):
-            doubted = is_doubted(text, match.start(), match.end(), behind) or is_withdrawn(text[behind:])
+            doubted = is_hedged(text, match.start(), match.end(), behind) or is_withdrawn(text[behind:])
             return [] if doubted else formulas or [value]
     return None
 

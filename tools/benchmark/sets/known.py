@@ -15,14 +15,17 @@ from agent.errors import InputError
 from agent.latex.integer import parse_integer
 from agent.problems.reader import load_problems
 from agent.types import Edition, Problem
-from tools.benchmark.question import Question
+from tools.benchmark.question import BenchmarkQuestion
 from tools.benchmark.sets.hub import HubFile
 from tools.benchmark.sets.program_tests import program_tests
-from tools.benchmark.sets.rows import Row, read_rows
+from tools.benchmark.sets.rows import DatasetRow, read_dataset
 from tools.benchmark.sets.tasks import CHOICE, EXPRESSION, PROGRAM
 
 LETTERS = "ABCD"
 _AIME = Edition("aime", max_answer=999, modulus=None, problem_count=30, time_limit_seconds=6 * HOUR)
+
+Loader = Callable[[Sequence[Path], int], list[BenchmarkQuestion]]
+"""Reads the questions of a set from its files; the seed shuffles multiple choices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +37,13 @@ class BenchmarkSet:
 
     name: str
     task: Task
-    load: Callable[[Sequence[Path], int], list[Question]]
+    load: Loader
     source: HubFile | None = None
 
 
 def load_set(
     chosen: BenchmarkSet, paths: Sequence[Path], seed: int, limit: int | None, console: Console
-) -> list[Question]:
+) -> list[BenchmarkQuestion]:
     """The first `limit` questions of the set's files. Raises InputError for what cannot be used."""
     with console.status("reading the questions"):  # gigabytes of tests take a while
         questions = chosen.load(paths, seed)
@@ -52,32 +55,32 @@ def load_set(
     return questions[:limit]
 
 
-def _rows_as(read: Callable[[Row, str, int], Question]) -> Callable[[Sequence[Path], int], list[Question]]:
+def _rows_as(read: Callable[[DatasetRow, str, int], BenchmarkQuestion]) -> Loader:
     """A loader that makes a question of each row, from the row, its number as an id, and the seed."""
 
-    def load(paths: Sequence[Path], seed: int) -> list[Question]:
-        return [read(row, str(number), seed) for number, row in enumerate(read_rows(paths), start=1)]
+    def load(paths: Sequence[Path], seed: int) -> list[BenchmarkQuestion]:
+        return [read(row, str(number), seed) for number, row in enumerate(read_dataset(paths), start=1)]
 
     return load
 
 
-def _aime(row: Row, number: str, seed: int) -> Question:
+def _aime(row: DatasetRow, number: str, seed: int) -> BenchmarkQuestion:
     answer = row.text("answer")
     value = parse_integer(answer)
     if value is None or _AIME.reduce(value) is None:
         raise InputError(f"{row.place}: the answer {answer!r} is no integer from 0 to {_AIME.max_answer}: correct it")
     id_ = row.text("id") if row.has("id") else number
-    return Question(Problem(id_, row.text("problem", "question"), value), str(value))
+    return BenchmarkQuestion(Problem(id_, row.text("problem", "question"), value), str(value))
 
 
-def _aimo(edition: Edition) -> Callable[[Sequence[Path], int], list[Question]]:
-    def load(paths: Sequence[Path], seed: int) -> list[Question]:
+def _aimo(edition: Edition) -> Loader:
+    def load(paths: Sequence[Path], seed: int) -> list[BenchmarkQuestion]:
         return [_competition(problem, edition, path) for path in paths for problem in load_problems(path)]
 
     return load
 
 
-def _competition(problem: Problem, edition: Edition, path: Path) -> Question:
+def _competition(problem: Problem, edition: Edition, path: Path) -> BenchmarkQuestion:
     if problem.answer is None:
         raise InputError(f"{path}: problem {problem.id} has no answer: give a file with the answers, or remove it")
     truth = edition.reduce(problem.answer)
@@ -85,25 +88,25 @@ def _competition(problem: Problem, edition: Edition, path: Path) -> Question:
         raise InputError(
             f"{path}: the answer {problem.answer} of problem {problem.id} is not in 0..{edition.max_answer}: correct it"
         )
-    return Question(replace(problem, answer=truth), str(truth))
+    return BenchmarkQuestion(replace(problem, answer=truth), str(truth))
 
 
-def _math(row: Row, number: str, seed: int) -> Question:
+def _math(row: DatasetRow, number: str, seed: int) -> BenchmarkQuestion:
     id_ = row.text("unique_id") if row.has("unique_id") else number
-    return Question(Problem(id_, row.text("problem")), row.text("answer"))
+    return BenchmarkQuestion(Problem(id_, row.text("problem")), row.text("answer"))
 
 
-def _gpqa(row: Row, number: str, seed: int) -> Question:
+def _gpqa(row: DatasetRow, number: str, seed: int) -> BenchmarkQuestion:
     id_ = row.text("Record ID") if row.has("Record ID") else number
     right = row.text("Correct Answer")
     choices = [right, *(row.text(f"Incorrect Answer {index}") for index in (1, 2, 3))]
     order = list(range(4))
     random.Random(f"{seed}\0{id_}").shuffle(order)  # from the question, not from its place: any --limit gives the same
     listed = "\n".join(f"({letter}) {choices[index]}" for letter, index in zip(LETTERS, order, strict=True))
-    return Question(Problem(id_, f"{row.text('Question')}\n\n{listed}"), LETTERS[order.index(0)])
+    return BenchmarkQuestion(Problem(id_, f"{row.text('Question')}\n\n{listed}"), LETTERS[order.index(0)])
 
 
-def _livecodebench(row: Row, number: str, seed: int) -> Question:
+def _livecodebench(row: DatasetRow, number: str, seed: int) -> BenchmarkQuestion:
     id_ = row.text("question_id") if row.has("question_id") else number
     shown, hidden, metadata = (
         row.text(name) if row.has(name) else "" for name in ("public_test_cases", "private_test_cases", "metadata")
@@ -112,7 +115,7 @@ def _livecodebench(row: Row, number: str, seed: int) -> Question:
     how = "The program reads its input from standard input and prints the answer to standard output."
     if tests.function:
         how = f"The program completes this code:\n\n```python\n{row.text('starter_code')}\n```"
-    return Question(Problem(id_, f"{row.text('question_content')}\n\n{how}"), "", tests)
+    return BenchmarkQuestion(Problem(id_, f"{row.text('question_content')}\n\n{how}"), "", tests)
 
 
 def _named(sets: Iterable[BenchmarkSet]) -> Mapping[str, BenchmarkSet]:

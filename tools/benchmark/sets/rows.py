@@ -14,7 +14,7 @@ from agent.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class DatasetRow:
     """One row; `place` says where it stands."""
 
     place: str
@@ -41,7 +41,7 @@ class Row:
         )
 
 
-def read_rows(paths: Sequence[Path]) -> list[Row]:
+def read_dataset(paths: Sequence[Path]) -> list[DatasetRow]:
     """The rows of files of one kind, in their order. Raises InputError for a file that cannot be read or has none."""
     return [row for path in paths for row in _read(path)]
 
@@ -59,7 +59,7 @@ def digest(paths: Sequence[Path]) -> str:
     return total.hexdigest()
 
 
-def _read(path: Path) -> list[Row]:
+def _read(path: Path) -> list[DatasetRow]:
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise InputError(f"{path} is of an unknown kind: give a file that ends in one of {', '.join(_READERS)}")
@@ -74,23 +74,23 @@ def _read(path: Path) -> list[Row]:
     return rows
 
 
-def _csv(path: Path) -> list[Row]:
+def _csv(path: Path) -> list[DatasetRow]:
     import pandas as pd  # here, as it takes longer to import than all else
 
     return _records(path, pd.read_csv(path, dtype=str, keep_default_na=False))
 
 
-def _parquet(path: Path) -> list[Row]:
+def _parquet(path: Path) -> list[DatasetRow]:
     import pandas as pd
 
     return _records(path, pd.read_parquet(path))
 
 
-def _records(path: Path, table: Any) -> list[Row]:
-    return [Row(f"{path}, row {number}", row) for number, row in enumerate(table.to_dict("records"), start=1)]
+def _records(path: Path, table: Any) -> list[DatasetRow]:
+    return [DatasetRow(f"{path}, row {number}", row) for number, row in enumerate(table.to_dict("records"), start=1)]
 
 
-def _json_lines(path: Path) -> list[Row]:
+def _json_lines(path: Path) -> list[DatasetRow]:
     rows = []
     with path.open(encoding="utf-8") as file:
         for number, line in enumerate(file, start=1):
@@ -99,31 +99,31 @@ def _json_lines(path: Path) -> list[Row]:
     return rows
 
 
-def _json(path: Path) -> list[Row]:
+def _json(path: Path) -> list[DatasetRow]:
     entries = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(entries, list):
         raise InputError(f"{path} is not a JSON list: write [{{...}}, ...], or name it .jsonl")
     return [_row(f"{path}, entry {number}", entry) for number, entry in enumerate(entries, start=1)]
 
 
-def _object(place: str, line: str) -> Row:
+def _object(place: str, line: str) -> DatasetRow:
     try:
         return _row(place, json.loads(line))
     except ValueError as error:
         raise InputError(f"{place}: malformed JSON ({error}): give one object a line") from None
 
 
-def _row(place: str, entry: object) -> Row:
+def _row(place: str, entry: object) -> DatasetRow:
     if not isinstance(entry, dict):
         raise InputError(f"{place}: not an object: give an object with the published columns")
-    return Row(place, entry)
+    return DatasetRow(place, entry)
 
 
 def _unreadable(path: Path, reason: str) -> InputError:
     return InputError(f"{path} cannot be read ({textwrap.shorten(reason, 160)}): give the file as it is published")
 
 
-_READERS: Mapping[str, Callable[[Path], list[Row]]] = {
+_READERS: Mapping[str, Callable[[Path], list[DatasetRow]]] = {
     ".csv": _csv,
     ".jsonl": _json_lines,
     ".ndjson": _json_lines,

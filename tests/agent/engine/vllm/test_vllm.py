@@ -72,7 +72,7 @@ async def test_ready_means_that_a_token_was_completed(tmp_path: Path) -> None:
         await asyncio.gather(fake.engine.ready(), fake.engine.ready())
         assert [entry["body"]["max_tokens"] for entry in fake.log if "body" in entry] == [1]
         assert await read(fake.engine) == LONG
-        assert fake.notices[-1].startswith("the vLLM server is up after")
+        assert fake.events[-1].startswith("the vLLM server is up after")
     assert not fake.alive()
     with pytest.raises(EngineError, match="closed"):
         await fake.engine.ready()
@@ -88,7 +88,7 @@ async def test_a_lane_goes_on_from_its_tokens_when_the_server_dies_or_hangs(tmp_
         (turn,) = sample.turns
         assert 0 < turn.resumed_at[0] < turn.tokens
         words = ("hangs",) if blow == signal.SIGSTOP else ("died", "is unhealthy")
-        assert sum(any(word in notice for word in words) for notice in fake.notices) == 1
+        assert sum(any(word in event for word in words) for event in fake.events) == 1
     assert not fake.alive()
 
 
@@ -103,7 +103,7 @@ async def test_killed_more_often_than_a_stream_is_retried_without_progress(tmp_p
 async def test_a_server_that_falls_silent_is_replaced_in_seconds(tmp_path: Path) -> None:
     async with fake_vllm(tmp_path, reply=LONG, hang_seconds=2.0, starts=["serve 1", "serve"]) as fake:
         assert (await run_lane(fake)).text == LONG
-        assert [notice for notice in fake.notices if "hangs: 1 streams without a token" in notice]
+        assert [event for event in fake.events if "hangs: 1 streams without a token" in event]
         assert len(fake.starts) == 2
     assert not fake.alive()
 
@@ -125,7 +125,7 @@ async def test_short_of_memory_it_is_started_smaller_down_to_the_last_resort(tmp
         sequences = [flags[flags.index("--max-num-seqs") + 1] for flags in fake.starts]
         assert sequences == ["16", "8", "4"]
         assert ["--enforce-eager" in flags for flags in fake.starts] == [False, False, True]
-        assert any("the last resort" in notice for notice in fake.notices)
+        assert any("the last resort" in event for event in fake.events)
 
 
 @pytest.mark.long
@@ -157,7 +157,7 @@ async def test_a_server_that_never_serves_is_given_up(tmp_path: Path) -> None:
 
 async def test_no_interpreter_is_reported(tmp_path: Path) -> None:
     engine = VllmEngine(
-        EngineConfig(model="m"), VllmConfig(python="/nowhere"), log_path=tmp_path / "log", notice=lambda text: None
+        EngineConfig(model="m"), VllmConfig(python="/nowhere"), log_path=tmp_path / "log", on_event=lambda text: None
     )
     with pytest.raises(EngineError, match="/nowhere"):
         await engine.ready()
@@ -166,7 +166,7 @@ async def test_no_interpreter_is_reported(tmp_path: Path) -> None:
 
 async def test_an_interpreter_without_vllm_is_reported(tmp_path: Path) -> None:
     settings = VllmConfig(python=sys.executable)
-    engine = VllmEngine(EngineConfig(model="m"), settings, log_path=tmp_path / "log", notice=lambda text: None)
+    engine = VllmEngine(EngineConfig(model="m"), settings, log_path=tmp_path / "log", on_event=lambda text: None)
     with pytest.raises(EngineError, match=r"has no vLLM: pip install 'aimo-agent\[vllm\]', or set vllm\.python"):
         await engine.ready()
     await engine.close()
@@ -190,7 +190,7 @@ async def test_a_full_disk_does_not_keep_a_hanging_server_alive(tmp_path: Path) 
         def full(text: str) -> None:
             raise JournalError("the disk is full")
 
-        fake.engine._notice = full
+        fake.engine._on_event = full
         with pytest.raises(EngineError, match="broke"):
             await read(fake.engine)
         await asyncio.wait_for(fake.engine._server.process.wait(), 20)  # type: ignore[union-attr]
@@ -203,7 +203,7 @@ from pathlib import Path
 from agent.config import EngineConfig, VllmConfig
 from agent.engine.vllm.server import VllmEngine
 async def main():
-    engine = VllmEngine(EngineConfig(model="m"), VllmConfig(), log_path=Path("log"), notice=lambda text: None)
+    engine = VllmEngine(EngineConfig(model="m"), VllmConfig(), log_path=Path("log"), on_event=lambda text: None)
     await engine.ready()
     print("ready", flush=True)
     await asyncio.sleep(600)

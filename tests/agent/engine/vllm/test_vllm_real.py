@@ -20,7 +20,7 @@ from agent.engine.base import Chunk, Prompt, SamplingParams
 from agent.engine.http import HttpEngine
 from agent.engine.persistent import PersistentEngine
 from agent.engine.process import free_port
-from agent.engine.vllm.command import ENVIRONMENT, server_command
+from agent.engine.vllm.command import VLLM_ENVIRONMENT, server_command
 from agent.errors import ContextExceededError
 from agent.journal.journal import read_run
 from agent.lane.token_buffer import TokenBuffer
@@ -50,7 +50,7 @@ def serving(folder: Path, **keys: Any) -> Iterator[int]:
     profile = load_config("vllm-cpu").vllm
     settings = profile.model_copy(update={"python": str(PYTHON), **keys})
     guarded = [sys.executable, "-m", "agent.engine.guardian", *server_command(engine, settings, port)]
-    environment = {**profile.environment, **ENVIRONMENT, **QUIET, **os.environ}
+    environment = {**profile.environment, **VLLM_ENVIRONMENT, **QUIET, **os.environ}
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             guarded, stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment | {"PYTHONPATH": str(ROOT)}

@@ -29,8 +29,8 @@ async def test_a_key_is_wanted_sent_and_nowhere_to_be_read(tmp_path: Path) -> No
     settings = profile.model_copy(
         update={"python": str(PYTHON), "environment": {**profile.environment, **QUIET}, "max_num_seqs": 4}
     )
-    notices: list[str] = []
-    engine = VllmEngine(config, settings, log_path=tmp_path / "log", notice=notices.append, api_key=KEY)
+    events: list[str] = []
+    engine = VllmEngine(config, settings, log_path=tmp_path / "log", on_event=events.append, api_key=KEY)
     stranger = HttpEngine(f"http://127.0.0.1:{port}/v1")
     try:
         await engine.ready()
@@ -41,7 +41,7 @@ async def test_a_key_is_wanted_sent_and_nowhere_to_be_read(tmp_path: Path) -> No
             await stranger.ready()
         commands = [command_of(child) for child in psutil.Process().children(recursive=True)]
         assert not any(KEY in word for command in commands for word in command)
-        assert KEY not in (tmp_path / "log").read_text() + " ".join(notices)
+        assert KEY not in (tmp_path / "log").read_text() + " ".join(events)
     finally:
         await stranger.close()
         await engine.close()

@@ -50,10 +50,10 @@ def settings_of(**keys: object) -> Config:
     return load_config("vllm-cpu", plain | keys)
 
 
-def open_vllm(config: Config, folder: Path, notices: list[str]) -> PersistentEngine:
+def open_vllm(config: Config, folder: Path, events: list[str]) -> PersistentEngine:
     vllm = config.vllm.model_copy(update={"environment": {**config.vllm.environment, **QUIET, "PYTHONPATH": str(ROOT)}})
     return PersistentEngine(
-        VllmEngine(config.engine, vllm, log_path=folder / "engine.log", notice=notices.append), notice=notices.append
+        VllmEngine(config.engine, vllm, log_path=folder / "engine.log", on_event=events.append), on_event=events.append
     )
 
 
@@ -71,9 +71,9 @@ async def test_outputs_longer_than_the_context_and_a_slow_restart_cost_no_lane(t
     slow, started = tmp_path / "python", tmp_path / "started"
     slow.write_text(f'#!/bin/sh\n[ -e {started} ] && sleep {RESTART_SECONDS}\ntouch {started}\nexec {PYTHON} "$@"\n')
     slow.chmod(0o755)
-    port, notices = free_port(), list[str]()
+    port, events = free_port(), list[str]()
     config = settings_of(**{"vllm.python": str(slow), "engine.port": port})
-    engine = open_vllm(config, tmp_path, notices)
+    engine = open_vllm(config, tmp_path, events)
     calm, struck = Recorder(), FirstTokens()
     try:
         await engine.start()
@@ -89,7 +89,7 @@ async def test_outputs_longer_than_the_context_and_a_slow_restart_cost_no_lane(t
     assert not [sample.failure for sample in samples if sample.failure]
     assert any("[... cut to fit the context ...]" in sample.text for sample in samples)
     assert engine.downtime > RESTART_SECONDS
-    assert sum("is up after" in notice for notice in notices) == 2
+    assert sum("is up after" in event for event in events) == 2
 
 
 class FirstTokens(Recorder):

@@ -63,7 +63,7 @@ async def test_the_first_start_that_fails_is_told_as_an_engine_that_is_not_there
 
 async def test_an_interpreter_without_vllm_is_no_matter_of_waiting(tmp_path: Path) -> None:
     settings = VllmConfig(python=sys.executable)
-    engine = VllmEngine(EngineConfig(model="m"), settings, log_path=tmp_path / "log", notice=lambda text: None)
+    engine = VllmEngine(EngineConfig(model="m"), settings, log_path=tmp_path / "log", on_event=lambda text: None)
     with pytest.raises(EngineError, match="has no vLLM") as caught:
         await engine.ready()
     assert type(caught.value) is EngineError
@@ -77,7 +77,7 @@ async def test_a_port_that_is_still_held_is_named_and_no_smaller_server_is_tried
     port = free_port()
     settings = VllmConfig(environment=plan(tmp_path, reply=REPLY))
     config = EngineConfig(kind="vllm", model="m", port=port)
-    engine = VllmEngine(config, settings, log_path=tmp_path / "log", notice=lambda text: None)
+    engine = VllmEngine(config, settings, log_path=tmp_path / "log", on_event=lambda text: None)
     fake = FakeVllm(engine, tmp_path)
     try:
         with socket.create_server(("127.0.0.1", port)), pytest.raises(EngineUnavailableError) as caught:
@@ -106,7 +106,7 @@ async def test_a_server_of_ours_that_wants_a_key_gets_it(
         EngineConfig(kind="vllm", model="m"),
         settings,
         log_path=tmp_path / "log",
-        notice=lambda text: None,
+        on_event=lambda text: None,
         api_key="secret" if way == "given" else None,
     )
     fake = FakeVllm(engine, tmp_path)
