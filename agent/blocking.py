@@ -9,11 +9,11 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from typing import Any, TypeVar
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 _Started = tuple[asyncio.AbstractEventLoop, "asyncio.Task[Any] | None"]
 
 
-def run_blocking(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
+def run_blocking(main: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
     """Run the coroutine to its end, on a thread of its own where this one runs an event loop, as a notebook's does.
 
     An interrupt cancels the coroutine, and is raised when that has ended.
@@ -25,11 +25,11 @@ def run_blocking(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
     return _run_on_a_thread(main)
 
 
-def _run_on_a_thread(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
+def _run_on_a_thread(main: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
     started: Future[_Started] = Future()
-    result: Future[T] = Future()
+    result: Future[_T] = Future()
 
-    async def tracked() -> T:
+    async def tracked() -> _T:
         started.set_result((asyncio.get_running_loop(), asyncio.current_task()))
         return await main()
 

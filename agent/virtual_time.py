@@ -7,7 +7,7 @@ import selectors
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 class _JumpingSelector(selectors.BaseSelector):
@@ -48,7 +48,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._virtual_clock.now
 
 
-def run_virtual(coroutine: Coroutine[Any, Any, T]) -> T:
+def run_virtual(coroutine: Coroutine[Any, Any, _T]) -> _T:
     """Run to the end in virtual time."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(coroutine)

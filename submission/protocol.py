@@ -14,7 +14,7 @@ from typing import Any, TypeVar, get_type_hints
 WARNING_CHARS = 300  # for one warning: the gateway's channel for errors takes 8 KB and loses the run beyond
 _KIND = "event"  # the key that names an event, which marks a line as one
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ def decode_event(line: str | bytes) -> WorkerEvent | None:
         return None
 
 
-def _record_of(kind: type[T], values: Any) -> T:
+def _record_of(kind: type[_T], values: Any) -> _T:
     """The record with these values, of which those that it has no field for do not matter.
 
     Raises ValueError if they are no JSON object, or one is missing or of another type.

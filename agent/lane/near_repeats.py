@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from itertools import islice, pairwise
 
-STRIDE = 100
+_STRIDE = 100
 """Characters that are read together."""
 
 SPANS = {300: 50, 800: 150}
@@ -75,11 +75,11 @@ class NearRepeatDetector:
     def feed(self, text: str) -> bool:
         """Take the next piece of the stream; True from the moment its tail is a loop, and ever after."""
         pending = self._pending + text
-        whole = len(pending) - len(pending) % STRIDE
-        for start in range(0, whole, STRIDE):
+        whole = len(pending) - len(pending) % _STRIDE
+        for start in range(0, whole, _STRIDE):
             if self._repeating:
                 break
-            self._take(pending[start : start + STRIDE])
+            self._take(pending[start : start + _STRIDE])
         self._pending = pending[whole:]
         return self._repeating
 

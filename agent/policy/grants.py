@@ -34,7 +34,7 @@ def equal(bank: Bank, budget: BudgetConfig) -> float:
     return bank.mean
 
 
-def nemoskills(bank: Bank, budget: BudgetConfig) -> float:
+def nemoskills_grant(bank: Bank, budget: BudgetConfig) -> float:
     """AIMO-2's winner (NVIDIA NemoSkills): 350 s, and up to 210 s more out of what earlier problems left over.
 
     Their competition gave 360 s a problem; the constants scale with it.
@@ -58,7 +58,7 @@ def aimo3_clamp(bank: Bank, budget: BudgetConfig) -> float:
 GRANT_RULES: Mapping[str, Callable[[Bank, BudgetConfig], float]] = {
     "spread": spread,
     "equal": equal,
-    "nemoskills": nemoskills,
+    "nemoskills": nemoskills_grant,
     "aimo3-clamp": aimo3_clamp,
 }
 """The rules by their names, which configuration, replay and documents share; each gives seconds."""

@@ -36,7 +36,7 @@ _ENDING_SECONDS = 10.0
 _AT_ONCE = 32  # requests under way
 _NUMBERS = itertools.count()  # never used twice, by whatever zygote
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,12 +175,12 @@ class ForkServerClient:
         return said.decode(errors="replace").strip().rpartition("\n")[2]
 
     async def _ask(
-        self, request: StartSession | EndSession, waiting: dict[int, asyncio.Future[T]], descriptors: list[int]
-    ) -> T:
+        self, request: StartSession | EndSession, waiting: dict[int, asyncio.Future[_T]], descriptors: list[int]
+    ) -> _T:
         """Send a request and wait for what answers it. Raises SandboxError."""
         async with self._gate:
             self._send(request, descriptors)
-            future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+            future: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
             waiting[request.number] = future
             try:
                 return await asyncio.wait_for(future, _FORK_SECONDS)
@@ -246,7 +246,7 @@ class ForkServerClient:
             _settle(future, SandboxError("the sandbox's zygote is gone"))
 
 
-def _settle(future: asyncio.Future[T] | None, outcome: T | SandboxError) -> None:
+def _settle(future: asyncio.Future[_T] | None, outcome: _T | SandboxError) -> None:
     """Give whoever waits, if anybody still does, a message or an error."""
     if future is None or future.done():
         return

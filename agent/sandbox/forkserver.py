@@ -36,7 +36,7 @@ _ATTEMPTS = 3
 _MOST_AGAIN = 4.5  # seconds after which a cell is not run once more
 _MOST_LATE = 5.0  # seconds behind its limit until which a lost cell waits for earlier ones to be run again
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 class ForkServerSandbox:
@@ -134,7 +134,7 @@ class ForkServerSandbox:
         """A session was closed."""
         self._sessions.discard(session)
 
-    def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    def spawn(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
         """Have work done that `close` waits for."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)

@@ -10,14 +10,6 @@ from pathlib import Path
 from tests.layout.source import SOURCES, refuse, shown, tree
 
 ALLOWED = {"main", "run"}
-# Names that still mean two things. The list only shrinks.
-KNOWN = {
-    *("Comparison", "Job", "Look", "Notice", "Outcome"),
-    *("QWQ_32B", "Question", "ROOT", "Row", "Run", "SOURCE", "STRIDE"),
-    *("SUMMARY", "Score", "T", "Verdict", "add_flags", "as_json", "check"),
-    *("convert", "is_doubted", "judge", "make_plan", "nemoskills", "read_rows", "render"),
-    *("serve", "short"),
-}
 
 
 def test_a_public_name_is_defined_in_one_module() -> None:
@@ -26,7 +18,7 @@ def test_a_public_name_is_defined_in_one_module() -> None:
         for name in sorted(set(public_names(path))):
             places[name].append(shown(path))
     twice = {name: paths for name, paths in places.items() if len(paths) > 1 and name not in ALLOWED}
-    refuse(f"{name} is defined in {' and '.join(paths)}" for name, paths in twice.items() if name not in KNOWN)
+    refuse(f"{name} is defined in {' and '.join(paths)}" for name, paths in twice.items())
 
 
 def public_names(path: Path) -> Iterator[str]:

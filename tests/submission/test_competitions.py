@@ -29,7 +29,7 @@ class {name}:
     def __init__(self, predict):
         self.predict = predict
 
-    def serve(self):
+    def serve_predict(self):
         self.predict("served", "by {name}")
 """
 _GATEWAY = """

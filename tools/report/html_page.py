@@ -23,7 +23,7 @@ from tools.report.charts import (
     vote_bar,
 )
 from tools.report.compare import Comparison
-from tools.report.data import ProblemStatus, ProblemRecord, ReportedRun, TimeSplit, VoteStatus, time_split
+from tools.report.data import ProblemRecord, ProblemStatus, ReportedRun, TimeSplit, VoteStatus, time_split
 from tools.report.stats import (
     MAX_SUBSETS,
     Figure,

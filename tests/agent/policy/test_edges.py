@@ -10,7 +10,7 @@ from agent.latex.integer import MAX_CHARS
 from agent.policy.budget import TimeBank, grant
 from agent.policy.code_output import printed_integer
 from agent.policy.first_vote import usual_first_vote
-from agent.policy.grants import Bank, nemoskills
+from agent.policy.grants import Bank, nemoskills_grant
 from agent.policy.settings import BudgetConfig, StoppingConfig, VotingConfig
 from agent.policy.state import Progress
 from agent.policy.stopping import judge
@@ -55,8 +55,8 @@ def test_a_bank_that_is_told_nothing_has_spent_nothing() -> None:
 
 def test_what_earlier_problems_left_over_is_never_a_debt_and_starts_at_nothing() -> None:
     budget = BudgetConfig(rule="nemoskills")
-    assert nemoskills(Bank(1_000, 2, 360.0, (10_000.0,)), budget) == 350
-    assert nemoskills(Bank(1_000, 2, 360.0, (10_000.0, 340.0)), budget) == 360
+    assert nemoskills_grant(Bank(1_000, 2, 360.0, (10_000.0,)), budget) == 350
+    assert nemoskills_grant(Bank(1_000, 2, 360.0, (10_000.0, 340.0)), budget) == 360
 
 
 def test_half_votes_that_may_still_come_count_by_half() -> None:

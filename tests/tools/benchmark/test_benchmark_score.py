@@ -16,7 +16,7 @@ from rich.console import Console
 from agent.metrics import pass_at_k
 from agent.types import Problem
 from tools.benchmark.published import Published, published_figures, same_model
-from tools.benchmark.question import Completion, Grade, BenchmarkResult, BenchmarkQuestion, GradedCompletion
+from tools.benchmark.question import BenchmarkQuestion, BenchmarkResult, Completion, Grade, GradedCompletion
 from tools.benchmark.score import majority, score, wilson
 from tools.benchmark.sets.known import SETS
 from tools.benchmark.view import scores_as_json, scores_table

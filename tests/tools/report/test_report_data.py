@@ -14,7 +14,17 @@ from agent.journal.journal import JOURNAL_FILE
 from agent.types import Problem, Sample, SampleEnd, StopReason, ToolRun, ToolStatus, Turn
 from tests.support.runs.report_runs import solved, vote, write_run
 from tests.support.samples import sample
-from tools.report.data import ProblemStatus, Span, VoteStatus, intersection, lane_turns, load_run, time_split, total, union
+from tools.report.data import (
+    ProblemStatus,
+    Span,
+    VoteStatus,
+    intersection,
+    lane_turns,
+    load_run,
+    time_split,
+    total,
+    union,
+)
 
 SPANS = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)).map(sorted).map(tuple), max_size=6)
 
