@@ -29,7 +29,7 @@ class {name}:
     def __init__(self, predict):
         self.predict = predict
 
-    def serve_predict(self):
+    def serve(self):
         self.predict("served", "by {name}")
 """
 _GATEWAY = """
