@@ -17,7 +17,7 @@ from agent.policy.voting import tally
 from agent.types import Problem, Sample, SampleEnd, Solution, StopReason, ToolRun, ToolStatus, Turn
 from tests.support.runs.report_runs import vote, write_run
 from tests.support.samples import sample
-from tools.report.data import load
+from tools.report.data import load_run
 from tools.report.figures import figures
 from tools.report.html_page import page
 
@@ -92,7 +92,7 @@ def test_a_value_is_shown_with_its_digits_and_with_a_sign_where_it_is_a_differen
 
 def test_every_metric_is_in_the_terminal_s_table_on_the_page_and_in_the_comparison(tmp_path: Path) -> None:
     problems = [Problem("p1", "?", 1)]
-    runs = [load(write_run(tmp_path / name, problems, {"p1": [vote(0, 1), vote(1, 2)]})) for name in ("a", "b")]
+    runs = [load_run(write_run(tmp_path / name, problems, {"p1": [vote(0, 1), vote(1, 2)]})) for name in ("a", "b")]
     console = Console(width=200)
     with console.capture() as capture:
         console.print(figures(runs))
