@@ -104,7 +104,7 @@ class DatasetMetadata(_Metadata):
 
 
 def check_kernel(tree: Mapping[str, Any], folder: Path) -> KernelMetadata:
-    """The metadata of a notebook in `folder`. Raises InputError, naming the key and how to mend it."""
+    """The metadata of a notebook in `folder`. Raises InputError, naming the key and how to fix it."""
     source = folder / KERNEL_FILE
     kernel = _validate(KernelMetadata, tree, source)
     _same_slug(source, kernel.id, kernel.title)
@@ -123,7 +123,7 @@ def check_kernel(tree: Mapping[str, Any], folder: Path) -> KernelMetadata:
 
 
 def check_dataset(tree: Mapping[str, Any], folder: Path) -> DatasetMetadata:
-    """The metadata of a dataset in `folder`. Raises InputError, naming the key and how to mend it."""
+    """The metadata of a dataset in `folder`. Raises InputError, naming the key and how to fix it."""
     source = folder / DATASET_FILE
     dataset = _validate(DatasetMetadata, tree, source)
     slug = dataset.id.split("/")[1]

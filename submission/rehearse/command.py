@@ -29,7 +29,7 @@ _MODES = {"interactive": False, "scored run": True}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status: 0 passed, 1 failed, 2 something has to be mended first."""
+    """Run the command line; returns the exit status: 0 passed, 1 failed, 2 something has to be fixed first."""
     args = _parse(argv)
     console = Console(stderr=True)
     try:

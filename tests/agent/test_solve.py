@@ -201,7 +201,7 @@ def test_a_bad_problem_file_is_named_with_its_line(here: Here, content: str, fra
 
 
 def test_a_full_disk_stops_the_run_with_a_sentence(server: ScriptedServer, problems: Path, tmp_path: Path) -> None:
-    """The kernel's file size limit stands in for the full disk; the run then goes on with --resume."""
+    """The kernel's file size limit stands in for the full disk; --resume then continues the run."""
     limit = 'ulimit -f 8; exec "$@"'  # blocks of 512 bytes or 1 KiB: the journal of the first problem fits
     long_replies = {"a": 0}
 

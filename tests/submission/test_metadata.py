@@ -1,4 +1,4 @@
-"""Metadata files: what Kaggle would misread is refused, with a sentence that says what to mend."""
+"""Metadata files: what Kaggle would misread is refused, with a sentence that says what to fix."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def _run(args: argparse.Namespace, chosen: BenchmarkSet, console: Console) -> No
         except KeyboardInterrupt:
             command = run.plan.resume_command and run.resume_command
             console.print(
-                f"interrupted; go on with: {command}" if command else "interrupted", soft_wrap=True, markup=False
+                f"interrupted; resume with: {command}" if command else "interrupted", soft_wrap=True, markup=False
             )
             raise
 
@@ -98,7 +98,7 @@ def _check(args: argparse.Namespace) -> None:
     elif args.resume:
         if args.run_dir is None:
             raise InputError("--resume needs the directory of a run: add --run-dir DIR")
-        _leave_out(args, _FIXED_BY_RUN, "--resume goes on with what the run was started with")
+        _leave_out(args, _FIXED_BY_RUN, "--resume takes what the run was started with")
 
 
 def _leave_out(args: argparse.Namespace, names: Sequence[str], reason: str) -> None:
@@ -136,7 +136,7 @@ def _parser() -> argparse.ArgumentParser:
     record.add_argument(
         "--run-dir", type=given_path, metavar="DIR", help="directory of the run (default: runs/NAME-<date>)"
     )
-    record.add_argument("--resume", action="store_true", help="go on with the run in --run-dir")
+    record.add_argument("--resume", action="store_true", help="resume the run in --run-dir")
     record.add_argument("--json", action="store_true", help="all figures and verdicts as JSON on standard output")
     record.add_argument("--export", choices=["inspect"], help="write a log of Inspect AI too (extra `inspect`)")
     parser.set_defaults(edition=None, time_limit=None)  # for the keys that agent.solve has flags for

@@ -75,7 +75,7 @@ class GradedCompletion:
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkResult:
-    """What came of a benchmark: completions of `model` for some of the set's `questions`, and a verdict on each."""
+    """The outcome of a benchmark: completions of `model` for some of the set's `questions`, and a verdict on each."""
 
     set: str
     model: str

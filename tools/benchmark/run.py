@@ -66,7 +66,7 @@ class BenchmarkRun:
 
     @property
     def resume_command(self) -> str:
-        """The command that goes on with it."""
+        """The command that resumes it."""
         return resume_command(f"tools.benchmark {self.chosen.name}", self.directory)
 
 
@@ -120,7 +120,7 @@ def resume_run(args: argparse.Namespace, chosen: BenchmarkSet, console: Console)
 
 
 def draw(run: BenchmarkRun, console: Console) -> list[Completion]:
-    """Draw what is missing; the completions of the whole run. Raises AgentError for what the user has to mend."""
+    """Draw what is missing; the completions of the whole run. Raises AgentError for what the user has to fix."""
     count = run.plan.config.sample.count
     before = len(drawn(run.plan.before)) if run.plan.before else 0
     run_plan(run.plan, console, task=run.chosen.task, show=sampling_view(count * len(run.questions), before))
@@ -137,7 +137,7 @@ def check_complete(run: BenchmarkRun, completions: Sequence[Completion]) -> None
     """Raises EngineError if samples are missing because the engine failed."""
     missing = run.plan.config.sample.count * len(run.questions) - len(completions)
     if missing:
-        raise EngineError(f"the engine failed at {missing} samples; mend it and go on with: {run.resume_command}")
+        raise EngineError(f"the engine failed at {missing} samples; fix it and resume with: {run.resume_command}")
 
 
 def _config(args: argparse.Namespace, chosen: BenchmarkSet) -> Config:

@@ -13,7 +13,7 @@ from agent.errors import AgentError
 def run_command(command: Callable[[Console], None]) -> int:
     """Run it with a console on standard error; the exit status.
 
-    What the user has to mend is told there in one sentence, with status 2; an interrupt is 130.
+    What the user has to fix is told there in one sentence, with status 2; an interrupt is 130.
     """
     console = Console(stderr=True)
     try:

@@ -12,7 +12,7 @@ from aiohttp import web
 
 
 class Fault(StrEnum):
-    """What befalls one completion."""
+    """What happens to one completion."""
 
     NONE = "none"
     SLOW = "slow"  # every piece comes late

@@ -102,7 +102,9 @@ def euclid(rng: Random) -> str:
         a, b = rng.randint(10**3, 10**6), rng.randint(10**3, 10**6)
         while b:
             steps.append(f"{a} = {a // b} * {b} + {a % b}\n")
-            steps.append(f"Dividing {a} by {b} gives quotient {a // b} and remainder {a % b}, so we go on with {b}.\n")
+            steps.append(
+                f"Dividing {a} by {b} gives quotient {a // b} and remainder {a % b}, so we continue with {b}.\n"
+            )
             a, b = b, a % b
         steps.append(f"So the greatest common divisor is {a}.\n")
     return "".join(steps)

@@ -156,7 +156,7 @@ def code_shown_twice(rng: Random) -> str:
     block = "```python\n" + lines(
         lambda n: f"x{n} = f({rng.randint(0, 99)}) + g({rng.choice('abcdef')}, {n})\nassert x{n} % {n + 1} == {n % 7}"
     )
-    return f"{block[:2_500]}\n```\nLet me write it again with the bound mended.\n{block[:2_500]}\n```\n"
+    return f"{block[:2_500]}\n```\nLet me write it again with the bound corrected.\n{block[:2_500]}\n```\n"
 
 
 def output(rng: Random) -> str:

@@ -131,7 +131,7 @@ def wait_until(condition: Callable[[], bool], process: subprocess.Popen[bytes]) 
         time.sleep(0.02)
 
 
-def test_an_interrupt_says_how_to_go_on(server: ScriptedServer, tmp_path: Path) -> None:
+def test_an_interrupt_says_how_to_resume(server: ScriptedServer, tmp_path: Path) -> None:
     server.pause, server.reply = 0.05, lambda body: "word " * 1_000
     data, run = write_set(tmp_path, "aime2024"), tmp_path / "run"
     process = subprocess.Popen(
@@ -144,7 +144,7 @@ def test_an_interrupt_says_how_to_go_on(server: ScriptedServer, tmp_path: Path) 
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert f"go on with: python -m tools.benchmark aime2024 --run-dir {run} --resume" in errors.decode()
+    assert f"resume with: python -m tools.benchmark aime2024 --run-dir {run} --resume" in errors.decode()
     assert b"Traceback" not in errors
 
 

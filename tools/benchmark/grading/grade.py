@@ -105,7 +105,7 @@ def grade_completions(
 ) -> list[GradedCompletion]:
     """A verdict for each completion, in their order; those that the store has are not made again.
 
-    Raises AgentError for what the user has to mend.
+    Raises AgentError for what the user has to fix.
     """
     verdicts = store.read() if store else {}
     owed = [completion for completion in completions if (completion.question, completion.index) not in verdicts]
