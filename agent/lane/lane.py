@@ -20,7 +20,7 @@ from agent.lane.logprobs import LogprobMeter
 from agent.lane.outages import OutageCounter
 from agent.lane.probe import Prober
 from agent.lane.runtime import Runtime
-from agent.lane.telling import TextTeller
+from agent.lane.text_events import TextEmitter
 from agent.lane.transcript import Transcript
 from agent.lane.turn import TurnWriter
 from agent.sandbox.base import Session
@@ -54,7 +54,7 @@ class Lane:
         self._fitter = ContextFitter(self._transcript, runtime, self._seed)
         self._outages = OutageCounter(runtime.engine, runtime.config.engine.retries)
         self._turn_ends = TurnEndScanner(self._chat.turn_marks)
-        self._teller = TextTeller(runtime.emit, problem.id, index)
+        self._text_events = TextEmitter(runtime.emit, problem.id, index)
         self._logprobs = LogprobMeter()
         self._mixing = LanguageMixingCounter()
         self._prober = Prober(runtime.config.sample.probe_tokens, self._probe)
@@ -166,7 +166,7 @@ class Lane:
                     await self._outages.overcome(error, writer.tokens - came)
                     writer.resumed()
         finally:
-            self._teller.end_turn(writer.text)
+            self._text_events.end_turn(writer.text)
             self._transcript.end_turn(writer, self._runtime.clock() - started)
 
     async def _read(self, writer: TurnWriter, *, forcing: bool) -> ToolCall | SampleEnd:
@@ -193,7 +193,7 @@ class Lane:
 
     def _take(self, chunk: Chunk, writer: TurnWriter) -> ToolCall | SampleEnd | None:
         """Take one chunk; returns what ends the turn here, if anything does."""
-        self._teller.count(chunk.tokens)
+        self._text_events.count(chunk.tokens)
         self._transcript.buffer.add(chunk)
         self._logprobs.feed(chunk.logprobs)
         self._mixing.feed(chunk.text)
@@ -203,7 +203,7 @@ class Lane:
             writer.truncate(turn_end)
             return self._watch.ended(writer)
         if outcome is None:
-            self._teller.grow(chunk.text, self._turn_ends.held)
+            self._text_events.grow(chunk.text, self._turn_ends.held)
             if self._forced_end is None:
                 self._prober.tokens_came(self.tokens)
             outcome = self._watch.grown(writer, len(chunk.text))
@@ -243,7 +243,7 @@ class Lane:
     def _insert(self, text: str, tool_run: ToolRun | None = None) -> None:
         """Write `text` behind the last turn."""
         self._transcript.insert(text, tool_run)
-        self._teller.insert(text)
+        self._text_events.insert(text)
 
     def _sample(self, end: SampleEnd, answer: int | None, *, forced: bool = False) -> Sample:
         return Sample(

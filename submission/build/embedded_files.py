@@ -44,7 +44,7 @@ _ORDER = {
             "lane/transcript",
             "lane/fitting",
             "lane/outages",
-            "lane/telling",
+            "lane/text_events",
             "lane/probe",
         ),
         *("lane/lane", "solver", "stream_run", "journal/journal"),
