@@ -69,6 +69,10 @@ class ProcessExit:
     why: str
 
 
+class StartDiedError(SandboxError):
+    """A session's process died before it was ready; another one may live."""
+
+
 class ForkServerClient:
     """A connection to a running zygote. Made by `start`; once `broken` it is of no more use."""
 
@@ -195,8 +199,11 @@ class ForkServerClient:
             said = await asyncio.wait_for(loop.sock_recv(handle.control, 1_000), _FORK_SECONDS)
         except TimeoutError:
             raise SandboxError(f"a session's process was not ready in {_FORK_SECONDS:.0f} s") from None
+        if not said:
+            ended = await self.reap(handle.number)
+            raise StartDiedError(f"a session's process died while it started (wait status {ended.status}) {ended.why}")
         if said != READY:
-            raise SandboxError(said.decode(errors="replace") or "a session's process died while it started")
+            raise SandboxError(said.decode(errors="replace"))
 
     def _send(self, request: StartSession | EndSession, descriptors: list[int]) -> None:
         if self._broken:

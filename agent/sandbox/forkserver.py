@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from agent.errors import SandboxError
 from agent.sandbox.base import Limits
-from agent.sandbox.client import ForkServerClient, ProcessExit
+from agent.sandbox.client import ForkServerClient, ProcessExit, StartDiedError
 from agent.sandbox.endings import (
     BESIDE,
     LOST,
@@ -109,12 +109,7 @@ class ForkServerSandbox:
             if not process.lost:
                 return process
             await self.reap(process)
-        try:
-            process = await self._fork()
-        except SandboxError:
-            if self._client is not None and not self._client.broken:
-                raise
-            process = await self._fork()
+        process = await self._fork()
         self.spawn(self._refill())
         return process
 
@@ -142,8 +137,16 @@ class ForkServerSandbox:
         return task
 
     async def _fork(self) -> SessionProcess:
-        client = await self.client()
-        return SessionProcess(await client.fork(), self.limits)
+        """A new process; another one if it died before it was ready, or with the zygote. Raises SandboxError."""
+        left = _ATTEMPTS
+        while True:
+            left -= 1
+            client = await self.client()
+            try:
+                return SessionProcess(await client.fork(), self.limits)
+            except SandboxError as error:
+                if not left or not (client.broken or isinstance(error, StartDiedError)):
+                    raise
 
     async def _refill(self) -> None:
         if self._refilling:

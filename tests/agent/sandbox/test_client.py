@@ -108,6 +108,30 @@ async def test_a_session_that_never_gets_ready(monkeypatch: pytest.MonkeyPatch) 
         os.close(held.pop())
 
 
+@pytest.mark.parametrize("killed", [1, 2, 3])
+async def test_a_process_that_dies_while_it_starts_is_replaced(killed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = [killed]
+    real = ForkServerClient._await_ready
+
+    async def await_ready(self: ForkServerClient, handle: ProcessHandle) -> None:
+        if left[0]:
+            left[0] -= 1
+            os.kill(handle.pid, signal.SIGKILL)
+            while await asyncio.get_running_loop().sock_recv(handle.control, 1):
+                pass  # it may have got ready before it died
+        await real(self, handle)
+
+    async with sandbox() as box:
+        await box.client()
+        monkeypatch.setattr(ForkServerClient, "_await_ready", await_ready)
+        if killed < 3:
+            assert await told(await box.session(), "6 * 7") == "42"
+        else:
+            with pytest.raises(SandboxError, match="died while it started"):
+                await box.session()
+        assert left == [0]
+
+
 async def test_exits_are_noticed_where_the_system_has_no_descriptors_of_processes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
