@@ -1,1 +1,1 @@
-"""The notebook's own process: `predict`, which never raises, and what it asks."""
+"""The notebook's own process: `predict`, which never raises, and its connection to the worker."""

@@ -19,14 +19,14 @@ _EXIT_SECONDS = 5.0
 
 
 class WorkerLostError(AgentError):
-    """The worker is gone or does not listen."""
+    """The worker has exited or cannot be reached."""
 
 
 class WorkerConnection(Protocol):
     """A connection to a worker that can be restarted."""
 
     def send(self, request: SolveRequest) -> None:
-        """Send a request. Raises WorkerLostError if nobody is there."""
+        """Send a request. Raises WorkerLostError if there is no worker."""
 
     def receive(self, seconds: float) -> WorkerEvent | None:
         """The worker's next event, None after `seconds` without one. Raises WorkerLostError once it is gone."""
@@ -38,7 +38,7 @@ class WorkerConnection(Protocol):
 class WorkerProcess:
     """A connection to a worker in a process of its own; what it writes to standard error goes to `log`.
 
-    `command` is asked for the command line at each start, because it holds how much time has gone.
+    `command` makes the command line anew at each start, because it holds how much time has gone.
     """
 
     def __init__(self, command: Callable[[], Sequence[str]], log: Path, environment: Mapping[str, str]) -> None:
@@ -59,7 +59,7 @@ class WorkerProcess:
             raise WorkerLostError(f"the worker is gone ({self._status()})") from error
 
     def receive(self, seconds: float) -> WorkerEvent | None:
-        """The next event. Raises WorkerLostError once the worker is gone and all that it said has been read."""
+        """The next event. Raises WorkerLostError once the worker is gone and all its events have been read."""
         try:
             event = self._inbox.get(timeout=max(0.0, seconds))
         except queue.Empty:
@@ -91,16 +91,16 @@ class WorkerProcess:
         threading.Thread(target=_read, args=(self._process.stdout, self._inbox), daemon=True).start()
 
     def close(self) -> None:
-        """End the worker and what it runs, as a pip that still installs. May be called twice."""
+        """End the worker and all that it runs, such as a pip that is still installing. May be called twice."""
         process, self._process = self._process, None
         if process is None:
             return
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        with suppress(subprocess.TimeoutExpired):  # a machine that fails may keep it for long
+        with suppress(subprocess.TimeoutExpired):  # a failing machine may hold it for long
             process.wait(_EXIT_SECONDS)
         if process.stdin is not None:
-            with suppress(OSError):  # what was not read any more cannot be flushed
+            with suppress(OSError):  # data that nobody read cannot be flushed
                 process.stdin.close()
 
     def _status(self) -> str:
@@ -112,7 +112,7 @@ class WorkerProcess:
 
 
 def _read(stream: IO[str], inbox: queue.Queue[WorkerEvent | None]) -> None:
-    """Put each event into the inbox, and None when the worker closed its end."""
+    """Put each event into the inbox, and None once the worker has closed its end."""
     with stream:
         for line in stream:
             if (event := decode_event(line)) is not None:

@@ -58,7 +58,7 @@ def serve_iterator(predict: Predict, environment: Any) -> None:
 
 
 def _package_folder(competition: Competition) -> Path | None:
-    """The mounted folder that holds the competition's package, made importable and told; None where there is none."""
+    """The mounted folder that holds the competition's package, made importable, or None; prints which it is."""
     folder = find_evaluation_package(competition.package)
     if folder is None:
         print(f"{SERVED_BY} the local gateway, because no {competition.package} is mounted")

@@ -31,7 +31,7 @@ _Send = Callable[[pl.Series, pl.Series], object]
 
 
 class SubmissionError(AgentError):
-    """What Kaggle's gateway would have refused."""
+    """An endpoint or an answer that Kaggle's gateway would refuse."""
 
 
 class LocalInferenceServer:
@@ -110,7 +110,7 @@ class LocalIterator:
         pl.concat(self._rows).write_parquet(SUBMISSION_FILE)
 
     def predict(self, frame: Any) -> None:
-        """Take the filled row."""
+        """Accept the row that was filled in."""
         if self._asked is None:
             raise SubmissionError("predict() was called twice for one problem")
         self._rows.append(checked(pl.from_pandas(frame), self._asked, self._edition))

@@ -21,10 +21,10 @@ from submission.protocol import WARNING_CHARS
 from submission.serving.client import SolveResult, WorkerClient
 
 PREDICTOR_FILE = "predictor.jsonl"
-_LEAST_SECONDS = 1.0  # with less left of the run nothing is asked any more
-_SLACK_SECONDS = 5.0  # beyond which nothing is waited for
+_LEAST_SECONDS = 1.0  # with less time left in the run, the worker is not asked
+_JOIN_GRACE_SECONDS = 5.0  # for a thread to end after its deadline
 _RESPONSE_MARGIN = 60.0  # taken from the seconds in which the gateway wants an answer
-_MORE_TO_COME = 4  # problems reckoned with once as many as were expected have come
+_ASSUMED_LEFT = 4  # problems assumed to be left once all that were expected have come
 _LOG = logging.getLogger(__name__)
 
 
@@ -51,7 +51,7 @@ class Predictor:
 
     Times are in seconds on `clock`; every answer is given by `ends`, and, but for the first one, within
     `response_seconds`. Where nobody voted in time the answer is `fallback`. Answers are kept: an id that comes again
-    gets the same one. What happened is appended to `record` and kept in `answered`.
+    gets the same one. How each problem was answered is appended to `record` and kept in `answered`.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Predictor:
         self.answered: list[Answered] = []
 
     def answer(self, id_: object, problem: object) -> int:
-        """The answer of a problem as the gateway hands it over; whatever goes wrong, there is one."""
+        """Return the answer to a problem as the gateway hands it over; whatever goes wrong, there is one."""
         started = self._clock()
         key, text = plain_text(id_), plain_text(problem)
         if not key:
@@ -106,18 +106,18 @@ class Predictor:
             return SolveResult(closed="out of time")
         left = self._problem_count - len(self._memory)
         result = SolveResult()
-        solve = partial(self._solve, result, key, text, left if left > 0 else _MORE_TO_COME, until)
+        solve = partial(self._solve, result, key, text, left if left > 0 else _ASSUMED_LEFT, until)
         if self._thread is not None and self._thread.is_alive():
-            self._thread.join(_SLACK_SECONDS)
+            self._thread.join(_JOIN_GRACE_SECONDS)
         if self._thread is not None and self._thread.is_alive():
-            return SolveResult(closed="stuck", warnings=["a problem before this one is still being dealt with"])
+            return SolveResult(closed="stuck", warnings=["the problem before this one has not ended yet"])
         thread = threading.Thread(target=solve, daemon=True)
         try:
             thread.start()
         except (RuntimeError, MemoryError) as error:  # no room for one more thread
             return SolveResult(closed="failed", warnings=[f"no thread can be started: {error}"])
         self._thread = thread
-        self._thread.join(until - started + _SLACK_SECONDS)
+        self._thread.join(until - started + _JOIN_GRACE_SECONDS)
         if self._thread.is_alive():
             return SolveResult(
                 result.answer, "stuck", result.votes, [*result.warnings, "the worker could not be replaced in time"]
@@ -125,17 +125,17 @@ class Predictor:
         return result
 
     def _solve(self, result: SolveResult, key: str, text: str, left: int, until: float) -> None:
-        """In a thread of its own, because even starting a process may take for ever on a machine that fails."""
+        """Run in a thread of its own, because on a failing machine even starting a process may take for ever."""
         try:
             self._client.solve(result, key, text, problems_left=left, until=until)
         except Exception as error:  # noqa: BLE001
-            # The edge: an exception here would lose the whole run, a wrong answer costs one problem.
+            # The notebook's edge: an exception here would lose the whole run, a wrong answer costs one problem.
             _LOG.exception("a problem could not be solved")
             result.closed = "failed"
             result.warnings.append(f"{type(error).__name__}: {error}")
 
     def _in_range(self, answer: object) -> int | None:
-        """The answer as the edition takes it, None if it does not."""
+        """Return the answer as the edition reads it, None if it is out of range."""
         if not isinstance(answer, int) or isinstance(answer, bool):
             return None
         return self._edition.reduce(answer)
@@ -151,16 +151,16 @@ class Predictor:
 
 
 def _print(text: str, stream: TextIO) -> None:
-    """Print, if that is possible: a closed stream or a character that it cannot take must not cost the run."""
+    """Print if possible: a closed stream, or a character that it cannot encode, must not cost the run."""
     with suppress(OSError, ValueError):
         print(text.encode("utf-8", "replace").decode("utf-8"), file=stream, flush=True)
 
 
 def make_predict(predictor: Predictor) -> Callable[..., pl.DataFrame]:
-    """The plain function that Kaggle's inference servers want; they know it by its name.
+    """Make the plain function that Kaggle's inference servers require; they identify it by its name.
 
     Takes the id and the problem, each as a series of one element, and gives a frame of one row: the id as it came,
-    and the answer as a 64-bit integer. A third argument, the answer of a reference file, is not looked at.
+    and the answer as a 64-bit integer. A third argument, the answer in a reference file, is ignored.
     """
 
     def predict(id_: object, problem: object, *_: object) -> pl.DataFrame:

@@ -45,11 +45,16 @@ def open_predictor(
     folder = Path.cwd() / RUN_FOLDER
     folder.mkdir(exist_ok=True)
     launch = [sys.executable, "-m", "submission.worker.launch"]
-    told = WorkerSettings(profile, str(folder), ends - started, overrides=dict(settings))
+    sent = WorkerSettings(profile, str(folder), ends - started, overrides=dict(settings))
 
     def command() -> list[str]:
         spent = time.monotonic() - started
-        return [*launch, str(wheels or ""), str(scratch_folder(ENVIRONMENT_FOLDER)), told.after(spent).to_json()]
+        return [
+            *launch,
+            str(wheels or ""),
+            str(scratch_folder(ENVIRONMENT_FOLDER)),
+            sent.after(spent).to_json(),
+        ]
 
     connection = WorkerProcess(command, folder / "worker.log", {**os.environ, "PYTHONPATH": str(_CODE)})
     try:

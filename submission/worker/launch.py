@@ -1,6 +1,7 @@
-"""Starts the worker: makes its environment of the attached wheels first, if that has not been done, and becomes it.
+"""Starts the worker: installs the attached wheels into an environment first, if that has not been done, and becomes it.
 
-Run by the image's own Python, in the background, because a server that does not listen within 15 minutes is given up:
+Run by the image's own Python, in the background, because Kaggle gives up on a server that does not
+listen within 15 minutes:
 `python -m submission.worker.launch WHEELS ENVIRONMENT SETTINGS`, where WHEELS may be empty.
 """
 
@@ -16,7 +17,7 @@ from submission.environment import child_environment, create_environment, instal
 from submission.protocol import WorkerWarning, encode_event
 
 _CODE = Path(__file__).parents[2]
-_READY = "installed"  # a file in the environment that says so
+_INSTALLED = "installed"  # an empty file in an environment whose wheels are all installed
 
 
 def prepared(wheels: str, folder: Path) -> Path:
@@ -24,10 +25,10 @@ def prepared(wheels: str, folder: Path) -> Path:
     if not wheels:
         return Path(sys.executable)
     python = folder / "bin" / "python"
-    if not (folder / _READY).exists():
+    if not (folder / _INSTALLED).exists():
         python = create_environment(folder)
         install_offline(python, Path(wheels))
-        (folder / _READY).touch()
+        (folder / _INSTALLED).touch()
     return python
 
 

@@ -58,6 +58,9 @@ ONLY: Mapping[str, tuple[str, ...]] = {
     "agent": (),
     "submission": ("agent",),
     "tools": ("agent",),
+    # The jail's bare Python imports these.
+    "agent.sandbox.inside": ("agent.sandbox.protocol",),
+    "agent.sandbox.protocol": (),
     "submission.serving": (
         *("agent.types", "agent.errors", "agent.editions"),
         *("submission.competitions", "submission.metadata", "submission.protocol"),
