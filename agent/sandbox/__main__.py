@@ -11,9 +11,9 @@ _FAILED = 2
 
 
 def main(arguments: Sequence[str], interrupts: Interrupts) -> int:
-    """Run the command; the exit status."""
+    """Run the command and return its exit status."""
     try:
-        # Imported here and not above, so that an interrupt at any moment is answered.
+        # Imported here and not above, so that an interrupt is handled at any moment.
         from agent.cli.streams import steady_streams
 
         with steady_streams():
@@ -44,5 +44,5 @@ if __name__ == "__main__":
     interrupts = Interrupts()
     interrupts.install()
     status = main(sys.argv[1:], interrupts)
-    interrupts.ignore()  # what is left is Python's own end
+    interrupts.ignore()  # only Python's own shutdown is left
     sys.exit(status)

@@ -10,7 +10,7 @@ from agent.types import ToolRun
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one session may use; `total_memory_bytes` is for all sessions together (0: half of the host's).
+    """The limits of one session; `total_memory_bytes` is for all sessions together (0: half of the host's).
 
     `output_chars` is what is kept of a cell's output: head and tail, the cut stated; a cell that prints more
     than `output_bytes` is ended. A cell may use `cpu_factor` seconds of CPU time for each second of its
@@ -37,8 +37,8 @@ class Session(Protocol):
     async def run(self, code: str, timeout: float | None = None) -> ToolRun:  # noqa: ASYNC109
         """Run one cell for at most `timeout` seconds (the limit's `cell_seconds` if None).
 
-        Never raises for what the code does: errors, time-outs and crashes are told in the tool run's status
-        and output, and the next cell works. Raises SandboxError only if no Python can be had at all.
+        Never raises for what the code does: the tool run's status and output report errors, time-outs and
+        crashes, and the next cell works. Raises SandboxError only if no Python can be had at all.
         Cancelling the call ends the cell.
         """
 
@@ -50,7 +50,7 @@ class Sandbox(Protocol):
     """A source of sessions."""
 
     async def session(self, seed: int | None = None) -> Session:
-        """A fresh session, whose random numbers all come from `seed` (drawn by chance if None).
+        """A fresh session, whose random numbers all come from `seed` (drawn at random if None).
 
         Raises SandboxError if none can be started.
         """

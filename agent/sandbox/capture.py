@@ -1,4 +1,4 @@
-"""What is kept of a cell's output: its head and its tail, in bounded memory."""
+"""Captures a cell's output: its head and its tail, in bounded memory."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Capture:
         self._half = 2 * chars  # bytes: a character of UTF-8 has at most four
         self._head = bytearray()
         self._tail = bytearray()
-        self._line = b""  # the last one, while it may still be overwritten
-        self._within_line = False  # whether its beginning has been kept already, so that it is written over no more
+        self._line = b""  # the last line, while it may still be overwritten
+        self._within_line = False  # whether its beginning is kept already, so that it is no longer overwritten
         self._passed = 0  # bytes before it
         self._starts = LineStarts()
         self.size = 0  # bytes taken
@@ -72,9 +72,9 @@ class Capture:
 
 
 def _as_one(found: re.Match[bytes]) -> bytes:
-    """The versions of a line as the one that they make, so that a line that is written again and again stays short."""
+    """Merge the versions of a line into what they show, so that a line that is rewritten often stays short."""
     versions = found.group()
     if versions.count(b"\r") == 1 and b"\x1b" not in versions:
         return versions
     one = overwritten(versions.decode("utf-8", "replace"))
-    return versions if "\x1b" in one else one.encode() + b"\r"  # an escape that is left may be read anew
+    return versions if "\x1b" in one else one.encode() + b"\r"  # an escape that remains may be interpreted again

@@ -33,18 +33,18 @@ from agent.sandbox.protocol import (
 _START_SECONDS = 120.0
 _FORK_SECONDS = 20.0
 _ENDING_SECONDS = 10.0
-_AT_ONCE = 32  # requests under way
-_NUMBERS = itertools.count()  # never used twice, by whatever zygote
+_MAX_PENDING = 32  # requests
+_NUMBERS = itertools.count()  # never used twice, even by different zygotes
 
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessHandle:
-    """A session's process: its number, its process id, and what the controller holds of it.
+    """A session's process: its number, its process id, and the controller's descriptors for it.
 
-    That is its ends of the socket and of the output pipe, and `life`, a descriptor that can be read once the process is
-    gone; -1 where the system has none.
+    `control` is the controller's end of the socket, `output` that of the output pipe. `life` can be read once the
+    process has exited; it is -1 where the system has no such descriptor.
     """
 
     number: int
@@ -54,7 +54,7 @@ class ProcessHandle:
     life: int
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the descriptors."""
         self.control.close()
         os.close(self.output)
         if self.life >= 0:
@@ -74,7 +74,7 @@ class StartDiedError(SandboxError):
 
 
 class ForkServerClient:
-    """A connection to a running zygote. Made by `start`; once `broken` it is of no more use."""
+    """A connection to a running zygote. Made by `start`; once `broken` it can no longer be used."""
 
     def __init__(self, zygote: subprocess.Popen[bytes], control: socket.socket, base: str) -> None:
         self._zygote = zygote
@@ -83,7 +83,7 @@ class ForkServerClient:
         self._text = b""
         self._starting: dict[int, asyncio.Future[SessionStarted]] = {}
         self._ending: dict[int, asyncio.Future[SessionEnded]] = {}
-        self._gate = asyncio.Semaphore(_AT_ONCE)
+        self._gate = asyncio.Semaphore(_MAX_PENDING)
         self._hello: asyncio.Future[ZygoteReady] = asyncio.get_running_loop().create_future()
         self._broken = False
         asyncio.get_running_loop().add_reader(control, self._receive)
@@ -95,12 +95,12 @@ class ForkServerClient:
 
     @property
     def missing(self) -> dict[str, str]:
-        """The layers that this system does not have, with the reasons."""
+        """The layers that this system lacks, with the reasons."""
         return dict(self._hello.result().missing)
 
     @property
     def libraries_missing(self) -> list[str]:
-        """The libraries that sessions would have liked to have."""
+        """The libraries that are not installed for sessions."""
         return list(self._hello.result().libraries)
 
     @property
@@ -133,7 +133,7 @@ class ForkServerClient:
         return client
 
     async def fork(self) -> ProcessHandle:
-        """A new session's process. Raises SandboxError."""
+        """Fork a new session's process. Raises SandboxError."""
         number = next(_NUMBERS)
         ours, theirs = socket.socketpair()
         output, their_output = os.pipe()
@@ -164,7 +164,7 @@ class ForkServerClient:
         return ProcessExit(ended.status, ended.why)
 
     async def close(self) -> str:
-        """End the zygote and all that it forked; what it wrote to its standard error."""
+        """End the zygote and all that it forked; return the last line of its standard error."""
         self._lose()
         said = await asyncio.to_thread(self._await_exit)
         await asyncio.to_thread(shutil.rmtree, self._base, ignore_errors=True)
@@ -181,7 +181,7 @@ class ForkServerClient:
     async def _ask(
         self, request: StartSession | EndSession, waiting: dict[int, asyncio.Future[_T]], descriptors: list[int]
     ) -> _T:
-        """Send a request and wait for what answers it. Raises SandboxError."""
+        """Send a request and wait for its answer. Raises SandboxError."""
         async with self._gate:
             self._send(request, descriptors)
             future: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
@@ -212,7 +212,7 @@ class ForkServerClient:
             socket.send_fds(self._control, [encode_message(request)], descriptors)
         except BlockingIOError as error:
             raise SandboxError("the sandbox's zygote takes no more requests at present") from error
-        except OSError as error:  # it is gone, which the event loop may not have heard of yet
+        except OSError as error:  # it has exited, which the event loop may not have noticed yet
             self._lose()
             raise SandboxError(f"the sandbox's zygote cannot be reached: {error}") from error
 
@@ -254,7 +254,7 @@ class ForkServerClient:
 
 
 def _settle(future: asyncio.Future[_T] | None, outcome: _T | SandboxError) -> None:
-    """Give whoever waits, if anybody still does, a message or an error."""
+    """Resolve the future, if anybody still waits for it, with a message or an error."""
     if future is None or future.done():
         return
     if isinstance(outcome, SandboxError):
@@ -264,7 +264,7 @@ def _settle(future: asyncio.Future[_T] | None, outcome: _T | SandboxError) -> No
 
 
 def _life(pid: int) -> int:
-    """What `ProcessHandle.life` is for this process."""
+    """Open `ProcessHandle.life` for this process."""
     if hasattr(os, "pidfd_open"):
         with contextlib.suppress(OSError):
             return os.pidfd_open(pid)

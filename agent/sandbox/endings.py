@@ -1,4 +1,4 @@
-"""How a cell ended, in words, where it did not end by itself."""
+"""Messages for cells that did not end by themselves."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RESTORING = (
     "The session was restarted and its earlier cells are being run again: their variables are there unless the next "
     "cell's output says that they are lost; those of the stopped cell are lost."
 )
-BESIDE = "(Threads that an earlier cell had started were at work beside this one and may have interfered.)"
+INTERFERENCE = "(Threads that an earlier cell had started were at work beside this one and may have interfered.)"
 UNKNOWN_EXIT = ProcessExit(signal.SIGKILL, "")
 
 
@@ -41,7 +41,7 @@ def stop_reason(stop: Stop, seconds: float, limits: Limits) -> str:
 
 
 def exit_reason(outcome: CellOutcome, ended: ProcessExit, limits: Limits) -> str:
-    """Why the session's process is gone, or had to go."""
+    """Why the session's process exited or had to be killed."""
     if not outcome.begun:
         return "The cell was not run: the system is too busy to begin it."
     if outcome.status == OUT_OF_MEMORY:
@@ -63,7 +63,7 @@ def exit_reason(outcome: CellOutcome, ended: ProcessExit, limits: Limits) -> str
 
 
 def is_limit(outcome: CellOutcome, ended: ProcessExit) -> bool:
-    """Whether the cell alone met a limit of time or memory, so that the cells before it may be run again."""
+    """Whether only this cell hit a limit of time or memory, so that the cells before it may be run again."""
     if outcome.crowded or not outcome.begun:
         return False
     return outcome.stop in (Stop.TIME, Stop.CPU) or outcome.status == OUT_OF_MEMORY or "memory" in ended.why

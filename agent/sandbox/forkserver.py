@@ -1,4 +1,4 @@
-"""The sandbox: sessions that are forks of one prepared Python, behind all the layers that the system has."""
+"""The sandbox: sessions that are forks of one prepared Python, confined by all the layers that the system has."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from agent.errors import SandboxError
 from agent.sandbox.base import Limits
 from agent.sandbox.client import ForkServerClient, ProcessExit, StartDiedError
 from agent.sandbox.endings import (
-    BESIDE,
+    INTERFERENCE,
     LOST,
     LOST_TO_OTHERS,
     RESTORED,
@@ -31,16 +31,16 @@ from agent.sandbox.replay import run_again
 from agent.types import ToolRun, ToolStatus
 
 _REAP_SECONDS = 1.0
-_KEPT = (OK, ERROR, NOT_RUN)  # how a cell ends whose session can go on
+_USABLE = (OK, ERROR, NOT_RUN)  # after a cell that ends so, its session can be used on
 _ATTEMPTS = 3
-_MOST_AGAIN = 4.5  # seconds after which a cell is not run once more
-_MOST_LATE = 5.0  # seconds behind its limit until which a lost cell waits for earlier ones to be run again
+_MAX_RETRY_SECONDS = 4.5  # after which a cell is not retried
+_MAX_LATE_SECONDS = 5.0  # how long after its limit a lost cell waits for earlier ones to be run again
 
 _T = TypeVar("_T")
 
 
 class ForkServerSandbox:
-    """A source of sessions, of which `warm` are kept ready. `without` names layers to do without.
+    """A source of sessions, of which `warm` are kept ready. `without` names layers to leave out.
 
     Starts at the first session, or with `start`.
     """
@@ -126,11 +126,11 @@ class ForkServerSandbox:
         return self.spawn(self.reap(process))
 
     def forget(self, session: ForkServerSession) -> None:
-        """A session was closed."""
+        """Forget a session that was closed."""
         self._sessions.discard(session)
 
     def spawn(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
-        """Have work done that `close` waits for."""
+        """Start a task that `close` waits for."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -153,7 +153,7 @@ class ForkServerSandbox:
             return
         self._refilling = True
         try:
-            with contextlib.suppress(SandboxError):  # whoever needs a session meets the error
+            with contextlib.suppress(SandboxError):  # whoever asks for a session gets the error
                 while len(self._pool) < self._warm and not self._closed:
                     self._pool.insert(0, await self._fork())
         finally:
@@ -161,7 +161,7 @@ class ForkServerSandbox:
 
 
 class ForkServerSession:
-    """One sample's Python; a process that was lost is replaced, at the latest when the next cell comes."""
+    """One sample's Python; a lost process is replaced, at the latest when the next cell comes."""
 
     def __init__(self, sandbox: ForkServerSandbox, process: SessionProcess, seed: int) -> None:
         self._sandbox = sandbox
@@ -169,7 +169,7 @@ class ForkServerSession:
         self._seed = seed
         self._used = False  # whether the process has begun a cell: it has something to lose
         self._history = History()
-        self._replay: asyncio.Task[SessionProcess | None] | None = None  # makes the variables anew until the next cell
+        self._replay: asyncio.Task[SessionProcess | None] | None = None  # restores the variables before the next cell
         self._replayed = self._history  # the cells that it runs
         self._lock = asyncio.Lock()
         self._closed = False
@@ -202,30 +202,30 @@ class ForkServerSession:
             await self._sandbox.reap(process)
 
     async def _run(self, source: bytes, seconds: float, note: str) -> tuple[ToolStatus, str]:
-        """Run a cell; its status and output, with this note before it if no other takes its place."""
+        """Run a cell and return its status and output, which begins with this note or one that replaces it."""
         started = time.monotonic()
         for _ in range(_ATTEMPTS):
             begun = time.monotonic()
             outcome = await self._attempt(source, seconds)
             again = _reason_to_run_again(outcome, used=self._used)
-            if not again or self._closed or time.monotonic() - started > _MOST_AGAIN:
+            if not again or self._closed or time.monotonic() - started > _MAX_RETRY_SECONDS:
                 break
             if self._used:
                 note = again
             self._drop()
         self._used = True
-        if outcome.status not in _KEPT:
-            status, told = await self._replace(outcome, seconds, begun)
+        if outcome.status not in _USABLE:
+            status, remark = await self._replace(outcome, seconds, begun)
         elif outcome.stop is Stop.NONE:
             self._remember(source, outcome)
-            status, told = (ToolStatus.ERROR if outcome.status else ToolStatus.OK), ""
+            status, remark = (ToolStatus.ERROR if outcome.status else ToolStatus.OK), ""
         else:
             self._history.spoil()
             status = ToolStatus.ERROR if outcome.stop is Stop.OUTPUT else ToolStatus.TIMEOUT
-            told = f"{stop_reason(outcome.stop, seconds, self._sandbox.limits)} The session's variables are kept."
+            remark = f"{stop_reason(outcome.stop, seconds, self._sandbox.limits)} The session's variables are kept."
         output = outcome.output.rstrip("\n")
-        beside = BESIDE if outcome.crowded and (status is not ToolStatus.OK or not output) else ""
-        return status, "\n".join(part for part in (note, output, told, beside) if part)
+        interference = INTERFERENCE if outcome.crowded and (status is not ToolStatus.OK or not output) else ""
+        return status, "\n".join(part for part in (note, output, remark, interference) if part)
 
     async def _attempt(self, source: bytes, seconds: float) -> CellOutcome:
         if self._process is None:
@@ -237,13 +237,13 @@ class ForkServerSession:
             raise
 
     def _remember(self, source: bytes, outcome: CellOutcome) -> None:
-        if outcome.crowded:  # what threads do, and when, cannot be had again
+        if outcome.crowded:  # what threads do, and when, cannot be reproduced
             self._history.spoil()
         if self._process is not None and outcome.status is not None:
             self._history.add(source, outcome.status, self._process.worked())
 
     async def _replace(self, outcome: CellOutcome, seconds: float, begun: float) -> tuple[ToolStatus, str]:
-        """Give the lost process up; the cell's status, and what is said of its end and of what comes after it."""
+        """Give the lost process up; return the cell's status, and why it ended and what is lost or restored."""
         history = self._history
         stopped = stop_reason(outcome.stop, seconds, self._sandbox.limits)
         if outcome.stop in (Stop.TIME, Stop.CPU):
@@ -257,11 +257,11 @@ class ForkServerSession:
         again = run_again(history, self._seed, self._sandbox.acquire, self._sandbox.reap_later)
         self._replay, self._replayed = self._sandbox.spawn(again), history
         late = time.monotonic() - begun - seconds
-        done, _ = await asyncio.wait([self._replay], timeout=max(0.0, _MOST_LATE - late))
+        done, _ = await asyncio.wait([self._replay], timeout=max(0.0, _MAX_LATE_SECONDS - late))
         return status, f"{reason} {(await self._await_replay() or RESTORED) if done else RESTORING}"
 
     async def _await_replay(self) -> str:
-        """Wait until earlier cells have been run again, if they are being; what to say if that failed."""
+        """Wait for the replay of earlier cells, if there is one; return a note if it failed."""
         replay = self._replay
         if replay is None:
             return ""
@@ -280,7 +280,7 @@ class ForkServerSession:
             self._sandbox.reap_later(process)
 
     async def _reap(self) -> ProcessExit:
-        """Reap the lost process; its exit, if that is known soon: on a busy host even that takes its time."""
+        """Reap the lost process and return its exit if that is known soon: on a busy host even exiting takes time."""
         process, self._process = self._process, None
         self._used, self._history = False, History()
         if process is None:
@@ -291,11 +291,11 @@ class ForkServerSession:
 
 
 def _reason_to_run_again(outcome: CellOutcome, *, used: bool) -> str:
-    """What to say where a cell may not be to blame for an end like this; empty where it is, or where all is well.
+    """The note for a cell that may not be to blame for its end; empty where it is, or where nothing is wrong.
 
     `used`: whether the session had run cells before.
     """
     if not outcome.begun or (used and outcome.status == NOT_RUN and outcome.stop is Stop.NONE):
         return LOST
-    failed = outcome.stop is Stop.OUTPUT or (outcome.stop is Stop.NONE and outcome.status not in _KEPT)
+    failed = outcome.stop is Stop.OUTPUT or (outcome.stop is Stop.NONE and outcome.status not in _USABLE)
     return LOST_TO_OTHERS if failed and used and (outcome.crowded or outcome.breach) else ""

@@ -5,48 +5,48 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_MOST_SECONDS = 1.0
-_MOST_BYTES = 1 << 20
-_LEAST_LIMIT = 4.0  # seconds in which a busy host has a process ready
+_MAX_SECONDS = 1.0
+_MAX_BYTES = 1 << 20
+_MIN_LIMIT_SECONDS = 4.0  # in which even a busy host has a process ready
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
-    """A cell that ended by itself, with this status."""
+class PastCell:
+    """A cell that ended by itself, and its status."""
 
     source: bytes
     status: int
 
 
 class History:
-    """All cells of a session in order, or none: `cells` is empty once they are too many to be run again."""
+    """All cells of a session in order, or none: `cells` is empty once running them again would take too long."""
 
     def __init__(self) -> None:
-        self._cells: list[Past] = []
+        self._cells: list[PastCell] = []
         self._seconds = 0.0
         self._bytes = 0
         self._whole = True
 
     @property
-    def cells(self) -> Sequence[Past]:
+    def cells(self) -> Sequence[PastCell]:
         """The cells that make the same variables in a new process of the same seed."""
         return tuple(self._cells)
 
     @property
     def limit(self) -> float:
-        """Seconds in which they have to end when they are run again."""
-        return 2 * self._seconds + _LEAST_LIMIT
+        """Seconds within which they must end when they are run again."""
+        return 2 * self._seconds + _MIN_LIMIT_SECONDS
 
     def add(self, source: bytes, status: int, seconds: float) -> None:
-        """A cell has ended by itself and took so many seconds, but for those that it waited for a CPU."""
+        """Record a cell that ended by itself after so many seconds, not counting those that it waited for a CPU."""
         self._seconds += seconds
         self._bytes += len(source)
-        if self._seconds > _MOST_SECONDS or self._bytes > _MOST_BYTES:
+        if self._seconds > _MAX_SECONDS or self._bytes > _MAX_BYTES:
             self.spoil()
         elif self._whole:
-            self._cells.append(Past(source, status))
+            self._cells.append(PastCell(source, status))
 
     def spoil(self) -> None:
-        """A cell has changed the variables in a way that cannot be had again."""
+        """Record that a cell has changed the variables in a way that cannot be reproduced."""
         self._whole = False
         self._cells.clear()

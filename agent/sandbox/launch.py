@@ -34,7 +34,7 @@ def make_base() -> str:
 
 
 def launch_zygote(limits: Limits, base: str, control: int, without: frozenset[str]) -> subprocess.Popen[bytes]:
-    """Start a zygote that hears on the descriptor `control` and does without these layers. Raises OSError."""
+    """Start a zygote that reads from the descriptor `control` and leaves these layers out. Raises OSError."""
     settings = ZygoteSettings(
         base=base,
         control=control,

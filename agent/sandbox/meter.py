@@ -1,4 +1,4 @@
-"""What a process uses, as far as the system tells: threads, CPU time, and time spent waiting for a CPU."""
+"""Measures a process, as far as the system allows: threads, CPU time, and time spent waiting for a CPU."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _IDLE_SECONDS, _IDLE_SHARE = 0.002, 0.02  # the CPU time of a thread that wakes 
 
 
 class Meter:
-    """Asks about one process without opening anything anew; `close` it. What cannot be told counts as 0."""
+    """Measures one process through descriptors that stay open until `close`. What cannot be measured counts as 0."""
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
@@ -39,7 +39,7 @@ class Meter:
         return found
 
     def _thread_seconds(self, number: int) -> float:
-        """Endless where it cannot be told, so that such a thread never seems idle."""
+        """CPU time of a thread; infinite where it cannot be measured, so that such a thread never seems idle."""
         descriptor = _open(f"{number}/schedstat", os.O_RDONLY, self._tasks)
         if descriptor < 0:
             return math.inf
@@ -74,17 +74,17 @@ class Meter:
             return 0.0
 
     def close(self) -> None:
-        """Give the descriptors back."""
+        """Close the descriptors."""
         for descriptor in (self._schedule, self._tasks):
             if descriptor >= 0:
                 os.close(descriptor)
         self._schedule = self._tasks = -1
 
 
-class Beside:
+class BackgroundThreads:
     """The threads that a process has now, but for its first, and whether they do anything from now on.
 
-    `may_be_active`: whether they did, as far as is known: that takes a `look` while they are still there.
+    `may_be_active`: whether they did, as far as is known: they have to be observed while they are still there.
     """
 
     def __init__(self, meter: Meter) -> None:
@@ -94,8 +94,8 @@ class Beside:
             self._before = meter.others()
             self._ended = meter.ended_seconds(self._before)
 
-    def look(self, seconds: float) -> None:
-        """See whether one took more of a CPU in these `seconds` than one that waits for work, or may have.
+    def observe(self, seconds: float) -> None:
+        """Check whether one took, or may have taken, more CPU time in these `seconds` than an idle thread.
 
         Libraries leave such threads behind: tqdm's looks around every ten seconds, those of a pool wait in a queue.
         """
@@ -107,7 +107,7 @@ class Beside:
         if ended:  # what the cell's own threads took counts, too, if they have ended as well
             used.append(self._meter.ended_seconds(now) - self._ended - sum(ended))
         most = _IDLE_SECONDS + _IDLE_SHARE * seconds
-        self.may_be_active = not all(each <= most for each in used)  # what cannot be told is not a number
+        self.may_be_active = not all(each <= most for each in used)  # what cannot be measured is not a number
 
 
 def _open(path: str, flags: int, folder: int | None = None) -> int:

@@ -21,7 +21,7 @@ class CellOutcome:
 
     `begun`: whether any of it may have run. `crowded`: whether threads of earlier cells acted since the last one ended,
     or may have where the process is gone.
-    `breach`: the process was ended since it said what no session says.
+    `breach`: the process was killed because it broke the protocol.
     """
 
     status: int | None

@@ -10,20 +10,20 @@ from collections.abc import Callable
 from agent.sandbox.base import Limits
 from agent.sandbox.capture import Capture
 from agent.sandbox.client import ProcessHandle
-from agent.sandbox.meter import Beside, Meter
+from agent.sandbox.meter import BackgroundThreads, Meter
 from agent.sandbox.outcome import CellOutcome, Stop
 from agent.sandbox.protocol import BROKEN, TOKEN_SIZE, CellRequest, SessionDecoder, encode_cell
 
-_GRACE = 1.0  # seconds between the interrupt and the end
-_BEGIN = 2.0  # seconds in which a session that had a CPU has begun its cell
-_MOST_BEGIN = 4.0  # the same for one that had to wait for a CPU
-_MOST_EXTRA = 4.5  # seconds, beyond its limit and the grace, after which a cell ends that is not starved
-_STARVED = 1 / 4  # a cell that had less of a CPU since its start, and has a limit as long as that, gets more
-_LONG = 10.0  # seconds
-_MOST_FACTOR = 3.0  # times its limit, after which any cell ends
-_LEAST_CHECK, _MOST_CHECK = 0.05, 1.0
-_FLOWING = 0.02  # seconds of a cell after which its output is taken as it comes
-_IDLE = 0.03  # seconds after a cell until its process is stopped
+_GRACE_SECONDS = 1.0  # between the interrupt and the kill
+_BEGIN_SECONDS = 2.0  # in which a session that had a CPU has begun its cell
+_MAX_BEGIN_SECONDS = 4.0  # the same for one that had to wait for a CPU
+_MAX_EXTRA_SECONDS = 4.5  # beyond its limit and the grace, after which a cell that is not starved is ended
+_STARVED_SHARE = 1 / 4  # a share of a CPU: a cell that had less since its start, and has a long limit, gets more time
+_LONG_SECONDS = 10.0  # from this on a limit is long
+_MAX_FACTOR = 3.0  # times its limit, after which any cell is ended
+_MIN_CHECK_SECONDS, _MAX_CHECK_SECONDS = 0.05, 1.0
+_STREAMING_AFTER_SECONDS = 0.02  # after its start, from which on a cell's output is read as it comes
+_PAUSE_AFTER_SECONDS = 0.03  # after a cell, from which on its process is stopped
 _CHUNK = 1 << 16
 _ANSWER = 64  # more than a session may say at a time
 _DRAIN_ROUNDS = 64
@@ -31,7 +31,7 @@ _CPUS = os.cpu_count() or 1
 
 
 class SessionProcess:
-    """Runs one cell at a time in a process that is stopped in between. What it sends is untrusted.
+    """Runs one cell at a time in a process that is stopped in between. Nothing that it sends is trusted.
 
     Whatever the process does with its descriptors, each cell ends by a timer at the latest.
     """
@@ -48,7 +48,7 @@ class SessionProcess:
         self._unsent = memoryview(b"")
         self._stop = Stop.NONE
         self._lost = self._released = self._flowing = False
-        self._beside = Beside(self._meter)
+        self._background = BackgroundThreads(self._meter)
         self._started = self._seconds = self._cpu_before = self._waited_before = self._held_up = 0.0
         self._loop.add_reader(handle.control, self._on_control)
         if handle.life >= 0:
@@ -56,7 +56,7 @@ class SessionProcess:
 
     @property
     def lost(self) -> bool:
-        """Whether the process is gone or not to be trusted any more.
+        """Whether the process has exited or can no longer be trusted.
 
         Between cells its socket is asked: it says nothing there while all is well, and the event loop may not yet have
         heard of its end.
@@ -76,28 +76,28 @@ class SessionProcess:
         finally:
             self._done = None
             self._set_flowing(on=False)
-            self._set_timer(_IDLE, self._pause)
-        if self._unsent:  # it answered what it cannot have read
+            self._set_timer(_PAUSE_AFTER_SECONDS, self._pause)
+        if self._unsent:  # it answered a request that it cannot have read
             self._lose()
         decoder = self._decoder
         if decoder.status is None and not self._released:
             self._take_output()
-        elif not self._lost and decoder.status != BROKEN:  # a thread that breaks a session need not take long
-            self._look_beside()
-        text, crowded = self._capture.text(), self._beside.may_be_active
+        elif not self._lost and decoder.status != BROKEN:  # a thread can break a session in no time
+            self._observe_background()
+        text, crowded = self._capture.text(), self._background.may_be_active
         if not self._lost:
-            self._beside = Beside(self._meter)
-            if self._beside.may_be_active:
-                self._set_timer(0.0, self._pause)  # threads left behind burn nothing
+            self._background = BackgroundThreads(self._meter)
+            if self._background.may_be_active:
+                self._set_timer(0.0, self._pause)  # threads left behind burn no CPU time
         return CellOutcome(decoder.status, self._stop, text, decoder.begun, crowded, decoder.broken)
 
     def worked(self) -> float:
-        """Seconds that the last cell took, but for those that it waited for a CPU; right after its end."""
+        """Seconds that the last cell took, not counting those that it waited for a CPU; call it right after its end."""
         elapsed, _, waited = self._usage()
         return max(0.0, elapsed - waited)
 
     def release(self) -> None:
-        """End the process and let go of it; the zygote still has to reap it. May be called twice."""
+        """Kill the process and close its descriptors; the zygote still has to reap it. May be called twice."""
         if self._released:
             return
         self._released = True
@@ -111,7 +111,7 @@ class SessionProcess:
         self._started = self._loop.time()
         self._cpu_before, self._waited_before = self._meter.cpu_seconds(), self._meter.waiting_seconds()
         if self._lost:
-            self._decoder = SessionDecoder()  # which has heard nothing of this cell
+            self._decoder = SessionDecoder()  # which knows nothing of this cell
             self._end()
             return
         token = os.urandom(TOKEN_SIZE)
@@ -121,7 +121,7 @@ class SessionProcess:
         if self._unsent and not self._lost:
             self._loop.add_writer(self.handle.control, self._on_writable)
         self._signal(signal.SIGCONT)
-        self._set_timer(min(_FLOWING, self._seconds), self._check)
+        self._set_timer(min(_STREAMING_AFTER_SECONDS, self._seconds), self._check)
 
     def _send(self) -> None:
         try:
@@ -142,7 +142,7 @@ class SessionProcess:
         return self._loop.time() - self._started, cpu, waited
 
     def _check(self) -> None:
-        """Look what the cell has used, and come again when it might have used too much."""
+        """Check what the cell has used, and check again when it might have used too much."""
         self._take_output()
         self._set_flowing(on=True)
         if not self._decoder.begun:
@@ -156,7 +156,7 @@ class SessionProcess:
         elif cpu_left <= 0:
             self._interrupt(Stop.CPU)
         else:
-            self._set_timer(max(min(left, cpu_left, _MOST_CHECK), _LEAST_CHECK), self._check)
+            self._set_timer(max(min(left, cpu_left, _MAX_CHECK_SECONDS), _MIN_CHECK_SECONDS), self._check)
 
     def _wait_for_beginning(self) -> None:
         elapsed, cpu, waited = self._usage()
@@ -164,18 +164,18 @@ class SessionProcess:
             self._lose()
         else:
             self._held_up = elapsed
-            self._set_timer(_LEAST_CHECK, self._check)
+            self._set_timer(_MIN_CHECK_SECONDS, self._check)
 
-    def _look_beside(self) -> None:
-        if self._stop is not Stop.OUTPUT:  # a thread takes next to nothing to write all that may be written
-            self._beside.look(self._loop.time() - self._started)
+    def _observe_background(self) -> None:
+        if self._stop is not Stop.OUTPUT:  # a thread needs next to no CPU time to write all that may be written
+            self._background.observe(self._loop.time() - self._started)
 
     def _interrupt(self, why: Stop) -> None:
         self._stop = why
-        self._look_beside()
+        self._observe_background()
         self._signal(signal.SIGINT)
         self._signal(signal.SIGCONT)  # a cell may have stopped itself
-        self._set_timer(_GRACE, self._lose)
+        self._set_timer(_GRACE_SECONDS, self._lose)
 
     def _on_control(self) -> None:
         try:
@@ -188,14 +188,14 @@ class SessionProcess:
         self._decoder.feed(data)
         if not data and self._is_open() and self.handle.life >= 0:
             self._loop.remove_reader(self.handle.control)
-            self._set_timer(_LEAST_CHECK, self._lose)  # it is about to exit, and may tell by its status why
+            self._set_timer(_MIN_CHECK_SECONDS, self._lose)  # it is about to exit, and its status may say why
         elif not data or self._decoder.broken:
             self._lose()
         elif self._decoder.status is not None:
             self._end()
 
     def _on_exit(self) -> None:
-        self._on_control()  # its last words
+        self._on_control()  # what it sent last
         self._lose()
 
     def _on_output(self) -> None:
@@ -208,7 +208,7 @@ class SessionProcess:
                 return
 
     def _take_chunk(self) -> int | None:
-        """Take what the output pipe holds, at most so much at a time; how much that was, None at its end."""
+        """Take what the output pipe holds, at most so much at a time; return how much that was, None at its end."""
         try:
             data = os.read(self.handle.output, _CHUNK)
         except BlockingIOError:
@@ -255,7 +255,7 @@ class SessionProcess:
             self._lose()
 
     def _set_timer(self, seconds: float, action: Callable[[], None]) -> None:
-        """There is one timer: what it was set to before is forgotten."""
+        """Set the one timer; what it was set to before is cancelled."""
         self._clear_timer()
         self._timer = self._loop.call_later(seconds, action)
 
@@ -273,11 +273,11 @@ def _allowed(seconds: float, elapsed: float, used: float, waited: float) -> floa
     """
     if used >= seconds:
         return seconds
-    starved = seconds >= _LONG and used < _STARVED * elapsed
-    most = (_MOST_FACTOR - 1) * seconds
-    return seconds + min(waited, most if starved else min(most, _MOST_EXTRA))
+    starved = seconds >= _LONG_SECONDS and used < _STARVED_SHARE * elapsed
+    most = (_MAX_FACTOR - 1) * seconds
+    return seconds + min(waited, most if starved else min(most, _MAX_EXTRA_SECONDS))
 
 
 def _allowed_to_begin(used: float, waited: float) -> float:
     """How long a session may take to begin a cell after which its process has used and waited so long."""
-    return _BEGIN if used >= _BEGIN else min(_BEGIN + waited, _MOST_BEGIN)
+    return _BEGIN_SECONDS if used >= _BEGIN_SECONDS else min(_BEGIN_SECONDS + waited, _MAX_BEGIN_SECONDS)

@@ -22,8 +22,8 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 OK, ERROR, OUT_OF_MEMORY, BROKEN, NOT_RUN = range(5)
-"""The status of a cell: its end was good or an error; the session ran out of memory or is unfit for another cell; or
-not a line of the cell has run."""
+"""The status of a cell: it ended well or with an error; the session ran out of memory or is unfit for another cell;
+or not a line of the cell has run."""
 
 READY = b"ready"
 CUT_OFF = 119  # exit status of a session whose socket a cell has closed or replaced
@@ -90,7 +90,7 @@ class ZygoteReady:
 
 @dataclass(frozen=True, slots=True)
 class ZygoteRefused:
-    """The zygote does not come up, because a layer that must not be missing is."""
+    """The zygote does not start, because a layer that must not be missing is."""
 
     why: str
 
@@ -196,7 +196,7 @@ class Awaits(Enum):
 
 
 class SessionDecoder:
-    """The controller's reading of one session. Whatever does not fit what is awaited is a breach, for good.
+    """Decodes what one session says, for the controller. Whatever does not fit what is awaited is a breach, for good.
 
     Before each call of `feed`, all that the session had printed until then has to be given to `printed`.
     """
@@ -207,22 +207,22 @@ class SessionDecoder:
         self.status: int | None = None  # how the last request ended, once it has
         self._token = b""
         self._start = b""  # the end of what was printed, which may be the start of the token
-        self._answer = b""  # what of the answer has come
+        self._answer = b""  # the part of the answer that has come
 
     @property
     def broken(self) -> bool:
-        """Whether the session has said what it may not."""
+        """Whether the session has broken the protocol."""
         return self.awaits is Awaits.BROKEN
 
     def expect(self, token: bytes) -> None:
-        """A request with this token is sent. Raises ValueError if one is under way or the session has broken off."""
+        """Expect a request with this token to begin. Raises ValueError if one is under way or after a breach."""
         if self.awaits is not Awaits.NOTHING:
             raise ValueError(f"no request may be sent while the session's next word is {self.awaits.name}")
         self.awaits, self.begun, self.status = Awaits.BEGINNING, False, None
         self._token, self._start, self._answer = token, b"", b""
 
     def printed(self, data: bytes) -> bytes:
-        """Take the next bytes of the output; those of them that the cell under way has printed."""
+        """Take the next bytes of the output; return those that the current cell has printed."""
         if self.awaits is Awaits.END:
             return data
         if self.awaits is not Awaits.BEGINNING:

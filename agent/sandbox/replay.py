@@ -1,4 +1,4 @@
-"""Makes the variables of a lost session anew: its cells are run again in another process."""
+"""Restores the variables of a lost session: runs its cells again in another process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ async def run_again(
     acquire: Callable[[], Awaitable[SessionProcess]],
     give_up: Callable[[SessionProcess], object],
 ) -> SessionProcess | None:
-    """A process that `acquire` gave and that has run these cells; None, and it is given up, if one ended otherwise."""
+    """Run these cells in a process from `acquire`; return it, or give it up and return None if one ended otherwise."""
     process: SessionProcess | None = None
     same = False
     try:

@@ -1,4 +1,4 @@
-"""What each layer of the sandbox stops, and which of them this system has, in words."""
+"""The report on the sandbox's layers: what each of them stops, and which of them this system has."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def sentence(missing: Mapping[str, str]) -> str:
 
 
 def print_report(console: Console, missing: Mapping[str, str]) -> None:
-    """The same as a table that says what each layer does and does not stop, and what remains open."""
+    """Print a table of what each layer does and does not stop, and what remains open."""
     table = Table("layer", "here", "stops", "does not stop", show_lines=True)
     for name, layer in LAYERS.items():
         here = f"no: {missing[name]}" if name in missing else "yes"

@@ -45,7 +45,7 @@ LEFT_BEHIND = {
 async def test_the_next_cell_is_run_and_the_loss_is_said(
     box: ForkServerSandbox, left: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.sandbox.process._BEGIN", 0.3)
+    monkeypatch.setattr("agent.sandbox.process._BEGIN_SECONDS", 0.3)
     session = await box.session()
     first = await session.run(LEFT_BEHIND[left], 0.5)
     run = await session.run("import time\ntime.sleep(0.3)\nprint(6 * 7)", 5)

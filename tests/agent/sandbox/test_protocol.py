@@ -71,6 +71,7 @@ def test_a_message_of_the_zygote_that_is_torn_or_has_other_fields_is_refused(
         decode_message(line[: data.draw(st.integers(0, len(line) - 2))])
 
 
+@pytest.mark.process
 def test_the_protocol_needs_the_standard_library_alone() -> None:
     program = (
         "import sys; import agent.sandbox.protocol; print(*sorted(n for n in sys.modules if n.startswith('agent')))"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from agent.errors import SandboxError
 from agent.sandbox.forkserver import ForkServerSandbox
-from agent.sandbox.history import History, Past
+from agent.sandbox.history import History, PastCell
 from agent.types import ToolStatus
 from tests.support.sandbox.sandboxes import LIMITS, children, sandbox, told
 
@@ -26,7 +26,7 @@ KEPT = "their variables are there, those of the stopped cell are lost."
 @pytest.fixture(autouse=True)
 def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """A loop in C does not end however long it is waited for."""
-    monkeypatch.setattr("agent.sandbox.process._GRACE", 0.1)
+    monkeypatch.setattr("agent.sandbox.process._GRACE_SECONDS", 0.1)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -108,7 +108,7 @@ async def test_a_session_with_nothing_to_lose_claims_nothing(box: ForkServerSand
     assert run.output.endswith("variables, functions and imports are lost.")
 
 
-LATE = "agent.sandbox.forkserver._MOST_LATE"  # a cell so late returns before the others have been run again
+LATE = "agent.sandbox.forkserver._MAX_LATE_SECONDS"  # a cell so late returns before the others have been run again
 SLOW = "import time\ntime.sleep(0.3)\nx = 7"
 
 
@@ -165,7 +165,7 @@ async def test_waiting_for_a_cpu_does_not_make_a_cell_too_long_to_be_run_again(
     box: ForkServerSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session = await box.session()
-    monkeypatch.setattr("agent.sandbox.history._MOST_SECONDS", 0.2)
+    monkeypatch.setattr("agent.sandbox.history._MAX_SECONDS", 0.2)
     with monkeypatch.context() as busy:
         waited = itertools.count(0, 10)
         busy.setattr("agent.sandbox.meter.Meter.waiting_seconds", lambda _: float(next(waited)))
@@ -181,7 +181,7 @@ def test_a_history_is_whole_or_empty(cells: list[tuple[bytes, int, float]]) -> N
     for source, status, seconds in cells:
         history.add(source, status, seconds)
     if sum(seconds for _, _, seconds in cells) <= 1.0:
-        assert list(history.cells) == [Past(source, status) for source, status, _ in cells]
+        assert list(history.cells) == [PastCell(source, status) for source, status, _ in cells]
     else:
         assert not history.cells
 
