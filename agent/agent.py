@@ -41,9 +41,9 @@ class Agent:
         async with Agent.open("cpu") as agent:
             solution = await agent.solve("What is 2^100 modulo 1000?")
 
-    The engine starts when the context is entered; engine and sandbox end with it, whatever is raised in it. Each call
-    of `solve` or `solve_all` is a run of its own, which has the whole time limit of the configuration and is recorded
-    where it is told a directory, else nowhere.
+    Entering the context starts the engine; leaving it, also by an error, closes the engine and the sandbox. Each call
+    of `solve` or `solve_all` is a run of its own: it has the whole time limit of the configuration, and is recorded
+    only if it is given a directory.
     """
 
     def __init__(
@@ -55,12 +55,11 @@ class Agent:
         task: Task | None = None,
         on_engine_event: Callable[[str], None] = _log.warning,
     ) -> None:
-        """An agent of parts that are open already, which it closes; most callers want `Agent.open`.
+        """Compose an agent of parts that exist already, and that it closes; most callers want `Agent.open`.
 
-        Without a sandbox it has that of the configuration. `task` is what is asked, if not for answers of the
-        configured edition. `on_engine_event` is given, as a one-line message, what happens to the engine while no run
-        is under way; the listeners of a run are given the rest. An engine that is a PersistentEngine already keeps
-        telling that to whom it was made to.
+        Without a `sandbox` the configured one is used. `task` is what is asked, if not for answers of the configured
+        edition. `on_engine_event` is called with a one-line message when something happens to the engine while no run
+        is under way; during a run that is an event of the run. A PersistentEngine keeps its own `on_event` instead.
         """
         limits = config.sandbox
         self.sandbox = sandbox or ForkServerSandbox(
@@ -88,14 +87,15 @@ class Agent:
         fetch: Callable[[str], Path] = fetch_model,
         on_engine_event: Callable[[str], None] = _log.warning,
     ) -> Agent:
-        """The agent of a profile (a bundled name or the path of a TOML file) or configuration, with dotted keys set.
+        """Open the agent of a profile (a bundled name or the path of a TOML file) or of a configuration.
 
-        `log` is the file that a server of ours writes to; without one it is in the system's temporary directory, and
-        removed in the end unless the engine failed. `fetch` gives the file of a model by its name; a known model that
-        is not there yet is downloaded now, which may take minutes. See the class for the others.
+        `overrides` set dotted keys anew. `log` is the file that a server of ours writes to; by default it is in the
+        system's temporary directory, and removed on closing unless something happened to the engine. `fetch` finds a
+        model's file by its name: a known model that is missing is downloaded now, which may take minutes. `task` and
+        `on_engine_event` are those of the constructor.
 
-        Raises ConfigError for a configuration that is not valid or does not fit this machine, ModelError if the model
-        cannot be had.
+        Raises ConfigError if the configuration is not valid or does not fit this machine, ModelError if the model is
+        not available.
         """
         if isinstance(profile, Config):
             config = override_config(profile, overrides or {})
@@ -105,19 +105,19 @@ class Agent:
         if log is None:
             own_log = log = Path(tempfile.gettempdir()) / f"aimo-agent-{secrets.token_hex(8)}" / ENGINE_LOG
 
-        def happened(text: str) -> None:
+        def on_event(text: str) -> None:
             agent._engine_happened(text)
 
         from agent.engine.configured import open_engine  # its clients are slow to import, and often not needed
 
-        engine = open_engine(config, fetch, log, happened)
+        engine = open_engine(config, fetch, log, on_event)
         agent = cls(config, engine, task=task, on_engine_event=on_engine_event)
         agent._own_log = own_log
         return agent
 
     @property
     def config(self) -> Config:
-        """The configuration; once the engine is up, with the name of the model that a server at a URL computes."""
+        """The configuration, which names the model of a server at a URL once the engine has started."""
         return self._config
 
     async def __aenter__(self) -> Agent:
@@ -135,7 +135,7 @@ class Agent:
         await self.close()
 
     async def start(self) -> None:
-        """Bring the engine up, prepared for the prompts of the task. Raises EngineError if it does not come up."""
+        """Start the engine, with the task's prompt prefix evaluated. Raises EngineError if it does not come up."""
         from agent.engine.configured import settle_model
 
         await self.engine.start()
@@ -145,7 +145,7 @@ class Agent:
         self._config = await settle_model(self.config, self.engine.wrapped)
 
     async def close(self) -> None:
-        """End all Python sessions and the engine's server, if it is ours. May be called twice."""
+        """End all Python sessions, and the engine's server if it is ours. May be called twice."""
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self.engine.close)
             stack.push_async_callback(self.sandbox.close)
@@ -160,7 +160,7 @@ class Agent:
         resume: bool = False,
         listeners: Sequence[Listener] = (),
     ) -> Solution:
-        """Solve one problem, given with its id or as its text alone; as `solve_all`."""
+        """Solve one problem, a `Problem` or its text, as a run of its own; see `solve_all`."""
         if isinstance(problem, str):
             check_text(problem)
             problem = Problem("problem", problem)
@@ -174,12 +174,12 @@ class Agent:
         resume: bool = False,
         listeners: Sequence[Listener] = (),
     ) -> list[Solution]:
-        """Solve problems as one run within the configured time limit; a solution for each, in their order.
+        """Solve problems as one run within the configured time limit; return a solution for each, in their order.
 
-        Texts get their place as their id, from 1. With a `run_dir` the run is recorded there, and can be replayed,
-        reported and, with `resume`, continued; without one nothing is written. `listeners` are given the events of the
-        run, those of a resumed one first the solutions that it had already: `agent.views.live.open_view` opens one that
-        shows progress. What the engine could not solve says so in its solution.
+        The id of a text is its position, from 1. With a `run_dir` the run is recorded there, and can be reported,
+        replayed and, with `resume`, continued; without one nothing is written. `listeners` are called with the events
+        of the run, in a resumed one first with the solutions that it has already; `agent.views.live.open_view` opens
+        one that shows progress. An engine that fails is not raised: the solution says so.
 
         Raises InputError for problems or a directory that cannot be used, JournalError if the directory cannot be
         written, RequestRefusedError if the server refuses the run's requests for good.
@@ -199,13 +199,12 @@ class Agent:
         resume: bool = False,
         listeners: Sequence[Listener] = (),
     ) -> list[Solution]:
-        """Open an agent, solve problems and close it, in one call for code that is not asynchronous.
+        """Open an agent, solve problems and close it, in one blocking call.
 
             Agent.run(["What is 2^100 modulo 1000?"], "cpu")[0].answer
 
-        Where an event loop is running, as in a notebook, this happens on a thread of its own, which calls the
-        listeners too. Takes and raises what `open` and `solve_all` do; raises EngineError if the engine does not come
-        up.
+        Where an event loop is running, as in a notebook, the agent gets a thread of its own, which calls the listeners
+        too. Arguments and errors are those of `open` and `solve_all`, and EngineError if the engine does not come up.
         """
         asked = _numbered(problems)
 
@@ -225,11 +224,11 @@ class Agent:
         directory: RunDirectory | None = None,
         bank: TimeBank | None = None,
     ) -> Iterator[OpenRun]:
-        """A run that is under way as long as the context lasts, recorded in the `directory` if there is one.
+        """Open a run for as long as the context lasts, recorded in the `directory` if there is one.
 
-        `bank` is its time bank if it has begun already, else it has the whole time limit from now on. While it lasts,
-        what happens to the engine is an event of the run. For callers that decide by themselves what is solved when;
-        others use `solve_all`. Raises InputError or JournalError as that does.
+        For callers that decide themselves what is solved when; others use `solve_all`. `bank` is the run's time bank if
+        its time has begun already; by default it has the whole time limit from now on. Raises InputError or
+        JournalError as `solve_all` does.
         """
         before = directory.before if directory else None
         if bank is None:
@@ -275,7 +274,7 @@ def _held(
 
 
 def _numbered(problems: Iterable[Problem | str]) -> list[Problem]:
-    """The problems, texts called by their place. Raises InputError for one that is empty or has another's id."""
+    """The problems, with positions as the ids of texts. Raises InputError for an empty text or a repeated id."""
     if isinstance(problems, str):
         raise InputError("problems are given in a list: write [problem], or use Agent.solve for a single one")
     asked = []

@@ -1,4 +1,4 @@
-"""The directory of a run while it is held for this process: a new one, or that of a run which is resumed."""
+"""The directory of a run while this process holds it: a new one, or one whose run is resumed."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _MAY_CHANGE = ("budget.time_limit_seconds", "problems_in_flight")
 
 @dataclass(frozen=True, slots=True)
 class RunDirectory:
-    """Where a run of these problems is recorded; whoever made this holds the directory.
+    """Where a run of these problems is recorded; whoever makes one holds the directory.
 
-    `before` is what the directory holds of the run if it is resumed; else it is laid out, with further `files` (name
-    and text).
+    `before` is the record of a run that is resumed. The directory of a new one is laid out with further `files`, given
+    as texts by name.
     """
 
     path: Path
