@@ -20,14 +20,14 @@ from agent.cli.arguments import seconds
 from agent.errors import InputError
 from agent.hardware.roofline import HARDWARE
 from tools.replay.full_runs import ReplayResult, replay_runs
-from tools.replay.policies import BUDGETS, ENTRIES, OURS, POLICY_HELP, STOPS
+from tools.replay.policies import DEFAULT_STOP, OURS, POLICIES, POLICY_HELP
 from tools.replay.recordings import REPLAYED_EDITION, Recording, load_recordings
 from tools.replay.run import NO_LIMIT, Setting, replay_config
 from tools.replay.stop import StoppingResult, replay_stopping
 from tools.replay.view import comparison_line, draw_chart, runs_json, runs_table, stop_json, stop_table
 from tools.shared.command_line import run_command, whole_number
 
-_DEFAULT_POLICIES = (OURS, "margin-3", "aimo3-clamp")
+_DEFAULT_POLICIES = (OURS, DEFAULT_STOP, "aimo3-clamp")
 _CHART_STEPS = (0.5, 0.75, 1.0, 1.5, 2.0)  # times the limit
 
 
@@ -106,9 +106,7 @@ def _out() -> Console:
 
 
 def _policies(args: argparse.Namespace) -> list[str]:
-    named = [
-        name for value in args.policy or () for name in ([*STOPS, *BUDGETS, *ENTRIES] if value == "all" else [value])
-    ]
+    named = [name for value in args.policy or () for name in (POLICIES if value == "all" else [value])]
     compared = [name for pair in args.compare or () for name in pair]
     return list(dict.fromkeys([*named, *compared] or _DEFAULT_POLICIES))
 

@@ -23,10 +23,10 @@ from rich.table import Table
 from agent.errors import InputError
 from agent.hardware.roofline import HARDWARE
 from tools.replay.full_runs import ReplayResult, replay_runs
-from tools.replay.policies import OURS
+from tools.replay.policies import OURS, WAIT
 from tools.replay.recordings import REPLAYED_EDITION, load_recordings
 from tools.replay.run import NO_LIMIT, Setting
-from tools.replay.stop import REFERENCE, WAIT, StoppingResult, replay_stopping
+from tools.replay.stop import REFERENCE, StoppingResult, replay_stopping
 from tools.shared.command_line import run_command
 from tools.shared.intervals import Floats, Interval, Ratio, interval, mean_ratio
 

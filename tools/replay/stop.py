@@ -10,13 +10,13 @@ import numpy as np
 from rich.console import Console
 
 from tools.replay.bounds import accuracy_curve
+from tools.replay.policies import DEFAULT_STOP, WAIT
 from tools.replay.pool import run_jobs
 from tools.replay.recordings import Recording
 from tools.replay.run import Setting, play_problem, replay_config
 from tools.shared.intervals import Floats, Interval, Ratio, interval, mean_ratio, resamples
 
-WAIT = "wait-for-all"
-REFERENCE = "margin-3"  # the rule from which the gap to the oracle is measured
+REFERENCE = DEFAULT_STOP  # the rule from which the gap to the oracle is measured
 ORACLE = "oracle"
 
 

@@ -12,16 +12,18 @@ from typing import Any
 import pytest
 
 from agent.config import load_config
+from agent.policy.grants import GRANT_RULES
 from agent.policy.settings import StoppingConfig
 from agent.policy.stopping import STOPPING_RULES
+from agent.policy.voting import VOTING_RULES
 from tests.agent.policy.test_stopping import progress
 from tests.support.runs.recordings import TRACES, setting, write_traces
 from tools.replay.command import main
-from tools.replay.policies import BUDGETS, ENTRIES, OURS, STOPS, VOTES, policy_keys
+from tools.replay.policies import OURS, POLICIES, policy_keys
 from tools.replay.recordings import Recording, load_recordings
 from tools.replay.run import draw_run, play_run, replay_config
 
-NAMES = [*STOPS, *BUDGETS, *VOTES, *ENTRIES]
+NAMES = [*POLICIES, *VOTING_RULES]
 
 
 def replayed(capsys: pytest.CaptureFixture[str], *argv: str | Path) -> Any:
@@ -43,13 +45,34 @@ def traces(tmp_path: Path) -> Path:
     return write_traces(tmp_path / "model.jsonl")
 
 
-@pytest.mark.parametrize("name", [*NAMES, "margin-2+nemoskills-bank", "patience,stopping.max_dissent=3"])
+@pytest.mark.parametrize("name", [*NAMES, "spread+nemoskills+margin-2", "patience,stopping.max_dissent=3"])
 def test_every_policy_is_a_valid_configuration(name: str, traces: Path) -> None:
     recording = load_recordings([traces])[0]
     config = replay_config(name, recording, setting())
     assert config.time_limit_seconds == 1e5
-    if name in BUDGETS or name in STOPS:
+    if name not in (OURS, "patience,stopping.max_dissent=3"):
         assert config.budget.lanes_per_first_vote == 0, "a published rule starts all lanes"
+
+
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [
+        ("margin-2", {"stopping.rule": "margin", "stopping.margin": 2, "budget.rule": "spread", "budget.spread": 1.5}),
+        ("beta-0.9+equal", {"stopping.rule": "beta", "stopping.confidence": 0.9, "budget.rule": "equal"}),
+        ("aimo3-clamp", {"stopping.rule": "margin", "stopping.margin": 3, "budget.rule": "aimo3-clamp"}),
+        ("nemoskills", {"stopping.rule": "nemoskills", "budget.rule": "nemoskills"}),
+        ("nemoskills+spread-2", {"stopping.rule": "nemoskills", "budget.rule": "spread", "budget.spread": 2}),
+        ("majority+agree-5", {"voting.rule": "majority", "stopping.rule": "agree", "stopping.votes": 5}),
+    ],
+)
+def test_a_policy_sets_the_rules_that_its_name_has(name: str, keys: dict[str, object]) -> None:
+    assert keys.items() <= policy_keys(name).items()
+
+
+def test_every_rule_of_the_configuration_is_a_policy_by_the_same_name() -> None:
+    for rules, key in ((STOPPING_RULES, "stopping.rule"), (GRANT_RULES, "budget.rule"), (VOTING_RULES, "voting.rule")):
+        assert [policy_keys(rule)[key] for rule in rules] == list(rules)
+    assert set(POLICIES) == {*STOPPING_RULES, *GRANT_RULES}
 
 
 def test_ours_is_what_the_profiles_use() -> None:
@@ -60,7 +83,8 @@ def test_ours_is_what_the_profiles_use() -> None:
 
 
 def test_unknown_policies_and_profiles_are_reported(capsys: pytest.CaptureFixture[str], traces: Path) -> None:
-    assert "margin-3" in complaint(capsys, traces, "--policy", "best-of-all")
+    assert "margin, beta" in complaint(capsys, traces, "--policy", "best-of-all")
+    assert "no policy 'window-3'" in complaint(capsys, traces, "--policy", "window-3")
     assert "KEY=VALUE" in complaint(capsys, traces, "--policy", "patience,scatter")
     assert "unknown key" in complaint(capsys, traces, "--policy", "patience,stopping.colour=3")
 
@@ -222,9 +246,9 @@ def test_a_lane_that_is_asked_may_be_assumed_to_answer(traces: Path) -> None:
         _, samples = play_run(replay_config(policy, recording, tight), recording, tight, 0)
         return sum(sample.forced and sample.answer is not None for drawn in samples for sample in drawn)
 
-    assert forced(never, "wait-for-all+equal-slice") == 0
-    assert forced(late, "wait-for-all+equal-slice") > 0
-    assert forced(late, "wait-for-all+equal-slice+no-forced-vote") == 0
+    assert forced(never, "wait-for-all+equal") == 0
+    assert forced(late, "wait-for-all+equal") > 0
+    assert forced(late, "wait-for-all+equal,budget.answer_reserve_seconds=0") == 0
 
 
 @pytest.mark.long

@@ -108,7 +108,9 @@ def test_log_probabilities_of_a_journal_vote_in_a_replay(tmp_path: Path) -> None
         changed.append(json.dumps(entry))
     (tmp_path / "run" / "journal.jsonl").write_text("\n".join(changed) + "\n", encoding="utf-8")
     recording = load_recordings([tmp_path / "run"])[0]
-    _, samples = play_run(replay_config("wait-for-all+confidence-vote", recording, full), recording, full, 0)
+    _, samples = play_run(
+        replay_config("wait-for-all,voting.confidence_bonus=0.5", recording, full), recording, full, 0
+    )
     tails = sorted(sample.tail_logprob or 0.0 for sample in samples[0])
     assert tails == pytest.approx([-3.0, -0.1, -0.1, -0.1])
     assert all(sample.mean_logprob == pytest.approx(-0.5) for drawn in samples for sample in drawn)
