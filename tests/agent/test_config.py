@@ -54,7 +54,7 @@ def test_a_key_is_set_anew_and_the_rest_stays() -> None:
         ({"budget.max_tokens": 4}, r"did you mean sample\.max_tokens\?"),
         ({"zzz": 4}, r"zzz: unknown key$"),
         ({"engine.url": "localhost"}, r"engine\.url: 'localhost' is not the URL of a server"),
-        ({"sample.family": "gpt"}, r"sample\.family: no family 'gpt': give one of qwen-coder, qwq, "),
+        ({"sample.family": "gpt"}, r"sample\.family: no family 'gpt': give one of "),
     ],
 )
 def test_what_is_not_valid_is_named(keys: dict[str, object], message: str) -> None:

@@ -94,7 +94,7 @@ def test_what_is_no_family_is_refused_when_the_configuration_is_read(tmp_path: P
 
 @pytest.mark.parametrize("name", ["", "gpt", "no/such.toml", "qwq.toml"])
 def test_the_bundled_families_are_named_where_there_is_no_such_one(name: str) -> None:
-    with pytest.raises(ConfigError, match=r"no family .*: give one of qwen-coder, qwq, qwq-preview or the path of a"):
+    with pytest.raises(ConfigError, match=rf"no family .*: give one of {', '.join(family_names())} or the path of a"):
         load_config("cpu", {"sample.family": name})
 
 

@@ -65,7 +65,7 @@ def test_whatever_a_sample_has_said_its_forced_answer_is_read_behind_the_thinkin
     chat = chat_format(family, tools=False)
     forced = chat.force_answer(text, ended=ended)
     written = text + forced.inserted
-    assert (chat.opening + written).endswith(forced.begun)
+    assert (chat.opening + written).removesuffix("\n").endswith(forced.begun)
     assert forced.answer_text("42}. Or \\boxed{17}").endswith("42}")
     if forced.inserted and "`" not in text:
         assert chat.reply(written, thinking=bool(chat.think_close)).answer_text is not None
