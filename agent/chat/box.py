@@ -33,7 +33,7 @@ def ends_with_box(text: str) -> bool:
 
 
 def open_box(text: str) -> str | None:
-    """What stands in the box at the end of a text that was cut inside it, else None."""
+    """The content of the box in which the text breaks off; None if it does not break off in one."""
     found = _OPEN_BOX.search(text)
     return found and found[1]
 

@@ -28,7 +28,7 @@ class WorkedExample(_Table):
 
 
 class Family(_Table):
-    """What one family of models is told, and how its turns begin.
+    """The instructions of one family of models, and how its turns begin.
 
     `opening` is what the assistant's turn starts with, with tools `tool_opening` (the same where that is None).
     `think_close` is the tag that ends the thinking in which the turn begins ("" where the model does not think in

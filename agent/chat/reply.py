@@ -27,9 +27,8 @@ class Reply:
 def finished_answer(task: Task, reply: Reply) -> int | str | None:
     """The answer of a reply that has ended by itself.
 
-    What stands behind the thinking counts. Where no box stands there, one that stands near the end of the thinking
-    does, unless the reply denies it or names other numbers. None while the thinking is open: a box in it may be a guess
-    that is dropped later.
+    What follows the thinking counts. Where it holds no box, one near the end of the thinking does, unless the reply
+    denies it or names other numbers. None while the thinking is open: a box in it may be a guess that is dropped later.
     """
     behind = reply.answer_text
     if behind is None:

@@ -10,10 +10,10 @@ from agent.types import Edition
 
 
 class Task(Protocol):
-    """A kind of question: what a model is told about it, and how an answer to it is read."""
+    """A kind of question: the instructions for it, and how an answer to it is read."""
 
     def instructions(self, usual: str) -> str:
-        """What the model is told before the question; `usual` is what its family is told for mathematics."""
+        """Return the instructions before the question; `usual` are those of the family for mathematics."""
 
     def read(self, text: str) -> int | str | None:
         """The answer that a text gives, None where it gives none. Only integers are voted on."""
@@ -26,7 +26,7 @@ class CompetitionTask:
     edition: Edition
 
     def instructions(self, usual: str) -> str:
-        """What the family is told, and the edition's rule for answers."""
+        """Return the family's instructions with the edition's rule for answers."""
         return f"{usual} {answer_rule(self.edition)}"
 
     def read(self, text: str) -> int | None:

@@ -1,4 +1,4 @@
-"""Knows when a sample has answered: where its thinking closes, how its turns end, what its code printed."""
+"""Detects that a sample has answered: where its thinking closes, how its turns end, what its code printed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class AnswerWatch:
         self.answer: int | None = None
 
     def begin_turn(self) -> None:
-        """A turn begins."""
+        """Begin a turn."""
         self._thought = self.thinks
 
     def force(self) -> None:
@@ -39,7 +39,7 @@ class AnswerWatch:
         self.thinks, self._forced = False, True
 
     def ended(self, writer: TurnWriter) -> SampleEnd:
-        """How a turn ends that the model ended by itself."""
+        """Decide how a turn ends that the model ended by itself."""
         if self._forced:
             return SampleEnd.NO_ANSWER
         return self._take(finished_answer(self._task, self._chat.reply(writer.text, thinking=self._thought)))
@@ -52,7 +52,7 @@ class AnswerWatch:
         return answer is not None and self._take(answer) is SampleEnd.ANSWERED
 
     def grown(self, writer: TurnWriter, by: int) -> SampleEnd | None:
-        """The turn has grown by so many characters: ANSWERED where its thinking has closed on an answer."""
+        """Look at the last `by` characters of the turn: ANSWERED where its thinking has closed on an answer."""
         if not self.thinks or self._close not in writer.tail(by + len(self._close)):
             return None
         reply = self._chat.reply(writer.text, thinking=True)

@@ -24,7 +24,7 @@ class ContextFitter:
     """Works out what a sample may still request: prompt and reply together never exceed the context.
 
     The context is the configured one, or the server's if that is smaller; lengths are the server's own counts where it
-    tells them. Some of it is always kept for the forced answer.
+    reports them. Some of it is always kept for the forced answer.
     """
 
     def __init__(self, transcript: Transcript, runtime: Runtime, seed: int) -> None:
@@ -68,7 +68,7 @@ class ContextFitter:
         return prompt, self.answer_params(tokens)
 
     async def output(self, text: str) -> str:
-        """What is inserted for an output: at most half of the room that is left, its middle cut out if it is longer.
+        """Return what is inserted for an output: at most half of the room left, its middle cut out if it is longer.
 
         Where that is too little to be of use, the sample has no room for another turn.
         """
@@ -84,7 +84,7 @@ class ContextFitter:
         return self._chat.tool_result(kept)
 
     def learn(self, error: EngineError) -> bool:
-        """Whether the error says that a request was too long; the next one then is shorter."""
+        """Return whether the error says that a request was too long; the next one then is shorter."""
         if not isinstance(error, ContextExceededError) or error is self._last_refusal:
             return False
         self._last_refusal = error
@@ -98,7 +98,7 @@ class ContextFitter:
         return True
 
     def answer_params(self, tokens: int) -> SamplingParams:
-        """How a forced answer is drawn: greedily, to the end of its line."""
+        """Return how a forced answer is drawn: greedily, to the end of its line."""
         seed = self._seed if self._runtime.config.sampling.seeded else None  # a recording is found by it
         return SamplingParams(max_tokens=tokens, temperature=0.0, seed=seed, stop=("\n", *self._chat.stop_strings))
 

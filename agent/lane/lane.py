@@ -26,19 +26,19 @@ from agent.lane.turn import TurnWriter
 from agent.sandbox.base import Session
 from agent.types import Probe, Problem, Sample, SampleEnd, ToolRun, ToolStatus
 
-_THINKING_SLACK = 64  # for a server that closes the thinking by itself
+_THINKING_MARGIN = 64  # for a server that closes the thinking by itself
 _ENDS = {"length": SampleEnd.TOKEN_LIMIT, "repetition": SampleEnd.REPEATING}
 _LAST_RUN = "\n[no more Python from here on: finish without it]"
 
 
 def sample_seed(run_seed: int, problem_id: str, index: int) -> int:
-    """The seed of one sample (31 bits): from the run, the problem and the index, never from the order of things."""
+    """Derive the seed of one sample (31 bits) from run, problem and index, never from the order of things."""
     digest = hashlib.sha256(f"{run_seed}\0{problem_id}\0{index}".encode()).digest()
     return int.from_bytes(digest[:4], "big") >> 1
 
 
 class Lane:
-    """A running sample: what it has written so far, and how it continues.
+    """A sample while it runs.
 
     `refusal` is set where the server refused a request for good.
     """
@@ -99,7 +99,7 @@ class Lane:
         return replace(self._sample(end, answer, forced=True), mean_logprob=mean, tail_logprob=tail)
 
     def cut(self, end: SampleEnd, failure: str = "") -> Sample:
-        """The sample as it stands: with its answer if that was known already, else without a vote."""
+        """Return the sample as it is now: with its answer if that is known already, else without a vote."""
         if self._watch.answer is not None:
             return self._sample(SampleEnd.ANSWERED, self._watch.answer)
         return replace(self._sample(end, None), failure=failure)
@@ -143,7 +143,7 @@ class Lane:
     async def _write_turn(self, *, tools: bool, forcing: bool = False) -> ToolCall | SampleEnd:
         """Generate one turn: up to a closed tool call, or to the sample's end.
 
-        A stream that breaks is resumed from the tokens that had come.
+        A stream that breaks is resumed from the tokens that had arrived.
         """
         before = "" if self._transcript.turns else self._chat.opening
         calls = self._chat.call_scanner() if tools else None
@@ -153,7 +153,7 @@ class Lane:
         started = self._runtime.clock()
         try:
             while True:
-                came = writer.tokens
+                before_stream = writer.tokens
                 try:
                     outcome = await self._read(writer, forcing=forcing)
                     self._outages.reset()
@@ -163,7 +163,7 @@ class Lane:
                         continue
                     if isinstance(error, StreamBrokenError) and self._watch.is_settled(writer):
                         return SampleEnd.ANSWERED
-                    await self._outages.overcome(error, writer.tokens - came)
+                    await self._outages.overcome(error, writer.tokens - before_stream)
                     writer.resumed()
         finally:
             self._text_events.end_turn(writer.text)
@@ -208,7 +208,7 @@ class Lane:
                 self._prober.tokens_came(self.tokens)
             outcome = self._watch.grown(writer, len(chunk.text))
         cap = self._runtime.config.sample.max_thinking_tokens
-        if outcome is None and self._watch.thinks and 0 < cap <= self.tokens - _THINKING_SLACK:
+        if outcome is None and self._watch.thinks and 0 < cap <= self.tokens - _THINKING_MARGIN:
             return SampleEnd.TOKEN_LIMIT
         return outcome
 

@@ -30,7 +30,7 @@ class LanguageMixingCounter:
 
     @property
     def stretches(self) -> int:
-        """How often the stream has gone over to other scripts.
+        """How often the stream has switched to other scripts.
 
         A stretch lasts until the next word of at least two Latin or Greek letters: variables, digits and punctuation
         do not part it.
@@ -55,7 +55,7 @@ class LanguageMixingCounter:
 def _is_of_another_script(char: str) -> bool:
     """Whether it is a letter of a script other than Latin and Greek.
 
-    Python knows no scripts, but the names of characters tell them. Letters below U+0400 are Latin, phonetic or
+    Python knows no scripts, but the names of characters reveal them. Letters below U+0400 are Latin, phonetic or
     Greek. From U+2000 to U+2BFF lie only letters that are used as symbols.
     """
     if char < "\u0400" or "\u2000" <= char <= "\u2bff" or not char.isalpha():

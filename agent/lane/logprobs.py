@@ -24,7 +24,7 @@ class LogprobMeter:
 
     @property
     def mean(self) -> float | None:
-        """Over all tokens; None if the engine told none."""
+        """Over all tokens; None if the engine reports none."""
         return self._sum / self._count if self._count else None
 
     @property

@@ -20,18 +20,18 @@ class OutageCounter:
         self._restarts = 0  # in a row, whether they brought a little or nothing
 
     def reset(self) -> None:
-        """A stream has come to its end."""
+        """Start anew: a stream has ended as it should."""
         self._broken = self._waits = self._restarts = 0
 
-    async def overcome(self, error: EngineError, came: int) -> None:
-        """Return when the stream can be continued, of which `came` tokens had come. Raises the error if it cannot."""
+    async def overcome(self, error: EngineError, arrived: int) -> None:
+        """Return when the stream, which had brought `arrived` tokens, can continue. Raises the error if it cannot."""
         if isinstance(error, RequestRefusedError):
             raise error
-        if came >= _PROGRESS_TOKENS:
+        if arrived >= _PROGRESS_TOKENS:
             self._broken = 0
-        if came >= _MUCH_PROGRESS_TOKENS:
+        if arrived >= _MUCH_PROGRESS_TOKENS:
             self._restarts = 0
-        if came:
+        if arrived:
             self._waits = 0
         if not isinstance(error, EngineUnavailableError):
             self._broken += 1

@@ -19,13 +19,13 @@ class Prober:
         self.probes: list[Probe] = []
 
     def tokens_came(self, tokens: int) -> None:
-        """The sample has so many tokens now."""
+        """Start a probe if the sample, with so many tokens now, is due for one."""
         if self._every and tokens - self._probed_at >= self._every and (self._running is None or self._running.done()):
             self._probed_at = tokens
             self._running = asyncio.get_running_loop().create_task(self._probe(tokens))
 
     async def close(self) -> None:
-        """End the probe that runs."""
+        """Cancel the running probe."""
         running, self._running = self._running, None
         if running is not None:
             running.cancel()

@@ -15,7 +15,7 @@ _CUT_MARK = " [...] "  # between the ends of a prompt, which together might make
 
 
 class Transcript:
-    """The prompt of a sample and all that stands behind it: finished turns, insertions, the turn being written."""
+    """The prompt of a sample and all that follows it: finished turns, insertions, the turn being written."""
 
     def __init__(self, prompt: str, engine: PersistentEngine) -> None:
         self._prompt = prompt
@@ -44,7 +44,7 @@ class Transcript:
         return "".join(self._said) + (self.writer.text if self.writer else "")
 
     def end_turn(self, writer: TurnWriter, seconds: float) -> None:
-        """The turn has ended, after so many seconds."""
+        """End the turn, after so many seconds."""
         self.writer = None
         turn = writer.turn(seconds)
         if turn.prompt_tokens is not None:
@@ -68,7 +68,7 @@ class Transcript:
         return await self.buffer.peek(self._prompt + self.text, more, self._engine.tokenize)
 
     async def count(self, text: str) -> int:
-        """How many tokens a text is; where the server does not tell, as many as it can be at most."""
+        """Count the tokens of a text; an upper bound where the server does not count them."""
         counted = await self._engine.count_tokens(text) if text else 0
         return most_tokens(text) if counted is None else counted
 
@@ -92,7 +92,7 @@ class Transcript:
 
     @property
     def most_length(self) -> int:
-        """The most tokens that all of it can be, as far as is known without the server."""
+        """An upper bound on all its tokens, known without asking the server."""
         if self.buffer.tokens is not None:
             return self.buffer.tokens + most_tokens(self.buffer.untokenized)
         return most_tokens(self._prompt) + self._inserted + self.tokens
@@ -109,14 +109,14 @@ class Transcript:
 
     @property
     def _inserted(self) -> int:
-        """The most tokens that all insertions can be."""
+        """An upper bound on the tokens of all insertions."""
         return sum(most_tokens(turn.inserted) for turn in self.turns)
 
     def _count(self, length: int) -> None:
-        """The whole has so many tokens now."""
+        """Note that all of it has so many tokens now."""
         self._counted = (length, self.tokens, self._inserted)
 
 
 def most_tokens(text: str) -> int:
-    """The most tokens that a text can be: one for each byte, as a tokenizer makes of digits between commas."""
+    """An upper bound on a text's tokens: one a byte, as tokenizers make of digits between commas."""
     return len(text.encode("utf-8", "replace"))

@@ -1,4 +1,4 @@
-"""Collects one turn of generated text and says when it has to be stopped."""
+"""Collects one turn of generated text and says when it has to stop."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from agent.types import SampleEnd, Turn
 
 
 class TurnWriter:
-    """The turn being generated, with a watch for closed tool calls and endless repetition.
+    """The turn being generated, watched for closed tool calls and endless repetition.
 
     `tokens` counts its tokens, `length` the characters of its text.
     """
@@ -64,11 +64,11 @@ class TurnWriter:
         return "".join(reversed(pieces))
 
     def resumed(self) -> None:
-        """The stream broke and is taken up again behind what has come."""
+        """Note that the stream broke here and is resumed."""
         self._resumed_at += (self.tokens,)
 
     def turn(self, seconds: float) -> Turn:
-        """The turn as it stands, after so many seconds."""
+        """Return the turn as it is now, after so many seconds."""
         return Turn(
             self.text,
             self.tokens,
