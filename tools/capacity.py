@@ -1,4 +1,4 @@
-"""What the vLLM profiles need and can do, by arithmetic: `python -m tools.capacity [PROFILE ...]`."""
+"""KV-cache capacity and roofline throughput of the vLLM profiles: `python -m tools.capacity [PROFILE ...]`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LANES = (1, 4, 8, 16, 32)
 
 @dataclass(frozen=True, slots=True)
 class ProfileRow:
-    """A profile, its plan (None where model or device are not known) and why it cannot run here ("" if it can)."""
+    """A profile, its plan (None if model or device are unknown) and why it cannot run here ("" if it can)."""
 
     config: Config
     plan: CapacityPlan | None
@@ -31,7 +31,7 @@ class ProfileRow:
 
     @property
     def speeds(self) -> dict[int, float | None]:
-        """The roofline's tokens a second at each lane count whose mean contexts fit."""
+        """The roofline throughput in tokens/s at each number of lanes that fits at the mean context."""
         plan = self.plan
         if plan is None:
             return dict.fromkeys(LANES)
@@ -40,13 +40,13 @@ class ProfileRow:
 
     @property
     def planned(self) -> tuple[float, float] | None:
-        """The low and the high end of the tokens a second to plan with at the profile's own lanes."""
+        """The low and the high end of the throughput to plan with, in tokens/s at the profile's own lanes."""
         plan = self.plan
         return None if plan is None else plan.planned_tokens_per_second(self.config.sample.count, plan.mean_context)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print the table; returns the exit status."""
+    """Print the table; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tools.capacity", description=__doc__)
     parser.add_argument("profiles", nargs="*", metavar="PROFILE", help="a name or a TOML file (default: all of vLLM)")
     parser.add_argument("--cpu-bandwidth", type=float, metavar="GB/S", help="memory bandwidth of this machine's CPU")
@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _configs(names: Sequence[str]) -> list[Config]:
-    """The profiles named, or all bundled ones that start vLLM."""
+    """Load the profiles named, or all bundled ones that start vLLM."""
     bundled = [config for config in map(load_config, profile_names()) if config.engine.kind == "vllm"]
     configs = [load_config(name) for name in names] or bundled
     for config in configs:
@@ -81,17 +81,17 @@ def _configs(names: Sequence[str]) -> list[Config]:
 
 
 def _cpu(args: argparse.Namespace) -> Device:
-    """This machine's CPU, with as much as was told of it: no data sheet gives what vLLM's kernels reach on a CPU."""
+    """Return this machine's CPU with the figures given: no data sheet says what vLLM's kernels reach on a CPU."""
     given = {"--cpu-bandwidth": args.cpu_bandwidth, "--cpu-flops": args.cpu_flops}
     for flag, value in given.items():
         if value is not None and not 0 < value < math.inf:
-            raise InputError(f"{flag} {value} cannot be: give a number above 0, in units of 1e9 a second")
+            raise InputError(f"{flag} {value} is not valid: give a number above 0, in units of 1e9 a second")
     bandwidth, flops = (None if value is None else value * 1e9 for value in given.values())
     return Device(CPU, 0, bandwidth, flops)
 
 
 def _row(config: Config, gpus: Sequence[Gpu], cpu: Device) -> ProfileRow:
-    """The profile's row, planned on the kind of device it is sized for, or on the GPU found where that is any."""
+    """Return the profile's row, for the device that it is sized for, or the GPU found here if it accepts any."""
     kind = config.vllm.gpu
     device = cpu if kind == CPU else KNOWN_DEVICES.get(kind, gpus[0].device if gpus else None)
     model = read_model(config)
@@ -142,7 +142,7 @@ def _memory_table(rows: Sequence[ProfileRow]) -> Table:
     table = Table(
         title="memory",
         box=None,
-        caption=("GB: of weights; fit: lanes that fit with half of the context each, and with all of it"),
+        caption="GB: size of the weights; fit: lanes that fit at half and at full context length",
     )
     table.add_column("profile", no_wrap=True)
     for heading in ("hardware", "GB", "KV tokens", "context", "lanes", "fit", "here"):
@@ -167,7 +167,7 @@ def _speed_table(rows: Sequence[ProfileRow]) -> Table:
     table = Table(
         title="tokens/s at half of the context, by lanes",
         box=None,
-        caption="bounds of the roofline; planned: its usual share, at the profile's own lanes",
+        caption="roofline bounds; planned: the usual share of it, at the profile's own lanes",
     )
     table.add_column("profile", no_wrap=True)
     for heading in ("at", *map(str, LANES), "planned"):

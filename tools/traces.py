@@ -1,4 +1,4 @@
-"""Gets the public recordings of Best-of-Infinity and converts them into traces that `tools.replay` reads.
+"""Download the public recordings of Best-of-Infinity and convert them into traces for `tools.replay`.
 
     python -m tools.traces --out traces
 
@@ -29,7 +29,7 @@ COMMIT = "fbcb0970"
 URL = f"https://github.com/jkomiyama/BoInf-code-publish/raw/{COMMIT}/boinf/jsonl"
 SOURCE = "Best-of-Infinity, recorded answers and generated-token counts (MIT)"
 CAPS = (30_268, 50_000, 100_000)
-"""Tokens at which recordings were cut off; what was read from such a text is no answer."""
+"""Tokens at which recordings were cut off; an answer in such a text does not count."""
 
 # SHA-256 of `digest_text` of the converted file.
 DIGESTS = {
@@ -44,7 +44,7 @@ _TIMEOUT = 60.0  # seconds of silence
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; the exit status."""
+    """Run the command; return the exit status."""
     args = _parser().parse_args(argv)
 
     def make_all(console: Console) -> None:
@@ -58,9 +58,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def make_trace(model: str, source: Path | None, out: Path) -> Path:
-    """Fetch, convert, check and write one model's trace; its path.
+    """Download, convert, verify and write one model's trace; return its path.
 
-    Raises InputError if there is no such recording, it cannot be had, or it is not what it should be.
+    Raises InputError if there is no such recording, it is not available, or its digest is wrong.
     """
     if model not in DIGESTS:
         raise InputError(f"no recording of {model!r}: give one of {', '.join(sorted(DIGESTS))}")
@@ -79,7 +79,7 @@ def make_trace(model: str, source: Path | None, out: Path) -> Path:
 
 
 def convert(text: str, model: str) -> list[dict[str, Any]]:
-    """The rows of a trace from the lines of a recording. Raises InputError, naming the line, if one cannot be read."""
+    """Convert the lines of a recording to rows of a trace. Raises InputError, naming the line, for an invalid one."""
     rows = []
     for number, line in enumerate(text.splitlines(), 1):
         try:
@@ -99,7 +99,7 @@ def convert(text: str, model: str) -> list[dict[str, Any]]:
 
 
 def digest_text(rows: Sequence[dict[str, Any]]) -> str:
-    """What a trace records, one line a problem, whatever the order and the spacing of its keys."""
+    """Return the contents of a trace in a canonical form, one line per problem."""
     return "\n".join(
         json.dumps([row["problem_id"], row["answer"], [[s["answer"], s["tokens"]] for s in row["samples"]]])
         for row in rows
@@ -113,7 +113,7 @@ def _sample(answer: str, tokens: int) -> dict[str, Any]:
 
 
 def _integer(text: str) -> int | None:
-    """The answer as an integer, None if it is none: AIME has no other answers."""
+    """Parse the answer as an integer, None if it is not one: AIME has no other answers."""
     stripped = text.strip()
     return int(stripped) if stripped.removeprefix("-").isdecimal() and stripped.isascii() else None
 
@@ -136,7 +136,7 @@ def _read(name: str, source: Path | None) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tools.traces",
-        description="Get the public recordings of Best-of-Infinity and convert them into traces for tools.replay.",
+        description="Download the public recordings of Best-of-Infinity and convert them into traces for tools.replay.",
     )
     parser.add_argument("--out", type=Path, default=Path("traces"), metavar="DIR", help="where they go (traces)")
     parser.add_argument("--source", type=Path, metavar="DIR", help="a folder with the jsonl files (none: the network)")

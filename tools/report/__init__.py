@@ -1,1 +1,1 @@
-"""A recorded run, or two to compare, as one HTML page."""
+"""Report a recorded run, or compare two, as one HTML page."""

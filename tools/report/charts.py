@@ -38,11 +38,11 @@ KINDS = {
     VoteStatus.NO_VOTE: "none",
     VoteStatus.UNKNOWN: "unknown",
 }
-"""The class that colours each verdict."""
+"""The CSS class for the colour of each vote status."""
 
 
 def vote_bar(solution: Solution, truth: int | None) -> Markup:
-    """The samples behind each answer, the right one marked, and those without a vote."""
+    """Draw the votes for each answer, the right one marked, and the samples without a vote."""
     segments = []
     for vote in solution.tally.votes:
         kind = "unknown" if truth is None else "right" if vote.answer == truth else "wrong"
@@ -57,7 +57,7 @@ def vote_bar(solution: Solution, truth: int | None) -> Markup:
 
 
 def split_bar(split: TimeSplit, *, whole: float | None = None) -> Markup:
-    """Where the time went; `whole` seconds fill the width."""
+    """Draw how the time was spent; `whole` seconds fill the width."""
     parts = (
         ("engine", split.generating, "engine generating"),
         ("tool", split.tools, "only tools"),
@@ -72,7 +72,7 @@ def split_bar(split: TimeSplit, *, whole: float | None = None) -> Markup:
 
 
 def majority_chart(points: Sequence[CurvePoint]) -> Markup:
-    """Accuracy of the vote against the number of samples; a dashed line goes on at the level of one sample."""
+    """Draw the accuracy of the vote over the number of samples; a dashed line marks the level of one sample."""
     widest = math.log2(points[-1].samples) or 1.0
     places = [math.log2(point.samples) / widest for point in points]
     height = TOP + HEIGHT + BELOW
@@ -110,7 +110,7 @@ def majority_chart(points: Sequence[CurvePoint]) -> Markup:
 
 
 def histogram(values: Mapping[VoteStatus, Sequence[float]], name: str, title: str) -> Markup:
-    """Samples in bins of a quantity from or up to 0, stacked by what their vote was worth. There must be a value."""
+    """Draw a histogram of a quantity from or up to 0, stacked by vote status. There must be a value."""
     edges = nice_edges([0.0, *(value for group in values.values() for value in group)], _BINS)
     bins = len(edges) - 1
     piles = {verdict: bin_counts(group, edges) for verdict, group in values.items()}
@@ -139,17 +139,17 @@ def histogram(values: Mapping[VoteStatus, Sequence[float]], name: str, title: st
 
 
 def counted(count: int, name: str) -> str:
-    """A number of things, in the plural where it is not one."""
+    """Return a count with its noun in singular or plural."""
     return f"{count:,} {name}{'s' * (count != 1)}"
 
 
 def share_text(found: Interval) -> str:
-    """A share with its interval."""
+    """Format a share with its interval."""
     return f"{found.value:.0%} ({found.low:.0%} to {found.high:.0%})"
 
 
 def point_text(point: CurvePoint) -> str:
-    """A point of the curve in words."""
+    """Describe a point of the curve."""
     return f"maj@{point.samples} {share_text(point.accuracy)}"
 
 
@@ -158,7 +158,7 @@ def _path(points: Iterable[tuple[float, float]]) -> str:
 
 
 def _spread(places: Sequence[float], points: Sequence[CurvePoint]) -> Iterator[tuple[float, CurvePoint]]:
-    """The points whose names have room beside each other, the last one always."""
+    """Yield the points whose labels do not overlap, always including the last one."""
     last = -1.0
     for place, point in zip(places, points, strict=True):
         if place == places[-1] or (place - last >= 0.07 and places[-1] - place >= 0.07):

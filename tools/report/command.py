@@ -1,4 +1,4 @@
-"""Makes one HTML file of a recorded run, or of two to compare, that opens without network anywhere.
+"""Write a self-contained HTML report of a recorded run, or of two to compare.
 
 python -m tools.report runs/2026-11-22T15-31-21
 python -m tools.report runs/before runs/after --output compared.html
@@ -43,8 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def load_runs(directories: Sequence[Path], console: Console) -> list[ReportedRun]:
-    """Read one run, or two. Raises InputError if a directory holds none, or the two share no problem."""
-    from tools.report.compare import Comparison  # here, so that --help is quick
+    """Read one run, or two. Raises InputError if a directory contains none, or the two share no problem."""
+    from tools.report.compare import Comparison  # slow import, not needed for --help
     from tools.report.data import load_run
 
     with console.status("reading"):
@@ -55,11 +55,11 @@ def load_runs(directories: Sequence[Path], console: Console) -> list[ReportedRun
 
 
 def write_report(runs: Sequence[ReportedRun], path: Path, console: Console) -> int:
-    """Write the page of one run or two; its size in bytes.
+    """Write the page of one run or two; return its size in bytes.
 
     Raises InputError if the page cannot be written or the packages that draw it are missing.
     """
-    try:  # here, so that --help needs none of them
+    try:  # not needed for --help
         from tools.report.html_page import page
     except ModuleNotFoundError as error:
         raise InputError(f"{error.name} is not installed: pip install -e '.[report]'") from error
@@ -94,7 +94,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tools.report", description="Write a recorded run, or two to compare, as one HTML file."
     )
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="directory of a run; two are compared")
+    parser.add_argument(
+        "runs", nargs="+", type=Path, metavar="RUN", help="directory of a run; give two to compare them"
+    )
     parser.add_argument(
         "-o",
         "--output",

@@ -1,4 +1,4 @@
-"""Two runs set side by side: paired differences, where their answers differ, and how they were configured."""
+"""Compare two runs: paired differences, problems with different answers, and different settings."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tools.report.stats import Difference, common_problems, differences
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the second run changed against the first."""
+    """A comparison of two runs."""
 
     first: ReportedRun
     second: ReportedRun
 
     def check(self) -> None:
-        """Raises InputError if no problem is closed in both."""
+        """Raise InputError if no problem is closed in both."""
         if not self.pairs:
             raise InputError(
                 f"{self.first.name} and {self.second.name} have no closed problem in common: "
@@ -35,17 +35,17 @@ class Comparison:
 
     @cached_property
     def differences(self) -> list[Difference]:
-        """Means of paired differences."""
+        """The means of paired differences."""
         return differences(self.first, self.second)
 
     @property
     def changed(self) -> list[tuple[ProblemRecord, ProblemRecord]]:
-        """The problems that came to something else, or to another answer."""
+        """The problems with a different outcome or answer."""
         return [pair for pair in self.pairs if _came_to(pair[0]) != _came_to(pair[1])]
 
     @property
     def settings(self) -> list[tuple[str, str, str]]:
-        """The keys of the configuration that differ, with both values."""
+        """The configuration keys that differ, with both values."""
         one, other = (dict(_flat(run.record.config.model_dump())) for run in (self.first, self.second))
         return [
             (key, json.dumps(one.get(key)), json.dumps(other.get(key)))

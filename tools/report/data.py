@@ -1,4 +1,4 @@
-"""A recorded run, problem by problem: what became of each and when its lanes were at work."""
+"""A recorded run, problem by problem: outcomes, and when each lane was busy."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from agent.metrics import ClosedProblem, Totals, is_attempt, is_right, totals
 from agent.types import Problem, Sample, Solution
 
 Span = tuple[float, float]
-"""Begin and end in seconds since the run began."""
+"""Start and end in seconds since the run began."""
 
 
 class ProblemStatus(StrEnum):
-    """What became of a problem."""
+    """The outcome of a problem."""
 
     RIGHT = "right"
     WRONG = "wrong"
     NO_ANSWER = "no answer"
-    UNKNOWN = "unknown"  # answered, but the truth is not known
+    UNKNOWN = "unknown"  # answered, but the correct answer is unknown
     OPEN = "not closed"  # the run has recorded no solution
 
 
 class VoteStatus(StrEnum):
-    """What one sample's vote was worth."""
+    """Whether one sample's vote was right."""
 
     RIGHT = "right"
     WRONG = "wrong"
@@ -47,7 +47,7 @@ class ProblemRecord:
 
     @property
     def outcome(self) -> ProblemStatus:
-        """Whether the answer is right, where that can be told."""
+        """The outcome, as far as the correct answer is known."""
         if self.solution is None:
             return ProblemStatus.OPEN
         if self.solution.answer is None:
@@ -62,7 +62,7 @@ class ProblemRecord:
 
     @property
     def span(self) -> Span:
-        """From its start to its end; of a problem that is not closed, from the first to the last moment of a sample."""
+        """From its start to its end; for a problem that is not closed, from the first to the last sample."""
         if self.solution is not None:
             return self.solution.at - self.solution.seconds, self.solution.at
         begins = [sample.started for sample in self.samples]
@@ -82,7 +82,7 @@ class ProblemRecord:
         return self.start.allowance if self.start else None
 
     def verdict(self, sample: Sample) -> VoteStatus:
-        """What the vote of one of its samples was worth."""
+        """Return whether the vote of one of its samples was right."""
         if sample.answer is None:
             return VoteStatus.NO_VOTE
         right = is_right(sample.answer, self.problem.answer)
@@ -100,7 +100,7 @@ class ReportedRun:
 
     @property
     def samples(self) -> Iterator[tuple[ProblemRecord, Sample]]:
-        """All samples with their problem."""
+        """Yield all samples with their problem."""
         return ((problem, sample) for problem in self.problems for sample in problem.samples)
 
     @property
@@ -110,7 +110,7 @@ class ReportedRun:
 
 
 def load_run(directory: Path) -> ReportedRun:
-    """Read a run. Raises InputError if the directory holds none."""
+    """Read a run. Raises InputError if the directory contains none."""
     record = read_run(directory)
     solutions = {solution.problem_id: solution for solution in record.solutions}
     starts = {start.problem_id: start for start in record.starts}
@@ -129,14 +129,14 @@ def load_run(directory: Path) -> ReportedRun:
 
 @dataclass(frozen=True, slots=True)
 class LaneTurn:
-    """A turn of a lane in time: the stretch in which the engine wrote, then that in which Python ran, if any."""
+    """A turn of a lane in time: when the engine generated it, then when its Python ran, if any."""
 
     generating: Span
     tool: Span | None
 
 
 def lane_turns(sample: Sample) -> list[LaneTurn]:
-    """When each turn was written and its code ran: one behind the other from the sample's start.
+    """Return when each turn was generated and its code ran, consecutively from the sample's start.
 
     Turns record how long they took, not when; what little time lies between them (taking a Python session, waiting
     for an engine that restarts) is missing, so the last one ends a little before the sample does.
@@ -156,7 +156,7 @@ def lane_turns(sample: Sample) -> list[LaneTurn]:
 
 @dataclass(frozen=True, slots=True)
 class TimeSplit:
-    """Where wall time went, in seconds: the three add up to it.
+    """How wall time was spent, in seconds: the three parts add up to it.
 
     `generating`: at least one lane was in a turn, so waited for or received tokens. `tools`: no lane was, and at
     least one ran Python. `other`: neither. `lanes` is the mean number of lanes in a turn while generating.
@@ -174,7 +174,7 @@ class TimeSplit:
 
 
 def time_split(samples: Iterable[Sample], spans: Sequence[Span]) -> TimeSplit:
-    """Where the time within `spans` went; spans that overlap (problems side by side) count once."""
+    """Return how the time within `spans` was spent; overlapping spans (concurrent problems) count once."""
     within = union(spans)
     turns = [turn for sample in samples for turn in lane_turns(sample)]
     generating = intersection(union(turn.generating for turn in turns), within)
@@ -185,7 +185,7 @@ def time_split(samples: Iterable[Sample], spans: Sequence[Span]) -> TimeSplit:
 
 
 def union(spans: Iterable[Span]) -> list[Span]:
-    """The same moments as spans in order that do not touch; empty spans are left out."""
+    """Return the union of spans as sorted, disjoint spans; empty spans are dropped."""
     merged: list[Span] = []
     for begin, end in sorted(span for span in spans if span[0] < span[1]):
         if merged and begin <= merged[-1][1]:
@@ -196,7 +196,7 @@ def union(spans: Iterable[Span]) -> list[Span]:
 
 
 def intersection(first: Sequence[Span], second: Sequence[Span]) -> list[Span]:
-    """The moments in both; each must be a union."""
+    """Return the intersection of two unions."""
     both = []
     i = j = 0
     while i < len(first) and j < len(second):
@@ -211,5 +211,5 @@ def intersection(first: Sequence[Span], second: Sequence[Span]) -> list[Span]:
 
 
 def total(spans: Iterable[Span]) -> float:
-    """The length of a union."""
+    """Return the length of a union."""
     return sum(end - begin for begin, end in spans)

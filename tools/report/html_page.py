@@ -1,4 +1,4 @@
-"""Runs -> one HTML page that holds all it needs: the overview as plain HTML, the transcripts compressed behind it."""
+"""Render runs as a self-contained HTML page: the overview as plain HTML, transcripts compressed."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ _OUTCOME_KINDS = {
 
 
 class SampleView:
-    """A sample as the page shows it."""
+    """A sample for the page."""
 
     def __init__(self, problem: ProblemRecord, sample: Sample, key: str) -> None:
         self.key = key
@@ -67,7 +67,7 @@ class SampleView:
 
 
 class ProblemView:
-    """A problem as the page shows it."""
+    """A problem for the page."""
 
     def __init__(self, record: ProblemRecord, key: str) -> None:
         self.key = key
@@ -80,12 +80,12 @@ class ProblemView:
 
     @property
     def text(self) -> Markup:
-        """The question with its formulas drawn."""
+        """The question with rendered formulas."""
         return to_html(self.record.problem.text.strip())
 
     @property
     def answers(self) -> list[int]:
-        """All answers that the problem has to do with, each once."""
+        """All answers given to the problem and the correct one, each once."""
         own = [self.solution.answer if self.solution else None, self.record.problem.answer]
         return sorted({a for a in (*own, *(s.answer for s in self.record.samples)) if a is not None})
 
@@ -101,7 +101,7 @@ class ProblemView:
 
     @property
     def time_bar(self) -> Markup:
-        """Where the time went, against the allowance."""
+        """How the time was spent, compared with the allowance."""
         return split_bar(self.split, whole=max(self.split.wall, self.record.allowance or 0.0) or None)
 
     @property
@@ -111,7 +111,7 @@ class ProblemView:
 
 
 class RunView:
-    """A run as the page shows it; `key` makes the ids of its elements its own."""
+    """A run for the page; `key` is the prefix of its elements' ids."""
 
     def __init__(self, run: ReportedRun, key: str) -> None:
         self.key = key
@@ -123,18 +123,18 @@ class RunView:
         self.projected = projected_score(run)
 
     def key_of(self, problem: ProblemRecord) -> str:
-        """The id of a problem's place on the page."""
+        """Return the id of a problem's element."""
         return next(view.key for view in self.problems if view.record is problem)
 
     @cached_property
     def split(self) -> TimeSplit:
-        """Where the time of the run went."""
+        """How the time of the run was spent."""
         spans = [problem.span for problem in self.run.problems if problem.solution]
         return time_split([sample for _, sample in self.run.samples], spans)
 
     @property
     def split_bar(self) -> Markup:
-        """Where the time of the run went, drawn."""
+        """A chart of how the time of the run was spent."""
         return split_bar(self.split)
 
     @property
@@ -144,14 +144,14 @@ class RunView:
 
     @cached_property
     def token_chart(self) -> Markup | None:
-        """How long samples are, None without samples."""
+        """The lengths of samples, None without samples."""
         values = self._values(lambda sample: float(sample.tokens))
         title = "Generated tokens of a sample, by what its vote was worth"
         return histogram(values, "generated tokens of a sample", title) if values else None
 
     @cached_property
     def confidence_chart(self) -> Markup | None:
-        """How sure samples were; None where that was not recorded."""
+        """The confidence of samples; None where that was not recorded."""
         values = self._values(lambda sample: sample.mean_logprob)
         title = "Mean log-probability of a sample's tokens, by what its vote was worth"
         return histogram(values, "mean log-probability of a sample's tokens", title) if values else None
@@ -168,7 +168,7 @@ class RunView:
 
     @cached_property
     def outcomes(self) -> dict[ProblemStatus, int]:
-        """How many problems came to what, those that there are."""
+        """The number of problems with each outcome that occurs."""
         counts = {outcome: sum(p.record.outcome is outcome for p in self.problems) for outcome in ProblemStatus}
         return {outcome: count for outcome, count in counts.items() if count}
 
@@ -185,7 +185,7 @@ class RunView:
 def page(
     runs: Sequence[ReportedRun], progress: Callable[[Sequence[ProblemView]], Iterator[ProblemView]]
 ) -> Iterator[str]:
-    """The page in pieces; `progress` passes the problems on while their transcripts are packed."""
+    """Render the page in pieces; `progress` wraps the iteration over problems."""
     views = [RunView(run, key) for run, key in zip(runs, "ab", strict=False)]
     script = (PAGE / "page.js").read_text(encoding="utf-8")
     problems = [problem for view in views for problem in view.problems]
@@ -205,7 +205,7 @@ def page(
 
 
 def _blobs(views: Sequence[RunView], problems: Iterator[ProblemView]) -> Iterator[tuple[str, Markup]]:
-    """What is opened on demand: the id of its place and the compressed HTML."""
+    """Yield the parts that are opened on demand: element id and compressed HTML."""
     configs = {view.key: view.config for view in views}
     for problem in problems:
         if problem.record.start is not None:

@@ -1,4 +1,4 @@
-"""The statistics of a report: votes of fewer samples, the projected score, paired differences of two runs.
+"""The statistics of a report: maj@k, the projected score, paired differences of two runs.
 
 Every interval is the middle 95% of a bootstrap over problems, since samples of one problem are no independent evidence.
 """
@@ -175,7 +175,7 @@ def common_problems(first: ReportedRun, second: ReportedRun) -> list[tuple[Probl
 
 
 def confidence_auroc(run: ReportedRun) -> float | None:
-    """The chance that a right vote has a higher mean log-probability than a wrong one, drawn from all (ties are half).
+    """Return the AUROC of confidence: the probability that a right vote has the higher mean log-probability.
 
     It is the area under the ROC curve, 0.5 where confidence tells nothing; None where either kind is missing.
     """

@@ -15,7 +15,7 @@ TOP, HEIGHT, BELOW = 8.0, 190.0, 40.0  # a plot's, and the height below it, in p
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stretch of a stacked bar: the class that colours it, its size and what is said of it."""
+    """A segment of a stacked bar: its CSS class, its size and its tooltip."""
 
     kind: str
     size: float
@@ -33,7 +33,7 @@ def node(tag: str, *children: str, **attributes: object) -> Markup:
 
 
 def image(title: str, height: float, shapes: Iterable[Markup], kind: str = "chart") -> Markup:
-    """A picture as wide as its place, `height` pixels high, read out as its title."""
+    """Return a picture of full width and `height` pixels, with an accessible title."""
     return node("svg", *shapes, class_=kind, role="img", aria_label=title, height=height, width="100%")
 
 
@@ -48,7 +48,7 @@ def line(x1: float, x2: float, y1: float, y2: float, kind: str, *said: Markup) -
 
 
 def label(x: float, y: float, text: str, kind: str, *said: Markup) -> Markup:
-    """A text that stands at `x` per cent and `y` pixels; its class says on which side."""
+    """Return a text at `x` per cent and `y` pixels; its class sets the alignment."""
     return node("text", *said, text, x=f"{x:.3f}%", y=y, class_=kind)
 
 

@@ -1,4 +1,4 @@
-"""One sample -> its transcript as HTML, with each tool's output beside the code that it ran."""
+"""Render a sample's transcript as HTML, with each tool output next to its code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LEVEL = 6  # zlib's; beyond it a run of 800 long samples takes longer and gets 
 
 
 def transcript(sample: Sample, config: Config) -> Markup:
-    """All that the model wrote and what the agent wrote between."""
+    """Return everything that the model generated and the agent inserted."""
     chat = chat_format(config.sample.family, tools=config.sample.tools)
     before, parts = chat.opening, []
     for number, turn in enumerate(sample.turns, 1):
@@ -31,7 +31,7 @@ def transcript(sample: Sample, config: Config) -> Markup:
 
 
 def packed(html: str) -> Markup:
-    """HTML compressed with gzip and written in base64, which holds nothing that ends a script element."""
+    """Compress HTML with gzip to base64, which cannot contain the end tag of a script element."""
     return Markup(base64.b64encode(gzip.compress(html.encode(), _LEVEL, mtime=0)).decode())
 
 

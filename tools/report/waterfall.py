@@ -22,7 +22,7 @@ _MOMENT = 0.35  # per cent; what is shorter is drawn so wide, to be seen
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
-    """From seconds since the run began to per cent of the picture."""
+    """Converts seconds since the run began to per cent of the picture."""
 
     begin: float
     length: float
@@ -33,7 +33,7 @@ class _Scale:
 
 
 def waterfall(problem: ProblemRecord) -> Markup:
-    """A row for each sample, on one axis of seconds since the problem began."""
+    """Draw a row for each sample, on one axis of seconds since the problem began."""
     begin = min([problem.span[0], *(sample.started for sample in problem.samples)])
     end = max([problem.span[1], *(sample.started + sample.seconds for sample in problem.samples)])
     scale = _Scale(begin, max(end - begin, 1e-3))
@@ -54,7 +54,7 @@ def waterfall(problem: ProblemRecord) -> Markup:
 
 
 def end_text(sample: Sample) -> str:
-    """Why a sample ended, and whether its answer was forced."""
+    """Return why a sample ended, and whether its answer was forced."""
     return f"{sample.end}, answer forced" if sample.forced and sample.answer is not None else str(sample.end)
 
 

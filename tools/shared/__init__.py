@@ -1,1 +1,1 @@
-"""What two or more tools need."""
+"""Code shared by two or more tools."""

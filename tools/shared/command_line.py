@@ -1,4 +1,4 @@
-"""What the commands of this folder share: how they read numbers and how they end."""
+"""Shared by the commands of the tools: how they parse numbers and how they end."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from agent.errors import AgentError
 
 
 def run_command(command: Callable[[Console], None]) -> int:
-    """Run it with a console on standard error; the exit status.
+    """Run the command with a console on standard error; return the exit status.
 
-    What the user has to fix is told there in one sentence, with status 2; an interrupt is 130.
+    An AgentError is printed there as a one-line message, with status 2; an interrupt is 130.
     """
     console = Console(stderr=True)
     try:
@@ -27,7 +27,7 @@ def run_command(command: Callable[[Console], None]) -> int:
 
 
 def whole_number(text: str) -> int:
-    """The value of a flag that counts things, from 1. Raises argparse's own error, which ends the command."""
+    """Parse a count from 1. Raises argparse's own error, which ends the command."""
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)

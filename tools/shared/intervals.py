@@ -1,4 +1,4 @@
-"""Intervals by a bootstrap over problems: samples of one problem are no independent evidence."""
+"""Bootstrap intervals over problems, as samples of one problem are not independent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A value and the 95% interval around it."""
+    """A value and its 95% interval."""
 
     value: float
     low: float
@@ -23,28 +23,28 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """Per problem: what adds up above and below the line; the two sums make the ratio."""
+    """A ratio of two sums over problems: numerators and denominators by problem."""
 
     above: Floats
     below: Floats
 
     def at(self, weights: Floats) -> Floats:
-        """The ratio of the weighted sums, for each row of weights."""
+        """Return the ratio of the weighted sums, for each row of weights."""
         return np.asarray((weights @ self.above) / np.maximum(weights @ self.below, 1e-12), dtype=np.float64)
 
 
 def resamples(problems: int, seed: int) -> Floats:
-    """How often each problem is in each bootstrap sample, shape (RESAMPLES + 1, problems); row 0 has each once."""
+    """Return the counts of problems in bootstrap samples, shape (RESAMPLES + 1, problems); row 0 has each once."""
     drawn = np.random.default_rng(seed).multinomial(problems, np.full(problems, 1 / problems), RESAMPLES)
     return np.vstack([np.ones(problems), drawn]).astype(np.float64)
 
 
 def mean_ratio(ratios: Sequence[Ratio], weights: Floats) -> Floats:
-    """The mean of several ratios (of several recordings of the same problems), for each row of weights."""
+    """Return the mean of several ratios (recordings of the same problems), for each row of weights."""
     return np.asarray(np.mean([ratio.at(weights) for ratio in ratios], axis=0), dtype=np.float64)
 
 
 def interval(values: Floats) -> Interval:
-    """The value in place 0, with the 2.5% and 97.5% quantiles of the others."""
+    """Return the first value, with the 2.5% and 97.5% quantiles of the others."""
     low, high = np.quantile(values[1:], [0.025, 0.975])
     return Interval(float(values[0]), float(low), float(high))

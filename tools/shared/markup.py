@@ -1,4 +1,4 @@
-"""Text of a model or a problem -> safe HTML, with its formulas as MathML and its code highlighted.
+"""Convert text of a model or a problem to safe HTML, with formulas as MathML and highlighted code.
 
 Formulas are converted by math-core: it makes native MathML, which browsers draw without a script or a font of ours, and
 takes about 4 microseconds for a formula where latex2mathml takes 270, so that a run's can all be converted beforehand.
@@ -46,7 +46,7 @@ _BLANK_LINE = re.compile(r"\n[ \t]*\n")
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A stretch of text of one kind; `source` is it as written, `body` without what marks its kind."""
+    """A piece of text of one kind; `source` is the text as written, `body` is without the delimiters."""
 
     kind: Literal["text", "code", "tick", "inline", "display"]
     source: str
@@ -55,20 +55,20 @@ class Piece:
 
 
 def printable(text: str) -> str:
-    """Text that a page can hold and show: control characters as their pictures, what no page may hold as U+FFFD.
+    """Return text that a page can display: control characters as control pictures, invalid ones as U+FFFD.
 
-    So are characters that turn the direction of writing, which could make text look like another.
+    Also replaced are bidirectional overrides, which could make text look like other text.
     """
     return _UNPRINTABLE.sub("\ufffd", _NEWLINES.sub("\n", text).translate(_CONTROL))
 
 
 def to_html(text: str) -> Markup:
-    """The text as HTML; its line breaks are left to the style sheet (`white-space: pre-wrap`)."""
+    """Return the text as HTML; line breaks are left to the style sheet (`white-space: pre-wrap`)."""
     return pieces_html(list(pieces(text)))
 
 
 def pieces_html(found: Sequence[Piece]) -> Markup:
-    """The pieces as HTML; line breaks beside a block are left out, as it stands on lines of its own anyway."""
+    """Return the pieces as HTML, without line breaks next to a block, which is on its own lines anyway."""
     parts = []
     for before, piece, after in zip([None, *found], found, [*found[1:], None], strict=False):
         if piece.kind == "text":
@@ -80,7 +80,7 @@ def pieces_html(found: Sequence[Piece]) -> Markup:
 
 
 def code_html(code: str, *, python: bool) -> Markup:
-    """A block of code."""
+    """Return a code block as HTML."""
     code = printable(code).strip("\n")
     if not python or len(code) > LONGEST_CODE:
         return Markup('<pre class="code">{}</pre>').format(code)
@@ -88,7 +88,7 @@ def code_html(code: str, *, python: bool) -> Markup:
 
 
 def pieces(text: str) -> Iterator[Piece]:
-    """The text, cut where code and formulas begin and end; the sources of all pieces joined are the printable text.
+    """Split the text at code and formulas; the sources of all pieces joined are the printable text.
 
     A dollar opens a formula only before a character that is no blank, and closes one only behind such a character and
     not before a digit, so that prices are none. A formula holds no blank line. An open fence holds all that follows.
@@ -109,7 +109,7 @@ def pieces(text: str) -> Iterator[Piece]:
 
 
 def piece_html(piece: Piece) -> Markup:
-    """One piece as HTML; a formula that cannot be converted shows its source."""
+    """Return a piece as HTML; a formula that cannot be converted is shown as its source."""
     if piece.kind == "code":
         return code_html(piece.body, python=piece.language.lower() in _PYTHON)
     if piece.kind == "tick":
