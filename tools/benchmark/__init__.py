@@ -1,1 +1,1 @@
-"""The benchmarks of QwQ's release, graded as each is in the field."""
+"""The benchmarks of QwQ's release, each graded by its usual rules."""

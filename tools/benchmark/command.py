@@ -1,4 +1,4 @@
-"""The benchmarks of QwQ's release, graded as each is in the field.
+"""Run or grade the benchmarks of QwQ's release, by the usual rules of each.
 
 python -m tools.benchmark aime2024 --profile qwq --url http://127.0.0.1:8000 --samples 16
 """
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _grade(args: argparse.Namespace, chosen: BenchmarkSet, console: Console) -> None:
-    """Grade completions that were made elsewhere."""
+    """Grade completions from elsewhere."""
     loaded = load_set(chosen, data_files(args, chosen, console), args.seed or 0, args.limit, console)
     questions = {question.id: question for question in loaded}
     completions = read_completions(args.grade, questions)
@@ -52,7 +52,7 @@ def _grade(args: argparse.Namespace, chosen: BenchmarkSet, console: Console) -> 
 
 
 def _run(args: argparse.Namespace, chosen: BenchmarkSet, console: Console) -> None:
-    """Draw completions, or what is missing of them, and grade them."""
+    """Draw the missing completions, and grade all."""
     with (resume_run if args.resume else start_run)(args, chosen, console) as run:
         try:
             _draw_and_grade(args, run, console)
@@ -88,7 +88,7 @@ def _tell(args: argparse.Namespace, outcome: BenchmarkResult, log: Path, console
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Raises InputError for flags that contradict each other, before anything is spent."""
+    """Raise InputError for flags that contradict each other, before anything is computed."""
     if args.export:
         check_inspect()
     if args.grade:
@@ -122,22 +122,22 @@ def _parser() -> argparse.ArgumentParser:
         help="the set's file as it is published (CSV, JSONL, JSON, parquet); default: from the Hugging Face Hub",
     )
     what.add_argument("--limit", type=whole_number, metavar="N", help="only the first N questions")
-    what.add_argument("--samples", type=whole_number, metavar="K", help="samples a question (1)")
-    what.add_argument("--seed", type=int, help="of the run, and of the order of choices")
+    what.add_argument("--samples", type=whole_number, metavar="K", help="samples per question (1)")
+    what.add_argument("--seed", type=int, help="seed of the run and of the order of choices")
     what.add_argument("--grade", type=Path, metavar="FILE", help="grade these completions (JSONL: id, completion)")
     how = parser.add_argument_group("who answers")
     how.add_argument("--profile", help="cpu (the default), vllm, qwq or another of agent/profiles, or a TOML file")
     how.add_argument("--url", help="an engine that speaks the OpenAI completions protocol")
     how.add_argument("--api-key-env", metavar="NAME", help="as for agent.solve")
-    how.add_argument("--model", help="as for agent.solve; with --grade the name of who made the completions")
+    how.add_argument("--model", help="as for agent.solve; with --grade the model that made the completions")
     how.add_argument("--set", action="append", metavar="KEY=VALUE", help="any key of the configuration")
-    how.add_argument("--problems-in-flight", type=whole_number, metavar="N", help="default: to fill the lanes")
+    how.add_argument("--problems-in-flight", type=whole_number, metavar="N", help="default: enough to fill the lanes")
     record = parser.add_argument_group("what comes out")
     record.add_argument(
         "--run-dir", type=given_path, metavar="DIR", help="directory of the run (default: runs/NAME-<date>)"
     )
     record.add_argument("--resume", action="store_true", help="resume the run in --run-dir")
     record.add_argument("--json", action="store_true", help="all figures and verdicts as JSON on standard output")
-    record.add_argument("--export", choices=["inspect"], help="write a log of Inspect AI too (extra `inspect`)")
+    record.add_argument("--export", choices=["inspect"], help="also write a log for Inspect AI (extra `inspect`)")
     parser.set_defaults(edition=None, time_limit=None)  # for the keys that agent.solve has flags for
     return parser

@@ -1,4 +1,4 @@
-"""Reads completions that were made elsewhere."""
+"""Read completions from elsewhere."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tools.benchmark.sets.rows import read_dataset
 
 
 def read_completions(path: Path, questions: Mapping[str, BenchmarkQuestion]) -> list[Completion]:
-    """Completions of a file with the columns `id` (of the question) and `completion` (the whole reply).
+    """Read the completions of a file with the columns `id` (of the question) and `completion` (the full reply).
 
     Several with one id are samples of one question. An empty reply is a reply without an answer. Raises InputError for
     a file that cannot be read, without these columns, or with the id of another question.
@@ -26,7 +26,7 @@ def read_completions(path: Path, questions: Mapping[str, BenchmarkQuestion]) -> 
             raise InputError(f"{row.place}: no question {id_!r} in the set (it has {some}, ...): give its own ids")
         text = row.values.get("completion")
         if not isinstance(text, str):
-            raise InputError(f"{row.place}: no text in the column 'completion': give the whole reply there")
+            raise InputError(f"{row.place}: no text in the column 'completion': give the full reply there")
         completions.append(Completion(id_, counts[id_], text))
         counts[id_] += 1
     return completions

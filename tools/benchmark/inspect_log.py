@@ -1,4 +1,4 @@
-"""Writes a benchmark's outcome as an evaluation log of Inspect AI."""
+"""Write a benchmark's result as an evaluation log of Inspect AI."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SCORER = "benchmark"
 
 
 def check_inspect() -> None:
-    """Raises InputError if Inspect is not installed."""
+    """Raise InputError if Inspect is not installed."""
     if importlib.util.find_spec("inspect_ai") is None:
         raise InputError(
             "--export inspect needs inspect_ai: pip install 'aimo-agent[inspect]', best in an environment of its own"

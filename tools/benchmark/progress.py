@@ -1,4 +1,4 @@
-"""Shows how far a benchmark has come: the drawing of its samples, and their grading."""
+"""Show the progress of a benchmark: drawing samples, and grading them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from agent.views.live import ViewOpener
 
 
 def sampling_view(samples: int, before: int, clock: Callable[[], float] = time.monotonic) -> ViewOpener:
-    """A view of a run of so many samples in all, of which earlier calls have drawn those `before`."""
+    """Open the view of a run of a number of samples, of which earlier calls have drawn those `before`."""
 
     @contextmanager
     def show(problems: Sequence[Problem], console: Console) -> Iterator[Listener]:
@@ -28,7 +28,7 @@ def sampling_view(samples: int, before: int, clock: Callable[[], float] = time.m
 
 @contextmanager
 def grading(console: Console, total: int, done: int) -> Iterator[Callable[[], None]]:
-    """A view of the grading; the function that it gives counts one more, and tells each tenth where there is no bar."""
+    """Open the view of the grading; its function counts one more, and prints every tenth where there is no bar."""
     with _bar(console) as bar:
         line = bar.add_task("grading", total=total, completed=done, figures="")
 
@@ -43,7 +43,7 @@ def grading(console: Console, total: int, done: int) -> Iterator[Callable[[], No
 
 
 class SamplingView:
-    """Counts samples in a bar; where there is no terminal, it tells each question that is done."""
+    """Counts samples in a bar; without a terminal it prints a line for each finished question."""
 
     def __init__(
         self, bar: Progress, line: TaskID, questions: int, console: Console, clock: Callable[[], float]
@@ -82,7 +82,7 @@ class SamplingView:
 
 
 def _bar(console: Console) -> Progress:
-    """A line that is gone in the end, and not drawn at all where there is no terminal."""
+    """A transient progress line, not shown without a terminal."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

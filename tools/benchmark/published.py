@@ -1,4 +1,4 @@
-"""Figures that others have published, beside which ours stand."""
+"""Published figures to compare ours with."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _FILE = Path(__file__).parent / "published.toml"
-# What only says how the weights are stored.
+# Parts of a name that only say how the weights are stored.
 _STORED = re.compile(r"(?:awq|gptq|gguf|fp8|bf16|int[48]|w[48]a(?:8|16)|bnb|[48]bit|i?q\d[0-9a-z]*)*")
 
 
@@ -24,7 +24,7 @@ class Published:
     source: str
 
     def is_of(self, model: str) -> bool:
-        """Whether a model of this name is the same one, however its weights are stored.
+        """Whether a model of this name is the same, however its weights are stored.
 
         >>> Published("", "QwQ-32B", "", 0, "").is_of("/models/Qwen/qwq-32b-awq")
         True
@@ -34,13 +34,13 @@ class Published:
 
 
 def published_figures(set_name: str) -> list[Published]:
-    """All figures of a set, in the file's order."""
+    """Return all figures of a set, in the file's order."""
     figures = tomllib.loads(_FILE.read_text(encoding="utf-8"))["figure"]
     return [Published(**figure) for figure in figures if figure["set"] == set_name]
 
 
 def same_model(figures: Sequence[Published], model: str, metric: str) -> list[Published]:
-    """Those of the same model by the same metric."""
+    """Return those of the same model by the same metric."""
     return [figure for figure in figures if figure.metric == metric and figure.is_of(model)]
 
 

@@ -1,4 +1,4 @@
-"""The vocabulary of the benchmarks: what is asked, what was replied, what it was judged to be."""
+"""The vocabulary of the benchmarks: questions, completions and grades."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from agent.types import Problem
 
 @dataclass(frozen=True, slots=True)
 class ProgramTest:
-    """One test of a program: what it is given and what it must give, as text (of a function: JSON)."""
+    """One test of a program: input and expected output, as text (for a function: JSON)."""
 
     given: str
     wanted: str
@@ -18,7 +18,7 @@ class ProgramTest:
 
 @dataclass(frozen=True, slots=True)
 class ProgramTests:
-    """The tests of a program; of one that is called, `function` names what is called.
+    """The tests of a program; `function` is the function to call, None for a program that reads standard input.
 
     `packed` holds the hidden ones as they are published, because unpacked they fill gigabytes.
     """
@@ -30,7 +30,7 @@ class ProgramTests:
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkQuestion:
-    """One question of a set; `truth` is the right answer as text, and empty where `tests` tell what is right."""
+    """One question of a set; `truth` is the correct answer as text, empty where `tests` decide."""
 
     problem: Problem
     truth: str
@@ -38,13 +38,13 @@ class BenchmarkQuestion:
 
     @property
     def id(self) -> str:
-        """What names it in its set."""
+        """The id of the question in its set."""
         return self.problem.id
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A reply to a question, the `index`-th to it; `text` is None where the model did not come to an end."""
+    """The `index`-th reply to a question; `text` is None if the model did not finish."""
 
     question: str
     index: int
@@ -54,9 +54,9 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Grade:
-    """What a reply is worth: the answer that it gives in one spelling (None: none), whether that is right, and why not.
+    """The grade of a reply: its normalized answer (None: no answer), whether that is right, and why not.
 
-    Equal answers are votes for the same; a program is no answer that could be voted on.
+    Equal answers are votes for the same; programs are not voted on.
     """
 
     answer: str | None
@@ -75,7 +75,7 @@ class GradedCompletion:
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkResult:
-    """The outcome of a benchmark: completions of `model` for some of the set's `questions`, and a verdict on each."""
+    """The result of a benchmark: completions of `model` for some of the set's `questions`, with their grades."""
 
     set: str
     model: str

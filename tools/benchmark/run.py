@@ -1,4 +1,4 @@
-"""Draws the samples of a benchmark by the agent's own solver, recorded in a run directory."""
+"""Draw the samples of a benchmark with the agent's own solver, recorded in a run directory."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ from tools.benchmark.sets.rows import digest
 
 BENCHMARK_FILE = "benchmark.json"
 VERDICTS_FILE = "verdicts.jsonl"
-_FOREVER = 1e9  # seconds
+_NO_LIMIT_SECONDS = 1e9
 _ENDED = (SampleEnd.ANSWERED, SampleEnd.NO_ANSWER)
 _OWED = (SampleEnd.ENGINE_ERROR, SampleEnd.CANCELLED)
 
-# Every sample runs to its end, as published figures count them: no vote closes a question, no time is short, and
-# nobody is asked for an answer that was not given.
+# Every sample runs to its end, as in published evaluations: no early stopping, no time limit and no
+# forced answers.
 _WHOLE_SAMPLES = {
     "stopping.rule": "wait-for-all",
     "budget.rule": "spread",
-    "budget.time_limit_seconds": _FOREVER,
-    "budget.ceiling_seconds": _FOREVER,
+    "budget.time_limit_seconds": _NO_LIMIT_SECONDS,
+    "budget.ceiling_seconds": _NO_LIMIT_SECONDS,
     "budget.answer_reserve_seconds": 0.0,
     "budget.lanes_per_first_vote": 0.0,
-    "sample.max_seconds": _FOREVER,
+    "sample.max_seconds": _NO_LIMIT_SECONDS,
     "sample.answer_tokens": 0,
     "sample.accept_printed_answer": False,
     "sample.max_failed_tool_runs": 0,
@@ -53,7 +53,7 @@ _WHOLE_SAMPLES = {
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkRun:
-    """A benchmark's run that is ready to start or to go on."""
+    """A benchmark's run that is ready to be started or resumed."""
 
     chosen: BenchmarkSet
     questions: Sequence[BenchmarkQuestion]
@@ -71,17 +71,17 @@ class BenchmarkRun:
 
 
 def data_files(args: argparse.Namespace, chosen: BenchmarkSet, console: Console) -> list[Path]:
-    """The files of a set: those given, else its published one. Raises InputError if they cannot be had."""
+    """Return the files of a set: those given, else its published one. Raises InputError if that is not available."""
     if args.data:
         return list(args.data)
     if chosen.source is None:
-        raise InputError(f"{chosen.name} is published with its competition alone: give its CSV file with --data FILE")
+        raise InputError(f"{chosen.name} is published only with its competition: give its CSV file with --data FILE")
     return [fetch(chosen.source, console)]
 
 
 @contextmanager
 def start_run(args: argparse.Namespace, chosen: BenchmarkSet, console: Console) -> Iterator[BenchmarkRun]:
-    """A new run, whose directory is held as long as the context lasts.
+    """Start a new run, whose directory is locked while the context lasts.
 
     Raises InputError, ConfigError or JournalError.
     """
@@ -97,7 +97,7 @@ def start_run(args: argparse.Namespace, chosen: BenchmarkSet, console: Console) 
 
 @contextmanager
 def resume_run(args: argparse.Namespace, chosen: BenchmarkSet, console: Console) -> Iterator[BenchmarkRun]:
-    """The run in `--run-dir`, with what it has drawn; the directory is held as long as the context lasts.
+    """Resume the run in `--run-dir` with the samples drawn so far; its directory is locked while the context lasts.
 
     Raises InputError if it is of another set or its data changed.
     """
@@ -106,7 +106,7 @@ def resume_run(args: argparse.Namespace, chosen: BenchmarkSet, console: Console)
         record = json.loads((directory / BENCHMARK_FILE).read_text(encoding="utf-8"))
         name, files, limit = record["set"], [Path(path) for path in record["data"]], record["limit"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{directory} holds no benchmark that can be gone on with: give another --run-dir") from error
+        raise InputError(f"{directory} contains no benchmark that can be resumed: give another --run-dir") from error
     if name != chosen.name:
         raise InputError(f"{directory} is a run of {name}, not of {chosen.name}: name that, or another --run-dir")
     files = list(args.data) if args.data else files
@@ -120,7 +120,7 @@ def resume_run(args: argparse.Namespace, chosen: BenchmarkSet, console: Console)
 
 
 def draw(run: BenchmarkRun, console: Console) -> list[Completion]:
-    """Draw what is missing; the completions of the whole run. Raises AgentError for what the user has to fix."""
+    """Draw the missing samples; return all completions. Raises AgentError for what the user has to fix."""
     count = run.plan.config.sample.count
     before = len(drawn(run.plan.before)) if run.plan.before else 0
     run_plan(run.plan, console, task=run.chosen.task, show=sampling_view(count * len(run.questions), before))
@@ -128,13 +128,13 @@ def draw(run: BenchmarkRun, console: Console) -> list[Completion]:
 
 
 def drawn(record: RunRecord) -> list[Completion]:
-    """The completions that a run has recorded, in the order of question and index."""
+    """Return the completions recorded by a run, in the order of question and index."""
     samples = {(s.problem_id, s.index): s for s in record.samples if s.end not in _OWED}
     return [_completion(samples[key]) for key in sorted(samples)]
 
 
 def check_complete(run: BenchmarkRun, completions: Sequence[Completion]) -> None:
-    """Raises EngineError if samples are missing because the engine failed."""
+    """Raise EngineError if samples are missing because the engine failed."""
     missing = run.plan.config.sample.count * len(run.questions) - len(completions)
     if missing:
         raise EngineError(f"the engine failed at {missing} samples; fix it and resume with: {run.resume_command}")
@@ -154,7 +154,7 @@ def _config(args: argparse.Namespace, chosen: BenchmarkSet) -> Config:
 
 
 def _with_all_samples(before: RunRecord) -> RunRecord:
-    """The record without solutions of questions of which samples are owed, so that these are drawn."""
+    """Return the record without the solutions of questions with missing samples, so that these are drawn."""
     counts = Counter(completion.question for completion in drawn(before))
     whole = tuple(s for s in before.solutions if counts[s.problem_id] >= before.config.sample.count)
     return replace(before, solutions=whole)

@@ -1,4 +1,4 @@
-"""Figures of a benchmark: pass@1, pass@k and maj@k with their intervals."""
+"""The figures of a benchmark: pass@1, pass@k and maj@k with their intervals."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from agent.metrics import pass_at_k, plain_majority
 from tools.benchmark.question import GradedCompletion
 from tools.shared.intervals import Interval, interval, resamples
 
-_Z = 1.959964  # standard deviations that hold 95% of a normal distribution
+_Z = 1.959964  # the two-sided 95% quantile of the normal distribution
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Score:
 
 
 def score(verdicts: Sequence[GradedCompletion]) -> Score:
-    """The figures of one or more verdicts.
+    """Compute the figures of one or more graded completions.
 
     The intervals hold 95%, from a bootstrap over questions, as samples of one question are no independent evidence.
     Where all questions agree that has no width, and the interval is Wilson's (1927) for as many questions.
@@ -58,7 +58,7 @@ def majority(verdicts: Sequence[GradedCompletion]) -> float:
 
 
 def wilson(share: float, count: int) -> Interval:
-    """A share of `count` cases with Wilson's 95% interval."""
+    """Return a share of `count` cases with its 95% Wilson interval."""
     spread = _Z**2 / count
     centre = (share + spread / 2) / (1 + spread)
     half = _Z / (1 + spread) * math.sqrt(share * (1 - share) / count + spread / (4 * count))

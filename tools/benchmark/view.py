@@ -1,4 +1,4 @@
-"""Shows the figures of a benchmark beside the published ones: as a table, as JSON."""
+"""Present the figures of a benchmark next to the published ones: as a table, as JSON."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ INTERVALS = "bootstrap over questions (Wilson's where all agree)"
 
 
 def scores_as_json(outcome: BenchmarkResult) -> dict[str, Any]:
-    """All figures as shares of 1, those published in percent as they stand, and every verdict."""
+    """Return all figures as fractions, published ones in percent as published, and every grade."""
     figures = score(outcome.verdicts)
     published = published_figures(outcome.set)
     return {
@@ -46,7 +46,7 @@ def scores_as_json(outcome: BenchmarkResult) -> dict[str, Any]:
 
 
 def scores_table(outcome: BenchmarkResult) -> RenderableType:
-    """Ours and the same model's published figures side by side; below them what else is published of the set."""
+    """Return our figures next to the same model's published ones, and below them other published figures of the set."""
     figures = score(outcome.verdicts)
     published = published_figures(outcome.set)
     title = f"{outcome.set}: {figures.questions} of {len(outcome.questions)} questions, {figures.samples} samples each"
@@ -84,7 +84,7 @@ def _percent(share: float) -> str:
 
 
 def _why_wrong(outcome: BenchmarkResult) -> str:
-    """How many samples were right, and how many gave no answer."""
+    """Describe how many samples were right, and how many gave no answer."""
     right = sum(verdict.grade.right for verdict in outcome.verdicts)
     noted = sum(bool(verdict.grade.note) and verdict.grade.answer is None for verdict in outcome.verdicts)
     return f"{right} of {len(outcome.verdicts)} samples are right, {noted} have no answer or failed a test"

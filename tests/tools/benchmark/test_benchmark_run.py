@@ -281,7 +281,7 @@ def test_bad_usage_is_refused_by_name(tmp_path: Path) -> None:
     result = benchmark("aime2023", cwd=tmp_path)
     assert result.returncode == 2
     assert all(name in result.stderr for name in SETS)
-    refused(benchmark("aime2024", "--samples", 0, cwd=tmp_path), "no whole number above 0")
+    refused(benchmark("aime2024", "--samples", 0, cwd=tmp_path), "not a whole number above 0")
 
 
 @pytest.mark.long

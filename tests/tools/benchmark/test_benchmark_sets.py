@@ -135,9 +135,13 @@ WRONG_FILES: Mapping[str, tuple[str, str, str]] = {
     "no text": ("aime2024", '{"id": 1, "answer": 3}\n', "no column 'problem' or 'question' (found: 'id', 'answer')"),
     "no answer": ("aime2025", '{"problem": "?", "answer": null}\n', "line 1: the column 'answer' is empty"),
     "no column": ("aime2025", '{"problem": "?"}\n', "no column 'answer'"),
-    "a wrong answer": ("aime2025", '{"problem": "?", "answer": "x"}\n', "the answer 'x' is no integer from 0 to 999"),
+    "a wrong answer": (
+        "aime2025",
+        '{"problem": "?", "answer": "x"}\n',
+        "the answer 'x' is not an integer from 0 to 999",
+    ),
     "an answer too large": ("aime2025", '{"problem": "?", "answer": 1000}\n', "no integer from 0 to 999"),
-    "one id twice": ("aime2025", '{"problem": "?", "answer": 1, "id": 4}\n' * 2, "the id '4' is there twice"),
+    "one id twice": ("aime2025", '{"problem": "?", "answer": 1, "id": 4}\n' * 2, "the id '4' occurs twice"),
     "no tests": ("livecodebench", json.dumps(program_row("x", [], packed([]))) + "\n", "there are no tests"),
     "not UTF-8": ("math500", "\udcff\n", "cannot be read"),
 }

@@ -1,1 +1,1 @@
-"""Whether what a reply states is right."""
+"""Grade the answers of replies."""

@@ -1,4 +1,4 @@
-"""Compares an answer with the truth by math-verify, and where that is lax itself: letters, words, bases, exactness."""
+"""Compare an answer with the truth by math-verify, with stricter rules for letters, words, bases and exactness."""
 
 from __future__ import annotations
 

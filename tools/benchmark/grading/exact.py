@@ -1,4 +1,4 @@
-"""Tells apart what math-verify, which compares to a number of decimals, takes for equal."""
+"""Distinguish values that math-verify takes for equal because it compares a limited number of decimals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Grades mathematical expressions by math-verify, in a process that is killed when it takes too long."""
+"""Grade mathematical expressions with math-verify, in a process that is killed when it takes too long."""
 
 from __future__ import annotations
 

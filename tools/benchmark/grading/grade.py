@@ -1,4 +1,4 @@
-"""Grades completions, each by the rule of its set, and keeps what was judged already."""
+"""Grade completions by the rules of their set, and cache the grades."""
 
 from __future__ import annotations
 
@@ -29,34 +29,34 @@ _VERDICT = TypeAdapter(GradedCompletion)
 
 
 class Grader(Protocol):
-    """Says what a reply is worth."""
+    """Grades replies."""
 
     async def grade(self, question: BenchmarkQuestion, text: str) -> Grade:
-        """The grade of a reply that has come to its end. Never raises for what the reply holds."""
+        """Return the grade of a finished reply. Never raises because of the reply's contents."""
 
     async def close(self) -> None:
-        """Free what it holds. May be called twice."""
+        """Free its resources. Idempotent."""
 
 
 class ReadingGrader:
-    """An answer that is read is right if it is the truth, character by character."""
+    """An answer is right if it equals the truth, character by character."""
 
     def __init__(self, read: Callable[[str], int | str | None]) -> None:
         self._read = read
 
     async def grade(self, question: BenchmarkQuestion, text: str) -> Grade:
-        """Read the answer and compare."""
+        """Extract the answer and compare it."""
         answer = None if ends_in_box(text) else self._read(text)
         if answer is None:
             return Grade(None, False, "no answer")
         return Grade(str(answer), str(answer) == question.truth)
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing."""
 
 
 def open_grader(chosen: BenchmarkSet) -> Grader:
-    """The grader of a set. Raises InputError if a library that it needs is missing."""
+    """Create the grader of a set. Raises InputError if a required library is missing."""
     if chosen.task is EXPRESSION:
         return MathGrader()
     if isinstance(chosen.task, CompetitionTask) or chosen.task is CHOICE:

@@ -1,4 +1,4 @@
-"""Grades programs by running their tests in the sandbox."""
+"""Grade programs by running their tests in the sandbox."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LIMITS = Limits(memory_bytes=4 << 30, output_chars=8 << 20, source_bytes=256 <<
 
 
 class ProgramGrader:
-    """A program is right if it passes all its tests, each in a Python of its own, for at most `seconds`.
+    """A program is right if it passes all its tests, each in a fresh interpreter within `seconds`.
 
     Time counts as the sandbox counts it: a test gets back, within limits, what it had to wait for a processor.
     """
@@ -45,7 +45,7 @@ class ProgramGrader:
         await self._sandbox.close()
 
     async def _fault(self, question: BenchmarkQuestion, source: str, tests: ProgramTests, test: ProgramTest) -> str:
-        """What is wrong with the program by this test; empty if nothing is."""
+        """Return why the program fails this test; "" if it passes."""
         function = tests.function
         cell = call_cell(source, function, test.given) if function else program_cell(source, test.given)
         session = await self._sandbox.session()

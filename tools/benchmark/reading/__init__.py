@@ -1,1 +1,1 @@
-"""What a reply states: its last box, letter, program or sentence."""
+"""Extract the answer of a reply: its last box, letter, program or sentence."""

@@ -1,4 +1,4 @@
-"""Finds the program in a reply: the last fenced block that is one."""
+"""Find the program in a reply: the last fenced block that is one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-r"""Finds the boxes of a reply, in every spelling that models use for `\boxed{...}`."""
+r"""Find the boxes of a reply, in every spelling that models use for `\boxed{...}`."""
 
 from __future__ import annotations
 

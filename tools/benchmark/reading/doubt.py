@@ -1,4 +1,4 @@
-"""Tells a statement of an answer from one that denies, supposes, asks or takes it back."""
+"""Distinguish a statement of an answer from one that denies, assumes, questions or retracts it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads the letter that a reply chooses."""
+"""Extract the letter chosen by a reply."""
 
 from __future__ import annotations
 

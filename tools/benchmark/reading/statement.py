@@ -1,4 +1,4 @@
-r"""Finds what a reply states as its answer to a mathematical question."""
+r"""Find the answer that a reply states to a mathematical question."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds the reply proper: what stands behind a model's thinking."""
+"""Find the text of a reply after the model's thinking."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Sets of questions: where they are published, how they are read, how they are put to a model."""
+"""Question sets: where they are published, how they are read, how they are presented to a model."""

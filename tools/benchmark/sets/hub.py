@@ -1,4 +1,4 @@
-"""Fetches the published files of a set from the Hugging Face Hub, at a pinned revision."""
+"""Download the published files of a set from the Hugging Face Hub, at a pinned revision."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from agent.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class HubFile:
-    """A file of a data set on the Hub; `gated`: its terms have to be accepted there first."""
+    """A file of a data set on the Hub; `gated`: its terms must be accepted there first."""
 
     repository: str
     revision: str
@@ -22,12 +22,12 @@ class HubFile:
 
     @property
     def url(self) -> str:
-        """Where a browser finds it."""
+        """Its page for a browser."""
         return f"https://huggingface.co/datasets/{self.repository}/resolve/{self.revision}/{self.file}"
 
 
 def fetch(wanted: HubFile, console: Console) -> Path:
-    """The file in the Hub's own cache, downloaded if it is not there. Raises InputError if it cannot be had."""
+    """Return the file in the Hub's own cache, downloaded if necessary. Raises InputError if it is not available."""
     by_hand = f"download {wanted.url} and give it with --data FILE"
     try:
         import huggingface_hub as hub
@@ -49,5 +49,5 @@ def fetch(wanted: HubFile, console: Console) -> Path:
     except (OSError, RuntimeError, ValueError, network_error) as error:
         hint = "accept its terms there and set HF_TOKEN, or " if wanted.gated else ""
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(f"{wanted.repository} cannot be had from the Hub ({reason}): {hint}{by_hand}") from error
+        raise InputError(f"{wanted.repository} is not available from the Hub ({reason}): {hint}{by_hand}") from error
     return Path(path)

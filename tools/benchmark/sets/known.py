@@ -1,4 +1,4 @@
-"""The sets of questions: what each is called, where it is published, how its rows are read."""
+"""The known question sets: their names, where they are published, how their rows are read."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ class BenchmarkSet:
 def load_set(
     chosen: BenchmarkSet, paths: Sequence[Path], seed: int, limit: int | None, console: Console
 ) -> list[BenchmarkQuestion]:
-    """The first `limit` questions of the set's files. Raises InputError for what cannot be used."""
+    """Read the first `limit` questions of the set's files. Raises InputError for invalid ones."""
     with console.status("reading the questions"):  # gigabytes of tests take a while
         questions = chosen.load(paths, seed)
     places: set[str] = set()
     for question in questions:
         if question.id in places:
-            raise InputError(f"{paths[0]}: the id {question.id!r} is there twice: give the file as it is published")
+            raise InputError(f"{paths[0]}: the id {question.id!r} occurs twice: give the file as published")
         places.add(question.id)
     return questions[:limit]
 
@@ -68,7 +68,9 @@ def _aime(row: DatasetRow, number: str, seed: int) -> BenchmarkQuestion:
     answer = row.text("answer")
     value = parse_integer(answer)
     if value is None or _AIME.reduce(value) is None:
-        raise InputError(f"{row.place}: the answer {answer!r} is no integer from 0 to {_AIME.max_answer}: correct it")
+        raise InputError(
+            f"{row.place}: the answer {answer!r} is not an integer from 0 to {_AIME.max_answer}: correct it"
+        )
     id_ = row.text("id") if row.has("id") else number
     return BenchmarkQuestion(Problem(id_, row.text("problem", "question"), value), str(value))
 

@@ -1,4 +1,4 @@
-"""Unpacks the tests of programs as LiveCodeBench publishes them."""
+"""Unpack the tests of programs as published by LiveCodeBench."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows of a data file by column names, whatever its format: CSV, JSON lines, JSON or parquet."""
+"""Read the rows of a data file: CSV, JSON lines, JSON or parquet."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from agent.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class DatasetRow:
-    """One row; `place` says where it stands."""
+    """One row, and its place in the file."""
 
     place: str
     values: Mapping[str, Any]
@@ -35,14 +35,14 @@ class DatasetRow:
         raise InputError(f"{self.place}: no column {wanted} (found: {found}): give the file as it is published")
 
     def has(self, name: str) -> bool:
-        """Whether there is such a column with something in it."""
+        """Whether there is such a column, and it is not empty."""
         return any(
             key.strip().lower() == name.lower() and value not in (None, "") for key, value in self.values.items()
         )
 
 
 def read_dataset(paths: Sequence[Path]) -> list[DatasetRow]:
-    """The rows of files of one kind, in their order. Raises InputError for a file that cannot be read or has none."""
+    """Read the rows of files in order. Raises InputError for a file that is unreadable or empty."""
     return [row for path in paths for row in _read(path)]
 
 

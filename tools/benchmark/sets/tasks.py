@@ -1,4 +1,4 @@
-"""How the questions that no integer answers are put to a model, and how its answers are read."""
+"""Tasks without integer answers: how their questions are presented to a model, and how its answers are read."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class PlainTask:
     reader: Callable[[str], str | None]
 
     def instructions(self, usual: str) -> str:
-        """Its own instructions, or the usual ones."""
+        """The task's own instructions, or the default ones."""
         return usual if self.own_instructions is None else self.own_instructions
 
     def read(self, text: str) -> str | None:
-        """The answer that a text gives."""
+        """Return the answer in a text."""
         return self.reader(text)
 
 
