@@ -1,1 +1,1 @@
-"""Builds the notebook, with the whole source of the agent in it."""
+"""Build the notebook, with the agent's source embedded in it."""

@@ -1,4 +1,4 @@
-"""Builds the notebook and its metadata: `python -m submission.build --owner NAME --edition aimo3 --profile NAME`."""
+"""Build the notebook and its metadata: `python -m submission.build --owner NAME --edition aimo3 --profile NAME`."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ print(f"{{len(MANIFEST)}} files checked")"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status."""
+    """Run the command line; return the exit status."""
     args = _parse(argv)
     try:
         competition = competition_of(args.edition)
@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def build_notebook(competition: Competition, settings: Mapping[str, object]) -> NotebookNode:
-    """The notebook for a competition; `settings` replace values of the configuration cell by their names.
+    """Build the notebook for a competition; `settings` override values of the configuration cell by name.
 
     Raises InputError for a name that the cell does not have, ConfigError for a profile that is not valid.
     """
@@ -88,12 +88,12 @@ def build_notebook(competition: Competition, settings: Mapping[str, object]) -> 
 
 
 def write_notebook(notebook: NotebookNode, path: Path) -> None:
-    """Write the notebook, the same bytes for the same cells."""
+    """Write the notebook, deterministically: the same bytes for the same cells."""
     path.write_text(json.dumps(notebook, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def kernel_tree(competition: Competition, owner: str, models: Sequence[str], *, public: bool) -> dict[str, Any]:
-    """The keys of `kernel-metadata.json`, not yet checked."""
+    """Return the keys of `kernel-metadata.json`, not yet validated."""
     title = _TITLE.format(competition.edition.name)
     return {
         "id": f"{owner}/{title.lower().replace(' ', '-')}",
@@ -116,7 +116,7 @@ def kernel_tree(competition: Competition, owner: str, models: Sequence[str], *, 
 
 
 def _module_cells() -> list[NotebookNode]:
-    """A chapter for each room, a cell for each file, and the check of them all."""
+    """Return a chapter for each package, a cell for each file, and a cell that checks them all."""
     files = embedded_files()
     folders = sorted({str(Path(CODE_FOLDER, name).parent) for name in files})
     made = "\n".join(["from pathlib import Path", "", f"for folder in {json.dumps(folders, indent=4)}:"])
@@ -153,11 +153,11 @@ def _configured(source: str, settings: Mapping[str, object]) -> str:
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m submission.build", description=__doc__)
     parser.add_argument(
-        "--out", type=Path, default=Path("build/notebook"), metavar="DIR", help="folder of the notebook"
+        "--out", type=Path, default=Path("build/notebook"), metavar="DIR", help="directory of the notebook"
     )
     parser.add_argument("--owner", default="owner", help="your name on Kaggle")
     parser.add_argument("--edition", default="aimo3", choices=sorted(COMPETITIONS), help="the competition")
-    parser.add_argument("--profile", help="the agent's set-up (default: that of the edition's machine)")
+    parser.add_argument("--profile", help="the agent's profile (default: that of the edition's machine)")
     parser.add_argument("--model", default="qwq", help="a part of the model's path below /kaggle/input")
     parser.add_argument(
         "--model-source", action="append", default=[], metavar="SOURCE", help="owner/model/framework/variation/version"

@@ -1,4 +1,4 @@
-"""Which files of the repository the notebook holds, in the order in which a reader wants them."""
+"""The files of the repository that are embedded in the notebook, in reading order."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-# What the notebook imports, and what runs as a process of its own.
+# What the notebook imports, and what is started as a process.
 _ROOTS = ("submission/notebook.py", "submission/worker/launch.py", "submission/worker/__main__.py")
 # Parts of these are started by their paths or names, which imports do not show.
 _WHOLE = ("agent/engine", "agent/sandbox")
@@ -56,7 +56,7 @@ _ORDER = {
 
 
 def embedded_files() -> dict[str, str]:
-    """Texts by path, relative to the repository, chapter by chapter."""
+    """Return the texts by path, relative to the repository, chapter by chapter."""
     names = _closure()
     folders = (ROOT / "agent" / "profiles", ROOT / "agent" / "chat" / "families")
     names |= {path.relative_to(ROOT).as_posix() for folder in folders for path in folder.glob("*.toml")}
@@ -66,7 +66,7 @@ def embedded_files() -> dict[str, str]:
 
 
 def chapter_of(name: str) -> str:
-    """The chapter that a file belongs to."""
+    """Return the chapter of a file."""
     return _place(name)[0]
 
 
@@ -95,7 +95,7 @@ def _place(name: str) -> tuple[str, int]:
 
 
 def _closure() -> set[str]:
-    """The modules that the roots import, directly or not, and their packages."""
+    """Return the modules that the roots import, directly or indirectly, and their packages."""
     names: set[str] = set()
     owed = [*_ROOTS, *(p.relative_to(ROOT).as_posix() for folder in _WHOLE for p in (ROOT / folder).rglob("*.py"))]
     while owed:

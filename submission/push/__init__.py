@@ -1,1 +1,1 @@
-"""Brings the submission to Kaggle, and waits for its run."""
+"""Upload the submission to Kaggle, and wait for its run."""

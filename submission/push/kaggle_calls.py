@@ -53,7 +53,7 @@ class BusyError(UnansweredError):
 
 
 class Calls:
-    """Makes calls, each limited to `seconds`; `pause` is the wait in seconds before the second try of a call.
+    """Makes API calls, each limited to `seconds`; `pause` is the wait in seconds before the first retry.
 
     Raises InputError if the package or the credentials are missing. All calls raise KaggleError, with what Kaggle said
     and how to fix it; credentials are in no message.
@@ -65,7 +65,7 @@ class Calls:
         self.api = _authenticated()
 
     def ask(self, what: str, service: str, name: str, fields: Mapping[str, object]) -> dict[str, Any]:
-        """The answer to a call of Kaggle's API as it is in JSON.
+        """Return the JSON response of a call to Kaggle's API.
 
         The package's own types do not have states that are newer than they are.
         """
@@ -77,14 +77,14 @@ class Calls:
         answer = self.once(what, call)
         if not isinstance(answer, dict):
             raise UnansweredError(
-                f"{what}: Kaggle's answer is not understood ({shortened(repr(answer))}): try again later"
+                f"{what}: Kaggle's response is not understood ({shortened(repr(answer))}): try again later"
             )
         return answer
 
     def repeat(
         self, call: Callable[[], _T], *, tries: int = _TRIES, after: type[UnansweredError] = UnansweredError
     ) -> _T:
-        """Make a call that changes nothing, again and again with growing pauses where Kaggle itself fails.
+        """Make a call that changes nothing, and retry it with growing pauses if Kaggle fails.
 
         A call that changes something may be repeated `after` a BusyError only.
         """
@@ -96,11 +96,11 @@ class Calls:
         return call()
 
     def delay(self, failures: int) -> float:
-        """Seconds to wait after so many failures in a row, beyond the first one."""
+        """Return the seconds to wait after a number of consecutive failures beyond the first one."""
         return min(self.pause * 2.0 ** min(failures, 10), max(self.pause, _LONGEST_PAUSE))
 
     def once(self, what: str, call: Callable[[], _T], *, seconds: float | None = None) -> _T:
-        """Run the call in a thread, because the package itself waits for ever."""
+        """Run the call in a thread, because the package itself has no timeout."""
         limit = self.seconds if seconds is None else seconds
         outcome: list[_T] = []
         failure: list[BaseException] = []
@@ -109,9 +109,9 @@ class Calls:
             try:
                 outcome.append(call())
             except BaseException as error:  # noqa: BLE001
-                failure.append(error)  # the package exits where it cannot go on
+                failure.append(error)  # the package calls sys.exit on errors
 
-        with contextlib.redirect_stdout(io.StringIO()):  # the package prints; what matters is in its answers
+        with contextlib.redirect_stdout(io.StringIO()):  # the package prints; the information is in its return values
             thread = threading.Thread(target=run, daemon=True)
             thread.start()
             thread.join(limit)
@@ -135,7 +135,7 @@ class Calls:
             return UnansweredError(text) if passes else RefusedError(text, status, reason)
         if isinstance(error, requests.JSONDecodeError | LookupError | TypeError | AttributeError):
             said = f"{type(error).__name__}: {self._redacted(shortened(str(error)))}"
-            return UnansweredError(f"{what}: Kaggle's answer is not understood ({said}): try again later")
+            return UnansweredError(f"{what}: Kaggle's response is not understood ({said}): try again later")
         ours = isinstance(error, SystemExit | ValueError) or (isinstance(error, OSError) and error.filename is not None)
         if ours and not isinstance(error, requests.RequestException):
             return KaggleError(f"{what}: {self._redacted(shortened(str(error)))}: fix that and try again")
@@ -152,25 +152,25 @@ class Calls:
 
 
 def shortened(text: str) -> str:
-    """A message of Kaggle's in one line that is not too long."""
+    """Return a message from Kaggle as one line, shortened."""
     return " ".join(text.split())[:_REASON_CHARS].rstrip(". ")
 
 
 class _Fields(dict[str, object]):
-    """What is sent, for the package to send it."""
+    """A request body, in the interface that the package expects."""
 
     @classmethod
     def to_dict(cls, fields: Mapping[str, object]) -> dict[str, object]:
-        """The JSON object."""
+        """Return the JSON object."""
         return dict(fields)
 
 
 class _Answer:
-    """What comes back, as the package wants to be told how to read it."""
+    """A response type, in the interface that the package expects."""
 
     @staticmethod
     def prepare_from(response: requests.Response) -> object:
-        """The JSON value."""
+        """Return the JSON value."""
         return response.json()
 
 

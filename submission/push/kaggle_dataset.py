@@ -1,4 +1,4 @@
-"""Brings a folder to Kaggle as a dataset, and waits until the dataset can be used."""
+"""Upload a folder to Kaggle as a dataset, and wait until it is ready."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from submission.push.kaggle_calls import KaggleError, RefusedError
 from submission.push.kaggle_wait import SETTLING_LOOKS, KaggleState, KaggleWatch, StateTracker, plain, shown
 
 _ENDS = ("ready", "failed", "deleted")
-_REFUSALS = 5  # uploads of a version that are refused before the refusal is taken for the last word
+_MAX_REFUSALS = 5  # refused uploads of a version before giving up
 
 
 @dataclass(frozen=True, slots=True)
 class DatasetUpload:
-    """The files of `folder` as the dataset `dataset`, "owner/slug", new and `public` or a new version with `note`.
+    """Uploads `folder` as the dataset `dataset`, "owner/slug", new and `public` or a new version with `note`.
 
     `limit` is what processing may take, in seconds.
     """
@@ -31,30 +31,30 @@ class DatasetUpload:
     limit: float
 
     def upload(self) -> None:
-        """Upload the files, once the version before is processed. Raises KaggleError."""
+        """Upload the files once the previous version is processed. Raises KaggleError."""
         if self.watch.calls.repeat(lambda: self.kaggle.dataset_state(self.dataset)) is None:
             self.kaggle.create_dataset(self.folder, public=self.public)
             return
-        for refusals in range(1, _REFUSALS + 1):
+        for refusals in range(1, _MAX_REFUSALS + 1):
             self.watch.until_over(self._look_before, "the dataset's last version", self.limit)
             try:
                 self.kaggle.version_dataset(self.folder, self.note)
                 return
             except RefusedError as error:
-                # While the version before is processed, this is what Kaggle answers.
-                if error.status != 403 or refusals == _REFUSALS:
+                # This is Kaggle's response while the previous version is being processed.
+                if error.status != 403 or refusals == _MAX_REFUSALS:
                     raise
                 time.sleep(self.watch.calls.delay(refusals - 1))
 
     def wait(self) -> None:
-        """Wait until Kaggle has processed what was uploaded. Raises KaggleError where it fails or loses files."""
+        """Wait until Kaggle has processed the upload. Raises KaggleError if that fails or loses files."""
         end = self.watch.until_over(_AfterUpload(self).look, "the dataset", self.limit)
         if end.state != "ready" or end.why:
             lost = end.why or f"it is {end.state}"
             raise KaggleError(f"the dataset {self.dataset} is not complete ({lost}): run this again")
 
     def missing(self) -> list[str]:
-        """The files of the folder that the dataset lacks."""
+        """Return the files of the folder that are missing in the dataset."""
         here = {file.name for file in self.folder.iterdir() if file.name != DATASET_FILE}
         return sorted(here - self.kaggle.dataset_files(self.dataset))
 
@@ -64,7 +64,7 @@ class DatasetUpload:
 
 
 class _AfterUpload:
-    """Looks at a dataset after an upload; what Kaggle reports may be the version before for a while."""
+    """Polls a dataset after an upload; for a while Kaggle may report the previous version."""
 
     def __init__(self, upload: DatasetUpload) -> None:
         self._upload = upload
@@ -72,7 +72,7 @@ class _AfterUpload:
         self._incomplete = 0
 
     def look(self) -> KaggleState:
-        """Its state; over where it is ready with all files, or where nothing will come any more."""
+        """Return its state; it is over when all files are ready, or when nothing more will happen."""
         word = self._upload.kaggle.dataset_state(self._upload.dataset)
         state = plain(word)
         if word is None:

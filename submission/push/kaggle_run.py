@@ -1,4 +1,4 @@
-"""The run of one pushed version of a notebook: its state, and what it wrote."""
+"""The run of one pushed version of a notebook: its state and its output."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ import requests
 from submission.push.kaggle_calls import Calls, KaggleError, RefusedError, shortened
 from submission.push.kaggle_wait import KaggleState, StateTracker, plain, shown
 
-BYTES_PER_SECOND = 200_000  # slower than that is taken for broken
+BYTES_PER_SECOND = 200_000  # a slower download counts as broken
 _SERVICE = "kernels.KernelsApiService"
 _ENDS = {"complete": "complete", "error": "error", "cancelacknowledged": "cancelled"}
 _WAITING = ("queued", "newscript")
 _ACTIVE = ("running", "cancelrequested")
 _PAGE_FILES = 100
-_FETCHES = 3  # tries of one file
+_DOWNLOAD_ATTEMPTS = 3  # per file
 _UNAUTHORIZED = 401
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What a run left: where each file is, by its name, and the log."""
+    """The output of a run: the URL of each file by its name, and the log."""
 
     urls: dict[str, str] = field(default_factory=dict)
     log: str = ""
@@ -43,14 +43,14 @@ class KernelRun:
         owner, self._slug = kernel.split("/")
         self._calls = calls
         self._fields: dict[str, object] = {"userName": owner, "kernelSlug": self._slug}
-        # Kaggle takes "v3" and says 404 to "3". The bare number is first, because who takes it may not refuse "v3".
+        # Kaggle accepts "v3" and responds 404 to "3"; a server that accepts the bare number may accept both, so it is first.
         self._labels = (str(version), f"v{version}")
         self._start = StateTracker()
-        self._ended = False  # an end has been seen, be it that of the version before
+        self._ended = False  # an end has been seen, possibly that of the previous version
         self._label = ""
 
     def look(self) -> KaggleState:
-        """Its state; of those that are over "complete", "error" or "cancelled", and why it failed if it did."""
+        """Return its state; a finished one is "complete", "error" or "cancelled", with the reason of a failure."""
         answer, label = self._ask("the run's status", "GetKernelSessionStatus")
         word = answer.get("status")
         state = plain(word).removeprefix("kernelworkerstatus")
@@ -65,7 +65,7 @@ class KernelRun:
         return KaggleState(_ENDS[state], over=True, why=shortened(str(answer.get("failureMessage") or "")))
 
     def output(self) -> Output:
-        """All that it wrote, page by page."""
+        """Return its output, page by page."""
         urls: dict[str, str] = {}
         log, token, seen = "", "", {""}
         while True:
@@ -82,11 +82,11 @@ class KernelRun:
             seen.add(token)
 
     def fetch(self, output: Output, names: Iterable[str], folder: Path) -> dict[str, KaggleError]:
-        """Put files of the output and its log into the folder; those that could not be fetched, each with why."""
+        """Download files of the output and the log into the folder; return the failed ones, each with its error."""
         failures = {}
         for name in names:
             try:
-                self._calls.repeat(partial(self._fetch, output.urls[name], name, folder), tries=_FETCHES)
+                self._calls.repeat(partial(self._fetch, output.urls[name], name, folder), tries=_DOWNLOAD_ATTEMPTS)
             except KaggleError as error:
                 failures[name] = error
         log = folder / f"{self._slug}.log"
@@ -108,7 +108,7 @@ class KernelRun:
             self._calls.once(what, partial(_save, answer, folder / name), seconds=seconds)
 
     def _ask(self, what: str, call: str, **fields: object) -> tuple[dict[str, Any], str]:
-        """The answer, and the label that Kaggle knew the version by; without one it is that of the latest session."""
+        """Return the response, and the label by which Kaggle knew the version; without one it is the latest session."""
         for label in (self._label,) if self._label else self._labels:
             try:
                 labelled = {**self._fields, **fields, "versionLabel": label}
@@ -120,7 +120,7 @@ class KernelRun:
 
 
 def _save(answer: requests.Response, path: Path) -> None:
-    """Write what comes; the file has its name only once it is whole."""
+    """Write a download; the file gets its name only once it is complete."""
     answer.raise_for_status()
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")

@@ -1,4 +1,4 @@
-"""Waits for what Kaggle does with a run or a dataset, and tells its end from that of the version before."""
+"""Wait for Kaggle to process a run or a dataset, and distinguish its end from that of the previous version."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from rich.text import Text
 
 from submission.push.kaggle_calls import Calls, KaggleError, RefusedError, UnansweredError
 
-SETTLING_LOOKS = 20  # what is seen so often in a row is no remainder of the version before
-_NOT_THERE = (403, 404)  # Kaggle says 403 too of what is not there yet
+SETTLING_LOOKS = 20  # a state seen this often in a row is not left over from the previous version
+_NOT_THERE = (403, 404)  # Kaggle also responds 403 for what does not exist yet
 
 
 @dataclass(frozen=True, slots=True)
 class KaggleState:
-    """What one look found: the `state`, whether it is `over`, and `why` it ended so if Kaggle says that."""
+    """The result of one poll: the `state`, whether it is `over`, and `why` it ended so if Kaggle says so."""
 
     state: str
     over: bool = False
@@ -25,10 +25,10 @@ class KaggleState:
 
 
 class StateTracker:
-    """Whether what was started has been `seen`.
+    """Detects whether the new version has been `seen`.
 
-    For a while Kaggle reports the state of the version before. A state is that of what was started behind any sign of
-    a start, and once `SETTLING_LOOKS` looks in a row have found it.
+    For a while Kaggle reports the state of the previous version. A state is that of the new version after any sign of
+    a start, or once it was found `SETTLING_LOOKS` times in a row.
     """
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class StateTracker:
         self._looks = 0
 
     def note(self, state: str, *, starts: bool = False) -> bool:
-        """Note the state that a look found, which may be a sign of a start; whether it is that of what was started."""
+        """Record a polled state, which may be a sign of a start; return whether it is that of the new version."""
         self._looks = self._looks + 1 if state == self._state else 1
         self._state = state
         self.seen = self.seen or starts or self._looks >= SETTLING_LOOKS
@@ -46,13 +46,13 @@ class StateTracker:
 
 @dataclass(frozen=True, slots=True)
 class KaggleWatch:
-    """Looks at things until they are over, with the pauses of `calls` in between, and says so on the console."""
+    """Polls until something is over, with the pauses of `calls`, and shows that on the console."""
 
     calls: Calls
     console: Console
 
     def until_over(self, look: Callable[[], KaggleState], what: str, limit: float) -> KaggleState:
-        """The look that found it over. A look that fails because Kaggle does is repeated.
+        """Poll until it is over and return that result. A poll that fails because Kaggle does is repeated.
 
         Raises KaggleError, naming the last state, after `limit` seconds; RefusedError if looking is refused for good.
         """
@@ -80,10 +80,10 @@ class KaggleWatch:
 
 
 def plain(word: object) -> str:
-    """Kaggle's word for a state in small letters and nothing else, as "cancelacknowledged"."""
+    """Normalize Kaggle's name of a state to lower-case letters, as "cancelacknowledged"."""
     return "".join(letter for letter in str(word or "").lower() if letter.isalpha())
 
 
 def shown(word: object) -> str:
-    """Kaggle's word for a state in a message: as it came, because it may be one that nobody here knows."""
+    """Format Kaggle's name of a state for a message, verbatim, because it may be an unknown one."""
     return f"in the state {word!r}"

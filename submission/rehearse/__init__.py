@@ -1,1 +1,1 @@
-"""Rehearses the submission on this machine, as Kaggle would run it."""
+"""Rehearse the submission on this machine, as Kaggle would run it."""

@@ -1,4 +1,4 @@
-"""Rehearses the submission on this machine, from the build to `submission.parquet`: `python -m submission.rehearse`."""
+"""Rehearse the submission on this machine, from the build to `submission.parquet`: `python -m submission.rehearse`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _MODES = {"interactive": False, "scored run": True}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status: 0 passed, 1 failed, 2 something has to be fixed first."""
+    """Run the command line; return the exit status: 0 passed, 1 failed, 2 something has to be fixed first."""
     args = _parse(argv)
     console = Console(stderr=True)
     try:
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def only_one(out: Path) -> Iterator[None]:
-    """Hold the folder for this rehearsal. Raises InputError if another one has it."""
+    """Lock the folder for this rehearsal. Raises InputError if another one holds it."""
     out.mkdir(parents=True, exist_ok=True)
     with (out / "lock").open("w") as file:
         try:
@@ -59,7 +59,7 @@ def only_one(out: Path) -> Iterator[None]:
 
 
 def prepare(args: argparse.Namespace, competition: Competition, console: Console) -> Stage:
-    """Build the notebook, gather the wheels, make an image and lay out its /kaggle. Raises AgentError."""
+    """Build the notebook, collect the wheels, create an image and its /kaggle tree. Raises AgentError."""
     out: Path = args.out.absolute()
     step = _stepper(console)
     step(f"building the notebook for {competition.edition.name}")
@@ -86,7 +86,7 @@ def prepare(args: argparse.Namespace, competition: Competition, console: Console
 
 
 def run_mode(stage: Stage, name: str, *, rerun: bool, console: Console) -> bool:
-    """Execute the notebook in one mode, keep it and its page, print the verdict; whether it failed."""
+    """Execute the notebook in one mode, save it and its page, print the findings; return whether it failed."""
     began = time.monotonic()
     with console.status(f"{name}: starting") as status:
         error = stage.execute(rerun=rerun, tell=lambda line: status.update(f"{name}: cell {line}"))
@@ -122,8 +122,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--evaluation-package", type=Path, metavar="DIR", help="holds the genuine kaggle_evaluation")
     parser.add_argument("--model", default="smollm2-135m", help="a known model's name or a GGUF file")
     parser.add_argument("--seconds", type=float, default=160.0, help="time limit of each run")
-    parser.add_argument("--mode", choices=("interactive", "scored"), help="only one of the two runs")
-    parser.add_argument("--out", type=Path, default=Path("build/rehearsal"), metavar="DIR", help="where all is kept")
+    parser.add_argument("--mode", choices=("interactive", "scored"), help="run only one of the two modes")
+    parser.add_argument("--out", type=Path, default=Path("build/rehearsal"), metavar="DIR", help="output directory")
     args = parser.parse_args(argv)
     if not args.seconds > 0:
         parser.error("--seconds has to be above 0")

@@ -1,4 +1,4 @@
-"""Executes a notebook as Kaggle does, in the rehearsal's image, beside a gateway if it is the scored run.
+"""Execute a notebook as Kaggle does, in the rehearsal's image, together with a gateway if it is the scored run.
 
 `python -m submission.rehearse.execute NOTEBOOK OUT SECONDS [GATEWAY COMMAND ...]`:
 with a command the notebook is run as in the scored run, and that command calls it.
@@ -27,7 +27,7 @@ _GATEWAY_SECONDS = 60.0  # for a gateway to end after the notebook
 
 
 def main() -> int:
-    """Execute; returns 0, or 1 if a cell or the gateway failed. What was executed is written in any case."""
+    """Execute the notebook; return 0, or 1 if a cell or the gateway failed. The output is written in any case."""
     notebook, out, seconds, *gateway = sys.argv[1:]
     cells: NotebookNode = nbformat.read(notebook, as_version=4)
     client = NotebookClient(cells, timeout=int(seconds), kernel_name="python3", on_cell_execute=_tell)
@@ -51,7 +51,7 @@ def main() -> int:
 
 
 def _reason(error: Exception) -> str:
-    """The last line of a cell's traceback; the first one of any other failure."""
+    """Return the last line of a cell's traceback, or the first line of any other failure."""
     if isinstance(error, CellExecutionError):
         return f"{error.ename}: {error.evalue}"
     return str(error).strip().splitlines()[0]
@@ -63,7 +63,7 @@ def _tell(cell: NotebookNode, cell_index: int, **_: Any) -> None:
 
 
 def _interrupt_after(caller: subprocess.Popen[bytes], client: NotebookClient) -> None:
-    """Interrupt a server that still waits for calls once the gateway has ended, as Kaggle ends the container."""
+    """Interrupt a server that still waits for calls after the gateway has ended, as Kaggle ends the container."""
     caller.wait()
     time.sleep(_TIME_TO_END)
     if client.km is not None and client.km.has_kernel:

@@ -1,4 +1,4 @@
-"""Turns a notebook into a page to read: the source files folded, each under its name."""
+"""Render a notebook as an HTML page, with the embedded source files folded."""
 
 from __future__ import annotations
 

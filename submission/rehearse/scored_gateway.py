@@ -20,7 +20,7 @@ _RESULT_FILE = Path("result.json")
 
 
 def main() -> int:
-    """Play the gateway; returns the exit status."""
+    """Run the gateway; return the exit status."""
     csv, edition, *package = sys.argv[1:]
     try:
         competition = competition_of(edition)
@@ -34,12 +34,12 @@ def main() -> int:
 
 
 def run_genuine(csv: Path, competition: Competition, folder: Path) -> int:
-    """Run the gateway of the genuine package in `folder`; returns 0 if it calls the run a success.
+    """Run the gateway of the genuine package in `folder`; return 0 if it reports success.
 
     Raises InputError if the competition has no gateway that calls the notebook.
     """
     if competition.gateway is None:
-        raise InputError(f"{competition.slug} has no gateway that calls: its notebook asks for the problems itself")
+        raise InputError(f"{competition.slug} has no gateway process: its notebook requests the problems itself")
     sys.path.insert(0, str(folder))
     gateway = imported_class(competition.gateway)((str(csv),))
     gateway.client = _client_of_this_machine(gateway.client)
@@ -51,7 +51,7 @@ def run_genuine(csv: Path, competition: Competition, folder: Path) -> int:
 
 
 def _client_of_this_machine(client: Any) -> Any:
-    """The gateway's client anew: in a scored run it looks for the notebook in a container of another name.
+    """Replace the gateway's client: in a scored run it expects the notebook in a container of another name.
 
     A new one, because version 0.3.0 binds its channel when the client is made.
     """

@@ -1,4 +1,4 @@
-"""The stage of a rehearsal: a fresh Python like Kaggle's, a /kaggle tree like the real one, a notebook run in them."""
+"""The environment of a rehearsal: a fresh Python and a /kaggle tree like Kaggle's, and a notebook run in them."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from submission.serving.problem_table import table_of, write_table
 
 _ROOT = Path(__file__).parents[2]
 _REFERENCE = "reference.csv"
-# What the notebook itself and the genuine package use of Kaggle's image; the agent brings its own.
+# The packages of Kaggle's image used by the notebook itself and the genuine package; the agent installs its own.
 _IMAGE = ("pip", "ipykernel", "nbclient", "nbformat", "numpy", "pandas", "pyarrow", "polars", "grpcio", "protobuf")
 _SHARES = 16  # in a run's time, one a problem at least; the agent itself counts on the problems of a scored run
-_SPARE_SECONDS = 120.0  # for a run, beyond the time limit of its problems
+_SPARE_SECONDS = 120.0  # for a run, in addition to the time limit of its problems
 _SETTINGS: dict[str, object] = {
     "sample.count": 2,
     "sample.max_tokens": 64,
@@ -42,7 +42,7 @@ _SETTINGS: dict[str, object] = {
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Where a rehearsal takes place: everything is below `out`; a run has `seconds` for its problems."""
+    """The directories of a rehearsal, all below `out`; a run has `seconds` for its problems."""
 
     competition: Competition
     out: Path
@@ -52,12 +52,12 @@ class Stage:
 
     @property
     def kaggle(self) -> Path:
-        """What appears as /kaggle."""
+        """The directory that is mounted as /kaggle."""
         return self.out / "kaggle"
 
     @property
     def working(self) -> Path:
-        """Where the notebook runs."""
+        """The working directory of the notebook."""
         return self.kaggle / "working"
 
     @property
@@ -67,7 +67,7 @@ class Stage:
 
     @property
     def package(self) -> Path | None:
-        """The folder that holds the genuine evaluation package, if the rehearsal has one."""
+        """The folder with the genuine evaluation package, if the rehearsal has one."""
         return self._data if (self._data / self.competition.package).is_dir() else None
 
     @property
@@ -79,7 +79,7 @@ class Stage:
         return self.folder(rerun=rerun) / "executed.ipynb"
 
     def folder(self, *, rerun: bool) -> Path:
-        """What is kept of a run."""
+        """The directory with the results of a run."""
         return self.out / ("scored" if rerun else "interactive")
 
     def submission(self, *, rerun: bool) -> Path:
@@ -88,11 +88,11 @@ class Stage:
 
     @property
     def _iterates(self) -> bool:
-        """Whether the notebook itself asks for the problems, as in AIMO-1."""
+        """Whether the notebook itself requests the problems, as in AIMO-1."""
         return self.competition.server is None
 
     def execute(self, *, rerun: bool, tell: Callable[[str], None]) -> str | None:
-        """Run the notebook; what went wrong in a sentence, or None."""
+        """Run the notebook; return what went wrong as a one-line message, or None."""
         folder, scratch = self.folder(rerun=rerun), self.out / "tmp"
         for emptied in (folder, scratch, self.working):
             shutil.rmtree(emptied, ignore_errors=True)
@@ -132,7 +132,7 @@ class Stage:
         ]
 
     def _parametrised(self, folder: Path) -> Path:
-        """The notebook with a cell behind its configuration that sets it anew, as papermill does."""
+        """Return the notebook with a cell that overrides its configuration, as papermill does."""
         notebook: NotebookNode = nbformat.read(self.notebook, as_version=4)
         values = {
             "PROFILE": "cpu",
@@ -156,7 +156,7 @@ class Stage:
 
 
 def make_image(folder: Path) -> Path:
-    """A fresh environment with what Kaggle's image offers to every notebook; returns its interpreter.
+    """Create a fresh environment with the packages of Kaggle's image; return its interpreter.
 
     Raises InputError, quoting pip, if that fails.
     """
@@ -165,12 +165,12 @@ def make_image(folder: Path) -> Path:
     command += ["--disable-pip-version-check", "-c", str(_ROOT / "tools" / "constraints.txt"), *_IMAGE]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise InputError(f"the image cannot be made: {done.stderr.strip().splitlines()[-1]}")
+        raise InputError(f"the image cannot be created: {done.stderr.strip().splitlines()[-1]}")
     return python
 
 
 def lay_out(stage: Stage, *, problems: Path | None, wheels: Path, model: Path, package: Path | None) -> None:
-    """Fill the /kaggle tree as Kaggle mounts it. Raises InputError for a file or package that is not usable."""
+    """Create the /kaggle tree as Kaggle mounts it. Raises InputError for an invalid file or package."""
     source = problems or STARTER
     loaded = load_problems(source)
     if any(problem.answer is None for problem in loaded):
@@ -190,7 +190,7 @@ def lay_out(stage: Stage, *, problems: Path | None, wheels: Path, model: Path, p
 
 
 def _package_folder(given: Path, stage: Stage) -> Path:
-    """The package itself, where the folder that holds it was given, or it itself."""
+    """Return the package, given it or the folder that contains it."""
     name = stage.competition.package
     for folder in (given, given / name):
         if folder.name == name and (folder / "__init__.py").is_file():
@@ -207,7 +207,7 @@ def _link_or_copy(source: str, target: str) -> str:
 
 
 def _plain_environment() -> dict[str, str]:
-    """Ours without what leads the image's Python to our own packages, and without credentials."""
+    """Return our environment without credentials, and without variables that make our packages importable."""
     left_out = ("PYTHON", "VIRTUAL_ENV", "KAGGLE", "HF_", "AIMO_")
     return {key: value for key, value in os.environ.items() if not key.startswith(left_out)}
 

@@ -1,4 +1,4 @@
-"""Judges what a rehearsed run left behind."""
+"""Check the results of a rehearsed run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Finding = tuple[bool, str]
 
 
 def judge_rehearsal(stage: Stage, *, rerun: bool) -> list[Finding]:
-    """What was found, each with whether it is good: the submission's form, and how its answers came about."""
+    """Return the findings, each with whether it passed: the submission's format, and how it was answered."""
     return [
         *served_findings(stage.executed(rerun=rerun), genuine=stage.package is not None),
         *submission_findings(stage.submission(rerun=rerun), table_of(load_problems(stage.csv)), stage),
@@ -29,7 +29,7 @@ def judge_rehearsal(stage: Stage, *, rerun: bool) -> list[Finding]:
 
 
 def served_findings(executed: Path, *, genuine: bool) -> list[Finding]:
-    """Which evaluation package served the answers."""
+    """Return which evaluation package served the answers."""
     text = executed.read_text(encoding="utf-8") if executed.exists() else ""
     found = re.search(rf"{SERVED_BY} ([^\\\"]+)", text)
     if found is None:
@@ -58,7 +58,7 @@ def submission_findings(path: Path, problems: pl.DataFrame, stage: Stage) -> lis
 
 
 def record_findings(path: Path, csv: Path) -> list[Finding]:
-    """How the problems were answered, and what went wrong on the way."""
+    """Return how the problems were answered, and what went wrong."""
     if not path.exists():
         return [(False, "the predictor recorded nothing")]
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

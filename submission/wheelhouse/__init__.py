@@ -1,1 +1,1 @@
-"""Gathers the wheels that the agent needs on Kaggle, and proves that none is missing."""
+"""Collect the wheels that the agent needs on Kaggle, and check that none is missing."""

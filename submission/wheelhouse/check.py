@@ -1,4 +1,4 @@
-"""Proves that a wheelhouse lacks nothing: installs it without network into a fresh environment and imports it all."""
+"""Check that a wheelhouse is complete: install it without network into a fresh environment and import everything."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ sys.exit("; ".join(failed) or 0)
 
 
 def check_wheelhouse(folder: Path, python: str) -> str:
-    """What was proved, in a sentence. Raises InputError if something is missing or cannot be imported.
+    """Return the result as a one-line message. Raises InputError if something is missing or cannot be imported.
 
     Needs an interpreter of that version on this machine.
     """
@@ -51,7 +51,7 @@ def check_wheelhouse(folder: Path, python: str) -> str:
 
 
 def modules_of(wheel: Path) -> Iterator[str]:
-    """The top-level modules and packages that a wheel installs."""
+    """Return the top-level modules and packages of a wheel."""
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     for name in names:
@@ -78,8 +78,8 @@ def _interpreter(python: str) -> str:
 
 
 def _run(command: list[str], desk: str, *folders: Path) -> str:
-    """What the command prints, run without network; the folders are shared with it."""
-    # Some packages make a cache in the home directory when they are imported.
+    """Run a command without network, with access to the given folders; return its output."""
+    # Some packages create a cache in the home directory when they are imported.
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "HOME": desk}
     if can_isolate():
         scratch = Path(desk, "scratch")

@@ -1,4 +1,4 @@
-"""Gathers every wheel that the agent needs on Kaggle: `python -m submission.wheelhouse --out DIR --owner NAME`."""
+"""Collect the wheels that the agent needs on Kaggle: `python -m submission.wheelhouse --out DIR --owner NAME`."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ TITLE = "AIMO agent wheels"
 _GLIBC = 35  # the Kaggle image's, Ubuntu 22.04: manylinux_2_35 and older ones fit
 _OLDEST_GLIBC = 5
 _AT_ONCE = 4
-# What the agent imports on Kaggle beyond its plain dependencies; the embedded extra also has what fetches models.
+# What the agent imports on Kaggle in addition to its plain dependencies; the embedded extra also downloads models.
 _ENGINES = {"embedded": ["xllamacpp", "psutil"], "vllm": ["vllm"]}
-_PINNED = ((3, 11), (3, 12))  # Pythons for which the project's own pins hold
+_PINNED = ((3, 11), (3, 12))  # Python versions for which the project's own pins are valid
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The Python that the wheels are for; `here` means this machine's platform instead of Kaggle's."""
+    """The Python version of the wheels; `here` means this machine's platform instead of Kaggle's."""
 
     python: str
     here: bool = False
@@ -47,13 +47,13 @@ class Target:
 
     @property
     def uv_flags(self) -> list[str]:
-        """For the resolution."""
+        """The flags for dependency resolution."""
         flags = ["--python-version", self.python]
         return flags if self.here else [*flags, "--python-platform", f"x86_64-manylinux_2_{_GLIBC}"]
 
     @property
     def pip_flags(self) -> list[str]:
-        """For the download."""
+        """The flags for the download."""
         if self.here:
             return []
         platforms = [f"manylinux_2_{minor}_x86_64" for minor in range(_GLIBC, _OLDEST_GLIBC - 1, -1)]
@@ -65,7 +65,7 @@ class Target:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status."""
+    """Run the command line; return the exit status."""
     args = _parse(argv)
     console = Console(stderr=True)
     target = Target(args.python, args.here)
@@ -87,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def resolve(target: Target, engine: str) -> list[str]:
-    """One requirement a distribution, pinned, each with the hashes of its wheels.
+    """Resolve to one pinned requirement per distribution, each with the hashes of its wheels.
 
     Raises InputError, quoting the resolver, if there is no set that fits.
     """
@@ -106,7 +106,7 @@ def resolve(target: Target, engine: str) -> list[str]:
 
 
 def download(requirements: Sequence[str], target: Target, folder: Path, console: Console) -> None:
-    """Put the wheels, and the requirements with their hashes, into the folder; wheels that it has stay.
+    """Download the wheels, and write the requirements with their hashes; wheels that are there already are kept.
 
     Wheels of a former set are removed. Raises InputError, naming the distribution, if one cannot be had.
     """
@@ -129,7 +129,7 @@ def download(requirements: Sequence[str], target: Target, folder: Path, console:
 
 
 def write_dataset(folder: Path, owner: str) -> None:
-    """Write the metadata of the dataset beside the wheels."""
+    """Write the metadata of the dataset next to the wheels."""
     tree = {
         "id": f"{owner}/aimo-agent-wheels",
         "title": TITLE,
@@ -140,7 +140,7 @@ def write_dataset(folder: Path, owner: str) -> None:
 
 
 def _fetch(requirement: str, target: Target, folder: Path, file: Path) -> Path:
-    """Fetch one wheel, checked against the hashes, unless the folder has it already."""
+    """Download one wheel, checked against the hashes, unless the folder has it already."""
     name = requirement.split("==")[0].replace("-", "_").lower()
     for wheel in folder.glob("*.whl"):
         if wheel.name.lower().startswith(f"{name}-") and _sha256(wheel) in requirement:
@@ -179,7 +179,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("build/wheelhouse"), metavar="DIR", help="dataset folder")
     parser.add_argument("--owner", default="owner", help="your name on Kaggle")
     parser.add_argument("--engine", choices=sorted(_ENGINES), default="vllm", help="what generates tokens")
-    parser.add_argument("--python", default="3.12", choices=("3.10", "3.11", "3.12", "3.13"), help="of the image")
+    parser.add_argument(
+        "--python", default="3.12", choices=("3.10", "3.11", "3.12", "3.13"), help="Python version of the image"
+    )
     parser.add_argument("--here", action="store_true", help="for this machine's platform instead of Kaggle's")
     parser.add_argument("--dry-run", action="store_true", help="print what would be downloaded")
     parser.add_argument("--check", action="store_true", help="install it without network and import everything")

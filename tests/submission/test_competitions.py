@@ -149,7 +149,7 @@ def test_a_rehearsal_runs_the_genuine_gateway_of_every_competition_that_has_one(
 
 @pytest.mark.parametrize("competition", ITERATED, ids=named)
 def test_one_whose_notebook_asks_itself_has_no_gateway_to_run(competition: Competition, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="has no gateway that calls"):
+    with pytest.raises(InputError, match="has no gateway process"):
         run_genuine(Path("test.csv"), competition, tmp_path)
 
 

@@ -1,1 +1,1 @@
-"""Speed measurements, each beside a yardstick in the same run."""
+"""Speed benchmarks, each next to a baseline in the same run."""

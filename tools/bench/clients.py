@@ -40,20 +40,20 @@ _VLLM_BENCH = (
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Tokens generated and the wall seconds that they took."""
+    """Generated tokens and the wall time in seconds."""
 
     tokens: int
     seconds: float
 
     @property
     def per_second(self) -> float:
-        """Tokens a second, all lanes together."""
+        """Tokens/s, all lanes together."""
         return self.tokens / self.seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """What the agent has drawn, which the others draw again: the same prompt, token counts, sampling and seeds."""
+    """The samples drawn by the agent, for the others to draw again: prompt, token counts, sampling and seeds."""
 
     config: Config
     problem: Problem
@@ -70,7 +70,7 @@ class Draw:
 async def through_the_agent(
     config: Config, engine: Engine | PersistentEngine, directory: Path, problem: Problem
 ) -> tuple[Speed, Sequence[Sample]]:
-    """The whole agent, journal and live view included, from the first sample's start to the last one's end."""
+    """Measure the agent, journal and live view included, from the first sample's start to the last one's end."""
     agent = Agent(config, engine)
     with directory.with_suffix(".screen").open("w", encoding="utf-8") as file:
         screen = Console(file=file, force_terminal=True)
@@ -84,7 +84,7 @@ async def through_the_agent(
 
 
 async def through_a_bare_client(draw: Draw) -> Speed:
-    """Lane by lane, from a client that only reads what comes."""
+    """Measure a minimal client that only reads the streams."""
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, force_close=True)) as client:
         async with client.get(f"{draw.url}/models") as response:
             model = (await response.json())["data"][0]["id"]
@@ -101,7 +101,7 @@ async def through_a_bare_client(draw: Draw) -> Speed:
 
 
 async def through_vllms_client(draw: Draw, python: str, tokenizer: str, folder: Path) -> Speed:
-    """By `vllm bench serve`, all samples at a time. Raises EngineError, quoting it, if it fails."""
+    """Measure `vllm bench serve`, all samples at a time. Raises EngineError, quoting it, if it fails."""
     dataset, result = folder / "prompts.jsonl", folder / "result.json"
     rows = [{"prompt": draw.prompt, "output_tokens": sample.tokens} for sample in draw.samples]
     dataset.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
@@ -139,7 +139,7 @@ async def through_vllms_client(draw: Draw, python: str, tokenizer: str, folder: 
 
 
 async def _read(client: aiohttp.ClientSession, url: str, asked: dict[str, Any]) -> int:
-    """Tokens of one streamed completion."""
+    """Return the tokens of one streamed completion."""
     last = b""
     streamed = {"stream": True, "stream_options": {"include_usage": True}}
     async with client.post(url, json=asked | streamed) as response:

@@ -1,4 +1,4 @@
-"""Speed measurements, each beside a yardstick in the same run: `python -m tools.bench NAME`."""
+"""Speed benchmarks, each next to a baseline in the same run: `python -m tools.bench NAME`."""
 
 from __future__ import annotations
 

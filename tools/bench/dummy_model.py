@@ -1,4 +1,4 @@
-"""Directories of models without weights, for `--load-format dummy`: an architecture and somebody's tokenizer."""
+"""Create model directories without weights, for `--load-format dummy`: an architecture and a given tokenizer."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "me
 
 
 def write_dummy(architecture: str, tokenizer: Path, folder: Path) -> Path:
-    """Write the directory and return it. `tokenizer` is one that holds a tokenizer of Qwen2's vocabulary.
+    """Write the directory and return it. `tokenizer` is a directory with a tokenizer of Qwen2's vocabulary.
 
     Raises InputError if there is none in it.
     """

@@ -1,4 +1,4 @@
-"""How much of the engine's speed arrives through the agent, and how much of the hardware's through the engine."""
+"""Measure the agent's throughput relative to other clients of the same engine, and to the hardware's roofline."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from tools.bench.clients import Draw, Speed, through_a_bare_client, through_the_
 from tools.bench.dummy_model import ARCHITECTURES, write_dummy
 from tools.bench.idle import IdleWatch
 
-ENGINE_SUMMARY = "tokens a second through the agent against other clients of the same server, in turns"
+ENGINE_SUMMARY = "tokens/s through the agent compared with other clients of the same server, interleaved"
 
 # Asks for more text than any lane may write, so that both sides generate the same number of tokens.
 _PROMPT = "Write down the positive integers in words, from one on, and do not stop before one thousand."
@@ -46,7 +46,7 @@ _AMPLE_SECONDS = 36_000
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One comparison; `roofline` in tokens a second, None where the hardware is not known."""
+    """One comparison; `roofline` in tokens/s, None if the hardware is unknown."""
 
     lanes: int
     agent: Speed
@@ -66,13 +66,13 @@ class Round:
 
 
 def add_engine_flags(parser: argparse.ArgumentParser) -> None:
-    """The flags of this bench."""
+    """Add the flags of this benchmark."""
     parser.add_argument("--profile", default="cpu", help="which engine (default cpu, the embedded one)")
     parser.add_argument("--url", help="a server that is already running")
-    parser.add_argument("--model", help="instead of the profile's")
+    parser.add_argument("--model", help="a model instead of the profile's")
     parser.add_argument("--set", action="append", metavar="KEY=VALUE", help="any key of the configuration")
     parser.add_argument("--lanes", default="8", help="samples at once, like 16,32 (default 8)")
-    parser.add_argument("--tokens", type=int, default=100, help="tokens a sample (default 100)")
+    parser.add_argument("--tokens", type=int, default=100, help="tokens per sample (default 100)")
     parser.add_argument("--repeats", type=int, default=3, help="rounds of all sides in turns (default 3)")
     parser.add_argument("--architecture", choices=list(ARCHITECTURES), help="random weights of this shape (vLLM)")
     parser.add_argument("--tokenizer", type=Path, help="directory of a Qwen2.5 tokenizer, with --architecture")
@@ -144,7 +144,7 @@ def _with_lanes(config: Config, lanes: int) -> Config:
 async def _measure(
     agent: Agent, folder: Path, lanes: Sequence[int], repeats: int, console: Console
 ) -> tuple[list[Round], float | None]:
-    """All rounds. One before those of each number of lanes, which is not counted, fills the prompt cache."""
+    """Measure all rounds, after a warm-up round for each number of lanes that fills the prompt cache."""
     config = agent.config
     url = api_url(config.engine.url or f"http://127.0.0.1:{config.engine.port}")
     device = await asyncio.to_thread(_device, config)
@@ -185,7 +185,7 @@ def _roofline(config: Config, device: Device | None, context: float) -> float | 
 
 
 def _device(config: Config) -> Device | None:
-    """The hardware that the profile is for; of a CPU only the memory is taken as a bound, by a measurement."""
+    """Return the profile's hardware; for a CPU only the measured memory bandwidth counts as a bound."""
     if config.engine.kind != "vllm":
         return None
     if config.vllm.gpu != "cpu":

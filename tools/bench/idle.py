@@ -1,4 +1,4 @@
-"""Watches whether the engine ever stands still while a lane waits for its tokens."""
+"""Measure how often the engine is idle while a lane waits for tokens."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _AT_WORK = re.compile(r"^vllm:num_requests_(?:running|waiting)\{[^}]*\} ([\d.]+)
 
 
 class IdleWatch:
-    """An engine that passes everything on to another one, and looks at its server all the while."""
+    """An engine that delegates to another one and polls its server meanwhile."""
 
     def __init__(self, engine: Engine, url: str) -> None:
         self._engine = engine
@@ -29,40 +29,40 @@ class IdleWatch:
 
     @property
     def idle_share(self) -> float:
-        """Share of the looks with a stream open in which the server computed nothing."""
+        """The share of polls during open streams in which the server was idle."""
         return self._idle / max(1, self._looks)
 
     async def ready(self) -> None:
-        """Pass on."""
+        """Delegate."""
         await self._engine.ready()
 
     async def warm(self, prompt: str) -> None:
-        """Pass on."""
+        """Delegate."""
         await self._engine.warm(prompt)
 
     def release(self, prompt: str) -> None:
-        """Pass on."""
+        """Delegate."""
         self._engine.release(prompt)
 
     async def tokenize(self, text: str) -> list[int] | None:
-        """Pass on."""
+        """Delegate."""
         return await self._engine.tokenize(text)
 
     async def count_tokens(self, text: str) -> int | None:
-        """Pass on."""
+        """Delegate."""
         return await self._engine.count_tokens(text)
 
     @property
     def context_tokens(self) -> int | None:
-        """As the engine has it."""
+        """The engine's context length."""
         return self._engine.context_tokens
 
     async def close(self) -> None:
-        """Pass on."""
+        """Delegate."""
         await self._engine.close()
 
     async def stream(self, prompt: Prompt, params: SamplingParams) -> AsyncGenerator[Chunk, None]:
-        """Pass on, and look as long as any stream is open."""
+        """Delegate, and poll as long as any stream is open."""
         loop = asyncio.get_running_loop()
         key = id(params)
         self._since[key] = loop.time()

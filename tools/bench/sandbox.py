@@ -1,4 +1,4 @@
-"""Sessions of the sandbox beside Jupyter kernels in the same run: start, cost of a trivial cell, memory."""
+"""Compare sandbox sessions with Jupyter kernels in the same run: start-up, time of a trivial cell, memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rich.table import Table
 from agent.errors import InputError
 from agent.sandbox.forkserver import ForkServerSandbox
 
-SANDBOX_SUMMARY = "start, trivial cell and memory of a Python session against a Jupyter kernel"
+SANDBOX_SUMMARY = "start-up, trivial cell and memory of a Python session compared with a Jupyter kernel"
 
 _CELL = "1 + 1"
 _CELLS = 640  # measured at each size
@@ -58,7 +58,7 @@ def add_sandbox_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def bench_sandbox(args: argparse.Namespace) -> None:
-    """Measure and print. Raises InputError where Jupyter is not installed."""
+    """Measure and print. Raises InputError if Jupyter is not installed."""
     if args.kernels:
         _require_jupyter()
     figures = asyncio.run(_measure(args.sizes, args.kernels))
@@ -158,7 +158,7 @@ async def _kernels(size: int) -> Figures:
 
 
 async def _execute(client: Any, code: str) -> None:
-    """Run a cell in a kernel and wait until it says that it is idle, which it does last."""
+    """Run a cell in a kernel and wait until it reports that it is idle, which comes last."""
     request = client.execute(code)
     while True:
         message = await client.get_iopub_msg(timeout=_KERNEL_SECONDS)
@@ -175,7 +175,7 @@ async def _timed(action: Callable[[], Awaitable[Any]]) -> tuple[float, Any]:
 
 
 async def _rounds(runs: list[_Runner], cells: int) -> list[float]:
-    """Seconds of each of `cells` cells, one at a time, the sessions taking turns."""
+    """Return the seconds of each of `cells` cells, one at a time, alternating between sessions."""
     return [(await _timed(runs[number % len(runs)]))[0] for number in range(cells)]
 
 

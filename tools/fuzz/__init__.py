@@ -1,1 +1,1 @@
-"""A coverage-guided fuzz of the protocol between the sandbox's controller and its sessions."""
+"""Coverage-guided fuzzing of the protocol between the sandbox's controller and its sessions."""

@@ -123,7 +123,7 @@ class _Sandbox:
 
 
 def check_input(data: bytes) -> None:
-    """All checks on bytes, of which the first says which."""
+    """Run the check selected by the first byte on the others."""
     kinds = (check_running, check_session, check_serving, check_decoder)
     if data:
         kinds[data[0] % len(kinds)](data[1:])
@@ -203,7 +203,7 @@ class _Left(BaseException):
 
 
 def check_serving(data: bytes) -> None:
-    """A session runs what was sent to it whole, in order, and answers nothing else."""
+    """Check that a session runs the complete requests in order, and answers nothing else."""
     stream, chunks = _requests(data)
     ran: list[bytes] = []
     said, printed = bytearray(), bytearray()

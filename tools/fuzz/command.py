@@ -12,7 +12,7 @@ import sys
 
 
 def main() -> int:
-    """Fuzz until told to stop; libFuzzer ends the process."""
+    """Fuzz until stopped; libFuzzer ends the process."""
     try:
         atheris = importlib.import_module("atheris")
     except ImportError:

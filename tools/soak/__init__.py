@@ -1,1 +1,1 @@
-"""A long run of the sandbox with cells of every kind, and a check that nothing is wrong or left over."""
+"""Soak test of the sandbox: a long run of cells of every kind that checks results, delays and leaks."""

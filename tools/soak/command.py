@@ -1,4 +1,4 @@
-"""Many sessions at once, hostile and legitimate cells mixed: what grows, what is wrong, what is late.
+"""Run many sessions with hostile and legitimate cells mixed; report what grows, is wrong or is late.
 
 Run it only inside a throw-away jail or container: its hostile cells try to harm the machine.
 """
@@ -37,7 +37,7 @@ _IN_CELL = 'File "<cell '  # stands in the traceback of an interrupt that came w
 
 @dataclass(frozen=True, slots=True)
 class ResourceSnapshot:
-    """What the controller and its family held at one time: memory, descriptors, processes, files."""
+    """The resources of the controller and its descendants at one time: memory, descriptors, processes, files."""
 
     second: float
     controller_mb: float
@@ -49,7 +49,7 @@ class ResourceSnapshot:
 
 @dataclass(slots=True)
 class Record:
-    """What a soak has seen so far."""
+    """The findings of a soak test so far."""
 
     cells: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
@@ -58,11 +58,11 @@ class Record:
     snapshots: list[ResourceSnapshot] = field(default_factory=list)
 
     def blame(self, code: str, run: ToolRun) -> None:
-        """Take note of a cell that came to something wrong."""
+        """Record a cell with a wrong result."""
         self.wrong.append(f"{code!r}: {run.status} {run.output[-300:]!r}")
 
     def growth(self, name: str) -> float:
-        """How much more of a figure there was in the last quarter than in the second, at the median."""
+        """Return how much a figure grew from the second quarter of the run to the last, by medians."""
         values = [getattr(snapshot, name) for snapshot in self.snapshots]
         quarter = max(1, len(values) // 4)
         early = statistics.median(values[quarter : 2 * quarter] or values)
