@@ -43,7 +43,7 @@ class KernelRun:
         owner, self._slug = kernel.split("/")
         self._calls = calls
         self._fields: dict[str, object] = {"userName": owner, "kernelSlug": self._slug}
-        # Kaggle accepts "v3" and responds 404 to "3"; a server that accepts the bare number may accept both, so it is first.
+        # Kaggle accepts "v3" and responds 404 to "3"; a server that accepts the bare number may accept both.
         self._labels = (str(version), f"v{version}")
         self._start = StateTracker()
         self._ended = False  # an end has been seen, possibly that of the previous version
