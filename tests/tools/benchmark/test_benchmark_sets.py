@@ -140,7 +140,7 @@ WRONG_FILES: Mapping[str, tuple[str, str, str]] = {
         '{"problem": "?", "answer": "x"}\n',
         "the answer 'x' is not an integer from 0 to 999",
     ),
-    "an answer too large": ("aime2025", '{"problem": "?", "answer": 1000}\n', "no integer from 0 to 999"),
+    "an answer too large": ("aime2025", '{"problem": "?", "answer": 1000}\n', "not an integer from 0 to 999"),
     "one id twice": ("aime2025", '{"problem": "?", "answer": 1, "id": 4}\n' * 2, "the id '4' occurs twice"),
     "no tests": ("livecodebench", json.dumps(program_row("x", [], packed([]))) + "\n", "there are no tests"),
     "not UTF-8": ("math500", "\udcff\n", "cannot be read"),
