@@ -26,6 +26,8 @@ from agent.hardware.detect import (
 )
 from tools import capacity
 
+pytestmark = pytest.mark.process
+
 FakeDriver = Callable[[str], None]
 
 
@@ -46,19 +48,16 @@ def gpus(kind: str, count: int, name: str = "") -> tuple[Gpu, ...]:
     return (Gpu(name or f"NVIDIA {kind}", KNOWN_DEVICES[kind].memory_bytes),) * count
 
 
-@pytest.mark.process
 def test_the_gpus_that_the_driver_lists(fake_driver: FakeDriver) -> None:
     fake_driver("echo 'NVIDIA L4, 23034'; echo 'Tesla T4, 15360'")
     assert find_gpus() == (Gpu("NVIDIA L4", 23_034 << 20), Gpu("Tesla T4", 15_360 << 20))
 
 
-@pytest.mark.process
 def test_only_name_and_memory_are_asked_for(fake_driver: FakeDriver) -> None:
     fake_driver('echo "$#:$1:$2, 1024"')
     assert find_gpus()[0].name == "2:--query-gpu=name,memory.total:--format=csv,noheader,nounits"
 
 
-@pytest.mark.process
 @pytest.mark.parametrize(
     "body",
     [
@@ -74,7 +73,6 @@ def test_a_driver_that_fails_is_no_gpu(fake_driver: FakeDriver, body: str) -> No
     assert find_gpus() == ()
 
 
-@pytest.mark.process
 def test_no_driver_is_no_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert find_gpus() == ()
@@ -82,7 +80,6 @@ def test_no_driver_is_no_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert find_gpus() == ()
 
 
-@pytest.mark.process
 def test_a_driver_that_hangs_is_killed(fake_driver: FakeDriver) -> None:
     fake_driver("echo 'NVIDIA L4, 23034'; exec /bin/sleep 600")
     started = time.monotonic()
@@ -239,7 +236,6 @@ def test_the_profiles_own_settings_are_planned_with() -> None:
     assert (plan.parallel, plan.replicas, plan.context_tokens) == (4, 1, base.engine.context_tokens)
 
 
-@pytest.mark.process
 def test_the_command_prints_all_vllm_profiles(fake_driver: FakeDriver, capsys: pytest.CaptureFixture[str]) -> None:
     fake_driver("echo 'Tesla T4, 15360'; echo 'Tesla T4, 15360'")
     assert capacity.main([]) == 0
@@ -249,7 +245,6 @@ def test_the_command_prints_all_vllm_profiles(fake_driver: FakeDriver, capsys: p
     assert "kaggle-t4x2: " not in printed
 
 
-@pytest.mark.process
 def test_the_command_prints_json(fake_driver: FakeDriver, capsys: pytest.CaptureFixture[str]) -> None:
     fake_driver("echo 'NVIDIA H200, 143771'")
     assert capacity.main(["h200", "kaggle-l4x4", "--json"]) == 0
@@ -264,7 +259,6 @@ def test_the_command_prints_json(fake_driver: FakeDriver, capsys: pytest.Capture
     assert speeds["1"] < low < high < speeds["32"]  # at the profile's 32 lanes
 
 
-@pytest.mark.process
 def test_the_generic_profile_is_planned_on_what_is_found(
     fake_driver: FakeDriver, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -277,7 +271,6 @@ def test_the_generic_profile_is_planned_on_what_is_found(
     assert row["kv_tokens"] > 1_000_000
 
 
-@pytest.mark.process
 def test_a_cpu_is_as_fast_as_it_is_told_to_be(capsys: pytest.CaptureFixture[str]) -> None:
     assert capacity.main(["vllm-cpu", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["profiles"][0]["planned_tokens_per_second"] is None
@@ -286,7 +279,6 @@ def test_a_cpu_is_as_fast_as_it_is_told_to_be(capsys: pytest.CaptureFixture[str]
     assert speeds["1"] == pytest.approx(20, rel=0.02)  # about 1 GB is read for each token
 
 
-@pytest.mark.process
 @pytest.mark.parametrize(
     ("argv", "message"),
     [

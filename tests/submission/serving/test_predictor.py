@@ -34,16 +34,8 @@ FAULTS = (
     *("worker hangs", "worker dies", "worker cannot start", "malformed", "client bug"),
 )
 MALFORMED: tuple[Any, ...] = (
-    None,
-    float("nan"),
-    "",
-    "  ",
-    b"\xff",
-    "\0\ud800",
-    7,
-    [],
-    {},
-    pl.Series([], dtype=pl.String),
+    *(None, float("nan"), "", "  ", b"\xff"),
+    *("\0\ud800", 7, [], {}, pl.Series([], dtype=pl.String)),
 )
 
 
