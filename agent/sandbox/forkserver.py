@@ -35,7 +35,6 @@ _USABLE = (OK, ERROR, NOT_RUN)  # after a cell that ends so, its session can be 
 _ATTEMPTS = 3
 _MAX_RETRY_SECONDS = 4.5  # after which a cell is not retried
 _MAX_LATE_SECONDS = 5.0  # how long after its limit a lost cell waits for earlier ones to be run again
-
 _T = TypeVar("_T")
 
 

@@ -78,8 +78,7 @@ def test_every_rule_of_the_configuration_is_a_policy_by_the_same_name() -> None:
 def test_ours_is_what_the_profiles_use() -> None:
     ours = policy_keys(OURS)
     for profile in ("qwq", "cpu"):
-        config = load_config(profile)
-        assert config == load_config(profile, ours)
+        assert load_config(profile) == load_config(profile, ours)
 
 
 def test_unknown_policies_and_profiles_are_reported(capsys: pytest.CaptureFixture[str], traces: Path) -> None:
@@ -92,10 +91,8 @@ def test_unknown_policies_and_profiles_are_reported(capsys: pytest.CaptureFixtur
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("", "holds no recorded problem"),
-        ("{}", "line 1"),
+        *(("", "holds no recorded problem"), ("{}", "line 1"), ("[1]", "line 1")),
         ('{"problem_id": "a", "answer": 1, "samples": [{"answer": 1, "tokens": 0}]}', "0 tokens"),
-        ("[1]", "line 1"),
     ],
 )
 def test_files_that_are_no_traces_are_reported(
