@@ -11,6 +11,7 @@ import pytest
 from agent.errors import ModelError
 from agent.models import fetch_model
 from tests.support import process_marks
+from tests.support.nvidia_smi import FakeDriver, fake_driver_in
 
 # Begun first where files are shared out among workers, so that none ends alone with a long one. Those that wait for
 # processes stand beside those that compute.
@@ -50,3 +51,9 @@ def tiny_model() -> Path:
         if os.environ.get("CI"):
             raise
         pytest.skip(str(error))
+
+
+@pytest.fixture
+def fake_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDriver:
+    """Puts an nvidia-smi with the given shell body on the search path, alone."""
+    return fake_driver_in(tmp_path, monkeypatch)

@@ -57,25 +57,25 @@ class KaggleWatch:
         Raises KaggleError, naming the last state, after `limit` seconds; RefusedError if looking is refused for good.
         """
         began = time.monotonic()
-        state, failures, refusals, trouble = "not seen yet", 0, 0, ""
+        state, failures, refusals, problem = "not seen yet", 0, 0, ""
         with self.console.status(what) as status:
             while True:
                 try:
                     found = look()
                     if found.over:
                         return found
-                    state, failures, refusals, trouble = found.state, 0, 0, ""
+                    state, failures, refusals, problem = found.state, 0, 0, ""
                 except UnansweredError as error:
-                    failures, trouble = failures + 1, f" ({error})"
+                    failures, problem = failures + 1, f" ({error})"
                 except RefusedError as error:
-                    refusals, trouble = refusals + 1, f" ({error})"
+                    refusals, problem = refusals + 1, f" ({error})"
                     if error.status not in _NOT_THERE or refusals == SETTLING_LOOKS:
                         raise
                 gone = time.monotonic() - began
                 if gone > limit:
-                    told = f"{what} is still {state} after {gone / 60:.0f} min{trouble}"
+                    told = f"{what} is still {state} after {gone / 60:.0f} min{problem}"
                     raise KaggleError(f"{told}: look at it on kaggle.com")
-                status.update(Text(f"{what} is {state}, {gone / 60:.0f} min{trouble}"))
+                status.update(Text(f"{what} is {state}, {gone / 60:.0f} min{problem}"))
                 time.sleep(self.calls.delay(max(0, failures - 1)))
 
 

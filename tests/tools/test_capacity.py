@@ -1,0 +1,78 @@
+"""The command that prints what the vLLM profiles need and can do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.nvidia_smi import FakeDriver
+from tools import capacity
+
+
+@pytest.mark.process
+def test_the_command_prints_all_vllm_profiles(fake_driver: FakeDriver, capsys: pytest.CaptureFixture[str]) -> None:
+    fake_driver("echo 'Tesla T4, 15360'; echo 'Tesla T4, 15360'")
+    assert capacity.main([]) == 0
+    printed = capsys.readouterr().out
+    assert "found here: 2 x Tesla T4" in printed
+    assert "kaggle-l4x4: it needs 4 L4 GPUs" in printed
+    assert "kaggle-t4x2: " not in printed
+
+
+@pytest.mark.process
+def test_the_command_prints_json(fake_driver: FakeDriver, capsys: pytest.CaptureFixture[str]) -> None:
+    fake_driver("echo 'NVIDIA H200, 143771'")
+    assert capacity.main(["h200", "kaggle-l4x4", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["gpus"] == [{"name": "NVIDIA H200", "memory_bytes": 143_771 << 20}]
+    h200, l4x4 = told["profiles"]
+    assert (h200["fits_here"], h200["problem_here"]) == (True, "")
+    assert not l4x4["fits_here"]
+    speeds = h200["roofline_tokens_per_second"]
+    assert list(speeds) == ["1", "4", "8", "16", "32"]
+    low, high = h200["planned_tokens_per_second"]
+    assert speeds["1"] < low < high < speeds["32"]  # at the profile's 32 lanes
+
+
+@pytest.mark.process
+def test_the_generic_profile_is_planned_on_what_is_found(
+    fake_driver: FakeDriver, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake_driver("echo 'NVIDIA L4, 23034'")
+    own = tmp_path / "own.toml"
+    own.write_text('[engine]\nkind = "vllm"\nmodel = "Qwen/Qwen2.5-Coder-0.5B-Instruct"\n')
+    assert capacity.main([str(own), "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["profiles"]
+    assert row["fits_here"]
+    assert row["kv_tokens"] > 1_000_000
+
+
+@pytest.mark.process
+def test_a_cpu_is_as_fast_as_it_is_told_to_be(capsys: pytest.CaptureFixture[str]) -> None:
+    assert capacity.main(["vllm-cpu", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["profiles"][0]["planned_tokens_per_second"] is None
+    assert capacity.main(["vllm-cpu", "--json", "--cpu-bandwidth", "20", "--cpu-flops", "400"]) == 0
+    speeds = json.loads(capsys.readouterr().out)["profiles"][0]["roofline_tokens_per_second"]
+    assert speeds["1"] == pytest.approx(20, rel=0.02)  # about 1 GB is read for each token
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["nope"], "no profile 'nope'"),
+        (["cpu"], "profile cpu does not start vLLM (engine.kind is 'embedded'): name one of"),
+        (["vllm-cpu", "--cpu-bandwidth", "nan"], "--cpu-bandwidth nan is not valid: give a number above 0"),
+        (["vllm-cpu", "--cpu-flops", "0"], "--cpu-flops 0.0 is not valid: give a number above 0"),
+    ],
+)
+def test_the_command_tells_an_error_in_a_sentence(
+    argv: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert capacity.main(argv) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith(f"error: {message}")
+    assert printed.err.count("\n") == 1
