@@ -25,6 +25,8 @@ from agent.hardware.detect import (
 )
 from tests.support.nvidia_smi import FakeDriver
 
+pytestmark = pytest.mark.process
+
 
 def gpus(kind: str, count: int, name: str = "") -> tuple[Gpu, ...]:
     return (Gpu(name or f"NVIDIA {kind}", KNOWN_DEVICES[kind].memory_bytes),) * count
