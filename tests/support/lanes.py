@@ -33,5 +33,5 @@ def with_code(prompt: str, params: SamplingParams) -> str:
     return "So it is \\boxed{42}." if "```output\n42\n```" in prompt else CODE + "output\nmade up 17\n```\n \\boxed{17}"
 
 
-def asked_for(answer: str, before: str) -> ScriptedEngine:
+def forced_to(answer: str, before: str) -> ScriptedEngine:
     return ScriptedEngine(lambda prompt, params: answer if prompt.endswith("\\boxed{") else before)

@@ -34,7 +34,7 @@ class Phase(StrEnum):
 
     THINKING = "thinking"
     RUNNING_CODE = "running code"
-    ASKED = "asked for its answer"
+    FORCING = "forcing its answer"
     ANSWERED = "answered"
     FORCED = "forced answer"
     NO_ANSWER = "no answer"
@@ -77,7 +77,7 @@ class LaneState:
         self._pieces.append(text)
         self._said = (self._said + ("\n" if inserted and self._output_comes else text))[-_ANSWER_CHARS:]
         if inserted:
-            self.phase = Phase.THINKING if self._output_comes else Phase.ASKED
+            self.phase = Phase.THINKING if self._output_comes else Phase.FORCING
             self._output_comes = False
             self._open_turn("")
         elif self._calls is not None and self._calls.feed(text) is not None:

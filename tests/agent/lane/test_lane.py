@@ -12,7 +12,7 @@ from agent.errors import RequestRefusedError
 from agent.lane.lane import Lane, sample_seed
 from agent.types import SampleEnd, ToolStatus
 from tests.support.doubles import BREAK, PROBLEM, Recorder, ScriptedEngine, ScriptedSandbox, runtime
-from tests.support.lanes import CODE, always, asked_for, run_lane, with_code
+from tests.support.lanes import CODE, always, forced_to, run_lane, with_code
 from tests.support.virtual_time import run_virtual
 
 
@@ -91,14 +91,14 @@ def test_without_tools_code_is_only_text() -> None:
 
 
 def test_the_token_limit_holds_over_all_turns() -> None:
-    sample = run_lane(asked_for("7}", f"one two three {CODE}"), sample__max_tokens=30, sample__max_rounds=20)
+    sample = run_lane(forced_to("7}", f"one two three {CODE}"), sample__max_tokens=30, sample__max_rounds=20)
     assert sample.tokens <= 30 + 24
     assert sample.end is SampleEnd.TOKEN_LIMIT
 
 
 def test_the_context_limit_counts_what_was_inserted() -> None:
     sandbox = ScriptedSandbox(output="9" * 900)
-    sample = run_lane(asked_for("7}", CODE), sandbox=sandbox, engine__context_tokens=1000, sample__max_rounds=20)
+    sample = run_lane(forced_to("7}", CODE), sandbox=sandbox, engine__context_tokens=1000, sample__max_rounds=20)
     assert (sample.end, sample.answer) == (SampleEnd.TOKEN_LIMIT, 7)
     assert all(run.output == "9" * 900 for run in sample.tool_runs)
     assert sample.tokens + sum(len(turn.inserted) for turn in sample.turns) < 1000

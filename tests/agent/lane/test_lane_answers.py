@@ -12,12 +12,12 @@ from agent.lane.lane import Lane
 from agent.sandbox.base import Session
 from agent.types import Sample, SampleEnd, ToolStatus
 from tests.support.doubles import BREAK, PROBLEM, Recorder, ScriptedEngine, ScriptedSandbox, runtime
-from tests.support.lanes import CODE, always, asked_for, run_lane, with_code
+from tests.support.lanes import CODE, always, forced_to, run_lane, with_code
 from tests.support.virtual_time import run_virtual
 
 
 def test_an_unfinished_opening_block_is_closed_before_the_sample_is_asked() -> None:
-    engine = asked_for("7}", "x = 1\n" * 90)
+    engine = forced_to("7}", "x = 1\n" * 90)
     run_lane(engine, sample__family="qwen-coder", sample__max_tokens=20)
     assert engine.prompts[-1].endswith("x =\n```\n\n**Final Answer**\n\n\\boxed{")
 
@@ -35,18 +35,18 @@ def test_an_unfinished_opening_block_is_closed_before_the_sample_is_asked() -> N
 def test_a_sample_that_ends_without_an_answer_is_asked_for_it(
     before: str, keys: dict[str, object], end: SampleEnd
 ) -> None:
-    sample = run_lane(asked_for("7}", before), **keys)  # type: ignore[arg-type]
+    sample = run_lane(forced_to("7}", before), **keys)  # type: ignore[arg-type]
     assert (sample.answer, sample.end, sample.forced) == (7, end, True)
 
 
 def test_a_forced_answer_that_is_none_is_no_answer() -> None:
-    sample = run_lane(asked_for("unclear}", "I do not know."))
+    sample = run_lane(forced_to("unclear}", "I do not know."))
     assert (sample.answer, sample.end) == (None, SampleEnd.NO_ANSWER)
 
 
 def test_a_cancelled_lane_can_still_be_asked() -> None:
     async def main() -> Sample:
-        lane = Lane(PROBLEM, "PROMPT", 0, runtime(asked_for("42}", "thinking on " * 100)))
+        lane = Lane(PROBLEM, "PROMPT", 0, runtime(forced_to("42}", "thinking on " * 100)))
         task = asyncio.create_task(lane.run())
         await asyncio.sleep(5.5)
         task.cancel()
@@ -65,7 +65,7 @@ def test_a_box_that_is_open_already_is_filled_and_no_second_one_opened() -> None
 
 
 def test_thinking_beyond_its_cap_is_closed_and_the_answer_asked_for() -> None:
-    engine = asked_for("7}", "hmm and so on " * 200)
+    engine = forced_to("7}", "hmm and so on " * 200)
     keys: dict[str, object] = {"sample__family": "qwq", "sample__max_thinking_tokens": 50}
     sample = run_lane(engine, **keys)  # type: ignore[arg-type]
     assert (sample.answer, sample.end, sample.forced) == (7, SampleEnd.TOKEN_LIMIT, True)
@@ -79,14 +79,14 @@ def test_the_cap_on_thinking_does_not_bind_what_follows_it() -> None:
 
 
 def test_probes_ask_beside_the_stream_and_leave_no_trace_in_it() -> None:
-    engine = asked_for("7}", f"{'word ' * 99}so \\boxed{{42}}")
+    engine = forced_to("7}", f"{'word ' * 99}so \\boxed{{42}}")
     sample = run_lane(engine, sample__probe_tokens=30)
     assert [(probe.tokens, probe.answer) for probe in sample.probes] == [(30, 7), (60, 7), (90, 7)]
     assert (sample.answer, sample.text.count("boxed"), engine.running) == (42, 1, 0)
 
 
 def test_a_probe_of_a_dead_engine_is_no_probe() -> None:
-    engine = asked_for(f"7 {BREAK}", f"{'word ' * 60}so \\boxed{{42}}")
+    engine = forced_to(f"7 {BREAK}", f"{'word ' * 60}so \\boxed{{42}}")
     sample = run_lane(engine, sample__probe_tokens=30)
     assert (sample.probes, sample.answer) == ((), 42)
 
@@ -204,7 +204,7 @@ def test_a_thinking_that_closes_on_no_clear_box_is_read_to_the_end_of_the_reply(
 
 
 def test_a_box_in_thinking_that_is_still_open_is_no_answer_and_the_lane_is_asked() -> None:
-    sample = run_lane(asked_for("42}", "Perhaps \\boxed{5}"), sample__family="qwq")
+    sample = run_lane(forced_to("42}", "Perhaps \\boxed{5}"), sample__family="qwq")
     assert (sample.answer, sample.end, sample.forced) == (42, SampleEnd.NO_ANSWER, True)
 
 
@@ -212,7 +212,7 @@ def test_a_box_in_thinking_that_is_still_open_is_no_answer_and_the_lane_is_asked
     "said", ["7}", "7}. So \\boxed{", "7}, or \\boxed{8}", "\\frac{14}{2}} is it", "7 \\text{ cm}}."]
 )
 def test_a_forced_answer_is_what_the_box_is_closed_on(said: str) -> None:
-    assert run_lane(asked_for(said, "I do not know.")).answer == 7
+    assert run_lane(forced_to(said, "I do not know.")).answer == 7
 
 
 @pytest.mark.parametrize("end", [f" {BREAK}", f". {BREAK}", f"$. {BREAK}"])
@@ -234,7 +234,7 @@ def test_a_reply_that_breaks_before_it_has_answered_is_continued(text: str) -> N
 
 
 def test_a_reply_that_ends_in_an_open_box_is_asked_for_a_new_one() -> None:
-    sample = run_lane(asked_for("42}", "The answer is \\boxed{4"))
+    sample = run_lane(forced_to("42}", "The answer is \\boxed{4"))
     assert (sample.answer, sample.end) == (42, SampleEnd.NO_ANSWER)
 
 

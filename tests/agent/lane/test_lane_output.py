@@ -31,7 +31,7 @@ ENDS = {
 
 
 def run(family: str, last: str, output: str, **keys: object) -> tuple[Sample, list[str]]:
-    """A lane that runs code twice, then says something last, and is asked for its answer if that gives none."""
+    """A lane that runs code twice, then says something last, and is forced to answer if that gives none."""
 
     def reply(prompt: str, params: SamplingParams) -> str:
         rounds = prompt.count(OUTPUT_HEAD)

@@ -28,7 +28,7 @@ def answers(prompt: str, params: SamplingParams) -> str:
 
 
 def thinks(prompt: str, params: SamplingParams) -> str:
-    """On and on, unless it is asked for its answer."""
+    """On and on, unless its answer is forced."""
     return "7}" if prompt.endswith("\\boxed{") else LONG
 
 

@@ -185,7 +185,7 @@ def test_a_lane_goes_through_its_phases() -> None:
         (lane.tool_ran, Phase.RUNNING_CODE),
         (lambda: lane.write("\n```output\n42\n```\n", inserted=True), Phase.THINKING),
         (lambda: lane.write("It is \\boxed{42}", inserted=False), Phase.THINKING),
-        (lambda: lane.write("\n\n**Final Answer**\n\n\\boxed{", inserted=True), Phase.ASKED),
+        (lambda: lane.write("\n\n**Final Answer**\n\n\\boxed{", inserted=True), Phase.FORCING),
         (lambda: lane.end(sample(42, forced=True)), Phase.FORCED),
     ]
     for step, phase in steps:
