@@ -1,4 +1,4 @@
-"""Where a lane gives up, goes on without a cap, and whose errors end the run."""
+"""When a lane gives up, thinking without a cap, and whose errors end the run."""
 
 from __future__ import annotations
 
