@@ -1,5 +1,6 @@
 # make solve      watch a small model solve the starter problems on the CPU
 # make test       run the tests, all but the longest; make test-long runs those
+# make quick      run the tests that start no process
 # make check      style and types
 # make rehearse   run the Kaggle notebook as Kaggle does, without network
 # make test-vllm  the agent on vLLM's CPU build
