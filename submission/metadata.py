@@ -64,7 +64,7 @@ class _Metadata(BaseModel):
 
 
 class KernelMetadata(_Metadata):
-    """What `kaggle kernels push` reads. `enable_internet` has no default here: Kaggle's own is true."""
+    """The metadata for `kaggle kernels push`. `enable_internet` has no default here: Kaggle's own is true."""
 
     title: str = Field(min_length=5)
     code_file: str = Field(min_length=1)
@@ -92,7 +92,7 @@ class _Licence(BaseModel):
 
 
 class DatasetMetadata(_Metadata):
-    """What `kaggle datasets create` and `version` read."""
+    """The metadata for `kaggle datasets create` and `version`."""
 
     title: str = Field(min_length=6, max_length=50)
     subtitle: str | None = Field(None, min_length=20, max_length=80)

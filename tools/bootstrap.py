@@ -16,7 +16,7 @@ OLDEST = (3, 11)
 
 
 def main(folder: Path = Path(".venv")) -> int:
-    """Make the environment in the folder; returns the exit status."""
+    """Make the environment in the folder; return the exit status."""
     if sys.version_info < OLDEST:
         print(
             f"Python {OLDEST[0]}.{OLDEST[1]} or later is needed, this is {sys.version.split()[0]}: run make PYTHON=..."

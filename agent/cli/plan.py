@@ -38,7 +38,7 @@ class Plan:
 
     @property
     def run_directory(self) -> RunDirectory:
-        """Where the run is recorded."""
+        """The directory in which the run is recorded."""
         return RunDirectory(self.directory, self.problems, self.before, self.files)
 
     @property

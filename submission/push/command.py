@@ -48,7 +48,7 @@ class RunFailedError(KaggleError):
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """What is pushed: the folders, their checked metadata, and how the run is limited and submitted."""
+    """A push: the folders, their validated metadata, and how the run is limited and submitted."""
 
     notebook: Path
     wheels: Path | None
@@ -61,7 +61,7 @@ class Push:
 
     @property
     def competition(self) -> str:
-        """Where it is submitted."""
+        """The competition to submit to."""
         return self.kernel.competition_sources[0]
 
     def calls(self) -> list[str]:
@@ -96,7 +96,7 @@ class Push:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status."""
+    """Run the command line; return the exit status."""
     args = _parse(argv)
     console = Console(stderr=True)
     try:
@@ -116,7 +116,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def plan(args: argparse.Namespace) -> Push:
-    """What the flags ask for. Raises InputError for metadata that Kaggle would misread."""
+    """Return the request of the flags. Raises InputError for metadata that Kaggle would misread."""
     kernel = check_kernel(read_metadata(args.notebook / KERNEL_FILE), args.notebook)
     if len(kernel.competition_sources) != 1:
         raise InputError(f"{args.notebook / KERNEL_FILE}: competition_sources: name the one competition")

@@ -61,7 +61,7 @@ class Kaggle:
         _no_error("dataset version", done)
 
     def push_kernel(self, folder: Path, *, seconds: int | None, accelerator: str | None) -> int:
-        """Push a notebook and start its run; returns the number of the version."""
+        """Push a notebook and start its run; return the number of the version."""
         timeout = None if seconds is None else str(seconds)
         try:
             done = self._calls.once("kernel push", lambda: self._api.kernels_push(str(folder), timeout, accelerator))
@@ -88,7 +88,7 @@ class Kaggle:
         return KernelRun(self._calls, kernel, version)
 
     def submit(self, competition: str, kernel: str, version: int, file: str, message: str) -> str:
-        """Submit the output of a version to the competition; returns what Kaggle said."""
+        """Submit the output of a version to the competition; return what Kaggle said."""
         call = partial(self._api.competition_submit_code, file, message, competition, kernel, version, quiet=True)
         done = self._calls.repeat(lambda: self._calls.once("submit", call), after=BusyError)
         return shortened(done.message)

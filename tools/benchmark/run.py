@@ -61,7 +61,7 @@ class BenchmarkRun:
 
     @property
     def directory(self) -> Path:
-        """Where it is recorded."""
+        """The directory in which it is recorded."""
         return self.plan.directory
 
     @property

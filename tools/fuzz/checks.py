@@ -32,7 +32,7 @@ _ANSWER_SIZE = protocol.TOKEN_SIZE + 1
 
 
 class _World:
-    """The peers that are alive, and the doors through which the controller reaches them."""
+    """The live peers, and the replaced functions through which the controller reaches them."""
 
     def __init__(self, data: bytes) -> None:
         self.peers: dict[int, Peer] = {}
@@ -43,7 +43,7 @@ class _World:
         self._scripts = iter([part for part in data[1:].split(b"\xff", 1) if part])
 
     def peer(self) -> Peer:
-        """A fresh one: the first two play what the bytes say, the others are honest."""
+        """Create a peer: the first two follow the fuzzer's bytes, the others are honest."""
         script = next(self._scripts, b"")
         honest = not script or bool(self._style & 1)
         peer = Peer(script, self._mark, honest=honest, packets=bool(self._style & 32))
@@ -51,7 +51,7 @@ class _World:
         return peer
 
     def _mark(self, printed: bytearray) -> str:
-        """Which cell is run, and whether a peer that has printed this much has not begun it."""
+        """Return a marker of the current cell, and whether a peer with this output has not begun it."""
         return f"{'early' if self.tokens and self.tokens[-1] not in printed else ''}{self.cell}"
 
     def process(self, peer: Peer) -> session_process.SessionProcess:
@@ -77,7 +77,7 @@ class _World:
         return self.tokens[-1]
 
     def end(self) -> None:
-        """Leave nothing behind."""
+        """Close everything."""
         for process in self._processes:
             process.release()
         for peer in self.peers.values():
@@ -110,7 +110,7 @@ class _Sandbox:
         return self._world.process(self.latest)
 
     async def reap(self, dead: session_process.SessionProcess) -> ProcessExit:
-        """Be rid of a process."""
+        """End a process."""
         dead.release()
         return ProcessExit(9, "")
 
@@ -130,12 +130,12 @@ def check_input(data: bytes) -> None:
 
 
 def check_running(data: bytes) -> None:
-    """One process, several cells: each ends in time and with what was said after its own token, or the process goes."""
+    """Check several cells of one process: each ends in time with its own output, or the process ends."""
     _play(_World(data), _run_cells)
 
 
 def check_session(data: bytes) -> None:
-    """A session gives each cell an answer of its own, and works on when its processes are gone."""
+    """Check that a session gives each cell its own result, and survives the end of its processes."""
     _play(_World(data), _run_session)
 
 
@@ -242,7 +242,7 @@ def check_serving(data: bytes) -> None:
 
 
 def _requests(data: bytes) -> tuple[bytes, list[bytes]]:
-    """A stream of requests that are as the bytes say, cut as they say."""
+    """Make a stream of requests from the fuzzer's bytes, in pieces of given sizes."""
     stream, chunks, bytes_left = bytearray(), [], iter(data)
     for kind in bytes_left:
         text = bytes(next(bytes_left, 0) for _ in range(next(bytes_left, 0) % 30))

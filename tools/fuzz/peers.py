@@ -1,4 +1,4 @@
-"""A session's process that does whatever bytes say, and a clock for it that jumps: what fuzzing the sandbox needs."""
+"""A fake session process driven by the fuzzer's bytes, and a virtual clock for it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LOUD = 1 << 17  # more than a socket or a pipe holds
 
 
 class _Selector(selectors.BaseSelector):
-    """Waits for no time to pass: where no file is ready, the clock moves on to the next timer."""
+    """A selector that does not wait: if no file is ready, the clock advances to the next timer."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -64,7 +64,7 @@ class FileLoop(asyncio.SelectorEventLoop):
 
 
 class Substitute:
-    """A module as another one sees it, with some of its names replaced."""
+    """A module with some of its names replaced."""
 
     def __init__(self, module: Any, **names: object) -> None:
         self._module = module
@@ -75,7 +75,7 @@ class Substitute:
 
 
 class StillMeter:
-    """Stands in for the meter of a process: so many threads, and a main thread that waits for a CPU all the time."""
+    """A fake process meter: a number of threads, and a main thread that always waits for a CPU."""
 
     starved = False
     crowd = 1
@@ -92,7 +92,7 @@ class StillMeter:
         return 0.0
 
     def waiting_seconds(self) -> float:
-        """How long it waited for a CPU."""
+        """The time that it waited for a CPU."""
         return asyncio.get_running_loop().time() if self.starved else 0.0
 
     def others(self) -> dict[int, float]:
@@ -108,17 +108,17 @@ class StillMeter:
 
 
 class StillPoll:
-    """Stands in for what waits for a descriptor: there is always something."""
+    """A fake poll object: every descriptor is always ready."""
 
     def register(self, *_: int) -> None:
-        """Any descriptor will do."""
+        """Accept any descriptor."""
 
     def poll(self) -> None:
         """Do not wait."""
 
 
 class Peer:
-    """What the controller takes for a session's process. `script` says what it does; then it is `honest`, or silent.
+    """A fake session process. `script` says what it does; then it is `honest`, or silent.
 
     `said` is all that it wrote to the controller's socket, `printed` to its output, where a mark tells when. With
     `packets` each of its writes to the output is read by itself.
@@ -148,13 +148,13 @@ class Peer:
         return ProcessHandle(self.number, self.pid, self._control, self._output, self._life if with_life else -1)
 
     def signal(self, number: int) -> None:
-        """Be sent a signal: only the deadly one does anything."""
+        """Receive a signal; only SIGKILL has an effect."""
         if number == signal.SIGKILL:
             self.killed = True
             self.end()
 
     def end(self) -> None:
-        """Be gone."""
+        """Exit."""
         self._task.cancel()
         self._end.close()
         for name in ("_output_end", "_lives"):
@@ -212,7 +212,7 @@ class Peer:
                     self.end()
 
     async def _answer(self, status: int) -> None:
-        """As a session does: take the whole request, print its token and more, say its end."""
+        """Behave like a session: read the full request, print its token and output, report its end."""
         while (source := self._request()) is None:
             if not self._hear(1 << 16):
                 await asyncio.sleep(0.01)

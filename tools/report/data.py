@@ -38,7 +38,7 @@ class VoteStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ProblemRecord:
-    """What was recorded of one problem; its samples in the order of their index and start."""
+    """The record of one problem; its samples in the order of their index and start."""
 
     problem: Problem
     solution: Solution | None
@@ -105,7 +105,7 @@ class ReportedRun:
 
     @property
     def engine_events(self) -> tuple[EngineEvent, ...]:
-        """What happened to the engine, in order of time."""
+        """The engine events, in order of time."""
         return tuple(sorted(self.record.engine_events, key=lambda event: event.at))
 
 
@@ -156,7 +156,7 @@ def lane_turns(sample: Sample) -> list[LaneTurn]:
 
 @dataclass(frozen=True, slots=True)
 class TimeSplit:
-    """How wall time was spent, in seconds: the three parts add up to it.
+    """A breakdown of wall time in seconds: the three parts add up to it.
 
     `generating`: at least one lane was in a turn, so waited for or received tokens. `tools`: no lane was, and at
     least one ran Python. `other`: neither. `lanes` is the mean number of lanes in a turn while generating.

@@ -94,7 +94,7 @@ def majority_curve(run: ReportedRun) -> list[CurvePoint]:
 
 
 def ballots_of(samples: Sequence[Sample], config: Config) -> list[Ballot | None]:
-    """What each sample votes by the rule of a run's configuration, None for one without an answer."""
+    """Return each sample's vote by the voting rule of the run, None for one without an answer."""
     return [ballot(sample, config.voting, config.rules) for sample in samples]
 
 
@@ -202,7 +202,7 @@ def nice_edges(values: Sequence[float], bins: int) -> list[float]:
 
 
 def bin_counts(values: Sequence[float], edges: Sequence[float]) -> list[int]:
-    """How many values lie in each bin; one on an edge is in the bin above, the last bin holds its upper edge too."""
+    """Count the values in each bin; one on an edge is in the bin above, the last bin includes its upper edge."""
     counts = np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0]
     return [int(count) for count in counts]
 

@@ -65,12 +65,12 @@ def stacked_bar(segments: Sequence[Segment], title: str, *, whole: float | None 
 
 
 def across(share: float) -> float:
-    """Where a share of a plot's width lies, in per cent of the picture."""
+    """Return the position of a share of a plot's width, in per cent of the picture."""
     return LEFT + (RIGHT - LEFT) * share
 
 
 def down(share: float) -> float:
-    """Where a share of a plot's height lies, in pixels from the top."""
+    """Return the position of a share of a plot's height, in pixels from the top."""
     return TOP + HEIGHT * (1 - share)
 
 
@@ -87,7 +87,7 @@ def tick(share: float, name: str) -> Markup:
 
 
 def axis_name(name: str) -> Markup:
-    """What a plot's width stands for."""
+    """Return the label of a plot's x axis."""
     return label(across(0.5), TOP + HEIGHT + 34, name, "tick")
 
 

@@ -121,7 +121,7 @@ def piece_html(piece: Piece) -> Markup:
 
 
 def _piece(text: str, found: re.Match[str]) -> Piece | None:
-    """What begins at the match, None if it is not closed within reach."""
+    """Return the piece that begins at the match, None if it is not closed within the limit."""
     begin, inside = found.span()
     if found["fence"]:
         return _fenced(text, found)

@@ -15,7 +15,7 @@ from tools.benchmark.grading.notation import rewritten
 from tools.benchmark.grading.shape import shapes_differ
 from tools.benchmark.grading.words import say_otherwise
 
-_CONFIG = (LatexExtractionConfig(boxed_match_priority=0),)  # the box alone: never a number out of its prose
+_CONFIG = (LatexExtractionConfig(boxed_match_priority=0),)  # only the box, never a number from the prose
 _MOST_CHARS = 1_000  # in one spelling of an answer
 _MOST_POWER = 100
 _LONGEST = 10**100  # a number that is written out in it
@@ -29,7 +29,7 @@ _BUILDER = re.compile(r"\\\{\s*([A-Za-z])\s*(?:\\in\s*\\mathbb\{R\}\s*)?[|:]\s*(
 
 _CHOICE = re.compile(r"[{\s]*\(([A-Z])\)[}\s]*(?P<more>.*)|\s*([A-Z])\s*(?:[.):].*)?", re.DOTALL | re.IGNORECASE)
 _OPTION = re.compile(r"\b(?:option|choice|answer)\b[\s:]*", re.IGNORECASE)
-_GAP = re.compile(r"(?<!\d)\s+|\s+(?!\d)")  # white space that sets no two numbers apart
+_GAP = re.compile(r"(?<!\d)\s+|\s+(?!\d)")  # white space that does not separate two numbers
 _TEXT = re.compile(r"\\text\s*\{([^{}]*)\}")
 _UNIT = re.compile(
     r"(?<=[\d})])\s*(?:\\[ ,;:])*\s*\\text\s*\{(?!\s*(?:and|or|if|base|to)\b)[^{}\d]*(?:\^\d)?\}"
@@ -65,7 +65,7 @@ _BASE = re.compile(
 
 
 def judged(truth: str, answers: Sequence[str]) -> tuple[str | None, bool]:
-    """One spelling for the last of the answers, or for the list that they are if the truth is one, and if it is right.
+    """Return the normalized last answer, or all of them if the truth is a list, and whether it is right.
 
     Answers that are empty have no spelling.
     """
@@ -81,7 +81,7 @@ def judged(truth: str, answers: Sequence[str]) -> tuple[str | None, bool]:
 
 
 def _untrue(latex: str) -> bool:
-    """Whether it says that two numbers are equal that are not, as in 4 = 5."""
+    """Whether it equates two different numbers, as in 4 = 5."""
     sides = [_parsed(_plain(side)) for side in latex.split("=")] if "=" in latex and not _RELATION.search(latex) else []
     numbers = [side[0] for side in sides if side and isinstance(side[0], sympy.Expr) and not side[0].free_symbols]
     with contextlib.suppress(Exception):  # sympy raises what it likes where it cannot calculate
@@ -90,7 +90,7 @@ def _untrue(latex: str) -> bool:
 
 
 def same(truth: str, answer: str) -> bool:
-    """Whether two rewritten expressions are the same answer."""
+    """Whether two normalized expressions are the same answer."""
     if (letter := _letter(truth)) is not None:
         return letter == (_letter(answer) or _letter(rf"\text{{{answer}}}"))
     if (words := _words(truth)) is not None:
@@ -116,7 +116,7 @@ def _letter(latex: str) -> str | None:
 
 
 def _words(latex: str) -> list[str] | None:
-    """The words of a text, in lower case, and in alphabetical order if they are a list; None if it is none."""
+    """Return the words of a text in lower case, sorted if they are a list; None for anything else."""
     inner = _TEXT.sub(r" \1 ", latex)
     if inner == latex or not re.fullmatch(r"[\w\s.,;:'&/()!?-]*[A-Za-z]{2}[\w\s.,;:'&/()!?-]*", inner):
         return None
@@ -139,7 +139,7 @@ def _base(match: re.Match[str]) -> int:
 
 
 def _plain(latex: str) -> str:
-    """Without bases, units and what introduces a value."""
+    """Strip bases, units and phrases that introduce a value."""
     latex = _BASE.sub("", latex)
     latex = _UNIT.sub("", latex)
     latex = re.sub(r"\\text\s*\{([^{}A-Za-z]*)\}", r"\1", _LABEL.sub("", latex))
@@ -147,7 +147,7 @@ def _plain(latex: str) -> str:
 
 
 def _both_signs(latex: str) -> str:
-    r"""With each value that has a `\pm` written as the two that it stands for."""
+    r"""Expand each value with a `\pm` to the two values that it represents."""
     values: list[str] = []
     for value in _parts(latex) if _SIGNS.search(latex) else [latex]:
         values += [value.replace(r"\pm", one).replace(r"\mp", other) for one, other in ("+-", "-+")]
@@ -155,13 +155,13 @@ def _both_signs(latex: str) -> str:
 
 
 def _count(latex: str) -> int:
-    """Of how many values a list is."""
+    """Count the values of a list."""
     inner = re.sub(r"^\\\{(.*)\\\}$", r"\1", latex)
     return len(_parts(_both_signs(_LINK.sub(",", inner))))
 
 
 def _parts(latex: str) -> list[str]:
-    """What the commas set apart that are in no parentheses."""
+    """Split at commas outside parentheses."""
     depth, parts = 0, [""]
     for char in latex:
         depth += (char in "([{") - (char in ")]}")
@@ -189,7 +189,7 @@ def _equal(truth: str, answer: str) -> bool:
 
 
 def _multiples(one: Any, other: Any) -> bool:
-    """Whether an equation is the other one multiplied by a number."""
+    """Whether an equation is a multiple of the other one."""
     with contextlib.suppress(Exception):
         factor = sympy.simplify((one.lhs - one.rhs) / (other.lhs - other.rhs))
         return bool(factor.is_number and factor.is_nonzero and factor.is_finite and one.free_symbols)
@@ -197,7 +197,7 @@ def _multiples(one: Any, other: Any) -> bool:
 
 
 def _parsed(latex: str) -> list[Any]:
-    """What math-verify reads, best first; of several inequalities the set of their solutions."""
+    """Return what math-verify parses, best first; for several inequalities the set of their solutions."""
     if _RELATION.search(latex):
         latex, union = _UNION.sub(",", latex), _UNION.search(latex) is not None
     if latex.count("{") != latex.count("}"):
@@ -217,7 +217,7 @@ def _solutions(relations: Sequence[Any], *, union: bool) -> Any:
 
 
 def _spelling(latex: str) -> str:
-    """One spelling for equal answers, as far as it is known; votes are counted by it."""
+    """Return a canonical form of an answer as far as possible, by which votes are counted."""
     letter, words = _letter(latex), _words(latex)
     if letter or words:
         return letter or ", ".join(words or ())
@@ -232,7 +232,7 @@ def _spelling(latex: str) -> str:
 
 
 def _written_out(value: Any) -> Any:
-    """A rational number calculated, unless that may take long or gives a long one; anything else as it is."""
+    """Evaluate a rational number, unless that is slow or the result is long; return anything else unchanged."""
     if value.has(sympy.factorial) or not all(abs(power.exp) <= _MOST_POWER for power in value.atoms(sympy.Pow)):
         return value
     number = exact(value)

@@ -12,7 +12,7 @@ _BOUND = sympy.Rational(1, 10 ** (_DIGITS - 10))
 
 
 def surely_differ(one: Any, other: Any) -> bool:
-    """Whether two objects of sympy differ in a number, at whatever decimal; False also where that cannot be told.
+    """Whether two sympy objects differ in a number, at any decimal; also False if that is undecided.
 
     Decimals count as the fractions that they are: 0.333 is not 1/3.
     """
@@ -33,12 +33,12 @@ def surely_differ(one: Any, other: Any) -> bool:
 
 
 def exact(value: Any) -> Any:
-    """The same with its decimals as fractions, and calculated as far as it stays exact."""
+    """Convert decimals to fractions, and evaluate as far as that is exact."""
     return value.replace(lambda part: part.is_Float, lambda part: sympy.Rational(str(part))).doit()
 
 
 def _value(value: Any) -> Any:
-    """Of an equation such as `x = 3`, or a chain of them, the right-hand side."""
+    """Return the right-hand side of an equation such as `x = 3`, or of a chain of them."""
     while isinstance(value, (sympy.And, sympy.Eq)):
         value = value.args[-1] if isinstance(value, sympy.And) else value.rhs
     return value

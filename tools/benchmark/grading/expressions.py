@@ -20,7 +20,7 @@ _ROOT = Path(__file__).parents[3]
 
 
 class MathGrader:
-    """Whether an expression is the true one, as math-verify holds; `seconds` limit one comparison."""
+    """Grades expressions with math-verify; `seconds` limit one comparison."""
 
     def __init__(self, seconds: float = COMPARE_SECONDS) -> None:
         self._seconds = seconds
@@ -30,7 +30,7 @@ class MathGrader:
             raise InputError("math500 is graded by math-verify, which is missing: pip install 'aimo-agent[benchmark]'")
 
     async def grade(self, question: BenchmarkQuestion, text: str) -> Grade:
-        """Compare the answer that the text states with the truth."""
+        """Compare the answer in the text with the truth."""
         answers = stated_answers(text)
         if not answers or len(answers[-1]) > _MOST_CHARS:
             return Grade(None, False, "no answer")
@@ -58,7 +58,7 @@ class MathGrader:
             await process.wait()
 
     async def _started(self) -> asyncio.subprocess.Process:
-        """The process, started anew if there is none. Raises InputError if it does not come up."""
+        """Return the process, started if there is none. Raises InputError if it does not start."""
         if self._process is not None:
             return self._process
         command = (sys.executable, "-m", "tools.benchmark.grading.expressions_worker", str(self._seconds))
@@ -77,7 +77,7 @@ class MathGrader:
 
 
 async def _ask(process: asyncio.subprocess.Process, request: bytes) -> bytes:
-    """Send the line and wait for the one that answers it; empty if the process has ended."""
+    """Send a line and wait for the response; "" if the process has ended."""
     assert process.stdin is not None
     assert process.stdout is not None
     with contextlib.suppress(ConnectionError):

@@ -67,12 +67,12 @@ printed.flush()
 
 
 def program_cell(source: str, given: str) -> str:
-    """A cell that runs the program with `given` as its standard input; what it prints is the cell's output."""
+    """Return a cell that runs the program with `given` as its standard input; its output is that of the cell."""
     return _RUN.format(given=given, source=source, prelude=_PRELUDE, name="__main__", stdout="printed")
 
 
 def call_cell(source: str, function: str, given: str) -> str:
-    """A cell that calls the function, or the method of `Solution`, with a JSON argument a line, and prints the `repr`.
+    """Return a cell that calls the function, or the method of `Solution`, with one JSON argument per line.
 
     What the code itself prints is dropped.
     """
@@ -81,7 +81,7 @@ def call_cell(source: str, function: str, given: str) -> str:
 
 
 def same_output(printed: str, test: ProgramTest) -> bool:
-    """Whether what was printed is what the test wants, by LiveCodeBench's rule.
+    """Whether the output is what the test expects, by LiveCodeBench's rule.
 
     The same number of lines, and each the same but for white space around it, or the same decimal numbers.
     """
@@ -90,7 +90,7 @@ def same_output(printed: str, test: ProgramTest) -> bool:
 
 
 def same_result(printed: str, test: ProgramTest) -> bool:
-    """Whether the result that was printed equals the JSON that the test wants, as Python compares them.
+    """Whether the printed result equals the JSON that the test expects, as Python compares them.
 
     Raises ValueError if the test's own result is not JSON.
     """

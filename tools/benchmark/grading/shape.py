@@ -1,4 +1,4 @@
-r"""What kind of thing an expression is: a set, a tuple, a ratio."""
+r"""Classify an expression: a set, a tuple, a ratio."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _CONDITION = re.compile(r"\||:|[<>]|\\(?:le|ge|ne|in)(?![A-Za-z])")
 
 
 def shapes_differ(truth: str, answer: str) -> bool:
-    """Whether two rewritten expressions are of different kinds, or ratios of different terms.
+    """Whether two normalized expressions are of different kinds, or ratios of different terms.
 
     A list without brackets may stand for a set or a tuple; one value may not.
     """
@@ -23,7 +23,7 @@ def shapes_differ(truth: str, answer: str) -> bool:
 
 
 def _terms(latex: str) -> list[str]:
-    """The terms of a ratio, without white space; none where there is none."""
+    """Return the terms of a ratio, without white space; none for anything else."""
     terms = [] if r"\{" in latex else _RATIO.split(latex)
     return [re.sub(r"\s+|\\[,;: ]", "", term) for term in terms] if len(terms) > 1 else []
 

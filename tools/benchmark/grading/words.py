@@ -1,4 +1,4 @@
-r"""Words beside a value that make it another one, and the units that it is given in."""
+r"""Words next to a value that change it, and its units."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ _SIGNS = {r"\$(?=\s*\d)": "dollar", r"\\dollar": "dollar", "\u20ac": "euro", "\u
 
 
 def say_otherwise(truth: str, answer: str) -> bool:
-    r"""Whether words or dots change the value of one side alone, or both name a unit and not the same.
+    r"""Whether words or dots change the value of only one side, or both have units that differ.
 
     >>> say_otherwise("5", r"5\text{ hundred}"), say_otherwise("5", r"5\text{ cm}")
     (True, False)
@@ -67,7 +67,7 @@ def say_otherwise(truth: str, answer: str) -> bool:
 
 
 def _changing(latex: str) -> list[str]:
-    """The words that may make another value of the one beside them, in alphabetical order."""
+    """Return the words that may change the value next to them, sorted."""
     latex = _POINT.sub("", latex)
     inside = [_WORD.findall(match[1].lower()) for match in _TEXT.finditer(latex)]
     outside = [word for word in _WORD.findall(_TEXT.sub(" ", latex).lower()) if len(word) > 2]
@@ -83,7 +83,7 @@ def _changes(word: str) -> bool:
 
 
 def _units(latex: str) -> list[str]:
-    """The units that are named, each in one spelling with its power; in alphabetical order."""
+    """Return the units, normalized and with their powers, sorted."""
     found = [unit for sign, unit in _SIGNS.items() if re.search(sign, latex)]
     powers = ""
     for match in _TEXT.finditer(latex):

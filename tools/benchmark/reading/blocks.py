@@ -17,12 +17,12 @@ _FENCE = re.compile(r"^(?P<before>[^`~\n]*)(?P<marks>`{3,}|~{3,})[ \t]*(?P<label
 _PYTHON = re.compile(r"\W*(?:py|py3|python\d*(?:\.\d+)?|pypy\d*|ipython\d*)(?!\w)", re.IGNORECASE)
 _READING = frozenset(["input", "open", "stdin", "fileinput", "read"])
 _PRINTING = frozenset(["print", "stdout", "write", "writelines"])
-_MOST_ENDS = 20  # fences that may stand within a block, in its texts and comments
+_MAX_ENDS = 20  # fences within a block, in its strings and comments
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """What stands between two fences; `tree` is None where that is no Python."""
+    """The text between two fences; `tree` is None if that is not Python."""
 
     source: str
     label: str
@@ -30,7 +30,7 @@ class Block:
 
 
 def read_program(text: str, function: str | None = None) -> str | None:
-    """The program that a reply gives last; where it is called as `function`, the last one that defines that.
+    """Find the last program of a reply; if `function` is given, the last one that defines it.
 
     It stands in a block that is labelled as Python, or that has no label and is a program: no session of the
     interpreter, no list of values, and no lines that only call what an earlier program defines, or neither read nor
@@ -52,7 +52,7 @@ def read_program(text: str, function: str | None = None) -> str | None:
 
 
 def _blocks(text: str) -> Iterator[Block]:
-    """The fenced blocks of a text. One that is still open at its end, or where the next one starts, is none."""
+    """Yield the fenced blocks of a text, without one that is not closed before the end or the next one."""
     fences = list(_FENCE.finditer(text))
     index = 0
     while index < len(fences):
@@ -73,9 +73,9 @@ def _blocks(text: str) -> Iterator[Block]:
 def _first_program(
     text: str, fences: Sequence[re.Match[str]], index: int, ends: Sequence[int]
 ) -> tuple[Block | None, int]:
-    """The block up to the first end at which it is Python, as fences may stand in its texts; else None, the first."""
+    """Return the block up to the first end at which it is Python, as strings may contain fences; else the first."""
     # A fence behind something else on its line rather belongs to a comment.
-    for end in sorted(ends, key=lambda end: bool(fences[end]["before"].strip(" \t>")))[:_MOST_ENDS]:
+    for end in sorted(ends, key=lambda end: bool(fences[end]["before"].strip(" \t>")))[:_MAX_ENDS]:
         block = _block(text, fences[index], fences[end])
         if block.tree is not None:
             return block, end
@@ -108,14 +108,14 @@ def _is_program(block: Block) -> bool:
 
 
 def _acts(statement: ast.stmt) -> bool:
-    """Whether it is more than a value, as lines of an output are."""
+    """Whether it is more than a value; a line of output is not."""
     if isinstance(statement, ast.Expr):
         return any(isinstance(node, ast.Call) for node in ast.walk(statement))
     return not isinstance(statement, ast.AnnAssign) or statement.value is not None
 
 
 def _is_example(block: Block, earlier: Sequence[Block]) -> bool:
-    """Whether it defines nothing to call itself and needs names that an earlier program defines."""
+    """Whether it defines nothing callable and needs names that an earlier program defines."""
     if block.tree is None:
         return False
     imported = _imported(block.tree)
@@ -128,7 +128,7 @@ def _is_example(block: Block, earlier: Sequence[Block]) -> bool:
 
 
 def _speaks(block: Block) -> bool:
-    """Whether it may read or print; a program that is no Python may."""
+    """Whether it may read or print; a program that is not Python may."""
     if block.tree is None:
         return True
     nodes = list(ast.walk(block.tree))
@@ -138,14 +138,14 @@ def _speaks(block: Block) -> bool:
 
 
 def _imported(tree: ast.Module) -> set[str]:
-    """The names that come from a module that Python itself does not have, such as a file with an earlier program."""
+    """Return the names imported from a module that Python itself does not have, such as an earlier program's file."""
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     own = [node for node in imports if (node.module or "").partition(".")[0] not in sys.stdlib_module_names]
     return {alias.asname or alias.name for node in own for alias in node.names}
 
 
 def _defined(tree: ast.Module) -> set[str]:
-    """The names that a program defines, imports or has as parameters, at whatever depth."""
+    """Return the names that a program defines, imports or has as parameters, at any depth."""
     names = _own(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.alias):
@@ -156,7 +156,7 @@ def _defined(tree: ast.Module) -> set[str]:
 
 
 def _own(tree: ast.Module) -> set[str]:
-    """The names that a program gives to functions, classes and values of its own, at whatever depth."""
+    """Return the names of a program's own functions, classes and values, at any depth."""
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-# Text that was escaped once too often has several backslashes, once too seldom a backspace or a form feed.
+# Text that was escaped once too often has several backslashes, unescaped text a backspace or a form feed.
 _OPENER = re.compile(
     r"(?:(?<!\\)\\+(?:boxed|fbox|framebox)|\x08oxed|\x0c(?:box|ramebox))(?![A-Za-z])"
     r"|(?:(?<!\\)\\+b(?:o(?:x(?:ed?)?)?)?|\x08oxe?d?)\Z"  # the start of one, cut off
@@ -26,7 +26,7 @@ _NOTHING = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A box, from `start` to `end` in its text; `content` is None where the text ends before the box does."""
+    """A box, from `start` to `end` in its text; `content` is None if the text ends inside it."""
 
     start: int
     end: int
@@ -34,7 +34,7 @@ class Box:
 
 
 def find_boxes(text: str) -> list[Box]:
-    """The boxes of a text in their order, without those within others and those that hold a placeholder or nothing."""
+    """Find the boxes of a text in order, without nested ones and those that are empty or hold a placeholder."""
     boxes = []
     position = 0
     closings = _closings(text)
@@ -49,7 +49,7 @@ def find_boxes(text: str) -> list[Box]:
 
 
 def ends_in_box(text: str) -> bool:
-    """Whether a text ends before its last box does, which withdraws what it had in boxes before."""
+    """Whether a text ends inside its last box, which withdraws the earlier boxes."""
     boxes = find_boxes(text.rstrip())
     return bool(boxes) and boxes[-1].content is None
 
@@ -72,7 +72,7 @@ def _box_at(text: str, opener: re.Match[str], closings: Mapping[int, int]) -> Bo
 
 
 def _closings(text: str) -> dict[int, int]:
-    """Where each brace is closed that is."""
+    """Return the position of the closing brace for each opening one."""
     closings: dict[int, int] = {}
     opened: list[int] = []
     for match in _BRACE.finditer(text):

@@ -43,7 +43,7 @@ _WITHDRAWN = re.compile(
 
 
 def is_hedged(text: str, start: int, value: int, end: int) -> bool:
-    """Whether the statement that starts at `start` and gives a value from `value` to `end` does not hold it for true.
+    """Whether the statement that starts at `start`, with a value from `value` to `end`, does not assert the value.
 
     >>> is_hedged("The answer cannot be 42.", 4, 21, 23)
     True
@@ -57,7 +57,7 @@ def is_hedged(text: str, start: int, value: int, end: int) -> bool:
 
 
 def is_withdrawn(rest: str) -> bool:
-    """Whether what follows the last statement takes it back without another.
+    """Whether the text after the last statement retracts it without another one.
 
     >>> is_withdrawn(". Wait, no.")
     True

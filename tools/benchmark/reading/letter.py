@@ -52,7 +52,7 @@ _LAST_LINE = re.compile(
 
 
 def read_letter(text: str) -> str | None:
-    r"""The letter that a text states last as its choice: in JSON, in a box, by a phrase, or alone on its last line.
+    r"""Return the letter that a text states last as its choice: in JSON, a box, a phrase, or alone on its last line.
 
     A statement of several letters chooses none, nor does a text whose last box is cut off.
 
@@ -73,7 +73,7 @@ def read_letter(text: str) -> str | None:
 
 
 def _boxed(text: str, boxes: Sequence[Box]) -> Iterator[tuple[int, int, str | None]]:
-    """Where boxes are that may hold letters, and which; boxes beside each other are one statement."""
+    """Find the boxes that may hold letters, and the letters; adjacent boxes are one statement."""
     behind: tuple[int, str | None] | None = None
     for box in reversed(boxes):
         letter = _letter(box.content)[0] if box.content is not None else None
@@ -86,7 +86,7 @@ def _boxed(text: str, boxes: Sequence[Box]) -> Iterator[tuple[int, int, str | No
 
 
 def _phrases(text: str) -> Iterator[tuple[int, int, str | None]]:
-    """Where a letter may be stated by words, and what is stated there; empty where it is denied or supposed."""
+    """Find where a letter may be stated in words, and the letter; "" where it is denied or assumed."""
     for match in _STATEMENT.finditer(text):
         letter, length = _letter(text[match.end() : match.end() + 200])
         end = match.end() + length
@@ -102,7 +102,7 @@ def _phrases(text: str) -> Iterator[tuple[int, int, str | None]]:
 
 
 def _letter(value: str) -> tuple[str | None, int]:
-    """The letter at the start of a value and where it ends; empty if there are several, None if there is none."""
+    """Return the letter at the start of a value and its end; "" if there are several, None if there is none."""
     bare = value.lstrip()
     match = _LETTER.match(bare)
     if match is None:

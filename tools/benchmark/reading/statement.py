@@ -30,7 +30,7 @@ _REMARK = re.compile(
 
 
 def stated_answers(text: str) -> list[str]:
-    r"""The answer that a reply states last, as LaTeX, behind the others that the same sentence gives beside it.
+    r"""Return the answer that a reply states last, as LaTeX, after the others in the same sentence.
 
     It is stated by a box, or by a phrase such as `The answer is 7` or `**Final Answer** 7`; a phrase behind the last
     box counts only if it gives a formula or a number. Empty where nothing is stated, or where the text ends in a box
@@ -53,7 +53,7 @@ def stated_answers(text: str) -> list[str]:
 
 
 def _boxed(text: str, boxes: Sequence[Box]) -> list[str]:
-    """What the last boxes hold that stand in one sentence."""
+    """Return the contents of the last boxes that are in the same sentence."""
     found: list[str] = []
     behind: Box | None = None
     for box in reversed(boxes):
@@ -69,7 +69,7 @@ def _together(between: str) -> bool:
 
 
 def _phrased(text: str, start: int, *, strict: bool) -> list[str] | None:
-    """What the last phrase behind `start` gives; if `strict`, no phrase that gives prose counts.
+    """Return the answer of the last phrase after `start`; if `strict`, phrases followed by prose do not count.
 
     Empty where that is doubted, None where there is no such phrase.
     """
@@ -85,7 +85,7 @@ def _phrased(text: str, start: int, *, strict: bool) -> list[str] | None:
 
 
 def _value(sentence: str) -> str:
-    """What the rest of a sentence gives: itself, or the one number or formula in it that is set apart."""
+    """Return the rest of a sentence, or the single number or formula that is marked up in it."""
     bare = sentence.strip(" \t*_`$.,")
     if not _VALUE.match(bare) and not _REMARK.match(bare):
         apart = [match[1] for match in _BOLD.finditer(sentence)]
@@ -96,7 +96,7 @@ def _value(sentence: str) -> str:
 
 
 def _formulas(text: str, position: int) -> tuple[list[str], int]:
-    """The formulas from there on that are set apart by commas, "and" or "or" alone, and where the last one ends."""
+    """Return the following formulas separated only by commas, "and" or "or", and the end of the last one."""
     found: list[str] = []
     end = position
     while match := _FORMULA.match(text, position):

@@ -12,7 +12,7 @@ _INLINE = re.compile(r"(?<!`)`[^`\n]+`(?!`)")
 
 
 def behind_thinking(text: str) -> str:
-    r"""What stands behind the `</think>` that closes the thinking; the whole text where no thinking is marked.
+    r"""Return the text after the `</think>` that closes the thinking; the full text if no thinking is marked.
 
     The thinking may be opened by the prompt, so the first `</think>` closes it, and each that a `<think>` precedes. Any
     other is a slip and left out, as is one in code and one that only marks the end of a text that is not opened.
@@ -41,7 +41,7 @@ def _blank(match: re.Match[str]) -> str:
 
 
 def _tags(text: str) -> Iterator[re.Match[str]]:
-    """The tags that are in no code."""
+    """Return the tags outside code."""
     code = sorted(_code(text))
     index = 0
     for tag in _TAG.finditer(text):
@@ -52,7 +52,7 @@ def _tags(text: str) -> Iterator[re.Match[str]]:
 
 
 def _code(text: str) -> Iterator[tuple[int, int]]:
-    """The spans of code, in fences and in the line. Fences that are not closed before the next is opened hold none."""
+    """Return the spans of fenced and inline code. A fence that is not closed before the next one does not count."""
     for match in _INLINE.finditer(text):
         yield match.span()
     opening: re.Match[str] | None = None
