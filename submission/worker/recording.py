@@ -1,4 +1,4 @@
-"""Records a run that goes on where the disk is full, and watches its votes."""
+"""Records a run that continues where the disk is full, and reports its votes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from submission.protocol import WARNING_CHARS, LeadingAnswer
 
 
 def record_of(directory: Path) -> RunRecord | None:
-    """What the directory holds of a run, None where it holds none that can be read."""
+    """The run in a directory, None where there is none that can be read."""
     try:
         return read_run(directory)
     except AgentError:
@@ -26,15 +26,15 @@ def record_of(directory: Path) -> RunRecord | None:
 
 
 class RunRecorder:
-    """A journal that is given up, not the run, when the disk refuses: `complain` is told why, once.
+    """A journal that gives up when the disk does, while the run continues: `warn` is called with the reason, once.
 
     The directory is that of any run, so it can be replayed and reported; its list of problems grows.
     """
 
-    def __init__(self, directory: Path, complain: Callable[[str], None]) -> None:
+    def __init__(self, directory: Path, warn: Callable[[str], None]) -> None:
         before = record_of(directory)
         self._directory = directory
-        self._complain = complain
+        self._warn = warn
         self._listed = {problem.id for problem in before.problems} if before else set()
         self._solved = tuple(before.solved.values()) if before else ()
         self._journal: Journal | None = None
@@ -80,24 +80,24 @@ class RunRecorder:
 
     def _give_up(self, error: AgentError | OSError) -> None:
         self._given_up = True
-        self._complain(f"not recorded any more: {error}"[:WARNING_CHARS])
+        self._warn(f"not recorded any more: {error}"[:WARNING_CHARS])
 
 
 class VoteWatch:
-    """Tells the leader of the votes on the request of this `number` whenever a sample has ended."""
+    """Sends the leader of the votes on the request of this `number` whenever a sample has ended."""
 
-    def __init__(self, config: Config, number: int, tell: Callable[[LeadingAnswer], None]) -> None:
+    def __init__(self, config: Config, number: int, send: Callable[[LeadingAnswer], None]) -> None:
         self._config = config
         self._number = number
-        self._tell = tell
+        self._send = send
         self._samples: list[Sample] = []
 
     def __call__(self, event: Event) -> None:
-        """Tell the leader, if it is a sample that has ended and anybody leads."""
+        """Send the leader, if a sample has ended and there is one."""
         if not isinstance(event, SampleEnded):
             return
         self._samples.append(event.sample)
         leader = tally(self._samples, self._config.voting, self._config.rules).leader
         if leader is not None:
             votes = f"{leader.samples} of {len(self._samples)} samples so far"
-            self._tell(LeadingAnswer(self._number, leader.answer, votes))
+            self._send(LeadingAnswer(self._number, leader.answer, votes))

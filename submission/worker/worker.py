@@ -1,6 +1,6 @@
-"""The worker's end of its protocol: the process that solves what it is asked to, on its standard streams.
+"""The worker's end of the worker protocol: reads requests from standard input, solves them, and writes events.
 
-The notebook's own process keeps to the packages of Kaggle's image; this one has the agent's, and the notebook outlives
+The notebook's own process keeps to the packages of Kaggle's image; this one has the agent's, and the notebook survives
 whatever happens to it.
 """
 
@@ -37,7 +37,7 @@ from submission.protocol import (
 )
 from submission.worker.recording import RunRecorder, VoteWatch, record_of
 
-Tell = Callable[[WorkerEvent], None]
+SendEvent = Callable[[WorkerEvent], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +50,17 @@ class PendingRequest:
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """Solves one problem after the other; `before` is what a worker before it had recorded."""
+    """Solves one problem after the other; `before` is what an earlier worker recorded."""
 
     agent: Agent
     bank: TimeBank
     recorder: RunRecorder
     before: RunRecord | None
-    tell: Tell
+    send: SendEvent
     clock: Callable[[], float]
     solved: dict[str, Solution] = field(default_factory=dict)
 
-    async def attend(self, requests: asyncio.Queue[PendingRequest]) -> None:
+    async def answer_requests(self, requests: asyncio.Queue[PendingRequest]) -> None:
         """Start the engine, then answer requests until cancelled."""
         await self._start()
         while True:
@@ -70,19 +70,19 @@ class Worker:
         try:
             await self.agent.start()
         except EngineError as error:
-            self.tell(WorkerWarning(str(error)))
+            self.send(WorkerWarning(str(error)))
 
     async def _solve(self, pending: PendingRequest) -> None:
         request = pending.request
         problem = Problem(request.id, request.problem)
         known = self.solved.get(problem.id)
         if known is None:
-            known = self.solved[problem.id] = await self._solve_anew(problem, pending)
+            known = self.solved[problem.id] = await self._solve_problem(problem, pending)
             if known.failure:
-                self.tell(WorkerWarning(known.failure))
-        self.tell(RequestSolved(request.number, known.answer, str(known.stop), votes_of(known)))
+                self.send(WorkerWarning(known.failure))
+        self.send(RequestSolved(request.number, known.answer, str(known.stop), votes_of(known)))
 
-    async def _solve_anew(self, problem: Problem, pending: PendingRequest) -> Solution:
+    async def _solve_problem(self, problem: Problem, pending: PendingRequest) -> Solution:
         request, config = pending.request, self.agent.config
         self.recorder.add_problem(problem, config)
         allowance = next_allowance(
@@ -92,15 +92,15 @@ class Worker:
             problems_left=request.problems_left,
             at_most=pending.until - self.clock(),
         )
-        self.tell(AllowanceGranted(request.number, allowance.seconds + allowance.extension_seconds))
+        self.send(AllowanceGranted(request.number, allowance.seconds + allowance.extension_seconds))
         prior = self.before.samples_of(problem.id) if self.before else ()
-        listeners = (VoteWatch(config, request.number, self.tell), self.recorder, self._warn)
+        listeners = (VoteWatch(config, request.number, self.send), self.recorder, self._warn_of_engine)
         with self.agent.begin(listeners, bank=self.bank) as run:
             return await solve_persistently(problem, run.runtime, allowance, prior)
 
-    def _warn(self, event: Event) -> None:
+    def _warn_of_engine(self, event: Event) -> None:
         if isinstance(event, EngineEvent):
-            self.tell(WorkerWarning(event.text))
+            self.send(WorkerWarning(event.text))
 
 
 def votes_of(solution: Solution) -> str:
@@ -110,8 +110,8 @@ def votes_of(solution: Solution) -> str:
     return f"{backers} of {solution.samples_finished} samples, {solution.tool_runs} tool runs"
 
 
-async def serve(settings: WorkerSettings, tell: Tell) -> None:
-    """Open what the settings name and attend to standard input until it closes.
+async def serve(settings: WorkerSettings, send: SendEvent) -> None:
+    """Open what the settings name and answer requests until standard input closes.
 
     Raises AgentError for settings that are not valid or a model that is missing.
     """
@@ -119,15 +119,15 @@ async def serve(settings: WorkerSettings, tell: Tell) -> None:
     overrides = {"budget.time_limit_seconds": settings.limit_seconds, **settings.overrides}
     directory = Path(settings.run_dir)
 
-    def complain(why: str) -> None:
-        tell(WorkerWarning(why))
+    def warn(why: str) -> None:
+        send(WorkerWarning(why))
 
     def engine_event_between_problems(text: str) -> None:
-        complain(text)
+        warn(text)
         recorder(EngineEvent(text, bank.spent))
 
     bank = TimeBank(settings.limit_seconds, loop.time, spent=settings.spent_seconds)
-    recorder = RunRecorder(directory, complain)
+    recorder = RunRecorder(directory, warn)
     agent = Agent.open(
         settings.profile,
         overrides,
@@ -138,18 +138,18 @@ async def serve(settings: WorkerSettings, tell: Tell) -> None:
     requests: asyncio.Queue[PendingRequest] = asyncio.Queue()
     before = record_of(directory)
     solved = before.solved if before else {}
-    worker = Worker(agent, bank, recorder, before, tell, loop.time, solved)
-    attending = asyncio.create_task(worker.attend(requests))
+    worker = Worker(agent, bank, recorder, before, send, loop.time, solved)
+    answering = asyncio.create_task(worker.answer_requests(requests))
     reading = asyncio.create_task(_read_requests(requests))
     try:
-        # A worker that can attend no more ends, and is replaced; a silent one would be waited for.
-        done, _ = await asyncio.wait((attending, reading), return_when=asyncio.FIRST_COMPLETED)
+        # A worker that can answer no more exits, and is replaced; a silent one would be waited for.
+        done, _ = await asyncio.wait((answering, reading), return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
     finally:
-        attending.cancel()
+        answering.cancel()
         reading.cancel()
-        await asyncio.gather(attending, reading, return_exceptions=True)
+        await asyncio.gather(answering, reading, return_exceptions=True)
         await agent.close()
         recorder.close()
 
@@ -165,17 +165,17 @@ async def _read_requests(requests: asyncio.Queue[PendingRequest]) -> None:
 
 def main() -> int:
     """Serve until standard input closes; returns the exit status."""
-    # Whatever prints here must not get between the events: standard output is kept for them.
+    # Standard output is kept for the events, so whatever else prints goes to standard error.
     events = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
-    def tell(event: WorkerEvent) -> None:
+    def send(event: WorkerEvent) -> None:
         print(encode_event(event), file=events, flush=True)
 
     try:
-        asyncio.run(serve(WorkerSettings.from_json(sys.argv[1]), tell))
+        asyncio.run(serve(WorkerSettings.from_json(sys.argv[1]), send))
         return 0
     except AgentError as error:
-        tell(WorkerWarning(str(error)))
+        send(WorkerWarning(str(error)))
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -188,7 +188,7 @@ def test_without_wheels_the_python_that_runs_is_used(tmp_path: Path) -> None:
     assert prepared("", tmp_path) == Path(sys.executable)
 
 
-async def test_a_worker_that_can_attend_no_more_ends_and_does_not_sit_silent(
+async def test_a_worker_that_can_answer_no_more_requests_exits_instead_of_staying_silent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken(self: Worker, requests: object) -> None:
@@ -197,7 +197,7 @@ async def test_a_worker_that_can_attend_no_more_ends_and_does_not_sit_silent(
     async def wait_for_requests(requests: object) -> None:
         await asyncio.sleep(3_600)
 
-    monkeypatch.setattr(Worker, "attend", broken)
+    monkeypatch.setattr(Worker, "answer_requests", broken)
     monkeypatch.setattr("submission.worker.worker._read_requests", wait_for_requests)
     keys = {"engine.kind": "http", "engine.url": "http://127.0.0.1:1"}
     with pytest.raises(KeyError, match="unforeseen"):

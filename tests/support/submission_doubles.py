@@ -57,8 +57,8 @@ class FailingSandbox(ScriptedSandbox):
 
 
 class FullDisk(RunRecorder):
-    def __init__(self, directory: Path, complain: Any, engine: FailingEngine) -> None:
-        super().__init__(directory, complain)
+    def __init__(self, directory: Path, warn: Any, engine: FailingEngine) -> None:
+        super().__init__(directory, warn)
         self._engine = engine
 
     def __call__(self, event: Event) -> None:
@@ -109,16 +109,16 @@ class VirtualConnection:
         self._hangs = False
         self._events, self._requests = asyncio.Queue(), asyncio.Queue()
         bank = TimeBank(self._limit, self.loop.time, spent=self.loop.time())
-        agent = Agent(self._config, self.engine, FailingSandbox(), on_engine_event=self._complain)
-        recorder = FullDisk(self._directory, self._complain, self.engine)
+        agent = Agent(self._config, self.engine, FailingSandbox(), on_engine_event=self._warn)
+        recorder = FullDisk(self._directory, self._warn, self.engine)
         worker = Worker(agent, bank, recorder, None, self._events.put_nowait, self.loop.time)
-        self._task = self.loop.create_task(worker.attend(self._requests))
+        self._task = self.loop.create_task(worker.answer_requests(self._requests))
 
     def close(self) -> None:
         self._end()
         self.loop.close()
 
-    def _complain(self, why: str) -> None:
+    def _warn(self, why: str) -> None:
         self._events.put_nowait(WorkerWarning(why))
 
     async def _next(self, seconds: float) -> WorkerEvent | None:

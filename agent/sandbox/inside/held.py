@@ -1,4 +1,4 @@
-"""Files that a session holds although they have no name any more: open, or mapped and closed."""
+"""Files that a session holds although they no longer have a name: open, or mapped and closed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measuring and wiping a session's scratch directory, whatever a cell has made of it.
+"""Measuring and wiping a session's scratch directory, whatever a cell has done to it.
 
 Nothing here follows a link, and no step depends on how deep directories are nested.
 """

@@ -1,4 +1,4 @@
-"""What the zygote loads and exercises before the first session, so that no session pays for it."""
+"""Loads and exercises libraries in the zygote before the first session, so that no session pays for it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PARTS = ("numpy.random", "numpy.linalg", "numpy.polynomial")
 
 
 def load_libraries() -> list[str]:
-    """Import what there is and run what is slow the first time; the names of the missing libraries."""
+    """Import what there is and run what is slow the first time; return the names of the missing libraries."""
     for name in _STANDARD.split():
         importlib.import_module(name)
     missing = []

@@ -1,4 +1,4 @@
-"""Which sessions use more than they may: a look at each every tenth of a second.
+"""Finds sessions that use more than they may, by a look at each every tenth of a second.
 
 The kernel's own limits hold one process's address space; this sees what they do not: threads, the scratch
 directory where it has no mount of its own, shares of the CPU, and what all sessions hold together.
@@ -55,7 +55,7 @@ class SessionWatch:
                 self._mapped = held.mapped(layers, os.getpid())
 
     def offenders(self, sessions: dict[int, int]) -> dict[int, str]:
-        """The slots of sessions to be ended now, with the reason that the model is told."""
+        """The slots of sessions to be ended now, with the reason that is shown to the model."""
         used = {slot: usage for slot, pid in sessions.items() if (usage := _usage(self._layers, pid))}
         last, self._last = self._last, used
         found: dict[int, str] = {}
@@ -78,7 +78,7 @@ class SessionWatch:
         return self._entries.pop(slot, 0)
 
     def disk_is_short(self) -> bool:
-        """Whether little is free where the scratch directories are."""
+        """Whether the file system of the scratch directories is nearly full."""
         disk = os.statvfs(self._settings.base)
         return disk.f_bavail * disk.f_frsize < _DISK_RESERVE
 
@@ -130,7 +130,7 @@ class SessionWatch:
 
 
 def _usage(layers: Layers, pid: int) -> SessionUsage | None:
-    """None where there is no such process any more."""
+    """The usage of a process; None where it has exited."""
     try:
         fields = layers.read_proc(f"{pid}/stat").rpartition(b")")[2].split()
         threads = int(fields[_THREADS])

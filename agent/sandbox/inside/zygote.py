@@ -1,6 +1,6 @@
 """The fork server: a process with the libraries loaded, of which every session is a fork.
 
-What the controller asks of it, and what it answers, is in `agent.sandbox.protocol`.
+Its messages to and from the controller are in `agent.sandbox.protocol`.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ from agent.sandbox.protocol import (
     encode_message,
 )
 
-_WIPING = 0.002  # seconds in a row, after which the rest of the work is looked at
-_MOST_DEAD = 32  # sessions whose files are still there; others wait for that with their start
-_DYING = 0.002  # seconds between two looks at sessions that are to end
-_LEAVING = 10.0  # seconds for the end of all sessions
+_WIPE_SECONDS = 0.002  # in a row, after which other work gets its turn
+_MOST_DEAD = 32  # sessions whose files are still there; beyond that, new ones wait
+_REAP_INTERVAL_SECONDS = 0.002  # between two looks at sessions that have been killed
+_SHUTDOWN_SECONDS = 10.0  # for all sessions to end
 
 
 @dataclass(slots=True)
@@ -53,14 +53,14 @@ class _Session:
 
 @dataclass(frozen=True, slots=True)
 class _Start:
-    """A session that is asked for, and the descriptors that it is to have."""
+    """A requested session, and the descriptors that it will get."""
 
     number: int
     control: int
     output: int
 
     def close(self) -> None:
-        """Let go of the descriptors."""
+        """Close the descriptors."""
         os.close(self.control)
         os.close(self.output)
 
@@ -75,7 +75,7 @@ class _Dead:
 
 
 class Zygote:
-    """Forks sessions, watches them and clears away what is left of them, until the controller is gone."""
+    """Forks sessions, watches them and removes what they leave behind, until the controller is gone."""
 
     def __init__(self, settings: ZygoteSettings) -> None:
         self._settings = settings
@@ -121,11 +121,11 @@ class Zygote:
         self._end_all()
 
     def _pause(self) -> float:
-        """For how many seconds there is nothing to do, unless the controller asks for something."""
+        """The seconds for which there is nothing to do unless a request comes."""
         if self._wiping:
             return 0.0
         if any(session.ending for session in self._sessions.values()):
-            return _DYING
+            return _REAP_INTERVAL_SECONDS
         return PERIOD if self._sessions else 1.0
 
     def _receive(self) -> bool:
@@ -148,7 +148,7 @@ class Zygote:
         return bool(data)
 
     def _start_waiting(self) -> None:
-        """Start what was asked for, unless there are so many files of dead sessions that these come first."""
+        """Start the requested sessions, unless so many files of dead sessions are left that these come first."""
         while self._starts and not self._is_behind():
             self._start(self._starts.popleft())
 
@@ -208,7 +208,7 @@ class Zygote:
             asked.close()
 
     def _close_waiting(self) -> None:
-        """In the child: let go of what others are to have, which would count towards its open files."""
+        """In the child: close the descriptors of sessions to come, which would count towards its open files."""
         for asked in self._starts:
             asked.close()
         for descriptor in self._descriptors:
@@ -221,7 +221,7 @@ class Zygote:
                 send(session.pid, signal.SIGKILL)
 
     def _reap(self) -> None:
-        """Take note of the dead that the controller has given up, and tell it.
+        """Reap the dead sessions that the controller has asked to end, and report them.
 
         A dead session that the controller still counts on stays a zombie, so that its number stays taken.
         """
@@ -242,7 +242,7 @@ class Zygote:
 
         A slot that could not be emptied is used no more.
         """
-        until = time.monotonic() + _WIPING
+        until = time.monotonic() + _WIPE_SECONDS
         while self._wiping and time.monotonic() < until:
             dead = self._wiping[0]
             try:
@@ -267,10 +267,10 @@ class Zygote:
         for session in self._sessions.values():
             session.ending = True
             self._kill(session)
-        deadline = time.monotonic() + _LEAVING
+        deadline = time.monotonic() + _SHUTDOWN_SECONDS
         while self._sessions and time.monotonic() < deadline:
             self._reap()
-            time.sleep(_DYING)
+            time.sleep(_REAP_INTERVAL_SECONDS)
         if not self._layers.active("mounts"):
             with contextlib.suppress(OSError):  # the controller tries again
                 scratch.wipe(self._settings.base)
@@ -288,7 +288,7 @@ class Zygote:
 
 
 def serve_zygote(settings_text: str) -> None:
-    """Be the zygote of the given settings until the controller is gone."""
+    """Be a zygote with these settings until the controller is gone."""
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the closing of the socket ends it, and nothing else in order
