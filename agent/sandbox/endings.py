@@ -8,7 +8,7 @@ import signal
 from agent.sandbox.base import Limits
 from agent.sandbox.client import ProcessExit
 from agent.sandbox.outcome import CellOutcome, Stop
-from agent.sandbox.protocol import BROKEN, CUT_OFF, OUT_OF_MEMORY
+from agent.sandbox.protocol import BROKEN, CUT_OFF, ERROR, NOT_RUN, OK, OUT_OF_MEMORY
 
 LOST = "The session was restarted: variables, functions and imports are lost."
 LOST_TO_OTHERS = (
@@ -24,6 +24,7 @@ RESTORING = (
     "cell's output says that they are lost; those of the stopped cell are lost."
 )
 INTERFERENCE = "(Threads that an earlier cell had started were at work beside this one and may have interfered.)"
+USABLE = (OK, ERROR, NOT_RUN)  # after a cell that ends so, its session can be used on
 UNKNOWN_EXIT = ProcessExit(signal.SIGKILL, "")
 
 
@@ -67,6 +68,17 @@ def is_limit(outcome: CellOutcome, ended: ProcessExit) -> bool:
     if outcome.crowded or not outcome.begun:
         return False
     return outcome.stop in (Stop.TIME, Stop.CPU) or outcome.status == OUT_OF_MEMORY or "memory" in ended.why
+
+
+def retry_note(outcome: CellOutcome, *, used: bool) -> str:
+    """The note for a cell that may not be to blame for its end; empty where it is, or where nothing is wrong.
+
+    `used`: whether the session had run cells before.
+    """
+    if not outcome.begun or (used and outcome.status == NOT_RUN and outcome.stop is Stop.NONE):
+        return LOST
+    failed = outcome.stop is Stop.OUTPUT or (outcome.stop is Stop.NONE and outcome.status not in USABLE)
+    return LOST_TO_OTHERS if failed and used and (outcome.crowded or outcome.breach) else ""
 
 
 def _name(number: int) -> str:

@@ -15,23 +15,22 @@ from agent.sandbox.client import ForkServerClient, ProcessExit, StartDiedError
 from agent.sandbox.endings import (
     INTERFERENCE,
     LOST,
-    LOST_TO_OTHERS,
     RESTORED,
     RESTORING,
     UNKNOWN_EXIT,
+    USABLE,
     exit_reason,
     is_limit,
+    retry_note,
     stop_reason,
 )
 from agent.sandbox.history import History
 from agent.sandbox.outcome import CellOutcome, Stop
 from agent.sandbox.process import SessionProcess
-from agent.sandbox.protocol import ERROR, NOT_RUN, OK
 from agent.sandbox.replay import run_again
 from agent.types import ToolRun, ToolStatus
 
 _REAP_SECONDS = 1.0
-_USABLE = (OK, ERROR, NOT_RUN)  # after a cell that ends so, its session can be used on
 _ATTEMPTS = 3
 _MAX_RETRY_SECONDS = 4.5  # after which a cell is not retried
 _MAX_LATE_SECONDS = 5.0  # how long after its limit a lost cell waits for earlier ones to be run again
@@ -206,14 +205,14 @@ class ForkServerSession:
         for _ in range(_ATTEMPTS):
             begun = time.monotonic()
             outcome = await self._attempt(source, seconds)
-            again = _reason_to_run_again(outcome, used=self._used)
+            again = retry_note(outcome, used=self._used)
             if not again or self._closed or time.monotonic() - started > _MAX_RETRY_SECONDS:
                 break
             if self._used:
                 note = again
             self._drop()
         self._used = True
-        if outcome.status not in _USABLE:
+        if outcome.status not in USABLE:
             status, remark = await self._replace(outcome, seconds, begun)
         elif outcome.stop is Stop.NONE:
             self._remember(source, outcome)
@@ -287,14 +286,3 @@ class ForkServerSession:
         reaping = self._sandbox.reap_later(process)
         done, _ = await asyncio.wait([reaping], timeout=_REAP_SECONDS)
         return reaping.result() if done else UNKNOWN_EXIT
-
-
-def _reason_to_run_again(outcome: CellOutcome, *, used: bool) -> str:
-    """The note for a cell that may not be to blame for its end; empty where it is, or where nothing is wrong.
-
-    `used`: whether the session had run cells before.
-    """
-    if not outcome.begun or (used and outcome.status == NOT_RUN and outcome.stop is Stop.NONE):
-        return LOST
-    failed = outcome.stop is Stop.OUTPUT or (outcome.stop is Stop.NONE and outcome.status not in _USABLE)
-    return LOST_TO_OTHERS if failed and used and (outcome.crowded or outcome.breach) else ""
