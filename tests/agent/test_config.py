@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.config import Config, load_config, override_config, profile_names, save_config
+from agent.editions import EDITIONS
 from agent.errors import ConfigError
 
 
@@ -35,7 +36,7 @@ def test_a_key_is_set_anew_and_the_rest_stays() -> None:
         ({"sample.count": "many"}, r"sample\.count: input should be a valid integer"),
         ({"sampling.temperature": float("nan")}, r"sampling\.temperature: input should be a finite number"),
         ({"edition.x": 1}, r"edition\.x: edition is a value, not a table"),
-        ({"edition": "aimo9"}, r"unknown edition 'aimo9': give one of aimo1, aimo2, aimo3"),
+        ({"edition": "aimo9"}, f"unknown edition 'aimo9': give one of {', '.join(EDITIONS)}"),
         ({"engine.kind": "http"}, r"engine\.url is needed"),
         ({"sample.count": "8"}, r"sample\.count: input should be a valid integer, not '8'"),
         ({"sample.count": 8.0}, r"sample\.count: input should be a valid integer, not 8\.0"),

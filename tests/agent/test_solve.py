@@ -157,7 +157,7 @@ def test_an_engine_that_dies_on_the_way_loses_nothing(problems: Path, tmp_path: 
         (["--problems", "missing.csv"], ["missing.csv"]),
         (["x", "--problems", "p.csv"], ["give one of them"]),
         ([" "], ["the problem is empty"]),
-        (["x", "--edition", "aimo7"], ["aimo7", "aimo1, aimo2, aimo3"]),
+        (["x", "--edition", "aimo7"], ["aimo7", ", ".join(EDITIONS)]),
         (["x", "--profile", "nope"], ["no profile 'nope'"]),
         (["x", "--samples", "0"], ["sample.count"]),
         (["x", "--samples", "two"], ["--samples", "invalid int"]),

@@ -19,6 +19,7 @@ from aiohttp import web
 from agent.cli.arguments import overrides, parse_arguments
 from agent.cli.plan import open_plan, resume_command
 from agent.config import load_config, override_config
+from agent.editions import EDITIONS
 from agent.errors import InputError, ModelError
 from agent.journal.journal import CONFIG_FILE, JOURNAL_FILE, create_run, read_run
 from agent.models.store import models_folder
@@ -77,7 +78,7 @@ def left() -> list[str]:
         (["x", "--profile", "nope"], ["no profile 'nope'"]),
         (["x", "--profile", ""], ["no profile ''"]),
         (["x", "--profile", "/"], ["profile / cannot be read"]),
-        (["x", "--edition", ""], ["unknown edition ''", "aimo1, aimo2, aimo3"]),
+        (["x", "--edition", ""], ["unknown edition ''", ", ".join(EDITIONS)]),
         (["x", "--run-dir", ""], ["--run-dir", "is empty"]),
         (["--problems", ""], ["--problems", "is empty"]),
         (["x", "--run-dir", "~nobody-here/x"], ["--run-dir", "no home directory"]),
