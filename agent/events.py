@@ -20,7 +20,7 @@ class ProblemStarted:
 
 @dataclass(frozen=True, slots=True)
 class TextGenerated:
-    """A running sample, told apart by its problem and its index, has generated `tokens` more tokens.
+    """A running sample, identified by its problem and its index, has generated `tokens` more tokens.
 
     Its text has grown by `text`, which may come with a later event than its tokens: characters that may turn out to be
     the mark of a turn's end are held back. These texts and those of `TextInserted`, joined, are `Sample.text`.

@@ -1,4 +1,4 @@
-"""The lines of a run's journal, one JSON object each, told apart by `kind`.
+"""The lines of a run's journal, one JSON object each, of a `kind`.
 
 "problem" (a problem was started: its prompt and its allowance), "sample" (one that has ended, whole), "solution",
 "engine" (what happened to the engine) and "settings" (what a resumed run set anew: the stored configuration stays as

@@ -1,4 +1,4 @@
-"""What a run came to: its figures, told as numbers, as a table or as JSON."""
+"""The result of a run as a table for a terminal or as JSON."""
 
 from __future__ import annotations
 
