@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from agent.editions import EDITIONS
 from agent.journal.journal import ANSWERS_FILE, JOURNAL_FILE, read_run
 from tests.support.calls import ROOT, Result, command, environment, refused, solve, solve_here
 from tests.support.servers.scripted_server import ScriptedServer, serving
