@@ -56,7 +56,7 @@ class EngineConfig(Section):
     @field_validator("api_key_env")
     @classmethod
     def _is_a_name(cls, name: str) -> str:
-        """Refuse what can only be the key itself, before it is written anywhere."""
+        """Reject a value that can only be the key itself, before it is written anywhere."""
         if name and not (name.isascii() and name.isidentifier()):
             raise ValueError("it takes the name of an environment variable that holds the key, not the key itself")
         return name
@@ -88,7 +88,7 @@ class VllmConfig(Section):
 
 
 class SamplingConfig(Section):
-    """How one solution is drawn; the names are those of the OpenAI and vLLM protocols."""
+    """The sampling parameters of one sample, with the names of the OpenAI and vLLM protocols."""
 
     temperature: float = Field(0.6, ge=0)
     top_p: float = Field(0.95, gt=0, le=1)
@@ -99,7 +99,7 @@ class SamplingConfig(Section):
 
 
 class SampleConfig(Section):
-    """How many solutions are drawn, from which prompt, and what limits each of them."""
+    """How many samples are drawn, from which prompt, and their limits."""
 
     count: int = Field(8, ge=1, le=1_024)
     family: Annotated[str, AfterValidator(known_family)] = "qwen-coder"  # a bundled one, or a TOML file's path
@@ -126,7 +126,7 @@ class SandboxConfig(Section):
 
 
 class Config(Section):
-    """Everything that decides what a run does."""
+    """The full configuration of a run."""
 
     profile: str = "cpu"
     edition: str = "aimo3"
@@ -153,12 +153,12 @@ class Config(Section):
 
 
 def profile_names() -> list[str]:
-    """Names of the bundled profiles."""
+    """Return the names of the bundled profiles."""
     return toml_names(PROFILES)
 
 
 def load_config(profile: str, overrides: Mapping[str, Any] | None = None) -> Config:
-    """The configuration of a profile (a bundled name or the path of a TOML file) with dotted keys set anew.
+    """Load the configuration of a profile (a bundled name or the path of a TOML file) with dotted keys overridden.
 
     >>> load_config("cpu", {"sample.count": 4}).sample.count
     4
@@ -179,12 +179,12 @@ def load_config(profile: str, overrides: Mapping[str, Any] | None = None) -> Con
 
 
 def override_config(config: Config, overrides: Mapping[str, Any]) -> Config:
-    """The configuration with dotted keys set anew. Raises ConfigError if that is not valid."""
+    """Return the configuration with dotted keys overridden. Raises ConfigError if that is not valid."""
     return parse_config(_set(config.model_dump(), overrides), config.profile)
 
 
 def save_config(config: Config, path: Path) -> None:
-    """Write the resolved tree as TOML, whole or not at all; `load_config` of that file gives an equal one.
+    """Write the resolved configuration as TOML, atomically; `load_config` of that file returns an equal one.
 
     Raises OSError if it cannot be written.
     """

@@ -85,7 +85,8 @@ class Problem:
 class ToolRun:
     """One execution of a code block in the sample's own Python session.
 
-    `output` is what a notebook would show; the model is shown it with whatever could pass for more than output defused.
+    `output` is what a notebook would show; before the model gets it, text that could pass for more than output is
+    defused.
     """
 
     code: str
@@ -96,13 +97,13 @@ class ToolRun:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A stretch of generated text and what the agent wrote behind it (tool output, or what forces the answer).
+    """Generated text, and the text that the agent inserted after it (tool output, or the opening of a forced answer).
 
-    The prompt of turn n is the sample's prompt followed by `text + inserted` of the turns before it.
-    `prompt_tokens` is the length of that prompt and `cached_tokens` how many of them the engine had in its cache; both
-    are None where the engine did not say, as for a turn that was cut at a code block. `resumed_at` holds the tokens
-    that had come whenever the stream broke and was taken up again. `unrun_blocks` counts the blocks of code in it that
-    were not run: not closed when the turn ended, or opened in a way that is not read as Python's.
+    The prompt of turn n is the sample's prompt followed by `text + inserted` of the earlier turns. `prompt_tokens` is
+    the length of that prompt and `cached_tokens` the part of it in the engine's prefix cache; both are None if the
+    engine did not report them, as for a turn that was cut at a code block. `resumed_at` holds the number of tokens
+    received at each point where the stream broke and was resumed. `unrun_blocks` counts its code blocks that were not
+    run: not closed when the turn ended, or opened in a way that is not recognized as Python.
     """
 
     text: str
@@ -118,7 +119,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A running sample's present answer, forced beside its stream after `tokens` tokens; that took `seconds`."""
+    """A running sample's current answer, forced in a separate request after `tokens` tokens; that took `seconds`."""
 
     tokens: int
     answer: int | None
@@ -129,11 +130,10 @@ class Probe:
 class Sample:
     """One generated solution of one problem, finished or cut.
 
-    `forced` is true if the answer was forced out of an unfinished sample.
-    `started` is in seconds since the run began. The log-probabilities are means over the tokens that were generated
-    before any forced answer, of all and of the last 256; None where the engine does not tell them. `language_mixing`
-    counts letters of scripts that mathematics in English does not use. `failure` says what failed where the sample
-    ended for that.
+    `forced` is true if the answer was forced from an unfinished sample. `started` is in seconds since the run began.
+    The log-probabilities are means over the tokens generated before any forced answer, of all and of the last 256; None
+    if the engine does not report them. `language_mixing` counts letters of scripts that mathematics in English does
+    not use. `failure` is the error that ended the sample, "" if there was none.
     """
 
     problem_id: str
@@ -158,7 +158,7 @@ class Sample:
 
     @property
     def text(self) -> str:
-        """All that stands behind the prompt, generated and inserted."""
+        """The full text after the prompt, generated and inserted."""
         return "".join(turn.text + turn.inserted for turn in self.turns)
 
     @property
@@ -180,7 +180,7 @@ def is_kept(sample: Sample) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """What one answer has gathered: its weight and the number of samples behind it."""
+    """The votes for one answer: their weight and the number of samples."""
 
     answer: int
     weight: float

@@ -11,9 +11,9 @@ _T = TypeVar("_T")
 
 
 class _JumpingSelector(selectors.BaseSelector):
-    """Waits for nothing: where a real selector would sleep, the clock moves on.
+    """A selector that never sleeps: it advances the clock instead.
 
-    It watches no files, so only what happens on the loop itself can be run.
+    It watches no files, so only code without I/O can run.
     """
 
     def __init__(self) -> None:
@@ -49,6 +49,6 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 def run_virtual(coroutine: Coroutine[Any, Any, _T]) -> _T:
-    """Run to the end in virtual time."""
+    """Run a coroutine to its end in virtual time."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(coroutine)

@@ -1,4 +1,4 @@
-"""A Python environment of our own, installed offline from a folder of wheels."""
+"""The agent's own Python environment, installed offline from a folder of wheels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _QUOTED_LINES = 4
 
 
 def create_environment(folder: Path, python: str = sys.executable) -> Path:
-    """Make an empty virtual environment in `folder` and return its interpreter. Nothing of the image is in it.
+    """Create an empty virtual environment in `folder`, without the image's packages, and return its interpreter.
 
     Raises InputError, quoting Python, if that fails.
     """
@@ -23,7 +23,7 @@ def create_environment(folder: Path, python: str = sys.executable) -> Path:
 
 
 def install_offline(python: Path, wheels: Path, *, pip: str = sys.executable) -> None:
-    """Install all of the wheelhouse into the environment of `python`, checking each hash; the network is not used.
+    """Install the wheelhouse into the environment of `python`, checking each hash, without using the network.
 
     The pip is that of the interpreter `pip`. Raises InputError, quoting pip, if something is missing.
     """

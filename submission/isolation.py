@@ -1,4 +1,4 @@
-"""Runs a command without network, where this system lets us cut it."""
+"""Run a command without network, if this system supports that."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _DEAD_ENDS = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0
 
 @cache
 def can_isolate() -> bool:
-    """Whether bubblewrap works here, which cuts the network and gives the command a /kaggle of its own."""
+    """Whether bubblewrap works here, which cuts off the network and gives the command its own /kaggle."""
     if shutil.which("bwrap") is None:
         return False
     command = ["bwrap", "--ro-bind", "/", "/", "--unshare-net", "--dev", "/dev", "true"]
@@ -51,5 +51,5 @@ def isolated(
 
 
 def offline_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment for a command that cannot be isolated."""
+    """Return the environment for a command that cannot be isolated."""
     return {**environment, **_DEAD_ENDS}

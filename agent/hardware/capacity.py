@@ -222,7 +222,7 @@ def _reason(model: ModelShape, hardware: str, parallel: int, room: float, kv_tok
         )
     if kv_tokens < context_tokens:
         return (
-            f"beside the weights {hardware} hold the KV cache of {kv_tokens} tokens, less than one lane's "
+            f"after the weights, {hardware} can hold the KV cache of {kv_tokens} tokens, less than one lane's "
             f"{context_tokens}: lower engine.context_tokens or raise vllm.tensor_parallel_size"
         )
     return ""

@@ -73,8 +73,8 @@ class KaggleWatch:
                         raise
                 gone = time.monotonic() - began
                 if gone > limit:
-                    told = f"{what} is still {state} after {gone / 60:.0f} min{problem}"
-                    raise KaggleError(f"{told}: look at it on kaggle.com")
+                    message = f"{what} is still {state} after {gone / 60:.0f} min{problem}"
+                    raise KaggleError(f"{message}: look at it on kaggle.com")
                 status.update(Text(f"{what} is {state}, {gone / 60:.0f} min{problem}"))
                 time.sleep(self.calls.delay(max(0, failures - 1)))
 

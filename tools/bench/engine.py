@@ -55,14 +55,14 @@ class Round:
     roofline: float | None
 
     @property
-    def yardstick(self) -> Speed:
+    def baseline(self) -> Speed:
         """vLLM's own client where the server is vLLM, else the bare one."""
         return self.vllm or self.bare
 
     @property
     def ratio(self) -> float:
-        """The agent's speed over the yardstick's."""
-        return self.agent.per_second / self.yardstick.per_second
+        """The agent's speed over the baseline's."""
+        return self.agent.per_second / self.baseline.per_second
 
 
 def add_engine_flags(parser: argparse.ArgumentParser) -> None:
@@ -71,7 +71,7 @@ def add_engine_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--url", help="a server that is already running")
     parser.add_argument("--model", help="a model instead of the profile's")
     parser.add_argument("--set", action="append", metavar="KEY=VALUE", help="any key of the configuration")
-    parser.add_argument("--lanes", default="8", help="samples at once, like 16,32 (default 8)")
+    parser.add_argument("--lanes", default="8", help="concurrent samples, like 16,32 (default 8)")
     parser.add_argument("--tokens", type=int, default=100, help="tokens per sample (default 100)")
     parser.add_argument("--repeats", type=int, default=3, help="rounds of all sides in turns (default 3)")
     parser.add_argument("--architecture", choices=list(ARCHITECTURES), help="random weights of this shape (vLLM)")

@@ -180,7 +180,7 @@ async def _rounds(runs: list[_Runner], cells: int) -> list[float]:
 
 
 async def _crowds(runs: list[_Runner], cells: int) -> list[float]:
-    """The same with a cell in every session at once."""
+    """Return the same with a cell in every session concurrently."""
     found: list[float] = []
     while len(found) < cells:
         found += [seconds for seconds, _ in await asyncio.gather(*(_timed(run) for run in runs))]
@@ -214,7 +214,7 @@ def _p99(values: list[float]) -> float:
 
 
 def _family_memory(pid: int) -> float | None:
-    """Proportional set size in bytes of a process and its children; None where it cannot be told."""
+    """Return the proportional set size in bytes of a process and its children; None if it is unknown."""
     try:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         return sum(_own_memory(member) for member in (str(pid), *children))
@@ -232,7 +232,7 @@ def _require_jupyter() -> None:
         import ipykernel  # noqa: F401
         import jupyter_client  # noqa: F401
     except ImportError:
-        message = "the yardstick needs Jupyter: pip install jupyter_client ipykernel, or give --kernels 0"
+        message = "the baseline needs Jupyter: pip install jupyter_client ipykernel, or give --kernels 0"
         raise InputError(message) from None
 
 

@@ -1,4 +1,4 @@
-"""The figures of a recorded run, or of two beside their paired difference, as a table for the terminal."""
+"""The figures of a recorded run, or of two with their paired difference, as a table for the terminal."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def label(x: float, y: float, text: str, kind: str, *said: Markup) -> Markup:
 
 
 def stacked_bar(segments: Sequence[Segment], title: str, *, whole: float | None = None) -> Markup:
-    """A horizontal bar; `whole` is what its full width stands for, the sum of all segments by default."""
+    """Return a horizontal bar; `whole` is the value of its full width, by default the sum of all segments."""
     whole = whole or sum(segment.size for segment in segments) or 1.0
     shapes = []
     place = 0.0

@@ -1,1 +1,1 @@
-"""A vLLM server of ours: its command line, its weights, its restarts."""
+"""A vLLM server that we start: its command line, its weights, its restarts."""
