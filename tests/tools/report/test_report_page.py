@@ -267,7 +267,7 @@ def test_a_run_of_full_size_opens_quickly(browser: Browser, tmp_path: Path) -> N
         assert opened.errors == []
     journal = (run / "journal.jsonl").stat().st_size
     print(
-        f"\n{journal / 1e6:.1f} MB of journal: page of {size / 1e6:.1f} MB made in {made:.1f} s, load_run event after "
+        f"\n{journal / 1e6:.1f} MB of journal: page of {size / 1e6:.1f} MB made in {made:.1f} s, load event after "
         f"{loaded:.2f} s, transcript of {formulas} formulas after {shown:.2f} s"
     )
     assert size < 30e6
