@@ -71,7 +71,7 @@ def test_a_real_model_solves_through_the_whole_agent(tiny_model: Path, tmp_path:
 
 
 @pytest.mark.long
-def test_an_engine_killed_mid_stream_is_restarted_and_the_lanes_go_on(tiny_model: Path, tmp_path: Path) -> None:
+def test_an_engine_killed_mid_stream_is_restarted_and_the_lanes_continue(tiny_model: Path, tmp_path: Path) -> None:
     process = start(tiny_model, tmp_path, "--set=sample.max_tokens=64", "--set=sample.tools=false")
     engine = engine_of(process)
     wait_for(b'"problem"', tmp_path / "run" / JOURNAL_FILE, process)

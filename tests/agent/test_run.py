@@ -60,7 +60,7 @@ def test_the_time_limit_holds_and_what_could_not_be_started_says_so() -> None:
     assert solutions[-1].stop is StopReason.OUT_OF_TIME
 
 
-def test_an_interrupted_run_goes_on_with_what_is_missing(tmp_path: Path) -> None:
+def test_an_interrupted_run_resumes_with_what_is_missing(tmp_path: Path) -> None:
     config = config_with(sample__count=3, stopping__margin=9)
     create_run(tmp_path, config, PROBLEMS)
     journal = Journal(tmp_path)

@@ -176,7 +176,7 @@ def test_an_engine_that_dies_on_the_way_loses_nothing(problems: Path, tmp_path: 
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_bad_input_is_one_sentence_and_status_2(here: Here, arguments: list[str], fragments: list[str]) -> None:
+def test_bad_input_is_a_one_line_message_and_status_2(here: Here, arguments: list[str], fragments: list[str]) -> None:
     Path("p.csv").write_text(PROBLEMS)
     refused(here(*arguments), *fragments)
 
@@ -201,7 +201,9 @@ def test_a_bad_problem_file_is_named_with_its_line(here: Here, content: str, fra
     assert not Path("runs").exists()
 
 
-def test_a_full_disk_stops_the_run_with_a_sentence(server: ScriptedServer, problems: Path, tmp_path: Path) -> None:
+def test_a_full_disk_stops_the_run_with_a_one_line_message(
+    server: ScriptedServer, problems: Path, tmp_path: Path
+) -> None:
     """The kernel's file size limit stands in for the full disk; --resume then continues the run."""
     limit = 'ulimit -f 8; exec "$@"'  # blocks of 512 bytes or 1 KiB: the journal of the first problem fits
     long_replies = {"a": 0}

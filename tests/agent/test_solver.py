@@ -192,7 +192,7 @@ replies = st.builds(words, st.integers(1, 80), st.none() | st.integers(0, 3)) | 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(replies, min_size=1, max_size=8), st.floats(0, 60), st.floats(0, 20))
-def test_whatever_the_lanes_do_the_allowance_holds_and_every_sample_is_told_once(
+def test_whatever_the_lanes_do_the_allowance_holds_and_every_sample_is_reported_once(
     drawn: list[str], reasoning: float, reserve: float
 ) -> None:
     engine = ScriptedEngine(lanes(*drawn))

@@ -137,7 +137,7 @@ def test_a_profile_that_does_not_exist_is_an_error(capsys: pytest.CaptureFixture
     assert "no profile 'kaggle-abacus'" in capsys.readouterr().err
 
 
-def test_cells_are_told_apart_by_their_place_too(notebook: NotebookNode) -> None:
+def test_cells_are_distinguished_by_their_place_too(notebook: NotebookNode) -> None:
     ids = [hashlib.sha256(f"{n} {cell.source}".encode()).hexdigest()[:12] for n, cell in enumerate(notebook.cells)]
     assert [cell.id for cell in notebook.cells] == ids
 

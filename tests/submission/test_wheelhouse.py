@@ -71,7 +71,7 @@ def test_what_cannot_be_imported_is_noticed(tmp_path: Path) -> None:
 
 
 @pytest.mark.process
-def test_a_module_that_only_lacks_a_gpu_s_driver_is_told_apart(tmp_path: Path) -> None:
+def test_a_module_that_only_lacks_a_gpu_s_driver_is_distinguished(tmp_path: Path) -> None:
     fault = "raise ImportError('libcuda.so.1: cannot open shared object file')"
     list_wheels(tmp_path, make_wheel(tmp_path, "one_wheel", fault), make_wheel(tmp_path, "two_wheel", ""))
     assert "1 modules imported, 1 that need a GPU's driver not" in check_wheelhouse(tmp_path, HERE)

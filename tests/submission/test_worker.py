@@ -78,7 +78,7 @@ def test_a_worker_solves_and_records_a_run_that_can_be_replayed(tmp_path: Path) 
     assert {id_: solution.answer for id_, solution in record.solved.items()} == {"a": 42, "b": 42}
 
 
-def test_a_killed_worker_is_replaced_and_goes_on_with_what_was_recorded(tmp_path: Path) -> None:
+def test_a_killed_worker_is_replaced_and_resumes_with_what_was_recorded(tmp_path: Path) -> None:
     slow = ScriptedServer(lambda body: answer(body) if len(slow.bodies) != 2 else SILENCE)
     with serving(slow) as server, worker(server.url, tmp_path) as connection:
         process = connection._process
@@ -127,7 +127,7 @@ def test_nothing_of_a_worker_outlives_the_notebook(tmp_path: Path) -> None:
         assert process.wait(SECONDS) == 0
 
 
-def test_an_engine_that_is_not_there_is_told_and_costs_no_answer(tmp_path: Path) -> None:
+def test_an_engine_that_is_not_there_is_reported_and_costs_no_answer(tmp_path: Path) -> None:
     with worker("http://127.0.0.1:9", tmp_path) as connection:
         result = solve(client_of(connection), seconds=40.0)
     assert result.answer is None
@@ -142,7 +142,7 @@ def test_a_configuration_that_is_not_valid_is_reported(tmp_path: Path) -> None:
     assert result.closed == "worker lost"
 
 
-def test_a_record_that_cannot_be_written_is_told_and_costs_no_answer(tmp_path: Path) -> None:
+def test_a_record_that_cannot_be_written_is_reported_and_costs_no_answer(tmp_path: Path) -> None:
     (tmp_path / "run" / "journal.jsonl").mkdir(parents=True)
     with serving(ScriptedServer(answer)) as server, worker(server.url, tmp_path) as connection:
         results = [solve(client_of(connection), id_) for id_ in ("a", "b")]

@@ -68,7 +68,7 @@ def test_a_cpu_is_as_fast_as_it_is_told_to_be(capsys: pytest.CaptureFixture[str]
         (["vllm-cpu", "--cpu-flops", "0"], "--cpu-flops 0.0 is not valid: give a number above 0"),
     ],
 )
-def test_the_command_tells_an_error_in_a_sentence(
+def test_the_command_tells_an_error_in_a_one_line_message(
     argv: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert capacity.main(argv) == 2

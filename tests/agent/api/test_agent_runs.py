@@ -18,7 +18,7 @@ from tests.support.doubles import ScriptedEngine, ScriptedSandbox, config_with
 from tests.support.virtual_time import run_virtual
 
 
-def test_several_problems_are_recorded_and_told_to_listeners(tmp_path: Path) -> None:
+def test_several_problems_are_recorded_and_reported_to_listeners(tmp_path: Path) -> None:
     told: list[Event] = []
 
     async def main() -> None:

@@ -72,7 +72,7 @@ def test_whatever_a_sample_has_said_its_forced_answer_is_read_behind_the_thinkin
 
 
 @given(st.text("a\n`o", max_size=9))
-def test_what_was_written_behind_a_result_is_told_from_it(output: str) -> None:
+def test_what_was_written_behind_a_result_is_distinguished_from_it(output: str) -> None:
     chat = chat_format("qwq", tools=True)
     forced = chat.force_answer("").inserted
     assert chat.behind_result(chat.tool_result(output) + forced) == forced

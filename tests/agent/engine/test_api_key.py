@@ -34,7 +34,7 @@ def test_a_named_variable_has_to_be_there(environment: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("key", ["two\nlines", "tab\tbed", "ab cd", "schlüssel", "nul\0", "\x7f", "a\r\nX-Evil: 1"])
-def test_what_no_header_takes_is_no_key_and_is_not_told(key: str) -> None:
+def test_what_no_header_takes_is_no_key_and_is_not_quoted(key: str) -> None:
     with pytest.raises(
         ConfigError, match="the value of OPENAI_API_KEY in the environment cannot be an API key"
     ) as caught:
@@ -63,7 +63,7 @@ def test_which_key_a_vllm_server_of_ours_wants(
 
 
 @pytest.mark.parametrize("name", ["sk-proj-abc", "a b", "$NAME", "k\u00e9y", "a\nb"])
-def test_a_key_in_the_place_of_a_name_is_refused_before_it_is_written_or_told(name: str) -> None:
+def test_a_key_in_the_place_of_a_name_is_refused_before_it_is_written_or_quoted(name: str) -> None:
     with pytest.raises(ConfigError, match=r"engine\.api_key_env: .*the name of an environment variable") as caught:
         load_config("cpu", {"engine.api_key_env": name})
     assert name not in str(caught.value)

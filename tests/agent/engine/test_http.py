@@ -64,7 +64,7 @@ async def test_a_failing_stream_raises_one_typed_error_with_what_was_received(fa
     assert caught.value.received == "the start"
 
 
-async def test_a_refusal_is_told_in_the_servers_words() -> None:
+async def test_a_refusal_is_reported_in_the_servers_words() -> None:
     with (
         serving(ScriptedServer(lambda body: "", status=503)) as server,
         pytest.raises(EngineError, match="answered 503: scripted refusal"),
@@ -72,7 +72,7 @@ async def test_a_refusal_is_told_in_the_servers_words() -> None:
         await read_from(server)
 
 
-async def test_an_error_event_is_told_in_the_servers_words() -> None:
+async def test_an_error_event_is_reported_in_the_servers_words() -> None:
     server = ScriptedServer(lambda body: "a")
 
     async def failing(body: Any, request: Any, response: Any) -> None:

@@ -49,7 +49,7 @@ async def test_a_server_that_wants_a_key_gets_it_from_the_environment(
         await engine.close()
 
 
-def test_a_variable_that_is_not_set_is_told_when_the_engine_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_variable_that_is_not_set_is_reported_when_the_engine_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NOT_THERE", raising=False)
     with pytest.raises(ConfigError, match="the environment has no NOT_THERE"):
         opened(load_config("cpu", {"engine.kind": "http", "engine.url": "http://h", "engine.api_key_env": "NOT_THERE"}))
@@ -105,7 +105,7 @@ def test_every_part_of_the_key_that_tells_something_is_scrubbed(key: str | None,
 
 
 @given(st.text("ab-1", min_size=6, max_size=20), st.text("ab-1 ", max_size=60))
-def test_no_six_characters_of_a_key_are_told_and_nothing_else_is_lost(key: str, text: str) -> None:
+def test_no_six_characters_of_a_key_are_quoted_and_nothing_else_is_lost(key: str, text: str) -> None:
     runs = {key[place : place + 6] for place in range(len(key) - 5)}
     told = ServerConnection("http://host/v1", api_key=key).scrubbed(text)
     assert not any(run in told for run in runs)
@@ -180,7 +180,7 @@ async def test_the_environments_proxy_is_asked_for_other_hosts_and_not_for_this_
         await engine.close()
 
 
-async def test_a_password_in_a_url_is_not_told() -> None:
+async def test_a_password_in_a_url_is_not_quoted() -> None:
     with serving_raw({}) as server:
         engine = HttpEngine(api_url(server.url.replace("//", "//user:secret@")), api_key=KEY)
         with pytest.raises(RequestRefusedError, match="answered 404") as caught:

@@ -101,7 +101,9 @@ CONTEXTS: list[tuple[int, Any, int | None]] = [
 
 
 @pytest.mark.parametrize(("status", "body", "tokens"), CONTEXTS)
-def test_a_context_that_is_exceeded_is_told_in_many_words(status: int, body: object, tokens: int | None) -> None:
+def test_a_context_that_is_exceeded_is_recognized_in_many_wordings(
+    status: int, body: object, tokens: int | None
+) -> None:
     for wrapped in (body, {"object": "error", "message": body, "code": status} if isinstance(body, str) else body):
         error = answered(status, wrapped)
         assert isinstance(error, ContextExceededError)

@@ -59,7 +59,7 @@ def test_a_server_that_fails_is_tried_again(status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [301, 400, 401, 402, 403, 404, 405, 422, 451, 501])
-def test_a_refusal_for_good_is_told_in_the_servers_own_sentence(status: int) -> None:
+def test_a_refusal_for_good_is_reported_in_the_servers_own_sentence(status: int) -> None:
     error = answered(status, {"error": {"message": "The model `x` does not exist.", "code": status}})
     assert isinstance(error, RequestRefusedError)
     assert str(error) == f"the engine at http://host/v1 answered {status}: The model `x` does not exist."

@@ -150,7 +150,7 @@ def test_gpus_in_words() -> None:
         ("vllm-cpu", {"vllm.environment": {"VLLM_CPU_KVCACHE_SPACE": "0.01"}}, (), r"less than one lane's 2048"),
     ],
 )
-def test_what_does_not_fit_is_one_sentence(
+def test_what_does_not_fit_is_a_one_line_message(
     profile: str, keys: dict[str, object], found: tuple[Gpu, ...], message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message) as caught:

@@ -215,7 +215,7 @@ except JournalError as error:
 
 
 @pytest.mark.process
-def test_a_full_disk_is_told_and_takes_nothing_that_was_recorded(directory: Path) -> None:
+def test_a_full_disk_is_reported_and_takes_nothing_that_was_recorded(directory: Path) -> None:
     """The kernel's file size limit stands in for the full disk: a write comes back short, then fails."""
     root = Path(__file__).parents[3]
     command = [sys.executable, "-c", FULL_DISK, str(directory)]

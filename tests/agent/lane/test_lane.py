@@ -55,7 +55,7 @@ def test_the_text_of_the_events_is_that_of_the_sample(rounds: int, tokens: int) 
     assert (inserted != "") is (rounds > 0)
 
 
-def test_a_family_whose_turn_opens_with_code_closes_it_and_goes_on_in_prose() -> None:
+def test_a_family_whose_turn_opens_with_code_closes_it_and_continues_in_prose() -> None:
     def reply(prompt: str, params: SamplingParams) -> str:
         return (
             "So \\boxed{42}." if prompt.endswith("```output\n42\n```\n") else "print(6 * 7)\n```\nmade up \\boxed{17}"

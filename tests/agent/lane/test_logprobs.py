@@ -23,7 +23,7 @@ def test_means_do_not_depend_on_the_pieces(values: list[float], size: int) -> No
     assert meter.tail_mean == pytest.approx(fmean(values[-TAIL_TOKENS:]), abs=1e-9)
 
 
-def test_nothing_told_is_nothing_known() -> None:
+def test_nothing_reported_is_nothing_known() -> None:
     meter = LogprobMeter()
     meter.feed(())
     assert meter.mean is None and meter.tail_mean is None

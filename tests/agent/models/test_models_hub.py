@@ -24,7 +24,7 @@ ON_HUB = {"tiny": KnownModel(TINY.file, TINY.size, TINY.sha256, hub=HUB_REPOSITO
 
 
 @pytest.mark.process
-def test_without_network_one_sentence_says_what_was_tried_and_how_to_fix_it(wheels: Path) -> None:
+def test_without_network_a_one_line_message_says_what_was_tried_and_how_to_fix_it(wheels: Path) -> None:
     with pytest.raises(ModelError) as caught:
         fetch(ON_HUB)
     message = str(caught.value)

@@ -197,7 +197,7 @@ ONLY_MAGIC = [
 
 
 @pytest.mark.parametrize("source", ONLY_MAGIC)
-def test_what_is_only_a_magic_or_the_shells_gets_a_sentence(source: str) -> None:
+def test_what_is_only_a_magic_or_the_shells_gets_a_message(source: str) -> None:
     with pytest.raises(SyntaxError) as caught:
         read(source, "<cell 1>")
     assert "magics" in Hints(["sympy"]).about(caught.value, [], source)
@@ -206,7 +206,7 @@ def test_what_is_only_a_magic_or_the_shells_gets_a_sentence(source: str) -> None
 @pytest.mark.parametrize(
     "source", ["def f(:", "x = = 2", "print 1", "for x in y\n  z", "x = 7 %", "print('%d'\n  %n) y", "x = y \\\n %n z"]
 )
-def test_other_errors_get_no_sentence(source: str) -> None:
+def test_other_errors_get_no_message(source: str) -> None:
     with pytest.raises(SyntaxError) as caught:
         read(source, "<cell 1>")
     assert Hints(["sympy"]).about(caught.value, [], source) == ""
@@ -260,7 +260,7 @@ async def test_a_cell_may_await_and_be_oddly_typed(box: ForkServerSandbox, code:
 
 @in_module
 @pytest.mark.parametrize("code", ["display(1)", "get_ipython().run_line_magic('ls', '')"])
-async def test_what_only_a_notebook_has_gets_a_sentence(box: ForkServerSandbox, code: str) -> None:
+async def test_what_only_a_notebook_has_gets_a_message(box: ForkServerSandbox, code: str) -> None:
     assert "use print" in await told(await box.session(), code)
     assert "use print" not in await told(await box.session(), "displayed(1)")
 

@@ -78,7 +78,7 @@ async def test_a_pool_of_processes_works_in_threads_and_says_so(box: ForkServerS
         "import multiprocessing\nmultiprocessing.Manager()",
     ],
 )
-async def test_what_starts_a_process_gets_a_sentence(box: ForkServerSandbox, code: str) -> None:
+async def test_what_starts_a_process_gets_a_message(box: ForkServerSandbox, code: str) -> None:
     session = await box.session()
     run = await session.run(code)
     assert run.status is ToolStatus.ERROR and "No processes or programs can be started here" in run.output
@@ -102,7 +102,7 @@ MISSING = {
 
 @in_module
 @pytest.mark.parametrize("code", MISSING)
-async def test_what_a_session_does_not_have_gets_a_sentence(box: ForkServerSandbox, code: str) -> None:
+async def test_what_a_session_does_not_have_gets_a_message(box: ForkServerSandbox, code: str) -> None:
     session = await box.session()
     output = await told(session, code)
     assert MISSING[code] in output
@@ -113,7 +113,7 @@ async def test_what_a_session_does_not_have_gets_a_sentence(box: ForkServerSandb
 
 
 @in_module
-async def test_the_history_of_a_notebook_gets_a_sentence(box: ForkServerSandbox) -> None:
+async def test_the_history_of_a_notebook_gets_a_message(box: ForkServerSandbox) -> None:
     session = await box.session()
     for code in ("In[0]", "Out[1]", "_1", "_i", "print(_i3)", "_12 + 1"):
         assert "no history of cells" in await told(session, code), code

@@ -64,7 +64,7 @@ def test_a_controller_that_waits_for_ever_is_found(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.process
-def test_fuzzing_without_its_library_is_one_sentence() -> None:
+def test_fuzzing_without_its_library_is_a_one_line_message() -> None:
     hidden = "import sys; sys.modules['atheris'] = None; from tools.fuzz.command import main; sys.exit(main())"
     done = subprocess.run([sys.executable, "-c", hidden], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 2

@@ -14,7 +14,7 @@ from tests.support.servers.kaggle_stand_in import StandIn
 
 @pytest.mark.parametrize("word", ["BLOBS_RECEIVED", "QUARANTINED", "", None])
 @pytest.mark.parametrize("before", [True, False])
-def test_a_dataset_that_is_stuck_ends_in_one_sentence(
+def test_a_dataset_that_is_stuck_ends_in_a_one_line_message(
     word: str | None,
     before: bool,
     hours: None,

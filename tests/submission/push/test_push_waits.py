@@ -91,7 +91,7 @@ def test_an_end_without_a_start_is_believed_once_it_stays(kaggle: StandIn, folde
 
 @pytest.mark.parametrize("labels", [("v3",), ()])
 @pytest.mark.parametrize(("end", "told"), [("ERROR", "ended as error"), ("CANCEL_ACKNOWLEDGED", "ended as cancelled")])
-def test_a_new_version_that_fails_is_told_by_its_own_reason(
+def test_a_new_version_that_fails_is_reported_with_its_own_reason(
     labels: tuple[str, ...],
     end: str,
     told: str,

@@ -127,7 +127,7 @@ def test_the_rehearsed_notebook_differs_by_one_cell(stage: Stage, tmp_path: Path
     assert names["MARGIN_SECONDS"] < names["SETTINGS"]["budget.time_limit_seconds"] == 60.0
 
 
-def test_bad_input_is_one_sentence(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_bad_input_is_a_one_line_message(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["--profile", "nothing", "--out", str(tmp_path)]) == 2
     assert capsys.readouterr().err.splitlines()[-1].startswith("error: no profile 'nothing'")
 

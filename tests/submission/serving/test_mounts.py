@@ -68,7 +68,7 @@ def test_models_are_found_by_a_part_of_their_path(tree: Path) -> None:
     assert find_model(".gguf") == gguf
 
 
-def test_a_missing_or_ambiguous_model_is_told_with_what_there_is(tree: Path) -> None:
+def test_a_missing_or_ambiguous_model_is_reported_with_what_there_is(tree: Path) -> None:
     with pytest.raises(InputError, match="no model at all"):
         find_model("qwq")
     first, second = put(tree / "a" / "one.gguf"), put(tree / "b" / "two.gguf")

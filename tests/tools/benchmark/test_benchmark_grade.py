@@ -153,7 +153,7 @@ def test_a_process_that_dies_costs_one_grade() -> None:
     assert good.right
 
 
-def test_without_math_verify_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_math_verify_a_one_line_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"pip install 'aimo-agent\[benchmark\]'"):
         open_grader(SETS["math500"])

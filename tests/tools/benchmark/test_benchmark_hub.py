@@ -35,7 +35,7 @@ def test_a_set_is_taken_from_the_hubs_cache_at_its_pinned_revision(
 
 
 @pytest.mark.parametrize("name", [name for name, chosen in SETS.items() if chosen.source])
-def test_without_the_hub_one_sentence_says_what_to_download(
+def test_without_the_hub_a_one_line_message_says_what_to_download(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = SETS[name].source

@@ -50,7 +50,9 @@ def test_inspect_reads_what_was_written(name: str, tmp_path: Path) -> None:
     assert {name: metric.value for name, metric in metrics.items()} == {"pass@1": 0.25, "pass@2": 0.5, "maj@2": 0.25}
 
 
-def test_without_inspect_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_inspect_a_one_line_message_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"pip install 'aimo-agent\[inspect\]'"):
         write_inspect_log(OUTCOME, tmp_path / "log.eval")

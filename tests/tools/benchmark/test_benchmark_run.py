@@ -148,7 +148,7 @@ def test_an_interrupt_says_how_to_resume(server: ScriptedServer, tmp_path: Path)
     assert b"Traceback" not in errors
 
 
-def test_an_engine_that_fails_is_told_and_its_samples_are_owed(
+def test_an_engine_that_fails_is_reported_and_its_samples_are_owed(
     server: ScriptedServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def failing(body: dict[str, Any]) -> str:
@@ -248,7 +248,7 @@ def mistakes(folder: Path) -> dict[str, tuple[tuple[object, ...], str]]:
 
 
 @pytest.mark.parametrize("case", range(MISTAKES))
-def test_mistakes_are_told_in_one_sentence(
+def test_mistakes_are_told_in_a_one_line_message(
     case: int, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

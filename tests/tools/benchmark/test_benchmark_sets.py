@@ -148,7 +148,7 @@ WRONG_FILES: Mapping[str, tuple[str, str, str]] = {
 
 
 @pytest.mark.parametrize("case", WRONG_FILES)
-def test_a_wrong_file_is_told_in_one_sentence(case: str, tmp_path: Path) -> None:
+def test_a_wrong_file_is_told_in_a_one_line_message(case: str, tmp_path: Path) -> None:
     name, text, told = WRONG_FILES[case]
     if case == "another set's columns":
         told = "no column"

@@ -197,7 +197,7 @@ def test_a_closed_tab_frees_the_engine_and_the_line_moves_on(browser: Browser, d
 
 
 @pytest.mark.long
-def test_an_engine_that_dies_is_told_and_the_next_question_works(browser: Browser, demo: Demo) -> None:  # noqa: F811
+def test_an_engine_that_dies_is_reported_and_the_next_question_works(browser: Browser, demo: Demo) -> None:  # noqa: F811
     with opened(browser, demo) as page:
         ask(page, "Break it.")
         page.get_by_text("The engine failed while it worked on this question.").first.wait_for()
@@ -235,11 +235,11 @@ def refused(*arguments: object, code: str | None = None) -> str:
         (["--port", "99999"], "99999"),
     ],
 )
-def test_bad_input_is_one_sentence_and_status_2(arguments: list[str], fragment: str) -> None:
+def test_bad_input_is_a_one_line_message_and_status_2(arguments: list[str], fragment: str) -> None:
     assert fragment in refused(*arguments)
 
 
-def test_a_port_in_use_is_one_sentence() -> None:
+def test_a_port_in_use_is_a_one_line_message() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         assert "--port" in refused("--port", taken.getsockname()[1])
 

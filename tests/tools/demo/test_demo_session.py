@@ -193,7 +193,7 @@ def test_a_visitor_asks_one_question_at_a_time_and_the_line_is_not_endless(tmp_p
     run(scene)
 
 
-def test_an_engine_that_dies_is_told_and_the_next_question_works(tmp_path: Path) -> None:
+def test_an_engine_that_dies_is_reported_and_the_next_question_works(tmp_path: Path) -> None:
     async def scene() -> None:
         engine = ScriptedEngine(lambda prompt, params: f"one two {BREAK}")
         queue = open_queue(tmp_path, engine, engine__retries=0)

@@ -110,7 +110,7 @@ def test_any_journal_gives_a_page(run: Path, lines: list[str], keep: int) -> Non
         (["{run}", "-o", "{run}"], "cannot be written (Is a directory)"),
     ],
 )
-def test_bad_input_is_one_sentence(
+def test_bad_input_is_a_one_line_message(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], args: list[str], said: str
 ) -> None:
     other = write_run(tmp_path / "other", PROBLEMS[:1], VOTES, closed=[solved("second", [])])

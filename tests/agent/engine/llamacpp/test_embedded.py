@@ -280,7 +280,7 @@ async def test_a_port_in_use_is_named(make: Make) -> None:
 
 
 @pytest.mark.parametrize(("length", "cause"), [(8, "."), (50_000_000, "corrupted or incomplete")])
-async def test_a_bad_model_file_is_told_in_one_sentence(
+async def test_a_bad_model_file_is_told_in_a_one_line_message(
     length: int, cause: str, make: Make, tiny_model: Path, tmp_path: Path
 ) -> None:
     bad = head_of(tiny_model, length, tmp_path / "bad.gguf")

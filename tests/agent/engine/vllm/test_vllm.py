@@ -79,7 +79,7 @@ async def test_ready_means_that_a_token_was_completed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGSTOP])
-async def test_a_lane_goes_on_from_its_tokens_when_the_server_dies_or_hangs(tmp_path: Path, blow: int) -> None:
+async def test_a_lane_resumes_from_its_tokens_when_the_server_dies_or_hangs(tmp_path: Path, blow: int) -> None:
     async with fake_vllm(tmp_path, reply=LONG, pause=0.02, hang_seconds=3.0) as fake:
         sample = await struck(fake, blow)
         assert (sample.text, sample.answer, sample.end) == (LONG, 42, SampleEnd.ANSWERED)

@@ -112,7 +112,7 @@ def test_of_several_signals_the_first_counts() -> None:
         ('"$@" --memory-mib 99999999999999', 2, "--memory-mib 99999999999999: at most 16777216 can be set"),
     ],
 )
-def test_whatever_the_streams_are_a_failure_is_one_sentence(script: str, status: int, said: str) -> None:
+def test_whatever_the_streams_are_a_failure_is_a_one_line_message(script: str, status: int, said: str) -> None:
     words = ["/bin/sh", "-c", script, "sh", *COMMAND]
     done = subprocess.run(words, input=CELL, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == status

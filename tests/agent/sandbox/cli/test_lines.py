@@ -77,7 +77,7 @@ def test_sessions_run_side_by_side_and_can_be_reset() -> None:
 
 
 @pytest.mark.process
-def test_lines_that_are_no_requests_get_a_sentence() -> None:
+def test_lines_that_are_no_requests_get_a_message() -> None:
     bad = [
         "nonsense",
         "[]",
@@ -145,7 +145,7 @@ def test_a_refusal_says_what_is_wrong_and_to_whom(line: str) -> None:
     assert "sys." not in said and "codec" not in said
 
 
-def test_a_line_that_is_too_long_is_told_as_that() -> None:
+def test_a_line_that_is_too_long_is_reported_as_that() -> None:
     longest = b'{"session": "a", "code": "' + b"x" * (MAX_LINE - 28) + b'"}'
     assert len(longest) == MAX_LINE and parse_line(longest + b"\n").session == "a"
     with pytest.raises(InputError, match="too long: at most 16777216 bytes"):
