@@ -209,9 +209,11 @@ class Layers:
         if self.active("mounts"):
             rootfs.mount_scratch(self.settings.scratch, self.settings.entries, user)
         else:
-            Path(path).mkdir(mode=0o700)
+            unnamed = f"{path}.new"  # the watch must not find it before its user may enter it
+            Path(unnamed).mkdir(mode=0o700, exist_ok=True)
             if self.active("uid"):
-                os.chown(path, user, user)
+                os.chown(unnamed, user, user)
+            Path(unnamed).rename(path)
         os.chdir(path)
         os.environ.update(HOME=path, TMPDIR=path, MPLCONFIGDIR=path)
 

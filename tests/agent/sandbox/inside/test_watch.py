@@ -9,6 +9,8 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -203,3 +205,20 @@ def test_what_cannot_be_removed_is_said(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(PermissionError):
         scratch.wipe(str(tmp_path))
     assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700
+
+
+def test_the_watch_finds_no_directory_that_its_user_may_not_enter_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[bool] = []
+    own, user = tmp_path / "7", 12_345
+    monkeypatch.setattr(os, "chown", lambda path, owner, group: found.append(own.exists()))
+    for name in ("HOME", "TMPDIR", "MPLCONFIGDIR"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.chdir(tmp_path)
+    layers = SimpleNamespace(scratch=lambda slot: str(own), user=lambda slot: user, active=lambda layer: layer == "uid")
+    closed = tmp_path / "7.new"
+    closed.mkdir(0o700)  # left by a process that was killed as it started
+    Layers._make_scratch(cast(Any, layers), 7)
+    assert own.is_dir() and not closed.exists() and Path.cwd() == own
+    assert found == [False]
