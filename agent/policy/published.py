@@ -83,7 +83,7 @@ def aimo2_second(progress: Progress, config: StoppingConfig) -> Verdict:
     return GO_ON
 
 
-def nemoskills(progress: Progress, config: StoppingConfig) -> Verdict:
+def nemoskills_stop(progress: Progress, config: StoppingConfig) -> Verdict:
     """AIMO-2's winner (NVIDIA NemoSkills): 10 of 12 samples have ended, or 4 of the first 5 answers agree."""
     ended = len(progress.answers)
     early = Counter(progress.voted[:5]).most_common(1)

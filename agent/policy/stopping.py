@@ -23,7 +23,7 @@ STOPPING_RULES: Mapping[str, Callable[[Progress, StoppingConfig], Verdict]] = {
     "certified": published.certified,
     "agree": published.agree,
     "aimo2-second": published.aimo2_second,
-    "nemoskills": published.nemoskills,
+    "nemoskills": published.nemoskills_stop,
     "hopeless": published.hopeless,
 }
 """The rules by their names, which configuration, replay and documents share.
