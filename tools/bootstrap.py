@@ -1,4 +1,4 @@
-"""Makes a virtual environment (`.venv`) with pip in it, also where Python comes without ensurepip (as Debian's does).
+"""Create a virtual environment (`.venv`) with pip, even if Python comes without ensurepip (as Debian's does).
 
 Standard library only: it runs before anything is installed.
 """
@@ -16,7 +16,7 @@ OLDEST = (3, 11)
 
 
 def main(folder: Path = Path(".venv")) -> int:
-    """Make the environment in the folder; return the exit status."""
+    """Create the environment in the folder; return the exit status."""
     if sys.version_info < OLDEST:
         print(
             f"Python {OLDEST[0]}.{OLDEST[1]} or later is needed, this is {sys.version.split()[0]}: run make PYTHON=..."
@@ -31,7 +31,7 @@ def main(folder: Path = Path(".venv")) -> int:
 
 
 def install_pip(python: Path) -> bool:
-    """Install pip into the environment by a pip from outside of it; whether that worked."""
+    """Install pip into the environment with a pip from outside; return whether that worked."""
     if importlib.util.find_spec("pip") is not None and _install([sys.executable, "-m", "pip"], python):
         return True
     with tempfile.TemporaryDirectory() as folder:
@@ -40,7 +40,7 @@ def install_pip(python: Path) -> bool:
 
 
 def debian_pip_wheel(folder: Path) -> Path | None:
-    """Debian's pip as a wheel, which Python can run as it is; fetched and unpacked without root."""
+    """Download Debian's pip as a wheel, which Python can run directly; needs no root."""
     fetched = _quiet(["apt-get", "download", "python3-pip-whl"], folder)
     for package in folder.glob("*.deb"):
         fetched = fetched and _quiet(["dpkg-deb", "-x", package.name, "."], folder)

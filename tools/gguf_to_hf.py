@@ -1,4 +1,4 @@
-"""Converts a GGUF file into a Hugging Face directory in bf16, which vLLM can serve on a CPU.
+"""Convert a GGUF file to a Hugging Face directory in bf16, which vLLM can serve on a CPU.
 
 Run it by the interpreter that has vLLM: python tools/gguf_to_hf.py MODEL.gguf DIRECTORY
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def convert_gguf(source: Path, target: Path) -> None:
-    """Write the directory; it appears whole or not at all."""
+    """Write the directory atomically."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 

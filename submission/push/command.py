@@ -1,4 +1,4 @@
-"""Brings the submission to Kaggle: `python -m submission.push`, after build, wheelhouse and rehearsal.
+"""Upload the submission to Kaggle: `python -m submission.push`, after build, wheelhouse and rehearsal.
 
 The wheels become a dataset, the notebook is pushed and run, its output is fetched and, with --submit, submitted.
 """

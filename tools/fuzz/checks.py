@@ -1,4 +1,4 @@
-"""Properties that the sandbox protocol must have for any bytes: each check takes the bytes made up by a fuzzer."""
+"""Properties of the sandbox protocol that must hold for any bytes; each check runs on a fuzzer's input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cells that run a program on one test, and how what it gives is compared."""
+"""Cells that run a program on one test, and the comparison of its output."""
 
 from __future__ import annotations
 
