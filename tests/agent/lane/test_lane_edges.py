@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+
 import pytest
 
+from agent.engine.base import Chunk, Prompt, SamplingParams
 from agent.errors import JournalError, SandboxError
 from agent.events import Event
-from agent.lane.lane import Lane
+from agent.lane.lane import Lane, sample_seed
 from agent.sandbox.base import Session
 from agent.types import Sample, SampleEnd, ToolRun
 from tests.support.doubles import BREAK, PROBLEM, ScriptedEngine, ScriptedSandbox, config_with, runtime
@@ -28,6 +31,27 @@ def test_without_a_cap_thinking_may_take_any_number_of_tokens() -> None:
     engine = always(f"{thoughts} </think> \\boxed{{42}}")
     sample = run_lane(engine, sample__family="qwq", sample__max_thinking_tokens=0, sample__max_tokens=2_000)
     assert (sample.answer, sample.end, sample.forced) == (42, SampleEnd.ANSWERED, False)
+
+
+def test_thinking_is_cut_as_many_tokens_behind_its_cap_as_a_server_may_take_to_close_it() -> None:
+    thoughts = " ".join(f"step{number}" for number in range(300))
+    sample = run_lane(always(thoughts), sample__family="qwq", sample__max_thinking_tokens=50, sample__answer_tokens=0)
+    assert (sample.end, sample.tokens) == (SampleEnd.TOKEN_LIMIT, 50 + 64)
+
+
+def test_a_stream_that_just_stops_is_broken_and_says_so() -> None:
+    class Silent(ScriptedEngine):
+        async def stream(self, prompt: Prompt, params: SamplingParams) -> AsyncGenerator[Chunk, None]:
+            yield Chunk("so", 1)
+
+    sample = run_lane(Silent(lambda prompt, params: ""), engine__retries=0)
+    assert (sample.end, sample.failure) == (SampleEnd.ENGINE_ERROR, "the stream ended with no reason")
+
+
+def test_the_seed_of_a_sample_is_the_same_in_every_version() -> None:
+    """Otherwise a recorded run could not be drawn again."""
+    assert sample_seed(0, "p1", 0) == 1_450_753_167
+    assert sample_seed(7, "p1", 0) != sample_seed(0, "p1", 0) < 2**31
 
 
 def test_a_journal_that_cannot_be_written_ends_the_run_and_not_the_lane_alone() -> None:

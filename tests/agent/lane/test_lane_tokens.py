@@ -11,7 +11,7 @@ import pytest
 from agent.engine.base import Chunk, Prompt, SamplingParams
 from agent.lane.lane import Lane
 from agent.types import Sample
-from tests.support.doubles import PROBLEM, ScriptedEngine, ScriptedSandbox, runtime
+from tests.support.doubles import BREAK, PROBLEM, ScriptedEngine, ScriptedSandbox, runtime
 from tests.support.lanes import CODE, always, run_lane, with_code
 from tests.support.virtual_time import run_virtual
 
@@ -60,6 +60,21 @@ def test_no_more_is_tokenized_than_the_words_that_were_cut_and_what_was_inserted
     turn = run_lane(engine).turns[0]
     last_word = turn.text.rpartition(" ")[2]
     assert engine.tokenized == [" " + last_word + turn.inserted]
+
+
+def test_nothing_is_tokenized_anew_where_a_stream_broke() -> None:
+    engine = EngineWithIds(lambda prompt, params: " \\boxed{42}" if prompt != "PROMPT" else f"one two three {BREAK}")
+    sample = run_lane(engine)
+    assert (sample.answer, sample.turns[0].text) == (42, "one two three \\boxed{42}")
+    assert engine.sent[1] == [*map(ord, "PROMPT"), _OWN, _OWN + 1, _OWN + 2]
+    assert engine.tokenized == []
+
+
+def test_behind_a_whole_turn_only_what_forces_the_answer_is_tokenized() -> None:
+    engine = EngineWithIds(lambda prompt, params: "7}" if prompt.endswith("\\boxed{") else "I do not know.")
+    sample = run_lane(engine)
+    assert (sample.answer, sample.forced) == (7, True)
+    assert engine.tokenized == [sample.turns[0].inserted]
 
 
 def test_a_probe_beside_the_stream_goes_out_as_the_ids_so_far_and_its_own() -> None:
