@@ -25,7 +25,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
 # A machine that is busy is no failure of an example.
 hypothesis.settings.register_profile("suite", deadline=None)
-hypothesis.settings.register_profile("quick", deadline=None, max_examples=20)
+hypothesis.settings.register_profile("quick", deadline=None, max_examples=10)
 hypothesis.settings.load_profile("suite")
 
 

@@ -60,8 +60,10 @@ def test_an_interrupt_of_a_notebook_ends_the_coroutine_first() -> None:
             run_blocking(solve)
         assert cleaned and cleaned[0] <= time.monotonic()
 
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background begins deaf to it
     loop = asyncio.new_event_loop()
     try:
         loop.run_until_complete(cell())
     finally:
         loop.close()
+        signal.signal(signal.SIGINT, before)
