@@ -150,3 +150,21 @@ async def test_behind_ids_only_what_has_none_is_counted() -> None:
     transcript.insert("wxyz")
     assert transcript.most_length == 3 + len("wxyz")
     assert await transcript.length() == 3 + 2
+
+
+async def test_a_stream_that_came_to_its_end_makes_the_next_failure_a_first_one() -> None:
+    engine = Recoveries()
+    outages = counter(engine, retries=1)
+    for _ in range(3):
+        await outages.overcome(StreamBrokenError("broken"), 0)
+        outages.reset()
+    assert engine.waited == [0, 0, 0]
+
+
+def test_code_that_could_not_be_run_took_no_time() -> None:
+    class Missing(ScriptedSandbox):
+        async def session(self, seed: int | None = None) -> Session:
+            raise SandboxError("no Python here")
+
+    runs = run_lane(ScriptedEngine(with_code), sandbox=Missing(), sample__max_rounds=1).tool_runs
+    assert [(run.output, run.seconds) for run in runs] == [("[Python is not available: no Python here]", 0.0)]
