@@ -1,4 +1,8 @@
-"""KV-cache capacity and roofline throughput of the vLLM profiles: `python -m tools.capacity [PROFILE ...]`."""
+"""KV-cache capacity and roofline throughput of the vLLM profiles: `python -m tools.capacity [PROFILE ...]`.
+
+Models may be dense or have experts, of which each step reads those that its lanes pass; weights may be in MXFP4, and
+attention full, in windows or linear.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +19,9 @@ from rich.table import Table
 
 from agent.config import Config, load_config, profile_names
 from agent.errors import AgentError, ConfigError, InputError
-from agent.hardware.capacity import KNOWN_DEVICES, CapacityPlan, Device
+from agent.hardware.capacity import CapacityPlan
 from agent.hardware.detect import CPU, Gpu, describe, find_gpus, profile_plan, profile_problem, read_model
+from agent.hardware.devices import KNOWN_DEVICES, Device
 
 LANES = (1, 4, 8, 16, 32)
 
@@ -48,7 +53,12 @@ class ProfileRow:
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the table; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tools.capacity", description=__doc__)
-    parser.add_argument("profiles", nargs="*", metavar="PROFILE", help="a name or a TOML file (default: all of vLLM)")
+    parser.add_argument(
+        "profiles",
+        nargs="*",
+        metavar="PROFILE",
+        help="a name or a TOML file (default: all of vLLM); its model is read from config.json, or known by its name",
+    )
     parser.add_argument("--cpu-bandwidth", type=float, metavar="GB/S", help="memory bandwidth of this machine's CPU")
     parser.add_argument("--cpu-flops", type=float, metavar="GFLOP/S", help="16-bit operations a second of its CPU")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -114,8 +124,11 @@ def _as_json(row: ProfileRow) -> dict[str, Any]:
     if plan is None:
         return told
     return told | {
+        "total_parameters": plan.model.total_parameters,
+        "active_parameters": plan.model.active_parameters,
         "weight_bytes": plan.model.weight_bytes,
         "kv_token_bytes": plan.kv_token_bytes,
+        "lane_bytes_at_mean_context": plan.lane_bytes(plan.mean_context),
         "kv_tokens": plan.kv_tokens,
         "mean_context_tokens": plan.mean_context,
         "lanes_that_fit_at_mean_context": plan.lanes_at(plan.mean_context),
@@ -142,7 +155,7 @@ def _memory_table(rows: Sequence[ProfileRow]) -> Table:
     table = Table(
         title="memory",
         box=None,
-        caption="GB: size of the weights; fit: lanes that fit at half and at full context length",
+        caption="GB: size of the weights, all experts included; fit: lanes that fit at half and at full context length",
     )
     table.add_column("profile", no_wrap=True)
     for heading in ("hardware", "GB", "KV tokens", "context", "lanes", "fit", "here"):

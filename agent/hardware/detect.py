@@ -11,29 +11,23 @@ from pathlib import Path
 
 from agent.config import Config, load_config, profile_names
 from agent.errors import ConfigError
-from agent.hardware.capacity import (
-    BF16_BITS,
-    FP8_BITS,
-    KNOWN_DEVICES,
-    CapacityPlan,
-    Device,
-    ModelShape,
-    dense_model,
-    known_model,
-    plan_capacity,
-)
+from agent.hardware.capacity import CapacityPlan, plan_capacity
+from agent.hardware.devices import KNOWN_DEVICES, Device
+from agent.hardware.model_config import described_model
+from agent.hardware.shapes import BF16_BITS, FP8_BITS, ModelShape, known_model
 
 CPU = "cpu"
 CPU_KV_SPACE = "VLLM_CPU_KVCACHE_SPACE"  # vLLM's own variable: GiB for the KV cache where there is no GPU
 
 _QUERY = ("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits")
-# As nvidia-smi calls them. Boards of another bandwidth (H100 PCIe, H100 NVL) and slices (MIG) are left out.
+# As nvidia-smi calls them. Slower boards (H100 PCIe, H100 NVL, Max-Q) and slices (MIG) are left out.
 _NAMES = {
     "L4": re.compile(r"\bL4\b"),
     "T4": re.compile(r"\bT4\b"),
     "A100-80": re.compile(r"\bA100\b.*\b80GB"),
     "H100": re.compile(r"\bH100 80GB HBM3\b"),
     "H200": re.compile(r"\bH200\b"),
+    "RTX PRO 6000": re.compile(r"\bRTX PRO 6000 Blackwell (Server|Workstation)\b"),
 }
 
 
@@ -82,7 +76,7 @@ def read_model(config: Config) -> ModelShape | None:
         raise ConfigError(f"{path} cannot be read ({error}): fetch the model again") from error
     if not isinstance(description, dict):
         raise ConfigError(f"{path} is not a JSON object: fetch the model again")
-    return _as_loaded(config, dense_model(description))
+    return _as_loaded(config, described_model(description))
 
 
 def profile_plan(config: Config, model: ModelShape, device: Device) -> CapacityPlan | None:
@@ -168,9 +162,9 @@ def _fits(name: str, gpus: Sequence[Gpu]) -> bool:
 
 def _as_loaded(config: Config, model: ModelShape | None) -> ModelShape | None:
     """Return the model as the server holds it in memory, possibly quantized while loading."""
-    if model is None or config.vllm.quantization != "fp8" or model.weight_bits != BF16_BITS:
+    if model is None or config.vllm.quantization != "fp8" or {model.weight_bits, model.expert_bits} != {BF16_BITS}:
         return model
-    return replace(model, weight_bits=FP8_BITS)
+    return model.quantized(FP8_BITS)
 
 
 def _cpu_kv_space(config: Config) -> float | None:

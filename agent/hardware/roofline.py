@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import fmean
 
-from agent.hardware.capacity import BF16_BITS, FP8_BITS, INT4_BITS, KNOWN_DEVICES, PLANNED_SHARE, QWQ_32B
+from agent.hardware.capacity import PLANNED_SHARE
+from agent.hardware.devices import KNOWN_DEVICES
+from agent.hardware.shapes import BF16_BITS, FP8_BITS, INT4_BITS, QWQ_32B
 
 _WIDTH = QWQ_32B.heads * QWQ_32B.head_dim
 
@@ -34,7 +36,7 @@ class Hardware:
         """
         by_memory = (self.weight_bytes + self.cache_bytes * contexts) / self.bandwidth
         attention = 4 * _WIDTH * QWQ_32B.layers
-        by_arithmetic = (lanes * 2 * QWQ_32B.parameters_read + attention * contexts) / self.flops
+        by_arithmetic = (lanes * 2 * QWQ_32B.active_parameters + attention * contexts) / self.flops
         if by_memory >= by_arithmetic:
             return by_memory / self.efficiency, lanes * self.cache_bytes / self.bandwidth / self.efficiency
         return by_arithmetic / self.efficiency, lanes * attention / self.flops / self.efficiency
@@ -58,7 +60,7 @@ def _gpus(name: str, kind: str, count: int, weight_bits: float, cache_bits: floa
     assert device.flops is not None
     return Hardware(
         name,
-        weight_bytes=replace(QWQ_32B, weight_bits=weight_bits).read_bytes,
+        weight_bytes=QWQ_32B.quantized(weight_bits).read_bytes(lanes=1),
         cache_bytes=QWQ_32B.kv_token_bytes(round(cache_bits / 8)),
         bandwidth=count * device.bandwidth,
         flops=count * device.flops,
@@ -78,6 +80,6 @@ HARDWARE = {
         _gpus("kaggle-h100-int4", "H100", 1, INT4_BITS, FP8_BITS),
         _gpus("h200", "H200", 1, FP8_BITS, FP8_BITS),
         Hardware("constant", weight_bytes=1.0, cache_bytes=0.0, bandwidth=30.0, flops=math.inf),
-        Hardware("two-cores", weight_bytes=1.0, cache_bytes=0.0, bandwidth=13.0, flops=40 * QWQ_32B.parameters_read),
+        Hardware("two-cores", weight_bytes=1.0, cache_bytes=0.0, bandwidth=13.0, flops=40 * QWQ_32B.active_parameters),
     )
 }

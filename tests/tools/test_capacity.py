@@ -33,7 +33,24 @@ def test_the_command_prints_json(fake_driver: FakeDriver, capsys: pytest.Capture
     speeds = h200["roofline_tokens_per_second"]
     assert list(speeds) == ["1", "4", "8", "16", "32"]
     low, high = h200["planned_tokens_per_second"]
-    assert speeds["1"] < low < high < speeds["32"]  # at the profile's 32 lanes
+    assert speeds["16"] / 2 < low < high < speeds["16"]  # at the profile's 20 lanes, of which 45 to 60 % are reached
+    assert speeds["32"] is None  # so many do not fit
+    assert h200["total_parameters"] == pytest.approx(32.8e9, rel=0.01)
+    assert h200["active_parameters"] == pytest.approx(32.0e9, rel=0.01)
+
+
+@pytest.mark.process
+def test_a_model_with_experts_and_windows_is_planned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own = tmp_path / "own.toml"
+    engine = 'kind = "vllm"\nmodel = "openai/gpt-oss-120b"\ncontext_tokens = 65536\n'
+    own.write_text(f'[engine]\n{engine}[vllm]\ngpu = "RTX PRO 6000"\n')
+    assert capacity.main([str(own), "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["profiles"]
+    assert row["total_parameters"] == pytest.approx(116.8e9, rel=0.001)
+    assert row["active_parameters"] == pytest.approx(5.1e9, rel=0.01)
+    assert row["weight_bytes"] == pytest.approx(65.2e9, rel=0.001)
+    assert (row["kv_token_bytes"], row["lanes_that_fit_at_full_context"]) == (36_864, 8)
+    assert row["lane_bytes_at_mean_context"] == 36_864 * (32_768 + 128)  # as many layers have a window of 128 tokens
 
 
 @pytest.mark.process

@@ -27,8 +27,8 @@ from agent.config import Config, load_config, override_config
 from agent.engine.http import api_url
 from agent.engine.persistent import PersistentEngine
 from agent.engine.process import free_port
-from agent.hardware.capacity import KNOWN_DEVICES, Device
 from agent.hardware.detect import profile_plan, read_model
+from agent.hardware.devices import KNOWN_DEVICES, Device
 from agent.journal.run_directory import ENGINE_LOG
 from agent.models import fetch_model
 from agent.types import Problem

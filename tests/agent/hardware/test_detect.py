@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from agent.config import load_config
 from agent.errors import ConfigError
-from agent.hardware.capacity import FP8_BITS, KNOWN_DEVICES, QWQ_32B, QWQ_32B_AWQ
 from agent.hardware.detect import (
     Gpu,
     check_profile,
@@ -23,6 +22,8 @@ from agent.hardware.detect import (
     profile_problem,
     read_model,
 )
+from agent.hardware.devices import KNOWN_DEVICES
+from agent.hardware.shapes import FP8_BITS, QWQ_32B, QWQ_32B_AWQ
 from tests.support.nvidia_smi import FakeDriver
 
 pytestmark = pytest.mark.process
@@ -80,6 +81,10 @@ def test_a_driver_that_hangs_is_killed(fake_driver: FakeDriver) -> None:
         ("NVIDIA A100 80GB PCIe", "A100-80"),
         ("NVIDIA H100 80GB HBM3", "H100"),
         ("NVIDIA H200", "H200"),
+        ("NVIDIA RTX PRO 6000 Blackwell Server Edition", "RTX PRO 6000"),
+        ("NVIDIA RTX PRO 6000 Blackwell Workstation Edition", "RTX PRO 6000"),
+        ("NVIDIA RTX PRO 6000 Blackwell Max-Q Workstation Edition", None),
+        ("NVIDIA RTX 6000 Ada Generation", None),
         ("NVIDIA L40S", None),
         ("NVIDIA T400 4GB", None),
         ("NVIDIA A100-SXM4-40GB", None),

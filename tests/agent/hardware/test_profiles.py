@@ -8,8 +8,9 @@ from agent.chat.family import family_names
 from agent.config import Config, load_config, profile_names
 from agent.engine.vllm.command import launch_settings
 from agent.errors import ConfigError
-from agent.hardware.capacity import KNOWN_DEVICES, CapacityPlan, Device
+from agent.hardware.capacity import CapacityPlan
 from agent.hardware.detect import CPU, Gpu, check_profile, profile_plan, read_model
+from agent.hardware.devices import KNOWN_DEVICES, Device
 
 KAGGLE = {"l4x4": ("aimo2", "L4", 4), "t4x2": ("aimo1", "T4", 2), "h100": ("aimo3", "H100", 1)}
 VLLM = [name for name in profile_names() if load_config(name).engine.kind == "vllm"]
@@ -33,7 +34,7 @@ def named_gpus(config: Config) -> tuple[Gpu, ...]:
 
 def test_all_are_there() -> None:
     kaggle = {"kaggle-l4x4", "kaggle-l4x4-preview", "kaggle-t4x2", "kaggle-t4x2-preview", "kaggle-h100"}
-    assert set(VLLM) >= kaggle | {"h200", "vllm", "vllm-cpu"}
+    assert set(VLLM) >= kaggle | {"h200", "rtx6000", "vllm", "vllm-cpu"}
     assert set(VLLM) - set(SIZED) == {"vllm"}
 
 
@@ -42,7 +43,7 @@ def test_its_lanes_fit_the_memory_that_it_is_sized_for(name: str) -> None:
     config = load_config(name)
     plan = plan_of(config)
     assert plan.fits, plan.reason
-    assert config.sample.count * plan.mean_context <= plan.kv_tokens
+    assert config.sample.count <= plan.lanes_at(plan.mean_context)
     assert config.sample.count <= config.vllm.max_num_seqs  # none waits for another
 
 
@@ -59,6 +60,11 @@ def test_one_lane_fits_every_way_in_which_the_server_is_started(name: str) -> No
     for step in launch_settings(config.vllm):
         plan = plan_of(config.model_copy(update={"vllm": step.settings}))
         assert plan.fits, f"{step.name}: {plan.reason}"
+
+
+@pytest.mark.parametrize("name", [name for name in VLLM if load_config(name).sample.family.startswith("qw")])
+def test_the_kv_cache_of_qwen2s_architecture_keeps_16_bits(name: str) -> None:
+    assert load_config(name).vllm.kv_cache_dtype == "auto"
 
 
 @pytest.mark.parametrize("name", VLLM)
@@ -86,7 +92,7 @@ def test_its_engine_has_what_it_needs(name: str) -> None:
     assert (config.vllm.gpu == CPU) == ("VLLM_CPU_KVCACHE_SPACE" in config.vllm.environment)
 
 
-@pytest.mark.parametrize("name", [name for name in VLLM if name != "vllm-cpu"])
+@pytest.mark.parametrize("name", [name for name in VLLM if load_config(name).sample.family.startswith("qwq")])
 def test_qwq_is_sampled_as_its_authors_recommend(name: str) -> None:
     sampling = load_config(name).sampling
     assert (sampling.temperature, sampling.top_p, sampling.top_k, sampling.min_p) == (0.6, 0.95, 40, 0.0)
