@@ -141,7 +141,7 @@ def _stored(shape: ModelShape, quantization: Mapping[str, Any] | None) -> ModelS
     if quantization is None:
         return shape
     method = quantization.get("quant_method")
-    if method == "mxfp4":  # of the experts alone
+    if method == "mxfp4":  # only the experts are quantized
         return replace(shape, expert_bits=MXFP4_BITS)
     bits = _stored_bits(method, quantization)
     return None if bits is None else shape.quantized(bits)
