@@ -6,10 +6,15 @@ from collections.abc import Callable, Mapping
 from functools import cache
 
 from agent.chat.family import Family, load_family
-from agent.chat.fenced import FencedChatML
+from agent.chat.fenced import FencedChatML, FencedR1
 from agent.chat.format import ChatFormat
+from agent.chat.harmony.dialect import Harmony
 
-DIALECTS: Mapping[str, Callable[[Family, bool], ChatFormat]] = {"chatml-fenced": FencedChatML}
+DIALECTS: Mapping[str, Callable[[Family, bool], ChatFormat]] = {
+    "chatml-fenced": FencedChatML,
+    "harmony": Harmony,
+    "r1-fenced": FencedR1,
+}
 """What makes the chat format of a family, with tools (True) or without."""
 
 

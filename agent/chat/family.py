@@ -32,15 +32,19 @@ class Family(_Table):
 
     `opening` is what the assistant's turn starts with, with tools `tool_opening` (the same where that is None).
     `think_close` is the tag that ends the thinking in which the turn begins ("" where the model does not think in
-    tags). The worked `examples` show how tools are used.
+    tags). The worked `examples` show how tools are used. In harmony the instructions are the developer's, and the
+    system turn begins with `system`, names the `reasoning_effort` and, with tools, describes them by `tool_system`.
     """
 
-    dialect: Literal["chatml-fenced"]
+    dialect: Literal["chatml-fenced", "harmony", "r1-fenced"]
     instructions: str
     tool_instructions: str
     opening: str = ""
     tool_opening: str | None = None
     think_close: str = ""
+    system: str = ""
+    tool_system: str = ""
+    reasoning_effort: Literal["low", "medium", "high"] = "high"
     examples: tuple[WorkedExample, ...] = Field((), strict=False)  # TOML has lists
 
 

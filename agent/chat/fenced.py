@@ -1,4 +1,7 @@
-"""ChatML whose tool calls are fenced blocks of Python: their output follows in a fenced block, in the same turn."""
+"""Turns whose tool calls are fenced blocks of Python: their output follows in a fenced block, in the same turn.
+
+The turns are ChatML's or R1's, whose system prompt is part of the user's turn.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +32,9 @@ _TURN_MARKS = (
 CODE_OPEN = "```python\n"
 OUTPUT_HEAD = "\n```output\n"
 OUTPUT_TAIL = "\n```\n"
+_R1_USER, _R1_ASSISTANT = "<\uff5cUser\uff5c>", "<\uff5cAssistant\uff5c>"
+_R1_BEGIN, _R1_END = "<\uff5cbegin\u2581of\u2581sentence\uff5c>", "<\uff5cend\u2581of\u2581sentence\uff5c>"
+_R1_STOPS = (_R1_END, _R1_USER, _R1_ASSISTANT)
 _RESULT = re.compile(r"(?:^|\n)```output\n(.*?)(?:\n?```\n|\Z)", re.DOTALL)
 
 
@@ -100,6 +106,10 @@ class FencedChatML:
         end = thinking_end(text, self.think_close)
         return Reply(text, None) if end is None else Reply(text[:end], text[end + len(self.think_close) :])
 
+    def shown(self, text: str) -> str:
+        """The text itself, which is Markdown."""
+        return text
+
     def passages(self, turn: str) -> Iterator[Passage]:
         """Thinking and answer, and the blocks of output in them; a block may be cut at either end."""
         reply = self.reply(turn.removeprefix(self.opening) if self.think_close else turn, thinking=True)
@@ -107,6 +117,38 @@ class FencedChatML:
             yield from _passages("thinking", reply.thinking)
         if reply.answer_text is not None:
             yield from _passages("answer", reply.answer_text)
+
+
+class FencedR1(FencedChatML):
+    """The same in the turns of DeepSeek-R1 and the models distilled from it.
+
+    They were trained without a system prompt, so the instructions stand before the question, as their authors advise.
+    """
+
+    __slots__ = ()
+
+    @property
+    def stop_strings(self) -> tuple[str, ...]:
+        """R1's control tokens."""
+        return _R1_STOPS
+
+    @property
+    def turn_marks(self) -> tuple[str, ...]:
+        """These, and the ends of other families' turns."""
+        return (*_R1_STOPS, *_TURN_MARKS)
+
+    def prefix(self, task: Task) -> str:
+        """With tools the family's examples, then the instructions."""
+        usual = self.family.tool_instructions if self.tools else self.family.instructions
+        examples = self.family.examples if self.tools else ()
+        worked = "".join(
+            f"{_R1_USER}{example.question}{_R1_ASSISTANT}{_solution(example)}{_R1_END}" for example in examples
+        )
+        return f"{_R1_BEGIN}{worked}{_R1_USER}{task.instructions(usual)}\n\n"
+
+    def prompt(self, task: Task, problem: Problem) -> str:
+        """The prefix, the problem, and the start of the assistant's turn."""
+        return f"{self.prefix(task)}{_plain(problem.text)}{_R1_ASSISTANT}{self.opening}"
 
 
 def _passages(kind: Literal["thinking", "answer"], text: str) -> Iterator[Passage]:
@@ -120,8 +162,12 @@ def _passages(kind: Literal["thinking", "answer"], text: str) -> Iterator[Passag
 
 def _worked(example: WorkedExample) -> str:
     """A question, and the turn in which it was answered with Python."""
+    return _turn("user", example.question) + _turn("assistant", _solution(example))
+
+
+def _solution(example: WorkedExample) -> str:
     run = f"{CODE_OPEN}{example.code}\n```{OUTPUT_HEAD}{example.output}{OUTPUT_TAIL}"
-    return _turn("user", example.question) + _turn("assistant", f"{run}So the answer is {boxed(example.output)}.")
+    return f"{run}So the answer is {boxed(example.output)}."
 
 
 def _turn(role: str, content: str) -> str:
@@ -130,4 +176,4 @@ def _turn(role: str, content: str) -> str:
 
 def _plain(text: str) -> str:
     """The text with the template's control tokens defused, so that nobody's text can speak as another role."""
-    return text.replace("<|", "< |")
+    return re.sub(r"<(?=[|\uff5c])", "< ", text)

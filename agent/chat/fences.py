@@ -54,6 +54,11 @@ class FenceScanner:
         """How many blocks look like Python's and have been passed over, or are still open."""
         return self._passed_over + (self._block is not None)
 
+    @property
+    def end_mark(self) -> str:
+        """None: a block that the end of the turn cuts off is not run."""
+        return ""
+
     def feed(self, text: str) -> ToolCall | None:
         """The first closed block, or None while there is none."""
         self._fed += len(text)

@@ -33,6 +33,10 @@ class ToolCallScanner(Protocol):
     def unrun(self) -> int:
         """How many calls have been passed over since they were not read as Python's, or are still open."""
 
+    @property
+    def end_mark(self) -> str:
+        """The mark of an open call that the end of the model's turn closes, since servers may leave it out; else ""."""
+
 
 @dataclass(frozen=True, slots=True)
 class ForcedAnswer:
@@ -105,6 +109,9 @@ class ChatFormat(Protocol):
 
     def reply(self, text: str, *, thinking: bool) -> Reply:
         """The thinking and the answer text of a stretch that began within the thinking, or (False) behind it."""
+
+    def shown(self, text: str) -> str:
+        """A stretch of the assistant's turn as Markdown for people, as it was written but for the dialect's marks."""
 
     def passages(self, turn: str) -> Iterator[Passage]:
         """The assistant's turn, or the end of it, cut into passages, without the marks between them."""

@@ -189,7 +189,14 @@ class Lane:
             self._transcript.buffer.end(max(0, length - len(writer.text)))
         if finish != "stop" and finish not in _ENDS:
             raise StreamBrokenError(f"the stream ended with {finish or 'no reason'}")
-        return _ENDS.get(finish) or self._watch.ended(writer)
+        return _ENDS.get(finish) or self._stopped(writer)
+
+    def _stopped(self, writer: TurnWriter) -> ToolCall | SampleEnd:
+        """End a turn that the model ended by itself: for good, or with a tool call, whose mark the server left out."""
+        mark = writer.end_mark
+        self._transcript.buffer.append(mark)
+        call = writer.write(Chunk(mark, 0)) if mark else None
+        return self._watch.ended(writer) if call is None else call
 
     def _take(self, chunk: Chunk, writer: TurnWriter) -> ToolCall | SampleEnd | None:
         """Take one chunk; returns what ends the turn here, if anything does."""

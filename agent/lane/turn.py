@@ -47,6 +47,11 @@ class TurnWriter:
             return call
         return SampleEnd.REPEATING if self._repetition.feed(chunk.text) else None
 
+    @property
+    def end_mark(self) -> str:
+        """The mark that closes the tool call with which the model has ended its turn; "" where there is none."""
+        return self._calls.end_mark if self._calls else ""
+
     def truncate(self, length: int) -> None:
         """Keep so many characters of the text: what follows is no part of the turn."""
         self._pieces = [self.text[:length]]

@@ -39,7 +39,7 @@ def _turn(turn: Turn, label: str, before: str, chat: ChatFormat) -> Iterator[Mar
     yield Markup('<h5>{} <span class="faint">{:,} tokens · {:,.1f} s{}</span></h5>').format(
         label, turn.tokens, turn.seconds, " · opened code that was not run" if turn.unrun_blocks else ""
     )
-    written = list(pieces(before + turn.text))
+    written = list(pieces(chat.shown(before + turn.text)))
     inserted = turn.inserted
     if turn.tool_run is not None:
         inserted = chat.behind_result(inserted)  # the output is shown with its code
@@ -48,6 +48,7 @@ def _turn(turn: Turn, label: str, before: str, chat: ChatFormat) -> Iterator[Mar
         yield Markup('<div class="said">{}</div>').format(pieces_html(written))
     if turn.tool_run is not None:
         yield _tool(turn.tool_run)
+    inserted = chat.shown(inserted)
     if inserted.strip():
         yield Markup('<div class="forced"><span class="faint">the agent wrote</span> {}</div>').format(
             to_html(inserted.strip("\n"))

@@ -1,0 +1,82 @@
+"""Finds the first call of Python in a stream of harmony's messages."""
+
+from __future__ import annotations
+
+from agent.chat.format import ToolCall
+from agent.chat.harmony.messages import CALL, CHANNEL, CONSTRAIN, MARK, MARKS, MESSAGE, Header, code_of, read_header
+
+_LONGEST_HEADER = 400  # characters that are kept of one, so that a text without marks takes no memory
+_LONGEST_MARK = max(map(len, MARKS))
+_BEGINNINGS = frozenset(mark[:length] for mark in MARKS for length in range(1, len(mark)))
+
+
+class CallScanner:
+    """Feed it a turn as it comes; it answers with the code of the first call of Python as soon as that is closed.
+
+    The turn begins in a header, as the prompt and every output end with `<|start|>assistant`. A call that another
+    message cuts off is not run, nor is one of another tool. The verdict does not depend on how the text is cut into
+    pieces. The cost of a character is constant, and so is the memory while no call is open.
+    """
+
+    def __init__(self) -> None:
+        self._tail = ""  # what may be the beginning of a mark
+        self._fed = 0
+        self._header: str | None = ""  # None in a message's content
+        self._speaker = Header()  # of the message
+        self._code: list[str] = []  # of a message that may turn out to be a call
+        self._passed_over = 0
+
+    @property
+    def unrun(self) -> int:
+        """How many calls were of other tools, were cut off, or are still open."""
+        return self._passed_over + (self._header is None and self._speaker.is_call)
+
+    @property
+    def end_mark(self) -> str:
+        """The mark of a call, where one is open."""
+        return CALL if self._header is None and self._speaker.may_call_python else ""
+
+    def feed(self, text: str) -> ToolCall | None:
+        """The first closed call, or None while there is none."""
+        window = self._tail + text
+        start = self._fed - len(self._tail)
+        self._fed += len(text)
+        position = 0
+        for mark in MARK.finditer(window):
+            self._grow(window[position : mark.start()])
+            position = mark.end()
+            if self._take(mark.group()):
+                self._tail = ""
+                return ToolCall(code_of("".join(self._code)), start + position)
+        held = _held(window[position:])
+        self._grow(window[position : len(window) - held])
+        self._tail = window[len(window) - held :]
+        return None
+
+    def _grow(self, text: str) -> None:
+        if self._header is not None:
+            self._header = (self._header + text)[-_LONGEST_HEADER:]
+        elif self._speaker.may_call_python:
+            self._code.append(text)
+
+    def _take(self, mark: str) -> bool:
+        """Take a mark; whether it closes a call of Python."""
+        if self._header is not None:
+            if mark == MESSAGE:
+                self._speaker, self._header, self._code = read_header(self._header), None, []
+            else:
+                self._header = self._header + mark if mark in (CHANNEL, CONSTRAIN) else ""
+            return False
+        if mark in (MESSAGE, CONSTRAIN):
+            return False
+        if self._speaker.calls_python(mark):
+            return True
+        self._passed_over += self._speaker.is_call
+        self._header = CHANNEL if mark == CHANNEL else ""
+        return False
+
+
+def _held(text: str) -> int:
+    """Characters at the end of the text that may be the beginning of a mark."""
+    place = text.rfind("<", -_LONGEST_MARK)
+    return len(text) - place if place >= 0 and text[place:] in _BEGINNINGS else 0

@@ -1,0 +1,175 @@
+"""Harmony's messages: the marks around them, what their headers say, and a turn of the assistant cut into them."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+MARKS = tuple(f"<|{name}|>" for name in ("start", "end", "message", "channel", "constrain", "return", "call"))
+START, END, MESSAGE, CHANNEL, CONSTRAIN, RETURN, CALL = MARKS
+MARK = re.compile("|".join(map(re.escape, MARKS)))
+ANALYSIS, COMMENTARY, FINAL = "analysis", "commentary", "final"
+
+_CHANNELS = (ANALYSIS, COMMENTARY, FINAL)
+_ROLE = re.compile(r"assistant|user|system|developer|tool|python|functions\..*")
+_PYTHON = re.compile(r"(?:functions\.)?(?:i?python|jupyter|code_interpreter)(?:[._]\w*)?", re.IGNORECASE)
+_CODE_KEYS = ("code", "input", "script", "source", "python")  # of an object in JSON that is sent in place of code
+_FENCED = re.compile(r"\s*```(?:python|py)?[ \t]*\n(.*?)\n?```\s*", re.DOTALL | re.IGNORECASE)
+_LONGEST_HEADER = 80  # characters
+_BEGUN_HEADER = re.compile(r"\s*(?:assistant)?\s*(?:to=[^\s<]*)?\s*")
+_HEADER = re.compile(r"\s*[a-z]{0,12}\s*(?:to=\S*)?\s*[a-z]{0,12}\s*")
+_CUT_MARK = re.compile(r"\A[a-z]{0,9}\|>")  # the end of a mark in which the text was cut
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Who speaks to whom ("" to nobody in particular), in which channel, and in which type of content."""
+
+    role: str = "assistant"
+    recipient: str = ""
+    channel: str = ""
+    content_type: str = ""
+
+    @property
+    def is_output(self) -> bool:
+        """Whether a tool speaks."""
+        return self.role in ("python", "tool") or self.role.startswith("functions.")
+
+    @property
+    def is_call(self) -> bool:
+        """Whether the assistant speaks to a tool."""
+        return not self.is_output and self.recipient not in ("", "assistant", "user", "all")
+
+    def calls_python(self, end: str) -> bool:
+        """Whether a message that this mark ends is a call of Python.
+
+        Where the header names no tool, code that ends as a call does is meant for Python.
+        """
+        if self.recipient:
+            return self.is_call and end in (CALL, END) and _PYTHON.fullmatch(self.recipient) is not None
+        return not self.is_output and self.content_type == "code" and end == CALL
+
+    @property
+    def may_call_python(self) -> bool:
+        """Whether a message with this header may turn out to be a call of Python."""
+        return self.calls_python(CALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message, and the mark that ended it ("" while it is open, or where another one began before its end)."""
+
+    header: Header
+    content: str
+    end: str
+
+    @property
+    def calls_python(self) -> bool:
+        """Whether it is a call of Python, or the beginning of one."""
+        return self.header.calls_python(self.end or CALL)
+
+
+@lru_cache(maxsize=256)
+def read_header(text: str) -> Header:
+    """What a header says, in whatever order it does: the text between `<|start|>` and `<|message|>`."""
+    words = MARK.sub(" ", text).split()
+    role = words.pop(0) if words and _ROLE.fullmatch(words[0]) else "assistant"
+    recipient = next((word.removeprefix("to=") for word in words if word.startswith("to=")), "")
+    names = [word for word in words if not word.startswith("to=")]
+    channel = next((name for name in names if name in _CHANNELS), "")
+    content_type = next((name for name in names if name not in _CHANNELS), "")
+    return Header(role, recipient, channel, content_type.lower())
+
+
+def code_of(content: str) -> str:
+    """The code in a call of Python: its content, or what that holds where it is an object in JSON or a fenced block."""
+    if content.lstrip().startswith("{"):
+        try:
+            arguments = json.loads(content, strict=False)
+        except (ValueError, RecursionError):
+            return content
+        codes = [arguments[key] for key in _CODE_KEYS if isinstance(arguments.get(key), str)]
+        return codes[0] if codes else content
+    fenced = _FENCED.fullmatch(content)
+    return fenced[1] if fenced else content
+
+
+def read_turn(text: str, first: Header) -> TurnReader:
+    """Read a stretch of a turn; `first` is the header of what it begins with, where it begins in a message's content.
+
+    Marks that are missing are made up for: a message ends where the next one begins, and a channel begins a message.
+    No text is lost: what stands where no header can is taken for analysis.
+    """
+    text = _CUT_MARK.sub("", text)
+    turn = TurnReader(None if _begins_in_header(text) else first)
+    position = 0
+    for mark in MARK.finditer(text):
+        turn.mark(text[position : mark.start()], mark.group())
+        position = mark.end()
+    turn.rest(text[position:])
+    return turn
+
+
+class TurnReader:
+    """The messages of a stretch of the assistant's turn, and how it breaks off.
+
+    `header` is the header in which it breaks off, the role that the agent has written included; None elsewhere.
+    `is_open` says that it breaks off in the content of the last message.
+    """
+
+    def __init__(self, first: Header | None) -> None:
+        """The stretch begins in the content of a message with the header `first`, or (None) in a header."""
+        self.messages: list[Message] = []
+        self.header = None if first else "assistant"
+        self.is_open = False
+        self._speaker = first  # None: in no message
+        self._content = ""
+
+    def mark(self, before: str, mark: str) -> None:
+        """Take a mark, and the text before it."""
+        if self._speaker is not None:
+            self._content += before
+            if mark not in (MESSAGE, CONSTRAIN):
+                self._end("" if mark in (START, CHANNEL) else mark)
+                self.header = {START: "", CHANNEL: mark}.get(mark)
+        elif mark == MESSAGE:
+            self._speaker, self.header = read_header((self.header or "") + before), None
+            self._content = ""
+        elif mark in (CHANNEL, CONSTRAIN):
+            self.header = (self.header or "") + before + mark
+        else:
+            self._keep(before, mark)
+            self.header = "" if mark == START else None
+
+    def rest(self, text: str) -> None:
+        """Take the text behind the last mark."""
+        if self._speaker is not None:
+            self._content += text
+            self.messages.append(Message(self._speaker, self._content, ""))
+            self.is_open = True
+        elif self._keep(text, ""):
+            self.header, self.is_open = None, True
+        elif self.header is not None or text.startswith("\n"):  # an output stood here, and the next header was begun
+            self.header = ("assistant" if self.header is None else self.header) + text
+
+    def _end(self, mark: str) -> None:
+        if self._speaker is not None and self._content:
+            self.messages.append(Message(self._speaker, self._content, mark))
+        self._speaker, self._content = None, ""
+
+    def _keep(self, text: str, mark: str) -> bool:
+        """Keep text that is no header, though it stands in the place of one."""
+        lost = CHANNEL not in (self.header or "") and not _HEADER.fullmatch(text)
+        if lost:
+            self.messages.append(Message(Header(channel=ANALYSIS), text, mark))
+        return lost
+
+
+def _begins_in_header(text: str) -> bool:
+    mark = MARK.search(text)
+    before = text[: mark.start()] if mark else text
+    if mark and mark.group() in (MESSAGE, CONSTRAIN):
+        return len(before) <= _LONGEST_HEADER and "\n" not in before.strip()
+    return (mark is None or mark.group() == CHANNEL) and _BEGUN_HEADER.fullmatch(before) is not None
