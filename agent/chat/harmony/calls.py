@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from agent.chat.format import ToolCall
-from agent.chat.harmony.messages import CALL, CHANNEL, CONSTRAIN, MARK, MARKS, MESSAGE, Header, code_of, read_header
+from agent.chat.harmony.messages import (
+    CALL,
+    CHANNEL,
+    CONSTRAIN,
+    CONTROL_MARK,
+    CONTROL_MARKS,
+    MESSAGE,
+    Header,
+    code_of,
+    read_header,
+)
 
 _LONGEST_HEADER = 400  # characters that are kept of one, so that a text without marks takes no memory
-_LONGEST_MARK = max(map(len, MARKS))
-_BEGINNINGS = frozenset(mark[:length] for mark in MARKS for length in range(1, len(mark)))
+_LONGEST_MARK = max(map(len, CONTROL_MARKS))
+_BEGINNINGS = frozenset(mark[:length] for mark in CONTROL_MARKS for length in range(1, len(mark)))
 
 
 class CallScanner:
@@ -22,8 +32,8 @@ class CallScanner:
         self._tail = ""  # what may be the beginning of a mark
         self._fed = 0
         self._header: str | None = ""  # None in a message's content
-        self._speaker = Header()  # of the message
-        self._code: list[str] = []  # of a message that may turn out to be a call
+        self._speaker = Header()  # who speaks in it
+        self._code: list[str] = []  # the content of what may turn out to be a call
         self._passed_over = 0
 
     @property
@@ -42,7 +52,7 @@ class CallScanner:
         start = self._fed - len(self._tail)
         self._fed += len(text)
         position = 0
-        for mark in MARK.finditer(window):
+        for mark in CONTROL_MARK.finditer(window):
             self._grow(window[position : mark.start()])
             position = mark.end()
             if self._take(mark.group()):

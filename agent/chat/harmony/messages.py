@@ -7,15 +7,21 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-MARKS = tuple(f"<|{name}|>" for name in ("start", "end", "message", "channel", "constrain", "return", "call"))
-START, END, MESSAGE, CHANNEL, CONSTRAIN, RETURN, CALL = MARKS
-MARK = re.compile("|".join(map(re.escape, MARKS)))
+CONTROL_MARKS = tuple(f"<|{name}|>" for name in ("start", "end", "message", "channel", "constrain", "return", "call"))
+START, END, MESSAGE, CHANNEL, CONSTRAIN, RETURN, CALL = CONTROL_MARKS
+CONTROL_MARK = re.compile("|".join(map(re.escape, CONTROL_MARKS)))
 ANALYSIS, COMMENTARY, FINAL = "analysis", "commentary", "final"
 
 _CHANNELS = (ANALYSIS, COMMENTARY, FINAL)
 _ROLE = re.compile(r"assistant|user|system|developer|tool|python|functions\..*")
 _PYTHON = re.compile(r"(?:functions\.)?(?:i?python|jupyter|code_interpreter)(?:[._]\w*)?", re.IGNORECASE)
-_CODE_KEYS = ("code", "input", "script", "source", "python")  # of an object in JSON that is sent in place of code
+_CODE_KEYS = (
+    "code",
+    "input",
+    "script",
+    "source",
+    "python",
+)  # which an object in JSON may have that is sent in place of code
 _FENCED = re.compile(r"\s*```(?:python|py)?[ \t]*\n(.*?)\n?```\s*", re.DOTALL | re.IGNORECASE)
 _LONGEST_HEADER = 80  # characters
 _BEGUN_HEADER = re.compile(r"\s*(?:assistant)?\s*(?:to=[^\s<]*)?\s*")
@@ -74,7 +80,7 @@ class Message:
 @lru_cache(maxsize=256)
 def read_header(text: str) -> Header:
     """What a header says, in whatever order it does: the text between `<|start|>` and `<|message|>`."""
-    words = MARK.sub(" ", text).split()
+    words = CONTROL_MARK.sub(" ", text).split()
     role = words.pop(0) if words and _ROLE.fullmatch(words[0]) else "assistant"
     recipient = next((word.removeprefix("to=") for word in words if word.startswith("to=")), "")
     names = [word for word in words if not word.startswith("to=")]
@@ -105,7 +111,7 @@ def read_turn(text: str, first: Header) -> TurnReader:
     text = _CUT_MARK.sub("", text)
     turn = TurnReader(None if _begins_in_header(text) else first)
     position = 0
-    for mark in MARK.finditer(text):
+    for mark in CONTROL_MARK.finditer(text):
         turn.mark(text[position : mark.start()], mark.group())
         position = mark.end()
     turn.rest(text[position:])
@@ -168,7 +174,7 @@ class TurnReader:
 
 
 def _begins_in_header(text: str) -> bool:
-    mark = MARK.search(text)
+    mark = CONTROL_MARK.search(text)
     before = text[: mark.start()] if mark else text
     if mark and mark.group() in (MESSAGE, CONSTRAIN):
         return len(before) <= _LONGEST_HEADER and "\n" not in before.strip()

@@ -75,7 +75,7 @@ def test_the_home_directory_may_be_written_short(own: Path, tmp_path: Path, monk
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (OWN.replace("fenced", "spoken"), r"dialect: input should be 'chatml-fenced', not 'chatml-spoken'"),
+        (OWN.replace("fenced", "spoken"), r"dialect: input should be .*'chatml-fenced'.*, not 'chatml-spoken'"),
         (OWN.replace('"Think."', "7"), r"instructions: input should be a valid string, not 7"),
         (OWN + 'closing = "x"', r"closing: unknown key"),
         (OWN + 'think_closed = "x"', r"did you mean think_close\?"),

@@ -17,6 +17,14 @@ from agent.editions import EDITIONS
 from agent.types import Edition, Problem
 
 
+QUESTIONS = {
+    "chatml-fenced": "<|im_start|>user\nHow many?<|im_end|>\n<|im_start|>assistant\n",
+    "r1-fenced": "\n\nHow many?<\uff5cAssistant\uff5c>",
+    "harmony": "<|start|>user<|message|>How many?<|end|><|start|>assistant",
+}
+FENCED = [name for name in family_names() if load_family(name).dialect.endswith("-fenced")]
+
+
 @pytest.mark.parametrize("tools", [True, False])
 @pytest.mark.parametrize("family", family_names())
 @pytest.mark.parametrize("edition", EDITIONS.values(), ids=lambda edition: edition.name)
@@ -26,10 +34,10 @@ def test_the_prompt_holds_the_problem_and_the_rule_and_ends_in_the_assistants_tu
     chat, task = chat_format(family, tools=tools), CompetitionTask(edition)
     prompt = chat.prompt(task, Problem("a", "How many?"))
     assert prompt.startswith(chat.prefix(task))
-    assert prompt.endswith(f"<|im_start|>user\nHow many?<|im_end|>\n<|im_start|>assistant\n{chat.opening}")
+    assert prompt.endswith(f"{QUESTIONS[load_family(family).dialect]}{chat.opening}")
     assert str(edition.max_answer) in prompt
     assert ("modulo 1000" in prompt) == (edition.modulus == 1000)
-    assert ("```python" in prompt) == tools
+    assert ("```python" in prompt or "# Tools" in prompt) == tools
 
 
 def test_qwq_starts_in_its_thinking_and_the_preview_does_not() -> None:
@@ -82,7 +90,7 @@ def test_what_was_written_behind_a_result_is_distinguished_from_it(output: str) 
 plain = st.text("ab $\n", max_size=9)
 
 
-@given(st.lists(st.tuples(plain, plain), max_size=3), plain, st.none() | plain, st.sampled_from(family_names()))
+@given(st.lists(st.tuples(plain, plain), max_size=3), plain, st.none() | plain, st.sampled_from(FENCED))
 def test_the_passages_of_a_turn_are_what_was_thought_printed_and_answered(
     runs: list[tuple[str, str]], last: str, answer: str | None, family: str
 ) -> None:

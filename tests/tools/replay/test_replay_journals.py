@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from agent.chat.dialects import chat_format
 from agent.chat.family import family_names
 from agent.engine.base import SamplingParams
 from agent.errors import InputError
@@ -21,6 +20,7 @@ from agent.types import Problem, Sample, SampleEnd, ToolRun, ToolStatus, Turn
 from agent.virtual_time import run_virtual
 from tests.support.doubles import ScriptedEngine, ScriptedSandbox, config_with, runtime
 from tests.support.runs.recordings import setting
+from tests.support.texts.calls import call_of
 from tools.replay.recordings import Recording, load_recordings
 from tools.replay.run import play_run, replay_config
 
@@ -29,13 +29,12 @@ def recorded_run(
     directory: Path, family: str = "qwq", sandbox: ScriptedSandbox | None = None, **settings: Any
 ) -> Recording:
     """A run of three problems in which every sample runs code and, if it goes on from there, is right."""
-    begun = chat_format(family, tools=True).opening
 
     def reply(prompt: str, params: SamplingParams) -> str:
         written = prompt.split("Problem ")[-1]
         number = int(written[0])
         if "print(" not in written:
-            return f"print({number})\n```\n" if "```" in begun else f"Let me see.\n```python\nprint({number})\n```\n"
+            return call_of(family, f"print({number})")
         return f"so it is \\boxed{{{number}}}"
 
     problems = [Problem(f"p{n}", f"Problem {n}?", n) for n in range(3)]

@@ -1,0 +1,20 @@
+"""How a model of each family calls Python."""
+
+from __future__ import annotations
+
+from agent.chat.dialects import chat_format
+from agent.chat.family import load_family
+
+_CALLS = {
+    "chatml-fenced": "Let me see.\n```python\n{}\n```\n",
+    "r1-fenced": "Let me see.\n```python\n{}\n```\n",
+    "harmony": "<|channel|>analysis<|message|>Let me see.<|end|>"
+    "<|start|>assistant to=python<|channel|>analysis code<|message|>{}<|call|>",
+}
+
+
+def call_of(family: str, code: str) -> str:
+    """What a model of the family writes to run the code; the prompts of some open the block themselves."""
+    if "```" in chat_format(family, tools=True).opening:
+        return f"{code}\n```\n"
+    return _CALLS[load_family(family).dialect].format(code)
