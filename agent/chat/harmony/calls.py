@@ -79,11 +79,10 @@ class CallScanner:
             return False
         if mark in (MESSAGE, CONSTRAIN):
             return False
-        if self._speaker.calls_python(mark):
-            return True
-        self._passed_over += self._speaker.is_call
         self._header = CHANNEL if mark == CHANNEL else ""
-        return False
+        closed = self._speaker.calls_python(mark)
+        self._passed_over += self._speaker.is_call and not closed
+        return closed
 
 
 def _held(text: str) -> int:

@@ -26,7 +26,9 @@ _FENCED = re.compile(r"\s*```(?:python|py)?[ \t]*\n(.*?)\n?```\s*", re.DOTALL | 
 _LONGEST_HEADER = 80  # characters
 _BEGUN_HEADER = re.compile(r"\s*(?:assistant)?\s*(?:to=[^\s<]*)?\s*")
 _HEADER = re.compile(r"\s*[a-z]{0,12}\s*(?:to=\S*)?\s*[a-z]{0,12}\s*")
-_CUT_MARK = re.compile(r"\A[a-z]{0,9}\|>")  # the end of a mark in which the text was cut
+_CUT_MARK = re.compile(  # the end of a mark in which the text was cut
+    "|".join(re.escape(mark[start:]) for mark in CONTROL_MARKS for start in range(1, len(mark) - 1))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,8 @@ def read_turn(text: str, first: Header) -> TurnReader:
     Marks that are missing are made up for: a message ends where the next one begins, and a channel begins a message.
     No text is lost: what stands where no header can is taken for analysis.
     """
-    text = _CUT_MARK.sub("", text)
+    cut_mark = _CUT_MARK.match(text)
+    text = text[cut_mark.end() :] if cut_mark else text
     turn = TurnReader(None if _begins_in_header(text) else first)
     position = 0
     for mark in CONTROL_MARK.finditer(text):

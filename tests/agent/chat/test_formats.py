@@ -16,7 +16,6 @@ from agent.chat.task import CompetitionTask
 from agent.editions import EDITIONS
 from agent.types import Edition, Problem
 
-
 QUESTIONS = {
     "chatml-fenced": "<|im_start|>user\nHow many?<|im_end|>\n<|im_start|>assistant\n",
     "r1-fenced": "\n\nHow many?<\uff5cAssistant\uff5c>",

@@ -1,0 +1,174 @@
+"""Harmony's calls, replies, forced answers and outputs, in every spelling, and cut anywhere."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.chat.dialects import chat_format
+from agent.chat.format import ToolCall
+from agent.chat.harmony.calls import CallScanner
+from agent.chat.harmony.messages import CONTROL_MARKS, Header, read_header
+from agent.chat.task import CompetitionTask
+from agent.editions import EDITIONS
+from tests.support.texts.loops import cut, sizes
+
+CHAT = chat_format("gpt-oss", tools=True)
+TASK = CompetitionTask(EDITIONS["aimo3"])
+NEXT = "<|end|><|start|>assistant"
+TO_FINAL = "<|channel|>final<|message|>"
+BOX = "**Final Answer**\n\n\\boxed{"
+CODE = "print(6 * 7)\n"
+PIECES = st.sampled_from(
+    [
+        *CONTROL_MARKS,
+        *("assistant", " to=python", " to=functions.python", " to=browser.search", "analysis", "commentary", "final"),
+        *(
+            " code",
+            " json",
+            "<|",
+            "<",
+            "|>",
+            "<|call",
+            "print(1)",
+            "\n",
+            " ",
+            "\\boxed{7}",
+            "```",
+            '{"code": "1"}',
+            "é",
+        ),
+    ]
+)
+TURN = st.lists(PIECES, max_size=24).map("".join)
+
+
+def scan(*pieces: str) -> tuple[ToolCall | None, int]:
+    scanner = CHAT.call_scanner()
+    for piece in pieces:
+        call = scanner.feed(piece)
+        if call is not None:
+            return call, scanner.unrun
+    return None, scanner.unrun
+
+
+HEADERS = [
+    "<|channel|>analysis to=python code",
+    "<|channel|>analysis to=python code ",
+    "<|channel|>analysis to=python",
+    "<|channel|>analysis to=python <|constrain|>code",
+    "<|channel|>analysis to=python<|constrain|>code",
+    "<|channel|>analysis <|constrain|>code to=python",
+    "<|channel|>commentary to=python code",
+    "<|channel|>commentary to=python",
+    "<|channel|>commentary to=python <|constrain|>python",
+    "<|channel|>commentary to=functions.python <|constrain|>code",
+    "<|channel|>analysis code",
+    "<|channel|>commentary <|constrain|>code",
+    " to=python<|channel|>analysis code",
+    " to=python<|channel|>analysis <|constrain|>code",
+    " to=python<|channel|>commentary code",
+    " to=python code",
+    " to=python<|channel|>analysis",
+    " to=Python<|channel|>analysis",
+    " to=python.exec<|channel|>commentary",
+    " to=ipython<|channel|>analysis code",
+]
+
+
+@pytest.mark.parametrize("header", HEADERS)
+@pytest.mark.parametrize("before", ["", f"<|channel|>analysis<|message|>So.{NEXT}", "<|end|><|start|>assistant"])
+def test_a_call_of_python_is_found_in_every_spelling_of_its_header(before: str, header: str) -> None:
+    text = f"{before}{header}<|message|>{CODE}<|call|>"
+    assert scan(text + "and more") == (ToolCall(CODE, len(text)), 0)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "<|channel|>analysis",
+        "<|channel|>final",
+        "<|channel|>commentary",
+        "<|channel|>commentary to=user",
+        "<|start|>python to=assistant<|channel|>analysis",
+        "<|start|>functions.python to=assistant<|channel|>commentary",
+    ],
+)
+def test_a_message_to_nobody_or_of_a_tool_is_no_call(header: str) -> None:
+    assert scan(f"{header}<|message|>{CODE}<|call|>") == (None, 0)
+
+
+@pytest.mark.parametrize("recipient", ["browser.search", "functions.get_weather", "container.exec"])
+def test_a_call_of_another_tool_is_not_run_and_is_counted(recipient: str) -> None:
+    other = f"<|channel|>commentary to={recipient} <|constrain|>json<|message|>{{}}"
+    assert scan(f"{other}<|call|>") == (None, 1)
+    assert scan(f"{other}<|call|><|start|>assistant to=python<|channel|>analysis<|message|>1<|call|>")[0] is not None
+
+
+def test_a_call_may_end_like_any_message_but_code_to_nobody_may_not() -> None:
+    assert scan(f" to=python<|channel|>analysis code<|message|>{CODE}<|end|>")[0] is not None
+    assert scan(f"<|channel|>analysis code<|message|>{CODE}<|end|>") == (None, 0)
+
+
+@pytest.mark.parametrize("behind", ["", "<|", "<|start|>assistant", "<|channel|>final<|message|>7", "<|return|>"])
+def test_a_call_that_is_cut_off_is_none(behind: str) -> None:
+    assert scan(f" to=python<|channel|>analysis code<|message|>{CODE}{behind}") == (None, 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        ('{"code": "print(1)\\nprint(2)"}', "print(1)\nprint(2)"),
+        ('{"code": "print(1)\nprint(2)"}', "print(1)\nprint(2)"),
+        ('{"input": "print(1)"}', "print(1)"),
+        ("```python\nprint(1)\n```", "print(1)"),
+        ("```\nx\n```\n", "x"),
+        ("{1, 2}", "{1, 2}"),
+        ('{"a": 1}', '{"a": 1}'),
+        ("{" * 50_000, "{" * 50_000),
+        ("x = '''\n```\n'''", "x = '''\n```\n'''"),
+        ("", ""),
+    ],
+)
+def test_code_may_come_as_an_object_in_json_or_in_a_fenced_block(content: str, code: str) -> None:
+    call, _ = scan(f" to=python<|channel|>commentary <|constrain|>json<|message|>{content}<|call|>")
+    assert call is not None and call.code == code
+
+
+@given(TURN, sizes)
+def test_the_verdict_does_not_depend_on_how_the_stream_is_cut(text: str, lengths: list[int]) -> None:
+    assert scan(*cut(text, lengths)) == scan(text)
+    assert scan(*text) == scan(text)
+
+
+@given(st.text("<|cal>e\n\\\"'`", max_size=40).filter(lambda code: not any(m in code for m in CONTROL_MARKS)), sizes)
+def test_the_code_of_a_call_comes_back_as_it_was_written(code: str, lengths: list[int]) -> None:
+    text = f"<|channel|>analysis<|message|>a{NEXT} to=python<|channel|>analysis code<|message|>x{code}<|call|>"
+    call, _ = scan(*cut(text, lengths))
+    assert call == ToolCall(f"x{code}", len(text))
+
+
+@pytest.mark.parametrize("unit", ["<", "<|", "word ", "<|channel|>", "<|message|>", "<|start|>a", "<|end|>"])
+@pytest.mark.parametrize("before", ["", "<|channel|>analysis<|message|>", " to=python<|message|>"])
+def test_the_cost_of_a_character_is_constant(before: str, unit: str) -> None:
+    def seconds(length: int) -> float:
+        scanner = CallScanner()
+        scanner.feed(before)
+        pieces = cut(unit * (length // len(unit)), [4])
+        start = time.process_time()
+        for piece in pieces:
+            scanner.feed(piece)
+        return time.process_time() - start
+
+    assert seconds(160_000) < 12 * min(seconds(40_000) for _ in range(3)) + 0.05
+
+
+def test_a_header_says_the_same_in_any_order() -> None:
+    whole = Header("assistant", "python", "analysis", "code")
+    assert read_header("assistant to=python<|channel|>analysis code") == whole
+    assert read_header("assistant<|channel|>analysis to=python <|constrain|>code") == whole
+    assert read_header("python to=assistant<|channel|>analysis") == Header("python", "assistant", "analysis")
+    assert read_header("") == Header()
