@@ -155,17 +155,19 @@ def _memory_table(rows: Sequence[ProfileRow]) -> Table:
     table = Table(
         title="memory",
         box=None,
+        padding=(0, 1, 0, 0),
         caption="GB: size of the weights, all experts included; fit: lanes that fit at half and at full context length",
     )
-    table.add_column("profile", no_wrap=True)
-    for heading in ("hardware", "GB", "KV tokens", "context", "lanes", "fit", "here"):
+    for heading in ("profile", "hardware"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("GB", "KV tokens", "context", "lanes", "fit", "here"):
         table.add_column(heading, justify="right")
     for row in rows:
         config, plan = row.config, row.plan
         needed = config.vllm.tensor_parallel_size * config.vllm.data_parallel_size
         table.add_row(
             config.profile,
-            f"{needed} x {config.vllm.gpu or 'any'}",
+            f"{needed} x {config.vllm.gpu}" if needed > 1 else config.vllm.gpu or "any",
             f"{plan.model.weight_bytes / 1e9:.1f}" if plan else "-",
             str(plan.kv_tokens) if plan else "-",
             str(config.engine.context_tokens),

@@ -15,13 +15,17 @@ from agent.hardware.devices import KNOWN_DEVICES, Device
 KAGGLE = {"l4x4": ("aimo2", "L4", 4), "t4x2": ("aimo1", "T4", 2), "h100": ("aimo3", "H100", 1)}
 VLLM = [name for name in profile_names() if load_config(name).engine.kind == "vllm"]
 SIZED = [name for name in VLLM if load_config(name).vllm.gpu]  # for one kind of hardware
+QWEN2 = ("qwq", "qwq-preview", "qwen-coder", "openmath-nemotron")  # families of this architecture
+# As the driver lists them: the data sheets' figures are rounded down.
+LISTED_MEBIBYTES = {"L4": 23_034, "T4": 15_360, "H100": 81_559, "H200": 143_771, "RTX PRO 6000": 97_887}
 ON_GPUS = [name for name in SIZED if load_config(name).vllm.gpu != CPU]
 
 
-def plan_of(config: Config) -> CapacityPlan:
+def plan_of(config: Config, device: Device | None = None) -> CapacityPlan:
+    """The plan on the device, by default that of the data sheets."""
     model = read_model(config)
     assert model is not None
-    plan = profile_plan(config, model, KNOWN_DEVICES.get(config.vllm.gpu, Device(CPU, 0)))
+    plan = profile_plan(config, model, device or KNOWN_DEVICES.get(config.vllm.gpu, Device(CPU, 0)))
     assert plan is not None
     return plan
 
@@ -34,7 +38,8 @@ def named_gpus(config: Config) -> tuple[Gpu, ...]:
 
 def test_all_are_there() -> None:
     kaggle = {"kaggle-l4x4", "kaggle-l4x4-preview", "kaggle-t4x2", "kaggle-t4x2-preview", "kaggle-h100"}
-    assert set(VLLM) >= kaggle | {"h200", "rtx6000", "vllm", "vllm-cpu"}
+    gpt_oss = {f"{machine}-gpt-oss-{size}" for machine in ("kaggle-h100", "rtx6000") for size in ("120b", "20b")}
+    assert set(VLLM) >= kaggle | gpt_oss | {"h200", "rtx6000", "vllm", "vllm-cpu"}
     assert set(VLLM) - set(SIZED) == {"vllm"}
 
 
@@ -57,12 +62,13 @@ def test_its_lanes_use_the_memory_that_it_is_sized_for(name: str) -> None:
 @pytest.mark.parametrize("name", SIZED)
 def test_one_lane_fits_every_way_in_which_the_server_is_started(name: str) -> None:
     config = load_config(name)
+    device = Device(config.vllm.gpu, LISTED_MEBIBYTES.get(config.vllm.gpu, 0) << 20)
     for step in launch_settings(config.vllm):
-        plan = plan_of(config.model_copy(update={"vllm": step.settings}))
+        plan = plan_of(config.model_copy(update={"vllm": step.settings}), device)
         assert plan.fits, f"{step.name}: {plan.reason}"
 
 
-@pytest.mark.parametrize("name", [name for name in VLLM if load_config(name).sample.family.startswith("qw")])
+@pytest.mark.parametrize("name", [name for name in VLLM if load_config(name).sample.family in QWEN2])
 def test_the_kv_cache_of_qwen2s_architecture_keeps_16_bits(name: str) -> None:
     assert load_config(name).vllm.kv_cache_dtype == "auto"
 
@@ -96,6 +102,13 @@ def test_its_engine_has_what_it_needs(name: str) -> None:
 def test_qwq_is_sampled_as_its_authors_recommend(name: str) -> None:
     sampling = load_config(name).sampling
     assert (sampling.temperature, sampling.top_p, sampling.top_k, sampling.min_p) == (0.6, 0.95, 40, 0.0)
+
+
+@pytest.mark.parametrize("name", [name for name in VLLM if load_config(name).sample.family == "gpt-oss"])
+def test_gpt_oss_is_sampled_as_its_authors_recommend_and_may_call_python_often(name: str) -> None:
+    config = load_config(name)
+    assert (config.sampling.temperature, config.sampling.top_p, config.sampling.top_k) == (1.0, 1.0, 0)
+    assert config.sample.max_rounds >= 96  # the most seen in a sample; half of them call more than 18 times
 
 
 @pytest.mark.parametrize("name", [name for name in VLLM if name.startswith("kaggle-") and name.split("-")[1] in KAGGLE])
