@@ -7,7 +7,6 @@ import logging
 import secrets
 import shutil
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, ExitStack, contextmanager, nullcontext
 from pathlib import Path
@@ -26,13 +25,16 @@ from agent.journal.run_directory import ENGINE_LOG, RunDirectory, hold_run
 from agent.lane.runtime import Runtime
 from agent.models import fetch_model
 from agent.policy.budget import TimeBank
-from agent.problems.reader import check_text
+from agent.problems.given import listed_problems, single_problem
 from agent.run import OpenRun
 from agent.sandbox.base import Limits, Sandbox
 from agent.sandbox.forkserver import ForkServerSandbox
 from agent.types import Problem, Solution
 
 _log = logging.getLogger("agent")
+
+_NOT_ENTERED = "the agent's engine was not started: write `async with Agent.open(...) as agent:`, and solve within that"
+_CLOSED = "the agent is closed: open another one with Agent.open"
 
 
 class Agent:
@@ -71,6 +73,7 @@ class Agent:
         self._runs: list[tuple[Listener, TimeBank]] = []  # under way
         self._own_log: Path | None = None
         self._failed = False
+        self._unusable = ""  # why it solves nothing now
         if not isinstance(engine, PersistentEngine):
             seconds = config.engine.start_seconds
             engine = PersistentEngine(engine, on_event=self._engine_happened, start_seconds=seconds)
@@ -113,6 +116,7 @@ class Agent:
         engine = open_engine(config, fetch, log, on_event)
         agent = cls(config, engine, task=task, on_engine_event=on_engine_event)
         agent._own_log = own_log
+        agent._unusable = _NOT_ENTERED
         return agent
 
     @property
@@ -135,9 +139,15 @@ class Agent:
         await self.close()
 
     async def start(self) -> None:
-        """Start the engine, with the task's prompt prefix evaluated. Raises EngineError if it does not come up."""
+        """Start the engine, with the task's prompt prefix evaluated.
+
+        Raises EngineError if it does not come up, InputError if the agent was closed.
+        """
         from agent.engine.configured import settle_model
 
+        if self._unusable == _CLOSED:
+            raise InputError(_CLOSED)
+        self._unusable = ""
         await self.engine.start()
         task = self._task or CompetitionTask(self.config.rules)
         sample = self.config.sample
@@ -146,6 +156,7 @@ class Agent:
 
     async def close(self) -> None:
         """End all Python sessions, and the engine's server if it is ours. May be called twice."""
+        self._unusable = _CLOSED
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self.engine.close)
             stack.push_async_callback(self.sandbox.close)
@@ -161,10 +172,8 @@ class Agent:
         listeners: Sequence[Listener] = (),
     ) -> Solution:
         """Solve one problem, a `Problem` or its text, as a run of its own; see `solve_all`."""
-        if isinstance(problem, str):
-            check_text(problem)
-            problem = Problem("problem", problem)
-        return (await self.solve_all([problem], run_dir=run_dir, resume=resume, listeners=listeners))[0]
+        asked = [single_problem(problem)]
+        return (await self.solve_all(asked, run_dir=run_dir, resume=resume, listeners=listeners))[0]
 
     async def solve_all(
         self,
@@ -181,10 +190,13 @@ class Agent:
         of the run, in a resumed one first with the solutions that it has already; `agent.views.live.open_view` opens
         one that shows progress. An engine that fails is not raised: the solution says so.
 
-        Raises InputError for problems or a directory that cannot be used, JournalError if the directory cannot be
-        written, RequestRefusedError if the server refuses the run's requests for good.
+        Raises InputError outside of the agent's context and for problems or a directory that cannot be used,
+        JournalError if the directory cannot be written, RequestRefusedError if the server refuses the run's requests
+        for good.
         """
-        asked = _numbered(problems)
+        asked = listed_problems(problems)
+        if self._unusable:
+            raise InputError(self._unusable)
         with _held(run_dir, asked, resume=resume) as directory:
             return await self._solve_all(asked, directory, listeners)
 
@@ -206,7 +218,7 @@ class Agent:
         Where an event loop is running, as in a notebook, the agent gets a thread of its own, which calls the listeners
         too. Arguments and errors are those of `open` and `solve_all`, and EngineError if the engine does not come up.
         """
-        asked = _numbered(problems)
+        asked = listed_problems(problems)
 
         async def main() -> list[Solution]:
             async with agent:
@@ -271,18 +283,3 @@ def _held(
     if resume:
         raise InputError("a run is resumed from its directory: give its run_dir")
     return nullcontext()
-
-
-def _numbered(problems: Iterable[Problem | str]) -> list[Problem]:
-    """The problems, with positions as the ids of texts. Raises InputError for an empty text or a repeated id."""
-    if isinstance(problems, str):
-        raise InputError("problems are given in a list: write [problem], or use Agent.solve for a single one")
-    asked = []
-    for place, given in enumerate(problems, start=1):
-        problem = Problem(str(place), given) if isinstance(given, str) else given
-        check_text(problem.text, f"problem {problem.id!r}")
-        asked.append(problem)
-    for id_, count in Counter(problem.id for problem in asked).items():
-        if count > 1:
-            raise InputError(f"{count} problems have the id {id_!r}: give each one its own")
-    return asked

@@ -16,7 +16,7 @@ import pytest
 import agent
 from agent import Agent, AgentError, Problem, load_config
 from agent.config import Config
-from agent.errors import ConfigError, EngineError, ModelError, RequestRefusedError
+from agent.errors import ConfigError, EngineError, InputError, ModelError, RequestRefusedError
 from agent.events import Event, SampleEnded
 from agent.journal.journal import read_run
 from agent.journal.run_directory import ENGINE_LOG
@@ -118,6 +118,20 @@ def test_what_is_warmed_at_the_start_is_what_the_prompts_begin_with(family: str,
 
     run_virtual(main())
     assert warmed[0] and all(prompt.startswith(warmed[0]) for prompt in engine.prompts)
+
+
+async def test_an_agent_solves_in_its_context_alone(server: ScriptedServer, tmp_path: Path) -> None:
+    opened = Agent.open(server_config(server))
+    with pytest.raises(InputError, match="was not started: write `async with Agent"):
+        await opened.solve("Problem 1?", run_dir=tmp_path / "run")
+    async with opened:
+        assert (await opened.solve("Problem 1?")).answer == 1
+    with pytest.raises(InputError, match="the agent is closed: open another one"):
+        await opened.solve("Problem 1?", run_dir=tmp_path / "run")
+    with pytest.raises(InputError, match="the agent is closed: open another one"):
+        async with opened:
+            raise AssertionError("entered")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("fails", [False, True])

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from agent import Agent, Problem
@@ -48,7 +49,14 @@ def test_texts_are_called_by_their_place() -> None:
         (["Problem 1?", " "], "problem '2' is empty"),
         (["Problem\0"], "NUL"),
         ([PROBLEMS[0], PROBLEMS[0]], "2 problems have the id 'p1'"),
-        ("Problem 1?", "given in a list"),
+        ("Problem 1?", "given in a list .* not as str"),
+        ({"problem": "Problem 1?"}, "given in a list .* not as dict"),
+        (pd.DataFrame({"id": ["p1"], "problem": ["Problem 1?"]}), "given in a list .* not as DataFrame"),
+        (None, "given in a list .* not as NoneType"),
+        (["Problem 1?", None], "problem 2 is given as NoneType: give its text"),
+        ([("p1", "Problem 1?")], "problem 1 is given as tuple"),
+        ([Problem(1, "Problem 1?")], "problem 1 has the id 1, which is not a string"),  # type: ignore[arg-type]
+        ([Problem("p1", None)], "problem 1 has the text None, which is not a string"),  # type: ignore[arg-type]
     ],
 )
 async def test_problems_that_cannot_be_asked_are_refused(problems: Any, message: str) -> None:
@@ -56,9 +64,18 @@ async def test_problems_that_cannot_be_asked_are_refused(problems: Any, message:
         await scripted(ScriptedEngine(own_number)).solve_all(problems)
 
 
-async def test_an_empty_problem_is_refused() -> None:
-    with pytest.raises(InputError, match="the problem is empty"):
-        await scripted(ScriptedEngine(own_number)).solve("")
+@pytest.mark.parametrize(
+    ("problem", "message"), [("", "the problem is empty"), (["Problem 1?"], "the problem is given as list")]
+)
+async def test_a_single_problem_that_cannot_be_asked_is_refused(problem: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        await scripted(ScriptedEngine(own_number)).solve(problem)
+
+
+async def test_a_column_of_texts_is_a_list_of_problems() -> None:
+    table = pd.DataFrame({"problem": ["Problem 4?", "Problem 5?"]})
+    solutions = await scripted(ScriptedEngine(own_number)).solve_all(table["problem"])
+    assert [solution.answer for solution in solutions] == [4, 5]
 
 
 def test_each_run_has_the_whole_time_limit() -> None:
