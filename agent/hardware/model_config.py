@@ -29,7 +29,7 @@ def described_model(description: Mapping[str, Any]) -> ModelShape | None:
         if text.get("model_type") not in _DENSE | _SPARSE | _LINEAR:
             return None
         shape = _shape({"tie_word_embeddings": description.get("tie_word_embeddings")} | text)
-        quantization = description.get("quantization_config", text.get("quantization_config"))
+        quantization = description.get("quantization_config") or text.get("quantization_config")
         return None if shape is None else _stored(shape, quantization)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise ConfigError(f"the model's config.json is not valid ({error!r}): fetch the model again") from error

@@ -120,6 +120,20 @@ def test_the_known_shapes_are_those_of_their_descriptions() -> None:
     )
 
 
+def test_newer_spellings_describe_the_same_model() -> None:
+    rope = {"rope_parameters": GPT_OSS["rope_scaling"] | {"rope_theta": 150_000.0}}
+    assert (
+        described_model({key: value for key, value in GPT_OSS.items() if key != "rope_scaling"} | rope) == GPT_OSS_120B
+    )
+    experts = {"num_experts": None, "num_local_experts": 128}
+    assert described_model(QWEN3_MOE | experts) == QWEN3_30B_A3B
+
+
+def test_a_stretched_context_ends_where_its_factor_says() -> None:
+    yarn = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32_768}
+    assert described(QWEN3_MOE | {"max_position_embeddings": 40_960, "rope_scaling": yarn}).positions == 131_072
+
+
 def test_layers_of_linear_attention_keep_a_state_instead_of_a_context() -> None:
     shape = described(QWEN3_NEXT)
     assert shape.total_parameters == pytest.approx(79.7e9, abs=0.1e9)
