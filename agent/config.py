@@ -8,12 +8,13 @@ the run directory and is itself a profile.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationError, field_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
-from agent.chat.family import known_family
+from agent.chat.family import known_family, load_family
 from agent.editions import EDITIONS
 from agent.errors import ConfigError
 from agent.files.addresses import checked_url, expand_home
@@ -105,7 +106,7 @@ class SampleConfig(Section):
     family: Annotated[str, AfterValidator(known_family)] = "qwen-coder"  # a bundled one, or a TOML file's path
     tools: bool = True
     max_tokens: int = Field(1_024, ge=1)
-    max_rounds: int = Field(4, ge=0)  # tool runs
+    max_rounds: int = Field(4, ge=0)  # tool runs; by default as many as the family is used to
     accept_printed_answer: bool = (
         False  # a tool run that prints nothing but an integer of the edition's range is a vote
     )
@@ -115,6 +116,15 @@ class SampleConfig(Section):
     max_thinking_tokens: int = Field(0, ge=0)  # thinking still open then is closed by forcing the answer; 0: no cap
     answer_tokens: int = Field(24, ge=0)  # for a forced answer; 0: none is forced
     probe_tokens: int = Field(0, ge=0)  # tokens between two probes of a running sample's present answer; 0: none
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_the_family(cls, table: Any) -> Any:
+        if not isinstance(table, dict) or "max_rounds" in table or not isinstance(table.get("family"), str):
+            return table
+        with suppress(ConfigError):  # which the check of the family reports
+            return {**table, "max_rounds": load_family(table["family"]).max_rounds}
+        return table
 
 
 class SandboxConfig(Section):

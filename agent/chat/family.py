@@ -34,6 +34,8 @@ class Family(_Table):
     `think_close` is the tag that ends the thinking in which the turn begins ("" where the model does not think in
     tags). The worked `examples` show how tools are used. In harmony the instructions are the developer's, and the
     system turn begins with `system`, names the `reasoning_effort` and, with tools, describes them by `tool_system`.
+
+    A sample has at most `max_rounds` tool runs where the configuration does not say how many.
     """
 
     dialect: Literal["chatml-fenced", "harmony", "r1-fenced"]
@@ -45,6 +47,7 @@ class Family(_Table):
     system: str = ""
     tool_system: str = ""
     reasoning_effort: Literal["low", "medium", "high"] = "high"
+    max_rounds: int = Field(4, ge=0)
     examples: tuple[WorkedExample, ...] = Field((), strict=False)  # TOML has lists
 
 

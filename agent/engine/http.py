@@ -251,6 +251,7 @@ class HttpEngine:
         optional: dict[str, Any] = {"model": self._model, "seed": params.seed, "stop": list(params.stop) or None}
         if self._vllm:
             optional |= {"return_token_ids": True, "logprobs": 0, "skip_special_tokens": False}
+            optional["add_special_tokens"] = False  # a prompt begins with the token that its family's template has
             # Otherwise characters that may begin a stop string are held back, and a text is not that of its tokens.
             optional["include_stop_str_in_output"] = True if params.stop else None
         if self._vllm >= _REPETITION_DETECTION:

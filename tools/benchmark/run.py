@@ -13,6 +13,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from agent.chat.dialects import chat_format
+from agent.chat.format import ChatFormat
 from agent.chat.task import CompetitionTask
 from agent.cli.arguments import overrides
 from agent.cli.command import run_plan
@@ -130,7 +132,9 @@ def draw(run: BenchmarkRun, console: Console) -> list[Completion]:
 def drawn(record: RunRecord) -> list[Completion]:
     """Return the completions recorded by a run, in the order of question and index."""
     samples = {(s.problem_id, s.index): s for s in record.samples if s.end not in _OWED}
-    return [_completion(samples[key]) for key in sorted(samples)]
+    settings = record.config.sample
+    chat = chat_format(settings.family, tools=settings.tools)
+    return [_completion(samples[key], chat) for key in sorted(samples)]
 
 
 def check_complete(run: BenchmarkRun, completions: Sequence[Completion]) -> None:
@@ -160,9 +164,9 @@ def _with_all_samples(before: RunRecord) -> RunRecord:
     return replace(before, solutions=whole)
 
 
-def _completion(sample: Sample) -> Completion:
+def _completion(sample: Sample, chat: ChatFormat) -> Completion:
     if sample.forced:
-        return Completion(sample.problem_id, sample.index, sample.text)
+        return Completion(sample.problem_id, sample.index, chat.shown(sample.text))
     if sample.end not in _ENDED:
         return Completion(sample.problem_id, sample.index, None, str(sample.end))
-    return Completion(sample.problem_id, sample.index, sample.turns[-1].text)
+    return Completion(sample.problem_id, sample.index, chat.shown(sample.turns[-1].text))

@@ -56,6 +56,25 @@ def test_a_family_of_ones_own_is_a_file(own: Path) -> None:
     assert chat.force_answer("so").inserted.startswith("\n</reason>")
 
 
+def test_a_sample_has_as_many_tool_runs_as_its_family_is_used_to_unless_the_configuration_says_how_many(
+    own: Path,
+) -> None:
+    def most(profile: Path | str, **keys: object) -> int:
+        return load_config(
+            str(profile), {key.replace("__", "."): value for key, value in keys.items()}
+        ).sample.max_rounds
+
+    profile = own.with_name("profile.toml")
+    profile.write_text('[sample]\nfamily = "gpt-oss"\n', encoding="utf-8")
+    assert most(profile) == load_family("gpt-oss").max_rounds == 96
+    assert most(profile, sample__max_rounds=3) == 3
+    assert most(profile, sample__family=str(own)) == 4
+    own.write_text(f"{OWN}max_rounds = 7\n", encoding="utf-8")
+    load_family.cache_clear()
+    assert most(profile, sample__family=str(own)) == 7
+    assert most("cpu", sample__family="gpt-oss") == load_config("cpu").sample.max_rounds
+
+
 def test_a_stored_run_finds_its_family_from_any_folder(
     own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

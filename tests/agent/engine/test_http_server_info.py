@@ -212,5 +212,6 @@ async def test_only_a_vllm_is_asked_for_what_only_vllm_knows() -> None:
                         pass
     plain, stopped = (json.loads(body) for body in server.bodies[-2:])
     assert plain["return_token_ids"] and plain["skip_special_tokens"] is False
+    assert plain["add_special_tokens"] is False
     assert "include_stop_str_in_output" not in plain and stopped["include_stop_str_in_output"] is True
     assert "repetition_detection" not in plain

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from agent.chat.format import Passage
 from agent.chat.harmony.messages import CONTROL_MARKS
 from agent.chat.reply import Reply, finished_answer
-from tests.agent.chat.test_harmony import BOX, CHAT, CODE, NEXT, TASK, TO_FINAL, TURN
+from tests.agent.chat.harmony.test_harmony_calls import BOX, CHAT, CODE, NEXT, TASK, TO_FINAL, TURN
 
 THOUGHT = "<|channel|>analysis<|message|>So it is."
 CALL = f" to=python<|channel|>analysis code<|message|>{CODE}"
