@@ -232,7 +232,7 @@ def mistakes(folder: Path) -> dict[str, tuple[tuple[object, ...], str]]:
         "grading and sampling": ((*grade, unknown, "--samples", 3), "--grade draws no samples: leave out samples"),
         "grading and resuming": ((*grade, unknown, "--resume"), "--grade draws no samples: leave out resume"),
         "resuming nothing": (("aime2024", "--resume"), "add --run-dir DIR"),
-        "resuming something else": (("aime2024", "--resume", "--run-dir", folder), "holds no benchmark"),
+        "resuming something else": (("aime2024", "--resume", "--run-dir", folder), "contains no benchmark"),
         "resuming otherwise": (
             ("aime2024", "--resume", "--run-dir", folder, "--samples", 3, "--seed", 1),
             "leave out samples, seed",
@@ -274,7 +274,7 @@ def test_another_run_or_changed_data_is_no_run_to_go_on_with(
     assert "is not what the run was started with" in errors
     (run / BENCHMARK_FILE).write_text("[]")
     _, _, errors = run_here(capsys, "math500", "--run-dir", run, "--resume")
-    assert "holds no benchmark" in errors
+    assert "contains no benchmark" in errors
 
 
 def test_bad_usage_is_refused_by_name(tmp_path: Path) -> None:
