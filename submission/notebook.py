@@ -9,7 +9,7 @@
 # 3. **Vote.** Each finished lane votes with its last `\boxed{}`. No answer is no vote, and never a 0.
 # 4. **Stop.** A problem is closed as soon as its leader cannot be caught, or leads by a margin.
 # 5. **Budget.** Time that an easy problem leaves over goes to the next ones. When the time of a problem is up, the
-#    unfinished lanes are asked for the answer they have in mind.
+#    unfinished lanes are forced to answer.
 #
 # Everything is here: the configuration, the whole source of the agent, and the cells that check and run it. The
 # notebook needs no internet. It is built from a repository by one command, and the same commit gives the same bytes.
@@ -50,7 +50,7 @@ PROBLEMS = ("reference.csv", "test.csv", "train.csv")  # what an interactive run
 #
 # The agent does not touch the packages of the Kaggle image, and does not depend on their versions: its wheels are
 # installed from an attached dataset into an environment of its own, and it runs there as a process of its own, the
-# worker. If the worker dies, hangs or runs out of memory, this notebook starts another one and goes on.
+# worker. If the worker dies, hangs or runs out of memory, this notebook replaces it and continues.
 
 # %%
 import sys

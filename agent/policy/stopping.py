@@ -1,4 +1,4 @@
-"""The state of a problem -> stop or go on, and why, by the configured rule."""
+"""The state of a problem -> stop or continue, and why, by the configured rule."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("interrupted; what was pushed goes on at Kaggle", file=sys.stderr)
+        print("interrupted; what was pushed still runs at Kaggle", file=sys.stderr)
         return 130
 
 

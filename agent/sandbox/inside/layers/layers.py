@@ -171,7 +171,7 @@ class Layers:
         return rootfs.SCRATCH if self.active("mounts") else f"{self.settings.base}/{slot}"
 
     def enter_session(self, slot: int, base_memory: int) -> None:
-        """Take, in a fresh child, all that a session is to have. Raises OSError: it must not go on then."""
+        """Take, in a fresh child, all that a session is to have. Raises OSError: it must not continue then."""
         os.setpgid(0, 0)
         self._make_scratch(slot)
         if self.active("rlimits"):

@@ -38,4 +38,4 @@ def _report(trial: Callable[[], None], say: int, held: int, hold: int) -> None:
         os.close(hold)
         os.read(held, 1)  # until killed, or let go
     finally:
-        os._exit(0)  # whatever it was, the child must not go on as a second zygote
+        os._exit(0)  # whatever it was, the child must not live on as a second zygote

@@ -31,7 +31,7 @@ def serve_cells(libraries: Sequence[str]) -> None:
             leave(CUT_OFF)
         write(CONTROL, ending)
         if requests.status in (BROKEN, OUT_OF_MEMORY):
-            signal.pause()  # the controller ends a session that cannot go on
+            signal.pause()  # the controller ends a session that cannot continue
     leave(0)
 
 
