@@ -39,6 +39,7 @@ _OUTPUT_HEAD = f"{START}python to=assistant{CHANNEL}{ANALYSIS}{MESSAGE}"
 _OUTPUT_TAIL = f"{END}{_ASSISTANT}"
 _FINAL_HEAD = f"{CHANNEL}{FINAL}{MESSAGE}"
 _BOX = f"**Final Answer**\n\n{BOX_OPEN}"
+_BAR = re.compile(r"<(?=[|\uff5c])")  # with which control tokens begin
 _TICKS = re.compile("`+")
 
 
@@ -87,7 +88,7 @@ class Harmony:
 
     def prompt(self, task: Task, problem: Problem) -> str:
         """The prefix, the problem, and the start of the assistant's turn."""
-        return f"{self.prefix(task)}{_turn('user', problem.text.replace('<|', '< |'))}{_ASSISTANT}{self.opening}"
+        return f"{self.prefix(task)}{_turn('user', _BAR.sub('< ', problem.text))}{_ASSISTANT}{self.opening}"
 
     def call_scanner(self) -> CallScanner:
         """A scanner for messages to python."""
