@@ -8,7 +8,7 @@ import tomllib
 
 import pytest
 
-from tests.layout.source import ROOT, refuse
+from tests.layout.source import ROOMS, ROOT, refuse
 
 
 def wheel_packages() -> list[str]:
@@ -20,7 +20,7 @@ def wheel_packages() -> list[str]:
 
 def test_every_command_that_a_readme_names_is_in_the_wheel() -> None:
     packages = wheel_packages()
-    readmes = [path for path in ROOT.rglob("README.md") if ".venv" not in path.parts]
+    readmes = [ROOT / "README.md", *(path for room in ROOMS for path in (ROOT / room).rglob("README.md"))]
     named = {
         (path.relative_to(ROOT).as_posix(), command)
         for path in readmes
