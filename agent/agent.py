@@ -151,7 +151,9 @@ class Agent:
         await self.engine.start()
         task = self._task or CompetitionTask(self.config.rules)
         sample = self.config.sample
-        await self.engine.warm(chat_format(sample.family, tools=sample.tools).prefix(task))
+        await self.engine.warm(
+            chat_format(sample.family, tools=sample.tools, max_rounds=sample.max_rounds).prefix(task)
+        )
         self._config = await settle_model(self.config, self.engine.wrapped)
 
     async def close(self) -> None:

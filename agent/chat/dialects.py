@@ -9,9 +9,13 @@ from agent.chat.family import Family, load_family
 from agent.chat.fenced import FencedChatML, FencedR1
 from agent.chat.format import ChatFormat
 from agent.chat.harmony.dialect import Harmony
+from agent.chat.tool_tags.function_calls import FunctionCalls
+from agent.chat.tool_tags.tagged_code import TaggedCode
 
 DIALECTS: Mapping[str, Callable[[Family, bool], ChatFormat]] = {
     "chatml-fenced": FencedChatML,
+    "chatml-calls": FunctionCalls,
+    "chatml-tagged": TaggedCode,
     "harmony": Harmony,
     "r1-fenced": FencedR1,
 }
@@ -19,10 +23,13 @@ DIALECTS: Mapping[str, Callable[[Family, bool], ChatFormat]] = {
 
 
 @cache
-def chat_format(family: str, *, tools: bool) -> ChatFormat:
+def chat_format(family: str, *, tools: bool, max_rounds: int | None = None) -> ChatFormat:
     """How the family of that name, or of the TOML file at that path, is spoken to.
 
-    Raises ConfigError for what is no family.
+    `max_rounds` is how many tool runs a sample has, for families whose prompts say so; the family's own number where it
+    is None. Raises ConfigError for what is no family.
     """
     found = load_family(family)
-    return DIALECTS[found.dialect](found, tools)
+    calls = found.max_rounds if max_rounds is None else max_rounds
+    told = found.tool_instructions.replace("{max_rounds}", str(calls))
+    return DIALECTS[found.dialect](found.model_copy(update={"tool_instructions": told}), tools)

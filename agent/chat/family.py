@@ -32,18 +32,21 @@ class Family(_Table):
 
     `opening` is what the assistant's turn starts with, with tools `tool_opening` (the same where that is None).
     `think_close` is the tag that ends the thinking in which the turn begins ("" where the model does not think in
-    tags). The worked `examples` show how tools are used. In harmony the instructions are the developer's, and the
+    tags). In ChatML the instructions stand in the turn `instructions_in`. In harmony they are the developer's, and the
     system turn begins with `system`, names the `reasoning_effort` and, with tools, describes them by `tool_system`.
+    The worked `examples` show how tools are used.
 
-    A sample has at most `max_rounds` tool runs where the configuration does not say how many.
+    A sample has at most `max_rounds` tool runs where the configuration does not say how many; that number is put in for
+    `{max_rounds}` in the instructions with tools.
     """
 
-    dialect: Literal["chatml-fenced", "harmony", "r1-fenced"]
+    dialect: Literal["chatml-fenced", "chatml-calls", "chatml-tagged", "harmony", "r1-fenced"]
     instructions: str
     tool_instructions: str
     opening: str = ""
     tool_opening: str | None = None
     think_close: str = ""
+    instructions_in: Literal["system", "user"] = "system"
     system: str = ""
     tool_system: str = ""
     reasoning_effort: Literal["low", "medium", "high"] = "high"

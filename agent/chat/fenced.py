@@ -13,15 +13,15 @@ from typing import Literal
 from agent.chat.box import BOX_OPEN, boxed, open_box
 from agent.chat.family import Family, WorkedExample
 from agent.chat.fences import FenceScanner
-from agent.chat.format import ForcedAnswer, Passage
+from agent.chat.format import ForcedAnswer, Passage, ToolCallScanner
 from agent.chat.output_text import defused, rendered
 from agent.chat.reply import Reply
 from agent.chat.task import Task
 from agent.chat.thinking import thinking_end
 from agent.types import Problem
 
-_END_OF_TURN = "<|im_end|>"
-_TURN_ENDS = (_END_OF_TURN, "<|im_start|>", "<|endoftext|>")  # nothing that follows one is the model's reply
+END_OF_TURN = "<|im_end|>"
+_TURN_ENDS = (END_OF_TURN, "<|im_start|>", "<|endoftext|>")  # nothing that follows one is the model's reply
 # Further ones that are not sent as stop strings, of which some servers take no more than four: the ends of other
 # families' turns, and of a next question that a model invents where the server swallows the template's own tokens.
 _TURN_MARKS = (
@@ -57,6 +57,11 @@ class FencedChatML:
         return self.family.think_close
 
     @property
+    def rethinks(self) -> bool:
+        """No: a result is part of the thinking or of the answer in which the call stands."""
+        return False
+
+    @property
     def stop_strings(self) -> tuple[str, ...]:
         """ChatML's control tokens."""
         return _TURN_ENDS
@@ -68,15 +73,19 @@ class FencedChatML:
 
     def prefix(self, task: Task) -> str:
         """The instructions, and with tools the family's examples."""
-        usual = self.family.tool_instructions if self.tools else self.family.instructions
-        examples = self.family.examples if self.tools else ()
-        return _turn("system", task.instructions(usual)) + "".join(map(_worked, examples))
+        told = task.instructions(self.family.tool_instructions if self.tools else self.family.instructions)
+        worked = "".join(map(self._worked, self.family.examples if self.tools else ()))
+        if self.family.instructions_in == "user":
+            return f"{chatml_turn('system', '')}{worked}<|im_start|>user\n{told}\n\n"
+        return chatml_turn("system", told + self._tool_section) + worked
 
     def prompt(self, task: Task, problem: Problem) -> str:
         """The prefix, the problem, and the start of the assistant's turn."""
-        return f"{self.prefix(task)}{_turn('user', _plain(problem.text))}<|im_start|>assistant\n{self.opening}"
+        head = "" if self.family.instructions_in == "user" else "<|im_start|>user\n"
+        question = f"{head}{_plain(problem.text)}{END_OF_TURN}\n"
+        return f"{self.prefix(task)}{question}<|im_start|>assistant\n{self.opening}"
 
-    def call_scanner(self) -> FenceScanner:
+    def call_scanner(self) -> ToolCallScanner:
         """A scanner for fenced blocks."""
         return FenceScanner()
 
@@ -118,6 +127,19 @@ class FencedChatML:
         if reply.answer_text is not None:
             yield from _passages("answer", reply.answer_text)
 
+    @property
+    def _tool_section(self) -> str:
+        """What the system turn says of tools behind the instructions."""
+        return ""
+
+    def _worked(self, example: WorkedExample) -> str:
+        """A question, and the turn in which it was answered with Python."""
+        return chatml_turn("user", example.question) + chatml_turn("assistant", self._solution(example))
+
+    def _solution(self, example: WorkedExample) -> str:
+        """What the assistant writes in it, and the output."""
+        return f"{CODE_OPEN}{example.code}\n```{OUTPUT_HEAD}{example.output}{OUTPUT_TAIL}{answer_sentence(example)}"
+
 
 class FencedR1(FencedChatML):
     """The same in the turns of DeepSeek-R1 and the models distilled from it.
@@ -142,7 +164,7 @@ class FencedR1(FencedChatML):
         usual = self.family.tool_instructions if self.tools else self.family.instructions
         examples = self.family.examples if self.tools else ()
         worked = "".join(
-            f"{_R1_USER}{example.question}{_R1_ASSISTANT}{_solution(example)}{_R1_END}" for example in examples
+            f"{_R1_USER}{example.question}{_R1_ASSISTANT}{self._solution(example)}{_R1_END}" for example in examples
         )
         return f"{_R1_BEGIN}{worked}{_R1_USER}{task.instructions(usual)}\n\n"
 
@@ -160,18 +182,14 @@ def _passages(kind: Literal["thinking", "answer"], text: str) -> Iterator[Passag
     yield Passage(kind, text[start:])
 
 
-def _worked(example: WorkedExample) -> str:
-    """A question, and the turn in which it was answered with Python."""
-    return _turn("user", example.question) + _turn("assistant", _solution(example))
+def answer_sentence(example: WorkedExample) -> str:
+    """How the answer to a worked example is given."""
+    return f"So the answer is {boxed(example.output)}."
 
 
-def _solution(example: WorkedExample) -> str:
-    run = f"{CODE_OPEN}{example.code}\n```{OUTPUT_HEAD}{example.output}{OUTPUT_TAIL}"
-    return f"{run}So the answer is {boxed(example.output)}."
-
-
-def _turn(role: str, content: str) -> str:
-    return f"<|im_start|>{role}\n{content}{_END_OF_TURN}\n"
+def chatml_turn(role: str, content: str) -> str:
+    """A whole turn."""
+    return f"<|im_start|>{role}\n{content}{END_OF_TURN}\n"
 
 
 def _plain(text: str) -> str:

@@ -14,10 +14,14 @@ from agent.types import Problem
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A closed call of Python: the code to run, and the offset behind the call in the text fed so far."""
+    """A closed call of Python: the code to run, and the offset behind the call in the text fed so far.
+
+    A call that cannot be read has a `refusal`, which tells the model so in place of an output; `code` is what it wrote.
+    """
 
     code: str
     end: int
+    refusal: str = ""
 
 
 class ToolCallScanner(Protocol):
@@ -76,6 +80,10 @@ class ChatFormat(Protocol):
     @property
     def think_close(self) -> str:
         """The mark without which no thinking ends; "" where the assistant's turn begins with its answer."""
+
+    @property
+    def rethinks(self) -> bool:
+        """Whether the model thinks anew behind the result of a tool call, whether or not it had finished thinking."""
 
     @property
     def stop_strings(self) -> tuple[str, ...]:

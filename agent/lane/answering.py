@@ -34,6 +34,10 @@ class AnswerWatch:
         """Begin a turn."""
         self._thought = self.thinks
 
+    def result_came(self) -> None:
+        """Note that the result of a tool call was written, behind which some models think anew."""
+        self.thinks = self.thinks or self._chat.rethinks
+
     def force(self) -> None:
         """Take what is written from now on for a forced answer, which is none of the sample's own."""
         self.thinks, self._forced = False, True

@@ -237,15 +237,21 @@ class Lane:
 
     async def _run_code(self, call: ToolCall, *, last: bool) -> ToolRun:
         try:
-            if self._session is None:
-                self._session = await self._runtime.sandbox.session(self._seed)
-            tool_run = await self._session.run(call.code)
+            tool_run = await self._tool_run(call)
             self._failed_runs += tool_run.status is not ToolStatus.OK  # a sandbox that fails is not the code's fault
         except SandboxError as error:
             tool_run = ToolRun(call.code, f"[Python is not available: {error}]", ToolStatus.KILLED, 0.0)
         self._runtime.emit(ToolRan(self._problem.id, self._index, tool_run))
         self._insert(await self._fitter.output(tool_run.output + (_LAST_RUN if last else "")), tool_run)
+        self._watch.result_came()
         return tool_run
+
+    async def _tool_run(self, call: ToolCall) -> ToolRun:
+        if call.refusal:
+            return ToolRun(call.code, call.refusal, ToolStatus.ERROR, 0.0)
+        if self._session is None:
+            self._session = await self._runtime.sandbox.session(self._seed)
+        return await self._session.run(call.code)
 
     def _insert(self, text: str, tool_run: ToolRun | None = None) -> None:
         """Write `text` behind the last turn."""

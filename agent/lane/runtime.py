@@ -36,4 +36,5 @@ class Runtime:
     @property
     def chat(self) -> ChatFormat:
         """How the model is spoken to."""
-        return chat_format(self.config.sample.family, tools=self.config.sample.tools)
+        sample = self.config.sample
+        return chat_format(sample.family, tools=sample.tools, max_rounds=sample.max_rounds)

@@ -1,0 +1,177 @@
+"""What a call encloses: a function call in JSON, also with the errors that models make, or plain code."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import json
+import re
+import textwrap
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_CODE_KEYS = ("code", "python", "python_code", "script", "source", "source_code", "program", "snippet", "input", "cmd")
+_ARGUMENT_KEYS = ("arguments", "parameters", "args", "params", "input", "kwargs")
+_PYTHON = re.compile(r"py|code|exec|run|interpret|repl|sandbox", re.IGNORECASE)
+_FENCE = re.compile(r"(?:`{3,}|~{3,})[\w.+-]*[ \t]*\n")
+_TRAILING_COMMA = re.compile(r",(?=\s*[}\]])|(\"(?:[^\"\\]|\\.)*\")", re.DOTALL)
+_ESCAPE = re.compile(r"\\(?:[\"\\/bfnrt]|u[0-9a-fA-F]{4}|(?P<wrong>.))", re.DOTALL)
+_LOOSE = re.compile(
+    r"[\"'](?P<key>\w{1,20})[\"']\s*:\s*(?P<quote>\"{3}|'{3}|\"|'|`)(?P<code>.*)(?P=quote)[\s}\]),;]*\Z", re.DOTALL
+)
+_SHORT_ESCAPES = {"n": "\n", "t": "\t", "r": "", '"': '"', "'": "'", "\\": "\\", "/": "/"}
+_HOW = 'give one JSON object with "name": "python" and "arguments": {"code": "..."}, line breaks in the code as \\n'
+
+
+@dataclass(frozen=True, slots=True)
+class CallBody:
+    """The code of a call; or, where that is "", what is wrong with the call, in a sentence for the model."""
+
+    code: str
+    refusal: str = ""
+
+
+def read_function_call(body: str) -> CallBody:
+    """Read a function call in JSON.
+
+    Accepted are also line breaks in strings, trailing commas, quotes and constants as Python writes them, missing or
+    superfluous braces, backslashes that JSON does not know, quotes in the code that are not escaped, other names of the
+    argument, arguments that are JSON in a string, and code that stands there without any JSON.
+    """
+    text = _unfenced(body).strip()
+    if not text:
+        return CallBody("", f"[the call is empty: {_HOW}]")
+    if text[0] not in "{[":
+        is_code = _parses(text) and not _is_one_word(text)
+        return CallBody(text) if is_code else CallBody("", f"[the call is no JSON and no Python: {_HOW}]")
+    error = "it holds no object"
+    for attempt in _attempts(text):
+        value = _loaded(attempt)
+        if isinstance(value, str):
+            error = error if error != "it holds no object" else value
+        else:
+            return _of_value(value[0])
+    code = _loose_code(text)
+    return CallBody(code) if code else CallBody("", f"[the JSON of the call cannot be read ({error}): {_HOW}]")
+
+
+def read_code(body: str) -> CallBody:
+    """Read code that stands between the tags as it is, in a fence or in a function call, as some models mix them."""
+    text = _unfenced(body)
+    if text.lstrip().startswith("{"):
+        called = read_function_call(text)
+        if called.code:
+            return called
+    return CallBody(textwrap.dedent(text).strip("\r\n") if text.strip() else "")
+
+
+def _of_value(value: object) -> CallBody:
+    """The code of a call that has been read."""
+    call = value[0] if isinstance(value, list) and value else value
+    if isinstance(call, dict) and isinstance(call.get("function"), dict):
+        call = call["function"]
+    if not isinstance(call, dict):
+        return CallBody("", f"[the call is no JSON object: {_HOW}]")
+    name = next((call[key] for key in ("name", "function", "tool") if isinstance(call.get(key), str)), "")
+    arguments = next((call[key] for key in _ARGUMENT_KEYS if key in call), call)
+    code, is_named = _argument(arguments, depth=2)
+    if name and not _PYTHON.search(name) and not is_named:
+        return CallBody("", f"[there is no function {name[:80]!r}: {_HOW}]")
+    code = _unescaped_twice(_unfenced(code)).strip("\r\n")
+    return CallBody(code) if code.strip() else CallBody("", f"[the call holds no code: {_HOW}]")
+
+
+def _argument(arguments: object, depth: int) -> tuple[str, bool]:
+    """The code among the arguments, and whether it goes by a name of code."""
+    if isinstance(arguments, str):
+        inner = _loaded(arguments) if depth and arguments.lstrip().startswith("{") else ""
+        if not isinstance(inner, str) and isinstance(inner[0], dict):
+            code, is_named = _argument(inner[0], depth - 1)
+            if is_named:
+                return code, True
+        return arguments, False
+    if isinstance(arguments, list):
+        lines = all(isinstance(line, str) for line in arguments)
+        return ("\n".join(arguments), False) if lines else ("", False)
+    if not isinstance(arguments, dict):
+        return "", False
+    for key in _CODE_KEYS:
+        if key in arguments and depth:
+            return _argument(arguments[key], depth - 1)[0], key != "input"
+    texts = [value for key, value in arguments.items() if isinstance(value, str) and key not in ("name", "type")]
+    return (texts[0] if len(texts) == 1 else ""), False
+
+
+def _attempts(text: str) -> Iterator[str]:
+    """The text as it is, and with the errors corrected that models make."""
+    yield text
+    without_commas = _TRAILING_COMMA.sub(lambda found: found[1] or "", text)
+    escaped = _ESCAPE.sub(_corrected_escape, without_commas)
+    for attempt in (without_commas, escaped):
+        for braces in ("", "}", "}}"):
+            yield attempt + braces
+
+
+def _corrected_escape(found: re.Match[str]) -> str:
+    wrong = found["wrong"]
+    return found[0] if wrong is None else "'" if wrong == "'" else f"\\\\{wrong}"
+
+
+def _loaded(text: str) -> tuple[object] | str:
+    """The first value in the text, as JSON or else as Python writes it; a message where it is neither."""
+    try:
+        return (json.JSONDecoder(strict=False).raw_decode(text.lstrip())[0],)
+    except (ValueError, RecursionError) as error:
+        message = str(error)
+    with (
+        contextlib.suppress(SyntaxError, ValueError, TypeError, RecursionError, MemoryError),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")
+        return (ast.literal_eval(re.sub(r"\b(true|false|null)\b(?=\s*[,}\]])", _constant, text.strip())),)
+    return message
+
+
+def _constant(found: re.Match[str]) -> str:
+    return {"true": "True", "false": "False", "null": "None"}[found[0]]
+
+
+def _loose_code(text: str) -> str:
+    """The code of a call whose quotes are not escaped: all between the argument's first quote and the last one."""
+    for found in _LOOSE.finditer(text):
+        if found["key"] in _CODE_KEYS:
+            written = found["code"]
+            decoded = re.sub(r"\\([ntr\"'\\/])", lambda escape: _SHORT_ESCAPES[escape[1]], written)
+            likely = (written, decoded) if "\n" in written else (decoded, written)
+            return next((_unfenced(code) for code in likely if _parses(code)), "")
+    return ""
+
+
+def _unescaped_twice(code: str) -> str:
+    """The code, where its line breaks were escaped twice and it is no Python otherwise, with real ones."""
+    if "\n" in code or "\\n" not in code or _parses(code):
+        return code
+    decoded = re.sub(r"\\([ntr\"'\\/])", lambda escape: _SHORT_ESCAPES[escape[1]], code)
+    return decoded if _parses(decoded) else code
+
+
+def _unfenced(text: str) -> str:
+    """The text without a fence around all of it."""
+    found = _FENCE.match(text.lstrip())
+    if found is None:
+        return text
+    return text.lstrip()[found.end() :].rstrip().rstrip("`~").rstrip()
+
+
+def _is_one_word(text: str) -> bool:
+    return re.fullmatch(r"[\w.-]+", text) is not None
+
+
+def _parses(code: str) -> bool:
+    """Whether this is Python."""
+    with contextlib.suppress(SyntaxError, ValueError, RecursionError, MemoryError), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what Python thinks of the code is for its session
+        ast.parse(code)
+        return True
+    return False

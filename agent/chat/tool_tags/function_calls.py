@@ -1,0 +1,150 @@
+"""ChatML with function calls in JSON (Hermes): the result comes in a turn of the user's, and the assistant's turn anew.
+
+Unlike QwQ's template, which leaves out the thinking of all earlier turns of the assistant's, the prompt keeps it: a
+prompt that changes where it was computed already would cost the prefix cache at each tool call, and the model its own
+work. Several calls in one turn are run one by one: each ends the turn.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from agent.chat.box import BOX_OPEN, open_box
+from agent.chat.family import WorkedExample
+from agent.chat.fenced import END_OF_TURN, FencedChatML, answer_sentence, chatml_turn
+from agent.chat.format import ForcedAnswer, Passage
+from agent.chat.output_text import defused, rendered
+from agent.chat.reply import Reply
+from agent.chat.thinking import thinking_end
+from agent.chat.tool_tags.body import read_function_call
+from agent.chat.tool_tags.scanner import CLOSE, OPEN, TagScanner, shown_calls, think_open
+
+PYTHON_TOOL = {
+    "type": "function",
+    "function": {
+        "name": "python",
+        "description": "Run Python code and return what it prints. Variables stay from call to call; "
+        "sympy and numpy are installed.",
+        "parameters": {
+            "type": "object",
+            "properties": {"code": {"type": "string", "description": "The code to run."}},
+            "required": ["code"],
+        },
+    },
+}
+"""The function that the model is offered, as chat templates take it."""
+
+_TOOLS = f"""\
+
+
+# Tools
+
+You may call one or more functions to assist with the user query.
+
+You are provided with function signatures within <tools></tools> XML tags:
+<tools>
+{json.dumps(PYTHON_TOOL)}
+</tools>
+
+For each function call, return a json object with function name and arguments within <tool_call></tool_call> XML tags:
+{OPEN}
+{{"name": <function-name>, "arguments": <args-json-object>}}
+{CLOSE}"""
+_ASSISTANT = "<|im_start|>assistant\n"
+_RESULT_HEAD = f"{END_OF_TURN}\n<|im_start|>user\n<tool_response>\n"
+_RESULT_TAIL = f"\n</tool_response>{END_OF_TURN}\n{_ASSISTANT}"
+
+
+class FunctionCalls(FencedChatML):
+    """A `ChatFormat` of the families whose templates describe functions to the model."""
+
+    __slots__ = ()
+
+    @property
+    def rethinks(self) -> bool:
+        """Yes, where the family thinks: its turn begins anew."""
+        return bool(self.think_close)
+
+    def call_scanner(self) -> TagScanner:
+        """A scanner for function calls."""
+        return TagScanner(read_function_call, self.think_close, thinking=self._opens_thinking)
+
+    def tool_result(self, output: str) -> str:
+        """The end of the turn, the output in the user's with every mark in it broken, and the next turn's start."""
+        return f"{_RESULT_HEAD}{defused(rendered(output).strip(chr(10)))}{_RESULT_TAIL}{self.family.opening}"
+
+    def behind_result(self, inserted: str) -> str:
+        """What follows the start of that turn."""
+        return inserted.rpartition(f"{_RESULT_TAIL}{self.family.opening}")[2]
+
+    def force_answer(self, said: str, *, ended: bool = False) -> ForcedAnswer:
+        """Close an open call and the thinking, then open the box; a box that is open is continued."""
+        stretch, call_is_open = self._last_stretch(self.opening + said)
+        begun = None if ended or call_is_open else open_box(stretch)
+        if begun is not None:
+            return ForcedAnswer("", BOX_OPEN + begun)
+        close_call = f"\n{CLOSE}" if call_is_open else ""
+        close_fence = "\n```" if stretch.count("```") % 2 and not call_is_open else ""
+        thinks = self._thinks(stretch) and thinking_end(stretch, self.think_close) is None
+        close_thinking = f"\n{self.think_close}" if thinks else ""
+        return ForcedAnswer(f"{close_call}{close_fence}{close_thinking}\n\n**Final Answer**\n\n{BOX_OPEN}", BOX_OPEN)
+
+    def reply(self, text: str, *, thinking: bool) -> Reply:
+        """The text before and behind the tag that closes the thinking, where the model has begun to think."""
+        if not (thinking and self._thinks(text)):
+            return Reply("", text)
+        found = super().reply(text, thinking=True)
+        return Reply(_without_start(found.thinking, think_open(self.think_close)), found.answer_text)
+
+    def shown(self, text: str) -> str:
+        """The text with its calls as blocks of code."""
+        return shown_calls(text, read_function_call)
+
+    def passages(self, turn: str) -> Iterator[Passage]:
+        """Thinking and answer of each of the turns, with calls as blocks of code, and the results between them."""
+        *rounds, last = turn.split(_RESULT_TAIL)
+        for said, head, output in (round_.rpartition(_RESULT_HEAD) for round_ in rounds):
+            if head:
+                yield from self._passages(said)
+            yield Passage("result", output)
+        yield from self._passages(last)
+
+    def _passages(self, stretch: str) -> Iterator[Passage]:
+        reply = self.reply(stretch, thinking=True)
+        if self._thinks(stretch):
+            yield Passage("thinking", self.shown(reply.thinking))
+        if reply.answer_text is not None:
+            yield Passage("answer", self.shown(reply.answer_text))
+
+    @property
+    def _opens_thinking(self) -> bool:
+        """Whether the assistant's turns begin within the thinking."""
+        return bool(self.think_close) and think_open(self.think_close) in self.family.opening
+
+    def _thinks(self, stretch: str) -> bool:
+        """Whether the stretch, with which a turn begins, begins with thinking: the tag may be the model's to write."""
+        begun = self._opens_thinking or stretch.lstrip().startswith(think_open(self.think_close))
+        return bool(self.think_close) and (begun or self.think_close in stretch)
+
+    def _last_stretch(self, written: str) -> tuple[str, bool]:
+        """What was written since the last tool call that has a result, and whether a call is open in it."""
+        scanner, rest = self.call_scanner(), written
+        while self.tools and (call := scanner.feed(rest)) and rest[call.end :]:
+            scanner, rest = self.call_scanner(), rest[call.end :]
+        return rest, scanner.is_open
+
+    @property
+    def _tool_section(self) -> str:
+        return _TOOLS if self.tools else ""
+
+    def _worked(self, example: WorkedExample) -> str:
+        """A question, the call that answers it, its result, and the answer."""
+        call = json.dumps({"name": "python", "arguments": {"code": example.code}}, ensure_ascii=False)
+        run = f"{_ASSISTANT}{OPEN}\n{call}\n{CLOSE}{_RESULT_HEAD}{example.output}{_RESULT_TAIL}"
+        return f"{chatml_turn('user', example.question)}{run}{answer_sentence(example)}{END_OF_TURN}\n"
+
+
+def _without_start(text: str, tag: str) -> str:
+    stripped = text.lstrip()
+    return stripped.removeprefix(tag).removeprefix("\n") if stripped.startswith(tag) else text
