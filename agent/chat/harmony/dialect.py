@@ -66,6 +66,11 @@ class Harmony:
         return f"{CHANNEL}{FINAL}"
 
     @property
+    def rethinks(self) -> bool:
+        """No: the analysis goes on behind an output, and ends where the answer begins."""
+        return False
+
+    @property
     def stop_strings(self) -> tuple[str, ...]:
         """The end of the turn. A call ends no turn."""
         return _STOPS

@@ -18,8 +18,10 @@ _FENCE = re.compile(r"(?:`{3,}|~{3,})[\w.+-]*[ \t]*\n")
 _TRAILING_COMMA = re.compile(r",(?=\s*[}\]])|(\"(?:[^\"\\]|\\.)*\")", re.DOTALL)
 _ESCAPE = re.compile(r"\\(?:[\"\\/bfnrt]|u[0-9a-fA-F]{4}|(?P<wrong>.))", re.DOTALL)
 _LOOSE = re.compile(
-    r"[\"'](?P<key>\w{1,20})[\"']\s*:\s*(?P<quote>\"{3}|'{3}|\"|'|`)(?P<code>.*)(?P=quote)[\s}\]),;]*\Z", re.DOTALL
+    rf"[\"'](?:{'|'.join(_CODE_KEYS)})[\"']\s*:\s*(?P<quote>\"{{3}}|'{{3}}|\"|'|`)(?P<code>.*)(?P=quote)[\s}}\]),;]*\Z",
+    re.DOTALL,
 )
+_ESCAPED = re.compile(r"\\([ntr\"'\\/])")
 _SHORT_ESCAPES = {"n": "\n", "t": "\t", "r": "", '"': '"', "'": "'", "\\": "\\", "/": "/"}
 _HOW = 'give one JSON object with "name": "python" and "arguments": {"code": "..."}, line breaks in the code as \\n'
 
@@ -139,20 +141,24 @@ def _constant(found: re.Match[str]) -> str:
 
 def _loose_code(text: str) -> str:
     """The code of a call whose quotes are not escaped: all between the argument's first quote and the last one."""
-    for found in _LOOSE.finditer(text):
-        if found["key"] in _CODE_KEYS:
-            written = found["code"]
-            decoded = re.sub(r"\\([ntr\"'\\/])", lambda escape: _SHORT_ESCAPES[escape[1]], written)
-            likely = (written, decoded) if "\n" in written else (decoded, written)
-            return next((_unfenced(code) for code in likely if _parses(code)), "")
-    return ""
+    found = _LOOSE.search(text)
+    if found is None:
+        return ""
+    written = found["code"]
+    decoded = _ESCAPED.sub(_unescaped, written)
+    likely = (written, decoded) if "\n" in written else (decoded, written)
+    return next((_unfenced(code) for code in likely if code.strip() and _parses(_unfenced(code))), "")
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    return _SHORT_ESCAPES[found[1]]
 
 
 def _unescaped_twice(code: str) -> str:
     """The code, where its line breaks were escaped twice and it is no Python otherwise, with real ones."""
     if "\n" in code or "\\n" not in code or _parses(code):
         return code
-    decoded = re.sub(r"\\([ntr\"'\\/])", lambda escape: _SHORT_ESCAPES[escape[1]], code)
+    decoded = _ESCAPED.sub(_unescaped, code)
     return decoded if _parses(decoded) else code
 
 

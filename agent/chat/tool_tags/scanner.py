@@ -35,7 +35,7 @@ class TagScanner:
         self._thinking = thinking
         self._tail = ""  # what may be the beginning of a mark
         self._fed = 0
-        self._body: list[str] | None = None  # of the open call
+        self._body: list[str] | None = None  # what the open call encloses so far
         self._passed_over = 0
 
     @property
@@ -47,6 +47,11 @@ class TagScanner:
     def unrun(self) -> int:
         """How many calls were cut off or could not be read, or are still open."""
         return self._passed_over + self.is_open
+
+    @property
+    def end_mark(self) -> str:
+        """None: a call that the end of the turn cuts off is not run."""
+        return ""
 
     def feed(self, text: str) -> ToolCall | None:
         """The first closed call, or None while there is none."""

@@ -20,6 +20,8 @@ QUESTIONS = {
     "chatml-fenced": "<|im_start|>user\nHow many?<|im_end|>\n<|im_start|>assistant\n",
     "r1-fenced": "\n\nHow many?<\uff5cAssistant\uff5c>",
     "harmony": "<|start|>user<|message|>How many?<|end|><|start|>assistant",
+    "chatml-calls": "<|im_start|>user\nHow many?<|im_end|>\n<|im_start|>assistant\n",
+    "chatml-tagged": "How many?<|im_end|>\n<|im_start|>assistant\n",
 }
 FENCED = [name for name in family_names() if load_family(name).dialect.endswith("-fenced")]
 
@@ -36,7 +38,7 @@ def test_the_prompt_holds_the_problem_and_the_rule_and_ends_in_the_assistants_tu
     assert prompt.endswith(f"{QUESTIONS[load_family(family).dialect]}{chat.opening}")
     assert str(edition.max_answer) in prompt
     assert ("modulo 1000" in prompt) == (edition.modulus == 1000)
-    assert ("```python" in prompt or "# Tools" in prompt) == tools
+    assert any(mark in prompt for mark in ("```python", "# Tools", "<tool_call>", "Python code calls")) == tools
 
 
 def test_qwq_starts_in_its_thinking_and_the_preview_does_not() -> None:
@@ -130,11 +132,11 @@ def test_every_worked_example_is_true_and_in_the_format_that_the_agent_reads(
     chat: ChatFormat, example: WorkedExample
 ) -> None:
     prefix = chat.prefix(CompetitionTask(EDITIONS["aimo3"]))
-    worked = prefix.partition(f"{example.question}<|im_end|>\n<|im_start|>assistant\n")[2].partition("<|im_end|>")[0]
+    worked = prefix.partition(f"{example.question}<|im_end|>\n<|im_start|>assistant\n")[2]
     call = chat.call_scanner().feed(worked)
     assert call is not None
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         exec(call.code, {})
-    assert worked[call.end :].startswith(chat.tool_result(printed.getvalue()))
-    assert f"\\boxed{{{printed.getvalue().strip()}}}" in worked
+    result = chat.tool_result(printed.getvalue())
+    assert worked[call.end :].startswith(f"{result}So the answer is \\boxed{{{printed.getvalue().strip()}}}.<|im_end|>")

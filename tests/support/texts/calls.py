@@ -7,6 +7,8 @@ from agent.chat.family import load_family
 
 _CALLS = {
     "chatml-fenced": "Let me see.\n```python\n{}\n```\n",
+    "chatml-calls": 'Let me see.</think>\n<tool_call>\n{{"name": "python", "arguments": {{"code": "{}"}}}}\n</tool_call>',
+    "chatml-tagged": "Let me see.\n<tool_call>\n{}\n</tool_call>",
     "r1-fenced": "Let me see.\n```python\n{}\n```\n",
     "harmony": "<|channel|>analysis<|message|>Let me see.<|end|>"
     "<|start|>assistant to=python<|channel|>analysis code<|message|>{}<|call|>",

@@ -1,0 +1,100 @@
+"""Lanes whose model calls Python by function calls in JSON, or by code in tags."""
+
+from __future__ import annotations
+
+import pytest
+
+from agent.engine.base import SamplingParams
+from agent.types import SampleEnd, ToolStatus
+from tests.support.doubles import PROBLEM, Recorder, ScriptedEngine, ScriptedSandbox, config_with, runtime
+from tests.support.lanes import run_lane
+
+CALL = '<tool_call>\n{"name": "python", "arguments": {"code": "print(6 * 7)"}}\n</tool_call>'
+RESULT = "<|im_end|>\n<|im_start|>user\n<tool_response>\n42\n</tool_response><|im_end|>\n<|im_start|>assistant\n"
+
+
+def scripted(*replies: str) -> ScriptedEngine:
+    """Gives the first reply to the first request, and so on; the last one to all that follow."""
+    left = list(replies)
+
+    def reply(prompt: str, params: SamplingParams) -> str:
+        return left.pop(0) if len(left) > 1 else left[0]
+
+    return ScriptedEngine(reply)
+
+
+@pytest.mark.parametrize("ending", ["", "<|im_end|>\n", "\n<tool_call>\n{}\n</tool_call><|im_end|>", "\nmade up 17"])
+def test_a_function_call_is_run_and_its_result_comes_in_a_turn_of_the_users(ending: str) -> None:
+    engine = scripted(f"I compute.\n</think>\n\n{CALL}{ending}", "Good.\n</think>\n\nIt is \\boxed{42}.")
+    sandbox = ScriptedSandbox("42\n")
+    sample = run_lane(engine, sandbox=sandbox, sample__family="qwq-calls")
+    assert (sample.answer, sample.end, sample.unrun_blocks) == (42, SampleEnd.ANSWERED, 0)
+    assert sandbox.cells == ["print(6 * 7)"]
+    assert sample.turns[0].text == f"I compute.\n</think>\n\n{CALL}"
+    assert sample.turns[0].inserted == f"{RESULT}<think>\n"
+    assert engine.prompts[-1] == f"PROMPT{sample.turns[0].text}{RESULT}<think>\n"
+
+
+@pytest.mark.parametrize("family", ["qwq-calls", "qwen3"])
+def test_behind_a_result_the_model_thinks_anew_and_its_guesses_there_are_no_answers(family: str) -> None:
+    opened = "" if family == "qwq-calls" else "<think>\n"
+    thought = f"{opened}Perhaps \\boxed{{17}}, but then"
+    sample = run_lane(scripted(f"{opened}so\n</think>\n{CALL}", thought, "42}"), sample__family=family)
+    assert (sample.answer, sample.end, sample.forced) == (42, SampleEnd.NO_ANSWER, True)
+    assert sample.turns[-2].inserted == "\n</think>\n\n**Final Answer**\n\n\\boxed{"
+    ended = run_lane(
+        scripted(f"{opened}so\n</think>\n{CALL}", f"{thought} no.\n</think>\nSo \\boxed{{42}}."), sample__family=family
+    )
+    assert (ended.answer, ended.end) == (42, SampleEnd.ANSWERED)
+
+
+def test_a_model_that_opens_its_thinking_itself_need_not_think() -> None:
+    sample = run_lane(scripted(f"I call.\n{CALL}", "It is \\boxed{42}."), sample__family="qwen3")
+    assert (sample.answer, sample.end) == (42, SampleEnd.ANSWERED)
+
+
+def test_a_call_that_cannot_be_read_is_refused_in_a_sentence_and_nothing_is_run() -> None:
+    recorder, sandbox = Recorder(), ScriptedSandbox()
+    engine = scripted(f"</think>{CALL.replace('code', 'query').replace('python', 'search')}", "</think>\\boxed{42}")
+    sample = run_lane(engine, sandbox=sandbox, emit=recorder, sample__family="qwq-calls")
+    (run,) = sample.tool_runs
+    assert sample.answer == 42 and not sandbox.cells and sandbox.open_sessions == 0
+    assert (run.status, run.seconds) == (ToolStatus.ERROR, 0.0) and "no function 'search'" in run.output
+    assert "no function 'search'" in engine.prompts[-1]
+    failed = run_lane(
+        scripted(f"</think>{CALL[:20]}\n</tool_call>"), sample__family="qwq-calls", sample__max_failed_tool_runs=1
+    )
+    assert failed.end is SampleEnd.FAILED_CODE
+
+
+def test_a_call_that_the_end_of_the_turn_cuts_off_is_not_run() -> None:
+    sandbox = ScriptedSandbox()
+    sample = run_lane(
+        scripted(f"</think>{CALL.removesuffix('</tool_call>')}", "7}"), sandbox=sandbox, sample__family="qwq-calls"
+    )
+    assert not sandbox.cells and sample.unrun_blocks == 1
+    assert sample.turns[0].inserted == "\n</tool_call>\n\n**Final Answer**\n\n\\boxed{"
+
+
+def test_code_in_tags_is_run_and_its_output_comes_in_the_same_turn() -> None:
+    engine = scripted("so <tool_call>\nprint(6 * 7)\n</tool_call>\nmade up", "fine\n</think>\nIt is \\boxed{42}.")
+    sandbox = ScriptedSandbox("42\n")
+    sample = run_lane(engine, sandbox=sandbox, sample__family="openmath-nemotron")
+    assert (sample.answer, sandbox.cells) == (42, ["print(6 * 7)"])
+    assert engine.prompts[-1] == "PROMPTso <tool_call>\nprint(6 * 7)\n</tool_call>\n```output\n42\n```\n"
+
+
+def test_the_coders_call_that_its_prompt_opens_is_closed_by_its_first_words() -> None:
+    sandbox = ScriptedSandbox("42\n")
+    for family, said in (
+        ("qwen-coder-calls", 'print(6 * 7)"}}\n</tool_call>'),
+        ("qwen-coder-tagged", "print(6 * 7)\n</tool_call>"),
+    ):
+        sample = run_lane(scripted(said, "It is \\boxed{42}."), sandbox=sandbox, sample__family=family)
+        assert (sample.answer, sample.turns[0].text) == (42, said)
+    assert sandbox.cells == ["print(6 * 7)"] * 2
+
+
+async def test_the_prompt_names_how_many_calls_there_may_be() -> None:
+    parts = runtime(scripted(""), config_with(sample__family="openmath-nemotron", sample__max_rounds=6))
+    assert "up to 6 Python code calls" in parts.chat.prompt(parts.task, PROBLEM)

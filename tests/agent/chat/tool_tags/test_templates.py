@@ -1,0 +1,122 @@
+"""What the dialect of function calls writes is what the models' own chat templates render for the same conversation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pytest
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from agent.chat.dialects import chat_format
+from agent.chat.family import load_family
+from agent.chat.format import ChatFormat
+from agent.chat.task import CompetitionTask
+from agent.chat.tool_tags.function_calls import PYTHON_TOOL
+from agent.editions import EDITIONS
+from agent.types import Problem
+
+TEMPLATES = Path(__file__).parents[5] / "shared" / "facts" / "chat_templates"
+GENUINE: Mapping[str, Sequence[str]] = {
+    "Qwen-QwQ-32B": ("qwq-calls", "qwq"),
+    "Qwen-Qwen3-0.6B": ("qwen3",),
+    "Qwen-Qwen2.5-7B-Instruct": ("qwen-coder-calls", "qwen-coder"),
+}
+TASK = CompetitionTask(EDITIONS["aimo3"])
+QUESTION = 'What is $6 \\cdot 7$?\nThink of \u03c0 & <b>"this"</b>.'
+Message = dict[str, Any]
+
+
+def template(name: str) -> jinja2.Template:
+    path = TEMPLATES / f"{name}.jinja"
+    if not path.is_file():
+        pytest.skip(f"the genuine template {name} is not here")
+    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
+    environment.filters["tojson"] = lambda value: json.dumps(value, ensure_ascii=False)
+    return environment.from_string(path.read_text(encoding="utf-8"))
+
+
+def called(code: str, content: str) -> Message:
+    call = {"type": "function", "function": {"name": "python", "arguments": {"code": code}}}
+    return {"role": "assistant", "content": content, "tool_calls": [call]}
+
+
+def told(family: str, *, tools: bool) -> list[Message]:
+    """The conversation that the family's prompt begins with, up to the question."""
+    loaded = load_family(family)
+    usual = loaded.tool_instructions if tools else loaded.instructions
+    messages: list[Message] = [{"role": "system", "content": TASK.instructions(usual)}]
+    for example in loaded.examples if tools else ():
+        messages += [
+            {"role": "user", "content": example.question},
+            called(example.code, ""),
+            {"role": "tool", "content": example.output},
+            {"role": "assistant", "content": f"So the answer is \\boxed{{{example.output}}}."},
+        ]
+    return [*messages, {"role": "user", "content": QUESTION}]
+
+
+def rendered(name: str, messages: list[Message], *, tools: bool, more: bool = True) -> str:
+    offered = [PYTHON_TOOL] if tools else None
+    return template(name).render(messages=messages, tools=offered, add_generation_prompt=more)
+
+
+def prompt(chat: ChatFormat, family: str) -> str:
+    """The prompt without what the family writes for the model of its turn, the start of the thinking left aside."""
+    whole = chat.prompt(TASK, Problem("a", QUESTION))
+    return whole.removesuffix(chat.opening) + load_family(family).opening
+
+
+@pytest.mark.parametrize(("name", "family"), [(name, families[0]) for name, families in GENUINE.items()])
+def test_a_prompt_with_tools_is_what_the_template_renders(name: str, family: str) -> None:
+    assert prompt(chat_format(family, tools=True), family) == rendered(name, told(family, tools=True), tools=True)
+
+
+@pytest.mark.parametrize(("name", "family"), [(name, family) for name, them in GENUINE.items() for family in them])
+def test_a_prompt_without_tools_is_what_the_template_renders(name: str, family: str) -> None:
+    assert prompt(chat_format(family, tools=False), family) == rendered(name, told(family, tools=False), tools=False)
+
+
+CALL = '<tool_call>\n{"name": "python", "arguments": {"code": "print(6 * 7)\\n"}}\n</tool_call>'
+
+
+@pytest.mark.parametrize("thought", ["", "Let me compute.\n\nOr not."])
+def test_qwen3_is_continued_over_tool_calls_as_its_template_does_it(thought: str) -> None:
+    chat = chat_format("qwen3", tools=True)
+    written = f"<think>\n{thought}\n</think>\n\n" if thought else ""
+    messages = told("qwen3", tools=True)
+    messages += [called("print(6 * 7)\n", written), {"role": "tool", "content": "42"}]
+    messages += [called("print(6 * 7)\n", f"{written}Once more."), {"role": "tool", "content": "4\n\n2"}]
+    ours = chat.prompt(TASK, Problem("a", QUESTION)) + written + CALL + chat.tool_result("42")
+    ours += f"{written}Once more.\n{CALL}" + chat.tool_result("4\n\n2")
+    assert ours == rendered("Qwen-Qwen3-0.6B", messages, tools=True)
+
+
+def test_qwen_coder_is_continued_over_tool_calls_as_its_template_does_it() -> None:
+    chat = chat_format("qwen-coder-calls", tools=True)
+    messages = [*told("qwen-coder-calls", tools=True), called("print(6 * 7)\n", ""), {"role": "tool", "content": "42"}]
+    whole = chat.prompt(TASK, Problem("a", QUESTION)).removesuffix(chat.opening) + CALL + chat.tool_result("42")
+    assert whole == rendered("Qwen-Qwen2.5-7B-Instruct", messages, tools=True)
+
+
+def test_qwq_is_continued_as_its_template_does_it_but_for_the_thinking_which_is_kept() -> None:
+    chat = chat_format("qwq-calls", tools=True)
+    messages = told("qwq-calls", tools=True)
+    messages += [called("print(6 * 7)\n", "Let me compute.\n</think>\n\nI run it."), {"role": "tool", "content": "42"}]
+    begun = chat.prompt(TASK, Problem("a", QUESTION))
+    said = f"Let me compute.\n</think>\n\nI run it.\n{CALL}"
+    theirs = rendered("Qwen-QwQ-32B", messages, tools=True)
+    kept = "<think>\nLet me compute.\n</think>\n\n"
+    assert kept in begun + said and kept not in theirs
+    assert (begun + said + chat.tool_result("42")).replace(kept, "") == theirs
+
+
+def test_goldens_of_the_function_call_dialect() -> None:
+    lines = Path(__file__).with_name("goldens.jsonl").read_text(encoding="utf-8").splitlines()
+    for family, tools, prefix, rest, result in map(json.loads, lines):
+        chat = chat_format(family, tools=tools, max_rounds=6)
+        assert (chat.prefix(TASK), chat.tool_result("4\n2\n")) == (prefix, result)
+        assert chat.prompt(TASK, Problem("a", "How many?")) == prefix + rest
