@@ -67,7 +67,7 @@ class Harmony:
 
     @property
     def rethinks(self) -> bool:
-        """No: the analysis goes on behind an output, and ends where the answer begins."""
+        """No: the analysis continues behind an output, and ends where the answer begins."""
         return False
 
     @property

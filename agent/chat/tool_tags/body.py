@@ -9,7 +9,7 @@ import re
 import textwrap
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 _CODE_KEYS = ("code", "python", "python_code", "script", "source", "source_code", "program", "snippet", "input", "cmd")
 _ARGUMENT_KEYS = ("arguments", "parameters", "args", "params", "input", "kwargs")
@@ -28,10 +28,14 @@ _HOW = 'give one JSON object with "name": "python" and "arguments": {"code": "..
 
 @dataclass(frozen=True, slots=True)
 class CallBody:
-    """The code of a call; or, where that is "", what is wrong with the call, in a sentence for the model."""
+    """The code of a call; or, where that is "", what is wrong with the call, in a sentence for the model.
+
+    `is_whole` says that the call may well end here, for want of a closing tag.
+    """
 
     code: str
     refusal: str = ""
+    is_whole: bool = False
 
 
 def read_function_call(body: str) -> CallBody:
@@ -53,7 +57,8 @@ def read_function_call(body: str) -> CallBody:
         if isinstance(value, str):
             error = error if error != "it holds no object" else value
         else:
-            return _of_value(value[0])
+            found = _of_value(value[0])
+            return replace(found, is_whole=bool(found.code) and text[-1] in "}]")
     code = _loose_code(text)
     return CallBody(code) if code else CallBody("", f"[the JSON of the call cannot be read ({error}): {_HOW}]")
 
@@ -65,7 +70,8 @@ def read_code(body: str) -> CallBody:
         called = read_function_call(text)
         if called.code:
             return called
-    return CallBody(textwrap.dedent(text).strip("\r\n") if text.strip() else "")
+    code = textwrap.dedent(text).strip("\r\n") if text.strip() else ""
+    return CallBody(code, is_whole=bool(code) and _parses(code))
 
 
 def _of_value(value: object) -> CallBody:

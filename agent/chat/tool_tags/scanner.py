@@ -10,6 +10,7 @@ from agent.chat.format import ToolCall
 from agent.chat.tool_tags.body import CallBody
 
 OPEN, CLOSE = "<tool_call>", "</tool_call>"
+_FENCE = "\n```"
 _BLANKS = 8  # at most, between the tag and the end of its line
 _OPENED = rf"{OPEN}(?:[ \t]{{0,{_BLANKS}}}\r?\n|[ \t]{{0,{_BLANKS}}}(?=[{{\[]))"
 _CALL = re.compile(rf"{_OPENED}(?P<body>(?:(?!{_OPENED}).)*?)(?:(?P<close>{CLOSE})|\Z)", re.DOTALL)
@@ -25,17 +26,24 @@ class TagScanner:
     character is constant, and so is the memory while no call is open.
     """
 
-    def __init__(self, read: Callable[[str], CallBody], think_close: str, *, thinking: bool) -> None:
-        """`read` tells what the tags enclose; `thinking` is whether the text begins within the thinking."""
+    def __init__(
+        self, read: Callable[[str], CallBody], think_close: str, *, thinking: bool, fence_closes: bool = False
+    ) -> None:
+        """`read` tells what the tags enclose; `thinking` is whether the text begins within the thinking.
+
+        `fence_closes` says that a fence ends code which none has opened, as models write it that are used to fences.
+        """
         self._read = read
         self._close = think_close
-        self._marks = _marks(think_close)
-        self._names = (OPEN, CLOSE, *filter(None, (think_close, think_open(think_close))))
+        fence = _FENCE if fence_closes else ""
+        self._marks = _marks(think_close, fence)
+        self._names = (OPEN, CLOSE, *filter(None, (think_close, think_open(think_close), fence)))
         self._longest = max(len(OPEN) + _BLANKS + 1, *map(len, self._names))
         self._thinking = thinking
         self._tail = ""  # what may be the beginning of a mark
         self._fed = 0
         self._body: list[str] | None = None  # what the open call encloses so far
+        self._start = ""  # its first characters
         self._passed_over = 0
 
     @property
@@ -50,8 +58,8 @@ class TagScanner:
 
     @property
     def end_mark(self) -> str:
-        """None: a call that the end of the turn cuts off is not run."""
-        return ""
+        """The closing tag, where a whole call is open: servers that hold the tag for a control token leave it out."""
+        return CLOSE if self._body is not None and self._read("".join([*self._body, self._tail])).is_whole else ""
 
     def feed(self, text: str) -> ToolCall | None:
         """The first closed call, or None while there is none."""
@@ -74,35 +82,43 @@ class TagScanner:
     def _grow(self, text: str) -> None:
         if self._body is not None:
             self._body.append(text)
+            if len(self._start) < len("```"):
+                self._start = (self._start + text).lstrip()[: len("```")]
 
     def _take(self, mark: str, end: int) -> ToolCall | None:
         """Take a mark that ends at an offset; the call that it closes."""
         body, self._body = self._body, None
         if mark.startswith(OPEN):
             self._passed_over += body is not None
-            self._body = []
-        elif mark == CLOSE and body is not None:
-            written = "".join(body)
-            found = self._read(written)
-            if found.code:
-                return ToolCall(found.code, end)
-            if found.refusal and not self._thinking:
-                return ToolCall(written.strip(), end, found.refusal)
-            self._passed_over += 1
-        elif mark == self._close:
+            self._body, self._start = [], ""
+        elif body is None or mark == self._close:
             self._passed_over += body is not None
-            self._thinking = False
-        elif mark != CLOSE:
-            self._thinking = self._thinking or body is None
-            self._body = None if body is None else [*body, mark]
+            self._thinking = mark != self._close and (self._thinking or mark == think_open(self._close))
+        elif mark == CLOSE or (mark == _FENCE and self._start.strip("`")):
+            return self._closed("".join(body), end)
+        else:
+            self._body = body
+            self._grow(mark)
+        return None
+
+    def _closed(self, written: str, end: int) -> ToolCall | None:
+        """The call that has been closed, where it is one."""
+        found = self._read(written)
+        if found.code:
+            return ToolCall(found.code, end)
+        if found.refusal and not self._thinking:
+            return ToolCall(written.strip(), end, found.refusal)
+        self._passed_over += 1
         return None
 
     def _held(self, text: str) -> int:
         """Characters at the end of the text that may be the beginning of a mark."""
-        place = text.rfind("<", -self._longest)
-        rest = text[place:] if place >= 0 else ""
-        begun = _UNDECIDED.fullmatch(rest) or any(name.startswith(rest) for name in self._names)
-        return len(rest) if begun else 0
+        for place in range(max(0, len(text) - self._longest), len(text)):
+            if text[place] in "<\n":
+                rest = text[place:]
+                if _UNDECIDED.fullmatch(rest) or any(name.startswith(rest) for name in self._names):
+                    return len(rest)
+        return 0
 
 
 def think_open(think_close: str) -> str:
@@ -111,9 +127,9 @@ def think_open(think_close: str) -> str:
 
 
 @cache
-def _marks(think_close: str) -> re.Pattern[str]:
-    thinking = [re.escape(mark) for mark in (think_close, think_open(think_close)) if mark]
-    return re.compile("|".join([CLOSE, _OPENED, *thinking]))
+def _marks(think_close: str, fence: str) -> re.Pattern[str]:
+    names = [re.escape(mark) for mark in (think_close, think_open(think_close), fence) if mark]
+    return re.compile("|".join([CLOSE, _OPENED, *names]))
 
 
 def shown_calls(text: str, read: Callable[[str], CallBody]) -> str:

@@ -19,7 +19,7 @@ class TaggedCode(FencedChatML):
 
     def call_scanner(self) -> TagScanner:
         """A scanner for code in tags."""
-        return TagScanner(read_code, self.think_close, thinking=False)
+        return TagScanner(read_code, self.think_close, thinking=False, fence_closes=True)
 
     def force_answer(self, said: str, *, ended: bool = False) -> ForcedAnswer:
         """Close an open call and the thinking, then open the box; a box that is open is continued."""

@@ -7,7 +7,7 @@ from agent.chat.family import load_family
 
 _CALLS = {
     "chatml-fenced": "Let me see.\n```python\n{}\n```\n",
-    "chatml-calls": 'Let me see.</think>\n<tool_call>\n{{"name": "python", "arguments": {{"code": "{}"}}}}\n</tool_call>',
+    "chatml-calls": 'So</think>\n<tool_call>\n{{"name": "python", "arguments": {{"code": "{}"}}}}\n</tool_call>',
     "chatml-tagged": "Let me see.\n<tool_call>\n{}\n</tool_call>",
     "r1-fenced": "Let me see.\n```python\n{}\n```\n",
     "harmony": "<|channel|>analysis<|message|>Let me see.<|end|>"
@@ -17,6 +17,9 @@ _CALLS = {
 
 def call_of(family: str, code: str) -> str:
     """What a model of the family writes to run the code; the prompts of some open the block themselves."""
-    if "```" in chat_format(family, tools=True).opening:
-        return f"{code}\n```\n"
-    return _CALLS[load_family(family).dialect].format(code)
+    opening = chat_format(family, tools=True).opening
+    call = _CALLS[load_family(family).dialect].format(code)
+    for opened in ("```python\n", "<tool_call>\n"):
+        if opening.startswith(opened):
+            return (opened + call.partition(opened)[2]).removeprefix(opening)
+    return call

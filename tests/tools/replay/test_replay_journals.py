@@ -39,6 +39,7 @@ def recorded_run(
 
     problems = [Problem(f"p{n}", f"Problem {n}?", n) for n in range(3)]
     keys: dict[str, Any] = {"stopping__rule": "wait-for-all", "budget__time_limit_seconds": 4_000}
+    keys |= {"engine__context_tokens": 4_096}  # the double counts bytes
     config = config_with(sample__count=4, sample__family=family, **keys, **settings)
     sandbox = sandbox or ScriptedSandbox("42", 2.0)
     create_run(directory, config, problems)

@@ -9,6 +9,7 @@ from agent.types import SampleEnd, ToolStatus
 from tests.support.doubles import PROBLEM, Recorder, ScriptedEngine, ScriptedSandbox, config_with, runtime
 from tests.support.lanes import run_lane
 
+CUT_CALL = '<tool_call>\n{"name": "python", "arguments": {"code": "print(6 * 7)'
 CALL = '<tool_call>\n{"name": "python", "arguments": {"code": "print(6 * 7)"}}\n</tool_call>'
 RESULT = "<|im_end|>\n<|im_start|>user\n<tool_response>\n42\n</tool_response><|im_end|>\n<|im_start|>assistant\n"
 
@@ -69,11 +70,16 @@ def test_a_call_that_cannot_be_read_is_refused_in_a_sentence_and_nothing_is_run(
 
 def test_a_call_that_the_end_of_the_turn_cuts_off_is_not_run() -> None:
     sandbox = ScriptedSandbox()
-    sample = run_lane(
-        scripted(f"</think>{CALL.removesuffix('</tool_call>')}", "7}"), sandbox=sandbox, sample__family="qwq-calls"
-    )
+    sample = run_lane(scripted(f"</think>{CUT_CALL}", "7}"), sandbox=sandbox, sample__family="qwq-calls")
     assert not sandbox.cells and sample.unrun_blocks == 1
     assert sample.turns[0].inserted == "\n</tool_call>\n\n**Final Answer**\n\n\\boxed{"
+
+
+def test_a_whole_call_that_the_end_of_the_turn_closes_is_run_as_some_servers_leave_the_tag_out() -> None:
+    sandbox = ScriptedSandbox("42\n")
+    engine = scripted(f"</think>{CALL.removesuffix('</tool_call>')}", "</think>It is \\boxed{42}.")
+    sample = run_lane(engine, sandbox=sandbox, sample__family="qwq-calls")
+    assert (sample.answer, sandbox.cells, sample.turns[0].text) == (42, ["print(6 * 7)"], f"</think>{CALL}")
 
 
 def test_code_in_tags_is_run_and_its_output_comes_in_the_same_turn() -> None:

@@ -27,6 +27,7 @@ def called(code: str) -> str:
 pieces = st.sampled_from(
     [
         *("<tool_call>", "</tool_call>", "<tool_call> \r", "\n", " ", "<", "</", "<think>", "</think>", "{", "so"),
+        *("```", "```python\n", "\n```"),
         *('{"name": "python", "arguments": {"code": "print(1)"}}', "print(2)", called("x = 1"), "<tool_call>\n"),
     ]
 )
@@ -37,14 +38,14 @@ texts = st.lists(pieces, max_size=12).map("".join)
 def test_the_verdict_does_not_depend_on_how_the_stream_is_cut(
     text: str, cuts: list[int], thinking: bool, read: Callable[[str], CallBody]
 ) -> None:
-    whole = TagScanner(read, "</think>", thinking=thinking)
+    whole = TagScanner(read, "</think>", thinking=thinking, fence_closes=read is read_code)
     expected = whole.feed(text)
     for places in ([0, *sorted(min(cut, len(text)) for cut in cuts), len(text)], range(len(text) + 1)):
-        cut = TagScanner(read, "</think>", thinking=thinking)
+        cut = TagScanner(read, "</think>", thinking=thinking, fence_closes=read is read_code)
         found = [call for start, end in itertools.pairwise(places) if (call := cut.feed(text[start:end]))][:1]
         assert found == ([expected] if expected else [])
         if expected is None:
-            assert (cut.unrun, cut.is_open) == (whole.unrun, whole.is_open)
+            assert (cut.unrun, cut.is_open, cut.end_mark) == (whole.unrun, whole.is_open, whole.end_mark)
 
 
 @given(st.text(max_size=40).filter(str.strip), st.text("ab<>\n ", max_size=9))
@@ -68,6 +69,37 @@ def test_any_code_in_proper_json_is_run_as_it_is(code: str, behind: str) -> None
 )
 def test_a_tag_that_is_mentioned_and_a_call_that_is_cut_off_are_no_calls(text: str) -> None:
     assert scanner(thinking=True).feed(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        ('<tool_call>\n{"name": "python", "arguments": {"code": "print(1)"}}\n', True),
+        ('<tool_call>\n{"name": "python", "arguments": {"code": "print(1)"', False),
+        ('<tool_call>\n{"name": "python", "arguments": {"code": "print(', False),
+        ("<tool_call>\n", False),
+        ("so", False),
+    ],
+)
+def test_a_whole_call_with_which_the_model_ends_its_turn_wants_only_the_tag(text: str, whole: bool) -> None:
+    found = scanner()
+    assert found.feed(text) is None
+    assert found.end_mark == ("</tool_call>" if whole else "")
+    assert (found.feed("</tool_call>") is not None) or not whole
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "end"),
+    [
+        ("<tool_call>\nprint(1)\n```\n```output", "print(1)", "<tool_call>\nprint(1)\n```"),
+        ("<tool_call>\n```python\nprint(1)\n```\n</tool_call>", "print(1)", None),
+        ("<tool_call>\n\n```python\nprint(1)\n```\n</tool_call>", "print(1)", None),
+        ("```\n<tool_call>\nprint(1)\n</tool_call>", "print(1)", None),
+    ],
+)
+def test_a_fence_ends_code_in_tags_that_none_has_opened(text: str, code: str, end: str | None) -> None:
+    found = TagScanner(read_code, "</think>", thinking=True, fence_closes=True)
+    assert found.feed(text) == ToolCall(code, len(text if end is None else end))
 
 
 def test_the_last_of_two_calls_that_were_begun_counts() -> None:
