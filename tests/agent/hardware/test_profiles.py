@@ -39,7 +39,8 @@ def named_gpus(config: Config) -> tuple[Gpu, ...]:
 def test_all_are_there() -> None:
     kaggle = {"kaggle-l4x4", "kaggle-l4x4-preview", "kaggle-t4x2", "kaggle-t4x2-preview", "kaggle-h100"}
     gpt_oss = {f"{machine}-gpt-oss-{size}" for machine in ("kaggle-h100", "rtx6000") for size in ("120b", "20b")}
-    assert set(VLLM) >= kaggle | gpt_oss | {"h200", "rtx6000", "vllm", "vllm-cpu"}
+    others = {"h200", "rtx6000", "rtx6000-qwen3", "rtx6000-openmath-nemotron", "vllm", "vllm-cpu"}
+    assert set(VLLM) >= kaggle | gpt_oss | others
     assert set(VLLM) - set(SIZED) == {"vllm"}
 
 
