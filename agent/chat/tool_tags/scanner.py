@@ -137,7 +137,9 @@ def shown_calls(text: str, read: Callable[[str], CallBody]) -> str:
 
     def block(found: re.Match[str]) -> str:
         written = found["body"]
-        code = read(written).code if found["close"] else ""
+        is_fenced = written.endswith(_FENCE) and not written.lstrip().startswith("```")  # a fence may have closed it
+        written = written.removesuffix(_FENCE) if is_fenced else written
+        code = read(written).code if found["close"] or is_fenced else ""
         fence = "`" * max(3, 1 + max(map(len, re.findall("`+", code or written)), default=0))
         head = "" if found.start() == 0 or text[found.start() - 1] == "\n" else "\n"
         return f"{head}{fence}{'python' if code else ''}\n{(code or written).strip(chr(10))}\n{fence}\n"

@@ -106,6 +106,19 @@ def test_the_passages_of_turns_with_code_in_tags() -> None:
     ]
 
 
+@pytest.mark.parametrize("closed", ["</tool_call>", "```"])
+def test_code_in_tags_is_shown_as_code_whatever_closes_it(closed: str) -> None:
+    chat = chat_format("qwen-coder-tagged", tools=True)
+    said = f"print(1)\n{closed}"
+    assert chat.shown(chat.opening + said) == SHOWN
+    turn = f"{chat.opening}{said}{chat.tool_result('1')}It is 1."
+    assert [(passage.kind, passage.text) for passage in chat.passages(turn)] == [
+        ("answer", SHOWN),
+        ("result", "1"),
+        ("answer", "It is 1."),
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
