@@ -78,6 +78,7 @@ class CallScanner:
                 self._header = self._header + mark if mark in (CHANNEL, CONSTRAIN) else ""
             return False
         if mark in (MESSAGE, CONSTRAIN):
+            self._grow(" ")
             return False
         self._header = CHANNEL if mark == CHANNEL else ""
         closed = self._speaker.calls_python(mark)

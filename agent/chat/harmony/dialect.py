@@ -113,7 +113,7 @@ class Harmony:
         last = turn.messages[-1] if turn.is_open else None
         if last is None:
             inserted = f"{_ASSISTANT}{_FINAL_HEAD}" if turn.header is None else _rest_of_header(turn.header)
-        elif last.header.is_call or last.calls_python:
+        elif last.is_code:
             inserted = f"{CALL}{_ASSISTANT}{_FINAL_HEAD}"
         else:
             begun = None if ended else open_box(last.content)
@@ -131,7 +131,7 @@ class Harmony:
         the turn has ended.
         """
         messages = self._read(text, ANALYSIS if thinking else FINAL).messages
-        said = [message for message in messages if not (message.header.is_output or message.calls_python)]
+        said = [message for message in messages if not (message.header.is_output or message.is_code)]
         answers = [message.content for message in said if message.header.channel == FINAL]
         thought = "\n\n".join(message.content for message in said if message.header.channel != FINAL)
         if answers or not thinking:
@@ -171,8 +171,7 @@ def _rest_of_header(header: str) -> str:
 
 def _shown(message: Message) -> str:
     """A message as Markdown, with an empty line behind it once it has ended."""
-    is_code = message.header.is_call or message.calls_python or message.end == CALL
-    if not is_code:
+    if not message.is_code:
         return message.content + ("\n\n" if message.end else "")
     code = code_of(message.content)
     fence = "`" * max(3, 1 + max(map(len, _TICKS.findall(code)), default=0))

@@ -67,7 +67,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message, and the mark that ended it ("" while it is open, or where another one began before its end)."""
+    """A message, and the mark that ended it: its own, or the one with which the next began; "" while it is open."""
 
     header: Header
     content: str
@@ -77,6 +77,11 @@ class Message:
     def calls_python(self) -> bool:
         """Whether it is a call of Python, or the beginning of one."""
         return self.header.calls_python(self.end or CALL)
+
+    @property
+    def is_code(self) -> bool:
+        """Whether it was written for a tool, as far as its header or its end tells."""
+        return self.header.is_call or self.calls_python or self.end == CALL
 
 
 @lru_cache(maxsize=256)
@@ -135,17 +140,20 @@ class TurnReader:
         self.is_open = False
         self._speaker = first  # None: in no message
         self._content = ""
+        self._is_headed = False  # whether the message's header stands in the text
 
     def mark(self, before: str, mark: str) -> None:
         """Take a mark, and the text before it."""
         if self._speaker is not None:
             self._content += before
-            if mark not in (MESSAGE, CONSTRAIN):
-                self._end("" if mark in (START, CHANNEL) else mark)
+            if mark in (MESSAGE, CONSTRAIN):
+                self._content += " "
+            else:
+                self._end(mark)
                 self.header = {START: "", CHANNEL: mark}.get(mark)
         elif mark == MESSAGE:
             self._speaker, self.header = read_header((self.header or "") + before), None
-            self._content = ""
+            self._is_headed = True
         elif mark in (CHANNEL, CONSTRAIN):
             self.header = (self.header or "") + before + mark
         else:
@@ -164,7 +172,7 @@ class TurnReader:
             self.header = ("assistant" if self.header is None else self.header) + text
 
     def _end(self, mark: str) -> None:
-        if self._speaker is not None and self._content:
+        if self._speaker is not None and (self._content or self._is_headed):
             self.messages.append(Message(self._speaker, self._content, mark))
         self._speaker, self._content = None, ""
 
