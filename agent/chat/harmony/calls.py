@@ -24,7 +24,7 @@ class CallScanner:
     """Feed it a turn as it comes; it answers with the code of the first call of Python as soon as that is closed.
 
     The turn begins in a header, as the prompt and every output end with `<|start|>assistant`. A call that another
-    message cuts off is not run, nor is one of another tool. The verdict does not depend on how the text is cut into
+    message cuts off is none; one of another tool is refused. The verdict does not depend on how the text is cut into
     pieces. The cost of a character is constant, and so is the memory while no call is open.
     """
 
@@ -33,18 +33,18 @@ class CallScanner:
         self._fed = 0
         self._header: str | None = ""  # None in a message's content
         self._speaker = Header()  # who speaks in it
-        self._code: list[str] = []  # the content of what may turn out to be a call
+        self._content: list[str] = []  # its content, if it may turn out to be a call
         self._passed_over = 0
 
     @property
     def unrun(self) -> int:
-        """How many calls were of other tools, were cut off, or are still open."""
+        """How many calls were cut off, or are still open."""
         return self._passed_over + (self._header is None and self._speaker.is_call)
 
     @property
     def end_mark(self) -> str:
         """The mark of a call, where one is open."""
-        return CALL if self._header is None and self._speaker.may_call_python else ""
+        return CALL if self._header is None and self._speaker.may_be_call else ""
 
     def feed(self, text: str) -> ToolCall | None:
         """The first closed call, or None while there is none."""
@@ -57,7 +57,7 @@ class CallScanner:
             position = mark.end()
             if self._take(mark.group()):
                 self._tail = ""
-                return ToolCall(code_of("".join(self._code)), start + position)
+                return self._call(start + position)
         held = _held(window[position:])
         self._grow(window[position : len(window) - held])
         self._tail = window[len(window) - held :]
@@ -66,14 +66,20 @@ class CallScanner:
     def _grow(self, text: str) -> None:
         if self._header is not None:
             self._header = (self._header + text)[-_LONGEST_HEADER:]
-        elif self._speaker.may_call_python:
-            self._code.append(text)
+        elif self._speaker.may_be_call:
+            self._content.append(text)
+
+    def _call(self, end: int) -> ToolCall:
+        content = "".join(self._content)
+        if self._speaker.may_call_python:
+            return ToolCall(code_of(content), end)
+        return ToolCall(content, end, f"[there is no tool {self._speaker.recipient[:80]!r}: send code to python]")
 
     def _take(self, mark: str) -> bool:
-        """Take a mark; whether it closes a call of Python."""
+        """Take a mark; whether it closes a call."""
         if self._header is not None:
             if mark == MESSAGE:
-                self._speaker, self._header, self._code = read_header(self._header), None, []
+                self._speaker, self._header, self._content = read_header(self._header), None, []
             else:
                 self._header = self._header + mark if mark in (CHANNEL, CONSTRAIN) else ""
             return False
@@ -81,7 +87,7 @@ class CallScanner:
             self._grow(" ")
             return False
         self._header = CHANNEL if mark == CHANNEL else ""
-        closed = self._speaker.calls_python(mark)
+        closed = self._speaker.calls_python(mark) or (mark == CALL and self._speaker.is_call)
         self._passed_over += self._speaker.is_call and not closed
         return closed
 

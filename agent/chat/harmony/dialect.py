@@ -162,10 +162,12 @@ def _turn(role: str, content: str) -> str:
 
 def _rest_of_header(header: str) -> str:
     """What makes a header that has been begun one of the final channel, or else ends its message and begins another."""
+    parts = ("assistant", CHANNEL, FINAL, MESSAGE)
     begun = header.strip()
-    for whole in (f"assistant{_FINAL_HEAD}", _FINAL_HEAD):
-        if whole.startswith(begun):
-            return whole.removeprefix(begun)
+    for first in (0, 1):
+        for end in range(first, len(parts)):
+            if begun == "".join(parts[first:end]):
+                return "".join(parts[end:])
     return f"{MESSAGE}{END}{_ASSISTANT}{_FINAL_HEAD}"
 
 

@@ -64,6 +64,11 @@ class Header:
         """Whether a message with this header may turn out to be a call of Python."""
         return self.calls_python(CALL)
 
+    @property
+    def may_be_call(self) -> bool:
+        """Whether a message with this header may turn out to be a call, of any tool."""
+        return self.is_call or self.may_call_python
+
 
 @dataclass(frozen=True, slots=True)
 class Message:

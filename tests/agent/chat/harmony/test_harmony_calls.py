@@ -102,10 +102,13 @@ def test_a_message_to_nobody_or_of_a_tool_is_no_call(header: str) -> None:
 
 
 @pytest.mark.parametrize("recipient", ["browser.search", "functions.get_weather", "container.exec"])
-def test_a_call_of_another_tool_is_not_run_and_is_counted(recipient: str) -> None:
+def test_a_call_of_another_tool_is_refused_by_name_once_it_is_closed(recipient: str) -> None:
     other = f"<|channel|>commentary to={recipient} <|constrain|>json<|message|>{{}}"
-    assert scan(f"{other}<|call|>") == (None, 1)
-    assert scan(f"{other}<|call|><|start|>assistant to=python<|channel|>analysis<|message|>1<|call|>")[0] is not None
+    refusal = f"[there is no tool '{recipient}': send code to python]"
+    assert scan(f"{other}<|call|>") == (ToolCall("{}", len(f"{other}<|call|>"), refusal), 0)
+    assert scan(f"{other}<|end|>") == (None, 1)
+    call, unrun = scan(f"{other}<|end|><|start|>assistant to=python<|channel|>analysis<|message|>1<|call|>")
+    assert call is not None and (call.code, call.refusal, unrun) == ("1", "", 1)
 
 
 def test_a_call_may_end_like_any_message_but_code_to_nobody_may_not() -> None:

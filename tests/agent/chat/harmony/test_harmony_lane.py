@@ -13,7 +13,7 @@ from agent.chat.dialects import chat_format
 from agent.chat.harmony.messages import CONTROL_MARKS
 from agent.config import Config
 from agent.engine.base import Chunk, Prompt, SamplingParams
-from agent.types import Sample, SampleEnd
+from agent.types import Sample, SampleEnd, ToolStatus
 from tests.agent.chat.harmony.test_harmony_calls import BOX, CODE, HEADERS, NEXT, TO_FINAL
 from tests.support.doubles import Recorder, ScriptedEngine, ScriptedSandbox, config_with
 from tests.support.lanes import run_lane
@@ -79,6 +79,18 @@ def test_each_spelling_of_a_call_is_run_by_a_lane(header: str) -> None:
     sample, recorder = run(engine)
     assert sample.answer == 42
     assert [tool_run.code for tool_run in recorder.tool_runs] == [CODE]
+
+
+@pytest.mark.parametrize("keeps_ends", [True, False])
+def test_a_lane_that_calls_another_tool_is_told_so_and_continues(keeps_ends: bool) -> None:
+    search = f"{THOUGHT}{NEXT}<|channel|>commentary to=browser.search <|constrain|>json<|message|>{{}}<|call|>"
+
+    def searches(prompt: str, params: SamplingParams) -> str:
+        return reply(prompt, params) if "there is no tool 'browser.search'" in prompt else search
+
+    sample, recorder = run(HarmonyEngine(searches, keeps_ends=keeps_ends))
+    assert sample.answer == 42
+    assert [tool_run.status for tool_run in recorder.tool_runs] == [ToolStatus.ERROR, ToolStatus.OK]
 
 
 @pytest.mark.parametrize("keeps_ends", [True, False])
