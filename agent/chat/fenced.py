@@ -16,7 +16,7 @@ from agent.chat.fences import FenceScanner
 from agent.chat.format import ForcedAnswer, Passage, ToolCallScanner
 from agent.chat.output_text import defused, rendered
 from agent.chat.reply import Reply
-from agent.chat.task import Task
+from agent.chat.task import Task, plain_question
 from agent.chat.thinking import thinking_end
 from agent.types import Problem
 
@@ -82,7 +82,7 @@ class FencedChatML:
     def prompt(self, task: Task, problem: Problem) -> str:
         """The prefix, the problem, and the start of the assistant's turn."""
         head = "" if self.family.instructions_in == "user" else "<|im_start|>user\n"
-        question = f"{head}{_plain(problem.text)}{END_OF_TURN}\n"
+        question = f"{head}{plain_question(problem.text)}{END_OF_TURN}\n"
         return f"{self.prefix(task)}{question}<|im_start|>assistant\n{self.opening}"
 
     def call_scanner(self) -> ToolCallScanner:
@@ -170,7 +170,7 @@ class FencedR1(FencedChatML):
 
     def prompt(self, task: Task, problem: Problem) -> str:
         """The prefix, the problem, and the start of the assistant's turn."""
-        return f"{self.prefix(task)}{_plain(problem.text)}{_R1_ASSISTANT}{self.opening}"
+        return f"{self.prefix(task)}{plain_question(problem.text)}{_R1_ASSISTANT}{self.opening}"
 
 
 def _passages(kind: Literal["thinking", "answer"], text: str) -> Iterator[Passage]:
@@ -190,8 +190,3 @@ def answer_sentence(example: WorkedExample) -> str:
 def chatml_turn(role: str, content: str) -> str:
     """A whole turn."""
     return f"<|im_start|>{role}\n{content}{END_OF_TURN}\n"
-
-
-def _plain(text: str) -> str:
-    """The text with the template's control tokens defused, so that nobody's text can speak as another role."""
-    return re.sub(r"<(?=[|\uff5c])", "< ", text)

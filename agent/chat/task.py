@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -45,3 +46,8 @@ def vote(task: Task, text: str) -> int | None:
     """The answer that a text gives, if it is one that is voted on."""
     answer = task.read(text)
     return answer if isinstance(answer, int) else None
+
+
+def plain_question(text: str) -> str:
+    """The text with all control tokens broken up, so that nobody's text can speak as another role."""
+    return re.sub(r"<(?=[|\uff5c])", "< ", text)

@@ -27,7 +27,7 @@ from agent.chat.harmony.messages import (
 )
 from agent.chat.output_text import defused, rendered
 from agent.chat.reply import Reply
-from agent.chat.task import Task
+from agent.chat.task import Task, plain_question
 from agent.types import Problem
 
 _CHANNELS = "# Valid channels: analysis, commentary, final. Channel must be included for every message."
@@ -39,7 +39,6 @@ _OUTPUT_HEAD = f"{START}python to=assistant{CHANNEL}{ANALYSIS}{MESSAGE}"
 _OUTPUT_TAIL = f"{END}{_ASSISTANT}"
 _FINAL_HEAD = f"{CHANNEL}{FINAL}{MESSAGE}"
 _BOX = f"**Final Answer**\n\n{BOX_OPEN}"
-_BAR = re.compile(r"<(?=[|\uff5c])")  # with which control tokens begin
 _TICKS = re.compile("`+")
 
 
@@ -86,14 +85,15 @@ class Harmony:
         The date in it is the family's: a prompt that changed from day to day could not be drawn or replayed again.
         """
         family = self.family
-        tool = f"# Tools\n\n{family.tool_system}\n\n" if self.tools else ""
-        system = f"{family.system}\n\nReasoning: {family.reasoning_effort}\n\n{tool}{_CHANNELS}"
+        tools = ("# Tools", family.tool_system) if self.tools else ()
+        parts = (family.system, f"Reasoning: {family.reasoning_effort}", *tools, _CHANNELS)
+        system = "\n\n".join(filter(None, parts))
         usual = family.tool_instructions if self.tools else family.instructions
         return _turn("system", system) + _turn("developer", f"# Instructions\n\n{task.instructions(usual)}\n\n")
 
     def prompt(self, task: Task, problem: Problem) -> str:
         """The prefix, the problem, and the start of the assistant's turn."""
-        return f"{self.prefix(task)}{_turn('user', _BAR.sub('< ', problem.text))}{_ASSISTANT}{self.opening}"
+        return f"{self.prefix(task)}{_turn('user', plain_question(problem.text))}{_ASSISTANT}{self.opening}"
 
     def call_scanner(self) -> CallScanner:
         """A scanner for messages to python."""
