@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cache
 
 from agent.chat.box import BOX, CONTENT, NEAR_END
 
@@ -60,7 +61,7 @@ class TurnEndScanner:
 
     def __init__(self, marks: Sequence[str]) -> None:
         self._marks = tuple(marks)
-        self._beginnings = frozenset(mark[:length] for mark in marks for length in range(1, len(mark)))
+        self._beginnings = _beginnings(self._marks)
         self._longest = max(map(len, marks))
         self._tail = ""
         self._fed = 0
@@ -80,3 +81,8 @@ class TurnEndScanner:
         """Characters at the end of the text that may be the beginning of a mark."""
         tail = self._tail
         return next((length for length in range(len(tail), 0, -1) if tail[-length:] in self._beginnings), 0)
+
+
+@cache  # all lanes of a run have the same marks
+def _beginnings(marks: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(mark[:length] for mark in marks for length in range(1, len(mark)))
