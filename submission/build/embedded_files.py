@@ -8,14 +8,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 # What the notebook imports, and what is started as a process.
-_ROOTS = ("submission/notebook.py", "submission/worker/launch.py", "submission/worker/__main__.py")
+_NOTEBOOK = "submission/notebook.py"
+_ROOTS = (_NOTEBOOK, "submission/worker/launch.py", "submission/worker/__main__.py")
 # Parts of these are started by their paths or names, which imports do not show.
 _WHOLE = ("agent/engine", "agent/sandbox")
 _DATA = ("agent/problems/data/starter.csv", "agent/models/known_models.toml")
-_LEFT_OUT = (
-    "submission/notebook.py",
-    *(f"agent/sandbox/{name}.py" for name in ("__main__", "command", "interrupts", "stdio")),
-)
+_NOT_STARTED = ("agent/sandbox/__main__.py", "agent/sandbox/cli/")  # a command for people's terminals
 
 _LAST = 99
 _ORDER = {
@@ -61,7 +59,7 @@ def embedded_files() -> dict[str, str]:
     folders = (ROOT / "agent" / "profiles", ROOT / "agent" / "chat" / "families")
     names |= {path.relative_to(ROOT).as_posix() for folder in folders for path in folder.glob("*.toml")}
     names |= set(_DATA)
-    ranked = sorted(names - set(_LEFT_OUT), key=_rank)
+    ranked = sorted(names - {_NOTEBOOK}, key=_rank)
     return {name: (ROOT / name).read_text(encoding="utf-8") for name in ranked}
 
 
@@ -97,7 +95,8 @@ def _place(name: str) -> tuple[str, int]:
 def _closure() -> set[str]:
     """Return the modules that the roots import, directly or indirectly, and their packages."""
     names: set[str] = set()
-    owed = [*_ROOTS, *(p.relative_to(ROOT).as_posix() for folder in _WHOLE for p in (ROOT / folder).rglob("*.py"))]
+    started = (path.relative_to(ROOT).as_posix() for folder in _WHOLE for path in (ROOT / folder).rglob("*.py"))
+    owed = [*_ROOTS, *(name for name in started if not name.startswith(_NOT_STARTED))]
     while owed:
         name = owed.pop()
         if name in names:

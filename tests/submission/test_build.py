@@ -63,6 +63,19 @@ def test_every_edition_has_a_valid_notebook_and_metadata(edition: str, tmp_path:
     assert metadata["competition_sources"] == [COMPETITIONS[edition].slug]
 
 
+@pytest.mark.parametrize("edition", COMPETITIONS)
+def test_kaggle_takes_a_notebook_of_this_size(edition: str) -> None:
+    """It refuses sources of one megabyte and more; its client sends the notebook as compact ASCII."""
+    sent = json.dumps(build_notebook(COMPETITIONS[edition], {"PROFILE": COMPETITIONS[edition].profile}))
+    assert len(sent) < 1_000_000
+
+
+def test_no_command_is_embedded_that_only_people_start() -> None:
+    names = set(embedded_files())
+    assert not {name for name in names if name.startswith(("agent/sandbox/cli/", "agent/cli/", "agent/views/"))}
+    assert "agent/sandbox/inside/zygote.py" in names and "agent/sandbox/__main__.py" not in names
+
+
 def test_the_files_that_the_cells_write_are_those_of_the_repository(notebook: NotebookNode, tmp_path: Path) -> None:
     written(notebook, tmp_path)
     for name, text in embedded_files().items():
