@@ -146,6 +146,14 @@ def read_metadata(path: Path) -> dict[str, Any]:
     return tree
 
 
+def make_output_folder(folder: Path) -> None:
+    """Make the folder that metadata and what they describe go to. Raises InputError if that is not possible."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder} cannot be made a folder ({error.strerror}): name another --out") from error
+
+
 def write_metadata(metadata: _Metadata, path: Path) -> None:
     """Write what is set, in the order of the keys."""
     tree = metadata.model_dump(exclude_none=True)

@@ -20,7 +20,7 @@ from agent.config import load_config
 from agent.errors import AgentError, InputError
 from submission.build.embedded_files import chapter_of, embedded_files, purpose
 from submission.competitions import COMPETITIONS, Competition, competition_of
-from submission.metadata import KERNEL_FILE, check_kernel, write_metadata
+from submission.metadata import KERNEL_FILE, check_kernel, make_output_folder, write_metadata
 
 NOTEBOOK_FILE = "aimo-agent.ipynb"
 _NOTEBOOK = Path(__file__).parents[1] / "notebook.py"
@@ -28,6 +28,7 @@ CODE_FOLDER = "aimo_agent"
 _TITLE = "AIMO agent {}"
 _KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
 _FOLDED = {"_kg_hide-input": True, "jupyter": {"source_hidden": True}}
+_DIGITS = 16  # hexadecimal ones of a file's digest: enough against accidents, and Kaggle limits a notebook's size
 _CHECK = """\
 import hashlib
 from pathlib import Path
@@ -37,7 +38,7 @@ for name, digest in MANIFEST.items():
     path = Path("{folder}", name)
     path.touch()  # an empty file has no cell
     found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != digest:
+    if not found.startswith(digest):
         raise SystemExit(f"{{name}} is not what the repository holds: run the notebook as it was built, from the top")
 print(f"{{len(MANIFEST)}} files checked")"""
 
@@ -49,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         competition = competition_of(args.edition)
         settings = {"PROFILE": args.profile or competition.profile, "MODEL": args.model}
         notebook = build_notebook(competition, settings)
-        args.out.mkdir(parents=True, exist_ok=True)
+        make_output_folder(args.out)
         write_notebook(notebook, args.out / NOTEBOOK_FILE)
         tree = kernel_tree(competition, args.owner, args.model_source, public=args.public)
         write_metadata(check_kernel(tree, args.out), args.out / KERNEL_FILE)
@@ -126,7 +127,7 @@ def _module_cells() -> list[NotebookNode]:
         lines = [f"### {title}", "", *(f"- `{name}`: {purpose(name)}" for name in names)]
         cells.append(nbformat.v4.new_markdown_cell("\n".join(lines)))
         cells += [_code(f"%%writefile {CODE_FOLDER}/{name}\n{files[name].rstrip()}", "module") for name in names]
-    manifest = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()}
+    manifest = {name: hashlib.sha256(text.encode()).hexdigest()[:_DIGITS] for name, text in files.items()}
     cells.append(nbformat.v4.new_markdown_cell("### The manifest"))
     cells.append(_code(_CHECK.format(manifest=json.dumps(manifest, indent=4), folder=CODE_FOLDER), "manifest"))
     return cells

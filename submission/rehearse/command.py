@@ -18,7 +18,7 @@ from agent.models import fetch_model
 from submission.build.command import NOTEBOOK_FILE, build_notebook, kernel_tree, write_notebook
 from submission.competitions import COMPETITIONS, Competition, competition_of
 from submission.isolation import can_isolate
-from submission.metadata import KERNEL_FILE, check_kernel, write_metadata
+from submission.metadata import KERNEL_FILE, check_kernel, make_output_folder, write_metadata
 from submission.rehearse.page import write_page
 from submission.rehearse.stage import Stage, lay_out, make_image
 from submission.rehearse.verdict import judge_rehearsal
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 @contextmanager
 def only_one(out: Path) -> Iterator[None]:
     """Lock the folder for this rehearsal. Raises InputError if another one holds it."""
-    out.mkdir(parents=True, exist_ok=True)
+    make_output_folder(out)
     with (out / "lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -19,7 +19,7 @@ from rich.progress import Progress
 
 from agent.errors import AgentError, InputError
 from submission.environment import REQUIREMENTS
-from submission.metadata import DATASET_FILE, check_dataset, write_metadata
+from submission.metadata import DATASET_FILE, check_dataset, make_output_folder, write_metadata
 from submission.wheelhouse.check import check_wheelhouse
 
 _ROOT = Path(__file__).parents[2]
@@ -108,9 +108,10 @@ def resolve(target: Target, engine: str) -> list[str]:
 def download(requirements: Sequence[str], target: Target, folder: Path, console: Console) -> None:
     """Download the wheels, and write the requirements with their hashes; wheels that are there already are kept.
 
-    Wheels of a former set are removed. Raises InputError, naming the distribution, if one cannot be had.
+    Wheels of a former set are removed. Raises InputError if the folder cannot be made or, naming the
+    distribution, if one cannot be had.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_output_folder(folder)
     before = set(folder.glob("*.whl"))
     with TemporaryDirectory() as desk, Progress(console=console, transient=True) as progress:
         task = progress.add_task("fetching wheels", total=len(requirements))

@@ -150,6 +150,12 @@ def test_a_profile_that_does_not_exist_is_an_error(capsys: pytest.CaptureFixture
     assert "no profile 'kaggle-abacus'" in capsys.readouterr().err
 
 
+def test_a_folder_that_cannot_be_made_is_an_error(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert main(["--profile", "cpu", "--out", str(tmp_path / "file" / "here")]) == 2
+    assert "cannot be made a folder (Not a directory): name another --out" in capsys.readouterr().err
+
+
 def test_cells_are_distinguished_by_their_place_too(notebook: NotebookNode) -> None:
     ids = [hashlib.sha256(f"{n} {cell.source}".encode()).hexdigest()[:12] for n, cell in enumerate(notebook.cells)]
     assert [cell.id for cell in notebook.cells] == ids
