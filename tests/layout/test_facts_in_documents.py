@@ -88,7 +88,7 @@ def test_the_policies_of_the_tables_are_known_to_the_replay() -> None:
         assert policy_keys(row["policy"])
 
 
-def test_the_default_numbers_beside_keys_are_the_defaults() -> None:
+def test_the_numbers_shown_with_keys_are_the_defaults() -> None:
     document = " ".join(text(ROOT / "agent" / "policy" / "README.md").split())
     defaults = load_config("qwq").model_dump()
     beside = re.findall(r"`(\w+)\.(\w+)` \(([\d./ ]+)[;,)]", document)

@@ -31,7 +31,7 @@ def test_every_command_that_a_readme_names_is_in_the_wheel() -> None:
 
 
 @pytest.mark.process
-def test_no_file_beside_the_code_is_one_that_git_ignores() -> None:
+def test_no_data_file_of_the_packages_is_ignored_by_git() -> None:
     """The wheel leaves out what git ignores."""
     beside = [
         path

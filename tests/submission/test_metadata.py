@@ -99,7 +99,7 @@ def test_what_kaggle_would_misread_is_refused(change: dict[str, Any], told: str,
         ({"licences": []}, "licences: no such key: write licenses"),
     ],
 )
-def test_datasets_too(change: dict[str, Any], told: str, folder: Path) -> None:
+def test_what_kaggle_would_misread_of_a_dataset_is_refused(change: dict[str, Any], told: str, folder: Path) -> None:
     with pytest.raises(InputError) as caught:
         check_dataset({**DATASET, **change}, folder)
     assert told in str(caught.value)

@@ -84,7 +84,7 @@ def test_other_lines_are_no_events_and_never_raise(line: str) -> None:
 
 
 @pytest.mark.parametrize("line", [b"\xff", b"", b"\x00", '{"event": ["solved"]}', '{"event": "solved"}'])
-def test_what_only_looks_like_an_event_is_none(line: str | bytes) -> None:
+def test_what_only_looks_like_an_event_is_ignored(line: str | bytes) -> None:
     assert decode_event(line) is None
 
 

@@ -107,7 +107,7 @@ def test_modules_are_those_that_a_user_imports(tmp_path: Path) -> None:
     assert sorted(modules_of(wheel)) == ["a", "c", "d", "google.protobuf"]
 
 
-def test_wheels_are_asked_for_kaggle_s_platform_unless_told_otherwise() -> None:
+def test_wheels_are_requested_for_kaggles_platform_unless_told_otherwise() -> None:
     flags = Target("3.12").pip_flags
     assert "--platform=manylinux_2_17_x86_64" in flags
     assert "--platform=manylinux2014_x86_64" in flags

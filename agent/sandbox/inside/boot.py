@@ -11,7 +11,7 @@ def main() -> None:
     sys.path.insert(0, root)
     from agent.sandbox.inside import substitutes
 
-    substitutes.replace()  # before anything takes hold of what is replaced
+    substitutes.replace()  # before anything refers to what is replaced
     from agent.sandbox.inside.zygote import serve_zygote
 
     sys.path.pop(0)

@@ -1,6 +1,6 @@
-"""Pools of processes, which no session can start, as pools of threads: they give the same results, and say so.
+"""Replaces pools of processes, which a session cannot start, by pools of threads: same results, and a note says so.
 
-What else these would share, locks, queues and values, is what threads share.
+Locks, queues and shared values become those of threads.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from multiprocessing.queues import SimpleQueue
 from typing import Any
 
 _shared_types: Any = importlib.import_module("multiprocessing.sharedctypes")
-_MOST = 8  # workers: more gain nothing, and a session may have only so many threads
+_MOST = 8  # workers: more gain nothing, and the threads of a session are limited
 
 
 class ThreadExecutor(ThreadPoolExecutor):
-    """What `concurrent.futures.ProcessPoolExecutor` is in a session."""
+    """Stands in for `concurrent.futures.ProcessPoolExecutor`."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class ThreadExecutor(ThreadPoolExecutor):
 
 
 class _Threads:
-    """What such a pool needs of a context of processes, without the locks that these would share."""
+    """What `Pool` needs of a multiprocessing context, with the locks of threads."""
 
     Lock = staticmethod(threading.Lock)
 
@@ -50,10 +50,10 @@ class _Threads:
 
 
 class ThreadQueue(queue.Queue[Any]):
-    """What `multiprocessing.Queue` and its like are in a session."""
+    """Stands in for `multiprocessing.Queue` and its variants."""
 
     def close(self) -> None:
-        """Do nothing: no process has another end of it."""
+        """Do nothing: no other process holds an end of the queue."""
 
     join_thread = cancel_join_thread = close
 
@@ -73,18 +73,18 @@ def thread_pool(
     initargs: Iterable[Any] = (),
     maxtasksperchild: int | None = None,
 ) -> ThreadPool:
-    """What `multiprocessing.Pool` is in a session."""
+    """Stand in for `multiprocessing.Pool`."""
     _warn()
     return ThreadPool(processes, initializer, initargs)
 
 
 def value(kind: Any, *args: Any, lock: Any = True) -> Any:
-    """What `multiprocessing.Value` is in a session."""
+    """Stand in for `multiprocessing.Value`."""
     return _shared(_shared_types.typecode_to_type.get(kind, kind)(*args), lock)
 
 
 def array(kind: Any, size_or_items: Any, *, lock: Any = True) -> Any:
-    """What `multiprocessing.Array` is in a session."""
+    """Stand in for `multiprocessing.Array`."""
     element = _shared_types.typecode_to_type.get(kind, kind)
     if isinstance(size_or_items, int):
         return _shared((element * size_or_items)(), lock)
@@ -92,7 +92,7 @@ def array(kind: Any, size_or_items: Any, *, lock: Any = True) -> Any:
 
 
 def replace_pools() -> None:
-    """Put them where the standard library has what processes share."""
+    """Install the replacements in the standard library."""
     replacements: tuple[tuple[object, str, object], ...] = (
         (multiprocessing, "Pool", thread_pool),
         (multiprocessing.context.BaseContext, "Pool", lambda _, *args, **kwargs: thread_pool(*args, **kwargs)),

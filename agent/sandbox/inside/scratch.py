@@ -30,7 +30,7 @@ class ScratchUsage:
 
 
 def usage(path: str, most_entries: int) -> ScratchUsage:
-    """What lies below `path`; counting stops beyond `most_entries`.
+    """Measure what is below `path`; counting stops beyond `most_entries`.
 
     Directories nested too deep for an open descriptor each count as if they were full.
     """
@@ -83,7 +83,7 @@ def _count_entry(found: ScratchUsage, entry: os.DirEntry[str], parent: int, most
 
 
 def _opened(name: str, parent: int | None) -> int:
-    """A descriptor of a directory, also of one that its owner has closed to itself; -1 where that cannot be had.
+    """Open a directory, even one whose mode locks out its owner, and return the descriptor; -1 if that is not possible.
 
     Raises FileNotFoundError and NotADirectoryError.
     """
@@ -125,13 +125,13 @@ def _open_up(name: str, parent: int | None) -> bool:
 
 
 def wipe(path: str) -> None:
-    """Remove a directory whose processes are gone, at once. Raises OSError."""
+    """Remove a directory whose processes have ended, in one go. Raises OSError."""
     for _ in wiping(path):
         pass
 
 
 def wiping(path: str) -> Iterator[None]:
-    """The same in small steps. What directories hold is first moved to the top, so depth is no matter.
+    """Do the same in small steps. What directories hold is first moved to the top, so depth does not matter.
 
     Names that a cell chose are given to the system alone: `pathlib` may keep each one for ever.
     """
@@ -179,7 +179,7 @@ def _move(name: str, parent: int, top: int, count: Iterator[int]) -> None:
 
 
 def _remove(entry: os.DirEntry[str], parent: int) -> bool:
-    """Remove a file or an empty directory; whether it is gone. Raises OSError where it cannot be removed."""
+    """Remove a file or an empty directory; return whether it is gone. Raises OSError where it cannot be removed."""
     if entry.is_dir(follow_symlinks=False):
         return _remove_directory(entry.name, parent)
     os.unlink(entry.name, dir_fd=parent)

@@ -1,4 +1,4 @@
-"""Parts of the standard library that use what the filter refuses, replaced by what does the same without it."""
+"""Replaces parts of the standard library that need refused system calls by ones that do the same without them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class mmap(library.mmap):  # noqa: N801 - the library's name
     """`mmap.mmap` in a session: memory without a file is private, as no other process could share it anyway."""
 
     def __new__(cls, fileno: int, length: int, *args: Any, **kwargs: Any) -> mmap:
-        """The mapping; arguments and errors are those of the library."""
+        """Create the mapping; arguments and errors are those of the library."""
         if fileno == -1 and not args:
             access = kwargs.pop("access", library.ACCESS_DEFAULT)
             if access in _PROTECTION and not kwargs.keys() & {"flags", "prot"}:
@@ -29,7 +29,7 @@ class mmap(library.mmap):  # noqa: N801 - the library's name
 
 
 def replace() -> None:
-    """Put them into the library."""
+    """Install the replacements in the standard library."""
     mmap.__module__ = "mmap"
     vars(library)["mmap"] = mmap
     if hasattr(asyncio.selector_events, "_HAS_SENDMSG"):

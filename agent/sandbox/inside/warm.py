@@ -23,7 +23,7 @@ _PARTS = ("numpy.random", "numpy.linalg", "numpy.polynomial")
 
 
 def load_libraries() -> list[str]:
-    """Import what there is and run what is slow the first time; return the names of the missing libraries."""
+    """Import the libraries, run what is slow the first time, and return the names of the missing ones."""
     for name in _STANDARD.split():
         importlib.import_module(name)
     missing = []

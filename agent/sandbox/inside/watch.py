@@ -1,6 +1,6 @@
-"""Finds sessions that use more than they may, by a look at each every tenth of a second.
+"""Finds sessions that exceed their limits, by looking at each every tenth of a second.
 
-The kernel's own limits hold one process's address space; this sees what they do not: threads, the scratch
+The kernel's own limits hold one process's address space; this checks what they do not: threads, the scratch
 directory where it has no mount of its own, shares of the CPU, and what all sessions hold together.
 """
 
@@ -10,7 +10,7 @@ import contextlib
 import os
 from dataclasses import dataclass
 
-from agent.sandbox.inside import held, scratch
+from agent.sandbox.inside import nameless_files, scratch
 from agent.sandbox.inside.layers.layers import Layers
 from agent.sandbox.inside.shares import Shares
 from agent.sandbox.protocol import ZygoteSettings
@@ -52,7 +52,7 @@ class SessionWatch:
         self._mapped: set[int] = set()
         if layers.shows_files:
             with contextlib.suppress(OSError):
-                self._mapped = held.mapped(layers, os.getpid())
+                self._mapped = nameless_files.mapped_inodes(layers, os.getpid())
 
     def offenders(self, sessions: dict[int, int]) -> dict[int, str]:
         """The slots of sessions to be ended now, with the reason that is shown to the model."""
@@ -87,7 +87,7 @@ class SessionWatch:
         ticks = {sessions[slot]: usage.ticks for slot, usage in used.items()}
         runnable = {sessions[slot] for slot, usage in used.items() if usage.runnable}
         for pid in self._shares.greedy(ticks, runnable):
-            self._shares.put_behind(self._layers, slots[pid], pid)
+            self._shares.lower_priority(self._layers, slots[pid], pid)
 
     def _reason(self, slot: int, pid: int, usage: SessionUsage) -> str:
         limits = self._settings
@@ -100,7 +100,7 @@ class SessionWatch:
         with self._layers.as_user(slot):
             written = scratch.usage(self._layers.scratch(slot), limits.entries)
             if self._layers.shows_files:
-                written.size += held.held(self._layers, pid, limits.file, self._mapped)
+                written.size += nameless_files.nameless_bytes(self._layers, pid, limits.file, self._mapped)
         self._entries[slot] = written.entries
         return self._reason_of_files(written)
 

@@ -86,7 +86,7 @@ def test_each_run_has_the_whole_time_limit() -> None:
     assert run_virtual(main()) == [StopReason.DEADLINE] * 3
 
 
-def test_an_interrupted_run_is_resumed_and_listeners_hear_what_it_had_solved(tmp_path: Path) -> None:
+def test_a_resumed_run_gives_listeners_what_was_solved_before(tmp_path: Path) -> None:
     engine = ScriptedEngine(own_number)
     solved: list[str] = []
     started: list[str] = []

@@ -66,7 +66,7 @@ def test_a_closed_block() -> None:
     assert scan(text) == ToolCall("x = 1\nprint(x)\n", text.index("\nand"))
 
 
-def test_an_open_block_is_none() -> None:
+def test_an_unclosed_block_is_not_a_call() -> None:
     assert scan("```python\nprint(1)\n``") is None
 
 
@@ -180,7 +180,7 @@ PROGRAM = "print(6 * 7)\n```"
 
 
 @pytest.mark.parametrize("text", ["```python\n```", "~~~python\n~~~\n", "```py\n\n \n```\nprint(1)\n```"])
-def test_a_block_that_holds_nothing_is_none(text: str) -> None:
+def test_an_empty_block_is_not_a_call(text: str) -> None:
     assert scan(text) is None
 
 

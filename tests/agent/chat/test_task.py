@@ -47,7 +47,7 @@ def test_another_task_decides_what_an_answer_is_and_words_are_no_votes(text: str
     run_virtual(go())
 
 
-def test_without_tokens_for_it_nobody_is_asked_for_an_answer() -> None:
+def test_without_answer_tokens_no_answer_is_forced() -> None:
     async def go() -> None:
         engine = replying("one two three four five six")
         config = config_with(sample__answer_tokens=0, sample__max_tokens=3)

@@ -28,7 +28,7 @@ def test_white_space_around_a_key_is_no_part_of_it(around: str) -> None:
 
 
 @pytest.mark.parametrize("environment", [{}, {"NAMED": ""}, {"NAMED": "\n"}, {USUAL: "usual"}])
-def test_a_named_variable_has_to_be_there(environment: dict[str, str]) -> None:
+def test_a_named_variable_that_is_not_set_is_an_error(environment: dict[str, str]) -> None:
     with pytest.raises(ConfigError, match="the environment has no NAMED: export it"):
         read_key("NAMED", environment, usual=USUAL)
 

@@ -93,7 +93,7 @@ async def test_closing_the_stream_drops_the_connection() -> None:
         await engine.close()
 
 
-async def test_nobody_answers() -> None:
+async def test_an_address_at_which_no_server_answers_is_an_error() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         engine = HttpEngine(f"http://127.0.0.1:{free.getsockname()[1]}/v1")
@@ -102,7 +102,7 @@ async def test_nobody_answers() -> None:
     await engine.close()
 
 
-async def test_a_url_that_is_none() -> None:
+async def test_text_that_is_not_a_url_is_an_error() -> None:
     engine = HttpEngine("nonsense")
     with pytest.raises(EngineError, match="no engine answers at nonsense"):
         await engine.ready()

@@ -68,7 +68,7 @@ async def test_a_server_that_quotes_the_key_does_not_get_it_into_a_message(statu
 
 
 @pytest.mark.parametrize("before", [40, 74, 180, 195, 270, 297])
-async def test_no_half_of_a_key_is_told_where_a_message_is_cut(before: int) -> None:
+async def test_no_part_of_a_key_is_shown_where_a_message_is_cut(before: int) -> None:
     long = "sk-" + "0123456789" * 4
     for page in (b'{"error": "%s%s"}', b"%s%s", b'data: {"a": "b"}\n\ndata: {%s%s\n\n', b'data: {"error": "%s%s"}\n\n'):
         with serving_raw({"/v1/completions": Page([page % (b"x" * before, long.encode())])}) as server:
@@ -100,7 +100,7 @@ SECRET = "sk-secret1234567890"
         ("", "it", "it"),
     ],
 )
-def test_every_part_of_the_key_that_tells_something_is_scrubbed(key: str | None, said: str, told: str) -> None:
+def test_every_telling_part_of_the_key_is_redacted(key: str | None, said: str, told: str) -> None:
     assert ServerConnection("http://host/v1", api_key=key).scrubbed(said) == told
 
 

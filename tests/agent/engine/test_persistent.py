@@ -58,7 +58,7 @@ def test_a_server_that_loads_for_longer_than_it_may_is_an_error_at_the_start() -
 
 
 @pytest.mark.parametrize("error", [nobody(), RequestRefusedError("wrong key"), EngineError("no vLLM")])
-def test_what_no_wait_can_help_is_an_error_at_once_at_the_start(error: EngineError) -> None:
+def test_an_error_that_waiting_cannot_fix_is_raised_at_once_at_the_start(error: EngineError) -> None:
     raw = Flaky(error)
     with pytest.raises(EngineError, match=str(error)):
         run_virtual(PersistentEngine(raw).start())
@@ -111,7 +111,7 @@ def test_the_engine_is_away_from_the_error_to_its_next_token_and_says_so_once() 
     assert told == ["waiting for the engine: connection refused", f"the engine is back after {downtime:.0f} s"]
 
 
-def test_a_stream_that_breaks_once_is_continued_at_once_and_is_nobodys_news() -> None:
+def test_a_stream_that_breaks_once_is_resumed_at_once_without_an_event() -> None:
     told: list[str] = []
 
     async def scene() -> float:

@@ -95,7 +95,7 @@ def test_a_value_that_is_no_object_is_a_keep_alive(data: bytes) -> None:
     assert parsed(ping + event + ping + b"event: ping\n" + ping + event + b"data: [DONE]\n\n") == [A, A, None]
 
 
-def test_an_event_that_is_torn_is_none() -> None:
+def test_a_truncated_event_is_an_error() -> None:
     with pytest.raises(ValueError, match="unexpected event"):
         parsed(b"data: " + RAW[:-4])
     with pytest.raises(ValueError, match="unexpected event"):

@@ -237,7 +237,7 @@ def test_behind_the_reason_for_the_end_only_counts_are_read(reason: object, late
     assert (reader.text, reader.finish, reader.end(done=False)) == ("It is 42.", finish, None)
 
 
-def test_an_end_without_text_or_reason_is_none() -> None:
+def test_an_end_without_text_or_reason_is_not_an_end() -> None:
     with pytest.raises(ValueError, match="early"):
         ReplyReader(100).end(done=True)
     reader = ReplyReader(100)

@@ -76,7 +76,7 @@ def test_a_key_under_both_names_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("key", RENAMED)
-def test_a_user_who_sets_an_earlier_key_is_told_the_new_one(key: str) -> None:
+def test_an_earlier_key_is_refused_with_the_name_of_the_new_one(key: str) -> None:
     with pytest.raises(ConfigError) as error:
         override_config(load_config("qwq"), {key: 1})
     assert f"{key}: unknown key; did you mean {RENAMED[key]}?" in str(error.value)

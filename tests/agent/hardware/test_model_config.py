@@ -39,7 +39,7 @@ AWQ = {"quant_method": "awq", "bits": 4, "group_size": 128}
         ({"model_type": "mistral", "sliding_window": None}, 0),
     ],
 )
-def test_a_window_that_is_not_used_is_none(changes: dict[str, Any], window_layers: int) -> None:
+def test_a_sliding_window_that_is_not_used_is_ignored(changes: dict[str, Any], window_layers: int) -> None:
     shape = described_model(QWQ_DESCRIPTION | changes)
     assert shape is not None
     assert (shape.layers, shape.window_layers) == (64 - window_layers, window_layers)

@@ -52,7 +52,7 @@ def test_a_second_process_is_refused_by_name_until_the_first_has_died(tmp_path: 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_of_many_at_once_one_holds_it(tmp_path: Path) -> None:
+def test_only_one_of_many_concurrent_claims_holds(tmp_path: Path) -> None:
     held, most = 0, 0
 
     def take(_: int) -> int:

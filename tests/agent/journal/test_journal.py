@@ -126,7 +126,7 @@ def test_a_whole_last_line_that_lacks_its_newline_is_counted_kept_and_ended(dire
     assert (set(read_run(directory).solved), read_run(directory).unreadable) == ({"p1", "p2"}, 0)
 
 
-def test_going_on_behind_a_torn_line_starts_a_line_of_its_own(directory: Path) -> None:
+def test_writing_after_a_torn_line_starts_a_new_line(directory: Path) -> None:
     write(directory, solution())
     with (directory / JOURNAL_FILE).open("ab") as file:
         file.write(b'{"kind": "sample", "prob')

@@ -180,7 +180,7 @@ def test_of_two_samples_with_one_index_the_first_that_voted_counts(directory: Pa
     assert replace(run, samples=(silent, first, second, other)).samples_of("p1") == [first, other]
 
 
-def test_an_attempt_that_failed_stays_beside_the_one_that_followed(directory: Path) -> None:
+def test_a_failed_attempt_is_kept_next_to_the_one_that_followed(directory: Path) -> None:
     failed, drawn = sample(None, end=SampleEnd.ENGINE_ERROR), sample(7, started=3.0)
     record(directory, failed, drawn, failed)
     assert read_run(directory).samples == (failed, drawn)

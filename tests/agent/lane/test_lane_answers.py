@@ -39,7 +39,7 @@ def test_a_sample_that_ends_without_an_answer_is_asked_for_it(
     assert (sample.answer, sample.end, sample.forced) == (7, end, True)
 
 
-def test_a_forced_answer_that_is_none_is_no_answer() -> None:
+def test_a_forced_answer_that_holds_no_integer_is_no_answer() -> None:
     sample = run_lane(forced_to("unclear}", "I do not know."))
     assert (sample.answer, sample.end) == (None, SampleEnd.NO_ANSWER)
 
@@ -78,7 +78,7 @@ def test_the_cap_on_thinking_does_not_bind_what_follows_it() -> None:
     assert (sample.answer, sample.end, sample.forced) == (42, SampleEnd.ANSWERED, False)
 
 
-def test_probes_ask_beside_the_stream_and_leave_no_trace_in_it() -> None:
+def test_probes_run_in_parallel_to_the_stream_and_leave_no_trace_in_it() -> None:
     engine = forced_to("7}", f"{'word ' * 99}so \\boxed{{42}}")
     sample = run_lane(engine, sample__probe_tokens=30)
     assert [(probe.tokens, probe.answer) for probe in sample.probes] == [(30, 7), (60, 7), (90, 7)]
@@ -134,7 +134,7 @@ def test_a_printed_answer_is_reduced_as_the_edition_says(output: str) -> None:
 
 
 @pytest.mark.parametrize("most", [1, 2, 3])
-def test_so_many_failed_runs_end_a_sample_and_it_is_not_asked_then(most: int) -> None:
+def test_the_configured_number_of_failed_runs_ends_a_sample_without_a_forced_answer(most: int) -> None:
     engine, sandbox = always(CODE), ScriptedSandbox("NameError", status=ToolStatus.ERROR)
     sample = run_lane(engine, sandbox=sandbox, sample__max_failed_tool_runs=most, sample__max_rounds=9)
     assert (sample.answer, sample.end, sample.forced) == (None, SampleEnd.FAILED_CODE, False)

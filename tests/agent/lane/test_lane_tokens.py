@@ -77,7 +77,7 @@ def test_behind_a_whole_turn_only_what_forces_the_answer_is_tokenized() -> None:
     assert engine.tokenized == [sample.turns[0].inserted]
 
 
-def test_a_probe_beside_the_stream_goes_out_as_the_ids_so_far_and_its_own() -> None:
+def test_a_probe_is_sent_as_the_ids_so_far_and_its_own() -> None:
     engine = EngineWithIds(lambda prompt, params: "7}" if prompt.endswith("\\boxed{") else "so " * 40 + "\\boxed{42}")
     sample = run_lane(engine, sample__probe_tokens=30)
     assert [probe.answer for probe in sample.probes] == [7]
@@ -86,14 +86,14 @@ def test_a_probe_beside_the_stream_goes_out_as_the_ids_so_far_and_its_own() -> N
     assert [token for token in probe if token >= _OWN] == list(range(_OWN, _OWN + 30))
 
 
-def test_each_turn_takes_the_seconds_of_its_own_words() -> None:
+def test_each_turn_counts_its_own_seconds_only() -> None:
     sample = run_lane(ScriptedEngine(with_code, seconds=2.0), sandbox=ScriptedSandbox(seconds=100.0))
     words = [len(CODE.split(" ")), len(["So", "it", "is", "\\boxed{42}."])]
     assert [turn.seconds for turn in sample.turns] == [2.0 * count for count in words]
     assert sample.seconds == pytest.approx(2.0 * sum(words) + 100.0)
 
 
-def test_a_probe_takes_the_seconds_of_its_own_words() -> None:
+def test_a_probe_counts_its_own_seconds_only() -> None:
     engine = ScriptedEngine(lambda prompt, params: "7 }" if prompt.endswith("\\boxed{") else "so " * 70)
     sample = run_lane(engine, sample__probe_tokens=30)
     assert [probe.seconds for probe in sample.probes][:2] == [2.0, 2.0]

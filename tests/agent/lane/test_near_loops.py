@@ -178,7 +178,7 @@ CALCULATIONS = {
 
 
 @pytest.mark.parametrize("name", CALCULATIONS)
-def test_trial_and_error_told_in_words_is_no_loop(name: str) -> None:
+def test_trial_and_error_in_words_is_no_loop(name: str) -> None:
     lines = [CALCULATIONS[name].format(n=n, q=100_003 // n, r=100_003 % n) for n in PRIMES]
     assert fires_after(lines) is None
 

@@ -58,13 +58,13 @@ async def test_behind_a_token_that_is_cut_no_later_one_is_kept() -> None:
     assert await buffer.prompt("", server.tokenize) == [*PROMPT_IDS, 10, 100 + ord("c")]
 
 
-async def test_a_question_beside_the_stream_goes_out_as_ids_of_which_only_its_own_are_new() -> None:
+async def test_a_parallel_question_is_sent_as_ids_of_which_only_its_own_are_new() -> None:
     buffer, server = started("ab", "cd"), Server()
     assert await buffer.peek("whole", "?", server.tokenize) == [*PROMPT_IDS, 10, 11, 100 + ord("?")]
     assert server.asked == ["?"]
 
 
-async def test_a_question_beside_a_stream_without_ids_is_the_whole_text() -> None:
+async def test_a_parallel_question_to_a_stream_without_ids_is_the_whole_text() -> None:
     buffer, server = TokenBuffer(), Server()
     buffer.add(Chunk("ab", 1))
     assert await buffer.peek("whole", "?", server.tokenize) == "whole?"

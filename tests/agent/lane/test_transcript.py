@@ -31,7 +31,7 @@ def written(*parts: tuple[str, str | None]) -> Transcript:
 
 
 @given(st.lists(st.tuples(st.text(), st.text()), max_size=4), st.text(), st.text())
-def test_what_is_said_has_no_output_in_it_and_all_else(turns: list[tuple[str, str]], last: str, open_turn: str) -> None:
+def test_said_text_is_everything_but_tool_output(turns: list[tuple[str, str]], last: str, open_turn: str) -> None:
     transcript = written(*turns, (last, None))
     said = "".join(f"{text}\n" for text, _ in turns) + f"{last}\n\n\\boxed{{"
     assert transcript.said == said

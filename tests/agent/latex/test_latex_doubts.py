@@ -60,7 +60,7 @@ FORMS = [
 
 
 @given(st.integers(13, 10**6), st.sampled_from(BEHIND), st.sampled_from(FORMS))
-def test_a_value_with_a_doubt_a_bound_or_a_scale_behind_it_is_none(value: int, words: str, form: str) -> None:
+def test_a_value_followed_by_a_doubt_a_bound_or_a_scale_gives_no_answer(value: int, words: str, form: str) -> None:
     assert parse_integer(form.replace("#", str(value)).replace("@", words)) is None
 
 
@@ -72,7 +72,7 @@ def test_a_value_with_a_doubt_a_bound_or_a_scale_behind_it_is_none(value: int, w
         *["minimum", "maximum", "Antwort ungefähr:", "The previous answer is", "至少是", "第"],
     ],
 )
-def test_a_value_with_a_doubt_or_a_bound_before_it_is_none(before: str) -> None:
+def test_a_value_after_a_doubt_or_a_bound_gives_no_answer(before: str) -> None:
     assert parse_integer(rf"\text{{{before} }} 42") is None
     assert parse_integer(rf"\text{{{before} 42}}") is None
 

@@ -126,7 +126,7 @@ def test_arithmetic(latex: str, value: int) -> None:
         *[r"42 \text{ million}", "42 million", "42 m"],
     ],
 )
-def test_what_is_no_integer_is_none(latex: str) -> None:
+def test_what_is_not_an_integer_gives_no_answer(latex: str) -> None:
     assert parse_integer(latex) is None
 
 

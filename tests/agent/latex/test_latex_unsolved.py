@@ -50,7 +50,7 @@ def test_a_name_or_an_expression_in_more_variables_is_given_the_value(value: int
         *["123.000", "x = 42.000", r"42.000 \text{ cm}"],
     ],
 )
-def test_what_can_be_read_in_two_ways_is_none(latex: str) -> None:
+def test_what_can_be_read_in_two_ways_gives_no_answer(latex: str) -> None:
     assert parse_integer(latex) is None
 
 

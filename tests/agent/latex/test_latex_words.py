@@ -179,7 +179,7 @@ def test_no_words_behind_a_value_make_another_of_it(value: int, words: str, more
         r"\text{forty-two}",
     ],
 )
-def test_what_is_not_one_value_is_none(latex: str) -> None:
+def test_what_is_not_a_single_value_gives_no_answer(latex: str) -> None:
     assert parse_integer(latex) is None
 
 

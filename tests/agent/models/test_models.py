@@ -120,7 +120,7 @@ def test_a_damaged_file_in_the_cache_is_set_aside_and_fetched_again(damaged: byt
     assert "wrong digest" in output.getvalue()
 
 
-def test_two_at_once_fetch_it_once(wheels: Path) -> None:
+def test_two_concurrent_fetches_download_once(wheels: Path) -> None:
     write_wheels(wheels)
     outputs = [io.StringIO(), io.StringIO()]
     with ThreadPoolExecutor(2) as pool:

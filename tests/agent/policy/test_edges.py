@@ -48,7 +48,7 @@ def test_problems_in_flight_share_a_round_of_the_run() -> None:
     assert grant(3_600, 2, config, [solution(seconds=10.0)] * 4).seconds == 900
 
 
-def test_a_bank_that_is_told_nothing_has_spent_nothing() -> None:
+def test_a_new_bank_has_spent_nothing() -> None:
     bank = TimeBank(60, lambda: 5.0)
     assert (bank.spent, bank.left) == (0, 60)
 

@@ -58,7 +58,7 @@ def test_nobody_has_voted_yet(rule: str) -> None:
     assert judge(progress([], 3), StoppingConfig(rule=rule)) == Verdict(None)
 
 
-def test_a_tie_that_may_still_come_goes_on() -> None:
+def test_a_tie_that_is_still_possible_does_not_stop_the_problem() -> None:
     assert reason([1, 1, 1, 2], 2) is None
     assert reason([1, 1, 1, 2], 1) is StopReason.UNCATCHABLE
 

@@ -160,7 +160,7 @@ NO_VALUES = """
 
 
 @pytest.mark.parametrize("line", [line.strip() for line in re.split(r"[|\n]", VALUES) if line.strip()])
-def test_what_is_said_to_be_so_many_is_a_result(line: str) -> None:
+def test_a_number_stated_as_a_count_is_a_result(line: str) -> None:
     assert printed_integer(f"n = 7\n{line}\n") == 42
 
 

@@ -136,7 +136,7 @@ async def test_threads_of_the_cell_itself_do_not_count(box: ForkServerSandbox) -
     await session.close()
 
 
-async def test_a_cell_that_fails_by_itself_beside_harmless_threads_fails_in_the_end(box: ForkServerSandbox) -> None:
+async def test_a_cell_that_fails_by_itself_next_to_harmless_threads_still_fails(box: ForkServerSandbox) -> None:
     session = await box.session()
     await session.run(HARMLESS["a thread that sleeps"], 5)
     run = await session.run("import os\nprint('once'); os._exit(3)", 5)

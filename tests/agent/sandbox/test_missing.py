@@ -137,7 +137,7 @@ UNASKED = {
 
 
 @in_module
-async def test_nothing_is_said_of_what_is_not_asked_for(box: ForkServerSandbox) -> None:
+async def test_nothing_is_said_of_what_was_not_requested(box: ForkServerSandbox) -> None:
     session = await box.session()
     for code, wanted in UNASKED.items():
         output = await told(session, code)
@@ -159,7 +159,7 @@ ASKED = {
 
 
 @in_module
-async def test_what_is_said_of_a_vain_request_stands_behind_the_output_once(box: ForkServerSandbox) -> None:
+async def test_a_note_on_a_vain_request_follows_the_output_once(box: ForkServerSandbox) -> None:
     session = await box.session()
     for code, wanted in ASKED.items():
         lines = (await told(session, code)).splitlines()

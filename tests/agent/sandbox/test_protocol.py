@@ -186,7 +186,9 @@ def test_whatever_a_session_says_a_cell_ends_only_by_its_token_said_twice_and_on
 
 
 @given(TOKENS, st.integers(0, 255), st.binary(min_size=1, max_size=40), st.booleans())
-def test_words_behind_the_end_are_a_breach_for_good(token: bytes, status: int, more: bytes, together: bool) -> None:
+def test_bytes_after_the_end_break_the_protocol_for_good(
+    token: bytes, status: int, more: bytes, together: bool
+) -> None:
     decoder = SessionDecoder()
     decoder.expect(token)
     decoder.printed(token)
@@ -200,7 +202,7 @@ def test_words_behind_the_end_are_a_breach_for_good(token: bytes, status: int, m
 
 
 @given(TOKENS, TOKENS, st.binary(max_size=40))
-def test_the_end_of_a_cell_cannot_be_told_for_the_next(first: bytes, second: bytes, late: bytes) -> None:
+def test_the_end_of_a_cell_does_not_count_for_the_next(first: bytes, second: bytes, late: bytes) -> None:
     decoder = SessionDecoder()
     decoder.expect(first)
     decoder.printed(first)
@@ -213,7 +215,7 @@ def test_the_end_of_a_cell_cannot_be_told_for_the_next(first: bytes, second: byt
 
 
 @given(TOKENS, TOKENS)
-def test_an_end_that_comes_late_is_none_of_the_next_cell_even_if_that_has_begun(first: bytes, second: bytes) -> None:
+def test_a_late_end_does_not_count_for_the_next_cell_even_if_that_has_begun(first: bytes, second: bytes) -> None:
     decoder = SessionDecoder()
     for token in (first, second):
         decoder.expect(token)

@@ -67,7 +67,7 @@ NOT_TWICE = {
 
 @in_module
 @pytest.mark.parametrize("kind", NOT_TWICE)
-async def test_what_cannot_be_had_again_is_said_to_be_lost(box: ForkServerSandbox, kind: str) -> None:
+async def test_variables_that_cannot_be_restored_are_reported_as_lost(box: ForkServerSandbox, kind: str) -> None:
     code, limit = NOT_TWICE[kind]
     session = await box.session()
     await session.run(code, limit)
@@ -78,7 +78,7 @@ async def test_what_cannot_be_had_again_is_said_to_be_lost(box: ForkServerSandbo
 
 
 @in_module
-async def test_variables_survive_beside_threads_that_wait_for_work(box: ForkServerSandbox) -> None:
+async def test_variables_survive_next_to_threads_that_wait_for_work(box: ForkServerSandbox) -> None:
     session = await box.session()
     await session.run("from concurrent.futures import ThreadPoolExecutor as T\np = T(3)\nx = list(p.map(abs, [-7]))")
     assert (await session.run(IN_C, 0.2)).output.endswith(KEPT)
@@ -86,7 +86,7 @@ async def test_variables_survive_beside_threads_that_wait_for_work(box: ForkServ
 
 
 @in_module
-async def test_what_threads_did_beside_other_cells_is_not_had_again(box: ForkServerSandbox) -> None:
+async def test_what_threads_did_during_other_cells_is_not_restored(box: ForkServerSandbox) -> None:
     session = await box.session()
     await session.run(LEAVES.replace("10**9", "10**5"))
     await session.run("import time; time.sleep(0.3)")
@@ -129,7 +129,7 @@ async def test_a_cell_that_is_late_does_not_wait_for_earlier_ones(
 
 
 @in_module
-async def test_what_could_not_be_had_again_in_time_is_said_by_the_next_cell(
+async def test_what_could_not_be_restored_in_time_is_reported_by_the_next_cell(
     box: ForkServerSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(LATE, -9.0)

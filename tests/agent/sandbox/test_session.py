@@ -108,7 +108,7 @@ async def test_a_traceback_does_not_tell_where_libraries_are_installed(box: Fork
 
 
 @in_module
-async def test_a_missing_library_is_told_clearly(box: ForkServerSandbox) -> None:
+async def test_a_missing_library_is_reported_clearly(box: ForkServerSandbox) -> None:
     output = await told(await box.session(), "import no_such_library")
     assert "No module named 'no_such_library'" in output and "offline" in output
 
@@ -147,7 +147,7 @@ async def test_a_time_out_keeps_what_it_can(box: ForkServerSandbox) -> None:
         ("import os; os.write(3, b'nonsense'); x = 1", "the session's own socket"),
     ],
 )
-async def test_a_lost_session_is_said_and_replaced(box: ForkServerSandbox, code: str, reason: str) -> None:
+async def test_a_lost_session_is_reported_and_replaced(box: ForkServerSandbox, code: str, reason: str) -> None:
     session = await box.session()
     run = await session.run(code, 30)
     assert run.status is ToolStatus.KILLED, run.output
@@ -209,7 +209,7 @@ async def test_cancelling_ends_the_cell(box: ForkServerSandbox) -> None:
 
 
 @in_module
-async def test_the_event_loop_goes_on(box: ForkServerSandbox) -> None:
+async def test_the_event_loop_is_not_blocked(box: ForkServerSandbox) -> None:
     sessions = [await box.session() for _ in range(3)]
     worst, ended = 0.0, False
 

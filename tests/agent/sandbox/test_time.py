@@ -88,7 +88,7 @@ async def test_cells_that_share_cores_have_their_processor_time() -> None:
         assert all(run.status is ToolStatus.TIMEOUT and run.seconds < 5 for run in greedy)
 
 
-async def test_a_cell_whose_beginning_is_held_up_has_its_time_all_the_same() -> None:
+async def test_a_cell_that_begins_late_still_has_its_full_time() -> None:
     async with sandbox() as box:
         session = await box.session()
         process = session._process

@@ -65,7 +65,7 @@ class TestPlainView:
         assert len(written(console).splitlines()) == 1
         assert "\x1b" not in written(console)
 
-    def test_a_run_goes_on_when_nobody_reads(self, clock: Clock) -> None:
+    def test_a_run_continues_when_nobody_reads(self, clock: Clock) -> None:
         class Gone(io.StringIO):
             def write(self, text: str) -> int:
                 raise BrokenPipeError

@@ -222,7 +222,7 @@ def test_the_run_is_limited_as_the_competition_says(
     assert "-t 32400 " in capsys.readouterr().out
 
 
-def test_without_credentials_a_one_line_message_says_so(
+def test_missing_credentials_are_reported_in_a_one_line_message(
     kaggle: StandIn, folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("KAGGLE_USERNAME")

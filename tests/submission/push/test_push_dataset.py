@@ -46,7 +46,7 @@ def test_a_dataset_that_fails_is_not_used(
     assert "SaveKernel" not in kaggle.names
 
 
-def test_a_dataset_whose_version_before_had_failed_gets_a_new_one(kaggle: StandIn, folders: Folders) -> None:
+def test_a_dataset_whose_previous_version_failed_gets_a_new_one(kaggle: StandIn, folders: Folders) -> None:
     kaggle.processing = ["FAILED"]
     kaggle.after_upload = ["FAILED", "BLOBS_RECEIVED"]  # the first one is still the old version's
     assert push(folders, wheels=True) == 0

@@ -39,7 +39,7 @@ def hours(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("labels", [("v3",), ("3",), ("3", "v3"), ()])
 @pytest.mark.parametrize("old", ["COMPLETE", "ERROR", "CANCEL_ACKNOWLEDGED"])
 @pytest.mark.parametrize("stale", [0, 1, 7])
-def test_the_end_of_the_version_before_is_not_taken_for_that_of_the_pushed_one(
+def test_the_end_of_the_previous_version_does_not_count_for_the_pushed_one(
     labels: tuple[str, ...],
     old: str,
     stale: int,
@@ -153,7 +153,7 @@ def test_a_file_that_hangs_costs_neither_the_others_nor_the_submission(
 
 
 @pytest.mark.parametrize("fault", ["hang", 403, 500, "reset"])
-def test_a_submission_that_cannot_be_fetched_is_not_taken_for_kept(
+def test_a_submission_that_cannot_be_fetched_does_not_count_as_kept(
     fault: object, kaggle: StandIn, folders: Folders, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kaggle.faults = {"get submission.parquet": [fault] * 9}

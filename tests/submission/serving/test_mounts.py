@@ -38,7 +38,7 @@ def test_the_root_is_kaggle_s_own_unless_it_is_named(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("mount", [SLUG, f"competitions/{SLUG}"])
-def test_competition_data_is_found_where_it_was_and_where_it_is(mount: str, tree: Path) -> None:
+def test_competition_data_is_found_at_earlier_and_present_mounts(mount: str, tree: Path) -> None:
     put(tree / "datasets" / "someone" / "reference.csv")
     test = put(tree / mount / "test.csv")
     package = put(tree / mount / "kaggle_evaluation" / "__init__.py").parent.parent

@@ -176,7 +176,7 @@ async def test_a_test_without_json_is_the_files_fault(grader: ProgramGrader) -> 
 
 @pytest.mark.process
 @in_module
-async def test_several_programs_at_once_do_not_meet(grader: ProgramGrader) -> None:
+async def test_concurrent_programs_do_not_affect_each_other(grader: ProgramGrader) -> None:
     sources = list(RIGHT.values())[:3]
     grades = await asyncio.gather(*(grader.grade(SUM, fenced(source)) for source in (*sources, "print(3)")))
     assert [grade.right for grade in grades] == [True, True, True, False]

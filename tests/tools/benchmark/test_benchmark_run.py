@@ -248,7 +248,7 @@ def mistakes(folder: Path) -> dict[str, tuple[tuple[object, ...], str]]:
 
 
 @pytest.mark.parametrize("case", range(MISTAKES))
-def test_mistakes_are_told_in_a_one_line_message(
+def test_mistakes_are_reported_in_a_one_line_message(
     case: int, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

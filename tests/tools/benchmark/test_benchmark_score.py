@@ -140,7 +140,7 @@ def test_every_published_figure_has_a_source_and_a_set_that_there_is() -> None:
 @pytest.mark.parametrize(
     ("set_name", "percent"), [("gpqa-diamond", 65.2), ("aime2024", 50.0), ("math500", 90.6), ("livecodebench", 50.0)]
 )
-def test_the_previews_figures_stand_beside_ours(set_name: str, percent: float) -> None:
+def test_the_previews_figures_are_shown_next_to_ours(set_name: str, percent: float) -> None:
     (figure,) = same_model(published_figures(set_name), "Qwen/QwQ-32B-Preview-AWQ", "pass@1")
     assert figure.percent == percent
 

@@ -148,7 +148,7 @@ WRONG_FILES: Mapping[str, tuple[str, str, str]] = {
 
 
 @pytest.mark.parametrize("case", WRONG_FILES)
-def test_a_wrong_file_is_told_in_a_one_line_message(case: str, tmp_path: Path) -> None:
+def test_a_wrong_file_is_reported_in_a_one_line_message(case: str, tmp_path: Path) -> None:
     name, text, told = WRONG_FILES[case]
     if case == "another set's columns":
         told = "no column"
@@ -161,7 +161,7 @@ def test_a_wrong_file_is_told_in_a_one_line_message(case: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("name", ["set.csv", "set.parquet", "set.json", "set.txt", "missing.csv", "."])
-def test_a_file_that_is_none_is_told_too(name: str, tmp_path: Path) -> None:
+def test_what_is_not_a_file_is_reported_in_a_one_line_message(name: str, tmp_path: Path) -> None:
     path = tmp_path / name
     if not name.startswith("missing") and name != ".":
         path.write_text("{")

@@ -68,7 +68,7 @@ def prctl(option: int, *arguments: int) -> None:
 
 
 def syscall(number: int, *arguments: int | bytes | None) -> int:
-    """Any system call by its number."""
+    """Make any system call by its number."""
     values = [
         ctypes.c_long(argument) if isinstance(argument, int) else ctypes.c_char_p(argument) for argument in arguments
     ]

@@ -35,7 +35,7 @@ _SEES_TRUNCATE = 3  # the version from which on Landlock covers truncate(2)
 
 
 class Layers:
-    """`missing` says, for each layer that is not to be had here, why."""
+    """`missing` gives, for each layer that does not work here, the reason."""
 
     def __init__(self, settings: ZygoteSettings) -> None:
         self.settings = settings
@@ -77,7 +77,7 @@ class Layers:
                 self.missing[name] = reason
 
     def enter_zygote(self) -> None:
-        """Take the layers that all sessions share, and prepare what is the same for each."""
+        """Apply the layers that all sessions share, and prepare what is the same for each."""
         self._zygote = os.getpid()
         with contextlib.suppress(OSError):  # no memory in a dump, should the system make one in spite of the limit
             self._write_proc("self/coredump_filter", b"0")
@@ -94,7 +94,7 @@ class Layers:
             os.close(parent)
 
     def fork(self) -> int:
-        """os.fork, the child being the first of a pid namespace of its own where that can be had."""
+        """Fork; where possible, the child is the first process of a new pid namespace."""
         if not self.active("pids"):
             return os.fork()
         kernel.unshare(kernel.CLONE_NEWPID)
@@ -143,7 +143,7 @@ class Layers:
 
     @contextlib.contextmanager
     def as_user(self, slot: int) -> Iterator[None]:
-        """Be the user of a session meanwhile, who may look at its processes without any privilege."""
+        """Act as the user of a session, who may inspect its processes without any privilege."""
         group, user = os.getegid(), os.geteuid()
         try:
             if self.active("uid"):
@@ -171,7 +171,7 @@ class Layers:
         return rootfs.SCRATCH if self.active("mounts") else f"{self.settings.base}/{slot}"
 
     def enter_session(self, slot: int, base_memory: int) -> None:
-        """Take, in a fresh child, all that a session is to have. Raises OSError: it must not continue then."""
+        """Apply all layers of a session in a fresh child. Raises OSError: the child must not continue then."""
         os.setpgid(0, 0)
         self._make_scratch(slot)
         if self.active("rlimits"):

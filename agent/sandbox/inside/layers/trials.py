@@ -1,4 +1,4 @@
-"""Trying out in a child what cannot be undone."""
+"""Tries in a child process what cannot be undone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 
 def why_not(trial: Callable[[], None]) -> str:
-    """Run something in a child that is then killed: what went wrong, or nothing."""
+    """Run something in a child that is then killed; return what went wrong, "" if nothing did."""
     said, say = os.pipe()
     held, hold = os.pipe()
     pid = os.fork()

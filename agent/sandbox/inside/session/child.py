@@ -1,4 +1,4 @@
-"""A session's side of its protocol with the controller: requests are read, begun, run, and their ends reported."""
+"""A session's side of its protocol with the controller: reads requests, runs them and reports their ends."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def serve_cells(libraries: Sequence[str]) -> None:
 
 
 class _Requests:
-    """Begins each request and runs it, the one after the other."""
+    """Begins and runs requests, one after the other."""
 
     def __init__(self, interpreter: Interpreter) -> None:
         self._interpreter = interpreter
@@ -47,7 +47,7 @@ class _Requests:
         self.status = OK
 
     def begin(self) -> bytes | None:
-        """Wait for the next request and say that it begins: its token, None if there are no more."""
+        """Wait for the next request and report its beginning; return its token, None if there are no more."""
         request = self._receive(self._read)
         if request is None:
             return None
@@ -59,7 +59,7 @@ class _Requests:
         return request.token
 
     def run(self) -> int:
-        """Run the cell that has begun: its status."""
+        """Run the cell that has begun and return its status."""
         source, self._source = self._source, b""
         try:
             self.status = self._interpreter.run(source.decode("utf-8", "surrogatepass"))

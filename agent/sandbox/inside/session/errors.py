@@ -1,4 +1,4 @@
-"""A cell's error in words: the traceback of its own frames and the last of a library's, and a hint."""
+"""Describes a cell's error: the traceback of its own frames and of the last library frame, and a hint."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Errors:
         _linecache.cache[name] = (len(lines), None, [*lines], name)
 
     def describe(self, error: BaseException, source: str) -> str:
-        """What a cell with this source is told of its error; empty for an exit that means success."""
+        """Return the text shown for a cell's error; empty for an exit that means success."""
         if isinstance(error, SystemExit):
             return f"SystemExit: {error.code}\n" if error.code else ""
         trace = error.__traceback__
@@ -83,7 +83,7 @@ def is_from(error: BaseException, name: str) -> bool:
 
 
 def describe_briefly(error: BaseException, another: BaseException) -> str:
-    """The same where describing failed with another error: the cell's lines by their numbers, and the message."""
+    """Describe an error where the full description failed: the cell's lines by their numbers, and the message."""
     lines, trace = [], error.__traceback__
     while trace:
         name = trace.tb_frame.f_code.co_filename

@@ -20,14 +20,14 @@ _NAMES = ("create_task", "ensure_future", "get_running_loop")
 _OWN_LOOP = ("run_until_complete", "run_forever", "new_event_loop", "get_event_loop")
 _children = private.copy_of("ast").iter_child_nodes
 _GRACE = 1.0  # seconds for tasks that a cell leaves behind although it could have awaited them
-# Taken hold of before any cell can replace them.
+# Bound before any cell can replace them.
 _Runner, _new_loop = asyncio.Runner, asyncio.SelectorEventLoop
 _copy_context = contextvars.copy_context
 _all_tasks, _current_task, _wait = asyncio.all_tasks, asyncio.current_task, asyncio.wait
 
 
 def needs_loop(tree: Module, source: str) -> bool:
-    """Whether the cell itself, not only a function of it, calls what works in a running event loop only."""
+    """Whether the cell itself, not only a function of it, calls what only works in a running event loop."""
     if not any(name in source for name in _NAMES) or any(name in source for name in _OWN_LOOP):
         return False
     return any(isinstance(node, Call) and _name(node.func) in _NAMES for node in _outside_functions(tree))

@@ -1,4 +1,4 @@
-"""What a session is told behind an error that comes from where it runs."""
+"""Hints shown after an error that comes from the limits of the sandbox."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Requests:
             _add_hook(self._note)
 
     def answer(self, *, has_read: bool) -> str:
-        """What to say behind a cell's output; empty if it asked for nothing. `has_read`: from its input, in vain."""
+        """Return the note to follow a cell's output; empty if there is none. `has_read`: from its input, in vain."""
         if not (has_read or self._for_input or self._for_programs):
             return ""
         hints = [_NO_PROCESSES] * self._for_programs + [_NO_INPUT] * (self._for_input or has_read)
@@ -65,7 +65,7 @@ class Hints:
         self._use = f"use {', '.join(names[:-1])}{' or ' if libraries else ''}{names[-1]}"
 
     def about(self, error: BaseException, frames: Sequence[traceback.FrameSummary], source: str) -> str:
-        """What helps after this error in a cell with this source; empty if there is nothing to say."""
+        """Return the hint for this error in a cell with this source; empty if there is none."""
         if isinstance(error, ModuleNotFoundError):
             return f"This Python is offline and installs nothing: {self._use}."
         if isinstance(error, SyntaxError) and has_magic(source):

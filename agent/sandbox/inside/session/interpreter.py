@@ -1,4 +1,4 @@
-"""Runs cells one after another in one namespace, and leaves Python in order behind each of them."""
+"""Runs cells one after another in one namespace, and leaves Python in order after each of them."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ class Interpreter:
             scope.update(zip(_VALUES, self._values, strict=False))
 
     def _finish(self, source: str) -> int:
-        """Tell of the error, if any, and make sure that the next cell will find a Python that works, or say BROKEN."""
+        """Report the error, if any, and make sure that the next cell will find a Python that works, or say BROKEN."""
         status = OK
         if self._error is not None:
             status = self._status(self._error)
@@ -206,10 +206,10 @@ class Interpreter:
         return NOT_RUN
 
     def _tell(self, error: BaseException, source: str) -> None:
-        """Write an error behind the cell's output."""
+        """Write an error after the cell's output."""
         message = ""
         try:
-            self._in_cell = True  # its text may take for ever
+            self._in_cell = True  # building its text may never end
             self._streams.flush()
             message = self._errors.describe(error, source)
         except BaseException as another:  # noqa: BLE001 - an exception's own text may raise anything

@@ -1,4 +1,4 @@
-"""What the runner needs of Python, taken before any cell: copies that no cell changes by changing the public ones."""
+"""Private copies of what the runner needs of Python, which cells do not change by changing the public ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads a cell's source. What does not compile for how it was typed is put right where that is certain, and said."""
+"""Reads a cell's source. A typing slip that keeps it from compiling is corrected where that is certain, with a note."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ _TOLD = 4  # characters that a note names
 
 
 def parse_source(source: str, name: str) -> Module:
-    """What `ast.parse` gives. Raises what that raises."""
+    """Parse as `ast.parse` does; raises what that raises."""
     tree: Module = compile(source, name, "exec", FLAGS | PyCF_ONLY_AST, dont_inherit=True)
     return tree
 

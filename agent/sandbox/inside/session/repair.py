@@ -1,7 +1,7 @@
-"""Puts right what a cell broke of Python itself, so that the next one finds it as in a notebook.
+"""Repairs what a cell broke in Python itself, so that the next one finds it as in a notebook.
 
 What a cell set for itself stays: variables, modules, search paths, filters that show or ignore warnings, handlers of
-alarms, the working directory. What would strike the next cell goes: timers, hooks, signal handlers that raise.
+alarms, the working directory. What would disturb the next cell is removed: timers, hooks, signal handlers that raise.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Repair:
         self._set_loop = asyncio._set_running_loop
 
     def calm(self) -> bool:
-        """Stop whatever could strike from now on: alarms, handlers, hooks. True; to be called again if it raises."""
+        """Stop what could still interrupt: alarms, handlers, hooks. Returns True; call it again if it raises."""
         self._set_mask(self._block, _STRIKING)
         for timer in _TIMERS:
             self._set_timer(timer, 0)
@@ -102,7 +102,7 @@ class Repair:
         return True
 
     def restore(self) -> None:
-        """Put everything else right; raises whatever the cell's own objects raise where that cannot be done."""
+        """Restore everything else; raises whatever the cell's own objects raise where that cannot be done."""
         if self._get_recursion() < self._recursion:
             self._set_recursion(self._recursion)
         self._set_digits(0)

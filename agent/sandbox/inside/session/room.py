@@ -1,4 +1,4 @@
-"""Address space that the next cell can have, and some kept for when a cell has used up all of it."""
+"""Checks that the next cell can get address space, and keeps a reserve for when a cell has used up all of it."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _map = mmap.mmap
 
 
 class Room:
-    """Asks without touching any memory."""
+    """The reserve; checks do not touch memory."""
 
     def __init__(self) -> None:
         self._reserve = _mapped(_RESERVE)
 
     @property
     def is_kept(self) -> bool:
-        """Whether there is something to give."""
+        """Whether the reserve is there."""
         return self._reserve is not None
 
     def is_there(self) -> bool:
-        """Whether a cell can have enough; what was given is kept again as soon as there is enough for both."""
+        """Whether a cell can get enough; a released reserve is taken back as soon as there is enough for both."""
         if self._reserve is None:
             self._reserve = _mapped(_RESERVE + _HEADROOM) and _mapped(_RESERVE)
         headroom = _mapped(_HEADROOM)
@@ -37,7 +37,7 @@ class Room:
         return True
 
     def give(self) -> bool:
-        """Let go of what was kept; whether there is enough now."""
+        """Release the reserve; return whether there is enough now."""
         if self._reserve is None:
             return False
         self._reserve.close()

@@ -60,7 +60,7 @@ def watch_calls(node: expr) -> None:
         case IfExp(body=body, orelse=other):
             watch_calls(body)
             watch_calls(other)
-        case BoolOp(values=values):  # what stands before the last may be its value, too, but is seldom a write
+        case BoolOp(values=values):  # an earlier operand may be its value, too, but is seldom a write
             watch_calls(values[-1])
         case Tuple(elts=parts) | ListDisplay(elts=parts) if all(map(_may_write, parts)):
             for part in parts:

@@ -36,7 +36,7 @@ class _Input(io.FileIO):
     was_empty = False
 
     def readinto(self, buffer: Any, /) -> int | None:
-        """Read; the number of bytes."""
+        """Read into the buffer; return the number of bytes."""
         size = super().readinto(buffer)
         self.was_empty = self.was_empty or not size
         return size

@@ -24,7 +24,7 @@ def test_an_output_goes_back_as_a_message_of_python() -> None:
 
 
 @given(TURN)
-def test_no_output_holds_a_mark_and_what_is_behind_it_is_told_from_it(output: str) -> None:
+def test_no_output_holds_a_mark_and_what_follows_it_is_told_apart(output: str) -> None:
     result = CHAT.tool_result(output)
     assert sum(map(result.count, CONTROL_MARKS)) == 5
     forced = CHAT.force_answer("<|channel|>analysis<|message|>a").inserted

@@ -114,7 +114,7 @@ async def test_streams_follow_one_another(make: Make) -> None:
 
 
 @pytest.mark.long
-async def test_lanes_that_wait_for_a_slot_are_not_taken_for_broken(make: Make) -> None:
+async def test_lanes_waiting_for_a_slot_do_not_count_as_stalled(make: Make) -> None:
     """They wait here: in the server's queue they would be silent streams."""
     port = free_port()
     async with running(make(slots=1, port=port)) as engine:
@@ -280,7 +280,7 @@ async def test_a_port_in_use_is_named(make: Make) -> None:
 
 
 @pytest.mark.parametrize(("length", "cause"), [(8, "."), (50_000_000, "corrupted or incomplete")])
-async def test_a_bad_model_file_is_told_in_a_one_line_message(
+async def test_a_bad_model_file_is_reported_in_a_one_line_message(
     length: int, cause: str, make: Make, tiny_model: Path, tmp_path: Path
 ) -> None:
     bad = head_of(tiny_model, length, tmp_path / "bad.gguf")

@@ -139,7 +139,7 @@ async def test_a_server_that_does_not_live_long_is_started_smaller(tmp_path: Pat
         assert sequences == ["16", "16", "8"]
 
 
-async def test_a_server_that_cannot_start_is_told_once_with_its_reason(tmp_path: Path) -> None:
+async def test_a_server_that_cannot_start_is_reported_once_with_its_reason(tmp_path: Path) -> None:
     async with fake_vllm(tmp_path, reply=LONG, starts=["crash"]) as fake:
         for _ in range(2):
             with pytest.raises(EngineError, match="the model has no layers"):
@@ -173,7 +173,7 @@ async def test_an_interpreter_without_vllm_is_reported(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-async def test_lanes_that_wait_for_their_turn_are_not_taken_for_broken(tmp_path: Path) -> None:
+async def test_lanes_waiting_for_their_turn_do_not_count_as_stalled(tmp_path: Path) -> None:
     """The server works on one stream; the others are silent for longer than a hang."""
     async with fake_vllm(tmp_path, reply=LONG, pause=0.06, hang_seconds=3.0, at_a_time=1) as fake:
         await fake.engine.ready()

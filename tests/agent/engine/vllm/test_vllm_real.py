@@ -91,7 +91,7 @@ STRANGE = "π, é, 中文, 😀, "
 PROMPT = f"<|im_start|>user\nWrite {STRANGE} often.<|im_end|>\n<|im_start|>assistant\n{STRANGE * 3}"
 
 
-async def test_a_text_goes_on_exactly_from_its_tokens_and_from_the_cache(server: int) -> None:
+async def test_a_text_is_resumed_exactly_from_its_tokens_and_from_the_cache(server: int) -> None:
     async with client(server) as engine:
         first = await read(engine, PROMPT * 4, 60)
         buffer = TokenBuffer()
@@ -153,7 +153,7 @@ async def test_a_shorter_context_than_configured_is_learned_from_the_list_of_mod
 
 
 @pytest.mark.parametrize(("words", "tokens"), [(10, 2 * CONTEXT), (2 * CONTEXT, 8), (40 * CONTEXT, 8)])
-async def test_a_request_beyond_the_context_is_told_as_such_with_its_length(
+async def test_a_request_beyond_the_context_is_reported_as_such_with_its_length(
     server: int, words: int, tokens: int
 ) -> None:
     async with client(server) as engine:

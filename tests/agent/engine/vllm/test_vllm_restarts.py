@@ -34,7 +34,7 @@ def sequences(fake: FakeVllm) -> list[str]:
     return [flags[flags.index("--max-num-seqs") + 1] for flags in fake.starts]
 
 
-async def test_restarts_that_fail_end_nothing_and_later_ones_begin_where_it_had_worked(
+async def test_failed_restarts_are_not_final_and_later_ones_use_the_settings_that_worked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     starts = ["oom", "serve", "crash", "crash", "serve"]
@@ -54,7 +54,7 @@ async def test_restarts_that_fail_end_nothing_and_later_ones_begin_where_it_had_
     assert not fake.alive()
 
 
-async def test_the_first_start_that_fails_is_told_as_an_engine_that_is_not_there(tmp_path: Path) -> None:
+async def test_a_failed_first_start_is_reported_as_an_unavailable_engine(tmp_path: Path) -> None:
     async with fake_vllm(tmp_path, reply=REPLY, starts=["crash"]) as fake:
         with pytest.raises(EngineUnavailableError, match="the model has no layers") as caught:
             await fake.engine.ready()
@@ -122,7 +122,7 @@ async def test_a_server_of_ours_that_wants_a_key_gets_it(
         await engine.close()
 
 
-async def test_a_shorter_context_is_learned_and_what_exceeds_it_is_told_as_such(tmp_path: Path) -> None:
+async def test_a_shorter_context_is_learned_and_what_exceeds_it_is_reported_as_such(tmp_path: Path) -> None:
     async with fake_vllm(tmp_path, reply=REPLY, max_model_len=300) as fake:
         assert fake.engine.context_tokens is None and await fake.engine.count_tokens("1, 2") is None
         await fake.engine.ready()

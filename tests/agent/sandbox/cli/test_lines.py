@@ -137,7 +137,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("line", REFUSED, ids=lambda line: line[:40])
-def test_a_refusal_says_what_is_wrong_and_to_whom(line: str) -> None:
+def test_a_refusal_says_what_is_wrong_and_in_which_session(line: str) -> None:
     with pytest.raises(InputError) as refused:
         parse_line(line.encode())
     said = str(refused.value)

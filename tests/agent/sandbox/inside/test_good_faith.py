@@ -108,7 +108,7 @@ async def test_annotations_that_are_not_evaluated_stay_so_in_later_cells(box: Fo
 
 
 @in_module
-async def test_a_coroutine_that_is_not_awaited_is_said_so_at_once_and_not_later(box: ForkServerSandbox) -> None:
+async def test_a_coroutine_that_is_not_awaited_is_reported_at_once_and_not_later(box: ForkServerSandbox) -> None:
     session = await box.session()
     output = await told(session, "import asyncio\nasync def main():\n    print('run')\n    return 1\nmain()")
     assert output.startswith("<coroutine object main at") and "not awaited" in output and "never awaited" not in output

@@ -81,7 +81,7 @@ def test_a_bar_that_becomes_shorter_leaves_its_end_as_in_a_notebook() -> None:
 
 
 @pytest.mark.parametrize("part", [b"\r\x1b1", b"\r\x1b[3", b"\x1b\r", b"\r", b"a\b\r", b"\x9b\r\xff"])
-def test_a_line_that_is_written_anew_without_end_takes_no_time(part: bytes) -> None:
+def test_a_line_that_is_rewritten_without_end_takes_no_time(part: bytes) -> None:
     capture = Capture(8_000)
     started = time.process_time()
     for _ in range(10_000):
@@ -166,7 +166,7 @@ _STOPS = (19, 20, 21, 22)  # signals
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "aarch64"), reason="its system calls are not known")
-def test_the_filter_answers_as_meant() -> None:
+def test_the_filter_allows_and_refuses_the_right_calls() -> None:
     table = Table(platform.machine())
     program = seccomp.compile_filter(77, private_files=False, guard_truncate=True)
     assert all(_answer(program, number) == _ALLOWED for number in table.free.values())

@@ -33,7 +33,7 @@ def _policies(pid: int) -> tuple[int, set[int]]:
 @pytest.mark.parametrize(
     ("threads", "first"), [(6, "SCHED_BATCH"), pytest.param(30, "SCHED_IDLE", marks=pytest.mark.long)]
 )
-async def test_threads_beyond_a_share_are_put_behind(threads: int, first: str) -> None:
+async def test_threads_beyond_a_share_run_at_idle_priority(threads: int, first: str) -> None:
     async with sandbox() as box:
         greedy, other = await box.session(), await box.session()
         assert greedy._process is not None and other._process is not None
@@ -51,7 +51,7 @@ async def test_threads_beyond_a_share_are_put_behind(threads: int, first: str) -
         await asyncio.gather(burning, return_exceptions=True)
 
 
-async def test_threads_of_good_faith_run_to_their_end_beside_another_session() -> None:
+async def test_well_behaved_threads_run_to_their_end_next_to_another_session() -> None:
     pool = (
         "import hashlib\nfrom multiprocessing.pool import ThreadPool\ndata = bytes(1 << 20)\ndef f(n):\n"
         "    for _ in range(40): hashlib.sha256(data)\n    return n\nwith ThreadPool(4) as p: print(p.map(f, range(4)))"

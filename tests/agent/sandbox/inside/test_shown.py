@@ -207,7 +207,7 @@ ERRORS = {
 
 @in_module
 @pytest.mark.parametrize("code", ERRORS)
-async def test_an_error_is_told_as_python_does(box: ForkServerSandbox, code: str) -> None:
+async def test_an_error_is_shown_as_python_shows_it(box: ForkServerSandbox, code: str) -> None:
     session = await box.session()
     run = await session.run("import sys\nprint('begun', end='')\n" + code)
     assert run.status is ToolStatus.ERROR and ERRORS[code] in run.output, run.output

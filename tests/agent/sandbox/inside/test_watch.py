@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.sandbox.inside import held, scratch
+from agent.sandbox.inside import nameless_files, scratch
 from agent.sandbox.inside.layers.layers import Layers
 from agent.sandbox.inside.shares import Shares
 
@@ -47,7 +47,7 @@ def test_who_has_the_machine_alone_or_takes_turns_is_not_greedy() -> None:
 
 
 @given(st.lists(st.floats(0, 4), min_size=1, max_size=20), st.floats(0, 4))
-def test_of_sessions_that_get_the_same_none_is_greedy(others: list[float], same: float) -> None:
+def test_equal_use_makes_no_session_greedy(others: list[float], same: float) -> None:
     assert not _greedy([same] * len(others), set(range(len(others))))
     found = _greedy(others, set(range(len(others))))
     assert len(found) < len(others)
@@ -75,25 +75,27 @@ class _Proc(Layers):
 @pytest.mark.skipif(sys.platform != "linux", reason="it is /proc that tells")
 def test_files_without_a_name_are_counted_while_they_are_open_or_mapped(tmp_path: Path) -> None:
     proc, own = _Proc(), os.getpid()
-    known = held.mapped(proc, own)
-    before = held.held(proc, own, 1 << 30, known)
+    known = nameless_files.mapped_inodes(proc, own)
+    before = nameless_files.nameless_bytes(proc, own, 1 << 30, known)
     with tempfile.TemporaryFile(dir=tmp_path) as file, Path(tmp_path, "named").open("wb") as named:
         named.write(bytes(300_000))
         file.write(bytes(200_000))
         file.flush()
-        assert 200_000 <= held.held(proc, own, 1 << 30, known) - before < 300_000
+        assert 200_000 <= nameless_files.nameless_bytes(proc, own, 1 << 30, known) - before < 300_000
         with mmap.mmap(file.fileno(), 4_096):
-            assert held.held(proc, own, 1 << 30, known) - before < 300_000  # the same file, not one more
+            assert (
+                nameless_files.nameless_bytes(proc, own, 1 << 30, known) - before < 300_000
+            )  # the same file, not one more
     descriptor = os.open(tmp_path / "named", os.O_RDWR)
     mapping = mmap.mmap(descriptor, 4_096)
     os.close(descriptor)
     (copy,) = [name for name in os.listdir("/proc/self/fd") if _leads_to(name, tmp_path / "named")]  # noqa: PTH208
     Path(tmp_path, "named").unlink()
     os.dup2(os.open(os.devnull, os.O_RDONLY), int(copy))  # so that it is mapped, but no longer open
-    assert held.held(proc, own, 1 << 30, known) - before == 1 << 30
+    assert nameless_files.nameless_bytes(proc, own, 1 << 30, known) - before == 1 << 30
     del mapping
-    assert held.held(proc, own, 1 << 30, known) == before
-    assert held.held(proc, _ended(), 1 << 30, set()) == 0
+    assert nameless_files.nameless_bytes(proc, own, 1 << 30, known) == before
+    assert nameless_files.nameless_bytes(proc, _ended(), 1 << 30, set()) == 0
     proc.close()
 
 
@@ -191,9 +193,11 @@ def test_what_is_mapped_is_found_however_it_is_read(lines: list[tuple[int, bool,
     with tempfile.TemporaryFile() as maps, pytest.MonkeyPatch.context() as patch:
         maps.write(text.encode())
         maps.seek(0)
-        patch.setattr(held, "_CHUNK", chunk)
+        patch.setattr(nameless_files, "_CHUNK", chunk)
         patch.setattr(Layers, "open_proc", lambda self, name: os.dup(maps.fileno()))
-        assert held.mapped(object.__new__(Layers), 1) == {inode for inode, nameless, _ in lines if nameless}
+        assert nameless_files.mapped_inodes(object.__new__(Layers), 1) == {
+            inode for inode, nameless, _ in lines if nameless
+        }
 
 
 def test_what_cannot_be_removed_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

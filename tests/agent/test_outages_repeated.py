@@ -1,4 +1,4 @@
-"""Engines that fail in odd ways: restarts, errors of any kind, streams that break again and again."""
+"""Engines that fail repeatedly or in unusual ways: restarts, errors of any kind, streams that keep breaking."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-r"""What stands directly beside the last box: some of it makes another number of the content."""
+r"""Text directly before or after the last box: some of it changes the number in it."""
 
 from __future__ import annotations
 

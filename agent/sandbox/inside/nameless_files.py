@@ -1,4 +1,4 @@
-"""Files that a session holds although they no longer have a name: open, or mapped and closed."""
+"""Files of a session that no longer have a name but still take space: open, or mapped and closed."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _CHUNK = 1 << 16
 _DELETED = b" (deleted)"
 
 
-def mapped(layers: Layers, pid: int) -> set[int]:
-    """The inode numbers of the nameless files that a process has mapped. Raises OSError."""
+def mapped_inodes(layers: Layers, pid: int) -> set[int]:
+    """Return the inode numbers of the nameless files that a process has mapped. Raises OSError."""
     descriptor = layers.open_proc(f"{pid}/maps")
     found, rest = set(), b""
     try:
@@ -25,12 +25,12 @@ def mapped(layers: Layers, pid: int) -> set[int]:
     return found
 
 
-def opened(layers: Layers, pid: int) -> dict[int, int]:
-    """The inode numbers of the nameless files that a process has open, with their bytes on disk. Raises OSError."""
+def open_inodes(layers: Layers, pid: int) -> dict[int, int]:
+    """Return the nameless files that a process has open: inode number -> bytes on disk. Raises OSError."""
     found = {}
     directory = layers.open_proc(f"{pid}/fd")
     try:
-        for name in os.listdir(directory):  # noqa: PTH208 - it has no path here
+        for name in os.listdir(directory):  # noqa: PTH208 - a descriptor has no path
             with contextlib.suppress(OSError):  # closed meanwhile
                 status = os.stat(name, dir_fd=directory)
                 if stat.S_ISREG(status.st_mode) and not status.st_nlink:
@@ -40,14 +40,14 @@ def opened(layers: Layers, pid: int) -> dict[int, int]:
     return found
 
 
-def held(layers: Layers, pid: int, file: int, known: set[int]) -> int:
-    """Bytes of all of them, but for those `known`; one that is only mapped counts as `file` bytes, its most.
+def nameless_bytes(layers: Layers, pid: int, file: int, known: set[int]) -> int:
+    """Return the bytes of a process's nameless files, without those whose inode numbers are `known`.
 
-    0 where the process has ended meanwhile.
+    One that is only mapped has no visible size and counts as `file` bytes, the limit. 0 if the process has ended.
     """
     try:
-        sizes = opened(layers, pid)
-        only_mapped = mapped(layers, pid) - sizes.keys() - known
+        sizes = open_inodes(layers, pid)
+        only_mapped = mapped_inodes(layers, pid) - sizes.keys() - known
     except OSError:
         return 0
     return sum(sizes.values()) + file * len(only_mapped)
