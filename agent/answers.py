@@ -65,7 +65,7 @@ def last_boxed(text: str) -> str | None:
     box where an answer is yet to come (`\boxed{}`, `\boxed{...}`, `\boxed{\text{answer}}`) is no box.
 
     A box that is still open where the text ends was cut off, or its brace was forgotten: either way it withdraws all
-    boxes that stand before it, since the text says something else last. Complete boxes behind its opening count.
+    boxes that stand before it, since the text says something else last. Complete boxes after its opening count.
     """
     boxes = _boxes(text)
     return None if boxes is None else boxes[-1].content(text)
@@ -93,7 +93,7 @@ def _value(text: str, previous: _Box | None, box: _Box) -> int | None:
 
 
 def _boxes(text: str) -> tuple[_Box | None, _Box] | None:
-    """The last box with something in it, behind the one that ends before it; None where there is none or it is open."""
+    """The last box with something in it, after the one that ends before it; None where there is none or it is open."""
     open_braces: list[tuple[int, int] | None] = []  # where a box and its content start, None for another brace
     previous = last = None
     for match in _BRACE.finditer(text):

@@ -39,7 +39,7 @@ class ClosedProblem:
 class Metric:
     """A figure of a closed problem; that of a run is its mean over the problems of which it is not None.
 
-    `digits` behind the point are shown. One that is `signed` is shown with its sign even where it is no difference.
+    `digits` after the point are shown. One that is `signed` is shown with its sign even where it is no difference.
     """
 
     name: str

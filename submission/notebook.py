@@ -22,7 +22,7 @@
 # ## Configuration
 #
 # `PROFILE` names a whole set-up of the agent: engine, sampling, voting, stopping, budget, sandbox. The profiles are
-# the `.toml` files further down, and any single key can be set anew in `SETTINGS`, as in `{"sample.count": 16}`.
+# the `.toml` files further down, and any single key can be overridden in `SETTINGS`, as in `{"sample.count": 16}`.
 
 # %% tags=["parameters"]
 import time

@@ -40,7 +40,7 @@ class WorkerSettings:
 
     @classmethod
     def from_json(cls, text: str) -> WorkerSettings:
-        """The record behind a text."""
+        """The record that a text encodes."""
         return cls(**json.loads(text))
 
 
@@ -108,7 +108,7 @@ def encode_request(request: SolveRequest) -> str:
 
 
 def decode_request(line: str | bytes) -> SolveRequest:
-    """The request behind a line. Raises ValueError for anything else."""
+    """The request in a line. Raises ValueError for anything else."""
     return _record_of(SolveRequest, json.loads(line))
 
 
@@ -118,7 +118,7 @@ def encode_event(event: WorkerEvent) -> str:
 
 
 def decode_event(line: str | bytes) -> WorkerEvent | None:
-    """The event behind a line; None for anything else, such as what a library prints or a line torn by a kill."""
+    """The event in a line; None for anything else, such as what a library prints or a line torn by a kill."""
     try:
         values = json.loads(line)
         kind = _EVENTS.get(str(values.get(_KIND))) if isinstance(values, dict) else None

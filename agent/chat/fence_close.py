@@ -1,4 +1,4 @@
-"""Finds where an open block of Python code is closed: behind which fence that is in no string and no comment of it."""
+"""Finds where an open block of Python code is closed: by the first fence that is not in a string or comment of it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _WORD = r"(?:\w{12}|\w{1,11}(?=\W)|(?=[^\w\s]|\n))"  # or none, once that is cer
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """What stands before the closing fence, and the offset behind that fence in what was fed."""
+    """What stands before the closing fence, and the offset after that fence in what was fed."""
 
     code: str
     end: int
@@ -38,7 +38,7 @@ class FenceClose:
         self._read: list[str] = []
         self._rest = "\n"  # not yet read; a break, as what a line starts with is told by the break before it
         self._place = -1  # where the rest starts in what was fed
-        self._within = ""  # what a string or a comment began with; "\n" behind that where a line of it starts
+        self._within = ""  # what a string or a comment began with; "\n" after that where a line of it starts
         self._fences = 0  # in it
         self._doubt: int | None = None  # where the code ends if the first of them is what closes the block
 
@@ -86,7 +86,7 @@ class FenceClose:
     def _fence_in_string(self, text: str, start: int) -> tuple[int, int] | None:
         """Whether a fence in a string of several lines closes the block after all.
 
-        An output is what the model has made up behind its program, and so is any other block that begins where one
+        An output is what the model has made up after its program, and so is any other block that begins where one
         seems to be open already.
         """
         word = re.split("[`~]", text)[-1].strip()

@@ -109,7 +109,7 @@ class FencedChatML:
         return ForcedAnswer(f"{close_fence}{close_thinking}\n\n**Final Answer**\n\n{BOX_OPEN}", BOX_OPEN)
 
     def reply(self, text: str, *, thinking: bool) -> Reply:
-        """The text before and behind the tag that closes the thinking; a tag in code closes nothing."""
+        """The text before and after the tag that closes the thinking; a tag in code closes nothing."""
         if not (thinking and self.think_close):
             return Reply("", text)
         end = thinking_end(text, self.think_close)
@@ -129,7 +129,7 @@ class FencedChatML:
 
     @property
     def _tool_section(self) -> str:
-        """What the system turn says of tools behind the instructions."""
+        """What the system turn says of tools after the instructions."""
         return ""
 
     def _worked(self, example: WorkedExample) -> str:

@@ -35,7 +35,7 @@ class FenceScanner:
     """Feed it text as it comes; it answers with the block, its code dedented, as soon as that is closed.
 
     A fence of backticks may open a block anywhere in a line, one of tildes at its start, quotes and list items left
-    aside. Behind it stands the language, with attributes or none, up to the line's end. What other fences enclose is
+    aside. After it comes the language, with attributes or none, up to the line's end. What other fences enclose is
     text like any other: an example that is run does less harm than a program that is not. A block that holds nothing is
     none, and the fence that ends it may open the next one: some models write the opening fence twice.
 
@@ -80,7 +80,7 @@ class FenceScanner:
         return ""
 
     def _open(self, text: str) -> str:
-        """Look for a fence that opens a block; what stands behind it."""
+        """Look for a fence that opens a block; return what follows it."""
         if "```" in text or "~~~" in text:
             for match in _FENCE.finditer(text):
                 first = _first_line(match)

@@ -14,7 +14,7 @@ from agent.types import Problem
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A closed call of Python: the code to run, and the offset behind the call in the text fed so far.
+    """A closed call of Python: the code to run, and the offset after the call in the text fed so far.
 
     A call that cannot be read has a `refusal`, which tells the model so in place of an output; `code` is what it wrote.
     """
@@ -46,7 +46,7 @@ class ToolCallScanner(Protocol):
 class ForcedAnswer:
     """How an unfinished sample is made to answer (budget forcing).
 
-    `inserted` is written behind the sample; "" where it is answering already. `begun` is the start of its answer, which
+    `inserted` is written after the sample; "" where it is answering already. `begun` is the start of its answer, which
     the model's reply continues.
     """
 
@@ -54,7 +54,7 @@ class ForcedAnswer:
     begun: str
 
     def answer_text(self, reply: str) -> str:
-        """The answer that the reply completes, without what it says behind that."""
+        """The answer that the reply completes, without what it says after that."""
         return first_box(self.begun + reply)
 
 
@@ -83,7 +83,7 @@ class ChatFormat(Protocol):
 
     @property
     def rethinks(self) -> bool:
-        """Whether the model thinks anew behind the result of a tool call, whether or not it had finished thinking."""
+        """Whether the model thinks again after the result of a tool call, whether or not it had finished thinking."""
 
     @property
     def stop_strings(self) -> tuple[str, ...]:
@@ -103,20 +103,20 @@ class ChatFormat(Protocol):
         """A scanner for the tool calls of one stretch of generated text."""
 
     def tool_result(self, output: str) -> str:
-        """What is written behind a tool call that printed `output`, with nothing in it that could be more than that."""
+        """What is written after a tool call that printed `output`, with nothing in it that could be more than that."""
 
     def behind_result(self, inserted: str) -> str:
-        """What the agent wrote behind the result of a tool call, the result left out."""
+        """What the agent wrote after the result of a tool call, the result left out."""
 
     def force_answer(self, said: str, *, ended: bool = False) -> ForcedAnswer:
-        """What makes a sample that has said this behind the opening give its answer: close what is open, open the box.
+        """What makes a sample that has said this after the opening give its answer: close what is open, open the box.
 
         `ended` says that the model had ended its turn, so that nothing of it is continued. Budget forcing as in s1
         (Muennighoff et al., 2025); the model then needs about 20 tokens.
         """
 
     def reply(self, text: str, *, thinking: bool) -> Reply:
-        """The thinking and the answer text of a stretch that began within the thinking, or (False) behind it."""
+        """The thinking and the answer text of a stretch that began within the thinking, or (False) after it."""
 
     def shown(self, text: str) -> str:
         """A stretch of the assistant's turn as Markdown for people, as it was written but for the dialect's marks."""

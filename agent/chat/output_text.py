@@ -11,7 +11,7 @@ import re
 import unicodedata
 from itertools import pairwise
 
-# Colours, movements of the cursor, titles and character sets, as of ECMA-48, and only behind an escape: the controls of
+# Colours, movements of the cursor, titles and character sets, as of ECMA-48, and only after an escape: the controls of
 # 8 bits that could stand for its pairs are mostly text in a wrong encoding, and no notebook follows them.
 _SEQUENCE = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"
@@ -32,7 +32,7 @@ _BRACKETED = (
     r"inst|sys(?:tem(?:_prompt)?)?|tool_(?:calls?|results?|content)|available_tools|think|args|call_id|prefix|suffix"
     r"|middle|pad|unk|bos|eos|eo[tdm]|cls|sep|[gs]?mask|end|user|assistant|human"
 )
-# Tags of models, whatever stands behind their names; those that Python has too (<function f at 0x1>) only with a `=`.
+# Tags of models, whatever follows their names; those that Python has too (<function f at 0x1>) only with a `=`.
 _TAGS = (
     r"think(?:ing)?|thought|reasoning|reflection|answer|tools?|tool_(?:calls?|responses?|results?|outputs?|code)|invoke"
     r"|function_(?:calls?|results?)|(?:start|end)_of_\w{1,40}|im_(?:start|end)|system|user|assistant|human|sys|inst"
@@ -46,7 +46,7 @@ _ROLES = (
 def rendered(text: str) -> str:
     r"""The text as a notebook shows it, with what nobody would see spelled out as Python does.
 
-    What stands behind a carriage return is written over the line, as far as it goes; a backspace takes back a
+    What follows a carriage return is written over the line, as far as it goes; a backspace takes back a
     character, and sequences that set colours or move the cursor are left out, but those that erase a line are followed.
     All that is left are line breaks, tabs and characters that can be seen: a zero-width space is `\u200b`.
     """

@@ -15,7 +15,7 @@ _NUMBER = re.compile(r"-?\d+(?:[, \u2009\u202f]\d{3})*(?:\.\d+|\s*[/^]\s*\{?\d+)
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The text of a turn: its thinking ("" where there is none), and what the model answers behind it.
+    """The text of a turn: its thinking ("" where there is none), and what the model answers after it.
 
     The marks between them are in neither. `answer_text` is None while the thinking is open.
     """

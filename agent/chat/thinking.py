@@ -21,7 +21,7 @@ _TENTATIVE = re.compile(r"\b(?:not|maybe|perhaps|guess|suppose|assume)\b[^.\n]{0
 def thinking_end(text: str, close: str) -> int | None:
     """Where the tag stands that closes the thinking; None while it is open.
 
-    A tag in a code block or in inline code closes nothing. Of several tags it is the last one with something behind
+    A tag in a code block or in inline code closes nothing. Of several tags it is the last one with something after
     it, or else the first.
     """
     if not close or close not in text:

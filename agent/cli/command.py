@@ -68,7 +68,7 @@ def run_plan(plan: Plan, console: Console, *, task: Task | None = None, show: Vi
 
     A new run is laid out when the engine has come up, so that one which cannot start leaves nothing behind. `task` is
     what is asked, if not for answers of the configured edition. `show` opens the view on the console.
-    Raises AgentError for what the user has to fix; an engine that failed at some problems is told in their solutions.
+    Raises AgentError for what the user has to fix; where the engine failed at a problem, its solution says so.
     """
     if plan.before and plan.before.unreadable:
         console.print(f"{plan.before.unreadable} unreadable journal lines skipped; what they held is drawn again")

@@ -206,7 +206,7 @@ class Journal:
                 self._append("engine", asdict(event))
 
     def settings_changed(self, changed: Mapping[str, Any], at: float) -> None:
-        """Record which keys of the configuration were set anew."""
+        """Record which keys of the configuration were changed."""
         self._append("settings", {"changed": dict(changed), "at": at})
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
 """The lines of a run's journal, one JSON object each, of a `kind`.
 
 "problem" (a problem was started: its prompt and its allowance), "sample" (one that has ended, whole), "solution",
-"engine" (what happened to the engine) and "settings" (what a resumed run set anew: the stored configuration stays as
+"engine" (what happened to the engine) and "settings" (what a resumed run changed: the stored configuration stays as
 the run was started).
 """
 

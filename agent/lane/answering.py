@@ -35,7 +35,7 @@ class AnswerWatch:
         self._thought = self.thinks
 
     def result_came(self) -> None:
-        """Note that the result of a tool call was written, behind which some models think anew."""
+        """Note that the result of a tool call was written, after which some models think again."""
         self.thinks = self.thinks or self._chat.rethinks
 
     def force(self) -> None:
@@ -49,7 +49,7 @@ class AnswerWatch:
         return self._take(finished_answer(self._task, self._chat.reply(writer.text, thinking=self._thought)))
 
     def is_settled(self, writer: TurnWriter) -> bool:
-        """Whether a turn whose stream broke lacks nothing but its end: behind the thinking it ends with its box."""
+        """Whether a turn whose stream broke lacks nothing but its end: after the thinking it ends with its box."""
         if self._forced or not self._close or self.thinks:
             return False
         answer = settled_answer(self._task, self._chat.reply(writer.text, thinking=self._thought))

@@ -254,7 +254,7 @@ class Lane:
         return await self._session.run(call.code)
 
     def _insert(self, text: str, tool_run: ToolRun | None = None) -> None:
-        """Write `text` behind the last turn."""
+        """Write `text` after the last turn."""
         self._transcript.insert(text, tool_run)
         self._text_events.insert(text)
 

@@ -23,7 +23,7 @@ PARAGRAPH = 600
 """The longest cycle, in characters, of which the window alone holds enough."""
 
 STRIDE = 100
-"""Characters between two looks at the text: an exact loop is reported at most so many behind its `cycle_length`."""
+"""Characters between two looks at the text: an exact loop is reported at most so many after its `cycle_length`."""
 
 _KEPT = 7 * MAX_PERIOD // 3
 # How many of the last characters are sought, and how far before the end: four thirds of a period are there twice.

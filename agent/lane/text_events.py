@@ -35,7 +35,7 @@ class TextEmitter:
         self._emitted, self._pending = 0, ""
 
     def insert(self, text: str) -> None:
-        """The agent has written something behind the turn."""
+        """The agent has written something after the turn."""
         if text:
             self._emit(TextInserted(self._problem_id, self._index, text))
 

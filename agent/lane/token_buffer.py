@@ -14,16 +14,16 @@ Tokenize = Callable[[str], Awaitable[list[int] | None]]
 
 
 class TokenBuffer:
-    """The ids of all that has been written so far, and the text behind them that is not tokenized yet.
+    """The ids of all that has been written so far, and the text after them that is not tokenized yet.
 
     As long as the server reports no ids, prompts are text.
     """
 
     def __init__(self) -> None:
         self._ids: list[int] | None = None
-        self._untokenized = ""  # text behind the ids
+        self._untokenized = ""  # text after the ids
         self._segments: list[tuple[str, tuple[int, ...]]] = []  # texts of the running stream, each with its ids
-        self._unaligned = ""  # text of the stream behind the segments
+        self._unaligned = ""  # text of the stream after the segments
         self._unaligned_ids: tuple[int, ...] = ()
 
     async def prompt(self, text: str, tokenize: Tokenize) -> Prompt:
@@ -37,7 +37,7 @@ class TokenBuffer:
         return text if self._ids is None else list(self._ids)
 
     async def peek(self, text: str, more: str, tokenize: Tokenize) -> Prompt:
-        """The prompt for the whole `text` with `more` behind it, while a stream runs."""
+        """The prompt for the whole `text` with `more` after it, while a stream runs."""
         if self._ids is None:
             return text + more
         streamed = [token for _, ids in self._segments for token in ids]
@@ -70,7 +70,7 @@ class TokenBuffer:
     def end(self, dropped: int) -> None:
         """End the stream, of which the last `dropped` characters are not wanted.
 
-        Tokens are kept up to the last one that lies wholly before the cut. The text behind them is untokenized, and
+        Tokens are kept up to the last one that lies wholly before the cut. The text after them is untokenized, and
         tokens without text, such as the end of the model's turn, come unaligned and are dropped.
         """
         keep = sum(len(text) for text, _ in self._segments) + len(self._unaligned) - dropped
@@ -85,5 +85,5 @@ class TokenBuffer:
         self._segments, self._unaligned, self._unaligned_ids = [], "", ()
 
     def append(self, text: str) -> None:
-        """Take text that the agent has written behind the stream."""
+        """Take text that the agent has written after the stream."""
         self._untokenized += text

@@ -34,7 +34,7 @@ class Transcript:
 
     @property
     def text(self) -> str:
-        """All that has been written behind the prompt, the turn that is being written included."""
+        """All that has been written after the prompt, the turn that is being written included."""
         written = "".join(turn.text + turn.inserted for turn in self.turns)
         return written + (self.writer.text if self.writer else "")
 
@@ -53,7 +53,7 @@ class Transcript:
         self._said.append(turn.text)
 
     def insert(self, text: str, tool_run: ToolRun | None = None) -> None:
-        """Write `text` behind the last turn, the output of a tool run if one is given."""
+        """Write `text` after the last turn, the output of a tool run if one is given."""
         last = self.turns.pop() if self.turns else Turn("", 0, 0.0)
         self.turns.append(replace(last, inserted=last.inserted + text, tool_run=tool_run or last.tool_run))
         self.buffer.append(text)
@@ -64,7 +64,7 @@ class Transcript:
         return await self.buffer.prompt(self._prompt + self.text, self._engine.tokenize)
 
     async def request_with(self, more: str) -> Prompt:
-        """The prompt that continues the sample behind `more`, while a stream of it may be running."""
+        """The prompt that continues the sample after `more`, while a stream of it may be running."""
         return await self.buffer.peek(self._prompt + self.text, more, self._engine.tokenize)
 
     async def count(self, text: str) -> int:

@@ -44,7 +44,7 @@ _WORD = re.compile(r"[^\W\d_]{2,}|(?<=['\u2019])t\b")  # a single letter is a va
 def printed_integer(output: str) -> int | None:
     """The integer that the last line of an output states: `42`, `12,345`, `[42]`, `n = 42`, `The count for N=5 is 42`.
 
-    It stands alone at the end of that line, a whole number as in a box, behind nothing or behind what is said to have
+    It stands alone at the end of that line, a whole number as in a box, after nothing or after what is said to have
     this value and a colon, `=`, `->`, `is`, `are` or a word such as `answer`; but `There are 42 ways` states it, too.
     None where the line states anything else: a bound or an estimate, more numbers than one, a fraction, a formula, a
     float such as `1e5`, an error, what was tried, skipped or expected, or the rest of a line that was cut.

@@ -61,7 +61,7 @@ class ZygoteSettings:
 
     @classmethod
     def from_json(cls, text: str) -> ZygoteSettings:
-        """The record behind a text."""
+        """The record that a text encodes."""
         fields = json.loads(text)
         return cls(**{**fields, "without": tuple(fields["without"])})
 
@@ -139,7 +139,7 @@ def encode_message(message: ZygoteMessage) -> bytes:
 
 
 def decode_message(line: bytes) -> ZygoteMessage:
-    """The message behind a line. Raises ValueError for anything else."""
+    """The message in a line. Raises ValueError for anything else."""
     values = json.loads(line)
     try:
         return _MESSAGES[values.pop(_KIND)](**values)

@@ -21,7 +21,7 @@ def test_every_bundled_profile_is_valid_and_survives_being_saved(name: str, tmp_
     assert load_config(str(tmp_path / "saved.toml")) == config
 
 
-def test_a_key_is_set_anew_and_the_rest_stays() -> None:
+def test_an_override_changes_its_key_only() -> None:
     config = load_config("cpu", {"sample.count": 4, "seed": 9})
     assert (config.sample.count, config.seed) == (4, 9)
     assert override_config(config, {"sample.count": 8, "seed": 0}) == load_config("cpu")

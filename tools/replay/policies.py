@@ -59,7 +59,7 @@ def policy_keys(name: str) -> dict[str, Any]:
 
 
 def _rule_keys(part: str) -> dict[str, Any]:
-    """The keys that one name sets, with the number behind it."""
+    """The keys that one name sets, with the number after it."""
     numbered = _WITH_NUMBER.fullmatch(part)
     rule = numbered["rule"] if numbered and numbered["rule"] in _PARAMETERS else part
     keys: dict[str, Any] = {}

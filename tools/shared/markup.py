@@ -90,7 +90,7 @@ def code_html(code: str, *, python: bool) -> Markup:
 def pieces(text: str) -> Iterator[Piece]:
     """Split the text at code and formulas; the sources of all pieces joined are the printable text.
 
-    A dollar opens a formula only before a character that is no blank, and closes one only behind such a character and
+    A dollar opens a formula only before a character that is no blank, and closes one only after such a character and
     not before a digit, so that prices are none. A formula holds no blank line. An open fence holds all that follows.
     """
     text = printable(text)

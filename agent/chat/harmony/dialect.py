@@ -55,7 +55,7 @@ class Harmony:
 
     @property
     def opening(self) -> str:
-        """What the family's turns start with, behind `<|start|>assistant`."""
+        """What the family's turns start with, after `<|start|>assistant`."""
         with_tools = self.family.tool_opening
         return self.family.opening if with_tools is None or not self.tools else with_tools
 
@@ -66,7 +66,7 @@ class Harmony:
 
     @property
     def rethinks(self) -> bool:
-        """No: the analysis continues behind an output, and ends where the answer begins."""
+        """No: the analysis continues after an output, and ends where the answer begins."""
         return False
 
     @property
@@ -172,7 +172,7 @@ def _rest_of_header(header: str) -> str:
 
 
 def _shown(message: Message) -> str:
-    """A message as Markdown, with an empty line behind it once it has ended."""
+    """A message as Markdown, with an empty line after it once it has ended."""
     if not message.is_code:
         return message.content + ("\n\n" if message.end else "")
     code = code_of(message.content)

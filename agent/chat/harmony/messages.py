@@ -166,7 +166,7 @@ class TurnReader:
             self.header = "" if mark == START else None
 
     def rest(self, text: str) -> None:
-        """Take the text behind the last mark."""
+        """Take the text after the last mark."""
         if self._speaker is not None:
             self._content += text
             self.messages.append(Message(self._speaker, self._content, ""))

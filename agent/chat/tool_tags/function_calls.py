@@ -91,7 +91,7 @@ class FunctionCalls(FencedChatML):
         return ForcedAnswer(f"{close_call}{close_fence}{close_thinking}\n\n**Final Answer**\n\n{BOX_OPEN}", BOX_OPEN)
 
     def reply(self, text: str, *, thinking: bool) -> Reply:
-        """The text before and behind the tag that closes the thinking, where the model has begun to think."""
+        """The text before and after the tag that closes the thinking, where the model has begun to think."""
         if not (thinking and self._thinks(text)):
             return Reply("", text)
         found = super().reply(text, thinking=True)

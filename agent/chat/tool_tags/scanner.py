@@ -20,7 +20,7 @@ _UNDECIDED = re.compile(rf"{OPEN}[ \t]{{0,{_BLANKS}}}\r?")
 class TagScanner:
     """Feed it text as it comes; it answers with the call as soon as that is closed.
 
-    A tag opens a call where its line ends behind it or JSON begins: a tag that is only mentioned opens none. A call in
+    A tag opens a call where its line ends after it or JSON begins: a tag that is only mentioned opens none. A call in
     which another one begins, or the thinking ends, has been cut off and is none, nor is what cannot be read as a call
     while the model is still thinking. The verdict does not depend on how the text is cut into pieces. The cost of a
     character is constant, and so is the memory while no call is open.

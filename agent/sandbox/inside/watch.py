@@ -19,7 +19,7 @@ PERIOD = 0.1  # seconds
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _RESERVE = 0.04  # share of the host's memory that sessions leave free
 _DISK_RESERVE = 256 << 20  # bytes of the scratch directories' file system that sessions leave free
-_STATE, _FAULTS, _USER, _SYSTEM, _THREADS, _RESIDENT = 0, 7, 11, 12, 17, 21  # in /proc/PID/stat behind the name
+_STATE, _FAULTS, _USER, _SYSTEM, _THREADS, _RESIDENT = 0, 7, 11, 12, 17, 21  # in /proc/PID/stat after the name
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,7 +176,7 @@ def test_what_cannot_be_opened_is_an_error_at_once(
         Agent.open(*arguments)
 
 
-async def test_a_configuration_can_be_opened_with_keys_set_anew(server: ScriptedServer) -> None:
+async def test_a_configuration_can_be_opened_with_overridden_keys(server: ScriptedServer) -> None:
     opened = Agent.open(load_config("cpu"), {"engine.kind": "http", "engine.url": server.url, "engine.model": ""})
     assert (opened.config.engine.url, opened.config.sample.count) == (server.url, load_config("cpu").sample.count)
     await opened.close()

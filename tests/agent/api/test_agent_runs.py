@@ -135,7 +135,7 @@ def test_another_run_is_not_resumed(
     run_virtual(main())
 
 
-def test_what_a_resumed_run_may_set_anew_is_recorded(tmp_path: Path) -> None:
+def test_what_a_resumed_run_may_change_is_recorded(tmp_path: Path) -> None:
     async def main() -> None:
         await scripted(ScriptedEngine(own_number)).solve_all(PROBLEMS, run_dir=tmp_path)
         faster = scripted(ScriptedEngine(own_number), problems_in_flight=3)

@@ -1,6 +1,6 @@
 """Prompts, results, forced answers and whole lanes of the bundled families are byte for byte what they always were.
 
-The goldens were written by the code before it stood behind `ChatFormat`. A family that is changed on purpose gets its
+The goldens were written by the code before `ChatFormat` was its interface. A family that is changed on purpose gets its
 lines anew.
 """
 

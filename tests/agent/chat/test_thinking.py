@@ -72,7 +72,7 @@ def test_what_counts_of_a_reply_that_has_ended(text: str, answer: int | None) ->
 
 
 @pytest.mark.parametrize("text", ["\\boxed{42}", "\\boxed{5}? No. \\boxed{42}"])
-def test_a_family_that_does_not_think_is_read_as_it_stands(text: str) -> None:
+def test_a_family_that_does_not_think_is_read_whole(text: str) -> None:
     assert finished_answer(TASK, chat_format("qwq-preview", tools=True).reply(text, thinking=True)) == 42
 
 

@@ -143,13 +143,13 @@ def test_a_directory_that_holds_a_run_is_refused_before_an_engine_is_looked_for(
     refused(here("x", "--url", "http://127.0.0.1:9", "--run-dir", "run"), "already holds a run", "--resume")
 
 
-def test_a_run_that_recorded_nothing_is_started_anew(here: Here, server: ScriptedServer) -> None:
+def test_a_run_that_recorded_nothing_is_started_again(here: Here, server: ScriptedServer) -> None:
     create_run(Path("run"), config_with(), [Problem("a", "What?")])
     assert here("Why?", "--url", server.url, "--samples", 1, "--run-dir", "run").returncode == 0
     assert [problem.text for problem in read_run(Path("run")).problems] == ["Why?"]
 
 
-def test_a_resumed_run_keeps_its_model_and_records_what_is_set_anew(here: Here, server: ScriptedServer) -> None:
+def test_a_resumed_run_keeps_its_model_and_records_what_is_changed(here: Here, server: ScriptedServer) -> None:
     first = here("What?", "--url", server.url, "--samples", 2, "--run-dir", "run")
     assert first.returncode == 0, first.stderr
     stored = Path("run", CONFIG_FILE).read_bytes()

@@ -93,7 +93,7 @@ def test_the_pauses_are_at_least_what_was_asked_and_at_most_half_a_minute_where_
         assert (wanted or 0.0) - 1e-6 <= pause <= max(30.0, wanted or 0.0) + 1e-6
 
 
-def test_the_engine_is_away_from_the_error_to_its_next_token_and_says_so_once() -> None:
+def test_the_engine_is_unavailable_from_the_error_to_its_next_token_and_reports_it_once() -> None:
     told: list[str] = []
 
     async def scene() -> tuple[str, float, str, float]:

@@ -21,7 +21,7 @@ def read(path: Path) -> Config:
 
 
 def cuts(content: bytes) -> list[int]:
-    """Lengths to cut it to: each line's end, just before and behind it, and others."""
+    """Lengths to cut it to: each line's end, just before and after it, and others."""
     ends = [length for length in range(len(content)) if content[length : length + 1] == b"\n"]
     return sorted({*range(0, len(content), 23), *ends, *(end + 1 for end in ends), len(content) - 1} - {len(content)})
 

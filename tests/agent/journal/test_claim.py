@@ -94,7 +94,7 @@ def test_fresh_directories_take_other_names_where_theirs_are_taken(tmp_path: Pat
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["noon-2"]
 
 
-def test_fresh_directories_that_are_made_at_once_differ(tmp_path: Path) -> None:
+def test_new_directories_made_at_the_same_moment_differ(tmp_path: Path) -> None:
     def take(_: int) -> bool:
         with claim_fresh(tmp_path / "runs", "noon") as directory:
             (directory / "mine").touch(exist_ok=False)
@@ -115,7 +115,7 @@ def test_fresh_directories_that_are_made_at_once_differ(tmp_path: Path) -> None:
         (lambda path: path / ("x" * 300), JournalError, "name too long"),
     ],
 )
-def test_a_directory_that_cannot_be_had(
+def test_a_directory_that_cannot_be_created_is_an_error(
     tmp_path: Path, place: Callable[[Path], Path], error: type[Exception], message: str
 ) -> None:
     (tmp_path / "file").write_text("kept")

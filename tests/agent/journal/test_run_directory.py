@@ -55,7 +55,7 @@ def record(directory: Path, *samples: Sample) -> None:
 
 
 @pytest.mark.parametrize("journal", NONE_RECORDED)
-def test_a_run_that_recorded_nothing_may_be_laid_out_anew(directory: Path, journal: bytes) -> None:
+def test_the_directory_of_a_run_that_recorded_nothing_may_be_reused(directory: Path, journal: bytes) -> None:
     (directory / JOURNAL_FILE).write_bytes(journal)
     create_run(directory, config_with(seed=8), PROBLEMS[:1], {"more.json": "{}"})
     run = read_run(directory)
@@ -105,7 +105,7 @@ def test_a_recorded_run_that_lost_a_file_is_kept_and_the_file_is_named(
     assert (directory / journal).stat().st_size > 0
 
 
-def test_a_run_that_lost_its_journal_is_neither_overwritten_nor_taken_for_none(directory: Path) -> None:
+def test_a_run_that_lost_its_journal_is_neither_overwritten_nor_ignored(directory: Path) -> None:
     (directory / ANSWERS_FILE).write_text("id,answer\np1,42\n")
     (directory / JOURNAL_FILE).unlink()
     for call in (check_free, read_run):
@@ -151,7 +151,7 @@ def test_a_run_without_its_whole_configuration_is_refused(directory: Path) -> No
     assert len(read_run(directory).samples) == 1
 
 
-def test_what_a_resume_sets_anew_counts_from_then_on(directory: Path) -> None:
+def test_what_a_resume_changes_counts_from_then_on(directory: Path) -> None:
     stored = (directory / CONFIG_FILE).read_bytes()
     journal = Journal(directory)
     journal.settings_changed({"engine.url": "http://one:1", "engine.kind": "http"}, 5.0)

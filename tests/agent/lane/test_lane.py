@@ -104,7 +104,7 @@ def test_the_context_limit_counts_what_was_inserted() -> None:
     assert sample.tokens + sum(len(turn.inserted) for turn in sample.turns) < 1000
 
 
-def test_a_broken_stream_is_taken_up_from_the_text_that_had_come() -> None:
+def test_a_broken_stream_is_resumed_from_the_text_that_had_arrived() -> None:
     def reply(prompt: str, params: SamplingParams) -> str:
         return " the end \\boxed{42}." if prompt.endswith("a start") else f"a start {BREAK}"
 

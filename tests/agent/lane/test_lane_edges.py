@@ -43,7 +43,7 @@ def test_thinking_is_cut_as_many_tokens_behind_its_cap_as_a_server_may_take_to_c
     assert (sample.end, sample.tokens) == (SampleEnd.TOKEN_LIMIT, 50 + 64)
 
 
-def test_a_stream_that_just_stops_is_broken_and_says_so() -> None:
+def test_a_stream_that_just_stops_is_reported_as_broken() -> None:
     class Silent(ScriptedEngine):
         async def stream(self, prompt: Prompt, params: SamplingParams) -> AsyncGenerator[Chunk, None]:
             yield Chunk("so", 1)
@@ -143,7 +143,7 @@ async def test_the_most_that_a_text_can_be_is_a_token_for_each_byte_that_the_mod
     assert transcript.most_length == len("PROMPT") + 5 + len("abc")
 
 
-async def test_behind_ids_only_what_has_none_is_counted() -> None:
+async def test_only_text_without_ids_is_counted_by_the_server() -> None:
     transcript = Transcript("PROMPT", CountingEngine(always("")))
     transcript.buffer.add(Chunk("ab", 1, token_ids=(7,), aligned=True, prompt_ids=(1, 2)))
     transcript.buffer.end(0)

@@ -62,7 +62,7 @@ def test_no_more_is_tokenized_than_the_words_that_were_cut_and_what_was_inserted
     assert engine.tokenized == [" " + last_word + turn.inserted]
 
 
-def test_nothing_is_tokenized_anew_where_a_stream_broke() -> None:
+def test_nothing_is_tokenized_again_where_a_stream_broke() -> None:
     engine = EngineWithIds(lambda prompt, params: " \\boxed{42}" if prompt != "PROMPT" else f"one two three {BREAK}")
     sample = run_lane(engine)
     assert (sample.answer, sample.turns[0].text) == (42, "one two three \\boxed{42}")

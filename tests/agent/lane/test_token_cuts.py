@@ -44,7 +44,7 @@ async def test_a_token_that_ends_at_the_cut_is_kept_and_one_that_lies_across_it_
     assert server.asked == ([anew] if anew else [])
 
 
-async def test_the_last_token_of_a_turn_is_not_tokenized_anew_with_what_the_agent_writes_behind_it() -> None:
+async def test_the_last_token_of_a_turn_is_not_tokenized_again_with_what_the_agent_writes_after_it() -> None:
     buffer, server = started("So", " 42."), Server()
     buffer.end(dropped=0)
     buffer.append("!")

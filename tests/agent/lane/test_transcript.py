@@ -17,7 +17,7 @@ from tests.support.texts.fenced import tool_result
 
 
 def written(*parts: tuple[str, str | None]) -> Transcript:
-    """A transcript of turns, each with the output of its code or with a forced answer behind it (`None`)."""
+    """A transcript of turns, each with the output of its code or with a forced answer after it (`None`)."""
     transcript = Transcript("PROMPT", PersistentEngine(always("")))
     for text, output in parts:
         writer = transcript.writer = TurnWriter(None)

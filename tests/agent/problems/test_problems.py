@@ -45,7 +45,7 @@ def refusal(folder: Path, name: str, content: bytes | str) -> str:
     message = str(caught.value)
     assert message.startswith(str(folder / name))
     assert len(message.splitlines()) == 1
-    assert ": " in message  # the remedy stands behind it
+    assert ": " in message  # the remedy stands after it
     return message.removeprefix(str(folder / name))
 
 

@@ -122,7 +122,7 @@ FRAMED = {
 
 
 @pytest.mark.parametrize("source", FRAMED)
-def test_what_stands_around_code_is_ignored_without_a_word(source: str) -> None:
+def test_text_around_code_is_ignored_silently(source: str) -> None:
     assert read(source, "<cell 1>")[1:] == (FRAMED[source], "")
 
 

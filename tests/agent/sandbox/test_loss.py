@@ -42,7 +42,7 @@ LEFT_BEHIND = {
 
 
 @pytest.mark.parametrize("left", LEFT_BEHIND)
-async def test_the_next_cell_is_run_and_the_loss_is_said(
+async def test_the_next_cell_is_run_and_the_loss_is_reported(
     box: ForkServerSandbox, left: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("agent.sandbox.process._BEGIN_SECONDS", 0.3)

@@ -59,7 +59,7 @@ async def test_what_threads_may_share_works(box: ForkServerSandbox, code: str) -
 
 @in_module
 @pytest.mark.parametrize("code", POOLS)
-async def test_a_pool_of_processes_works_in_threads_and_says_so(box: ForkServerSandbox, code: str) -> None:
+async def test_a_pool_of_processes_works_in_threads_with_a_note(box: ForkServerSandbox, code: str) -> None:
     session = await box.session()
     run = await session.run(code)
     assert run.status is ToolStatus.OK and run.output.endswith(POOLS[code]), run.output

@@ -93,7 +93,7 @@ def pieces(data: bytes, cuts: Iterable[int]) -> list[bytes]:
 
 
 def stream(parts: list[bytes]) -> Callable[[int], bytes]:
-    """What reads the parts one by one, and is at its end behind them."""
+    """What reads the parts one by one, and is at its end after them."""
     left = [part for part in parts if part]
 
     def read(size: int) -> bytes:
@@ -118,7 +118,7 @@ def test_a_request_comes_through_however_it_is_cut(request: CellRequest, cuts: l
 
 
 @given(REQUESTS, st.integers(0, 400))
-def test_a_request_that_is_cut_off_is_none(request: CellRequest, kept: int) -> None:
+def test_a_truncated_request_is_not_a_request(request: CellRequest, kept: int) -> None:
     whole = encode_cell(request)
     assert read_cell(stream([whole[: min(kept, len(whole) - 1)]])) is None
 

@@ -68,7 +68,7 @@ def test_a_meter_reads_what_a_process_does() -> None:
     assert meter.threads() == 0 and meter.waiting_seconds() == 0.0
 
 
-def test_a_meter_of_a_process_that_is_gone_tells_nothing() -> None:
+def test_a_meter_of_an_exited_process_reads_nothing() -> None:
     meter = Meter(1 << 27)
     assert (meter.threads(), meter.cpu_seconds(), meter.waiting_seconds()) == (0, 0.0, 0.0)
     meter.close()

@@ -168,7 +168,7 @@ class TestTable:
             assert told in text and ("opened" in text) == (count > 0)
         assert as_json(PROBLEMS, [solution("a", {7: 1})], samples, RULES)["totals"]["samples_with_unrun_code"] == 2  # type: ignore[index]
 
-    def test_without_a_truth_nothing_is_said_of_it(self) -> None:
+    def test_without_a_known_answer_none_is_shown(self) -> None:
         lines = printed([Problem("c", "third")], [solution("c", {5: 2})], [sample("c", 5)])
         text = "\n".join(lines)
         assert not any(word in text for word in ("truth", "correct", "majority", "pass@1", "✓", "✗"))

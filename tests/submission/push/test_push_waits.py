@@ -109,7 +109,7 @@ def test_a_new_version_that_fails_is_reported_with_its_own_reason(
     assert "CreateCodeSubmission" not in kaggle.names
 
 
-def test_states_that_nobody_knows_are_waited_for(kaggle: StandIn, folders: Folders) -> None:
+def test_unknown_states_are_waited_for(kaggle: StandIn, folders: Folders) -> None:
     kaggle.statuses = [None, "", "PREPARING", "queued", "CANCEL_REQUESTED", "Running", 7, "KernelWorkerStatus.COMPLETE"]
     kaggle.processing = ["indexing", None, "", "REPROCESSING", "ready"]
     kaggle.after_upload = ["", "VIRUS_SCAN", None, "Ready"]

@@ -70,7 +70,7 @@ class Demo:
 @contextmanager
 def demo_served(directory: Path, engine: ScriptedServer) -> Iterator[Demo]:
     arguments = ("--url", engine.url, "--port", 0, "--run-dir", directory, "--samples", 3, "--time-limit", "60s")
-    whole = ("--set", "sample.accept_printed_answer=false")  # what the model writes behind its code is to be seen
+    whole = ("--set", "sample.accept_printed_answer=false")  # what the model writes after its code is to be seen
     process = subprocess.Popen(
         command(*arguments, *whole), stderr=subprocess.PIPE, text=True, cwd=ROOT, env=ENVIRONMENT
     )

@@ -107,7 +107,7 @@ def same(truth: str, answer: str) -> bool:
 
 
 def _letter(latex: str) -> str | None:
-    r"""The letter of a choice, as in `\text{(E)}`; behind one in parentheses may stand what was chosen."""
+    r"""The letter of a choice, as in `\text{(E)}`; after one in parentheses may stand what was chosen."""
     match = _CHOICE.fullmatch(_OPTION.sub("", _TEXT.sub(r"\1", latex)))
     if match is None or (not match[1] and r"\text" not in latex):
         return None

@@ -49,7 +49,7 @@ _WORDS = re.compile(
     r"\{\s*[A-Za-z][A-Za-z .,'?()/-]*(?:\^\d)?\}"
 )  # in a style these are text, not a product of letters
 
-# Thousands are set apart by one separator throughout. A plain space behind a comma belongs to a list.
+# Thousands are set apart by one separator throughout. A plain space after a comma belongs to a list.
 _SPACE = r"(?:\\[,;:! ]|\\thinspace\b|[~ \u00a0\u2007\u2009\u200a\u202f])"
 _SEPARATOR = rf"\{{,\}}(?:\\!)?|,(?:\\!\s*)+|\{{\\[,;:! ]\}}|\s*\\[,;:!]\s*|\s*\\thinspace\s*|{_SPACE}"
 _THOUSANDS = re.compile(

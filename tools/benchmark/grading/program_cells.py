@@ -8,7 +8,7 @@ from decimal import Decimal, InvalidOperation
 
 from tools.benchmark.question import ProgramTest
 
-# What contest programs take for granted, as LiveCodeBench's checker does. The builtins come behind math and operator,
+# What contest programs take for granted, as LiveCodeBench's checker does. The builtins come after math and operator,
 # whose pow and others would hide them.
 _MODULES = (
     "string re datetime collections heapq bisect copy math random statistics itertools functools operator io sys json "

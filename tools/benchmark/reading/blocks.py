@@ -34,7 +34,7 @@ def read_program(text: str, function: str | None = None) -> str | None:
 
     It stands in a block that is labelled as Python, or that has no label and is a program: no session of the
     interpreter, no list of values, and no lines that only call what an earlier program defines, or neither read nor
-    print behind a program that does.
+    print after a program that does.
     """
     blocks = list(_blocks(behind_thinking(text).replace("\r\n", "\n").replace("\r", "\n")))
     programs = [block for block in blocks if _is_program(block)]
@@ -74,7 +74,7 @@ def _first_program(
     text: str, fences: Sequence[re.Match[str]], index: int, ends: Sequence[int]
 ) -> tuple[Block | None, int]:
     """Return the block up to the first end at which it is Python, as strings may contain fences; else the first."""
-    # A fence behind something else on its line rather belongs to a comment.
+    # A fence after something else on its line rather belongs to a comment.
     for end in sorted(ends, key=lambda end: bool(fences[end]["before"].strip(" \t>")))[:_MAX_ENDS]:
         block = _block(text, fences[index], fences[end])
         if block.tree is not None:

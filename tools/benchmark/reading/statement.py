@@ -32,9 +32,9 @@ _REMARK = re.compile(
 def stated_answers(text: str) -> list[str]:
     r"""Return the answer that a reply states last, as LaTeX, after the others in the same sentence.
 
-    It is stated by a box, or by a phrase such as `The answer is 7` or `**Final Answer** 7`; a phrase behind the last
+    It is stated by a box, or by a phrase such as `The answer is 7` or `**Final Answer** 7`; a phrase after the last
     box counts only if it gives a formula or a number. Empty where nothing is stated, or where the text ends in a box
-    that is still open, as that withdraws what was stated before; so do words behind it such as `Wait, no.`, and a last
+    that is still open, as that withdraws what was stated before; so do words after it such as `Wait, no.`, and a last
     statement that denies, supposes or asks.
 
     >>> stated_answers("So x is \\boxed{5} or \\boxed{7}.")

@@ -47,7 +47,7 @@ def read_dataset(paths: Sequence[Path]) -> list[DatasetRow]:
 
 
 def digest(paths: Sequence[Path]) -> str:
-    """SHA-256 of the files, one behind the other. Raises InputError if one cannot be read."""
+    """SHA-256 of the files, one after the other. Raises InputError if one cannot be read."""
     total = hashlib.sha256()
     for path in paths:
         try:

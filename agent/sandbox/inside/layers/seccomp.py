@@ -129,7 +129,7 @@ def _checked(number: int, checks: list[_Check]) -> bytes:
 
 
 def _refuse_by(check: _Check) -> bytes:
-    """Continue behind the last instruction if the value is as the check wants it, else return the error."""
+    """Continue after the last instruction if the value is as the check wants it, else return the error."""
     last = len(check.values) - 1
     tests = [
         _instruction(_EQUAL, value, last - index, int(index == last))

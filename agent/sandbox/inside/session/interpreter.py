@@ -68,7 +68,7 @@ class Interpreter:
     def run(self, source: str) -> int:
         """Run one cell; its output goes to the descriptors 1 and 2.
 
-        Alarms and signals of the cell's may strike behind its end, until all is calm. Python looks for them only at
+        Alarms and signals of the cell's may strike after its end, until all is calm. Python looks for them only at
         calls and at the ends of loops: here every call stands in a `try`, and there is no loop.
         """
         self._count += 1

@@ -86,7 +86,7 @@ def is_shown(last: Expr, source: str, value: object, called: object, scope: Mapp
 
 
 def _behind(last: Expr, source: str) -> bytes:
-    """What stands in the source behind its last expression."""
+    """The source after its last expression."""
     lines = source.encode("utf-8", "surrogatepass").replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
     end = last.end_lineno or 1
     return b"\n".join([lines[end - 1][last.end_col_offset :], *lines[end:]])

@@ -16,7 +16,7 @@ __builtins__ = BUILTINS  # type: ignore[assignment] # the interpreter takes a di
 LINE_START = b"\xff\x1e"
 """Stands before what must begin a line; no text holds it, as it is no UTF-8."""
 ERRORS_EDGE = b"\xff\x1d"
-"""Stands before and behind each text for the stream of errors, which no line shares with the stream of output."""
+"""Stands before and after each text for the stream of errors, which no line shares with the stream of output."""
 
 _INPUT, _OUTPUT, _ERRORS, _CONTROL = range(4)
 _CLOSED = (0, 0)  # stands for the file behind a descriptor that is closed
@@ -97,7 +97,7 @@ class _Stream:
 
 
 def _writer(buffer: io.BufferedIOBase) -> Any:
-    """How the stream of errors writes: what it takes is shown at once, behind what stands in the stream of output."""
+    """The write of the error stream: its text is shown at once, after what the output stream still holds."""
     names = vars(sys)
 
     def write(text: str, buffer: io.BufferedIOBase = buffer, names: dict[str, Any] = names) -> int:

@@ -97,7 +97,7 @@ def test_a_call_of_python_is_found_in_every_spelling_of_its_header(before: str, 
         "<|start|>functions.python to=assistant<|channel|>commentary",
     ],
 )
-def test_a_message_to_nobody_or_of_a_tool_is_no_call(header: str) -> None:
+def test_a_message_without_recipient_or_from_a_tool_is_no_call(header: str) -> None:
     assert scan(f"{header}<|message|>{CODE}<|call|>") == (None, 0)
 
 
@@ -117,7 +117,7 @@ def test_a_call_may_end_like_any_message_but_code_to_nobody_may_not() -> None:
 
 
 @pytest.mark.parametrize("behind", ["", "<|", "<|start|>assistant", "<|channel|>final<|message|>7", "<|return|>"])
-def test_a_call_that_is_cut_off_is_none(behind: str) -> None:
+def test_a_truncated_call_is_not_a_call(behind: str) -> None:
     assert scan(f" to=python<|channel|>analysis code<|message|>{CODE}{behind}") == (None, 1)
 
 

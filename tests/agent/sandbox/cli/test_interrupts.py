@@ -24,7 +24,7 @@ def server() -> Iterator[ScriptedServer]:
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=lambda how: how.name)
-def test_interrupted_while_standard_input_is_read_it_says_so(tmp_path: Path, how: signal.Signals) -> None:
+def test_an_interrupt_while_standard_input_is_read_is_reported(tmp_path: Path, how: signal.Signals) -> None:
     words = command("-", "--url", "http://127.0.0.1:9")
     pipe = subprocess.PIPE
     process = subprocess.Popen(words, cwd=tmp_path, env=environment(), stdin=pipe, stderr=pipe, text=True)

@@ -181,7 +181,7 @@ def test_a_fork_that_fails_leaves_the_next_one_possible(monkeypatch: pytest.Monk
     assert entered == ["fresh", "own"] * 2
 
 
-def test_what_each_missing_layer_leaves_open_is_said() -> None:
+def test_what_each_missing_layer_leaves_open_is_reported() -> None:
     always = remaining({})
     assert any("interpreter" in text for text in always)
     for layer in LAYER_NAMES:

@@ -106,7 +106,7 @@ def test_as_root_without_landlock() -> None:
 
 
 @pytest.mark.parametrize("path", _SUITES, ids=lambda path: path.stem)
-def test_a_suite_that_is_absent_is_said(path: Path) -> None:
+def test_an_absent_suite_is_reported(path: Path) -> None:
     if not path.exists():
         pytest.skip("this shared hostile suite is not here: only the cells of the repository were run")
     assert len(_load(path)) >= 50

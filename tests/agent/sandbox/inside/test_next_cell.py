@@ -1,4 +1,4 @@
-"""The next cell: whatever one has done to Python, the one behind it works, or the loss is said."""
+"""The next cell: whatever one has done to Python, the one after it works, or the loss is said."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ async def test_codec_errors_are_handled_as_ever_in_the_next_cell(box: ForkServer
 
 @in_module
 @pytest.mark.parametrize("code", LOST)
-async def test_what_cannot_be_put_right_is_said(box: ForkServerSandbox, code: str) -> None:
+async def test_what_cannot_be_repaired_is_reported(box: ForkServerSandbox, code: str) -> None:
     session = await box.session()
     first = await told(session, f"kept = 40\n{code}")
     output = await told(session, "print(6 * 7)")

@@ -200,7 +200,7 @@ def test_what_is_mapped_is_found_however_it_is_read(lines: list[tuple[int, bool,
         }
 
 
-def test_what_cannot_be_removed_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_removed_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: str, *, dir_fd: int) -> None:
         raise PermissionError(1, "no")
 

@@ -2,7 +2,7 @@
 
 What it does is read from the JSON file that FAKE_VLLM names: `starts` is a list of behaviours, one for each start (the
 last one stays): "serve", "oom", "crash", "deaf", or "serve N", which serves N completions and then falls silent.
-It streams the `reply`, going on behind whatever part of it ends the prompt; `pause` is in seconds between
+It streams the `reply`, continuing after whatever part of it ends the prompt; `pause` is in seconds between
 tokens, `at_a_time` the streams that are computed at a time, `max_model_len` its context if not the flag's.
 A token of a reply is up to three bytes, so that tokens end in the middle of characters and of fences. What vLLM refuses
 is refused. Every start and every completion is appended to `log` as a JSON line.
