@@ -177,7 +177,7 @@ def _parser() -> argparse.ArgumentParser:
         "--asked-from",
         type=_positive,
         metavar="F",
-        help="a traced lane that is asked at its deadline gives its answer from this part of its tokens on (default: "
+        help="a traced lane that is forced to answer gives its answer from this part of its tokens on (default: "
         "never, as traces do not tell)",
     )
     how = parser.add_argument_group("how much, and where")
