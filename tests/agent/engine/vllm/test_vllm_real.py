@@ -222,7 +222,7 @@ def test_problems_in_flight_keep_the_engines_behind_one_url_busy(tmp_path: Path)
                 "-m",
                 "agent.solve",
                 *flags,
-                "--set=stopping.rule=all",
+                "--set=stopping.rule=wait-for-all",
                 "--set=engine.context_tokens=1024",
             ],
             cwd=tmp_path,
