@@ -33,9 +33,11 @@ CELL = '{"session": "a", "code": "6 * 7"}\n'
 @contextlib.contextmanager
 def started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
     pipe = subprocess.PIPE
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which is ignored where `nohup` runs the tests
+    hangup = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored where `nohup` runs the tests
+    interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a job in the background
     process = subprocess.Popen([*COMMAND, *arguments], stdin=pipe, stdout=pipe, stderr=pipe, text=True)
-    signal.signal(signal.SIGHUP, before)
+    signal.signal(signal.SIGHUP, hangup)
+    signal.signal(signal.SIGINT, interrupt)
     with process:
         try:
             yield process
