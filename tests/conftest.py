@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import hypothesis
@@ -22,6 +23,10 @@ _LONGEST = (
 
 # Several files run side by side, so a waiting thread of the engine had better leave the core to the others.
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
+
+# A shell's job in the background has it ignored, and so would every process that a test starts and interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A machine that is busy is no failure of an example.
 hypothesis.settings.register_profile("suite", deadline=None)

@@ -33,11 +33,9 @@ CELL = '{"session": "a", "code": "6 * 7"}\n'
 @contextlib.contextmanager
 def started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
     pipe = subprocess.PIPE
-    hangup = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored where `nohup` runs the tests
-    interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a job in the background
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which is ignored where `nohup` runs the tests
     process = subprocess.Popen([*COMMAND, *arguments], stdin=pipe, stdout=pipe, stderr=pipe, text=True)
-    signal.signal(signal.SIGHUP, hangup)
-    signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGHUP, before)
     with process:
         try:
             yield process
