@@ -189,7 +189,7 @@ def _listed(texts: str | list[str]) -> list[str]:
 
 def is_busy() -> bool:
     """Whether others than these cells are at work on this host."""
-    return os.getloadavg()[0] > LANES + (os.cpu_count() or 1)
+    return os.getloadavg()[0] > LANES
 
 
 def burning(driver: Driver) -> list[str]:
