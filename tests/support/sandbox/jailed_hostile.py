@@ -188,8 +188,8 @@ def _listed(texts: str | list[str]) -> list[str]:
 
 
 def is_busy() -> bool:
-    """Whether others than these cells are at work on this host."""
-    return os.getloadavg()[0] > LANES
+    """Whether others than these cells want the CPUs of this host, and more of them than there are."""
+    return os.getloadavg()[0] > max(LANES, os.cpu_count() or 1) + 1
 
 
 def burning(driver: Driver) -> list[str]:
