@@ -53,6 +53,10 @@ class Family(_Table):
     max_rounds: int = Field(4, ge=0)
     examples: tuple[WorkedExample, ...] = Field((), strict=False)  # TOML has lists
 
+    def turn_opening(self, *, tools: bool) -> str:
+        """What the assistant's turn starts with, with tools or without."""
+        return self.tool_opening if tools and self.tool_opening is not None else self.opening
+
 
 def family_names() -> list[str]:
     """Names of the bundled families."""

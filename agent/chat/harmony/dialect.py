@@ -56,8 +56,7 @@ class Harmony:
     @property
     def opening(self) -> str:
         """What the family's turns start with, after `<|start|>assistant`."""
-        with_tools = self.family.tool_opening
-        return self.family.opening if with_tools is None or not self.tools else with_tools
+        return self.family.turn_opening(tools=self.tools)
 
     @property
     def think_close(self) -> str:
