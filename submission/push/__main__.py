@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from submission.push.command import main
+from submission.commands import start_command
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(start_command("submission.push"))
