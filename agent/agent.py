@@ -23,7 +23,6 @@ from agent.errors import InputError
 from agent.events import EngineEvent, Listener, ProblemSolved, fan_out
 from agent.journal.run_directory import ENGINE_LOG, RunDirectory, hold_run
 from agent.lane.runtime import Runtime
-from agent.models import fetch_model
 from agent.policy.budget import TimeBank
 from agent.problems.given import listed_problems, single_problem
 from agent.run import OpenRun
@@ -87,15 +86,15 @@ class Agent:
         *,
         task: Task | None = None,
         log: Path | None = None,
-        fetch: Callable[[str], Path] = fetch_model,
+        fetch: Callable[[str], Path] | None = None,
         on_engine_event: Callable[[str], None] = _log.warning,
     ) -> Agent:
         """Open the agent of a profile (a bundled name or the path of a TOML file) or of a configuration.
 
         `overrides` set dotted keys anew. `log` is the file that a server of ours writes to; by default it is in the
         system's temporary directory, and removed on closing unless something happened to the engine. `fetch` finds a
-        model's file by its name: a known model that is missing is downloaded now, which may take minutes. `task` and
-        `on_engine_event` are those of the constructor.
+        model's file by its name; by default a known model that is missing is downloaded now, which may take minutes.
+        `task` and `on_engine_event` are those of the constructor.
 
         Raises ConfigError if the configuration is not valid or does not fit this machine, ModelError if the model is
         not available.
@@ -113,7 +112,7 @@ class Agent:
 
         from agent.engine.configured import open_engine  # its clients are slow to import, and often not needed
 
-        engine = open_engine(config, fetch, log, on_event)
+        engine = open_engine(config, fetch or _fetch_model, log, on_event)
         agent = cls(config, engine, task=task, on_engine_event=on_engine_event)
         agent._own_log = own_log
         agent._unusable = _NOT_ENTERED
@@ -285,3 +284,9 @@ def _held(
     if resume:
         raise InputError("a run is resumed from its directory: give its run_dir")
     return nullcontext()
+
+
+def _fetch_model(name: str) -> Path:
+    from agent.models.store import fetch_model  # not where there is no network: a notebook does without it
+
+    return fetch_model(name)

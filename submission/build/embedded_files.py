@@ -10,10 +10,11 @@ ROOT = Path(__file__).parents[2]
 # What the notebook imports, and what is started as a process.
 _NOTEBOOK = "submission/notebook.py"
 _ROOTS = (_NOTEBOOK, "submission/worker/launch.py", "submission/worker/__main__.py")
-# Parts of these are started by their paths or names, which imports do not show.
-_WHOLE = ("agent/engine", "agent/sandbox")
-_DATA = ("agent/problems/data/starter.csv", "agent/models/known_models.toml")
-_NOT_STARTED = ("agent/sandbox/__main__.py", "agent/sandbox/cli/")  # a command for people's terminals
+# Started by their paths or names, which imports do not show.
+_STARTED = ("agent/engine/guardian.py", "agent/engine/llamacpp/embedded_server.py")
+_WHOLE = "agent/sandbox/inside"
+_DATA = ("agent/problems/data/starter.csv",)
+_NOT_NEEDED = ("agent/models/store.py",)  # downloads models, for which a notebook has no network
 
 _LAST = 99
 _ORDER = {
@@ -68,12 +69,12 @@ def chapter_of(name: str) -> str:
     return _place(name)[0]
 
 
-def purpose(name: str) -> str:
-    """The first line of a module's docstring, or of a data file's comment; nothing where there is none."""
-    text = (ROOT / name).read_text(encoding="utf-8")
-    if name.endswith(".py"):
-        return (ast.get_docstring(ast.parse(text)) or "").split("\n")[0]
-    return text.split("\n")[0].removeprefix("# ") if text.startswith("#") else ""
+def purpose_of(folder: str) -> str:
+    """Return the first line of a package's docstring; "" for a folder that holds data alone."""
+    package = ROOT / folder / "__init__.py"
+    if not package.is_file():
+        return ""
+    return (ast.get_docstring(ast.parse(package.read_text(encoding="utf-8"))) or "").split("\n")[0]
 
 
 def _rank(name: str) -> tuple[int, int, str]:
@@ -95,11 +96,11 @@ def _place(name: str) -> tuple[str, int]:
 def _closure() -> set[str]:
     """Return the modules that the roots import, directly or indirectly, and their packages."""
     names: set[str] = set()
-    started = (path.relative_to(ROOT).as_posix() for folder in _WHOLE for path in (ROOT / folder).rglob("*.py"))
-    owed = [*_ROOTS, *(name for name in started if not name.startswith(_NOT_STARTED))]
+    inside = (path.relative_to(ROOT).as_posix() for path in (ROOT / _WHOLE).rglob("*.py"))
+    owed = [*_ROOTS, *_STARTED, *inside]
     while owed:
         name = owed.pop()
-        if name in names:
+        if name in names or name in _NOT_NEEDED:
             continue
         names.add(name)
         owed += _imports(ROOT / name)

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from agent.errors import AgentError, InputError
-from agent.models import fetch_model
+from agent.models.store import fetch_model
 from submission.build.command import NOTEBOOK_FILE, build_notebook, kernel_tree, write_notebook
 from submission.competitions import COMPETITIONS, Competition, competition_of
 from submission.isolation import can_isolate

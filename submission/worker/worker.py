@@ -11,17 +11,14 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-
-from rich.console import Console
 
 from agent.agent import Agent
 from agent.errors import AgentError, EngineError
 from agent.events import EngineEvent, Event
 from agent.journal.journal import RunRecord
 from agent.journal.run_directory import ENGINE_LOG
-from agent.models import fetch_model
+from agent.models.own_file import own_model_file
 from agent.policy.budget import TimeBank
 from agent.stream_run import next_allowance, solve_persistently
 from agent.types import Problem, Solution
@@ -132,7 +129,7 @@ async def serve(settings: WorkerSettings, send: SendEvent) -> None:
         settings.profile,
         overrides,
         log=directory / ENGINE_LOG,
-        fetch=partial(fetch_model, console=Console(stderr=True)),
+        fetch=own_model_file,
         on_engine_event=engine_event_between_problems,
     )
     requests: asyncio.Queue[PendingRequest] = asyncio.Queue()

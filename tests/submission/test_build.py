@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -70,10 +71,22 @@ def test_kaggle_takes_a_notebook_of_this_size(edition: str) -> None:
     assert len(sent) < 1_000_000
 
 
-def test_no_command_is_embedded_that_only_people_start() -> None:
+def test_no_command_is_embedded_that_only_people_start_and_nothing_that_needs_the_network() -> None:
     names = set(embedded_files())
     assert not {name for name in names if name.startswith(("agent/sandbox/cli/", "agent/cli/", "agent/views/"))}
     assert "agent/sandbox/inside/zygote.py" in names and "agent/sandbox/__main__.py" not in names
+    assert names.isdisjoint({"agent/models/store.py", "agent/models/hub.py", "agent/models/carriers.py"})
+
+
+def test_every_module_that_is_started_as_a_process_is_embedded() -> None:
+    sources = {name: text for name, text in embedded_files().items() if name.endswith(".py")}
+    started = {
+        found for text in sources.values() for found in re.findall(r'"-m", "((?:agent|submission)[.\w]+)"', text)
+    }
+    assert started >= {"agent.engine.guardian", "agent.engine.llamacpp.embedded_server", "submission.worker"}
+    for module in started:
+        path = module.replace(".", "/")
+        assert sources.keys() & {f"{path}.py", f"{path}/__main__.py"}, module
 
 
 def test_the_files_that_the_cells_write_are_those_of_the_repository(notebook: NotebookNode, tmp_path: Path) -> None:

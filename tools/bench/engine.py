@@ -30,7 +30,7 @@ from agent.engine.process import free_port
 from agent.hardware.detect import profile_plan, read_model
 from agent.hardware.devices import KNOWN_DEVICES, Device
 from agent.journal.run_directory import ENGINE_LOG
-from agent.models import fetch_model
+from agent.models.store import fetch_model
 from agent.types import Problem
 from tools.bench.clients import Draw, Speed, through_a_bare_client, through_the_agent, through_vllms_client
 from tools.bench.dummy_model import ARCHITECTURES, write_dummy

@@ -17,7 +17,7 @@ from agent.agent import Agent
 from agent.config import Config
 from agent.events import EngineEvent, Event
 from agent.journal.run_directory import ENGINE_LOG
-from agent.models import fetch_model
+from agent.models.store import fetch_model
 from agent.problems.reader import starter_problems
 from tools.demo.page import build_app, build_page
 from tools.demo.session import QuestionQueue

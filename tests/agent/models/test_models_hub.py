@@ -13,7 +13,7 @@ import pytest
 from huggingface_hub import constants
 
 from agent.errors import ModelError
-from agent.models import KnownModel
+from agent.models.known import KnownModel
 from agent.models.store import models_folder
 from tests.support.servers.model_carriers import CARRIER, CONTENT, TINY, fetch, wheels, write_wheels
 

@@ -13,8 +13,8 @@ import pytest
 from huggingface_hub import constants
 from rich.console import Console
 
-from agent.models import Carrier, KnownModel, fetch_model
-from agent.models.store import models_folder
+from agent.models.known import Carrier, KnownModel
+from agent.models.store import fetch_model, models_folder
 
 PART_SIZE = 1_000
 CONTENT = b"GGUF" + random.Random(5).randbytes(PART_SIZE + 296)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.models import fetch_model
+from agent.models.store import fetch_model
 
 ROOT = Path(__file__).parents[3]
 PYTHON = ROOT / ".venv-vllm" / "bin" / "python"

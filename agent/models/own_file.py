@@ -1,0 +1,36 @@
+"""A user's own model file, named by its path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from agent.errors import ModelError
+from agent.files.addresses import expand_home
+
+_MAGIC = b"GGUF"
+
+
+def own_model_file(path: str, *, known: Iterable[str] = ()) -> Path:
+    """Return the path of a GGUF file, with a leading `~` expanded.
+
+    Raises ModelError if there is none or it is of another format; the message offers the `known` names of models.
+    """
+    file = at_home(path)
+    names = f"give one of {', '.join(known)} or" if known else "give"
+    try:
+        with file.open("rb") as opened:
+            magic = opened.read(len(_MAGIC))
+    except OSError as error:
+        raise ModelError(f"no model {str(file)!r} ({error.strerror}): {names} the path of a GGUF file") from error
+    if magic != _MAGIC:
+        raise ModelError(f"{file} is not a GGUF file: convert the model to GGUF or {names} the path of another one")
+    return file
+
+
+def at_home(path: str) -> Path:
+    """Return the path with a leading `~` expanded. Raises ModelError if there is no such home directory."""
+    try:
+        return Path(expand_home(path))
+    except ValueError as error:
+        raise ModelError(str(error)) from error
