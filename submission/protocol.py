@@ -66,6 +66,20 @@ class WorkerWarning:
 
 
 @dataclass(frozen=True, slots=True)
+class SetupChosen:
+    """What the worker runs, in a line or two: the model, its family, the profile, and what else was there."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStarted:
+    """The worker's engine has started; `failure` says why no good answers can be expected, "" if they can."""
+
+    failure: str
+
+
+@dataclass(frozen=True, slots=True)
 class AllowanceGranted:
     """The worker has begun with a request and takes at most `seconds` for it."""
 
@@ -92,9 +106,11 @@ class RequestSolved:
     votes: str
 
 
-WorkerEvent = WorkerWarning | AllowanceGranted | LeadingAnswer | RequestSolved
+WorkerEvent = WorkerWarning | SetupChosen | WorkerStarted | AllowanceGranted | LeadingAnswer | RequestSolved
 _EVENTS: dict[str, type[WorkerEvent]] = {
     "warning": WorkerWarning,
+    "setup": SetupChosen,
+    "started": WorkerStarted,
     "granted": AllowanceGranted,
     "leader": LeadingAnswer,
     "solved": RequestSolved,

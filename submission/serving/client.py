@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from submission.protocol import AllowanceGranted, LeadingAnswer, RequestSolved, SolveRequest, WorkerWarning
+from agent.errors import EngineError
+from submission.protocol import (
+    AllowanceGranted,
+    LeadingAnswer,
+    RequestSolved,
+    SetupChosen,
+    SolveRequest,
+    WorkerStarted,
+    WorkerWarning,
+)
 from submission.serving.connection import WorkerConnection, WorkerLostError
 
 _RESTARTS = 2  # at most, for one problem
@@ -28,7 +37,8 @@ class WorkerClient:
     """The worker as the predictor sees it. `clock` is in seconds and never goes back.
 
     A worker that has not begun with a problem `start_seconds` after it was asked, or is not done `grace_seconds` after
-    the allowance that it granted, hangs: it is replaced, and the answer is the leader of its votes so far.
+    the allowance that it granted, hangs: it is replaced, and the answer is the leader of its votes so far. `tell` is
+    called with what the worker has chosen to run.
     """
 
     def __init__(
@@ -38,12 +48,38 @@ class WorkerClient:
         *,
         start_seconds: float,
         grace_seconds: float = 20.0,
+        tell: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._connection = connection
         self._clock = clock
         self._start_seconds = start_seconds
         self._grace_seconds = grace_seconds
+        self._tell = tell
         self._number = 0
+
+    def wait_until_started(self) -> None:
+        """Return once the worker can solve problems.
+
+        Raises EngineError with the reason if it cannot, or has not started `start_seconds` from now.
+        """
+        warnings: list[str] = []
+        deadline = self._clock() + self._start_seconds
+        while (left := deadline - self._clock()) > 0:
+            try:
+                event = self._connection.receive(left)
+            except WorkerLostError as error:
+                raise EngineError("; ".join([*warnings, str(error)])) from error
+            match event:
+                case WorkerWarning(why):
+                    warnings.append(why)
+                    self._tell(f"warning: {why}")
+                case SetupChosen(text):
+                    self._tell(text)
+                case WorkerStarted(""):
+                    return
+                case WorkerStarted(failure):
+                    raise EngineError(failure)
+        raise EngineError("; ".join([*warnings, f"the worker has not started within {self._start_seconds:.0f} s"]))
 
     def solve(self, result: SolveResult, id_: str, text: str, *, problems_left: int, until: float) -> None:
         """Fill in the result of a problem, with `problems_left` to go, it included; return by `until` on the clock."""
@@ -66,6 +102,10 @@ class WorkerClient:
             match self._connection.receive(left):
                 case WorkerWarning(why):
                     result.warnings.append(why)
+                case SetupChosen(text):
+                    self._tell(text)
+                case WorkerStarted(failure) if failure:
+                    result.warnings.append(failure)
                 case AllowanceGranted(self._number, seconds):
                     deadline = min(until, self._clock() + seconds + self._grace_seconds)
                 case LeadingAnswer(self._number, answer, votes):

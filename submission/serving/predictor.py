@@ -142,18 +142,18 @@ class Predictor:
 
     def _note(self, answered: Answered) -> None:
         self.answered.append(answered)
-        _print(str(answered), sys.stdout)
+        print_safely(str(answered))
         try:
             with self._record.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(asdict(answered)) + "\n")
         except OSError as error:
-            _print(f"  not recorded: {error.strerror}", sys.stderr)
+            print_safely(f"  not recorded: {error.strerror}", sys.stderr)
 
 
-def _print(text: str, stream: TextIO) -> None:
+def print_safely(text: str, stream: TextIO | None = None) -> None:
     """Print if possible: a closed stream, or a character that it cannot encode, must not cost the run."""
     with suppress(OSError, ValueError):
-        print(text.encode("utf-8", "replace").decode("utf-8"), file=stream, flush=True)
+        print(text.encode("utf-8", "replace").decode("utf-8"), file=stream or sys.stdout, flush=True)
 
 
 def make_predict(predictor: Predictor) -> Callable[..., pl.DataFrame]:

@@ -8,14 +8,14 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from agent.errors import EngineError
+from agent.errors import AgentError, EngineError
 from submission.competitions import Competition
 from submission.protocol import WorkerSettings
 from submission.serving.client import WorkerClient
-from submission.serving.connection import WorkerLostError, WorkerProcess
+from submission.serving.connection import WorkerProcess
 from submission.serving.evaluation import Load, is_rerun
 from submission.serving.mounts import scratch_folder
-from submission.serving.predictor import PREDICTOR_FILE, Predictor
+from submission.serving.predictor import PREDICTOR_FILE, Predictor, print_safely
 
 RUN_FOLDER = "run"
 ENVIRONMENT_FOLDER = "aimo-agent-environment"
@@ -39,6 +39,9 @@ def open_predictor(
     Its worker starts to install the wheels and to load the model. `load` reads the problems
     of an interactive run; in a scored run their number is the edition's. The run is recorded in `run` below the
     current directory.
+
+    An interactive run waits for the worker. Raises AgentError with the reason if that cannot solve problems, so that
+    such a notebook is not submitted; a scored run answers all the same.
     """
     limit = float(str(settings.get("budget.time_limit_seconds", 0))) or competition.edition.time_limit_seconds
     ends = started + limit - margin_seconds
@@ -57,12 +60,10 @@ def open_predictor(
         ]
 
     connection = WorkerProcess(command, folder / "worker.log", {**os.environ, "PYTHONPATH": str(_CODE)})
-    try:
-        connection.restart()
-    except WorkerLostError as error:
-        print(f"warning: {error}")
+    client = WorkerClient(connection, time.monotonic, start_seconds=_START_SECONDS, tell=print_safely)
+    _start(connection, client)
     return Predictor(
-        WorkerClient(connection, time.monotonic, start_seconds=_START_SECONDS),
+        client,
         competition.edition,
         time.monotonic,
         ends=ends,
@@ -71,6 +72,19 @@ def open_predictor(
         fallback=fallback,
         record=folder / PREDICTOR_FILE,
     )
+
+
+def _start(connection: WorkerProcess, client: WorkerClient) -> None:
+    """Start the worker, and wait for it in an interactive run, the only one in which its failure is raised."""
+    try:
+        connection.restart()
+        if not is_rerun():
+            client.wait_until_started()
+    except AgentError as error:
+        if not is_rerun():
+            connection.close()  # what it holds on the GPU would be in the way of another attempt
+            raise
+        print_safely(f"warning: {error}")
 
 
 def report(predictor: Predictor, load: Load, competition: Competition) -> None:

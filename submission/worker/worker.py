@@ -28,6 +28,7 @@ from submission.protocol import (
     SolveRequest,
     WorkerEvent,
     WorkerSettings,
+    WorkerStarted,
     WorkerWarning,
     decode_request,
     encode_event,
@@ -66,8 +67,9 @@ class Worker:
     async def _start(self) -> None:
         try:
             await self.agent.start()
+            self.send(WorkerStarted(""))
         except EngineError as error:
-            self.send(WorkerWarning(str(error)))
+            self.send(WorkerStarted(str(error)))
 
     async def _solve(self, pending: PendingRequest) -> None:
         request = pending.request

@@ -13,9 +13,11 @@ from submission.protocol import (
     AllowanceGranted,
     LeadingAnswer,
     RequestSolved,
+    SetupChosen,
     SolveRequest,
     WorkerEvent,
     WorkerSettings,
+    WorkerStarted,
     WorkerWarning,
     decode_event,
     decode_request,
@@ -29,6 +31,8 @@ SECONDS = st.floats(allow_nan=False) | st.integers(0, 10_000)
 REQUESTS = st.builds(SolveRequest, WHOLE, TEXTS, TEXTS, WHOLE, SECONDS)
 EVENTS: st.SearchStrategy[WorkerEvent] = st.one_of(
     st.builds(WorkerWarning, TEXTS),
+    st.builds(SetupChosen, TEXTS),
+    st.builds(WorkerStarted, TEXTS),
     st.builds(AllowanceGranted, WHOLE, SECONDS),
     st.builds(LeadingAnswer, WHOLE, WHOLE, TEXTS),
     st.builds(RequestSolved, WHOLE, WHOLE | st.none(), TEXTS, TEXTS),
