@@ -27,6 +27,20 @@ class WorkedExample(_Table):
     output: str
 
 
+class TemplateMarks(_Table):
+    """How the chat template of a family's models is told from those of others.
+
+    It has all of the marks `has` and none of `lacks`; a family without marks is never recognized. One of the `names` is
+    in those of its models, however they are written. Where `shared`, models of other kinds have the template too, so
+    that only a name tells.
+    """
+
+    has: tuple[str, ...] = Field((), strict=False)
+    lacks: tuple[str, ...] = Field((), strict=False)
+    names: tuple[str, ...] = Field((), strict=False)
+    shared: bool = False
+
+
 class Family(_Table):
     """The instructions of one family of models, and how its turns begin.
 
@@ -34,7 +48,7 @@ class Family(_Table):
     `think_close` is the tag that ends the thinking in which the turn begins ("" where the model does not think in
     tags). In ChatML the instructions stand in the turn `instructions_in`. In harmony they are the developer's, and the
     system turn begins with `system`, names the `reasoning_effort` and, with tools, describes them by `tool_system`.
-    The worked `examples` show how tools are used.
+    The worked `examples` show how tools are used. `template` says how its models are recognized.
 
     A sample has at most `max_rounds` tool runs where the configuration does not say how many; that number is put in for
     `{max_rounds}` in the instructions with tools.
@@ -52,6 +66,7 @@ class Family(_Table):
     reasoning_effort: Literal["low", "medium", "high"] = "high"
     max_rounds: int = Field(4, ge=0)
     examples: tuple[WorkedExample, ...] = Field((), strict=False)  # TOML has lists
+    template: TemplateMarks = TemplateMarks()
 
     def turn_opening(self, *, tools: bool) -> str:
         """What the assistant's turn starts with, with tools or without."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from agent.errors import ModelError
 from agent.files.addresses import expand_home
 
-_MAGIC = b"GGUF"
+GGUF_MAGIC = b"GGUF"
 
 
 def own_model_file(path: str, *, known: Iterable[str] = ()) -> Path:
@@ -20,10 +20,10 @@ def own_model_file(path: str, *, known: Iterable[str] = ()) -> Path:
     names = f"give one of {', '.join(known)} or" if known else "give"
     try:
         with file.open("rb") as opened:
-            magic = opened.read(len(_MAGIC))
+            magic = opened.read(len(GGUF_MAGIC))
     except OSError as error:
         raise ModelError(f"no model {str(file)!r} ({error.strerror}): {names} the path of a GGUF file") from error
-    if magic != _MAGIC:
+    if magic != GGUF_MAGIC:
         raise ModelError(f"{file} is not a GGUF file: convert the model to GGUF or {names} the path of another one")
     return file
 
