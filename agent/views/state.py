@@ -16,6 +16,7 @@ from agent.events import (
     ProblemStarted,
     SampleEnded,
     TextGenerated,
+    TextInserted,
     ToolRan,
 )
 from agent.metrics import is_right
@@ -69,6 +70,7 @@ class ProblemState:
     tokens: int = 0
     tools: Counter[bool] = field(default_factory=Counter)  # by success
     seen: set[int] = field(default_factory=set)  # samples that have had an event
+    active: set[int] = field(default_factory=set)  # samples that have had a token since the agent last wrote into them
     ended: dict[int, Sample] = field(default_factory=dict)
 
     @property
@@ -83,8 +85,13 @@ class ProblemState:
 
     @property
     def running(self) -> int:
-        """Samples that have not ended."""
-        return max(0, self.lanes - len(self.ended))
+        """Samples that the engine computes, or that run code."""
+        return len(self.active - self.ended.keys())
+
+    @property
+    def waiting(self) -> int:
+        """Samples that wait for the engine: for their turn, or for their prompt to be read."""
+        return max(0, self.lanes - len(self.ended) - self.running)
 
     def add_sample(self, index: int) -> None:
         """Count a sample that has had an event; where nobody leads, more are started than were announced."""
@@ -92,15 +99,31 @@ class ProblemState:
             self.seen.add(index)
             self.lanes = max(self.lanes, len(self.seen))
 
+    def generated(self, index: int, tokens: int, now: float) -> None:
+        """Count tokens of a sample that came now."""
+        self.tokens += tokens
+        self.add_sample(index)
+        self.active.add(index)
+        self.rate.add(now, tokens)
+
+    def paused(self, event: TextInserted | ToolRan) -> None:
+        """Count a tool run; with a text that the agent writes, a sample waits for the engine once more."""
+        match event:
+            case TextInserted(_, index):
+                self.active.discard(index)
+            case ToolRan(_, _, tool_run):
+                self.tools[tool_run.status is ToolStatus.OK] += 1
+
     def time_figure(self, now: float) -> str:
         """The time spent and the time granted."""
         return f"{now - self.begun:,.0f} / {self.allowance:,.0f} s"
 
     @property
     def samples_figure(self) -> str:
-        """How many samples have ended, run and were cancelled."""
+        """How many samples have ended, run, wait and were cancelled."""
+        waiting = f" · {self.waiting} waiting" if self.waiting else ""
         cancelled = f" · {self.cancelled} cancelled" if self.cancelled else ""
-        return f"{self.done} done · {self.running} running{cancelled}"
+        return f"{self.done} done · {self.running} running{waiting}{cancelled}"
 
     def counts(self) -> list[AnswerCount]:
         """Answers so far, those of most samples first; their weights are the business of the voting."""
@@ -133,15 +156,13 @@ class RunState:
             match event:
                 case TextGenerated():  # by far the most: no time is spent on taking it apart
                     if state := self._open.get(event.problem_id):
-                        state.tokens += event.tokens
-                        state.add_sample(event.index)
-                        state.rate.add(self._clock(), event.tokens)
+                        state.generated(event.index, event.tokens, self._clock())
                 case ProblemStarted(problem, _, allowance, lanes):
                     now = self._clock()
                     self._open[problem.id] = ProblemState(problem, allowance, lanes, now, TokenRate(now))
-                case ToolRan(problem_id, _, tool_run):
-                    if state := self._open.get(problem_id):
-                        state.tools[tool_run.status is ToolStatus.OK] += 1
+                case TextInserted() | ToolRan():
+                    if state := self._open.get(event.problem_id):
+                        state.paused(event)
                 case SampleEnded(sample):
                     if state := self._open.get(sample.problem_id):
                         state.ended[sample.index] = sample

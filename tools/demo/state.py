@@ -32,6 +32,7 @@ _ANSWER_CHARS = 2_000  # last characters of a text in which a running lane's ans
 class Phase(StrEnum):
     """What a lane is doing, or how it ended."""
 
+    WAITING = "waiting"  # for the engine: for its turn, or for the prompt to be read
     THINKING = "thinking"
     RUNNING_CODE = "running code"
     FORCING = "forcing its answer"
@@ -61,7 +62,7 @@ class LaneState:
         self._calls: ToolCallScanner | None = None
         self._output_comes = False
         self.tokens = 0
-        self.phase = Phase.THINKING
+        self.phase = Phase.WAITING
         self.sample: Sample | None = None
         self._open_turn(chat.opening)
 
@@ -77,10 +78,13 @@ class LaneState:
         self._pieces.append(text)
         self._said = (self._said + ("\n" if inserted and self._output_comes else text))[-_ANSWER_CHARS:]
         if inserted:
-            self.phase = Phase.THINKING if self._output_comes else Phase.FORCING
+            self.phase = Phase.WAITING if self._output_comes else Phase.FORCING
             self._output_comes = False
             self._open_turn("")
-        elif self._calls is not None and self._calls.feed(text) is not None:
+            return
+        if self.phase is Phase.WAITING:
+            self.phase = Phase.THINKING
+        if self._calls is not None and self._calls.feed(text) is not None:
             self.phase, self._calls = Phase.RUNNING_CODE, None
 
     def tool_ran(self) -> None:

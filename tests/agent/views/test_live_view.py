@@ -39,7 +39,8 @@ class TestLiveView:
         live(SampleEnded(sample(4, None, SampleEnd.CANCELLED)))
         for status in (ToolStatus.OK, ToolStatus.OK, ToolStatus.ERROR, ToolStatus.TIMEOUT, ToolStatus.KILLED):
             live(ToolRan("a", 5, ToolRun("1", "1", status, 0.1)))
-        live(TextGenerated("a", 5, "", 1_500))
+        for index in (5, 6, 7):
+            live(TextGenerated("a", index, "", 500))
         clock.now += 23.0
         lines = frame(live)
         assert lines[0] == "problem 1 of 10 · 0:00:23"

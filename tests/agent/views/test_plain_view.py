@@ -56,7 +56,7 @@ class TestPlainView:
             plain(TextGenerated("a", 3, "", 2))
         beats = written(console).splitlines()[2:]
         assert len(beats) == 2
-        assert beats[0].startswith("[0:00:30] a · 30 / 60 s · 3 done · 5 running · leading 42 with 3 · 6,00")
+        assert beats[0].startswith("[0:00:30] a · 30 / 60 s · 3 done · 1 running · 4 waiting · leading 42 with 3 · 6,")
         assert beats[0].endswith("1 more in flight")
         assert beats[1].startswith("[0:01:00]")
 

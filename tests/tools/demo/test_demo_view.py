@@ -179,11 +179,13 @@ def test_the_end_of_the_thinking_is_shown_once_and_none_of_its_marks() -> None:
 def test_a_lane_goes_through_its_phases() -> None:
     asked = question(lanes=1, sample__family="qwen-coder")
     lane = asked.lanes[0]
+    assert lane.phase is Phase.WAITING
     steps: list[tuple[Callable[[], None], Phase]] = [
         (lambda: lane.write("print(6 * 7)\n", inserted=False), Phase.THINKING),
         (lambda: lane.write("```", inserted=False), Phase.RUNNING_CODE),
         (lane.tool_ran, Phase.RUNNING_CODE),
-        (lambda: lane.write("\n```output\n42\n```\n", inserted=True), Phase.THINKING),
+        (lambda: lane.write("\n```output\n42\n```\n", inserted=True), Phase.WAITING),
+        (lambda: lane.write("", inserted=False), Phase.THINKING),
         (lambda: lane.write("It is \\boxed{42}", inserted=False), Phase.THINKING),
         (lambda: lane.write("\n\n**Final Answer**\n\n\\boxed{", inserted=True), Phase.FORCING),
         (lambda: lane.end(sample(42, forced=True)), Phase.FORCED),
