@@ -12,6 +12,7 @@ class VotingConfig(Section):
 
     rule: str = "majority"
     forced_weight: float = Field(0.5, gt=0, le=1)  # for a forced answer, where a sample that finished has 1
+    printed_trivial_weight: float = Field(1.0, gt=0, le=1)  # times that where the answer is a 0 or 1 that code printed
     code_bonus: float = Field(0.0, ge=0)  # added where the last successful tool run prints the answer
     confidence_bonus: float = Field(0.0, ge=0)  # added in full where the model was certain of its last tokens
 

@@ -14,6 +14,8 @@ from agent.policy.code_output import printed_integer
 from agent.policy.settings import VotingConfig
 from agent.types import Edition, Sample, SampleEnd, Tally, ToolStatus, Vote
 
+_TRIVIAL = (0, 1)
+
 
 @dataclass(frozen=True, slots=True)
 class VotingRule:
@@ -42,11 +44,15 @@ def majority_weight(own: float, sample: Sample, voting: VotingConfig, edition: E
     """Self-consistency (Wang et al., 2022): a vote each, here with bonuses for what speaks for a sample, 0 by default.
 
     `code_bonus` where the sample's own code printed its answer, and `confidence_bonus` times how sure the model was of
-    its last tokens.
+    its last tokens. Where the answer is a 0 or 1 that its code printed, all that counts `printed_trivial_weight` times:
+    a search that found nothing prints these.
     """
     if voting.code_bonus and code_agrees(sample, edition):
         own += voting.code_bonus
-    return own + voting.confidence_bonus * confidence(sample)
+    weight = own + voting.confidence_bonus * confidence(sample)
+    if voting.printed_trivial_weight < 1 and sample.answer in _TRIVIAL and code_printed(sample) == sample.answer:
+        weight *= voting.printed_trivial_weight
+    return weight
 
 
 VOTING_RULES: Mapping[str, VotingRule] = {
@@ -107,13 +113,18 @@ def confidence(sample: Sample) -> float:
 
 
 def code_agrees(sample: Sample, edition: Edition) -> bool:
-    """Whether what the last successful one of the sample's tool runs printed is its answer, by the edition's rule.
+    """Whether what the sample's code printed is its answer, by the edition's rule."""
+    printed = code_printed(sample)
+    return printed is not None and sample.answer is not None and edition.reduce(printed) == sample.answer
+
+
+def code_printed(sample: Sample) -> int | None:
+    """The integer that the last successful one of the sample's tool runs printed; None where it printed none.
 
     See `printed_integer`. Runs that failed print tracebacks and reasons, and no results.
     """
     outputs = [run.output for run in sample.tool_runs if run.status is ToolStatus.OK]
-    printed = printed_integer(outputs[-1]) if outputs else None
-    return printed is not None and sample.answer is not None and edition.reduce(printed) == sample.answer
+    return printed_integer(outputs[-1]) if outputs else None
 
 
 def _own_weight(voting: VotingConfig, *, forced: bool) -> float:

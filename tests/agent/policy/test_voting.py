@@ -88,6 +88,35 @@ def test_a_box_that_repeats_the_codes_output_can_weigh_more_and_does_not_by_defa
     assert largest_weight(VotingConfig(code_bonus=0.5)) == 1.5
 
 
+def test_a_zero_or_one_that_code_printed_can_weigh_less_and_does_not_by_default() -> None:
+    less = VotingConfig(printed_trivial_weight=0.2)
+    for trivial in (0, 1):
+        drawn = [printed(f"{trivial}\n", trivial)] * 4 + [printed("12", 12)]
+        assert [vote.answer for vote in tally(drawn, VOTING).votes] == [trivial, 12]
+        assert [(vote.answer, vote.samples) for vote in tally(drawn, less).votes] == [(12, 1), (trivial, 4)]
+        assert tally(drawn, less).votes[1].weight == pytest.approx(0.8)
+    assert [vote.answer for vote in tally([printed("0", 0)] * 6 + [printed("12", 12)], less).votes] == [0, 12]
+
+
+def test_a_zero_that_nobody_opposes_wins_however_little_it_weighs() -> None:
+    assert [vote.answer for vote in tally([printed("0", 0)], VotingConfig(printed_trivial_weight=0.01)).votes] == [0]
+
+
+@pytest.mark.parametrize(
+    ("drawn", "edition"),
+    [
+        (sample(0), AIMO3),  # reasoned, not printed
+        (printed("5", 0), AIMO3),
+        (printed("0", 5), AIMO3),
+        (printed("1000", 0), AIMO2),  # 0 by its residue, but no search that found nothing
+        (printed("2", 2), AIMO3),
+    ],
+)
+def test_only_a_zero_or_one_that_was_printed_as_such_weighs_less(drawn: Sample, edition: Edition) -> None:
+    (vote,) = tally([drawn], VotingConfig(printed_trivial_weight=0.2), edition).votes
+    assert vote.weight == 1
+
+
 def test_only_the_last_printed_integer_agrees() -> None:
     assert code_agrees(printed("7\n42", 42), AIMO3)
     assert code_agrees(printed("the answer is 42.", 42), AIMO3)
