@@ -143,11 +143,14 @@ class Agent:
         Raises EngineError if it does not come up, InputError if the agent was closed.
         """
         from agent.engine.configured import settle_model
+        from agent.hardware.detect import kv_cache_warning
 
         if self._unusable == _CLOSED:
             raise InputError(_CLOSED)
         self._unusable = ""
         await self.engine.start()
+        if warning := kv_cache_warning(self.config):
+            self._engine_happened(warning)
         task = self._task or CompetitionTask(self.config.rules)
         sample = self.config.sample
         await self.engine.warm(

@@ -20,7 +20,16 @@ from rich.table import Table
 from agent.config import Config, load_config, profile_names
 from agent.errors import AgentError, ConfigError, InputError
 from agent.hardware.capacity import CapacityPlan
-from agent.hardware.detect import CPU, Gpu, describe, find_gpus, profile_plan, profile_problem, read_model
+from agent.hardware.detect import (
+    CPU,
+    Gpu,
+    describe,
+    find_gpus,
+    kv_cache_warning,
+    profile_plan,
+    profile_problem,
+    read_model,
+)
 from agent.hardware.devices import KNOWN_DEVICES, Device
 
 LANES = (1, 4, 8, 16, 32)
@@ -136,6 +145,7 @@ def _as_json(row: ProfileRow) -> dict[str, Any]:
         "roofline_tokens_per_second": {str(lanes): speed for lanes, speed in row.speeds.items()},
         "planned_tokens_per_second": row.planned,
         "problem": plan.reason,
+        "kv_cache_warning": kv_cache_warning(config),
     }
 
 
@@ -147,7 +157,8 @@ def _show(rows: Sequence[ProfileRow], gpus: Sequence[Gpu]) -> None:
     console.print()
     console.print(f"found here: {describe(gpus)}", markup=False)
     for row in rows:
-        for problem in dict.fromkeys(filter(None, (row.problem, row.plan.reason if row.plan else ""))):
+        reason = row.plan.reason if row.plan else ""
+        for problem in dict.fromkeys(filter(None, (row.problem, reason, kv_cache_warning(row.config)))):
             console.print(f"{row.config.profile}: {problem}", markup=False, soft_wrap=True)
 
 

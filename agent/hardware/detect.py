@@ -129,6 +129,22 @@ def profile_problem(config: Config, gpus: Sequence[Gpu]) -> str:
     return _memory_problem(config, device) if device.memory_bytes else ""
 
 
+def kv_cache_warning(config: Config) -> str:
+    """Return why the precision of a vLLM profile's KV cache may ruin its model, "" where nothing is known against it.
+
+    Raises ConfigError for an unreadable model.
+    """
+    if config.engine.kind != "vllm" or config.vllm.kv_cache_dtype != "fp8":
+        return ""
+    model = read_model(config)
+    if model is None or not model.key_bias:
+        return ""
+    return (
+        "a KV cache in FP8 rounds the keys of this model's architecture, Qwen2's, so coarsely that smaller models of "
+        "it write other answers: set vllm.kv_cache_dtype to 'auto'"
+    )
+
+
 def describe(gpus: Sequence[Gpu]) -> str:
     """Describe the GPUs, like "4 x NVIDIA L4"."""
     names = dict.fromkeys(gpu.name for gpu in gpus)

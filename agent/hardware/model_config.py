@@ -12,6 +12,7 @@ from agent.hardware.shapes import FP8_BITS, MXFP4_BITS, ModelShape
 
 _DENSE = {"llama", "mistral", "qwen2", "qwen3"}
 _SPARSE = {"mixtral", "qwen2_moe", "qwen3_moe", "gpt_oss"}
+_KEY_BIAS = {"qwen2", "qwen2_moe"}
 _LINEAR = {"qwen3_next", "qwen3_5", "qwen3_5_text", "qwen3_5_moe", "qwen3_5_moe_text"}
 _FULL, _WINDOW, _STATE = "full_attention", "sliding_attention", "linear_attention"
 _MAX_LAYERS = 4_096
@@ -62,6 +63,7 @@ def _shape(text: Mapping[str, Any]) -> ModelShape | None:
         window_layers=kinds[_WINDOW],
         window=_size(text["sliding_window"]) if kinds[_WINDOW] else 0,
         state_bytes=kinds[_STATE] * state_bytes,
+        key_bias=text["model_type"] in _KEY_BIAS,
     )
     return _with_feed_forward(shape, text, layers, hidden)
 

@@ -76,9 +76,9 @@ HARDWARE = {
         _gpus("kaggle-l4x4", "L4", 4, INT4_BITS, FP8_BITS),
         _gpus("kaggle-l4x4-bf16kv", "L4", 4, INT4_BITS, BF16_BITS),
         _gpus("kaggle-l4x4-fp8", "L4", 4, FP8_BITS, FP8_BITS),
-        _gpus("kaggle-h100", "H100", 1, FP8_BITS, FP8_BITS),
+        _gpus("kaggle-h100", "H100", 1, FP8_BITS, BF16_BITS),
         _gpus("kaggle-h100-int4", "H100", 1, INT4_BITS, FP8_BITS),
-        _gpus("h200", "H200", 1, FP8_BITS, FP8_BITS),
+        _gpus("h200", "H200", 1, FP8_BITS, BF16_BITS),
         Hardware("constant", weight_bytes=1.0, cache_bytes=0.0, bandwidth=30.0, flops=math.inf),
         Hardware("two-cores", weight_bytes=1.0, cache_bytes=0.0, bandwidth=13.0, flops=40 * QWQ_32B.active_parameters),
     )

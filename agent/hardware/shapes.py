@@ -21,7 +21,8 @@ class ModelShape:
     layer a token passes `active_experts`; one that every token passes (a shared one) is among `layer_parameters`.
 
     Quantization shrinks the layers to `weight_bits` per parameter and the experts to `expert_bits`; the embedding and
-    the head keep 16. `positions` is the maximum context length, None if unlimited.
+    the head keep 16. `positions` is the maximum context length, None if unlimited. `key_bias` says that the keys have
+    a bias, as on Qwen2's architecture, where it is so large that a KV cache in FP8 rounds them coarsely.
     """
 
     layers: int
@@ -40,6 +41,7 @@ class ModelShape:
     experts: int = 1
     active_experts: int = 1
     expert_bits: float = BF16_BITS
+    key_bias: bool = False
 
     @property
     def total_parameters(self) -> int:
@@ -109,6 +111,7 @@ QWQ_32B = ModelShape(
     layer_parameters=64 * (2 * 5_120 * 128 * (40 + 8) + 3 * 5_120 * 27_648),
     vocabulary_parameters=152_064 * 5_120,
     positions=131_072,
+    key_bias=True,
 )
 QWQ_32B_FP8 = QWQ_32B.quantized(FP8_BITS)
 QWQ_32B_AWQ = QWQ_32B.quantized(INT4_BITS)
@@ -121,6 +124,7 @@ QWEN_CODER_0_5B = ModelShape(
     vocabulary_parameters=151_936 * 896,
     tied=True,
     positions=32_768,
+    key_bias=True,
 )
 QWEN3_30B_A3B = ModelShape(
     layers=48,

@@ -157,6 +157,7 @@ def config_with(**keys: object) -> Config:
         "sample.max_failed_tool_runs": 0,
         "stopping.rule": "margin",
         "voting.forced_weight": 0.5,
+        "voting.printed_trivial_weight": 1.0,
         "budget.lanes_per_first_vote": 0,
         "budget.min_first_votes": 0,
         "budget.spread": 1.5,

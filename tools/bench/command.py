@@ -1,4 +1,4 @@
-"""Speed benchmarks, each next to a baseline in the same run: `python -m tools.bench NAME`."""
+"""Benchmarks of speed and precision, each next to a baseline in the same run: `python -m tools.bench NAME`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from collections.abc import Sequence
 
 from agent.errors import AgentError
 from tools.bench.engine import ENGINE_SUMMARY, add_engine_flags, bench_engine
+from tools.bench.kv_cache import KV_CACHE_SUMMARY, add_kv_cache_flags, bench_kv_cache
 from tools.bench.sandbox import SANDBOX_SUMMARY, add_sandbox_flags, bench_sandbox
 
 BENCHES = {
     "engine": (ENGINE_SUMMARY, add_engine_flags, bench_engine),
+    "kv-cache": (KV_CACHE_SUMMARY, add_kv_cache_flags, bench_kv_cache),
     "sandbox": (SANDBOX_SUMMARY, add_sandbox_flags, bench_sandbox),
 }
 

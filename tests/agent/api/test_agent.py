@@ -100,6 +100,15 @@ def test_nothing_is_written_without_a_run_directory(
     assert list(tmp_path.rglob("*")) == []
 
 
+@pytest.mark.parametrize("precision", ["auto", "fp8"])
+async def test_a_kv_cache_that_may_ruin_the_model_is_told_at_the_start(precision: str) -> None:
+    told: list[str] = []
+    config = load_config("vllm-cpu", {"vllm.kv_cache_dtype": precision})
+    async with Agent(config, ScriptedEngine(lambda prompt, params: ""), on_engine_event=told.append):
+        assert [text for text in told if "KV cache" in text] == told
+        assert len(told) == (precision == "fp8")
+
+
 @pytest.mark.parametrize("family", ["qwen-coder", "qwq", "qwq-preview"])
 @pytest.mark.parametrize("tools", [False, True])
 def test_what_is_warmed_at_the_start_is_what_the_prompts_begin_with(family: str, tools: bool) -> None:

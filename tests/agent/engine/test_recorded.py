@@ -149,9 +149,7 @@ def test_the_speeds_are_those_of_the_table() -> None:
         "4xL4 fp8/fp8": "kaggle-l4x4-fp8",
         "4xL4 int4/bf16": "kaggle-l4x4-bf16kv",
         "4xL4 int4/fp8": "kaggle-l4x4",
-        "H100 fp8/fp8": "kaggle-h100",
         "H100 int4/fp8": "kaggle-h100-int4",
-        "H200 fp8/fp8": "h200",
     }
     rows = dict(re.findall(r"^\| ([^|]+?) \|(.*)\|$", FACTS.read_text(encoding="utf-8"), re.MULTILINE))
     for row, name in named.items():

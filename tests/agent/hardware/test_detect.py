@@ -17,6 +17,7 @@ from agent.hardware.detect import (
     check_profile,
     describe,
     find_gpus,
+    kv_cache_warning,
     parse_gpus,
     profile_plan,
     profile_problem,
@@ -24,6 +25,7 @@ from agent.hardware.detect import (
 )
 from agent.hardware.devices import KNOWN_DEVICES
 from agent.hardware.shapes import FP8_BITS, QWQ_32B, QWQ_32B_AWQ
+from tests.agent.hardware.test_model_config import QWQ_DESCRIPTION
 from tests.support.nvidia_smi import FakeDriver
 
 pytestmark = pytest.mark.process
@@ -223,3 +225,29 @@ def test_the_profiles_own_settings_are_planned_with() -> None:
     assert plan and narrow and tight
     assert tight.kv_tokens < plan.kv_tokens < narrow.kv_tokens
     assert (plan.parallel, plan.replicas, plan.context_tokens) == (4, 1, base.engine.context_tokens)
+
+
+@pytest.mark.parametrize(
+    "model", ["Qwen/QwQ-32B-AWQ", "nvidia/OpenMath-Nemotron-32B", "Qwen/Qwen2.5-Coder-0.5B-Instruct"]
+)
+def test_a_kv_cache_in_fp8_is_warned_of_on_qwen2s_architecture(model: str) -> None:
+    keys = {"engine.model": model, "vllm.kv_cache_dtype": "fp8"}
+    warning = kv_cache_warning(load_config("h200", keys))
+    assert warning.endswith("set vllm.kv_cache_dtype to 'auto'") and "\n" not in warning
+    assert kv_cache_warning(load_config("h200", keys | {"vllm.kv_cache_dtype": "auto"})) == ""
+
+
+def test_the_architecture_is_read_from_the_models_directory(tmp_path: Path) -> None:
+    def warning(model_type: str) -> str:
+        (tmp_path / "config.json").write_text(json.dumps(QWQ_DESCRIPTION | {"model_type": model_type}))
+        return kv_cache_warning(load_config("h200", {"engine.model": str(tmp_path), "vllm.kv_cache_dtype": "fp8"}))
+
+    assert "Qwen2's" in warning("qwen2")
+    assert warning("qwen3") == warning("llama") == warning("unheard of") == ""
+
+
+@pytest.mark.parametrize("model", ["Qwen/Qwen3-30B-A3B-Thinking-2507-FP8", "openai/gpt-oss-120b", "an/unknown"])
+def test_a_kv_cache_in_fp8_is_not_warned_of_elsewhere(model: str) -> None:
+    assert kv_cache_warning(load_config("h200", {"engine.model": model, "vllm.kv_cache_dtype": "fp8"})) == ""
+    own = {"engine.url": "http://here", "engine.kind": "http", "vllm.kv_cache_dtype": "fp8", "engine.model": "QwQ-32B"}
+    assert kv_cache_warning(load_config("h200", own)) == ""

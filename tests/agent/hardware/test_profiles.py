@@ -11,6 +11,7 @@ from agent.errors import ConfigError
 from agent.hardware.capacity import CapacityPlan
 from agent.hardware.detect import CPU, Gpu, check_profile, profile_plan, read_model
 from agent.hardware.devices import KNOWN_DEVICES, Device
+from agent.hardware.roofline import HARDWARE
 
 KAGGLE = {"l4x4": ("aimo2", "L4", 4), "t4x2": ("aimo1", "T4", 2), "h100": ("aimo3", "H100", 1)}
 VLLM = [name for name in profile_names() if load_config(name).engine.kind == "vllm"]
@@ -72,6 +73,14 @@ def test_one_lane_fits_every_way_in_which_the_server_is_started(name: str) -> No
 @pytest.mark.parametrize("name", [name for name in VLLM if load_config(name).sample.family in QWEN2])
 def test_the_kv_cache_of_qwen2s_architecture_keeps_16_bits(name: str) -> None:
     assert load_config(name).vllm.kv_cache_dtype == "auto"
+
+
+@pytest.mark.parametrize("name", ["kaggle-h100", "h200"])
+def test_a_replay_has_the_speed_of_the_profile_of_that_name(name: str) -> None:
+    plan, replayed = plan_of(load_config(name)), HARDWARE[name]
+    for lanes in (1, 8):
+        seconds, _ = replayed.step_seconds(lanes, lanes * 8_192)
+        assert lanes / (seconds * replayed.efficiency) == pytest.approx(plan.tokens_per_second(lanes, 8_192), rel=0.01)
 
 
 @pytest.mark.parametrize("name", VLLM)
