@@ -35,11 +35,15 @@ class ModelError(AgentError):
 
 
 class EngineError(AgentError):
-    """The engine failed; `received` is the text that it had sent before."""
+    """The engine failed; `received` is the text that it had sent before.
+
+    `about` holds the server's own words, codes and names of fields, which may be more than the message has.
+    """
 
     def __init__(self, message: str, *, received: str = "") -> None:
         super().__init__(message)
         self.received = received
+        self.about = ""
 
 
 class EngineUnavailableError(EngineError):

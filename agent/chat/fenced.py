@@ -17,7 +17,7 @@ from agent.chat.format import ForcedAnswer, Passage, ToolCallScanner
 from agent.chat.output_text import defused, rendered
 from agent.chat.reply import Reply
 from agent.chat.task import Task, plain_question
-from agent.chat.thinking import thinking_end
+from agent.chat.thinking import think_open, thinking_end
 from agent.types import Problem
 
 END_OF_TURN = "<|im_end|>"
@@ -56,6 +56,11 @@ class FencedChatML:
         return self.family.think_close
 
     @property
+    def answer_head(self) -> str:
+        """The tag on a line of its own."""
+        return f"\n{self.think_close}\n\n" if self.think_close else "\n\n"
+
+    @property
     def rethinks(self) -> bool:
         """No: a result is part of the thinking or of the answer in which the call stands."""
         return False
@@ -64,6 +69,12 @@ class FencedChatML:
     def stop_strings(self) -> tuple[str, ...]:
         """ChatML's control tokens."""
         return _TURN_ENDS
+
+    @property
+    def control_tokens(self) -> tuple[str, ...]:
+        """These, and the tags around the thinking."""
+        tags = filter(None, (think_open(self.think_close), self.think_close))
+        return (*self.stop_strings, *tags)
 
     @property
     def turn_marks(self) -> tuple[str, ...]:

@@ -82,12 +82,20 @@ class ChatFormat(Protocol):
         """The mark without which no thinking ends; "" where the assistant's turn begins with its answer."""
 
     @property
+    def answer_head(self) -> str:
+        """What stands between the thinking and the answer, for servers that send the two apart and leave it out."""
+
+    @property
     def rethinks(self) -> bool:
         """Whether the model thinks again after the result of a tool call, whether or not it had finished thinking."""
 
     @property
     def stop_strings(self) -> tuple[str, ...]:
         """What ends the assistant's turn, for the server to stop at: no more than four, as some servers take."""
+
+    @property
+    def control_tokens(self) -> tuple[str, ...]:
+        """What is read in the model's text and may be a control token, which a server may leave out of the text."""
 
     @property
     def turn_marks(self) -> tuple[str, ...]:

@@ -18,6 +18,11 @@ _DOUBT = re.compile(
 _TENTATIVE = re.compile(r"\b(?:not|maybe|perhaps|guess|suppose|assume)\b[^.\n]{0,30}\Z", re.IGNORECASE)
 
 
+def think_open(think_close: str) -> str:
+    """The tag that opens the thinking which this one closes; "" where there is none."""
+    return think_close.replace("</", "<", 1)
+
+
 def thinking_end(text: str, close: str) -> int | None:
     """Where the tag stands that closes the thinking; None while it is open.
 

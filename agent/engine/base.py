@@ -25,6 +25,8 @@ class SamplingParams:
     presence_penalty: float = 0.0
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    control_tokens: tuple[str, ...] = ()  # that must show in the text, where a server can be told which
+    answer_head: str = "\n\n"  # what the model writes between thinking and answer, for servers that send them apart
     thinking_tokens: int | None = None  # a server that can may end the thinking there; do not rely on it
 
 

@@ -35,6 +35,7 @@ def open_engine(config: Config, fetch: Callable[[str], Path], log: Path, on_even
             stall_seconds=engine.stall_seconds,
             api_key=read_key(engine.api_key_env, os.environ, usual=USUAL_VARIABLE),
             proxied=True,
+            on_event=on_event,
         )
     if engine.kind == "vllm":
         check_profile(config, find_gpus())

@@ -5,7 +5,6 @@ Works with vLLM, SGLang, llama.cpp's server and hosted services, and hides their
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
@@ -13,10 +12,13 @@ from typing import Any
 
 import aiohttp
 
-from agent.engine.base import Chunk, Prompt, SamplingParams
+from agent.engine.base import Chunk, OnEvent, Prompt, SamplingParams
+from agent.engine.completion.fields import Server, ServerKind, completion_body, server_of
+from agent.engine.completion.refusals import FieldRefusals
+from agent.engine.completion.tokenizer import ServerTokenizer
 from agent.engine.connection import TRANSPORT_ERRORS, ServerConnection
 from agent.engine.server_errors import event_error
-from agent.engine.server_info import context_of, context_of_props, fetch_json, fetch_models, token_count
+from agent.engine.server_info import context_of, context_of_props, fetch_json, fetch_models
 from agent.engine.sse import EventParser, StreamEvent
 from agent.engine.stall import StallDetector, StreamWatch
 from agent.engine.wire import ReplyReader
@@ -28,15 +30,8 @@ from agent.errors import (
 )
 
 _INFO_SECONDS = 30.0  # for requests about the server itself
-_TOKENIZE_SECONDS = 10.0
-_TOKENIZE_RETRY_SECONDS = 30.0  # after a temporary failure
+_HEALTH_SECONDS = 10.0
 _BLANK_ENDS = 8  # an empty finish reason means a cut reply, unless a server gave this many and never another reason
-# The versions of vLLM that introduced these request fields.
-_REPETITION_DETECTION = (0, 17)
-_THINKING_BUDGET = (0, 20)
-# A tail of 512 or more tokens that is one cycle; twelve dozen zeros in a matrix are not. Any period up to 32 has a
-# multiple among these sizes; the server checks each of them for every token, so they are few.
-_LOOP = {"min_pattern_size": 128, "max_pattern_size": 160, "min_count": 4}
 
 
 class HttpEngine:
@@ -45,7 +40,8 @@ class HttpEngine:
     `model` is the name known to the server; None takes the first that it lists. A stream that sends nothing for
     `stall_seconds` is broken; one that has not started yet may be queued as long as other streams make progress.
     `thinking_budget` says that the server was started with a reasoning parser, without which it rejects a thinking
-    budget. The `api_key` is sent to this server only; `proxied` requests respect the environment's proxies.
+    budget. The `api_key` is sent to this server only; `proxied` requests respect the environment's proxies. A field
+    that the server refuses is left out from then on, and `on_event` is told.
     """
 
     def __init__(
@@ -57,20 +53,22 @@ class HttpEngine:
         thinking_budget: bool = False,
         api_key: str | None = None,
         proxied: bool = False,
+        on_event: OnEvent = lambda text: None,
     ) -> None:
         self._server = ServerConnection(base_url, api_key=api_key, proxied=proxied)
+        self._on_event = on_event
+        self._refusals = FieldRefusals(self._report_refusal)
         self._named = model
         self._model = model
         self._listed: tuple[str, ...] = ()
         self._stalls = StallDetector(stall_seconds)
         self._thinking_budget = thinking_budget
-        self._vllm: tuple[int, ...] = ()  # version of the server if it is vLLM
-        self._llama = False  # whether it is llama.cpp's
+        self._served_by = Server()
+        self._tokenizer = ServerTokenizer(self._server)
         self._reported_context: int | None = None
         self._learned_context: int | None = None
         self._gives_reasons = False  # whether any reply had a finish reason
         self._blank_ends = 0  # replies that ended with an empty finish reason
-        self._counts_from: float | None = 0.0  # loop time from which /tokenize may be tried; None: not supported
 
     async def ready(self) -> None:
         """Return once the server lists its models; select the first of them if none was named.
@@ -84,14 +82,14 @@ class HttpEngine:
             if not listed:
                 raise RequestRefusedError(f"the engine at {self._server.shown} serves no model; start it with one")
             self._model = self._model if self._model in self._listed else self._listed[0]
-        self._vllm = await self._version()
+        version = await self._version()
         context = context_of(listed, self._model)
-        props = None if self._vllm else await fetch_json(self._server, f"{root}/props", seconds=self._seconds)
-        self._llama = context_of_props(props) is not None
+        props = None if version else await fetch_json(self._server, f"{root}/props", seconds=self._seconds)
+        self._served_by = server_of(version, listed, llama=context_of_props(props) is not None)
         context = context_of_props(props) or context
         if context != self._reported_context:
             self._reported_context, self._learned_context = context, None
-        self._counts_from = 0.0
+        await self._tokenizer.begin(self._served_by, self._model, props)
 
     @property
     def model(self) -> str | None:
@@ -116,57 +114,57 @@ class HttpEngine:
 
         `slot` selects the slot of a llama.cpp server. Once the reply has ended, nothing that follows it can fail it.
         """
-        reply = ReplyReader(params.max_tokens)
-        watch = self._stalls.watch()
-        parser = EventParser()
-        body = self._body(prompt, params) | ({} if slot is None else {"id_slot": slot})
-        answered = done = False
+        stop_ids = await self._tokenizer.stop_ids(params.stop)
         last: Chunk | None = None
-        try:
-            async with self._server.open("POST", "/completions", body, send=watch.within) as response:
-                answered = True
-                async with aclosing(_events(response, parser, watch)) as stream:
-                    async for event in stream:
-                        if event is None:
-                            done = True
-                            break
-                        yield self._read(event, reply, watch)
-            last = reply.end(done=done, blank_is_none=self._blank_is_none(reply, done=done))
-        except EngineError as error:
-            if reply.finish is None:
-                self._learn(error)
-                self._server.clean(error, reply.text)
-                raise
-        except TRANSPORT_ERRORS as error:
-            if reply.finish is None:
-                raise self._fault(error, reply, parser.stray, answered=answered) from error
+        while True:
+            body = self._body(prompt, params, stop_ids) | ({} if slot is None else {"id_slot": slot})
+            reply = ReplyReader(params.max_tokens, params.answer_head)
+            watch = self._stalls.watch()
+            parser = EventParser()
+            answered = done = False
+            try:
+                async with self._server.open("POST", "/completions", body, send=watch.within) as response:
+                    answered = True
+                    async with aclosing(_events(response, parser, watch)) as stream:
+                        async for event in stream:
+                            if event is None:
+                                done = True
+                                break
+                            yield self._read(event, reply, watch)
+                last = reply.end(done=done, blank_is_none=self._blank_is_none(reply, done=done))
+            except EngineError as error:
+                if reply.finish is None:
+                    if not reply.text and self._refusals.learn(error, body):
+                        continue
+                    self._learn(error)
+                    self._server.clean(error, reply.text)
+                    raise
+            except TRANSPORT_ERRORS as error:
+                if reply.finish is None:
+                    raise self._fault(error, reply, parser.stray, answered=answered) from error
+            break
         if last is not None:
             yield last
 
     async def healthy(self) -> bool:
         """Whether the server's /health says that it is healthy; vLLM's says no once its engine has died."""
         try:
-            await self._server.page("GET", f"{self._server.root}/health", seconds=_TOKENIZE_SECONDS)
+            await self._server.page("GET", f"{self._server.root}/health", seconds=_HEALTH_SECONDS)
         except (*TRANSPORT_ERRORS, EngineError):
             return False
         return True
 
     async def tokenize(self, text: str) -> list[int] | None:
         """Return the token ids of the text, without a start token; None unless the server is a vLLM that responds."""
-        answer = await self._tokenized(text) if self._vllm else None
-        ids = answer.get("tokens") if isinstance(answer, dict) else None
-        return ids if isinstance(ids, list) and all(type(token) is int for token in ids) else None
+        return await self._tokenizer.ids(text) if self._served_by.kind is ServerKind.VLLM else None
 
     async def count_tokens(self, text: str) -> int | None:
         """Count the tokens of a text; None unless the server can. Never raises."""
-        now = asyncio.get_running_loop().time()
-        if self._counts_from is None or now < self._counts_from:
-            return None
-        answer = await self._tokenized(text)
-        count = token_count(answer)
-        if answer is not None and count is None:  # another kind of page
-            self._counts_from = None
-        return count
+        return await self._tokenizer.count(text)
+
+    def sent(self, prompt: str) -> str:
+        """The prompt as it goes to the server, without the start token that this adds itself."""
+        return self._tokenizer.sent(prompt)
 
     @property
     def context_tokens(self) -> int | None:
@@ -221,44 +219,19 @@ class HttpEngine:
         """The time limit of requests about the server itself."""
         return min(_INFO_SECONDS, self._stalls.seconds)
 
-    async def _tokenized(self, text: str) -> Any:
-        """Return the server's response to a tokenize request, None if it has none."""
-        body: dict[str, Any] = {"model": self._model, "prompt": text, "add_special_tokens": False}
-        if self._llama:
-            body = {"content": text, "add_special": False, "parse_special": True}
-        try:
-            return await self._server.json("POST", f"{self._server.root}/tokenize", body, seconds=_TOKENIZE_SECONDS)
-        except ContextExceededError:
-            return None
-        except (RequestRefusedError, ValueError):  # it has no such endpoint
-            self._counts_from = None
-        except (*TRANSPORT_ERRORS, EngineError):
-            self._counts_from = asyncio.get_running_loop().time() + _TOKENIZE_RETRY_SECONDS
-        return None
+    def _body(self, prompt: Prompt, params: SamplingParams, stop_ids: list[int]) -> dict[str, Any]:
+        body = completion_body(
+            self._served_by,
+            self.sent(prompt) if isinstance(prompt, str) else prompt,
+            params,
+            model=self._model,
+            stop_ids=stop_ids,
+            thinking_budget=self._thinking_budget,
+        )
+        return self._refusals.applied(body)
 
-    def _body(self, prompt: Prompt, params: SamplingParams) -> dict[str, Any]:
-        body: dict[str, Any] = {
-            "prompt": prompt if isinstance(prompt, str) else list(prompt),
-            "max_tokens": params.max_tokens,
-            "temperature": params.temperature,
-            "top_p": params.top_p,
-            "top_k": params.top_k,
-            "min_p": params.min_p,
-            "presence_penalty": params.presence_penalty,
-            "stream": True,
-            "stream_options": {"include_usage": True},
-        }
-        optional: dict[str, Any] = {"model": self._model, "seed": params.seed, "stop": list(params.stop) or None}
-        if self._vllm:
-            optional |= {"return_token_ids": True, "logprobs": 0, "skip_special_tokens": False}
-            optional["add_special_tokens"] = False  # a prompt begins with the token that its family's template has
-            # Otherwise characters that may begin a stop string are held back, and a text is not that of its tokens.
-            optional["include_stop_str_in_output"] = True if params.stop else None
-        if self._vllm >= _REPETITION_DETECTION:
-            optional["repetition_detection"] = _LOOP
-        if self._thinking_budget and self._vllm >= _THINKING_BUDGET:
-            optional["thinking_token_budget"] = params.thinking_tokens
-        return body | {key: value for key, value in optional.items() if value is not None}
+    def _report_refusal(self, field: str) -> None:
+        self._on_event(f"the engine at {self._server.shown} refuses the field {field}: it gets its requests without it")
 
     async def _version(self) -> tuple[int, ...]:
         """Return the version of vLLM, () for another server, which may have no such endpoint or any content there."""

@@ -153,6 +153,14 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
 def _error(
     message: str, status: int | None, codes: str, text: str, context: int | None, wait: float | None
 ) -> EngineError:
+    error = _typed_error(message, status, codes, text, context, wait)
+    error.about = codes + text
+    return error
+
+
+def _typed_error(
+    message: str, status: int | None, codes: str, text: str, context: int | None, wait: float | None
+) -> EngineError:
     words = codes + text
     if status == 413 or (status in _MAYBE_CONTEXT and _is_too_long(words)):
         tokens = context or _context_in(words) or 0

@@ -29,20 +29,22 @@ _FINISHES = {
 _NO_REASON = ("none", "null")  # some servers' spelling of the JSON null
 _LONGEST_REASON = 80  # characters
 _ROUNDING = 1e-3  # by which a log-probability may exceed 0
-_THINK_CLOSE = "\n</think>\n\n"  # inserted between thinking and answer where a server sends them separately
 
 
 class ReplyReader:
     """Reads the events of one reply, of at most `max_tokens` tokens, into chunks.
 
+    `answer_head` is put in between thinking and answer, where the server sends them apart and leaves out what the model
+    wrote there.
     Events after the finish reason add only counts: a server may continue with a question of its own invention.
     Without token ids a piece of text counts as one token until the server reports the total.
     """
 
-    def __init__(self, max_tokens: int) -> None:
+    def __init__(self, max_tokens: int, answer_head: str = "\n\n") -> None:
         self.finish: str | None = None  # how the reply ended, None while it has not
         self._pieces: list[str] = []
         self._max_tokens = max_tokens
+        self._answer_head = answer_head
         self._counted = 0
         self._odd_reason: str | None = None  # the last finish reason that is not a natural end
         self._held = ""  # the first half of a character that was split
@@ -108,7 +110,7 @@ class ReplyReader:
         said = _string(delta.get("content"))
         closed = self._thinking or bool(thought)
         self._thinking = closed and not said
-        return thought + _THINK_CLOSE + said if closed and said else thought + said
+        return thought + self._answer_head + said if closed and said else thought + said
 
     def _whole(self, text: str) -> str:
         """Return the text without lone surrogates; the first half of a character waits for the second."""

@@ -100,7 +100,13 @@ class ContextFitter:
     def answer_params(self, tokens: int) -> SamplingParams:
         """Return how a forced answer is drawn: greedily, to the end of its line."""
         seed = self._seed if self._runtime.config.sampling.seeded else None  # a recording is found by it
-        return SamplingParams(max_tokens=tokens, temperature=0.0, seed=seed, stop=("\n", *self._chat.stop_strings))
+        return SamplingParams(
+            max_tokens=tokens,
+            temperature=0.0,
+            seed=seed,
+            stop=("\n", *self._chat.stop_strings),
+            control_tokens=self._chat.control_tokens,
+        )
 
     @property
     def _context(self) -> float:
@@ -126,5 +132,7 @@ class ContextFitter:
             presence_penalty=sampling.presence_penalty,
             seed=self._seed + len(self._transcript.turns) if sampling.seeded else None,
             stop=self._chat.stop_strings,
+            control_tokens=self._chat.control_tokens,
+            answer_head=self._chat.answer_head,
             thinking_tokens=thinking if thinking and thinks else None,
         )

@@ -14,6 +14,7 @@ from agent.chat.harmony.messages import (
     ANALYSIS,
     CALL,
     CHANNEL,
+    CONTROL_MARKS,
     END,
     FINAL,
     MESSAGE,
@@ -64,6 +65,11 @@ class Harmony:
         return f"{CHANNEL}{FINAL}"
 
     @property
+    def answer_head(self) -> str:
+        """The end of the analysis and the header of the final message."""
+        return f"{END}{_ASSISTANT}{_FINAL_HEAD}"
+
+    @property
     def rethinks(self) -> bool:
         """No: the analysis continues after an output, and ends where the answer begins."""
         return False
@@ -72,6 +78,11 @@ class Harmony:
     def stop_strings(self) -> tuple[str, ...]:
         """The end of the turn. A call ends no turn."""
         return _STOPS
+
+    @property
+    def control_tokens(self) -> tuple[str, ...]:
+        """Harmony's marks, and the end of a text."""
+        return (*CONTROL_MARKS, *_STOPS[1:])
 
     @property
     def turn_marks(self) -> tuple[str, ...]:
@@ -120,7 +131,7 @@ class Harmony:
                 return ForcedAnswer("", BOX_OPEN + begun)
             close_fence = "\n```" if last.content.count("```") % 2 else ""
             is_final = last.header.channel == FINAL
-            inserted = close_fence + ("\n\n" if is_final else f"{END}{_ASSISTANT}{_FINAL_HEAD}")
+            inserted = close_fence + ("\n\n" if is_final else self.answer_head)
         return ForcedAnswer(inserted + _BOX, BOX_OPEN)
 
     def reply(self, text: str, *, thinking: bool) -> Reply:

@@ -16,9 +16,9 @@ from agent.chat.fenced import END_OF_TURN, FencedChatML, answer_sentence, chatml
 from agent.chat.format import ForcedAnswer, Passage
 from agent.chat.output_text import defused, rendered
 from agent.chat.reply import Reply
-from agent.chat.thinking import thinking_end
+from agent.chat.thinking import think_open, thinking_end
 from agent.chat.tool_tags.body import read_function_call
-from agent.chat.tool_tags.scanner import CLOSE, OPEN, TagScanner, shown_calls, think_open
+from agent.chat.tool_tags.scanner import CLOSE, OPEN, TagScanner, shown_calls
 
 PYTHON_TOOL = {
     "type": "function",
@@ -65,6 +65,11 @@ class FunctionCalls(FencedChatML):
     def rethinks(self) -> bool:
         """Yes, where the family thinks: its turn begins anew."""
         return bool(self.think_close)
+
+    @property
+    def control_tokens(self) -> tuple[str, ...]:
+        """The tags of calls too, which some vocabularies hold for control tokens."""
+        return (*super().control_tokens, OPEN, CLOSE)
 
     def call_scanner(self) -> TagScanner:
         """A scanner for function calls."""

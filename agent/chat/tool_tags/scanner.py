@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import cache
 
 from agent.chat.format import ToolCall
+from agent.chat.thinking import think_open
 from agent.chat.tool_tags.body import CallBody
 
 OPEN, CLOSE = "<tool_call>", "</tool_call>"
@@ -119,11 +120,6 @@ class TagScanner:
                 if _UNDECIDED.fullmatch(rest) or any(name.startswith(rest) for name in self._names):
                     return len(rest)
         return 0
-
-
-def think_open(think_close: str) -> str:
-    """The tag that opens the thinking which this one closes; "" where there is none."""
-    return think_close.replace("</", "<", 1)
 
 
 @cache

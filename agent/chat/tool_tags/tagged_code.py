@@ -17,6 +17,11 @@ class TaggedCode(FencedChatML):
 
     __slots__ = ()
 
+    @property
+    def control_tokens(self) -> tuple[str, ...]:
+        """The tags of calls too, which some vocabularies hold for control tokens."""
+        return (*super().control_tokens, OPEN, CLOSE)
+
     def call_scanner(self) -> TagScanner:
         """A scanner for code in tags."""
         return TagScanner(read_code, self.think_close, thinking=False, fence_closes=True)

@@ -203,7 +203,8 @@ class EmbeddedEngine:
         try:
             if slots:
                 with suppress(*_UNSHARED):
-                    await share_prompt(server.url, prompt, server.scratch, slots, seconds=self._stall_seconds)
+                    sent = server.client.sent(prompt)
+                    await share_prompt(server.url, sent, server.scratch, slots, seconds=self._stall_seconds)
         finally:
             for slot in slots:
                 self._pool.give(slot, prompt)

@@ -63,6 +63,7 @@ def server_command(engine: EngineConfig, settings: VllmConfig, port: int) -> lis
         "--dtype": _dtype(settings),
         "--load-format": settings.load_format,
         "--kv-cache-dtype": settings.kv_cache_dtype,
+        "--generation-config": "vllm",  # the model's own one might cap the tokens of a reply, besides its defaults
         "--tensor-parallel-size": settings.tensor_parallel_size,
         "--uvicorn-log-level": "warning",
     }

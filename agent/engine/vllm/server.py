@@ -233,6 +233,7 @@ class VllmEngine:
             stall_seconds=_STREAM_SECONDS,
             thinking_budget=bool(launch.settings.reasoning_parser),
             api_key=self._key,
+            on_event=self._on_event,
         )
         preread = asyncio.create_task(Preread(Path(self._engine.model), self._report_read).run())
         try:

@@ -9,6 +9,7 @@ import pytest
 
 from agent.chat.dialects import DIALECTS, chat_format
 from agent.chat.family import Family, family_names, load_family
+from agent.chat.harmony.messages import CONTROL_MARKS
 from agent.chat.task import CompetitionTask
 from agent.config import load_config, parse_config, save_config
 from agent.editions import EDITIONS
@@ -44,6 +45,21 @@ def test_a_bundled_family_can_be_configured_and_spoken_to(name: str) -> None:
     assert chat.prompt(CompetitionTask(EDITIONS["aimo3"]), Problem("a", "Why?")).endswith(chat.opening)
     assert 1 <= len(chat.stop_strings) <= 4
     assert set(chat.stop_strings) <= set(chat.turn_marks)
+    assert set(chat.stop_strings) <= set(chat.control_tokens) and "" not in chat.control_tokens
+    apart = chat.reply(f"so{chat.answer_head}42", thinking=True)
+    assert (apart.thinking.strip(), apart.answer_text) in (("so", "42"), ("so", "\n\n42"), ("", "so\n\n42"))
+
+
+def test_a_server_is_told_of_every_token_in_which_a_dialect_reads_the_turn() -> None:
+    def tokens(family: str) -> set[str]:
+        return set(chat_format(family, tools=True).control_tokens)
+
+    assert tokens("gpt-oss") == {*CONTROL_MARKS, "<|endoftext|>"}
+    assert tokens("qwq") > {"<think>", "</think>", "<|im_end|>"} and "<tool_call>" not in tokens("qwq")
+    assert tokens("r1-distill-qwen") > {"<think>", "</think>"} and "<|im_end|>" not in tokens("r1-distill-qwen")
+    for family in ("qwq-calls", "qwen3", "openmath-nemotron"):
+        assert tokens(family) > {"<think>", "</think>", "<tool_call>", "</tool_call>"}
+    assert tokens("qwen-coder-calls") > {"<tool_call>", "</tool_call>"} and "<think>" not in tokens("qwen-coder-calls")
 
 
 def test_a_family_of_ones_own_is_a_file(own: Path) -> None:

@@ -197,7 +197,7 @@ async def test_a_failure_to_count_that_may_pass_is_no_reason_never_to_ask_again(
 ) -> None:
     counts, server = await counted(answer, page({"count": 3}))
     assert counts == [None, None] and server.asked.count("/tokenize") == 1, "it is not asked at once"
-    monkeypatch.setattr("agent.engine.http._TOKENIZE_RETRY_SECONDS", 0.0)
+    monkeypatch.setattr("agent.engine.completion.tokenizer._RETRY_SECONDS", 0.0)
     assert (await counted(answer, page({"count": 3})))[0] == [None, 3]
 
 
@@ -210,7 +210,8 @@ async def test_only_a_vllm_is_asked_for_what_only_vllm_knows() -> None:
                 with pytest.raises(EngineError):
                     async for _ in engine.stream("go on", SamplingParams(5, stop=stop)):
                         pass
-    plain, stopped = (json.loads(body) for body in server.bodies[-2:])
+    sent = zip(server.asked, server.bodies, strict=True)
+    plain, stopped = (json.loads(body) for path, body in sent if path == "/v1/completions")
     assert plain["return_token_ids"] and plain["skip_special_tokens"] is False
     assert plain["add_special_tokens"] is False
     assert "include_stop_str_in_output" not in plain and stopped["include_stop_str_in_output"] is True

@@ -131,9 +131,11 @@ def test_chunks_of_the_chat_protocol_are_read_and_thinking_that_came_apart_is_cl
     ]
     thinking += [{"delta": {"reasoning": " me.", "content": None}}]
     said = [{"delta": {"content": "It is"}}, {"delta": {"content": " 42"}}, {"delta": {}, "finish_reason": "stop"}]
-    read = texts(*({"choices": [choice]} for choice in thinking + said))
-    assert read == "Let me.\n</think>\n\nIt is 42"
-    assert texts({"choices": [{"message": {"reasoning": "Hm.", "content": "42"}}]}) == "Hm.\n</think>\n\n42"
+    for head in ("\n</think>\n\n", "<|end|><|start|>assistant<|channel|>final<|message|>"):
+        reader = ReplyReader(100, head)
+        read = [reader.read({"choices": [choice]}).text for choice in thinking + said]
+        assert "".join(read) == reader.text == f"Let me.{head}It is 42"
+    assert texts({"choices": [{"message": {"reasoning": "Hm.", "content": "42"}}]}) == "Hm.\n\n42"
     assert texts({"choices": [{"message": {"content": [{"type": "text", "text": "4"}, {"text": "2"}, 5]}}]}) == "42"
 
 

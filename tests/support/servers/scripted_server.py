@@ -19,16 +19,22 @@ BREAK = "\0"  # in a reply: the server drops the connection here
 GARBAGE = "\1"  # in a reply: the server sends something that is no event
 SILENCE = "\2"  # in a reply: the server sends nothing more
 
+Refuse = Callable[[dict[str, Any]], tuple[int, Any] | None]
+
 
 @dataclass
 class ScriptedServer:
-    """Streams `reply(body)` word by word, `pause` seconds between words; takes any model, else refuses as vLLM."""
+    """Streams `reply(body)` word by word, `pause` seconds between words; takes any model, else refuses as vLLM.
+
+    `refuse` says what else it refuses: the status and the body of its answer.
+    """
 
     reply: Callable[[dict[str, Any]], str]
     pause: float = 0.0
     status: int = 200
     key: str | None = None
     max_model_len: int | None = None
+    refuse: Refuse = lambda body: None
     url: str = ""
     bodies: list[dict[str, Any]] = field(default_factory=list)
     dropped: threading.Event = field(default_factory=threading.Event)
@@ -44,7 +50,8 @@ class ScriptedServer:
         self.bodies.append(body)
         if unauthorized(request.headers, self.key):
             return web.json_response({"error": "Unauthorized"}, status=401)
-        refused = refusal(body, model=body.get("model"), max_model_len=self.max_model_len or 1 << 20)
+        most = self.max_model_len or 1 << 20
+        refused = self.refuse(body) or refusal(body, model=body.get("model"), max_model_len=most)
         if refused is not None:
             return web.json_response(refused[1], status=refused[0])
         if self.status != 200:

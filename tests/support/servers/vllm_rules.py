@@ -37,7 +37,9 @@ def _bad_number(body: Mapping[str, Any]) -> str | None:
         (not 0 < top_p <= 1, f"top_p must be in (0, 1], got {top_p}."),
         (top_k < -1, f"top_k must be 0 (disable), or at least 1, got {top_k}."),
         (not 0 <= min_p <= 1, f"min_p must be in [0, 1], got {min_p}."),
+        (body.get("repetition_penalty", 1.0) <= 0, "repetition_penalty must be greater than zero."),
         ("" in (body.get("stop") or ()), "stop cannot contain an empty string."),
+        (any(token < 0 for token in body.get("stop_token_ids") or ()), "stop_token_ids must be non-negative."),
     )
     return next((complaint for wrong, complaint in checks if wrong), None)
 
