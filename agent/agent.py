@@ -8,7 +8,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, AsyncExitStack, ExitStack, contextmanager, nullcontext
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -21,7 +21,7 @@ from agent.engine.base import Engine
 from agent.engine.persistent import PersistentEngine
 from agent.errors import InputError
 from agent.events import EngineEvent, Listener, ProblemSolved, fan_out
-from agent.journal.run_directory import ENGINE_LOG, RunDirectory, hold_run
+from agent.journal.run_directory import ENGINE_LOG, RunDirectory, hold_any_run
 from agent.lane.runtime import Runtime
 from agent.policy.budget import TimeBank
 from agent.problems.given import listed_problems, single_problem
@@ -110,17 +110,20 @@ class Agent:
         def on_event(text: str) -> None:
             agent._engine_happened(text)
 
-        from agent.engine.configured import open_engine  # its clients are slow to import, and often not needed
+        # Its clients are slow to import, and often not needed.
+        from agent.engine.configured import open_engine, settle_family
 
-        engine = open_engine(config, fetch or _fetch_model, log, on_event)
+        settled = settle_family(config, fetch)
+        engine = open_engine(settled, fetch, log, on_event)
         agent = cls(config, engine, task=task, on_engine_event=on_engine_event)
+        agent._settle(settled)
         agent._own_log = own_log
         agent._unusable = _NOT_ENTERED
         return agent
 
     @property
     def config(self) -> Config:
-        """The configuration, which names the model of a server at a URL once the engine has started."""
+        """The configuration, which names the model of a server at a URL and its family once the engine has started."""
         return self._config
 
     async def __aenter__(self) -> Agent:
@@ -140,7 +143,8 @@ class Agent:
     async def start(self) -> None:
         """Start the engine, with the task's prompt prefix evaluated.
 
-        Raises EngineError if it does not come up, InputError if the agent was closed.
+        Raises EngineError if it does not come up, ConfigError if the family of what a server serves is to be found but
+        is not certain, InputError if the agent was closed.
         """
         from agent.engine.configured import settle_model
         from agent.hardware.detect import kv_cache_warning
@@ -151,12 +155,18 @@ class Agent:
         await self.engine.start()
         if warning := kv_cache_warning(self.config):
             self._engine_happened(warning)
+        self._settle(await settle_model(self.config, self.engine.wrapped))
         task = self._task or CompetitionTask(self.config.rules)
         sample = self.config.sample
         await self.engine.warm(
             chat_format(sample.family, tools=sample.tools, max_rounds=sample.max_rounds).prefix(task)
         )
-        self._config = await settle_model(self.config, self.engine.wrapped)
+
+    def _settle(self, config: Config) -> None:
+        """Take the configuration with what was left to be found, and say which family that is."""
+        if self._config.sample.family != config.sample.family:
+            self._on_engine_event(f"sample.family is {config.sample.family}, by the model's chat template and name")
+        self._config = config
 
     async def close(self) -> None:
         """End all Python sessions, and the engine's server if it is ours. May be called twice."""
@@ -201,7 +211,7 @@ class Agent:
         asked = listed_problems(problems)
         if self._unusable:
             raise InputError(self._unusable)
-        with _held(run_dir, asked, resume=resume) as directory:
+        with hold_any_run(run_dir, asked, resume=resume) as directory:
             return await self._solve_all(asked, directory, listeners)
 
     @classmethod
@@ -228,7 +238,7 @@ class Agent:
             async with agent:
                 return await agent._solve_all(asked, directory, listeners)
 
-        with _held(run_dir, asked, resume=resume) as directory:
+        with hold_any_run(run_dir, asked, resume=resume) as directory:
             agent = cls.open(profile, overrides, log=None if directory is None else directory.path / ENGINE_LOG)
             return run_blocking(main)
 
@@ -277,19 +287,3 @@ class Agent:
             self._on_engine_event(text)
         for emit, bank in self._runs:
             emit(EngineEvent(text, bank.spent))
-
-
-def _held(
-    run_dir: str | Path | None, problems: Sequence[Problem], *, resume: bool
-) -> AbstractContextManager[RunDirectory | None]:
-    if run_dir is not None:
-        return hold_run(Path(run_dir), problems, resume=resume)
-    if resume:
-        raise InputError("a run is resumed from its directory: give its run_dir")
-    return nullcontext()
-
-
-def _fetch_model(name: str) -> Path:
-    from agent.models.store import fetch_model  # not where there is no network: a notebook does without it
-
-    return fetch_model(name)

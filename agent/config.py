@@ -8,13 +8,12 @@ the run directory and is itself a profile.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
-from agent.chat.family import known_family, load_family
+from agent.chat.family import AUTO, known_family, load_family
 from agent.editions import EDITIONS
 from agent.errors import ConfigError
 from agent.files.addresses import checked_url, expand_home
@@ -89,7 +88,10 @@ class VllmConfig(Section):
 
 
 class SamplingConfig(Section):
-    """The sampling parameters of one sample, with the names of the OpenAI and vLLM protocols."""
+    """The sampling parameters of one sample, with the names of the OpenAI and vLLM protocols.
+
+    Those that are not set are as the authors of the family's models recommend, or else the defaults here.
+    """
 
     temperature: float = Field(0.6, ge=0)
     top_p: float = Field(0.95, gt=0, le=1)
@@ -103,10 +105,10 @@ class SampleConfig(Section):
     """How many samples are drawn, from which prompt, and their limits."""
 
     count: int = Field(8, ge=1, le=1_024)
-    family: Annotated[str, AfterValidator(known_family)] = "qwen-coder"  # a bundled one, or a TOML file's path
+    family: Annotated[str, AfterValidator(known_family)] = "qwen-coder"  # a bundled one, a TOML file's path, or AUTO
     tools: bool = True
     max_tokens: int = Field(1_024, ge=1)
-    max_rounds: int = Field(4, ge=0)  # tool runs; by default as many as the family is used to
+    max_rounds: int = Field(4, ge=0)  # tool runs; by default as many as the family's models are used to
     accept_printed_answer: bool = (
         False  # a tool run that prints nothing but an integer of the edition's range is a vote
     )
@@ -116,15 +118,6 @@ class SampleConfig(Section):
     max_thinking_tokens: int = Field(0, ge=0)  # thinking still open then is closed by forcing the answer; 0: no cap
     answer_tokens: int = Field(24, ge=0)  # for a forced answer; 0: none is forced
     probe_tokens: int = Field(0, ge=0)  # tokens between two probes of a running sample's present answer; 0: none
-
-    @model_validator(mode="before")
-    @classmethod
-    def _as_the_family(cls, table: Any) -> Any:
-        if not isinstance(table, dict) or "max_rounds" in table or not isinstance(table.get("family"), str):
-            return table
-        with suppress(ConfigError):  # which the check of the family reports
-            return {**table, "max_rounds": load_family(table["family"]).max_rounds}
-        return table
 
 
 class SandboxConfig(Section):
@@ -150,6 +143,11 @@ class Config(Section):
     stopping: StoppingConfig = StoppingConfig()
     budget: BudgetConfig = BudgetConfig()
     sandbox: SandboxConfig = SandboxConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_the_family(cls, tree: Any) -> Any:
+        return _with_family(tree) if isinstance(tree, dict) else tree
 
     @property
     def rules(self) -> Edition:
@@ -189,8 +187,12 @@ def load_config(profile: str, overrides: Mapping[str, Any] | None = None) -> Con
 
 
 def override_config(config: Config, overrides: Mapping[str, Any]) -> Config:
-    """Return the configuration with dotted keys overridden. Raises ConfigError if that is not valid."""
-    return parse_config(_set(config.model_dump(), overrides), config.profile)
+    """Return the configuration with dotted keys overridden. Raises ConfigError if that is not valid.
+
+    Where its family is still to be found, what that family decides is open too, unless the configuration says it.
+    """
+    tree = config.model_dump(exclude_unset=config.sample.family == AUTO)
+    return parse_config(_set(tree, overrides), config.profile)
 
 
 def save_config(config: Config, path: Path) -> None:
@@ -227,6 +229,22 @@ def parse_config(tree: Mapping[str, Any], source: str) -> Config:
 
 def _read(profile: str) -> dict[str, Any]:
     return renamed_tree(read_named(PROFILES, profile, "profile"))
+
+
+def _with_family(tree: dict[str, Any]) -> dict[str, Any]:
+    """The tree with what its family decides of the keys that it lacks; what is no valid tree is left as it is."""
+    sample, sampling = tree.get("sample", {}), tree.get("sampling", {})
+    if not (isinstance(sample, dict) and isinstance(sampling, dict)):
+        return tree
+    name = sample.get("family", SampleConfig.model_fields["family"].default)
+    if not isinstance(name, str) or name == AUTO:
+        return tree
+    try:
+        family = load_family(name)
+    except ConfigError:  # which the check of the family reports
+        return tree
+    recommended = family.sampling.model_dump(exclude_none=True)
+    return {**tree, "sample": {"max_rounds": family.max_rounds, **sample}, "sampling": {**recommended, **sampling}}
 
 
 def _set(tree: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,9 @@ from agent.errors import ConfigError
 from agent.files.config_faults import first_fault
 from agent.files.named_toml import lasting_name, read_named, toml_names
 
+AUTO = "auto"
+"""In place of a family's name: that of the served model, as its chat template tells."""
+
 _FOLDER = files("agent.chat") / "families"
 
 
@@ -25,6 +28,16 @@ class WorkedExample(_Table):
     question: str
     code: str
     output: str
+
+
+class RecommendedSampling(_Table):
+    """The sampling parameters that the authors of a family's models recommend; None where they say nothing."""
+
+    temperature: float | None = Field(None, ge=0)
+    top_p: float | None = Field(None, gt=0, le=1)
+    top_k: int | None = Field(None, ge=0)
+    min_p: float | None = Field(None, ge=0, le=1)
+    presence_penalty: float | None = Field(None, ge=-2, le=2)
 
 
 class TemplateMarks(_Table):
@@ -51,7 +64,7 @@ class Family(_Table):
     The worked `examples` show how tools are used. `template` says how its models are recognized.
 
     A sample has at most `max_rounds` tool runs where the configuration does not say how many; that number is put in for
-    `{max_rounds}` in the instructions with tools.
+    `{max_rounds}` in the instructions with tools. What it does not say of `sampling` is as recommended here.
     """
 
     dialect: Literal["chatml-fenced", "chatml-calls", "chatml-tagged", "harmony", "r1-fenced"]
@@ -66,6 +79,7 @@ class Family(_Table):
     reasoning_effort: Literal["low", "medium", "high"] = "high"
     max_rounds: int = Field(4, ge=0)
     examples: tuple[WorkedExample, ...] = Field((), strict=False)  # TOML has lists
+    sampling: RecommendedSampling = RecommendedSampling()
     template: TemplateMarks = TemplateMarks()
 
     def turn_opening(self, *, tools: bool) -> str:
@@ -79,7 +93,9 @@ def family_names() -> list[str]:
 
 
 def known_family(name: str) -> str:
-    """The bundled family's name, or the absolute path of a file that holds one. Raises ValueError for others."""
+    """The bundled family's name, AUTO, or the absolute path of a file that holds one. Raises ValueError for others."""
+    if name == AUTO:
+        return name
     try:
         load_family(name)
     except ConfigError as error:

@@ -7,25 +7,32 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from agent.chat.family import AUTO
+from agent.chat.recognize import recognized_family
 from agent.config import Config, override_config
 from agent.engine.api_key import USUAL_VARIABLE, read_key
 from agent.engine.base import Engine, OnEvent
+from agent.engine.connection import ServerConnection
 from agent.engine.http import HttpEngine, api_url, complete_one_token
 from agent.engine.llamacpp.embedded import EmbeddedEngine
+from agent.engine.server_info import fetch_served_model
 from agent.engine.vllm.server import VllmEngine
 from agent.errors import EngineError, RequestRefusedError
 from agent.hardware.detect import check_profile, find_gpus
+from agent.models.chat_template import family_of_model, family_of_served
 
 _MOST_SLOTS = 16  # in the embedded engine, each with its own context in memory; lanes beyond wait for one
+_INFO_SECONDS = 30.0  # for a server to tell what it serves
 _ALIAS_SECONDS = 30.0  # for a server to refuse a model that it does not know
 
 
-def open_engine(config: Config, fetch: Callable[[str], Path], log: Path, on_event: OnEvent) -> Engine:
+def open_engine(config: Config, fetch: Callable[[str], Path] | None, log: Path, on_event: OnEvent) -> Engine:
     """Create the engine of a configuration, without starting it.
 
-    `fetch` returns the file of a model by its name (it may download for minutes); `log` is the log file of a server
-    that we start; `on_event` is called when something happens to it. Raises ModelError for an unknown model,
-    ConfigError if the profile does not fit the GPUs found or the API key's variable is not set.
+    `fetch` returns the file of a model by its name, where it is not the usual way, which may download it for minutes;
+    `log` is the log file of a server that we start; `on_event` is called when something happens to it. Raises
+    ModelError for an unknown model, ConfigError if the profile does not fit the GPUs found or the API key's variable is
+    not set.
     """
     engine = config.engine
     if engine.kind == "http":
@@ -33,7 +40,7 @@ def open_engine(config: Config, fetch: Callable[[str], Path], log: Path, on_even
             api_url(engine.url),
             model=engine.model or None,
             stall_seconds=engine.stall_seconds,
-            api_key=read_key(engine.api_key_env, os.environ, usual=USUAL_VARIABLE),
+            api_key=_url_key(config),
             proxied=True,
             on_event=on_event,
         )
@@ -42,7 +49,7 @@ def open_engine(config: Config, fetch: Callable[[str], Path], log: Path, on_even
         key = read_key(engine.api_key_env, os.environ)
         return VllmEngine(engine, config.vllm, log_path=log, on_event=on_event, api_key=key)
     return EmbeddedEngine(
-        fetch(engine.model),
+        (fetch or _fetch_model)(engine.model),
         slots=min(config.sample.count * config.problems_in_flight, _MOST_SLOTS),
         streams=engine.streams or None,
         context_tokens=engine.context_tokens,
@@ -53,27 +60,68 @@ def open_engine(config: Config, fetch: Callable[[str], Path], log: Path, on_even
     )
 
 
+def _fetch_model(name: str) -> Path:
+    from agent.models.store import fetch_model  # not where there is no network: a notebook does without it
+
+    return fetch_model(name)
+
+
+def settle_family(config: Config, fetch: Callable[[str], Path] | None) -> Config:
+    """Return the configuration with the family of a model that we serve ourselves, where that is left to be found.
+
+    `fetch` is that of `open_engine`. Raises ConfigError, saying what to set, if the model's chat template and name do
+    not tell its family, ModelError if the model cannot be read.
+    """
+    engine = config.engine
+    if config.sample.family != AUTO or engine.kind == "http":
+        return config
+    if not engine.model:
+        family = recognized_family("")
+    else:
+        find = Path if engine.kind == "vllm" else fetch or _fetch_model
+        family = family_of_model(find(engine.model))
+    return override_config(config, {"sample.family": family})
+
+
 async def settle_model(config: Config, engine: Engine) -> Config:
-    """Return the configuration with the model that the server at a URL serves; the engine must be ready.
+    """Return the configuration with the model that the server at a URL serves, and its family where that is left to be
+    found; the engine must be ready.
 
     If none was named, that is the one selected by the engine. A name that the server does not list may be an alias, so
     one token is requested with it; errors other than a refusal are left to the first sample. Raises RequestRefusedError
-    if the server knows no such model.
+    if the server knows no such model, ConfigError if what it tells of the model does not show the family.
     """
     if not isinstance(engine, HttpEngine):
         return config
     named = config.engine.model
     if not named:
-        return override_config(config, {"engine.model": engine.model or ""})
-    if named not in engine.listed:
-        try:
-            async with asyncio.timeout(_ALIAS_SECONDS):
-                await complete_one_token(engine)
-        except RequestRefusedError as error:
-            listed = ", ".join(engine.listed[:5]) or "none"
-            raise RequestRefusedError(
-                f"the model {named!r} is refused ({error}); the server lists {listed}: name one of these with --model"
-            ) from error
-        except (EngineError, TimeoutError):
-            pass
-    return config
+        config = override_config(config, {"engine.model": engine.model or ""})
+    elif named not in engine.listed:
+        await _check_alias(engine, named)
+    return config if config.sample.family != AUTO else await _with_served_family(config)
+
+
+async def _with_served_family(config: Config) -> Config:
+    server = ServerConnection(api_url(config.engine.url), api_key=_url_key(config), proxied=True)
+    try:
+        served = await fetch_served_model(server, config.engine.model, seconds=_INFO_SECONDS)
+    finally:
+        await server.close()
+    return override_config(config, {"sample.family": family_of_served(served.template, served.names)})
+
+
+async def _check_alias(engine: HttpEngine, named: str) -> None:
+    try:
+        async with asyncio.timeout(_ALIAS_SECONDS):
+            await complete_one_token(engine)
+    except RequestRefusedError as error:
+        listed = ", ".join(engine.listed[:5]) or "none"
+        raise RequestRefusedError(
+            f"the model {named!r} is refused ({error}); the server lists {listed}: name one of these with --model"
+        ) from error
+    except (EngineError, TimeoutError):
+        pass
+
+
+def _url_key(config: Config) -> str | None:
+    return read_key(config.engine.api_key_env, os.environ, usual=USUAL_VARIABLE)

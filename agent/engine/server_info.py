@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from agent.engine.connection import TRANSPORT_ERRORS, ServerConnection
@@ -12,6 +13,14 @@ from agent.errors import EngineError, EngineUnavailableError, RequestRefusedErro
 
 # Used by vLLM, SGLang and hosted services. What a model was trained for ("n_ctx_train") is not what is served.
 _CONTEXT_KEYS = ("max_model_len", "n_ctx", "context_window", "context_length", "max_context_length")
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """What a server tells of its model: the chat template, "" where it tells none, and all that the model is called."""
+
+    template: str
+    names: tuple[str, ...]
 
 
 async def fetch_models(server: ServerConnection, *, seconds: float) -> list[Mapping[str, Any]]:
@@ -44,6 +53,19 @@ def _models(server: ServerConnection, page: str) -> list[Mapping[str, Any]]:
         f"the server at {server.shown} lists no models, but says: {message}; give the --url of an engine that "
         "speaks the OpenAI protocol"
     )
+
+
+async def fetch_served_model(server: ServerConnection, name: str, *, seconds: float) -> ServedModel:
+    """Ask a server what it serves under a name: vLLM tells the model's path or name on the Hub, SGLang too, llama.cpp
+    the path and the chat template. Never raises; a server need not know any of these requests."""
+    listing = await fetch_json(server, "/models", seconds=seconds)
+    props = await fetch_json(server, f"{server.root}/props", seconds=seconds)
+    info = await fetch_json(server, f"{server.root}/get_model_info", seconds=seconds)
+    listed = listing.get("data") if isinstance(listing, Mapping) else listing
+    entries = [each for each in listed if isinstance(each, Mapping)] if isinstance(listed, list) else []
+    ours = next((each for each in entries if each.get("id") == name), None)
+    told = (_text(ours, "root"), _text(props, "model_path"), _text(info, "model_path"))
+    return ServedModel(_text(props, "chat_template"), (name, *filter(None, told)))
 
 
 async def fetch_json(server: ServerConnection, url: str, *, seconds: float) -> Any:
@@ -79,6 +101,11 @@ def token_count(answer: object) -> int | None:
     if type(count) is int and count >= 0:
         return count
     return len(ids) if isinstance(ids, list) else None
+
+
+def _text(table: object, key: str) -> str:
+    value = table.get(key) if isinstance(table, Mapping) else None
+    return value if isinstance(value, str) else ""
 
 
 def _tokens(value: object) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -69,6 +69,17 @@ def check_model(before: RunRecord, config: Config, path: Path) -> None:
     model = before.config.engine.model
     if model and config.engine.model != model:
         raise InputError(f"the run in {path} was started with the model {model}: leave out --model, or start a new run")
+
+
+def hold_any_run(
+    path: str | Path | None, problems: Sequence[Problem], *, resume: bool
+) -> AbstractContextManager[RunDirectory | None]:
+    """As `hold_run`; None where there is no directory, and nothing is recorded. Raises InputError as that does."""
+    if path is not None:
+        return hold_run(Path(path), problems, resume=resume)
+    if resume:
+        raise InputError("a run is resumed from its directory: give its run_dir")
+    return nullcontext()
 
 
 @contextmanager

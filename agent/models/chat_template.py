@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,25 @@ def family_of_model(path: Path) -> str:
     Raises ConfigError, saying what to set, where that is not certain; ModelError for a file that cannot be read.
     """
     return recognized_family(read_chat_template(path) or "", names_of_model(path))
+
+
+def family_of_served(template: str, names: Sequence[str]) -> str:
+    """The bundled family of a model behind a URL, by what its server tells: a chat template or "", names and paths.
+
+    A path that is on this machine too is looked at for what the server does not tell. Raises as `family_of_model`.
+    """
+    here = next((path for path in map(Path, names) if path.is_absolute() and _is_there(path)), None)
+    if here is not None:
+        template = template or read_chat_template(here) or ""
+        names = [*names, names_of_model(here)]
+    return recognized_family(template, " ".join(names))
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
 
 
 def _is_file(path: Path) -> bool:

@@ -26,7 +26,8 @@ Refuse = Callable[[dict[str, Any]], tuple[int, Any] | None]
 class ScriptedServer:
     """Streams `reply(body)` word by word, `pause` seconds between words; takes any model, else refuses as vLLM.
 
-    `refuse` says what else it refuses: the status and the body of its answer.
+    `refuse` says what else it refuses: the status and the body of its answer. `card` is what it lists of its model
+    beside the name, `told` what else it answers, by path.
     """
 
     reply: Callable[[dict[str, Any]], str]
@@ -35,6 +36,8 @@ class ScriptedServer:
     key: str | None = None
     max_model_len: int | None = None
     refuse: Refuse = lambda body: None
+    card: dict[str, Any] = field(default_factory=dict)
+    told: dict[str, Any] = field(default_factory=dict)
     url: str = ""
     bodies: list[dict[str, Any]] = field(default_factory=list)
     dropped: threading.Event = field(default_factory=threading.Event)
@@ -42,8 +45,13 @@ class ScriptedServer:
     async def models(self, request: web.Request) -> web.Response:
         if unauthorized(request.headers, self.key):
             return web.json_response({"error": "Unauthorized"}, status=401)
-        card = {"id": "scripted"} | ({"max_model_len": self.max_model_len} if self.max_model_len else {})
+        card = {"id": "scripted"} | self.card | ({"max_model_len": self.max_model_len} if self.max_model_len else {})
         return web.json_response({"data": [card]})
+
+    async def information(self, request: web.Request) -> web.Response:
+        if unauthorized(request.headers, self.key):
+            return web.json_response({"error": "Unauthorized"}, status=401)
+        return web.json_response(self.told[request.path])
 
     async def completions(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
@@ -94,5 +102,7 @@ def serving(server: ScriptedServer) -> Iterator[ScriptedServer]:
     app = web.Application()
     app.router.add_get("/v1/models", server.models)
     app.router.add_post("/v1/completions", server.completions)
+    for path in server.told:
+        app.router.add_get(path, server.information)
     with background_server(app) as server.url:
         yield server
