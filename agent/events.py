@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from agent.types import Problem, Sample, Solution, ToolRun
+
+InsertedKind = Literal["result", "hint", "forcing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +37,12 @@ class TextGenerated:
 
 @dataclass(frozen=True, slots=True)
 class TextInserted:
-    """The agent has written `text` into a running sample: the output of a tool run, or what forces its answer."""
+    """The agent has written `text` into a running sample: a tool run's result, a hint, or what forces its answer."""
 
     problem_id: str
     index: int
     text: str
+    kind: InsertedKind
 
 
 @dataclass(frozen=True, slots=True)

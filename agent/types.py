@@ -97,13 +97,14 @@ class ToolRun:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Generated text, and the text that the agent inserted after it (tool output, or the opening of a forced answer).
+    """Generated text, and what the agent inserted after it: tool output, a hint, or the opening of a forced answer.
 
     The prompt of turn n is the sample's prompt followed by `text + inserted` of the earlier turns. `prompt_tokens` is
     the length of that prompt and `cached_tokens` the part of it in the engine's prefix cache; both are None if the
     engine did not report them, as for a turn that was cut at a code block. `resumed_at` holds the number of tokens
     received at each point where the stream broke and was resumed. `unrun_blocks` counts its code blocks that were not
-    run: not closed when the turn ended, or opened in a way that is not recognized as Python.
+    run: not closed when the turn ended, or opened in a way that is not recognized as Python. `hint_at` is what the
+    model was about to write where it was given a hint instead, which is `inserted` then; "" for all other turns.
     """
 
     text: str
@@ -115,6 +116,7 @@ class Turn:
     cached_tokens: int | None = None
     resumed_at: tuple[int, ...] = ()
     unrun_blocks: int = 0
+    hint_at: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +167,11 @@ class Sample:
     def tool_runs(self) -> tuple[ToolRun, ...]:
         """The tool runs in their order."""
         return tuple(turn.tool_run for turn in self.turns if turn.tool_run is not None)
+
+    @property
+    def hints(self) -> int:
+        """How many hints it was given."""
+        return sum(bool(turn.hint_at) for turn in self.turns)
 
     @property
     def unrun_blocks(self) -> int:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from agent.errors import ConfigError
 from agent.files.config_faults import first_fault
@@ -16,6 +16,7 @@ AUTO = "auto"
 """In place of a family's name: that of the served model, as its chat template tells."""
 
 _FOLDER = files("agent.chat") / "families"
+_CALLS_IN_THINKING = ("chatml-fenced", "chatml-tagged", "r1-fenced")
 
 
 class _Table(BaseModel):
@@ -54,6 +55,21 @@ class TemplateMarks(_Table):
     shared: bool = False
 
 
+class HintTable(_Table):
+    """A hint that a sample which has run no code is given within its thinking, and where: see `agent.chat.hints`.
+
+    It is `text`, and the beginning of code, in place of one of the words `at` with which a sentence begins, or
+    (`before_think_close`) of the tag that closes the thinking: at most `most` times a sample, and before a word only
+    `apart_chars` characters after the sample's beginning or the hint before it. A token has about four characters.
+    """
+
+    text: str = Field(min_length=1)
+    at: tuple[Annotated[str, Field(min_length=1)], ...] = Field((), strict=False)  # TOML has lists
+    before_think_close: bool = False
+    most: int = Field(2, ge=1)
+    apart_chars: int = Field(2_000, ge=0)
+
+
 class Family(_Table):
     """The instructions of one family of models, and how its turns begin.
 
@@ -65,6 +81,7 @@ class Family(_Table):
 
     A sample has at most `max_rounds` tool runs where the configuration does not say how many; that number is put in for
     `{max_rounds}` in the instructions with tools. What it does not say of `sampling` is as recommended here.
+    A `hint` may be given where calls stand within the thinking.
     """
 
     dialect: Literal["chatml-fenced", "chatml-calls", "chatml-tagged", "harmony", "r1-fenced"]
@@ -78,9 +95,16 @@ class Family(_Table):
     tool_system: str = ""
     reasoning_effort: Literal["low", "medium", "high"] = "high"
     max_rounds: int = Field(4, ge=0)
+    hint: HintTable | None = None
     examples: tuple[WorkedExample, ...] = Field((), strict=False)  # TOML has lists
     sampling: RecommendedSampling = RecommendedSampling()
     template: TemplateMarks = TemplateMarks()
+
+    @model_validator(mode="after")
+    def _has_calls_in_its_thinking(self) -> Self:
+        if self.hint is not None and self.dialect not in _CALLS_IN_THINKING:
+            raise ValueError(f"hint needs a dialect whose calls stand within the thinking: {_CALLS_IN_THINKING}")
+        return self
 
     def turn_opening(self, *, tools: bool) -> str:
         """What the assistant's turn starts with, with tools or without."""

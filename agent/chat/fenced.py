@@ -8,12 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 from agent.chat.box import BOX_OPEN, boxed, open_box
 from agent.chat.family import Family, WorkedExample
 from agent.chat.fences import FenceScanner
 from agent.chat.format import ForcedAnswer, Passage, ToolCallScanner
+from agent.chat.hints import Hint
 from agent.chat.output_text import defused, rendered
 from agent.chat.reply import Reply
 from agent.chat.task import Task, plain_question
@@ -35,7 +37,7 @@ OUTPUT_TAIL = "\n```\n"
 _R1_USER, _R1_ASSISTANT = "<\uff5cUser\uff5c>", "<\uff5cAssistant\uff5c>"
 _R1_BEGIN, _R1_END = "<\uff5cbegin\u2581of\u2581sentence\uff5c>", "<\uff5cend\u2581of\u2581sentence\uff5c>"
 _R1_STOPS = (_R1_END, _R1_USER, _R1_ASSISTANT)
-_RESULT = re.compile(r"(?:^|\n)```output\n(.*?)(?:\n?```\n|\Z)", re.DOTALL)
+_RESULT = r"(?:^|\n)```output\n(?P<result>.*?)(?:\n?```\n|\Z)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,12 @@ class FencedChatML:
     def answer_head(self) -> str:
         """The tag on a line of its own."""
         return f"\n{self.think_close}\n\n" if self.think_close else "\n\n"
+
+    @property
+    def hint(self) -> Hint | None:
+        """The family's, with tools."""
+        table = self.family.hint if self.tools else None
+        return Hint(call_open=self._call_open, **dict(table)) if table else None
 
     @property
     def rethinks(self) -> bool:
@@ -133,9 +141,23 @@ class FencedChatML:
         """Thinking and answer, and the blocks of output in them; a block may be cut at either end."""
         reply = self.reply(turn.removeprefix(self.opening) if self.think_close else turn, thinking=True)
         if self.think_close:
-            yield from _passages("thinking", reply.thinking)
+            yield from self._cut("thinking", reply.thinking)
         if reply.answer_text is not None:
-            yield from _passages("answer", reply.answer_text)
+            yield from self._cut("answer", reply.answer_text)
+
+    def _cut(self, kind: Literal["thinking", "answer"], text: str) -> Iterator[Passage]:
+        """The stretch, with what the agent wrote in passages of their own."""
+        start = 0
+        for found in _written_by_agent(self.hint.text if self.hint else "").finditer(text):
+            yield Passage(kind, text[start : found.start()])
+            yield Passage("result" if found.lastgroup == "result" else "agent", found[found.lastgroup or 0])
+            start = found.end()
+        yield Passage(kind, text[start:])
+
+    @property
+    def _call_open(self) -> str:
+        """What begins a call of Python."""
+        return CODE_OPEN
 
     @property
     def _tool_section(self) -> str:
@@ -183,13 +205,10 @@ class FencedR1(FencedChatML):
         return f"{self.prefix(task)}{plain_question(problem.text)}{_R1_ASSISTANT}{self.opening}"
 
 
-def _passages(kind: Literal["thinking", "answer"], text: str) -> Iterator[Passage]:
-    start = 0
-    for found in _RESULT.finditer(text):
-        yield Passage(kind, text[start : found.start()])
-        yield Passage("result", found[1])
-        start = found.end()
-    yield Passage(kind, text[start:])
+@cache
+def _written_by_agent(hint: str) -> re.Pattern[str]:
+    """Finds outputs of code, and the hint."""
+    return re.compile(rf"{_RESULT}|(?P<agent>{re.escape(hint)})\n" if hint else _RESULT, re.DOTALL)
 
 
 def answer_sentence(example: WorkedExample) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from agent.chat.box import first_box
+from agent.chat.hints import Hint
 from agent.chat.reply import Reply
 from agent.chat.task import Task
-from agent.types import Problem
+from agent.types import Problem, Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +61,12 @@ class ForcedAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A stretch of the assistant's turn as it is shown to people: Markdown of the model's, or what its code printed."""
+    """A stretch of the assistant's turn as it is shown to people.
 
-    kind: Literal["thinking", "answer", "result"]
+    It is Markdown of the model's (`thinking` and `answer`), what its code printed, or what else the agent wrote.
+    """
+
+    kind: Literal["thinking", "answer", "result", "agent"]
     text: str
 
 
@@ -84,6 +88,10 @@ class ChatFormat(Protocol):
     @property
     def answer_head(self) -> str:
         """What stands between the thinking and the answer, for servers that send the two apart and leave it out."""
+
+    @property
+    def hint(self) -> Hint | None:
+        """The hint that a sample is given which has run no code; None where the family has none, or without tools."""
 
     @property
     def rethinks(self) -> bool:
@@ -131,3 +139,10 @@ class ChatFormat(Protocol):
 
     def passages(self, turn: str) -> Iterator[Passage]:
         """The assistant's turn, or the end of it, cut into passages, without the marks between them."""
+
+
+def turn_start(chat: ChatFormat, before: Sequence[Turn]) -> str:
+    """What a sample's turn after these begins with, in which a call of Python may be open: the opening, or a hint."""
+    if not before:
+        return chat.opening
+    return chat.hint.call_open if before[-1].hint_at and chat.hint else ""

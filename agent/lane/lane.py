@@ -7,12 +7,13 @@ import hashlib
 from contextlib import aclosing
 from dataclasses import replace
 
-from agent.chat.format import ToolCall
+from agent.chat.format import ToolCall, turn_start
+from agent.chat.hints import HintPlace, HintScanner
 from agent.chat.task import vote
 from agent.chat.thinking import TurnEndScanner
 from agent.engine.base import Chunk
 from agent.errors import AgentError, EngineError, RequestRefusedError, SandboxError, StreamBrokenError
-from agent.events import ToolRan
+from agent.events import InsertedKind, ToolRan
 from agent.lane.answering import AnswerWatch
 from agent.lane.fitting import ContextFitter
 from agent.lane.language import LanguageMixingCounter
@@ -58,6 +59,8 @@ class Lane:
         self._logprobs = LogprobMeter()
         self._mixing = LanguageMixingCounter()
         self._prober = Prober(runtime.config.sample.probe_tokens, self._probe)
+        hint = self._chat.hint
+        self._hints = HintScanner(hint, self._chat.think_close, self._chat.opening) if hint else None
         self._session: Session | None = None
         self._failed_runs = 0
         at_close = runtime.config.sample.answer_at_think_close
@@ -90,7 +93,7 @@ class Lane:
         mean, tail = self._logprobs.mean, self._logprobs.tail_mean
         try:
             forced = self._chat.force_answer(self._transcript.said, ended=end is SampleEnd.NO_ANSWER)
-            self._insert(forced.inserted)
+            self._insert(forced.inserted, "forcing")
             self._watch.force()
             await self._write_turn(tools=False, forcing=True)
         except Exception as error:  # noqa: BLE001
@@ -133,21 +136,25 @@ class Lane:
             outcome = await self._write_turn(tools=tools)
             if isinstance(outcome, SampleEnd):
                 return outcome
+            if isinstance(outcome, HintPlace):
+                self._insert(outcome.hint.inserted(self._transcript.turns[-1].text), "hint")
+                continue
             rounds += 1
+            self._hints = None  # it has run code
             tool_run = await self._run_code(outcome, last=rounds == limits.max_rounds)
             if limits.accept_printed_answer and self._watch.printed(tool_run):
                 return SampleEnd.ANSWERED
             if limits.max_failed_tool_runs and self._failed_runs >= limits.max_failed_tool_runs:
                 return SampleEnd.FAILED_CODE
 
-    async def _write_turn(self, *, tools: bool, forcing: bool = False) -> ToolCall | SampleEnd:
-        """Generate one turn: up to a closed tool call, or to the sample's end.
+    async def _write_turn(self, *, tools: bool, forcing: bool = False) -> ToolCall | HintPlace | SampleEnd:
+        """Generate one turn: up to a closed tool call, to the place of a hint, or to the sample's end.
 
         A stream that breaks is resumed from the tokens that had arrived.
         """
-        before = "" if self._transcript.turns else self._chat.opening
         calls = self._chat.call_scanner() if tools else None
-        writer = self._transcript.writer = TurnWriter(calls, before)
+        hints = self._hints if tools else None
+        writer = self._transcript.writer = TurnWriter(calls, turn_start(self._chat, self._transcript.turns), hints)
         self._turn_ends = TurnEndScanner(self._chat.turn_marks)
         self._watch.begin_turn()
         started = self._runtime.clock()
@@ -169,7 +176,7 @@ class Lane:
             self._text_events.end_turn(writer.text)
             self._transcript.end_turn(writer, self._runtime.clock() - started)
 
-    async def _read(self, writer: TurnWriter, *, forcing: bool) -> ToolCall | SampleEnd:
+    async def _read(self, writer: TurnWriter, *, forcing: bool) -> ToolCall | HintPlace | SampleEnd:
         """Read one stream into the writer, continuing what it already holds."""
         request = await (
             self._fitter.for_forced_answer(writer) if forcing else self._fitter.next(thinks=self._watch.thinks)
@@ -191,14 +198,14 @@ class Lane:
             raise StreamBrokenError(f"the stream ended with {finish or 'no reason'}")
         return _ENDS.get(finish) or self._stopped(writer)
 
-    def _stopped(self, writer: TurnWriter) -> ToolCall | SampleEnd:
+    def _stopped(self, writer: TurnWriter) -> ToolCall | HintPlace | SampleEnd:
         """End a turn that the model ended by itself: for good, or with a tool call, whose mark the server left out."""
         mark = writer.end_mark
         self._transcript.buffer.append(mark)
         call = writer.write(Chunk(mark, 0)) if mark else None
         return self._watch.ended(writer) if call is None else call
 
-    def _take(self, chunk: Chunk, writer: TurnWriter) -> ToolCall | SampleEnd | None:
+    def _take(self, chunk: Chunk, writer: TurnWriter) -> ToolCall | HintPlace | SampleEnd | None:
         """Take one chunk; returns what ends the turn here, if anything does."""
         self._text_events.count(chunk.tokens)
         self._transcript.buffer.add(chunk)
@@ -210,7 +217,7 @@ class Lane:
             writer.truncate(turn_end)
             return self._watch.ended(writer)
         if outcome is None:
-            self._text_events.grow(chunk.text, self._turn_ends.held)
+            self._text_events.grow(chunk.text, max(self._turn_ends.held, writer.held))
             if self._forced_end is None:
                 self._prober.tokens_came(self.tokens)
             outcome = self._watch.grown(writer, len(chunk.text))
@@ -242,7 +249,7 @@ class Lane:
         except SandboxError as error:
             tool_run = ToolRun(call.code, f"[Python is not available: {error}]", ToolStatus.KILLED, 0.0)
         self._runtime.emit(ToolRan(self._problem.id, self._index, tool_run))
-        self._insert(await self._fitter.output(tool_run.output + (_LAST_RUN if last else "")), tool_run)
+        self._insert(await self._fitter.output(tool_run.output + (_LAST_RUN if last else "")), "result", tool_run)
         self._watch.result_came()
         return tool_run
 
@@ -253,10 +260,10 @@ class Lane:
             self._session = await self._runtime.sandbox.session(self._seed)
         return await self._session.run(call.code)
 
-    def _insert(self, text: str, tool_run: ToolRun | None = None) -> None:
+    def _insert(self, text: str, kind: InsertedKind, tool_run: ToolRun | None = None) -> None:
         """Write `text` after the last turn."""
         self._transcript.insert(text, tool_run)
-        self._text_events.insert(text)
+        self._text_events.insert(text, kind)
 
     def _sample(self, end: SampleEnd, answer: int | None, *, forced: bool = False) -> Sample:
         return Sample(

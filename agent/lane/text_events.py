@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent.events import Listener, TextGenerated, TextInserted
+from agent.events import InsertedKind, Listener, TextGenerated, TextInserted
 
 
 class TextEmitter:
@@ -34,10 +34,10 @@ class TextEmitter:
         self._emit_generated(text[self._emitted :])
         self._emitted, self._pending = 0, ""
 
-    def insert(self, text: str) -> None:
+    def insert(self, text: str, kind: InsertedKind) -> None:
         """The agent has written something after the turn."""
         if text:
-            self._emit(TextInserted(self._problem_id, self._index, text))
+            self._emit(TextInserted(self._problem_id, self._index, text, kind))
 
     def _emit_generated(self, text: str) -> None:
         tokens, self._pending_tokens = self._pending_tokens, 0

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from agent.chat.format import ToolCall, ToolCallScanner
+from agent.chat.hints import HintPlace, HintScanner
 from agent.engine.base import Chunk
 from agent.lane.repetition import RepetitionDetector
 from agent.types import SampleEnd, Turn
 
 
 class TurnWriter:
-    """The turn being generated, watched for closed tool calls and endless repetition.
+    """The turn being generated, watched for closed tool calls, places for hints and endless repetition.
 
     `tokens` counts its tokens, `length` the characters of its text.
     """
 
-    def __init__(self, calls: ToolCallScanner | None, before: str = "") -> None:
-        """`calls` finds the turn's tool calls (None: nothing is run). A call that `before` opens is closed by it."""
+    def __init__(self, calls: ToolCallScanner | None, before: str = "", hints: HintScanner | None = None) -> None:
+        """`calls` finds the turn's tool calls (None: nothing is run). A call that `before` opens is closed by it.
+
+        `hints` finds where the sample is given a hint (None: it is given none).
+        """
         self._pieces: list[str] = []
         self._before = len(before)
         self._calls = calls
+        self._hints = hints
+        self._hint_at = ""
         if calls:
             calls.feed(before)
         self._repetition = RepetitionDetector()
@@ -33,24 +39,35 @@ class TurnWriter:
         """What has been generated; ends with the tool call if one stopped it."""
         return "".join(self._pieces)
 
-    def write(self, chunk: Chunk) -> ToolCall | SampleEnd | None:
-        """Take the next piece. Returns what ends the turn here: a tool call to run, REPEATING, or None."""
+    def write(self, chunk: Chunk) -> ToolCall | HintPlace | SampleEnd | None:
+        """Take the next piece. Returns what ends the turn here: a tool call, a hint's place, REPEATING, or None."""
         self.tokens += chunk.tokens
         self._pieces.append(chunk.text)
         self.length += len(chunk.text)
         if chunk.prompt_tokens is not None:
             self._prompt_tokens, self._cached_tokens = chunk.prompt_tokens, chunk.cached_tokens
-        call = self._calls.feed(chunk.text) if self._calls else None
+        hint = self._hints.feed(chunk.text) if self._hints else None
+        kept = chunk.text if hint is None else chunk.text[: max(0, len(chunk.text) - hint.dropped)]
+        call = self._calls.feed(kept) if self._calls else None
         if call is not None:
             self.length = call.end - self._before
             self._pieces = [self.text[: self.length]]
             return call
+        if hint is not None:
+            self._hint_at = hint.replaced
+            self.truncate(self.length - hint.dropped)
+            return hint
         return SampleEnd.REPEATING if self._repetition.feed(chunk.text) else None
 
     @property
     def end_mark(self) -> str:
         """The mark that closes the tool call with which the model has ended its turn; "" where there is none."""
         return self._calls.end_mark if self._calls else ""
+
+    @property
+    def held(self) -> int:
+        """Characters at the end of the text that a hint may yet replace."""
+        return self._hints.held if self._hints else 0
 
     def truncate(self, length: int) -> None:
         """Keep so many characters of the text: what follows is no part of the turn."""
@@ -82,4 +99,5 @@ class TurnWriter:
             cached_tokens=self._cached_tokens,
             resumed_at=self._resumed_at,
             unrun_blocks=self._calls.unrun if self._calls else 0,
+            hint_at=self._hint_at,
         )

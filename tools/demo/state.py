@@ -15,12 +15,12 @@ from agent.config import Config
 from agent.events import (
     EngineEvent,
     Event,
+    InsertedKind,
     ProblemSolved,
     ProblemStarted,
     SampleEnded,
     TextGenerated,
     TextInserted,
-    ToolRan,
 )
 from agent.policy.voting import tally
 from agent.types import Edition, Problem, Sample, SampleEnd, Solution, Tally
@@ -60,7 +60,6 @@ class LaneState:
         self._pieces: list[str] = []
         self._said = chat.opening  # the same text without the outputs of code
         self._calls: ToolCallScanner | None = None
-        self._output_comes = False
         self.tokens = 0
         self.phase = Phase.WAITING
         self.sample: Sample | None = None
@@ -73,23 +72,18 @@ class LaneState:
         self._pieces = [written]
         return self._chat.opening + written
 
-    def write(self, text: str, *, inserted: bool) -> None:
-        """Take the next piece of the text."""
+    def write(self, text: str, inserted: InsertedKind | None = None) -> None:
+        """Take the next piece of the text, and as what the agent `inserted` it, if it did."""
         self._pieces.append(text)
-        self._said = (self._said + ("\n" if inserted and self._output_comes else text))[-_ANSWER_CHARS:]
-        if inserted:
-            self.phase = Phase.WAITING if self._output_comes else Phase.FORCING
-            self._output_comes = False
-            self._open_turn("")
+        self._said = (self._said + ("\n" if inserted == "result" else text))[-_ANSWER_CHARS:]
+        if inserted is not None:
+            self.phase = Phase.FORCING if inserted == "forcing" else Phase.WAITING
+            self._open_turn(self._chat.hint.call_open if inserted == "hint" and self._chat.hint else "")
             return
         if self.phase is Phase.WAITING:
             self.phase = Phase.THINKING
         if self._calls is not None and self._calls.feed(text) is not None:
             self.phase, self._calls = Phase.RUNNING_CODE, None
-
-    def tool_ran(self) -> None:
-        """Expect the output of the code as the next inserted text."""
-        self._output_comes = True
 
     def end(self, sample: Sample) -> None:
         """Record how the lane ended."""
@@ -187,16 +181,14 @@ class Question:
         match event:
             case TextGenerated(_, index, text, tokens):
                 self.lanes[index].tokens += tokens
-                self.lanes[index].write(text, inserted=False)
+                self.lanes[index].write(text)
                 if self.rate is not None:
                     self.rate.add(self.clock(), tokens)
-            case TextInserted(_, index, text):
-                self.lanes[index].write(text, inserted=True)
+            case TextInserted(_, index, text, kind):
+                self.lanes[index].write(text, kind)
             case ProblemStarted(_, _, allowance, lanes):
                 self.begun, self.allowance, self.rate = self.clock(), allowance, TokenRate(self.clock())
                 self.lanes = [LaneState(self.chat, tools=self.config.sample.tools) for _ in range(lanes)]
-            case ToolRan(_, index):
-                self.lanes[index].tool_ran()
             case SampleEnded(sample):
                 self.lanes[sample.index].end(sample)
             case ProblemSolved(solution):

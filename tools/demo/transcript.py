@@ -14,6 +14,7 @@ _BOLD = re.compile(r"\*\*([^*\n]{1,400})\*\*|^#{1,6} +([^\n]+)", re.MULTILINE)
 _EMPTY_LINES = re.compile(r"\n{3,}")
 _BLOCKS = ("code", "display")
 _RESULT = '<pre class="output" aria-label="output">{}</pre>'
+_AGENT = '<span class="agent" title="the agent wrote this">{}</span>'
 _END_OF_THINKING = Markup('<span class="think">end of the thinking</span>')
 
 
@@ -24,9 +25,11 @@ def transcript_html(turn: str, chat: ChatFormat) -> Markup:
     for passage in chat.passages(turn):
         if passage.kind == "answer" and thinking:
             shown.append(_END_OF_THINKING)
-        thinking = passage.kind == "thinking" or (thinking and passage.kind == "result")
+        thinking = passage.kind == "thinking" or (thinking and passage.kind != "answer")
         if passage.kind == "result":
             shown.append(Markup(_RESULT).format(printable(passage.text).strip("\n")))
+        elif passage.kind == "agent":
+            shown.append(Markup(_AGENT).format(passage.text.strip()))
         else:
             shown.append(markdown_html(passage.text))
     return Markup("").join(shown)

@@ -11,7 +11,7 @@ from typing import Any
 
 from agent.chat.box import boxed
 from agent.chat.dialects import chat_format
-from agent.chat.format import ChatFormat
+from agent.chat.format import ChatFormat, turn_start
 from agent.editions import EDITIONS
 from agent.engine.recorded import RecordedLane, RecordedTurn
 from agent.errors import InputError
@@ -153,7 +153,7 @@ def _tool_runs(sample: Sample, chat: ChatFormat) -> Iterator[tuple[str, ToolRun]
     """Yield the tool runs of a sample with their code, as it is parsed from the text now."""
     for number, turn in enumerate(sample.turns):
         if turn.tool_run is not None:
-            call = chat.call_scanner().feed((chat.opening if number == 0 else "") + turn.text)
+            call = chat.call_scanner().feed(turn_start(chat, sample.turns[:number]) + turn.text)
             yield turn.tool_run.code if call is None else call.code, turn.tool_run
 
 
@@ -162,10 +162,11 @@ def _lane(sample: Sample, chat: ChatFormat) -> RecordedLane:
     turns = sample.turns[:-1] if sample.forced else sample.turns
     played: list[RecordedTurn] = []
     for turn in turns:
-        before = "" if played else chat.opening
+        before = turn_start(chat, turns[: len(played)])
         closed = turn.tool_run is not None and chat.call_scanner().feed(before + turn.text) is not None
-        played.append(RecordedTurn(turn.text, turn.tokens, None if closed else "stop"))
-    if played and sample.turns[len(played) - 1].tool_run is None:
+        text = f"{turn.text}{turn.hint_at} " if turn.hint_at else turn.text  # up to where the lane takes its hint
+        played.append(RecordedTurn(text, turn.tokens, None if closed or turn.hint_at else "stop"))
+    if played and sample.turns[len(played) - 1].tool_run is None and not sample.turns[len(played) - 1].hint_at:
         last = played[-1]
         finish = _LAST_FINISH.get(sample.end, "length")
         played[-1] = RecordedTurn(last.text, last.tokens, finish, _logprobs(sample))

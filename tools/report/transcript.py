@@ -10,7 +10,7 @@ from dataclasses import replace
 from markupsafe import Markup
 
 from agent.chat.dialects import chat_format
-from agent.chat.format import ChatFormat
+from agent.chat.format import ChatFormat, turn_start
 from agent.config import Config
 from agent.types import Sample, ToolRun, Turn
 from tools.shared.markup import Piece, code_html, pieces, pieces_html, printable, to_html
@@ -21,12 +21,12 @@ _LEVEL = 6  # zlib's; beyond it a run of 800 long samples takes longer and gets 
 def transcript(sample: Sample, config: Config) -> Markup:
     """Return everything that the model generated and the agent inserted."""
     chat = chat_format(config.sample.family, tools=config.sample.tools)
-    before, parts = chat.opening, []
+    parts = []
     for number, turn in enumerate(sample.turns, 1):
         last = number == len(sample.turns)
         label = "forced answer" if last and sample.forced else f"turn {number}"
+        before = turn_start(chat, sample.turns[: number - 1])
         parts.append(Markup("").join(_turn(turn, label, before, chat)))
-        before = ""
     return Markup("").join(parts) or Markup("<p>Nothing was written.</p>")
 
 
@@ -48,6 +48,8 @@ def _turn(turn: Turn, label: str, before: str, chat: ChatFormat) -> Iterator[Mar
         yield Markup('<div class="said">{}</div>').format(pieces_html(written))
     if turn.tool_run is not None:
         yield _tool(turn.tool_run)
+    elif turn.hint_at and chat.hint:
+        inserted = inserted.removesuffix(chat.hint.call_open)  # the code stands in the next turn
     inserted = chat.shown(inserted)
     if inserted.strip():
         yield Markup('<div class="forced"><span class="faint">the agent wrote</span> {}</div>').format(

@@ -70,6 +70,11 @@ class Harmony:
         return f"{END}{_ASSISTANT}{_FINAL_HEAD}"
 
     @property
+    def hint(self) -> None:
+        """None: the models of this dialect were trained to call Python from their thinking."""
+        return None
+
+    @property
     def rethinks(self) -> bool:
         """No: the analysis continues after an output, and ends where the answer begins."""
         return False

@@ -46,6 +46,10 @@ class TaggedCode(FencedChatML):
         for passage in super().passages(turn):
             yield passage if passage.kind == "result" else Passage(passage.kind, self.shown(passage.text))
 
+    @property
+    def _call_open(self) -> str:
+        return f"{OPEN}\n"
+
     def _solution(self, example: WorkedExample) -> str:
         """The code in tags, its output and the answer."""
         return f"{OPEN}\n{example.code}\n{CLOSE}{OUTPUT_HEAD}{example.output}{OUTPUT_TAIL}{answer_sentence(example)}"

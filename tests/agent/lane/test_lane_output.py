@@ -83,10 +83,9 @@ def test_an_output_that_is_cut_to_fit_is_shown_without_marks_as_well() -> None:
 
 def test_the_demo_reads_the_present_answer_of_a_lane_from_what_it_has_said() -> None:
     lane = LaneState(chat_format("qwq-preview", tools=True), tools=True)
-    lane.write(f"It is \\boxed{{7}}.\n{CODE}", inserted=False)
-    lane.tool_ran()
-    lane.write("\n```output\n\\boxed{17} } is wrong\n```\n", inserted=True)
+    lane.write(f"It is \\boxed{{7}}.\n{CODE}")
+    lane.write("\n```output\n\\boxed{17} } is wrong\n```\n", "result")
     assert lane.answer(EDITIONS["aimo3"]) == 7
-    lane.write("\n\n**Final Answer**\n\n\\boxed{", inserted=True)
-    lane.write("42}", inserted=False)
+    lane.write("\n\n**Final Answer**\n\n\\boxed{", "forcing")
+    lane.write("42}")
     assert lane.answer(EDITIONS["aimo3"]) == 42 and "17" in lane.text

@@ -3,44 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field
 
 import pytest
 
-from agent.engine.base import Chunk, Prompt, SamplingParams
 from agent.lane.lane import Lane
 from agent.types import Sample
 from tests.support.doubles import BREAK, PROBLEM, ScriptedEngine, ScriptedSandbox, runtime
-from tests.support.lanes import CODE, always, run_lane, with_code
+from tests.support.lanes import CODE, OWN_TOKENS, EngineWithIds, always, run_lane, with_code
 from tests.support.virtual_time import run_virtual
-
-_OWN = 0x110000  # ids from here on are the server's own, one for each of its tokens
-
-
-@dataclass
-class EngineWithIds(ScriptedEngine):
-    """Reports an id for each word that it streams; the ids of other texts are those of their characters."""
-
-    spelled: list[str] = field(default_factory=list)
-    sent: list[Prompt] = field(default_factory=list)
-    tokenized: list[str] = field(default_factory=list)
-
-    async def stream(self, prompt: Prompt, params: SamplingParams) -> AsyncGenerator[Chunk, None]:
-        self.sent.append(prompt)
-        prompt_ids: tuple[int, ...] = tuple(map(ord, prompt)) if isinstance(prompt, str) else tuple(prompt)
-        async for chunk in super().stream(self.text_of(prompt_ids), params):
-            ids = (_OWN + len(self.spelled),) if chunk.text else ()
-            self.spelled += [chunk.text] if chunk.text else []
-            yield Chunk(chunk.text, chunk.tokens, chunk.finish, ids, aligned=True, prompt_ids=prompt_ids)
-            prompt_ids = ()
-
-    async def tokenize(self, text: str) -> list[int] | None:
-        self.tokenized.append(text)
-        return list(map(ord, text))
-
-    def text_of(self, ids: tuple[int, ...]) -> str:
-        return "".join(chr(token) if token < _OWN else self.spelled[token - _OWN] for token in ids)
 
 
 def test_a_lane_goes_back_as_the_ids_that_the_server_reported() -> None:
@@ -51,7 +21,9 @@ def test_a_lane_goes_back_as_the_ids_that_the_server_reported() -> None:
     assert first == "PROMPT"
     assert not isinstance(second, str)
     # All words but the last are the server's own tokens; the last, which the fence ends within, and the output are new.
-    assert [token for token in second if token >= _OWN] == list(range(_OWN, _OWN + len(CODE.split(" ")) - 1))
+    assert [token for token in second if token >= OWN_TOKENS] == list(
+        range(OWN_TOKENS, OWN_TOKENS + len(CODE.split(" ")) - 1)
+    )
     assert engine.text_of(tuple(second)) == "PROMPT" + sample.turns[0].text + sample.turns[0].inserted
 
 
@@ -66,7 +38,7 @@ def test_nothing_is_tokenized_again_where_a_stream_broke() -> None:
     engine = EngineWithIds(lambda prompt, params: " \\boxed{42}" if prompt != "PROMPT" else f"one two three {BREAK}")
     sample = run_lane(engine)
     assert (sample.answer, sample.turns[0].text) == (42, "one two three \\boxed{42}")
-    assert engine.sent[1] == [*map(ord, "PROMPT"), _OWN, _OWN + 1, _OWN + 2]
+    assert engine.sent[1] == [*map(ord, "PROMPT"), OWN_TOKENS, OWN_TOKENS + 1, OWN_TOKENS + 2]
     assert engine.tokenized == []
 
 
@@ -83,7 +55,7 @@ def test_a_probe_is_sent_as_the_ids_so_far_and_its_own() -> None:
     assert [probe.answer for probe in sample.probes] == [7]
     probe = engine.sent[1]
     assert not isinstance(probe, str)
-    assert [token for token in probe if token >= _OWN] == list(range(_OWN, _OWN + 30))
+    assert [token for token in probe if token >= OWN_TOKENS] == list(range(OWN_TOKENS, OWN_TOKENS + 30))
 
 
 def test_each_turn_counts_its_own_seconds_only() -> None:

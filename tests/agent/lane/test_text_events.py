@@ -25,7 +25,7 @@ def test_each_character_and_each_token_is_emitted_once(turns: list[tuple[list[tu
             seen = "".join(piece for _, piece, _ in recorder.texts)
             assert (whole + written).startswith(seen) and recorder.tokens == tokens
         emitter.end_turn(written)
-        emitter.insert(inserted)
+        emitter.insert(inserted, "result")
         whole += written + inserted
     assert "".join(piece for _, piece, _ in recorder.texts) == whole
     assert recorder.tokens == tokens
@@ -57,5 +57,5 @@ def test_nothing_is_no_event() -> None:
     emitter = TextEmitter(recorder, "p", 0)
     emitter.grow("", held=0)
     emitter.end_turn("")
-    emitter.insert("")
+    emitter.insert("", "forcing")
     assert (recorder.texts, recorder.tokens) == ([], 0)

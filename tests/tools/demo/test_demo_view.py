@@ -181,13 +181,12 @@ def test_a_lane_goes_through_its_phases() -> None:
     lane = asked.lanes[0]
     assert lane.phase is Phase.WAITING
     steps: list[tuple[Callable[[], None], Phase]] = [
-        (lambda: lane.write("print(6 * 7)\n", inserted=False), Phase.THINKING),
-        (lambda: lane.write("```", inserted=False), Phase.RUNNING_CODE),
-        (lane.tool_ran, Phase.RUNNING_CODE),
-        (lambda: lane.write("\n```output\n42\n```\n", inserted=True), Phase.WAITING),
-        (lambda: lane.write("", inserted=False), Phase.THINKING),
-        (lambda: lane.write("It is \\boxed{42}", inserted=False), Phase.THINKING),
-        (lambda: lane.write("\n\n**Final Answer**\n\n\\boxed{", inserted=True), Phase.FORCING),
+        (lambda: lane.write("print(6 * 7)\n"), Phase.THINKING),
+        (lambda: lane.write("```"), Phase.RUNNING_CODE),
+        (lambda: lane.write("\n```output\n42\n```\n", "result"), Phase.WAITING),
+        (lambda: lane.write(""), Phase.THINKING),
+        (lambda: lane.write("It is \\boxed{42}"), Phase.THINKING),
+        (lambda: lane.write("\n\n**Final Answer**\n\n\\boxed{", "forcing"), Phase.FORCING),
         (lambda: lane.end(sample(42, forced=True)), Phase.FORCED),
     ]
     for step, phase in steps:
