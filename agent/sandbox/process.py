@@ -45,6 +45,8 @@ class SessionProcess:
         self._capture = Capture(limits.output_chars)
         self._done: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._action: Callable[[], None] | None = None  # what the timer is set to do, and when, if it is set
+        self._due = 0.0
         self._unsent = memoryview(b"")
         self._stop = Stop.NONE
         self._lost = self._released = self._flowing = False
@@ -105,6 +107,8 @@ class SessionProcess:
         self._set_flowing(on=False)
         self._meter.close()
         self.handle.close()
+        if self._timer is not None:
+            self._timer.cancel()
 
     def _start(self, source: bytes, seed: int) -> None:
         self._held_up = 0.0  # seconds in which the session had not begun the cell
@@ -243,7 +247,7 @@ class SessionProcess:
         return self._done is not None and not self._done.done()
 
     def _end(self) -> None:
-        self._clear_timer()
+        self._action = None
         if self._done is not None and not self._done.done():
             self._done.set_result(None)
 
@@ -255,14 +259,25 @@ class SessionProcess:
             self._lose()
 
     def _set_timer(self, seconds: float, action: Callable[[], None]) -> None:
-        """Set the one timer; what it was set to before is cancelled."""
-        self._clear_timer()
-        self._timer = self._loop.call_later(seconds, action)
+        """Set the one timer; what it was set to before is cancelled.
 
-    def _clear_timer(self) -> None:
-        if self._timer is not None:
+        Small cells set it far more often than it fires, so the event loop's timer is kept where that fires sooner.
+        """
+        self._due, self._action = self._loop.time() + seconds, action
+        if self._timer is not None and self._timer.when() > self._due:
             self._timer.cancel()
             self._timer = None
+        if self._timer is None:
+            self._timer = self._loop.call_at(self._due, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        if self._action is None:
+            return
+        if self._loop.time() < self._due:
+            self._timer = self._loop.call_at(self._due, self._on_timer)
+        else:
+            self._action()
 
 
 def _allowed(seconds: float, elapsed: float, used: float, waited: float) -> float:

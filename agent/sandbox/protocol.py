@@ -19,6 +19,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from enum import Enum, auto
+from struct import Struct
 from typing import NamedTuple
 
 OK, ERROR, OUT_OF_MEMORY, BROKEN, NOT_RUN = range(5)
@@ -28,10 +29,9 @@ or not a line of the cell has run."""
 READY = b"ready"
 CUT_OFF = 119  # exit status of a session whose socket a cell has closed or replaced
 TOKEN_SIZE = 16
-_SEED_SIZE, _LENGTH_SIZE = 8, 4
-_HEADER_SIZE = TOKEN_SIZE + _SEED_SIZE + _LENGTH_SIZE
+_HEADER = Struct(f">{TOKEN_SIZE}sQI")  # the token, the seed, the length of the source
 _CHUNK = 1 << 12
-_SEEDS = 1 << 8 * _SEED_SIZE
+_SEEDS = 1 << 64
 _KIND = "kind"  # the key that names a message of the zygote's protocol
 
 
@@ -158,8 +158,7 @@ class CellRequest(NamedTuple):
 def encode_cell(request: CellRequest) -> bytes:
     """The bytes of a request. The seed is taken modulo 2**64."""
     token, seed, source = request
-    number = (seed % _SEEDS).to_bytes(_SEED_SIZE, "big")
-    return b"".join((token, number, len(source).to_bytes(_LENGTH_SIZE, "big"), source))
+    return _HEADER.pack(token, seed % _SEEDS, len(source)) + source
 
 
 def read_cell(read: Callable[[int], bytes]) -> CellRequest | None:
@@ -167,18 +166,24 @@ def read_cell(read: Callable[[int], bytes]) -> CellRequest | None:
 
     Nothing may follow the request in the stream before it is answered. Raises ValueError if something does.
     """
-    data, size = bytearray(), _HEADER_SIZE
-    while len(data) < size:
-        part = read(max(_CHUNK, size - len(data)))
-        if not part:
-            return None
-        data += part
-        if len(data) >= _HEADER_SIZE:
-            size = _HEADER_SIZE + int.from_bytes(data[TOKEN_SIZE + _SEED_SIZE : _HEADER_SIZE], "big")
-    if len(data) > size:
-        raise ValueError(f"{len(data) - size} bytes follow a request")
-    seed = int.from_bytes(data[TOKEN_SIZE : TOKEN_SIZE + _SEED_SIZE], "big")
-    return CellRequest(bytes(data[:TOKEN_SIZE]), seed, bytes(data[_HEADER_SIZE:]))
+    data = read(_CHUNK)
+    while data and len(data) < _HEADER.size:
+        data = data + part if (part := read(_CHUNK)) else b""
+    if not data:
+        return None
+    token, seed, length = _HEADER.unpack_from(data)
+    source = data[_HEADER.size :]
+    if len(source) < length:
+        parts = bytearray(source)
+        while len(parts) < length:
+            part = read(max(_CHUNK, length - len(parts)))
+            if not part:
+                return None
+            parts += part
+        source = bytes(parts)
+    if len(source) > length:
+        raise ValueError(f"{len(source) - length} bytes follow a request")
+    return CellRequest(token, seed, source)
 
 
 def encode_end(token: bytes, status: int) -> bytes:

@@ -33,6 +33,7 @@ _REHEARSAL = "print(end='')\n7;"  # shows nothing
 _VALUES = ("_", "__", "___")  # the names of the last values shown, the latest first
 _ANNOTATIONS = annotations.compiler_flag  # what that import sets
 _collect = gc.collect
+_WHOLE: Any = compile("0", "", "eval", PyCF_ONLY_AST)  # its body is replaced; a cell might replace its constructor
 _OF_SOURCE = (SyntaxError, ValueError, OverflowError, MemoryError, RecursionError)  # what compiling it may raise
 
 
@@ -237,9 +238,8 @@ def _compile(tree: Module, name: str, flags: int) -> list[types.CodeType]:
     parts = [_code(tree, name, "exec", flags)] if tree.body else []
     if isinstance(last, Expr):
         watch_calls(last.value)
-        whole: Any = compile("0", name, "eval", PyCF_ONLY_AST)  # by no constructor, which a cell might have replaced
-        whole.body = last.value
-        parts.append(_code(whole, name, "eval", flags))
+        _WHOLE.body = last.value
+        parts.append(_code(_WHOLE, name, "eval", flags))
     return parts
 
 

@@ -23,7 +23,7 @@ from operator import is_
 from typing import Any, NoReturn
 
 from agent.sandbox.inside.session.private import BUILTINS
-from agent.sandbox.inside.session.snapshot import differ, identities, snapshot
+from agent.sandbox.inside.session.snapshot import Changes, differ, identities, snapshot
 
 __builtins__ = BUILTINS  # type: ignore[assignment] # the interpreter takes a dictionary, too
 
@@ -62,6 +62,7 @@ class Repair:
         self._modules = sys.modules
         self._first = snapshot()
         self._seen = self._first.tables()
+        self._changes = Changes(self._first.watched())
         self._paths = [*sys.path]
         self._lists = [(each, [*each]) for each in (sys.meta_path, sys.path_hooks)]
         self._callbacks = (gc.callbacks, [*gc.callbacks])
@@ -118,11 +119,9 @@ class Repair:
         for name, handler in self._codec_errors:
             if self._handler_of(name) is not handler:
                 self._register(name, handler)
-        if differ(self._seen):
-            self._restore_modules()
+        if self._changes.may_have_happened():
+            self._restore_names()
         self._restore_imports()
-        if self._names["modules"] is not self._modules or not self._has_core():
-            self._restore_loaded()
         self._scope["__builtins__"], self._scope["__name__"] = builtins, "__main__"
         if type(self._main) is not _Module:
             _set_class(self._main, _Module)
@@ -153,6 +152,12 @@ class Repair:
             self._getcwd()
         except OSError:  # the working directory was removed
             self._chdir(self._home)
+
+    def _restore_names(self) -> None:
+        if differ(self._seen):
+            self._restore_modules()
+        if self._names["modules"] is not self._modules or not self._has_core():
+            self._restore_loaded()
 
     def _restore_modules(self) -> None:
         """Put back every name that was there at first, and take note of those that are new."""

@@ -19,8 +19,9 @@ import threading
 import traceback
 import types
 import warnings
-from collections.abc import Iterator
-from ctypes import PyDLL, c_char_p, c_size_t, c_void_p, string_at
+from collections.abc import Iterator, Sequence
+from ctypes import PyDLL, c_char_p, c_size_t, c_uint64, c_void_p, string_at
+from operator import attrgetter
 from typing import Any
 
 from agent.sandbox.inside.session.private import BUILTINS
@@ -54,6 +55,8 @@ _FREE: dict[str, frozenset[str]] = {  # names that a cell may set for itself
 }
 _POINTER, _FIXED = tuple.__itemsize__, dict.__basicsize__
 _KEYS = _FIXED - 2 * _POINTER  # where a dictionary keeps the address of its table: the last field but one
+_VERSION = _KEYS - _POINTER  # where Python keeps a number that grows whenever the dictionary changes; 3.14 does not
+_read, _total = attrgetter("value"), sum
 _HEAD = 2 * _POINTER  # bytes of a table that say how it is used, and change when it is only read
 _compare = PyDLL(None).memcmp
 _compare.argtypes = (c_void_p, c_char_p, c_size_t)
@@ -63,6 +66,7 @@ class Snapshot:
     """All modules that are loaded now, the names in those that are watched, and the parts of what imports."""
 
     def __init__(self) -> None:
+        self.modules = sys.modules
         self.loaded = dict(sys.modules)
         self.core = {name: sys.modules[name] for name in _CORE}
         self.finders = sys.path_importer_cache
@@ -77,14 +81,53 @@ class Snapshot:
         """What all names watched stand for now, to be compared with later; see `differ`."""
         return [_table(names) for names in (*self.names, *self._insides)]
 
+    def watched(self) -> list[dict[str, Any]]:
+        """Every dictionary of which a change is to be noticed."""
+        return [*self.names, *self._insides, self.modules]
+
     def parts(self) -> Iterator[tuple[frozenset[str], dict[str, Any], dict[str, Any]]]:
         """Of each watched module: the names that a cell may set for itself, all names now, and all names at first."""
         return zip(self._free, self.names, self._first, strict=True)
 
 
+class Changes:
+    """Whether any of these dictionaries may have changed since this was last asked.
+
+    Their versions are read, and nothing else of them: where many sessions run, each finds its memory out of the CPU's
+    caches, and to read all of it takes most of a small cell's time.
+    """
+
+    def __init__(self, watched: Sequence[dict[str, Any]]) -> None:
+        self._versions = [_version(each) for each in watched]
+        self._seen = 0
+
+    def may_have_happened(self) -> bool:
+        """Whether one has, or there is no telling."""
+        now = _total(map(_read, self._versions))  # each of them only grows
+        before, self._seen = self._seen, now
+        return now != before or not _IS_CERTAIN
+
+
 def identities(values: tuple[object, ...]) -> bytes:
     """Which objects these are, and in which order: unlike `==`, this asks none of them, and it is fast."""
     return string_at(id(values) + tuple.__basicsize__, len(values) * tuple.__itemsize__)
+
+
+def _version(names: dict[str, Any]) -> c_uint64:
+    return c_uint64.from_address(id(names) + _VERSION)
+
+
+def _has_versions() -> bool:
+    """Whether a dictionary's version is where it should be and grows with each kind of change."""
+    probe: dict[str, Any] = {}
+    version, seen = _version(probe), [0]
+    for change in (lambda: probe.update(a=1), lambda: probe.update(a=2), lambda: probe.pop("a"), probe.clear):
+        change()
+        seen.append(version.value)
+    return seen == sorted({*seen})
+
+
+_IS_CERTAIN = _has_versions()
 
 
 def _table(names: dict[str, Any]) -> tuple[c_void_p, int, bytes, int]:

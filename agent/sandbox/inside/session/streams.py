@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import functools
+import gc
 import io
 import os
 import sys
 import types
+from ctypes import c_char
 from typing import Any
 
 from agent.sandbox.inside.session.private import BUILTINS
+from agent.sandbox.inside.session.snapshot import Changes
 
 __builtins__ = BUILTINS  # type: ignore[assignment] # the interpreter takes a dictionary, too
 
@@ -18,7 +21,7 @@ LINE_START = b"\xff\x1e"
 ERRORS_EDGE = b"\xff\x1d"
 """Stands before and after each text for the stream of errors, which no line shares with the stream of output."""
 
-_INPUT, _OUTPUT, _ERRORS, _CONTROL = range(4)
+_INPUT, _OUTPUT, _ERRORS = range(3)
 _CLOSED = (0, 0)  # stands for the file behind a descriptor that is closed
 _OPTIONS = ("utf-8", "backslashreplace")
 _TextIOWrapper, _BufferedWriter, _BufferedReader, _FileIO = (
@@ -68,13 +71,28 @@ class _Stream:
             functools.update_wrapper(write, self.text.write)
             self._write = self._own["write"] = write
             self._made_of = write.__code__, write.__defaults__
+        self._changes = Changes((self._own, vars(self._buffer), vars(self.raw)))
+        self._views = [_view(self.text), _view(self.raw)]
+        self._bytes = [b""]
 
     def is_sound(self) -> bool:
-        """Whether it is open and does what it did at first; what a cell has put into it is not called."""
+        """Whether it is open and does what it did at first; what a cell has put into it is not called.
+
+        While not a byte of its own has changed since it was found sound, and no name in it, it still is.
+        """
+        if self._write and not self._writes():
+            return False
+        changed = self._changes.may_have_happened()
+        now = [view.raw for view in self._views]
+        if changed or now != self._bytes or self._buffer.raw is not self.raw:
+            if not self._is_as_made():
+                return False
+            self._bytes = [view.raw for view in self._views]
+        return True
+
+    def _is_as_made(self) -> bool:
         text, buffer, raw = self.text, self._buffer, self.raw
         if [*self._own] != ["write"][: self._write is not None] or vars(buffer) or not vars(raw).keys() <= _RAW:
-            return False
-        if self._write and not self._writes():
             return False
         try:
             if text.buffer is not buffer or buffer.raw is not raw or raw.closed or raw.closefd:
@@ -94,6 +112,12 @@ class _Stream:
             return False
         code, defaults = self._made_of
         return write.__code__ is code and write.__defaults__ is defaults
+
+
+def _view(stream: io.TextIOWrapper | io.RawIOBase) -> Any:
+    """The memory of a stream, but for what every object begins with: its count of references and its type."""
+    size = type(stream).__basicsize__ - object.__basicsize__
+    return (c_char * size).from_address(id(stream) + object.__basicsize__)
 
 
 def _writer(buffer: io.BufferedIOBase) -> Any:
@@ -122,8 +146,9 @@ class Streams:
         self._get_blocking, self._set_blocking = os.get_blocking, os.set_blocking
         self._names = vars(sys)
         self._null = os.devnull
-        self._fixed = [self._identity(descriptor) for descriptor in (_OUTPUT, _ERRORS, _CONTROL)]
+        self._fixed = [self._identity(descriptor) for descriptor in (_OUTPUT, _ERRORS)]
         self._nothing = self._identity(_INPUT)
+        self._reading = Changes(gc.get_referents(vars(_Input)))
         self._input, self._output, self._errors = map(_Stream, (_INPUT, _OUTPUT, _ERRORS))
         self._names["stdin"] = self._input.text
         self._put_in_place()
@@ -171,10 +196,11 @@ class Streams:
         self._put_in_place()
 
     def fit(self) -> bool:
-        """Whether the descriptors lead where they did at first, and what reads the input is what it was."""
+        """Whether the descriptors of output lead where they did at first, and what reads the input is what it was."""
         identity = self._identity
-        same = self._fixed == [identity(_OUTPUT), identity(_ERRORS), identity(_CONTROL)]
-        return same and vars(_Input) == _INPUT_CLASS
+        if self._reading.may_have_happened() and vars(_Input) != _INPUT_CLASS:
+            return False
+        return self._fixed == [identity(_OUTPUT), identity(_ERRORS)]
 
     def _restore_input(self) -> None:
         """Let there be nothing to read, whatever a cell has put in the place of that; a stream of its own may stay."""
@@ -210,9 +236,10 @@ class Streams:
 
     def _put_in_place(self) -> None:
         names = self._names
-        if _is_closed(names.get("stdin")):
-            names["stdin"] = self._input.text
-        names["__stdin__"] = self._input.text
+        own, stdin = self._input.text, names.get("stdin")
+        if stdin is not own and _is_closed(stdin):
+            names["stdin"] = own
+        names["__stdin__"] = own
         names["stdout"] = names["__stdout__"] = self._output.text
         names["stderr"] = names["__stderr__"] = self._errors.text
 
