@@ -232,7 +232,7 @@ def check_serving(data: bytes) -> None:
         mock.patch.object(child, "Interpreter", Interpreter),
         contextlib.suppress(_Left, ValueError),  # it ends when the stream does, or is none of requests
     ):
-        child.serve_cells([])
+        child.serve_cells([], 1 << 30)
     whole = list(_whole(stream))
     assert ran == [source for _, source in whole][: len(ran)], "a source was run that was not sent whole"
     tokens = [token for token, _ in whole]

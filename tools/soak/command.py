@@ -32,6 +32,7 @@ _DRAW_SHARE = 0.05
 _STOP_SHARE = 0.05
 _SEEDS = 8
 _RESTARTED = "The session "  # begins each sentence that says so
+_FULL = "(The session's memory is nearly full"  # begins the hint that says so
 _IN_CELL = 'File "<cell '  # stands in the traceback of an interrupt that came when a cell ran
 
 
@@ -113,7 +114,11 @@ async def _attack(session: Session, record: Record, draw: random.Random) -> str:
 async def _work(session: Session, record: Record, code: str, wanted: str) -> None:
     run = await session.run(code, _LEGITIMATE_SECONDS)
     record.cells["legitimate"] += 1
-    if not _right(run, wanted):
+    if _right(run, wanted):
+        return
+    if run.status is not ToolStatus.OK and _FULL in run.output:
+        record.cells["legitimate, memory full"] += 1
+    else:
         record.blame(code, run)
 
 

@@ -189,7 +189,7 @@ class Zygote:
             os.closerange(child.CONTROL + 1, 1_024)
             sys.argv = [""]
             sys.path.append("")  # the working directory: the last, so that no file in it stands for a library
-            child.serve_cells(self._libraries)
+            child.serve_cells(self._libraries, self._settings.memory)
         finally:
             os._exit(1)  # the child must not become a second zygote
 

@@ -200,7 +200,7 @@ ONLY_MAGIC = [
 def test_what_is_only_a_magic_or_the_shells_gets_a_message(source: str) -> None:
     with pytest.raises(SyntaxError) as caught:
         read(source, "<cell 1>")
-    assert "magics" in Hints(["sympy"]).about(caught.value, [], source)
+    assert "magics" in Hints(["sympy"], 1 << 30).about(caught.value, [], source)
 
 
 @pytest.mark.parametrize(
@@ -209,14 +209,14 @@ def test_what_is_only_a_magic_or_the_shells_gets_a_message(source: str) -> None:
 def test_other_errors_get_no_message(source: str) -> None:
     with pytest.raises(SyntaxError) as caught:
         read(source, "<cell 1>")
-    assert Hints(["sympy"]).about(caught.value, [], source) == ""
+    assert Hints(["sympy"], 1 << 30).about(caught.value, [], source) == ""
 
 
 def test_a_hint_names_what_there_is() -> None:
     error = ModuleNotFoundError("No module named 'sage'")
-    assert Hints([]).about(error, [], "").endswith("use the standard library.")
-    assert Hints(["sympy"]).about(error, [], "").endswith("use the standard library or sympy.")
-    assert Hints(["sympy", "numpy"]).about(error, [], "").endswith("use the standard library, sympy or numpy.")
+    assert Hints([], 1 << 30).about(error, [], "").endswith("use the standard library.")
+    assert Hints(["sympy"], 1 << 30).about(error, [], "").endswith("use the standard library or sympy.")
+    assert Hints(["sympy", "numpy"], 1 << 30).about(error, [], "").endswith("use the standard library, sympy or numpy.")
 
 
 F = "import asyncio\nasync def f(n=5):\n    await asyncio.sleep(0)\n    return n\n"

@@ -7,6 +7,7 @@ import select
 import signal
 from collections.abc import Callable, Sequence
 
+from agent.sandbox.inside.session.hints import Hints
 from agent.sandbox.inside.session.interpreter import Interpreter
 from agent.sandbox.inside.session.randomness import seed_all
 from agent.sandbox.protocol import BROKEN, CUT_OFF, OK, OUT_OF_MEMORY, READY, encode_end, read_cell
@@ -15,13 +16,15 @@ CONTROL = 3  # the descriptor of the controller's socket; 1 and 2 are the output
 _OUTPUT = 1
 
 
-def serve_cells(libraries: Sequence[str]) -> None:
-    """Run cells, with these libraries at hand, until the controller closes its end; ends the process.
+def serve_cells(libraries: Sequence[str], memory: int) -> None:
+    """Run cells until the controller closes its end; ends the process.
+
+    These libraries are at hand, and so many bytes of memory.
 
     While a cell runs, nothing that it could look up holds the token that its end has to carry: it lies in `map`, on the
     stack of the interpreter's own C code.
     """
-    interpreter = Interpreter(os.environ["HOME"], libraries)
+    interpreter = Interpreter(os.environ["HOME"], Hints(libraries, memory))
     requests = _Requests(interpreter)
     write, leave, check, born = os.write, os._exit, _control, _control()
     write(CONTROL, READY)

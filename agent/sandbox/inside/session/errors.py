@@ -34,8 +34,11 @@ class Errors:
         """Keep a cell's lines for tracebacks; each ends with a newline, or the marks below it stand too far right."""
         _linecache.cache[name] = (len(lines), None, [*lines], name)
 
-    def describe(self, error: BaseException, source: str) -> str:
-        """Return the text shown for a cell's error; empty for an exit that means success."""
+    def describe(self, error: BaseException, source: str, *, is_short: bool) -> str:
+        """Return the text shown for a cell's error; empty for an exit that means success.
+
+        `is_short`: whether little memory is left.
+        """
         if isinstance(error, SystemExit):
             return f"SystemExit: {error.code}\n" if error.code else ""
         trace = error.__traceback__
@@ -48,7 +51,7 @@ class Errors:
                 frame.filename = _short(frame.filename)
             link.stack = _traceback.StackSummary.from_list(frames)
         text = "".join(told.format())
-        hint = self._hints.about(error, told.stack, source)
+        hint = self._hints.about(error, told.stack, source) or self._hints.about_resources(error, is_short=is_short)
         return f"{text}({hint})\n" if hint else text
 
     def _narrow(self, frame: traceback.FrameSummary) -> traceback.FrameSummary:

@@ -23,6 +23,8 @@ _NETWORK = re.compile(r"(?:^|[/\\])(?:urllib3?|http|requests|httpx|aiohttp)[/\\]
 _SYSTEM = re.compile(r"\bsystem\(")
 _NO_PROCESSES = "No processes or programs can be started here: use plain loops in this one."
 _MEMORY = "The limit of memory was reached. Delete large variables that are no longer needed, or work in smaller parts."
+_NO_THREAD = "can't start new thread"  # as Python says it
+_OF_SHORTAGE = (RuntimeError, SystemError, OSError, ImportError, KeyboardInterrupt)
 _NO_INPUT = "There is no input here: write the values into the code."
 _add_hook = sys.addaudithook
 
@@ -58,11 +60,15 @@ class Requests:
 
 
 class Hints:
-    """Sentences about this Python, which has these `libraries` besides the standard one."""
+    """Sentences about this Python: the `libraries` besides the standard one, and the bytes of `memory` of a session."""
 
-    def __init__(self, libraries: Sequence[str]) -> None:
+    def __init__(self, libraries: Sequence[str], memory: int) -> None:
         names = ["the standard library", *libraries]
         self._use = f"use {', '.join(names[:-1])}{' or ' if libraries else ''}{names[-1]}"
+        self._shortage = (
+            f"The session's memory is nearly full (the limit is {memory >> 20} MiB): "
+            "delete large variables that are no longer needed."
+        )
 
     def about(self, error: BaseException, frames: Sequence[traceback.FrameSummary], source: str) -> str:
         """Return the hint for this error in a cell with this source; empty if there is none."""
@@ -80,6 +86,14 @@ class Hints:
             return _MEMORY
         if isinstance(error, OSError) and (type(error).__name__ == "gaierror" or any(map(_is_network, frames))):
             return "There is no network here: use what you know, and compute the rest."
+        return ""
+
+    def about_resources(self, error: BaseException, *, is_short: bool) -> str:
+        """Return the hint for an error that memory or threads may have caused; `is_short`: little memory is left."""
+        if is_short and isinstance(error, _OF_SHORTAGE):
+            return self._shortage
+        if isinstance(error, RuntimeError) and error.args == (_NO_THREAD,):
+            return "A session may have only so many threads at a time: use fewer, or plain loops."
         return ""
 
 

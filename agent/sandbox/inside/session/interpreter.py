@@ -8,7 +8,6 @@ import linecache
 import sys
 import types
 from ast import AST, Expr, Module, PyCF_ONLY_AST
-from collections.abc import Sequence
 from types import CoroutineType
 from typing import Any
 
@@ -38,13 +37,13 @@ _OF_SOURCE = (SyntaxError, ValueError, OverflowError, MemoryError, RecursionErro
 
 
 class Interpreter:
-    """One session's Python. `home` is its directory; `libraries` are named where another one is missing.
+    """One session's Python. `home` is its directory; `hints` are shown after errors.
 
     A cell may replace whatever it finds, this object included. What it needs later is therefore taken hold of
     first, and put back after each cell; where that fails the session is given up.
     """
 
-    def __init__(self, home: str, libraries: Sequence[str]) -> None:
+    def __init__(self, home: str, hints: Hints) -> None:
         self._count = -1  # before the rehearsal
         self._in_cell = self._has_ended = False
         self._error: BaseException | None = None
@@ -52,7 +51,7 @@ class Interpreter:
         self._scope = vars(self._module)
         self._streams = Streams()
         self._repair = Repair(home, self._module, self._interrupt)
-        self._errors = Errors(Hints(libraries))
+        self._errors = Errors(hints)
         self._requests = Requests()
         self._room = Room()
         self._is_short = False  # whether memory may be short: to ask each time would cost more than a small cell
@@ -212,7 +211,7 @@ class Interpreter:
         try:
             self._in_cell = True  # building its text may never end
             self._streams.flush()
-            message = self._errors.describe(error, source)
+            message = self._errors.describe(error, source, is_short=self._room.is_low())
         except BaseException as another:  # noqa: BLE001 - an exception's own text may raise anything
             message = describe_briefly(error, another)
         self._in_cell = False

@@ -10,6 +10,7 @@ __builtins__ = BUILTINS  # type: ignore[assignment] # the interpreter takes a di
 
 _HEADROOM = 16 << 20  # bytes that a cell must be able to have
 _RESERVE = 2 * _HEADROOM  # bytes kept, untouched, so that a session whose variables fill its memory can be used
+_PLENTY = 64 << 20  # bytes
 
 _FLAGS = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
 _map = mmap.mmap
@@ -35,6 +36,14 @@ class Room:
             return False
         headroom.close()
         return True
+
+    def is_low(self) -> bool:
+        """Whether less is left than a pool of threads takes."""
+        plenty = _mapped(_PLENTY)
+        if plenty is None:
+            return True
+        plenty.close()
+        return False
 
     def give(self) -> bool:
         """Release the reserve; return whether there is enough now."""

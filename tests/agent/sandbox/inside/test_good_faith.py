@@ -189,3 +189,19 @@ async def test_what_a_program_says_of_a_shell_command_is_no_number(box: ForkServ
     session = await box.session()
     assert (await told(session, "import os\nos.system('echo 5')")).endswith("in this one.)")
     await session.close()
+
+
+@in_module
+async def test_a_session_whose_memory_is_full_says_so_where_threads_or_recursion_fail_for_it(
+    box: ForkServerSandbox,
+) -> None:
+    session = await box.session()
+    pool = "from multiprocessing.pool import ThreadPool\nwith ThreadPool(8) as p: p.map(abs, [-1, -2])"
+    assert "MiB" not in await told(session, 'raise RuntimeError("can\'t start new thread")')
+    await session.run("import mmap\nheld, size = [], 1 << 29\nwhile size > 1 << 20:\n"
+                      "    try: held.append(mmap.mmap(-1, size))\n    except OSError: size //= 2")  # fmt: skip
+    assert "memory is nearly full (the limit is " in await told(session, pool)
+    assert "memory is nearly full" in await told(session, "raise SystemError")
+    assert "memory is nearly full" not in await told(session, "no_such_name")
+    assert await told(session, f"held.clear()\n{pool}") == ""
+    await session.close()
