@@ -11,7 +11,7 @@ from agent.chat.dialects import DIALECTS, chat_format
 from agent.chat.family import Family, family_names, load_family
 from agent.chat.harmony.messages import CONTROL_MARKS
 from agent.chat.task import CompetitionTask
-from agent.config import load_config, parse_config, save_config
+from agent.config import SamplingConfig, load_config, override_config, parse_config, profile_names, save_config
 from agent.editions import EDITIONS
 from agent.errors import ConfigError
 from agent.files.stored_config import stored_tree
@@ -91,6 +91,33 @@ def test_a_sample_has_as_many_tool_runs_as_its_family_is_used_to_unless_the_conf
     assert most("cpu", sample__family="gpt-oss") == load_config("cpu").sample.max_rounds
 
 
+def test_samples_are_drawn_as_a_familys_authors_recommend_unless_the_configuration_says_otherwise(own: Path) -> None:
+    own.write_text(f"{OWN}sampling = {{temperature = 0.3, top_k = 7}}\n", encoding="utf-8")
+    drawn = load_config("qwq", {"sample.family": str(own), "sampling.top_k": 9}).sampling
+    assert (drawn.temperature, drawn.top_k) == (0.3, 9)
+    assert (drawn.top_p, drawn.min_p) == (SamplingConfig().top_p, SamplingConfig().min_p)
+    assert load_config("qwq", {"sample.family": "qwen3"}).sampling.top_k == 20
+    assert load_config("qwq", {"sampling.temperature": 1}).sampling == SamplingConfig(temperature=1)
+    assert load_config("cpu", {"sample.family": str(own)}).sampling == load_config("cpu").sampling
+    config = override_config(load_config("qwq"), {"sample.family": str(own)})
+    assert config.sampling == load_config("qwq").sampling
+
+
+def test_what_a_stored_run_says_of_its_sampling_stays_whatever_its_family_recommends(own: Path, tmp_path: Path) -> None:
+    config = load_config("qwq", {"sample.family": str(own)})
+    save_config(config, tmp_path / "config.toml")
+    own.write_text(f"{OWN}sampling = {{temperature = 0.3}}\nmax_rounds = 9\n", encoding="utf-8")
+    load_family.cache_clear()
+    assert parse_config(stored_tree(tmp_path / "config.toml"), "run") == config
+
+
+@pytest.mark.parametrize("name", ["gpt-oss", "qwq", "qwen3-thinking", "r1-distill-qwen", "openmath-nemotron"])
+def test_a_profile_draws_as_the_authors_of_its_models_recommend(name: str) -> None:
+    drawn = [config.sampling for config in map(load_config, profile_names()) if config.sample.family == name]
+    recommended = load_family(name).sampling.model_dump(exclude_none=True)
+    assert recommended and all(recommended.items() <= sampling.model_dump().items() for sampling in drawn)
+
+
 def test_a_stored_run_finds_its_family_from_any_folder(
     own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,6 +143,9 @@ def test_the_home_directory_may_be_written_short(own: Path, tmp_path: Path, monk
         (OWN + 'think_closed = "x"', r"did you mean think_close\?"),
         (OWN + 'examples = [{question = "a", code = "b"}]', r"examples\.0\.output: field required"),
         (OWN + "examples = 3", r"examples: "),
+        (OWN + "sampling = {top_p = 2}", r"sampling\.top_p: input should be less than or equal to 1, not 2"),
+        (OWN + "sampling = {max_tokens = 9}", r"sampling\.max_tokens: unknown key"),
+        (OWN + "template = {has = 'x'}", r"template\.has: input should be a valid tuple, not 'x'"),
         ("instructions =", r"cannot be read \(.*\): give a TOML file that you may read"),
         ("", r"dialect: field required"),
     ],
