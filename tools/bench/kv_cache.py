@@ -20,7 +20,9 @@ from agent.agent import Agent
 from agent.chat.dialects import chat_format
 from agent.chat.task import CompetitionTask
 from agent.config import Config, load_config
+from agent.engine.base import Engine
 from agent.engine.http import api_url
+from agent.engine.persistent import PersistentEngine
 from agent.engine.process import free_port
 from agent.errors import EngineError, InputError
 from agent.journal.journal import RunRecord, read_run
@@ -107,18 +109,18 @@ async def _read_served(config: Config, texts: Sequence[Text], console: Console) 
     with tempfile.TemporaryDirectory() as name:
         agent = Agent.open(config, log=Path(name) / ENGINE_LOG, on_engine_event=console.print)
         async with agent:
-            return await read_texts(agent, texts, api_url(f"http://127.0.0.1:{config.engine.port}"))
+            return await read_texts(agent.engine, texts, api_url(f"http://127.0.0.1:{config.engine.port}"))
 
 
-async def read_texts(agent: Agent, texts: Sequence[Text], url: str) -> Reading:
-    """Let the server at `url`, which is the agent's, read the texts, each in one request."""
+async def read_texts(engine: Engine | PersistentEngine, texts: Sequence[Text], url: str) -> Reading:
+    """Let the server of an engine, at `url`, read the texts, each in one request. Raises EngineError if it cannot."""
     timeout = aiohttp.ClientTimeout(total=_FULL_CONTEXT_SECONDS)
     tokens: list[ReadToken] = []
     async with aiohttp.ClientSession(timeout=timeout) as client:
         for text in texts:
-            before = await agent.engine.count_tokens(text.prompt)
+            before = await engine.count_tokens(text.prompt)
             if before is None:
-                raise EngineError(f"the server at {url} counts no tokens: give a vLLM profile")
+                raise EngineError(f"the server at {url} counts no tokens: give the profile of a vLLM")
             tokens += (await _read(client, url, text.prompt + text.sample))[before:]
     return Reading(tuple(tokens))
 

@@ -42,8 +42,9 @@ def read_function_call(body: str) -> CallBody:
     """Read a function call in JSON.
 
     Accepted are also line breaks in strings, trailing commas, quotes and constants as Python writes them, missing or
-    superfluous braces, backslashes that JSON does not know, quotes in the code that are not escaped, other names of the
-    argument, arguments that are JSON in a string, and code that stands there without any JSON.
+    superfluous braces, also before the quote that ends the code, backslashes that JSON does not know, quotes in the
+    code that are not escaped, other names of the argument, arguments that are JSON in a string, and code that stands
+    there without any JSON.
     """
     text = _unfenced(body).strip()
     if not text:
@@ -86,7 +87,7 @@ def _of_value(value: object) -> CallBody:
     code, is_named = _argument(arguments, depth=2)
     if name and not _PYTHON.search(name) and not is_named:
         return CallBody("", f"[there is no function {name[:80]!r}: {_HOW}]")
-    code = _unescaped_twice(_unfenced(code)).strip("\r\n")
+    code = _without_stray_braces(_unescaped_twice(_unfenced(code))).strip("\r\n")
     return CallBody(code) if code.strip() else CallBody("", f"[the call holds no code: {_HOW}]")
 
 
@@ -166,6 +167,14 @@ def _unescaped_twice(code: str) -> str:
         return code
     decoded = _ESCAPED.sub(_unescaped, code)
     return decoded if _parses(decoded) else code
+
+
+def _without_stray_braces(code: str) -> str:
+    """The code, without braces at its end that were meant to follow the quote, where it is Python only then."""
+    bare = code.rstrip()
+    if _parses(code):
+        return code
+    return next((bare[:-n] for n in (1, 2, 3) if bare.endswith("}" * n) and _parses(bare[:-n])), code)
 
 
 def _unfenced(text: str) -> str:

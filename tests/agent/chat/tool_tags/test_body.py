@@ -66,6 +66,11 @@ def test_code_is_found_in_every_form_that_models_write(code: str, written: Calla
         ('{"name": "python", "arguments": {"code": "x = 1\\\\nprint(x)"}}', "x = 1\nprint(x)"),
         ('{"name": "python", "arguments": {"code": "print(1)"', "print(1)"),
         ('{"name": python, "arguments": {"code": "print(1)"}}', "print(1)"),
+        ('{"name": "python", "arguments": {"code": "print(1)}"}', "print(1)"),  # the brace before the quote
+        ('{"name": "python", "arguments": {"code": "d = {1: 2}\\nprint(d)}}"}}', "d = {1: 2}\nprint(d)"),
+        ('{"name": "python", "arguments": {"code": "d = {1: {2: 3}}"}}', "d = {1: {2: 3}}"),
+        ('{"name": "python", "arguments": {"code": "d = {1: {2: 3}}}"}}', "d = {1: {2: 3}}"),
+        ('{"name": "python", "arguments": {"code": "print(1}"}}', "print(1}"),  # no Python either way
     ],
 )
 def test_code_is_read_through_errors_of_quoting(body: str, code: str) -> None:
