@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ import pytest
 from agent.config import load_config
 from agent.journal.journal import PACKED_JOURNAL_FILE, read_run
 from agent.policy.settings import VotingConfig
+from agent.policy.voting import tally
 from agent.problems.reader import practice_problems
-from agent.types import SampleEnd, StopReason, ToolStatus
+from agent.types import Sample, SampleEnd, StopReason, ToolStatus
 from tools.replay import command as replay
 from tools.report import command as report
 
@@ -64,6 +66,34 @@ def test_what_ends_a_sample_early_by_default_costs_few_right_answers() -> None:
     runs = [run for s in record.samples if s.answer == truths[s.problem_id] for run in s.tool_runs]
     taken = [run.seconds for run in runs if run.status is ToolStatus.OK]
     assert len(taken) == 219 and max(taken) < 1.6 < load_config("cpu").sandbox.cell_seconds
+
+
+def test_a_zero_or_one_that_a_search_printed_was_never_right_and_its_weight_loses_no_problem() -> None:
+    """With the samples ended by what their first block printed, as the profile `cpu` ends them, all 16 voting."""
+    record, voting = read_run(RECORDINGS[-1]), load_config("cpu").voting
+    right, trivial = {1.0: 0, voting.printed_trivial_weight: 0}, []
+    for problem in record.problems:
+        drawn = [ended_by_print(sample) for sample in record.samples_of(problem.id)]
+        trivial += [each.answer == problem.answer for each in drawn if each.answer in (0, 1) and len(each.turns) == 1]
+        for weight in right:
+            leader = tally(
+                drawn, voting.model_copy(update={"printed_trivial_weight": weight}), record.config.rules
+            ).leader
+            right[weight] += leader is not None and leader.answer == problem.answer
+    assert (len(trivial), sum(trivial)) == (83, 0)
+    assert right == {1.0: 22, 0.2: 23}
+
+
+def ended_by_print(sample: Sample) -> Sample:
+    """The sample as `accept_printed_answer` and `max_failed_tool_runs` end it after its first block."""
+    run = sample.turns[0].tool_run
+    if run is None:
+        return sample
+    first = replace(sample, turns=sample.turns[:1], forced=False)
+    if run.status is not ToolStatus.OK:
+        return replace(first, answer=None, end=SampleEnd.FAILED_CODE)
+    is_answer = run.output.strip().isdecimal() and int(run.output) <= 99_999
+    return replace(first, answer=int(run.output), end=SampleEnd.ANSWERED) if is_answer else sample
 
 
 @each
