@@ -16,7 +16,7 @@ from agent.hardware.roofline import HARDWARE
 KAGGLE = {"l4x4": ("aimo2", "L4", 4), "t4x2": ("aimo1", "T4", 2), "h100": ("aimo3", "H100", 1)}
 VLLM = [name for name in profile_names() if load_config(name).engine.kind == "vllm"]
 SIZED = [name for name in VLLM if load_config(name).vllm.gpu]  # for one kind of hardware
-QWEN2 = ("qwq", "qwq-preview", "qwen-coder", "openmath-nemotron")  # families of this architecture
+QWEN2 = ("qwq-calls", "qwq-preview", "qwen-coder", "openmath-nemotron")  # families of this architecture
 # As the driver lists them: the data sheets' figures are rounded down.
 LISTED_MEBIBYTES = {"L4": 23_034, "T4": 15_360, "H100": 81_559, "H200": 143_771, "RTX PRO 6000": 97_887}
 ON_GPUS = [name for name in SIZED if load_config(name).vllm.gpu != CPU]
@@ -143,7 +143,7 @@ def test_its_budget_can_be_kept(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in VLLM if name.endswith("-preview")])
 def test_the_preview_differs_by_its_model_and_what_depends_on_it(name: str) -> None:
     preview, final = load_config(name), load_config(name.removesuffix("-preview"))
-    assert (preview.sample.family, final.sample.family) == ("qwq-preview", "qwq")
+    assert (preview.sample.family, final.sample.family) == ("qwq-preview", "qwq-calls")
     assert "Preview" in preview.engine.model
     assert preview.engine.context_tokens <= 32_768
     assert preview.sampling == final.sampling

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from agent.engine.base import SamplingParams
@@ -104,3 +106,24 @@ def test_the_coders_call_that_its_prompt_opens_is_closed_by_its_first_words() ->
 async def test_the_prompt_names_how_many_calls_there_may_be() -> None:
     parts = runtime(scripted(""), config_with(sample__family="openmath-nemotron", sample__max_rounds=6))
     assert "up to 6 Python code calls" in parts.chat.prompt(parts.task, PROBLEM)
+
+
+@pytest.mark.parametrize("family", ["qwq-calls", "qwen3-thinking"])
+def test_where_a_thinking_that_closes_on_a_box_has_answered_one_that_does_not_continues_to_its_call(
+    family: str,
+) -> None:
+    keys: dict[str, Any] = {"sample__family": family, "sample__answer_at_think_close": True}
+    boxed = run_lane(scripted(f"It is \\boxed{{42}}.\n</think>\n\n{CALL}"), **keys)
+    assert (boxed.answer, boxed.end, boxed.tool_runs) == (42, SampleEnd.ANSWERED, ())
+    assert len(boxed.turns) == 1
+    for open_end in ("I compute.", "Perhaps \\boxed{17}, let me check that.", "If \\boxed{17}, why 18?"):
+        engine = scripted(f"{open_end}\n</think>\n\n{CALL}", "Good: \\boxed{42}.\n</think>\n\nSo \\boxed{17}.")
+        called = run_lane(engine, **keys)
+        assert (called.answer, called.end, len(called.tool_runs)) == (42, SampleEnd.ANSWERED, 1)
+        assert len(called.turns) == 2
+
+
+def test_a_call_within_the_thinking_is_run_whatever_box_stands_before_it() -> None:
+    keys: dict[str, Any] = {"sample__family": "qwq-calls", "sample__answer_at_think_close": True}
+    sample = run_lane(scripted(f"It is \\boxed{{17}}.\n{CALL}\n</think>", "No: \\boxed{42}.\n</think>"), **keys)
+    assert (sample.answer, len(sample.tool_runs)) == (42, 1)
