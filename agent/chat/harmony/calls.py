@@ -13,9 +13,11 @@ from agent.chat.harmony.messages import (
     Header,
     code_of,
     read_header,
+    split_header,
 )
 
-_LONGEST_HEADER = 400  # characters that are kept of one, so that a text without marks takes no memory
+_LONGEST_HEADER = 4_000  # characters that are kept of one, so that a text without marks takes little memory
+_LONGEST_ROLE = 80  # that stand before its channel
 _LONGEST_MARK = max(map(len, CONTROL_MARKS))
 _BEGINNINGS = frozenset(mark[:length] for mark in CONTROL_MARKS for length in range(1, len(mark)))
 
@@ -65,7 +67,7 @@ class CallScanner:
 
     def _grow(self, text: str) -> None:
         if self._header is not None:
-            self._header = (self._header + text)[-_LONGEST_HEADER:]
+            self._header = (self._header + text)[:_LONGEST_HEADER]
         elif self._speaker.may_be_call:
             self._content.append(text)
 
@@ -80,13 +82,29 @@ class CallScanner:
         if self._header is not None:
             if mark == MESSAGE:
                 self._speaker, self._header, self._content = read_header(self._header), None, []
-            else:
-                self._header = self._header + mark if mark in (CHANNEL, CONSTRAIN) else ""
-            return False
+                return False
+            if mark == CHANNEL:
+                self._header = self._header[-_LONGEST_ROLE:] + mark
+                return False
+            if mark == CONSTRAIN:
+                self._header += mark
+                return False
+            self._speaker, content = split_header(self._header)  # which has no mark before its content
+            self._content = [content]
+            return self._end(mark) if content.strip() else self._begin(mark)
         if mark in (MESSAGE, CONSTRAIN):
             self._grow(" ")
             return False
+        return self._end(mark)
+
+    def _begin(self, mark: str) -> bool:
+        """Begin a header behind a mark; no call is closed by that."""
         self._header = CHANNEL if mark == CHANNEL else ""
+        return False
+
+    def _end(self, mark: str) -> bool:
+        """End a message; whether it is a call."""
+        self._begin(mark)
         closed = self._speaker.calls_python(mark) or (mark == CALL and self._speaker.is_call)
         self._passed_over += self._speaker.is_call and not closed
         return closed

@@ -151,7 +151,7 @@ class Harmony:
         thought = "\n\n".join(message.content for message in said if message.header.channel != FINAL)
         if answers or not thinking:
             return Reply(thought, "\n\n".join(answers))
-        ends_in_analysis = bool(said) and said[-1] is messages[-1] and said[-1].header.channel == ANALYSIS
+        ends_in_analysis = bool(said) and said[-1] is messages[-1] and said[-1].header.channel in (ANALYSIS, "")
         return Reply(thought, "" if ends_in_analysis else None)
 
     def passages(self, turn: str) -> Iterator[Passage]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
-from dataclasses import dataclass
+import textwrap
+from dataclasses import dataclass, replace
 from functools import lru_cache
+
+from agent.chat.tool_tags.body import read_function_call
 
 CONTROL_MARKS = tuple(f"<|{name}|>" for name in ("start", "end", "message", "channel", "constrain", "return", "call"))
 START, END, MESSAGE, CHANNEL, CONSTRAIN, RETURN, CALL = CONTROL_MARKS
@@ -13,19 +15,21 @@ CONTROL_MARK = re.compile("|".join(map(re.escape, CONTROL_MARKS)))
 ANALYSIS, COMMENTARY, FINAL = "analysis", "commentary", "final"
 
 _CHANNELS = (ANALYSIS, COMMENTARY, FINAL)
-_ROLE = re.compile(r"assistant|user|system|developer|tool|python|functions\..*")
+_CHANNEL = re.compile(rf"[^\w<]*({'|'.join(_CHANNELS)})")  # also where more is glued to its name
+_ROLE = re.compile(r"user|system|developer|tool|python|functions\..*")
+_ASSISTANT = re.compile(rf"(?:assistant)+(?={'|'.join(_CHANNELS)}|\Z)")
+_RECIPIENT = re.compile(r"(?<!\S)to=[ ]?([\w.-]+)")
 _PYTHON = re.compile(r"(?:functions\.)?(?:i?python|jupyter|code_interpreter)(?:[._]\w*)?", re.IGNORECASE)
-_CODE_KEYS = (
-    "code",
-    "input",
-    "script",
-    "source",
-    "python",
-)  # which an object in JSON may have that is sent in place of code
+_CODE_KEY = re.compile(r"[\"'](?:code|input|script|source|python|cmd)[\"']\s*:")  # in an object sent in place of code
 _FENCED = re.compile(r"\s*```(?:python|py)?[ \t]*\n(.*?)\n?```\s*", re.DOTALL | re.IGNORECASE)
 _LONGEST_HEADER = 80  # characters
 _BEGUN_HEADER = re.compile(r"\s*(?:assistant)?\s*(?:to=[^\s<]*)?\s*")
 _HEADER = re.compile(r"\s*[a-z]{0,12}\s*(?:to=\S*)?\s*[a-z]{0,12}\s*")
+_TYPE = rf"\s*{re.escape(CONSTRAIN)}\s*\w+|\s+(?:code|json|python|text)\b"
+_TO = r"\s*to=[ ]?[\w.-]+"
+_HEAD = re.compile(rf"\s*(?:{_CHANNEL.pattern})?(?:{_TO}|{_TYPE})*")
+_HEAD_OF_CALL = re.compile(rf"\s*(?:assistant)*{_TO}(?:{_TYPE})*")
+_CUT_HEADER = re.compile(r"[\w\s=.-]{0,40}")  # in which a turn breaks off, and of which the rest may be to come
 _CUT_MARK = re.compile(  # the end of a mark in which the text was cut
     "|".join(re.escape(mark[start:]) for mark in CONTROL_MARKS for start in range(1, len(mark) - 1))
 )
@@ -85,33 +89,47 @@ class Message:
 
     @property
     def is_code(self) -> bool:
-        """Whether it was written for a tool, as far as its header or its end tells."""
-        return self.header.is_call or self.calls_python or self.end == CALL
+        """Whether it was written for a tool."""
+        return self.header.is_call or self.calls_python
 
 
 @lru_cache(maxsize=256)
 def read_header(text: str) -> Header:
-    """What a header says, in whatever order it does: the text between `<|start|>` and `<|message|>`."""
-    words = CONTROL_MARK.sub(" ", text).split()
+    """What a header says, in whatever order it does: the text between `<|start|>` and `<|message|>`.
+
+    Names may run into each other or into signs, as models write them now and then.
+    """
+    plain = CONTROL_MARK.sub(" ", text)
+    recipient = _RECIPIENT.search(plain)
+    words = _RECIPIENT.sub(" ", plain).split()
     role = words.pop(0) if words and _ROLE.fullmatch(words[0]) else "assistant"
-    recipient = next((word.removeprefix("to=") for word in words if word.startswith("to=")), "")
-    names = [word for word in words if not word.startswith("to=")]
-    channel = next((name for name in names if name in _CHANNELS), "")
-    content_type = next((name for name in names if name not in _CHANNELS), "")
-    return Header(role, recipient, channel, content_type.lower())
+    names = [name for word in words if (name := _ASSISTANT.sub("", word, count=1))]
+    channels = [found[1] for name in names if (found := _CHANNEL.match(name))]
+    content_type = next((name for name in names if not _CHANNEL.match(name)), "")
+    return Header(role, recipient[1] if recipient else "", channels[0] if channels else "", content_type.lower())
+
+
+def split_header(text: str) -> tuple[Header, str]:
+    """The header with which a text begins that has no `<|message|>`, and the content after it.
+
+    Models leave that mark out now and then. Without a channel's name it is analysis.
+    """
+    before, channel, tail = text.rpartition(CHANNEL)
+    head = (_HEAD if channel else _HEAD_OF_CALL).match(tail)
+    end = head.end() if head else 0
+    header = read_header(before + channel + tail[:end])
+    content = CONTROL_MARK.sub(" ", tail[end:])
+    return (header if header.channel else replace(header, channel=ANALYSIS)), content
 
 
 def code_of(content: str) -> str:
     """The code in a call of Python: its content, or what that holds where it is an object in JSON or a fenced block."""
-    if content.lstrip().startswith("{"):
-        try:
-            arguments = json.loads(content, strict=False)
-        except (ValueError, RecursionError):
-            return content
-        codes = [arguments[key] for key in _CODE_KEYS if isinstance(arguments.get(key), str)]
-        return codes[0] if codes else content
+    if content.lstrip().startswith("{") and _CODE_KEY.search(content):
+        return read_function_call(content).code or content
     fenced = _FENCED.fullmatch(content)
-    return fenced[1] if fenced else content
+    if fenced:
+        return fenced[1]
+    return textwrap.dedent(content).lstrip(" ") if content.startswith(" ") else content  # a header's blank
 
 
 def read_turn(text: str, first: Header) -> TurnReader:
@@ -182,11 +200,16 @@ class TurnReader:
         self._speaker, self._content = None, ""
 
     def _keep(self, text: str, mark: str) -> bool:
-        """Keep text that is no header, though it stands in the place of one."""
-        lost = CHANNEL not in (self.header or "") and not _HEADER.fullmatch(text)
-        if lost:
-            self.messages.append(Message(Header(channel=ANALYSIS), text, mark))
-        return lost
+        """Keep text that is no header, though it stands in the place of one; whether there is any."""
+        whole = (self.header or "") + text
+        is_header = (_CUT_HEADER if CHANNEL in whole else _HEADER).fullmatch(text)
+        if is_header and not (mark and CHANNEL in whole):
+            return False
+        header, content = split_header(whole)
+        content = content if CHANNEL in whole or header.recipient else text  # without the role
+        if content.strip():
+            self.messages.append(Message(header, content, mark))
+        return bool(content.strip())
 
 
 def _begins_in_header(text: str) -> bool:

@@ -89,6 +89,28 @@ def test_a_call_of_python_is_found_in_every_spelling_of_its_header(before: str, 
 @pytest.mark.parametrize(
     "header",
     [
+        "<|channel|>analysis to=python code ",
+        "<|channel|>commentary to=functions.python <|constrain|>code ",
+        " to=python<|channel|>analysis code\n",
+        " to=python code ",
+        "<|channel|>analysis to=python code<|channel|>analysis to=python code<|message|>",
+        "<|channel|>analysis to=python code<|message|><|message|>",
+        "<|start|>assistant<|channel|>analysis to=python code<|message|>",
+        "assistant<|channel|>analysis to=python code<|message|>",
+        "<|channel|>commentary?<|channel|>analysis to=python. code<|message|>",
+        "<|channel|>commentary to=python<|constrain|>code<|constrain|>code<|message|>",
+        "<|channel|>commentary 2?<|end|><|start|>assistant to=python<|channel|>analysis<|message|>",
+        f"<|channel|>{'We think about it. ' * 300}<|end|><|start|>assistant to=python<|channel|>analysis<|message|>",
+    ],
+)
+def test_a_call_is_found_where_its_header_lacks_or_doubles_its_marks(header: str) -> None:
+    call, unrun = scan(f"{header}{CODE}<|call|>")
+    assert call is not None and (call.code.strip(), call.refusal, unrun) == (CODE.strip(), "", 0)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
         "<|channel|>analysis",
         "<|channel|>final",
         "<|channel|>commentary",
@@ -125,6 +147,14 @@ def test_a_truncated_call_is_not_a_call(behind: str) -> None:
     ("content", "code"),
     [
         ('{"code": "print(1)\\nprint(2)"}', "print(1)\nprint(2)"),
+        ('{"name": "python", "arguments": {"code": "print(1)"}}', "print(1)"),
+        ('{"code": "print(1)",}', "print(1)"),
+        ("{'code': 'print(1)'}", "print(1)"),
+        ('{"code": "print("a")"}', 'print("a")'),
+        ("{'x': 'code'}", "{'x': 'code'}"),
+        ('{"input": 5}', '{"input": 5}'),
+        (" print(1)\nprint(2)", "print(1)\nprint(2)"),
+        ("  print(1)\n  print(2)", "print(1)\nprint(2)"),
         ('{"code": "print(1)\nprint(2)"}', "print(1)\nprint(2)"),
         ('{"input": "print(1)"}', "print(1)"),
         ("```python\nprint(1)\n```", "print(1)"),
@@ -175,3 +205,22 @@ def test_a_header_says_the_same_in_any_order() -> None:
     assert read_header("assistant<|channel|>analysis to=python <|constrain|>code") == whole
     assert read_header("python to=assistant<|channel|>analysis") == Header("python", "assistant", "analysis")
     assert read_header("") == Header()
+
+
+@pytest.mark.parametrize(
+    ("text", "header"),
+    [
+        ("assistantfinal", Header(channel="final")),
+        ("assistantassistant<|channel|>analysis", Header(channel="analysis")),
+        ("assistant<|channel|>commentary?commentary?", Header(channel="commentary")),
+        ("\u2013\u2013commentary", Header(channel="commentary")),
+        ("<|channel|>final <|constrain|>JSON", Header(channel="final", content_type="json")),
+        ("<|channel|>analysis to= python code", Header(recipient="python", channel="analysis", content_type="code")),
+        ("<|channel|>commentary to=functions.noop>{}</assistant", Header("assistant", "functions.noop", "commentary")),
+        ("assistant extra words", Header(content_type="extra")),
+    ],
+)
+def test_a_header_is_read_as_models_misspell_it(text: str, header: Header) -> None:
+    found = read_header(text)
+    assert (found.role, found.recipient, found.channel) == (header.role, header.recipient, header.channel)
+    assert found.content_type == header.content_type or header.recipient.startswith("functions")

@@ -43,10 +43,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 
 
 @contextmanager
-def serving(folder: Path, **keys: Any) -> Iterator[int]:
-    """A server that is not the agent's own; its port."""
+def serving(folder: Path, *, model: Path | None = None, **keys: Any) -> Iterator[int]:
+    """A server of the tiny model, or that at `model`, that is not the agent's own; its port."""
     port = free_port()
-    engine = EngineConfig(kind="vllm", model=str(hf_model("smollm2-135m")), context_tokens=CONTEXT)
+    engine = EngineConfig(kind="vllm", model=str(model or hf_model("smollm2-135m")), context_tokens=CONTEXT)
     profile = load_config("vllm-cpu").vllm
     settings = profile.model_copy(update={"python": str(PYTHON), **keys})
     guarded = [sys.executable, "-m", "agent.engine.guardian", *server_command(engine, settings, port)]
