@@ -23,6 +23,7 @@ REPLAYED_EDITION = EDITIONS["aimo3"]
 """The edition that is replayed; answers that are no integer get numbers just below its largest."""
 _MOST_CODES = 1_000  # such numbers of one problem
 _TRACE_FAMILY = "qwq"  # trace files hold only answers and lengths, of reasoning models
+_UNLIMITED = 10**6  # tool runs
 _FORCING_SECONDS = 10.0  # what the profiles reserve for forced answers
 
 _LAST_FINISH = {SampleEnd.ANSWERED: "stop", SampleEnd.NO_ANSWER: "stop"}
@@ -40,9 +41,9 @@ class RecordedProblem:
 class Recording:
     """The contents of one source: a model's trace file or a run directory.
 
-    `family` is that of the prompts, which may have opened the first code block already. `accept_printed_answer` and
-    `max_failed_tool_runs` are those keys of the configuration: samples have ended by them. `tool_runs` are found by
-    their code.
+    `family` is that of the prompts, which may have opened the first code block already. `accept_printed_answer`,
+    `max_failed_tool_runs`, `max_rounds` and `answer_at_think_close` are those keys of the configuration: samples have
+    ended by them. `tool_runs` are found by their code.
     `answer_reserve` are the seconds kept for asking unfinished lanes, 0 where their answers are not known.
     """
 
@@ -53,6 +54,8 @@ class Recording:
     answer_reserve: float = 0.0
     accept_printed_answer: bool = False
     max_failed_tool_runs: int = 0
+    max_rounds: int = _UNLIMITED
+    answer_at_think_close: bool = True
 
 
 def load_recordings(paths: Sequence[Path], asked_from: float = math.inf) -> list[Recording]:
@@ -146,6 +149,8 @@ def _from_run(directory: Path) -> Recording:
         reserve,
         settings.accept_printed_answer,
         settings.max_failed_tool_runs,
+        settings.max_rounds,
+        settings.answer_at_think_close,
     )
 
 

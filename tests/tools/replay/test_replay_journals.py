@@ -87,6 +87,21 @@ def test_samples_that_ended_with_failed_code_do_not_vote_in_a_replay(tmp_path: P
     assert {(s.answer, s.end) for drawn in samples for s in drawn} == {(None, SampleEnd.FAILED_CODE)}
 
 
+def test_calls_beyond_the_most_of_a_run_are_not_run_in_a_replay_either(tmp_path: Path) -> None:
+    """A block that was passed over stands before the answer, in the same turn."""
+    create_run(tmp_path, config_with(sample__family="qwq-preview", sample__max_rounds=0), [Problem("p0", "A?", 7)])
+    text = "So:\n```python\nprint(7)\n```\nIt is \\boxed{7}."
+    journal = Journal(tmp_path)
+    for index in range(2):
+        journal(SampleEnded(Sample("p0", index, index, (Turn(text, 9, 1.0),), 7, SampleEnd.ANSWERED, False, 0.0, 1.0)))
+    journal.close()
+    recording = load_recordings([tmp_path])[0]
+    full = setting(samples=2, problems=1)
+    config = replay_config("wait-for-all,sample.tools=true", recording, full)
+    _, samples = play_run(config, recording, full, 0)
+    assert {(sample.answer, sample.text) for sample in samples[0]} == {(7, text)}
+
+
 def test_a_policy_may_end_recorded_samples_sooner(tmp_path: Path) -> None:
     recording = recorded_run(tmp_path / "run", sandbox=ScriptedSandbox("17", 2.0))
     full = setting(samples=4, problems=3)
