@@ -35,6 +35,9 @@ _RULES = {"voting": VOTING_RULES, "stopping": STOPPING_RULES, "budget": GRANT_RU
 HomePath = Annotated[str, AfterValidator(expand_home)]
 """A text that may be a path; a leading `~` is the home directory."""
 
+FamilyName = Annotated[str, AfterValidator(known_family)]
+"""A bundled family's name, or the path of a TOML file."""
+
 
 class EngineConfig(Section):
     """Where tokens come from.
@@ -105,7 +108,10 @@ class SampleConfig(Section):
     """How many samples are drawn, from which prompt, and their limits."""
 
     count: int = Field(8, ge=1, le=1_024)
-    family: Annotated[str, AfterValidator(known_family)] = "qwen-coder"  # a bundled one, a TOML file's path, or AUTO
+    family: FamilyName = (
+        "qwen-coder"  # a bundled one, a TOML file's path, or "auto": as the model's chat template tells
+    )
+    own_families: tuple[FamilyName, ...] = Field((), strict=False)  # TOML files that "auto" looks at first
     tools: bool = True
     max_tokens: int = Field(1_024, ge=1)
     max_rounds: int = Field(4, ge=0)  # tool runs; by default as many as the family's models are used to

@@ -94,7 +94,7 @@ class FencedChatML:
         told = task.instructions(self.family.tool_instructions if self.tools else self.family.instructions)
         worked = "".join(map(self._worked, self.family.examples if self.tools else ()))
         if self.family.instructions_in == "user":
-            return f"{chatml_turn('system', '')}{worked}<|im_start|>user\n{told}\n\n"
+            return f"{chatml_turn('system', self._tool_section)}{worked}<|im_start|>user\n{told}\n\n"
         return chatml_turn("system", told + self._tool_section) + worked
 
     def prompt(self, task: Task, problem: Problem) -> str:

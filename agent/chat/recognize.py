@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from agent.chat.family import Family, family_names, load_family
 from agent.errors import ConfigError
@@ -15,21 +15,27 @@ _CONTROL_TOKEN = re.compile(r"<[^<>\s{}'\"]{1,40}>")
 _ESCAPES = (("\\n", "\n"), ('\\"', '"'), ("\\'", "'"))
 
 
-def recognized_family(template: str, name: str = "") -> str:
-    """The bundled family of a model that has this chat template, "" where it is not known.
+def recognized_family(template: str, name: str = "", own: Sequence[str] = ()) -> str:
+    """The family of a model that has this chat template, "" where it is not known: one of `own`, else a bundled one.
 
     `name` is whatever the model is called, paths included. It decides among families with the same template, and where
-    the template is not known. Raises ConfigError, saying what was found and what to set, where nothing is certain.
+    the template is not known. `own` are the paths of TOML files. Raises ConfigError, saying what was found and what to
+    set, where nothing is certain.
     """
-    families = {each: load_family(each) for each in family_names()}
     text = _unescaped(template[:_MAX_CHARS]).strip()
-    fitting = {each: family for each, family in families.items() if not text or _fits(family, text)}
-    alone = {each: family for each, family in fitting.items() if text and not family.template.shared}
-    found = next(iter(alone)) if len(alone) == 1 else _named(alone or fitting, _letters(name))
-    if found is not None:
-        return found
-    finding = _finding(text, name, list(alone or fitting))
-    raise ConfigError(f"{finding}: set sample.family to one of {', '.join(families)} or the path of a TOML file")
+    fitting: list[str] = []
+    for names in (own, family_names()):
+        families = {each: load_family(each) for each in names}
+        fits = {each: family for each, family in families.items() if not text or _fits(family, text)}
+        alone = {each: family for each, family in fits.items() if text and not family.template.shared}
+        found = next(iter(alone)) if len(alone) == 1 else _named(alone or fits, _letters(name))
+        if found is not None:
+            return found
+        fitting += alone or fits
+    known = ", ".join([*own, *family_names()])
+    raise ConfigError(
+        f"{_finding(text, name, fitting)}: set sample.family to one of {known} or the path of a TOML file"
+    )
 
 
 def _fits(family: Family, text: str) -> bool:

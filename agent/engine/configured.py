@@ -76,10 +76,10 @@ def settle_family(config: Config, fetch: Callable[[str], Path] | None) -> Config
     if config.sample.family != AUTO or engine.kind == "http":
         return config
     if not engine.model:
-        family = recognized_family("")
+        family = recognized_family("", own=config.sample.own_families)
     else:
         find = Path if engine.kind == "vllm" else fetch or _fetch_model
-        family = family_of_model(find(engine.model))
+        family = family_of_model(find(engine.model), config.sample.own_families)
     return override_config(config, {"sample.family": family})
 
 
@@ -107,7 +107,8 @@ async def _with_served_family(config: Config) -> Config:
         served = await fetch_served_model(server, config.engine.model, seconds=_INFO_SECONDS)
     finally:
         await server.close()
-    return override_config(config, {"sample.family": family_of_served(served.template, served.names)})
+    family = family_of_served(served.template, served.names, config.sample.own_families)
+    return override_config(config, {"sample.family": family})
 
 
 async def _check_alias(engine: HttpEngine, named: str) -> None:

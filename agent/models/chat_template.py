@@ -45,16 +45,16 @@ def names_of_model(path: Path) -> str:
     return " ".join([str(path), *names])
 
 
-def family_of_model(path: Path) -> str:
-    """The bundled family of the model in a directory or GGUF file.
+def family_of_model(path: Path, own: Sequence[str] = ()) -> str:
+    """The family of the model in a directory or GGUF file: one of `own`, by their paths, else a bundled one.
 
     Raises ConfigError, saying what to set, where that is not certain; ModelError for a file that cannot be read.
     """
-    return recognized_family(read_chat_template(path) or "", names_of_model(path))
+    return recognized_family(read_chat_template(path) or "", names_of_model(path), own)
 
 
-def family_of_served(template: str, names: Sequence[str]) -> str:
-    """The bundled family of a model behind a URL, by what its server tells: a chat template or "", names and paths.
+def family_of_served(template: str, names: Sequence[str], own: Sequence[str] = ()) -> str:
+    """The family of a model behind a URL, by what its server tells: a chat template or "", names and paths.
 
     A path that is on this machine too is looked at for what the server does not tell. Raises as `family_of_model`.
     """
@@ -62,7 +62,7 @@ def family_of_served(template: str, names: Sequence[str]) -> str:
     if here is not None:
         template = template or read_chat_template(here) or ""
         names = [*names, names_of_model(here)]
-    return recognized_family(template, " ".join(names))
+    return recognized_family(template, " ".join(names), own)
 
 
 def _is_there(path: Path) -> bool:
