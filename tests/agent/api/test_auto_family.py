@@ -41,11 +41,11 @@ async def test_llama_cpps_server_tells_the_template(tmp_path: Path) -> None:
     with serving(server):
         async with Agent.open(auto(server), on_engine_event=said.append) as opened:
             await opened.solve_all(PROBLEMS, run_dir=tmp_path / "run")
-            assert opened.config.sample.family == "qwq"
-    assert said == ["sample.family is qwq, by the model's chat template and name"]
-    assert all(f"assistant\n{load_family('qwq').opening}" in body["prompt"] for body in server.bodies)
-    assert 'family = "qwq"' in (tmp_path / "run" / "config.toml").read_text(encoding="utf-8")
-    assert read_run(tmp_path / "run").config.sample.family == "qwq"
+            assert opened.config.sample.family == "qwq-calls"
+    assert said == ["sample.family is qwq-calls, by the model's chat template and name"]
+    assert all(f"assistant\n{load_family('qwq-calls').opening}" in body["prompt"] for body in server.bodies)
+    assert 'family = "qwq-calls"' in (tmp_path / "run" / "config.toml").read_text(encoding="utf-8")
+    assert read_run(tmp_path / "run").config.sample.family == "qwq-calls"
 
 
 async def test_a_run_is_resumed_with_the_family_that_was_found(tmp_path: Path) -> None:
@@ -59,14 +59,14 @@ async def test_a_run_is_resumed_with_the_family_that_was_found(tmp_path: Path) -
     server.told["/props"] = {"chat_template": R1}
     with serving(server):
         async with Agent.open(str(tmp_path / "run" / "config.toml"), {"engine.url": server.url}) as opened:
-            assert opened.config.sample.family == "qwq"
+            assert opened.config.sample.family == "qwq-calls"
 
 
 @pytest.mark.parametrize(
     ("card", "told", "family"),
     [
         ({"root": "/models/Qwen2.5-Coder-7B-Instruct"}, {}, "qwen-coder"),
-        ({"root": "Qwen/QwQ-32B-AWQ"}, {}, "qwq"),
+        ({"root": "Qwen/QwQ-32B-AWQ"}, {}, "qwq-calls"),
         ({}, {"/get_model_info": {"model_path": "openai/gpt-oss-20b"}}, "gpt-oss"),
         ({}, {"/props": {"chat_template": QWEN, "model_path": "/m/qwen2.5-coder.gguf"}}, "qwen-coder"),
         ({"root": 7}, {"/props": {"chat_template": 3}, "/get_model_info": ["x"]}, None),
@@ -88,7 +88,7 @@ async def test_any_server_is_asked_for_what_it_can_tell(
 
 async def test_the_name_of_the_model_is_the_last_help() -> None:
     server = ScriptedServer(reply)
-    assert await family_behind(server, **{"engine.model": "qwen/qwq-32b:free"}) == "qwq"
+    assert await family_behind(server, **{"engine.model": "qwen/qwq-32b:free"}) == "qwq-calls"
 
 
 async def test_a_server_with_a_key_is_asked_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,11 +107,11 @@ async def test_a_path_that_a_server_tells_is_looked_at_where_it_is_here_too(tmp_
 def test_of_a_model_of_ours_the_directory_or_the_file_is_read(tmp_path: Path) -> None:
     (tmp_path / "chat_template.jinja").write_text(QWQ, encoding="utf-8")
     served = load_config("vllm", {"engine.model": str(tmp_path), "sample.family": AUTO})
-    assert settle_family(served, None).sample.family == "qwq"
+    assert settle_family(served, None).sample.family == "qwq-calls"
     named = override_config(served, {"engine.model": "nvidia/OpenMath-Nemotron-32B"})
     assert settle_family(named, None).sample.family == "openmath-nemotron"
     embedded = load_config("cpu", {"sample.family": AUTO})
-    assert settle_family(embedded, lambda name: tmp_path).sample.family == "qwq"
+    assert settle_family(embedded, lambda name: tmp_path).sample.family == "qwq-calls"
 
 
 @pytest.mark.parametrize("model", ["", "no/such-model"])

@@ -31,7 +31,7 @@ XML = QWQ + "<function=example_function_name>"
 @pytest.mark.parametrize(
     ("template", "family"),
     [
-        (QWQ, "qwq"),
+        (QWQ, "qwq-calls"),
         (QWEN3_THINKING, "qwen3-thinking"),
         (QWEN3, "qwen3"),
         (R1, "r1-distill-qwen"),
@@ -67,7 +67,7 @@ def test_a_template_of_several_models_is_no_familys_without_a_name(name: str) ->
 @pytest.mark.parametrize(
     ("name", "family"),
     [
-        ("Qwen/QwQ-32B", "qwq"),
+        ("Qwen/QwQ-32B", "qwq-calls"),
         ("KirillR/QwQ-32B-Preview-AWQ", "qwq-preview"),
         ("Qwen/Qwen3-30B-A3B-Thinking-2507-FP8", "qwen3-thinking"),
         ("qwen3-14b", "qwen3"),
@@ -130,7 +130,7 @@ def test_any_text_is_a_bundled_familys_template_or_a_one_line_message(template: 
 @pytest.mark.parametrize(
     ("file", "name", "family"),
     [
-        ("Qwen-QwQ-32B", "model", "qwq"),
+        ("Qwen-QwQ-32B", "model", "qwq-calls"),
         ("Qwen-Qwen3-0.6B", "model", "qwen3"),
         ("deepseek-ai-DeepSeek-R1-Distill-Qwen-32B", "model", "r1-distill-qwen"),
         ("openai-gpt-oss-120b", "model", "gpt-oss"),
@@ -162,6 +162,6 @@ def test_a_family_without_marks_is_never_picked() -> None:
     unmarked = [
         name for name in family_names() if load_family(name).template == Family.model_fields["template"].default
     ]
-    assert "qwq-calls" in unmarked
+    assert "qwq" in unmarked
     for template in (QWQ, QWEN, QWEN3, GPT_OSS, ""):
         assert recognized_family(template, "qwq gpt-oss qwen2.5-coder qwen3-14b") not in unmarked

@@ -161,7 +161,7 @@ def test_a_folder_in_a_files_place_and_names_that_no_file_can_have_are_one_line_
 
 def test_a_model_that_is_not_there_is_told_by_its_name() -> None:
     assert read_chat_template(Path("Qwen/QwQ-32B")) is None
-    assert family_of_model(Path("Qwen/QwQ-32B")) == "qwq"
+    assert family_of_model(Path("Qwen/QwQ-32B")) == "qwq-calls"
     with pytest.raises(ConfigError, match="not known, and its name 'no/such' is no family's"):
         family_of_model(Path("no/such"))
 
@@ -181,7 +181,7 @@ def test_a_directorys_own_files_may_say_what_the_model_is_called(tmp_path: Path)
         family_of_model(folder)
 
 
-@pytest.mark.parametrize(("template", "family"), [(QWQ, "qwq"), (GPT_OSS, "gpt-oss")])
+@pytest.mark.parametrize(("template", "family"), [(QWQ, "qwq-calls"), (GPT_OSS, "gpt-oss")])
 def test_a_directory_may_have_any_name(tmp_path: Path, template: str, family: str) -> None:
     (tmp_path / "chat_template.jinja").write_text(template, encoding="utf-8")
     assert family_of_model(tmp_path) == family
