@@ -54,6 +54,19 @@ class Metric:
 
 
 @dataclass(frozen=True, slots=True)
+class AttemptCount:
+    """Of so many `samples` that count as attempts, those that voted for their problem's answer.
+
+    `known` are those at problems whose truth is known, `right` those of them that have it.
+    """
+
+    samples: int
+    voted_for_answer: int
+    known: int
+    right: int
+
+
+@dataclass(frozen=True, slots=True)
 class Totals:
     """A run in figures.
 
@@ -62,7 +75,8 @@ class Totals:
     Samples, tokens and tool runs are summed over the solutions. `seconds` is the wall time with at least one
     problem in flight: problems solved side by side count once, pauses between problems not at all.
     `samples_with_unrun_code` counts the samples that opened a block of code that was not run, those that were cut
-    short from outside left aside. `scored_problems` is how many a scored run of the edition has.
+    short from outside left aside. `with_code` counts the attempts at the closed problems that ran code, `without_code`
+    the others. `scored_problems` is how many a scored run of the edition has.
 
     `pass_at_1` is the chance that one sample drawn at random is right: the mean, over the known problems with
     a sample that counts, of the share of those samples that are right; None where there is no such problem.
@@ -81,6 +95,8 @@ class Totals:
     seconds: float
     pass_at_1: float | None
     samples_with_unrun_code: int
+    with_code: AttemptCount
+    without_code: AttemptCount
     scored_problems: int
 
     @property
@@ -119,8 +135,21 @@ def totals(
         seconds=busy_seconds(solutions),
         pass_at_1=_mean_pass_at_1(truths, solutions, samples),
         samples_with_unrun_code=sum(sample.unrun_blocks > 0 for sample in samples),
+        with_code=count_attempts(solutions, [sample for sample in samples if sample.tool_runs], truths),
+        without_code=count_attempts(solutions, [sample for sample in samples if not sample.tool_runs], truths),
         scored_problems=edition.problem_count,
     )
+
+
+def count_attempts(
+    solutions: Sequence[Solution], samples: Sequence[Sample], truths: Mapping[str, int | None]
+) -> AttemptCount:
+    """Count those of the samples that are attempts at the closed problems."""
+    answers = {solution.problem_id: solution.answer for solution in solutions}
+    counted = [sample for sample in samples if is_attempt(sample) and sample.problem_id in answers]
+    verdicts = [is_right(sample.answer, truths.get(sample.problem_id)) for sample in counted]
+    agreeing = sum(sample.answer is not None and sample.answer == answers[sample.problem_id] for sample in counted)
+    return AttemptCount(len(counted), agreeing, len(verdicts) - verdicts.count(None), verdicts.count(True))
 
 
 def is_right(answer: int | None, truth: int | None) -> bool | None:
@@ -211,6 +240,37 @@ def _tokens_a_sample(closed: ClosedProblem, config: Config) -> float | None:
     return fmean(sample.tokens for sample in closed.attempts) if closed.attempts else None
 
 
+def _attempts(closed: ClosedProblem, *, code: bool) -> list[Sample]:
+    return [sample for sample in closed.attempts if bool(sample.tool_runs) == code]
+
+
+def _share_with_code(closed: ClosedProblem, config: Config) -> float | None:
+    return len(_attempts(closed, code=True)) / len(closed.attempts) if closed.attempts else None
+
+
+def _tool_runs_a_sample(closed: ClosedProblem, config: Config) -> float | None:
+    return fmean(len(sample.tool_runs) for sample in closed.attempts) if closed.attempts else None
+
+
+def _single_by_code(closed: ClosedProblem, *, code: bool) -> float | None:
+    return pass_at_1(_attempts(closed, code=code), closed.problem.answer)
+
+
+def _code_gain(closed: ClosedProblem, config: Config) -> float | None:
+    """What the samples with code have more of pass@1 than the others, at a problem that has both."""
+    ran, others = _single_by_code(closed, code=True), _single_by_code(closed, code=False)
+    return None if ran is None or others is None else ran - others
+
+
+def _agreement(closed: ClosedProblem, *, code: bool) -> float | None:
+    """The share of votes for the answer, where only the votes tell what is right."""
+    samples = _attempts(closed, code=code)
+    answer = closed.solution.answer
+    if closed.problem.answer is not None or answer is None or not samples:
+        return None
+    return fmean(sample.answer == answer for sample in samples)
+
+
 METRICS = (
     Metric("share right", _share_right, 3),
     Metric("pass@1", _single, 3),
@@ -219,5 +279,12 @@ METRICS = (
     Metric("tokens by sample", _tokens_a_sample, 0),
     Metric("tokens by problem", lambda closed, _: float(closed.solution.tokens), 0),
     Metric("seconds by problem", lambda closed, _: closed.solution.seconds, 1),
+    Metric("samples that ran code", _share_with_code, 3),
+    Metric("tool runs by sample", _tool_runs_a_sample, 2),
+    Metric("pass@1 with code", lambda closed, _: _single_by_code(closed, code=True), 3),
+    Metric("pass@1 without code", lambda closed, _: _single_by_code(closed, code=False), 3),
+    Metric("gain of code within a problem", _code_gain, 3, signed=True),
+    Metric("votes for the answer with code", lambda closed, _: _agreement(closed, code=True), 3),
+    Metric("votes for the answer without code", lambda closed, _: _agreement(closed, code=False), 3),
 )
 """The figures that reports show, in their order."""

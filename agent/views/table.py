@@ -11,7 +11,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from agent.metrics import Totals, is_right, totals
+from agent.metrics import AttemptCount, Totals, is_right, totals
 from agent.types import Edition, Problem, Sample, Solution
 
 
@@ -145,6 +145,8 @@ def _total_lines(sums: Totals) -> Iterator[list[str]]:
         f"{sums.tokens:,} tokens",
         f"{sums.tokens_per_second:,.0f} tokens/s",
     ]
+    if sums.with_code.samples:
+        yield code_facts(sums.with_code, sums.without_code)
     if sums.samples_with_unrun_code:
         count = sums.samples_with_unrun_code
         yield [f"{count:,} {'sample' if count == 1 else 'samples'} opened code that was not run"]
@@ -152,6 +154,16 @@ def _total_lines(sums: Totals) -> Iterator[list[str]]:
     if sums.projected_seconds is not None:
         time.append(f"{sums.scored_problems} would take {duration(sums.projected_seconds)}")
     yield time
+
+
+def code_facts(ran: AttemptCount, others: AttemptCount) -> list[str]:
+    """How many samples ran code, and how many of them and of the others were right, or else voted for the answer."""
+    if ran.known or others.known:
+        worth = f"{ran.right:,} of {ran.known:,} right with code, {others.right:,} of {others.known:,} without"
+    else:
+        votes = f"{ran.voted_for_answer:,} of {ran.samples:,}", f"{others.voted_for_answer:,} of {others.samples:,}"
+        worth = f"{votes[0]} voted for the answer with code, {votes[1]} without"
+    return [f"{ran.samples:,} of {ran.samples + others.samples:,} samples ran code", worth]
 
 
 def duration(seconds: float) -> str:

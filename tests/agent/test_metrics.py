@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from itertools import combinations
 from pathlib import Path
@@ -12,11 +13,20 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from agent.config import load_config
-from agent.metrics import METRICS, ClosedProblem, is_right, pass_at_1, pass_at_k, plain_majority
+from agent.metrics import (
+    METRICS,
+    AttemptCount,
+    ClosedProblem,
+    count_attempts,
+    is_right,
+    pass_at_1,
+    pass_at_k,
+    plain_majority,
+)
 from agent.policy.voting import tally
 from agent.types import Problem, Sample, SampleEnd, Solution, StopReason, ToolRun, ToolStatus, Turn
 from tests.support.runs.report_runs import vote, write_run
-from tests.support.samples import sample
+from tests.support.samples import sample, solution, tool_run
 from tools.report.data import load_run
 from tools.report.figures import figures
 from tools.report.html_page import page
@@ -83,6 +93,37 @@ def test_figures_that_need_a_truth_say_nothing_without_one(
     assert found["tokens by sample"] == (10 if drawn else None)
 
 
+def test_what_code_gains_is_told_by_the_truth_or_else_by_the_votes() -> None:
+    turns = (Turn("text", 10, 1.0, "", tool_run("7")), Turn("text", 0, 1.0, "", tool_run("7")))
+    ran = [sample(7, turns=turns), sample(7, turns=turns[:1]), sample(5, turns=turns[:1])]
+    others = [sample(7), sample(None), sample(3, end=SampleEnd.CANCELLED)]
+    found = values(closed([*ran, *others], truth=7, answer=7))
+    assert (found["samples that ran code"], found["tool runs by sample"]) == (
+        pytest.approx(3 / 5),
+        pytest.approx(4 / 5),
+    )
+    assert (found["pass@1 with code"], found["pass@1 without code"]) == (pytest.approx(2 / 3), 0.5)
+    assert found["gain of code within a problem"] == pytest.approx(2 / 3 - 1 / 2)
+    assert found["votes for the answer with code"] is found["votes for the answer without code"] is None
+    unknown = values(closed([*ran, *others], truth=None, answer=7))
+    assert (unknown["votes for the answer with code"], unknown["votes for the answer without code"]) == (
+        pytest.approx(2 / 3),
+        0.5,
+    )
+    assert unknown["pass@1 with code"] is unknown["gain of code within a problem"] is None
+    assert values(closed(ran, truth=7, answer=7))["gain of code within a problem"] is None
+    assert values(closed([], truth=7))["samples that ran code"] is None
+
+
+def test_attempts_are_counted_at_closed_problems_alone() -> None:
+    samples = [sample(7), sample(5), sample(None), sample(7, problem_id="open"), sample(1, end=SampleEnd.CANCELLED)]
+    solved = [solution(votes={7: 2})]
+    assert count_attempts(solved, samples, {"p1": 5}) == AttemptCount(3, voted_for_answer=1, known=3, right=1)
+    assert count_attempts(solved, samples, {"p1": None}) == AttemptCount(3, voted_for_answer=1, known=0, right=0)
+    unanswered = count_attempts([solution(votes={})], samples, {})
+    assert unanswered.voted_for_answer == 0
+
+
 def test_a_value_is_shown_with_its_digits_and_with_a_sign_where_it_is_a_difference() -> None:
     by_name = {metric.name: metric for metric in METRICS}
     assert by_name["tokens by problem"].text(12_345.6) == "12,346"
@@ -91,8 +132,10 @@ def test_a_value_is_shown_with_its_digits_and_with_a_sign_where_it_is_a_differen
 
 
 def test_every_metric_is_in_the_terminal_s_table_on_the_page_and_in_the_comparison(tmp_path: Path) -> None:
-    problems = [Problem("p1", "?", 1)]
-    runs = [load_run(write_run(tmp_path / name, problems, {"p1": [vote(0, 1), vote(1, 2)]})) for name in ("a", "b")]
+    problems = [Problem("p1", "?", 1), Problem("p2", "?")]
+    turns = (Turn("text", 9, 1.0, "", tool_run("1")),)
+    samples = {name: [replace(vote(0, 1), turns=turns), vote(1, 1), vote(2, 2)] for name in ("p1", "p2")}
+    runs = [load_run(write_run(tmp_path / name, problems, samples)) for name in ("a", "b")]
     console = Console(width=200)
     with console.capture() as capture:
         console.print(figures(runs))

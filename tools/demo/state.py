@@ -22,6 +22,7 @@ from agent.events import (
     TextGenerated,
     TextInserted,
 )
+from agent.metrics import AttemptCount, count_attempts
 from agent.policy.voting import tally
 from agent.types import Edition, Problem, Sample, SampleEnd, Solution, Tally
 from agent.views.state import TokenRate
@@ -156,6 +157,14 @@ class Question:
     def samples(self) -> list[Sample]:
         """The samples that have ended."""
         return [lane.sample for lane in self.lanes if lane.sample is not None]
+
+    @property
+    def code_use(self) -> tuple[AttemptCount, AttemptCount]:
+        """The samples that ran code, and the others, counted against its answer."""
+        solutions, truths = [self.solution] if self.solution else [], {self.problem.id: self.problem.answer}
+        ran = [sample for sample in self.samples if sample.tool_runs]
+        others = [sample for sample in self.samples if not sample.tool_runs]
+        return count_attempts(solutions, ran, truths), count_attempts(solutions, others, truths)
 
     @property
     def tally(self) -> Tally:

@@ -7,6 +7,7 @@ from html import escape
 
 from agent.chat.format import ChatFormat
 from agent.types import Sample, StopReason
+from agent.views.table import code_facts
 from tools.demo.state import LaneState, Phase, Question
 from tools.demo.transcript import end_of, markdown_html, transcript_html
 
@@ -53,6 +54,7 @@ def answer_html(question: Question) -> str:
         f"{solution.seconds:,.0f} s",
         _count(solution.tokens, "token"),
         _count(solution.tool_runs, "tool run"),
+        *(code_facts(*question.code_use) if solution.tool_runs else ()),
     ]
     number = question.problem.id
     answer = "no answer" if solution.answer is None else str(solution.answer)

@@ -12,7 +12,7 @@ from tools.report.stats import common_problems, differences, run_figures
 
 
 def figures(runs: Sequence[ReportedRun]) -> Table:
-    """Each metric as its mean over the closed problems, with its interval.
+    """Each metric that says something, as its mean over the closed problems, with its interval.
 
     Every interval is the middle 95% of a bootstrap over problems. Of two runs the last column is the second less the
     first, paired by the problems that are in both.
@@ -27,7 +27,8 @@ def figures(runs: Sequence[ReportedRun]) -> Table:
         table.add_column(f"difference\n{len(common_problems(*runs))} problems in both")
         columns.append({difference.metric.name: difference.text for difference in differences(*runs)})
     for metric in METRICS:
-        table.add_row(metric.name, *(column.get(metric.name, "-") for column in columns))
+        if any(metric.name in column for column in columns):
+            table.add_row(metric.name, *(column.get(metric.name, "-") for column in columns))
     return table
 
 

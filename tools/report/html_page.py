@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from agent.types import Sample
-from agent.views.table import duration, short, votes_text
+from agent.views.table import code_facts, duration, short, votes_text
 from tools.report.charts import (
     KINDS,
     counted,
@@ -160,6 +160,11 @@ class RunView:
     def confidence_auroc(self) -> float | None:
         """How well confidence tells right votes from wrong ones."""
         return confidence_auroc(self.run)
+
+    @cached_property
+    def code_worth(self) -> str:
+        """What the samples that ran code were worth, and the others."""
+        return code_facts(self.sums.with_code, self.sums.without_code)[1]
 
     @cached_property
     def figures(self) -> list[Figure]:

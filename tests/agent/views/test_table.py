@@ -14,7 +14,7 @@ from rich.console import Console
 
 from agent.editions import EDITIONS
 from agent.metrics import is_right, totals
-from agent.types import Problem, Sample, SampleEnd, Solution, StopReason, Tally, Turn, Vote
+from agent.types import Problem, Sample, SampleEnd, Solution, StopReason, Tally, ToolRun, ToolStatus, Turn, Vote
 from agent.views.table import as_json, duration, render, short, votes_text
 
 RULES = EDITIONS["aimo3"]
@@ -158,6 +158,16 @@ class TestTable:
             "16 samples, 12 finished · 6 tool runs · 2,000 tokens · 22 tokens/s",
             "0:01:30 for 2 of 4 problems · 50 would take 0:37:30",
         ]
+
+    def test_what_code_was_worth_is_told_where_any_ran(self) -> None:
+        turns = (Turn("text", 3, 1.0, "", ToolRun("print(7)", "7", ToolStatus.OK, 1.0)),)
+        samples = [replace(sample("a", 7), turns=turns), replace(sample("a", 8), turns=turns), sample("a", 7)]
+        lines = printed(PROBLEMS, [solution("a", {7: 2, 8: 1})], samples)
+        assert "2 of 3 samples ran code · 1 of 2 right with code, 1 of 1 without" in lines
+        unknown = [replace(each, problem_id="c") for each in samples]
+        lines = printed(PROBLEMS, [solution("c", {7: 2, 8: 1})], unknown)
+        assert "2 of 3 samples ran code · 1 of 2 voted for the answer with code, 1 of 1 without" in lines
+        assert "ran code" not in "".join(printed(PROBLEMS, [solution("a", {7: 1})], samples[2:]))
 
     def test_code_that_was_not_run_is_reported(self) -> None:
         ended = [SampleEnd.ANSWERED, SampleEnd.NO_ANSWER, SampleEnd.CANCELLED, SampleEnd.DEADLINE]
