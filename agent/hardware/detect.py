@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from agent.config import Config, load_config, profile_names
 from agent.errors import ConfigError
@@ -67,16 +68,26 @@ def read_model(config: Config) -> ModelShape | None:
 
     Raises ConfigError for a file that cannot be read.
     """
-    path = Path(config.engine.model) / "config.json"
+    description = read_description(Path(config.engine.model))
+    shape = known_model(config.engine.model) if description is None else described_model(description)
+    return _as_loaded(config, shape)
+
+
+def read_description(folder: Path) -> Mapping[str, Any] | None:
+    """Return what the config.json of a model's directory holds; None where there is none.
+
+    Raises ConfigError for a file that cannot be read.
+    """
+    path = folder / "config.json"
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
-        return _as_loaded(config, known_model(config.engine.model))
-    except (OSError, ValueError) as error:
+        return None
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path} cannot be read ({error}): fetch the model again") from error
     if not isinstance(description, dict):
         raise ConfigError(f"{path} is not a JSON object: fetch the model again")
-    return _as_loaded(config, described_model(description))
+    return description
 
 
 def profile_plan(config: Config, model: ModelShape, device: Device) -> CapacityPlan | None:
