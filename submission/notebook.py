@@ -23,6 +23,8 @@
 #
 # `PROFILE` names a whole set-up of the agent: engine, sampling, voting, stopping, budget, sandbox. The profiles are
 # the `.toml` files further down, and any single key can be overridden in `SETTINGS`, as in `{"sample.count": 16}`.
+# With `"auto"` the notebook looks at the attached models and at the GPUs, and takes the profile that was made for both,
+# or computes how many lanes fit. It says what it took; where nothing fits, an interactive run ends with the reason.
 
 # %% tags=["parameters"]
 import time
@@ -30,9 +32,11 @@ import time
 STARTED = time.monotonic()  # the time limit counts from here
 
 EDITION = "aimo3"  # the competition, by the name of its rules in agent/editions.py
-PROFILE = "kaggle-h100"  # the set-up of the agent
-MODEL = "qwq"  # a part of the path of the model below /kaggle/input; "" for the one that the profile names
+PROFILE = "auto"  # the set-up of the agent
+MODEL = ""  # the path of the model below /kaggle/input, or a part of it; "" for one of those that are attached
+SOURCES: list[str] = []  # Kaggle's names of the attached models, the preferred one first
 SETTINGS: dict[str, object] = {}  # single keys of the profile
+STAND_IN: dict[str, object] = {}  # set by a rehearsal alone: keys of the engine that takes the place of the GPU's
 FALLBACK = 0  # the answer where no lane of a problem voted in time
 MARGIN_SECONDS = 600.0  # left unused of the competition's time limit
 PROBLEMS = ("reference.csv", "test.csv", "train.csv")  # what an interactive run answers: the first that is mounted
@@ -63,7 +67,7 @@ sys.path.insert(0, str(CODE))
 from agent.problems.reader import load_problems
 from submission.competitions import competition_of
 from submission.serving.evaluation import serve_predict
-from submission.serving.mounts import find_csv, find_model, find_wheels
+from submission.serving.mounts import find_csv, find_wheels
 from submission.serving.predictor import make_predict
 from submission.serving.session import open_predictor, report
 
@@ -71,12 +75,8 @@ competition = competition_of(EDITION)
 wheels = find_wheels()
 csv = find_csv(competition.slug, *PROBLEMS) or CODE / "agent" / "problems" / "data" / "starter.csv"
 read_problems = partial(load_problems, csv)  # a scored run gets its problems from Kaggle's gateway instead
-settings = {"edition": EDITION, **SETTINGS}
-if MODEL:
-    settings["engine.model"] = str(find_model(MODEL))
 
 print("wheels:", wheels or "none attached, so the packages of this image are used")
-print("model:", settings.get("engine.model", "as the profile says"))
 print("problems of an interactive run:", csv)
 
 # %% [markdown]
@@ -91,7 +91,10 @@ print("problems of an interactive run:", csv)
 predictor = open_predictor(
     competition,
     profile=PROFILE,
-    settings=settings,
+    model=MODEL,
+    sources=SOURCES,
+    settings={"edition": EDITION, **SETTINGS},
+    stand_in=STAND_IN,
     wheels=wheels,
     started=STARTED,
     margin_seconds=MARGIN_SECONDS,

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar, get_type_hints
 
 WARNING_CHARS = 300  # for one warning: the gateway's channel for errors takes 8 KB and loses the run beyond
+AUTO_PROFILE = "auto"  # in place of a profile's name: the worker chooses one for the model and the GPUs
 _KIND = "event"  # the key that names an event, which marks a line as one
 
 _T = TypeVar("_T")
@@ -22,6 +23,9 @@ class WorkerSettings:
     """`profile` with `overrides` (dotted keys) is the agent's configuration; the run is recorded in `run_dir`.
 
     `limit_seconds` is the length of the whole run, of which `spent_seconds` had gone when the worker was started.
+    `models` are the paths of those that are attached, among which the worker chooses, and `sources` Kaggle's names of
+    what is attached, the preferred ones first. `stand_in` are keys for the engine of a rehearsal, which takes the place
+    of the one that was chosen.
     """
 
     profile: str
@@ -29,6 +33,9 @@ class WorkerSettings:
     limit_seconds: float
     spent_seconds: float = 0.0
     overrides: dict[str, Any] = field(default_factory=dict)
+    models: list[str] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
+    stand_in: dict[str, Any] = field(default_factory=dict)
 
     def after(self, spent_seconds: float) -> WorkerSettings:
         """The same for a worker that starts when so much time has gone."""

@@ -136,7 +136,7 @@ def overrides(args: argparse.Namespace) -> dict[str, Any]:
         "engine.kind": ("--url", None if args.url is None else "http"),
         "engine.model": ("--model", args.model),
     }
-    keys = _set_keys(args.set or ())
+    keys = set_keys(args.set or ())
     for key, (flag, value) in given.items():
         if value is None:
             continue
@@ -146,7 +146,8 @@ def overrides(args: argparse.Namespace) -> dict[str, Any]:
     return keys
 
 
-def _set_keys(pairs: Sequence[str]) -> dict[str, Any]:
+def set_keys(pairs: Sequence[str]) -> dict[str, Any]:
+    """Return the values of pairs KEY=VALUE by their keys. Raises InputError for a pair that is none."""
     keys: dict[str, Any] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")

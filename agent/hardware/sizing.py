@@ -13,7 +13,7 @@ from agent.hardware.devices import Device
 from agent.hardware.shapes import ModelShape
 
 _MAX_LANES = 16
-_PROMPT_SHARE = 12  # of a lane's context one part in so many is left to the prompt and the tools' output
+_PROMPT_SHARE = 12  # one part in so many of a lane's context is left to the prompt and the tools' output
 # The context of a lane in tokens, and the lanes that have to fit at half of it, from the best to the least. Reasoning
 # models lose answers below 16k tokens; a vote wants several lanes.
 _GOOD = ((65_536, 16), (32_768, 8), (24_576, 8), (16_384, 8))

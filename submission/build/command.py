@@ -1,4 +1,4 @@
-"""Build the notebook and its metadata: `python -m submission.build --owner NAME --edition aimo3 --profile NAME`."""
+"""Build the notebook and its metadata: `python -m submission.build --owner NAME --model-source MODEL`."""
 
 from __future__ import annotations
 
@@ -8,26 +8,29 @@ import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import jupytext  # type: ignore[import-untyped]
 import nbformat
 from nbformat import NotebookNode
 
-from agent.config import load_config
 from agent.errors import AgentError, InputError
 from submission.build.embedded_files import chapter_of, embedded_files, purpose_of
+from submission.build.own_settings import CODE_FOLDER, own_settings
 from submission.competitions import COMPETITIONS, Competition, competition_of
-from submission.metadata import KERNEL_FILE, check_kernel, make_output_folder, write_metadata
+from submission.metadata import KERNEL_FILE, MACHINE_SHAPES, check_kernel, make_output_folder, write_metadata
+from submission.protocol import AUTO_PROFILE
 
 NOTEBOOK_FILE = "aimo-agent.ipynb"
 _NOTEBOOK = Path(__file__).parents[1] / "notebook.py"
-CODE_FOLDER = "aimo_agent"
 _TITLE = "AIMO agent {}"
 _KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
-_FOLDED = {"_kg_hide-input": True, "jupyter": {"source_hidden": True}}
+_FOLDED = {"_kg_hide-input": True}  # on Kaggle; a megabyte of notebook has no room for other programs' ways to fold
+_NO_OWNER = "owner"
 _DIGITS = 12  # hexadecimal ones of a file's digest: enough against accidents, and Kaggle limits a notebook's size
 _CHECK = """\
 import hashlib
@@ -35,13 +38,16 @@ from pathlib import Path
 
 MANIFEST = {manifest}
 files = {{f"{{folder}}/{{name}}": digest for folder, names in MANIFEST.items() for name, digest in names.items()}}
+changed = []
 for name, digest in files.items():
     path = Path("{folder}", name)
     path.touch()  # an empty file has no cell
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if not found.startswith(digest):
-        raise SystemExit(f"{{name}} is not what the repository holds: run the notebook as it was built, from the top")
-print(f"{{len(files)}} files checked")"""
+        changed.append(name)
+        if not path.read_bytes():
+            raise SystemExit(f"{{name}} has not been written: run the notebook from the top")
+print(f"{{len(files)}} files checked, {{len(changed)}} changed since the notebook was built", *changed, sep="\\n  ")"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,40 +55,45 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parse(argv)
     try:
         competition = competition_of(args.edition)
-        settings = {"PROFILE": args.profile or competition.profile, "MODEL": args.model}
-        notebook = build_notebook(competition, settings)
+        own = own_settings(args, competition)
+        notebook = build_notebook(competition, own.values, own.files)
         make_output_folder(args.out)
         write_notebook(notebook, args.out / NOTEBOOK_FILE)
-        tree = kernel_tree(competition, args.owner, args.model_source, public=args.public)
+        attached = Attached(args.model_source, args.dataset_source)
+        tree = kernel_tree(competition, args.owner, attached, public=args.public, machine=args.machine_shape)
         write_metadata(check_kernel(tree, args.out), args.out / KERNEL_FILE)
         print(f"built {args.out / NOTEBOOK_FILE} ({len(notebook.cells)} cells) and {KERNEL_FILE}")
         print(f"{competition.slug} runs it {competition.scored_runs} times for the private score")
+        for warning in _warnings(args):
+            print(f"warning: {warning}", file=sys.stderr)
         return 0
     except AgentError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 
 
-def build_notebook(competition: Competition, settings: Mapping[str, object]) -> NotebookNode:
+def build_notebook(
+    competition: Competition, settings: Mapping[str, object], own_files: Mapping[str, str] = MappingProxyType({})
+) -> NotebookNode:
     """Build the notebook for a competition; `settings` override values of the configuration cell by name.
 
-    Raises InputError for a name that the cell does not have, ConfigError for a profile that is not valid.
+    `own_files` are embedded beside the agent's, by their paths in its folder. Raises InputError for a name that the
+    cell does not have.
     """
     settings = {"EDITION": competition.edition.name, "MARGIN_SECONDS": competition.margin_seconds, **settings}
-    load_config(str(settings["PROFILE"]))
     notebook: NotebookNode = jupytext.reads(_NOTEBOOK.read_text(encoding="utf-8"), fmt="py:percent")
     cells: list[NotebookNode] = []
     for cell in notebook.cells:
         tags = cell.metadata.get("tags", [])
         if "modules" in tags:
-            cells += _module_cells()
+            cells += _module_cells(own_files)
             continue
         if "parameters" in tags:
             cell.source = _configured(cell.source, settings)
         cells.append(cell)
     notebook.cells = cells
     for number, cell in enumerate(cells):
-        cell.id = hashlib.sha256(f"{number} {cell.source}".encode()).hexdigest()[:12]
+        cell.id = str(number)
     notebook.metadata = NotebookNode(kernelspec=_KERNELSPEC, language_info={"name": "python"})
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     nbformat.validate(notebook)
@@ -94,8 +105,18 @@ def write_notebook(notebook: NotebookNode, path: Path) -> None:
     path.write_text(json.dumps(notebook, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def kernel_tree(competition: Competition, owner: str, models: Sequence[str], *, public: bool) -> dict[str, Any]:
-    """Return the keys of `kernel-metadata.json`, not yet validated."""
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """What is attached to the notebook beside its wheels, by Kaggle's names: models, and datasets that may hold one."""
+
+    models: Sequence[str] = ()
+    datasets: Sequence[str] = ()
+
+
+def kernel_tree(
+    competition: Competition, owner: str, attached: Attached, *, public: bool, machine: str | None = None
+) -> dict[str, Any]:
+    """Return the keys of `kernel-metadata.json`, not yet validated; the `machine` is by default the competition's."""
     title = _TITLE.format(competition.edition.name)
     return {
         "id": f"{owner}/{title.lower().replace(' ', '-')}",
@@ -107,19 +128,19 @@ def kernel_tree(competition: Competition, owner: str, models: Sequence[str], *, 
         "enable_gpu": True,
         "enable_tpu": False,
         "enable_internet": False,
-        "machine_shape": competition.machine_shape,
-        "dataset_sources": [f"{owner}/aimo-agent-wheels"],
+        "machine_shape": machine or competition.machine_shape,
+        "dataset_sources": [f"{owner}/aimo-agent-wheels", *attached.datasets],
         "competition_sources": [competition.slug],
         "kernel_sources": [],
-        "model_sources": list(models),
+        "model_sources": list(attached.models),
         "docker_image_pinning_type": "latest",
         "keywords": [],
     }
 
 
-def _module_cells() -> list[NotebookNode]:
+def _module_cells(own_files: Mapping[str, str]) -> list[NotebookNode]:
     """Return a chapter for each package, a cell for each file, and a cell that checks them all."""
-    files = embedded_files()
+    files = {**embedded_files(), **own_files}
     made = sorted({str(Path(CODE_FOLDER, name).parent) for name in files})
     lines = ["from pathlib import Path", "", f"for folder in {json.dumps(made, indent=4)}:"]
     lines.append("    Path(folder).mkdir(parents=True, exist_ok=True)")
@@ -167,17 +188,44 @@ def _configured(source: str, settings: Mapping[str, object]) -> str:
     return source
 
 
+def _warnings(args: argparse.Namespace) -> list[str]:
+    """What is missing for a push, a sentence each."""
+    missing = []
+    if args.owner == _NO_OWNER:
+        missing.append("--owner is missing: give your name on Kaggle, or the notebook cannot be pushed")
+    if not args.model_source and not args.dataset_source:
+        missing.append("no model is attached: give --model-source, or --dataset-source for a dataset that holds one")
+    return missing
+
+
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m submission.build", description=__doc__)
     parser.add_argument(
         "--out", type=Path, default=Path("build/notebook"), metavar="DIR", help="directory of the notebook"
     )
-    parser.add_argument("--owner", default="owner", help="your name on Kaggle")
+    parser.add_argument("--owner", default=_NO_OWNER, help="your name on Kaggle")
     parser.add_argument("--edition", default="aimo3", choices=sorted(COMPETITIONS), help="the competition")
-    parser.add_argument("--profile", help="the agent's profile (default: that of the edition's machine)")
-    parser.add_argument("--model", default="qwq", help="a part of the model's path below /kaggle/input")
+    parser.add_argument(
+        "--profile",
+        default=AUTO_PROFILE,
+        help="a bundled profile, or a TOML file, which is embedded (default: auto, chosen for the model and the GPUs)",
+    )
+    parser.add_argument("--samples", type=int, metavar="N", help="solutions drawn for each problem")
+    parser.add_argument("--set", action="append", metavar="KEY=VALUE", help="any key, as in sampling.temperature=0.7")
+    parser.add_argument(
+        "--fallback", type=int, default=0, metavar="N", help="the answer where nobody voted (default: 0)"
+    )
+    parser.add_argument(
+        "--model", default="", help="the model's path below /kaggle/input, or a part of it (default: what is attached)"
+    )
     parser.add_argument(
         "--model-source", action="append", default=[], metavar="SOURCE", help="owner/model/framework/variation/version"
+    )
+    parser.add_argument(
+        "--dataset-source", action="append", default=[], metavar="SOURCE", help="owner/slug of a dataset with a model"
+    )
+    parser.add_argument(
+        "--machine-shape", choices=MACHINE_SHAPES, metavar="NAME", help="the GPU (default: that of the competition)"
     )
     parser.add_argument("--public", action="store_true", help="publish the notebook")
     return parser.parse_args(argv)

@@ -16,6 +16,8 @@ _WHOLE = "agent/sandbox/inside"
 _DATA = ("agent/problems/data/starter.csv",)
 _NOT_NEEDED = ("agent/models/store.py",)  # downloads models, for which a notebook has no network
 
+OWN_FOLDER = "own"  # in the notebook's code, with the user's own files
+
 _LAST = 99
 _ORDER = {
     "The vocabulary and the rules": [
@@ -52,6 +54,7 @@ _ORDER = {
     "The sandbox": ["sandbox/"],
     "Models and profiles": ["models/", "profiles/", "chat/families/", "problems/data/", "agent", "__init__"],
 }
+_SUBMISSION, _OWN_FILES = "The submission", "Files of your own"
 
 
 def embedded_files() -> dict[str, str]:
@@ -79,7 +82,7 @@ def purpose_of(folder: str) -> str:
 
 def _rank(name: str) -> tuple[int, int, str]:
     title, place = _place(name)
-    return [*_ORDER, "The submission"].index(title), place, name
+    return [*_ORDER, _SUBMISSION].index(title), place, name
 
 
 def _place(name: str) -> tuple[str, int]:
@@ -90,7 +93,7 @@ def _place(name: str) -> tuple[str, int]:
                 if stem == member or (member.endswith("/") and stem.startswith(member)):
                     return title, place
         return "One sample, one problem, the run", _LAST  # behind those that have a place
-    return "The submission", 0
+    return _OWN_FILES if name.startswith(f"{OWN_FOLDER}/") else _SUBMISSION, 0
 
 
 def _closure() -> set[str]:

@@ -13,14 +13,16 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from agent.config import load_config
 from agent.errors import AgentError, InputError
 from agent.models.store import fetch_model
-from submission.build.command import NOTEBOOK_FILE, build_notebook, kernel_tree, write_notebook
+from submission.build.command import NOTEBOOK_FILE, Attached, build_notebook, kernel_tree, write_notebook
 from submission.competitions import COMPETITIONS, Competition, competition_of
 from submission.isolation import can_isolate
-from submission.metadata import KERNEL_FILE, check_kernel, make_output_folder, write_metadata
+from submission.metadata import KERNEL_FILE, MACHINE_SHAPES, check_kernel, make_output_folder, write_metadata
+from submission.protocol import AUTO_PROFILE
 from submission.rehearse.page import write_page
-from submission.rehearse.stage import Stage, lay_out, make_image
+from submission.rehearse.stage import Stage, copy_stand_in, lay_out, make_image
 from submission.rehearse.verdict import judge_rehearsal
 from submission.wheelhouse.command import Target, download, resolve, write_dataset
 
@@ -62,27 +64,35 @@ def prepare(args: argparse.Namespace, competition: Competition, console: Console
     """Build the notebook, collect the wheels, create an image and its /kaggle tree. Raises AgentError."""
     out: Path = args.out.absolute()
     step = _stepper(console)
-    step(f"building the notebook for {competition.edition.name}")
-    notebook = build_notebook(competition, {"PROFILE": args.profile or competition.profile})
-    folder = out / "notebook"
-    folder.mkdir(parents=True, exist_ok=True)
-    write_notebook(notebook, folder / NOTEBOOK_FILE)
-    write_metadata(check_kernel(kernel_tree(competition, _OWNER, [], public=False), folder), folder / KERNEL_FILE)
+    notebook = args.notebook.absolute() if args.notebook else _build(out / "notebook", args.profile, competition, step)
     step("gathering the wheels")
     wheels = out / "wheels"
     target = Target(f"{sys.version_info.major}.{sys.version_info.minor}", here=True)
     download(resolve(target, "embedded"), target, wheels, console)
     write_dataset(wheels, _OWNER)
     step("fetching the model")
-    model = fetch_model(args.model, console=console)
+    stand_in = copy_stand_in(fetch_model(args.model, console=console), out)
     step("making a fresh image")
     image = make_image(out / "image")
     step("laying out /kaggle")
     package = args.evaluation_package.absolute() if args.evaluation_package else None
-    stage = Stage(competition, out, folder / NOTEBOOK_FILE, image, args.seconds)
-    lay_out(stage, problems=args.problems, wheels=wheels, model=model, package=package)
+    stage = Stage(competition, out, notebook, image, args.seconds, stand_in)
+    machine = args.machine_shape or competition.machine_shape
+    attached = args.attach or load_config(competition.profile).engine.model
+    lay_out(stage, problems=args.problems, wheels=wheels, package=package, machine=machine, attached=attached)
+    step(f"attached a likeness of {attached}, on the GPUs of {machine}; what runs is {args.model} on the CPU")
     step("isolated" if can_isolate() else "NOT isolated: bubblewrap is not usable here, so the network cannot be cut")
     return stage
+
+
+def _build(folder: Path, profile: str, competition: Competition, step: Callable[[str], None]) -> Path:
+    step(f"building the notebook for {competition.edition.name}")
+    load_config(competition.profile if profile == AUTO_PROFILE else profile)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_notebook(build_notebook(competition, {"PROFILE": profile}), folder / NOTEBOOK_FILE)
+    tree = kernel_tree(competition, _OWNER, Attached(), public=False)
+    write_metadata(check_kernel(tree, folder), folder / KERNEL_FILE)
+    return folder / NOTEBOOK_FILE
 
 
 def run_mode(stage: Stage, name: str, *, rerun: bool, console: Console) -> bool:
@@ -117,10 +127,24 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         description="Execute the built notebook in a fresh environment without network, in both modes of Kaggle.",
     )
     parser.add_argument("--edition", default="aimo3", choices=sorted(COMPETITIONS), help="the competition")
-    parser.add_argument("--profile", help="the profile of the built notebook (the rehearsal itself runs on the CPU)")
+    parser.add_argument(
+        "--notebook", type=Path, metavar="FILE", help="a notebook that submission.build built (default: built now)"
+    )
+    parser.add_argument("--profile", default=AUTO_PROFILE, help="the bundled profile of a notebook that is built now")
+    parser.add_argument(
+        "--attach",
+        metavar="MODEL",
+        help="the model to attach, without its weights: a name like gpt-oss-120b, or the directory of your own "
+        "(default: the model of the competition's profile)",
+    )
+    parser.add_argument(
+        "--machine-shape", choices=MACHINE_SHAPES, metavar="NAME", help="the GPUs (default: those of the competition)"
+    )
     parser.add_argument("--problems", type=Path, metavar="CSV", help="id, problem, answer (default: starter problems)")
     parser.add_argument("--evaluation-package", type=Path, metavar="DIR", help="holds the genuine kaggle_evaluation")
-    parser.add_argument("--model", default="smollm2-135m", help="a known model's name or a GGUF file")
+    parser.add_argument(
+        "--model", default="smollm2-135m", help="a small model that answers in its place: a known name or a GGUF file"
+    )
     parser.add_argument("--seconds", type=float, default=160.0, help="time limit of each run")
     parser.add_argument("--mode", choices=("interactive", "scored"), help="run only one of the two modes")
     parser.add_argument("--out", type=Path, default=Path("build/rehearsal"), metavar="DIR", help="output directory")

@@ -20,6 +20,8 @@ from agent.problems.writer import write_problems
 from submission.competitions import Competition
 from submission.environment import create_environment
 from submission.isolation import can_isolate, isolated, offline_environment
+from submission.rehearse.attached import attach_model
+from submission.rehearse.machine import put_driver
 from submission.serving.local_gateway import SUBMISSION_FILE
 from submission.serving.mounts import RERUN_VARIABLE, ROOT_VARIABLE
 from submission.serving.problem_table import table_of, write_table
@@ -30,7 +32,9 @@ _REFERENCE = "reference.csv"
 _IMAGE = ("pip", "ipykernel", "nbclient", "nbformat", "numpy", "pandas", "pyarrow", "polars", "grpcio", "protobuf")
 _SHARES = 16  # in a run's time, one a problem at least; the agent itself counts on the problems of a scored run
 _SPARE_SECONDS = 120.0  # for a run, in addition to the time limit of its problems
-_SETTINGS: dict[str, object] = {
+# A small model on the CPU in place of the GPU's engine, and what is small about it.
+_STAND_IN: dict[str, object] = {
+    "engine.kind": "embedded",
     "sample.count": 2,
     "sample.max_tokens": 64,
     "sample.max_rounds": 1,
@@ -42,13 +46,22 @@ _SETTINGS: dict[str, object] = {
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The directories of a rehearsal, all below `out`; a run has `seconds` for its problems."""
+    """The directories of a rehearsal, all below `out`; a run has `seconds` for its problems.
+
+    `stand_in` is the GGUF file that answers in place of the attached model.
+    """
 
     competition: Competition
     out: Path
     notebook: Path
     image: Path
     seconds: float
+    stand_in: Path
+
+    @property
+    def driver(self) -> Path:
+        """The directory of the program that lists the GPUs."""
+        return self.out / "driver"
 
     @property
     def kaggle(self) -> Path:
@@ -109,6 +122,7 @@ class Stage:
         if rerun and not self._iterates:
             command += self._gateway(folder)
         environment = {**_plain_environment(), "PYTHONPATH": str(_ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+        environment["PATH"] = f"{self.driver}{os.pathsep}{environment.get('PATH', os.defpath)}"
         if rerun:
             environment[RERUN_VARIABLE] = "1"
         if can_isolate():
@@ -135,10 +149,9 @@ class Stage:
         """Return the notebook with a cell that overrides its configuration, as papermill does."""
         notebook: NotebookNode = nbformat.read(self.notebook, as_version=4)
         values = {
-            "PROFILE": "cpu",
-            "MODEL": ".gguf",
-            "SETTINGS": {
-                **_SETTINGS,
+            "STAND_IN": {
+                **_STAND_IN,
+                "engine.model": str(self.stand_in),
                 "budget.time_limit_seconds": self.seconds,
                 "budget.floor_seconds": self.seconds / _SHARES,
             },
@@ -169,8 +182,13 @@ def make_image(folder: Path) -> Path:
     return python
 
 
-def lay_out(stage: Stage, *, problems: Path | None, wheels: Path, model: Path, package: Path | None) -> None:
-    """Create the /kaggle tree as Kaggle mounts it. Raises InputError for an invalid file or package."""
+def lay_out(
+    stage: Stage, *, problems: Path | None, wheels: Path, package: Path | None, machine: str, attached: str
+) -> None:
+    """Create the /kaggle tree as Kaggle mounts it, and the GPUs of its machine, by its shape.
+
+    `attached` is a model's name or directory. Raises InputError for an invalid file, package, machine or model.
+    """
     source = problems or STARTER
     loaded = load_problems(source)
     if any(problem.answer is None for problem in loaded):
@@ -184,9 +202,17 @@ def lay_out(stage: Stage, *, problems: Path | None, wheels: Path, model: Path, p
         shutil.copytree(_package_folder(package, stage), data / _package_folder(package, stage).name)
     datasets = stage.kaggle / "input" / "datasets" / "owner" / "aimo-agent-wheels"
     shutil.copytree(wheels, datasets, copy_function=_link_or_copy)
-    models = stage.kaggle / "input" / "models" / "owner" / "model" / "gguf" / "default" / "1"
-    models.mkdir(parents=True)
-    _link_or_copy(str(model), str(models / model.name))
+    name = Path(attached).name.lower()
+    attach_model(attached, stage.kaggle / "input" / "models" / "owner" / name / "transformers" / "default" / "1")
+    put_driver(stage.driver, machine)
+
+
+def copy_stand_in(model: Path, out: Path) -> Path:
+    """Put the small model's file where the isolated notebook sees it, outside of what Kaggle mounts."""
+    copy = out / "stand-in" / model.name
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    copy.unlink(missing_ok=True)
+    return Path(_link_or_copy(str(model), str(copy)))
 
 
 def _package_folder(given: Path, stage: Stage) -> Path:

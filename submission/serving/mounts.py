@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import glob
 import os
+import re
 import tempfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from agent.errors import InputError
@@ -13,6 +16,7 @@ RERUN_VARIABLE = "KAGGLE_IS_COMPETITION_RERUN"  # set in the scored run
 ROOT_VARIABLE = "AIMO_KAGGLE_ROOT"  # where a rehearsal without a /kaggle of its own keeps the tree
 _DEEPEST = 8
 _NOT_LOOKED_INTO = ("site-packages", ".git", "__pycache__")
+_PART = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.(?:safetensors|gguf)")
 
 
 def kaggle_root() -> Path:
@@ -46,25 +50,59 @@ def find_wheels() -> Path | None:
     return min(found, key=_rank, default=None)
 
 
-def find_model(name: str) -> Path:
-    """The model whose path has `name` in it, in any case: a folder with a config.json, or a GGUF file.
+def find_models() -> list[Path]:
+    """The attached models, whatever their names: folders with a config.json beside safetensors, and GGUF files.
 
-    Raises InputError, with what there is, if there is none or more than one.
+    A model in several files that are not all there is left out (`incomplete_models`), and so is whatever lies inside
+    another model's folder, such as a second form of its weights. Of a GGUF model in several files it is the first.
     """
-    models = sorted({path.parent if path.name == "config.json" else path for path in _files() if _is_model(path)})
-    below = kaggle_root() / "input"
-    matching = [path for path in models if name.lower() in str(path.relative_to(below)).lower()]
-    if len(matching) == 1:
-        return matching[0]
-    there = ", ".join(str(path) for path in matching or models) or "no model at all"
-    fault = "more than one model matches" if matching else "no model matches"
-    raise InputError(f"{fault} {name!r} below {below}; there is {there}: attach one or set MODEL to a part of its path")
+    models = sorted((path for path, missing in _models() if not missing), key=_rank)
+    return [model for model in models if not any(other in model.parents for other in models)]
 
 
-def _is_model(path: Path) -> bool:
-    if path.suffix == ".gguf":
-        return True
-    return path.name == "config.json" and any(path.parent.glob("*.safetensors"))
+def incomplete_models() -> list[str]:
+    """What is missing of models that are attached without all their files, a sentence each."""
+    return [f"{path} lacks {missing} of the files that its weights are in" for path, missing in _models() if missing]
+
+
+def named_models(name: str, models: Sequence[Path]) -> list[Path]:
+    """Those of the models that have `name`, a path or a part of one, in their paths, in any case.
+
+    Paths are as a notebook sees them, below /kaggle. Raises InputError, with what there is, if there is none.
+    """
+    wanted = name.strip().rstrip("/").lower()
+    shown = {model: str(Path("/kaggle", model.relative_to(kaggle_root()))).lower() for model in models}
+    at_or_below = [model for model in models if f"{shown[model]}/".startswith(f"{wanted}/")]
+    matching = at_or_below or [model for model in models if wanted in shown[model]]
+    if not matching:
+        there = ", ".join(map(str, models)) or "no whole model at all"
+        below = kaggle_root() / "input"
+        raise InputError(
+            f"no model matches {name!r} below {below}; there is {there}: attach it or set MODEL to a part of its path"
+        )
+    return matching
+
+
+def _models() -> Iterator[tuple[Path, int]]:
+    """Each model, a folder or a file, and how many of its files are missing."""
+    for path in _files():
+        if path.name == "config.json":
+            weights = [file.name for file in path.parent.glob("*.safetensors") if not file.name.startswith("adapter_")]
+            if weights:
+                yield path.parent, _missing(weights)
+        elif path.suffix == ".gguf" and "mmproj" not in path.name:  # which only adds vision to a model
+            part = _PART.fullmatch(path.name)
+            if part is None:
+                yield path, 0
+            elif int(part["number"]) == 1:
+                yield path, _missing([file.name for file in path.parent.glob(f"{glob.escape(part['stem'])}-*.gguf")])
+
+
+def _missing(names: Iterable[str]) -> int:
+    """How many are missing of the files that these names number, as in model-00001-of-00017.safetensors."""
+    found = {(part["stem"], part["number"], part["count"]) for name in names if (part := _PART.fullmatch(name))}
+    numbered = Counter((stem, count) for stem, _, count in found)
+    return sum(max(0, int(count) - numbers) for (_, count), numbers in numbered.items())
 
 
 def _files() -> Iterator[Path]:

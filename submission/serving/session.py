@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from agent.errors import AgentError, EngineError
+from agent.errors import AgentError, EngineError, InputError
 from submission.competitions import Competition
 from submission.protocol import WorkerSettings
 from submission.serving.client import WorkerClient
 from submission.serving.connection import WorkerProcess
 from submission.serving.evaluation import Load, is_rerun
-from submission.serving.mounts import scratch_folder
+from submission.serving.mounts import find_models, incomplete_models, named_models, scratch_folder
 from submission.serving.predictor import PREDICTOR_FILE, Predictor, print_safely
 
 RUN_FOLDER = "run"
@@ -27,7 +27,10 @@ def open_predictor(
     competition: Competition,
     *,
     profile: str,
+    model: str,
+    sources: Sequence[str],
     settings: Mapping[str, object],
+    stand_in: Mapping[str, object],
     wheels: Path | None,
     started: float,
     margin_seconds: float,
@@ -36,32 +39,29 @@ def open_predictor(
 ) -> Predictor:
     """The predictor of a notebook that started at `started` on the monotonic clock.
 
-    Its worker starts to install the wheels and to load the model. `load` reads the problems
-    of an interactive run; in a scored run their number is the edition's. The run is recorded in `run` below the
-    current directory.
+    `profile`, `settings`, `sources` and `stand_in` are those of `WorkerSettings`; `model` is a part of the path of the
+    model to run, "" for any that is attached. The worker starts to install the wheels and to load the model. `load`
+    reads the problems of an interactive run; in a scored run their number is the edition's. The run is recorded in
+    `run` below the current directory.
 
     An interactive run waits for the worker. Raises AgentError with the reason if that cannot solve problems, so that
     such a notebook is not submitted; a scored run answers all the same.
     """
-    limit = float(str(settings.get("budget.time_limit_seconds", 0))) or competition.edition.time_limit_seconds
+    limit = float(str({**settings, **stand_in}.get("budget.time_limit_seconds", 0)))
+    limit = limit or competition.edition.time_limit_seconds
     ends = started + limit - margin_seconds
     folder = Path.cwd() / RUN_FOLDER
     folder.mkdir(exist_ok=True)
-    launch = [sys.executable, "-m", "submission.worker.launch"]
-    sent = WorkerSettings(profile, str(folder), ends - started, overrides=dict(settings))
-
-    def command() -> list[str]:
-        spent = time.monotonic() - started
-        return [
-            *launch,
-            str(wheels or ""),
-            str(scratch_folder(ENVIRONMENT_FOLDER)),
-            sent.after(spent).to_json(),
-        ]
-
-    connection = WorkerProcess(command, folder / "worker.log", {**os.environ, "PYTHONPATH": str(_CODE)})
-    client = WorkerClient(connection, time.monotonic, start_seconds=_START_SECONDS, tell=print_safely)
-    _start(connection, client)
+    sent = WorkerSettings(
+        profile,
+        str(folder),
+        ends - started,
+        overrides=dict(settings),
+        models=attached_models(model),
+        sources=list(sources),
+        stand_in=dict(stand_in),
+    )
+    client = _start_worker(sent, wheels, started)
     return Predictor(
         client,
         competition.edition,
@@ -74,8 +74,34 @@ def open_predictor(
     )
 
 
-def _start(connection: WorkerProcess, client: WorkerClient) -> None:
+def attached_models(name: str) -> list[str]:
+    """The paths of the attached models among which the worker chooses: those with `name` in their paths.
+
+    Raises InputError if there is none and the run is interactive; a scored run has the worker choose among all.
+    """
+    models = find_models()
+    for fault in incomplete_models():
+        print_safely(f"warning: {fault}")
+    try:
+        return [str(path) for path in (named_models(name, models) if name else models)]
+    except InputError as error:
+        if not is_rerun():
+            raise
+        print_safely(f"warning: {error}")
+        return [str(path) for path in models]
+
+
+def _start_worker(settings: WorkerSettings, wheels: Path | None, started: float) -> WorkerClient:
     """Start the worker, and wait for it in an interactive run, the only one in which its failure is raised."""
+
+    def command() -> list[str]:
+        sent = settings.after(time.monotonic() - started).to_json()
+        launch = [sys.executable, "-m", "submission.worker.launch"]
+        return [*launch, str(wheels or ""), str(scratch_folder(ENVIRONMENT_FOLDER)), sent]
+
+    log = Path(settings.run_dir, "worker.log")
+    connection = WorkerProcess(command, log, {**os.environ, "PYTHONPATH": str(_CODE)})
+    client = WorkerClient(connection, time.monotonic, start_seconds=_START_SECONDS, tell=print_safely)
     try:
         connection.restart()
         if not is_rerun():
@@ -85,6 +111,7 @@ def _start(connection: WorkerProcess, client: WorkerClient) -> None:
             connection.close()  # what it holds on the GPU would be in the way of another attempt
             raise
         print_safely(f"warning: {error}")
+    return client
 
 
 def report(predictor: Predictor, load: Load, competition: Competition) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from agent.agent import Agent
 from agent.errors import AgentError, EngineError
 from agent.events import EngineEvent, Event
+from agent.hardware.detect import find_gpus
 from agent.journal.journal import RunRecord
 from agent.journal.run_directory import ENGINE_LOG
 from agent.models.own_file import own_model_file
@@ -25,6 +26,7 @@ from agent.types import Problem, Solution
 from submission.protocol import (
     AllowanceGranted,
     RequestSolved,
+    SetupChosen,
     SolveRequest,
     WorkerEvent,
     WorkerSettings,
@@ -34,6 +36,7 @@ from submission.protocol import (
     encode_event,
 )
 from submission.worker.recording import RunRecorder, VoteWatch, record_of
+from submission.worker.setup import choose_setup
 
 SendEvent = Callable[[WorkerEvent], None]
 
@@ -115,7 +118,8 @@ async def serve(settings: WorkerSettings, send: SendEvent) -> None:
     Raises AgentError for settings that are not valid or a model that is missing.
     """
     loop = asyncio.get_running_loop()
-    overrides = {"budget.time_limit_seconds": settings.limit_seconds, **settings.overrides}
+    setup = choose_setup(settings, find_gpus())
+    send(SetupChosen(setup.text))
     directory = Path(settings.run_dir)
 
     def warn(why: str) -> None:
@@ -128,8 +132,8 @@ async def serve(settings: WorkerSettings, send: SendEvent) -> None:
     bank = TimeBank(settings.limit_seconds, loop.time, spent=settings.spent_seconds)
     recorder = RunRecorder(directory, warn)
     agent = Agent.open(
-        settings.profile,
-        overrides,
+        setup.profile,
+        {"budget.time_limit_seconds": settings.limit_seconds, **setup.overrides},
         log=directory / ENGINE_LOG,
         fetch=own_model_file,
         on_engine_event=engine_event_between_problems,

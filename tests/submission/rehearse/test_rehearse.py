@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import polars as pl
 import pytest
 
 from agent.errors import InputError
+from agent.hardware.detect import parse_gpus
+from agent.models.chat_template import family_of_model
 from agent.problems.reader import STARTER
 from submission.build.command import build_notebook, write_notebook
 from submission.competitions import COMPETITIONS
@@ -25,7 +28,7 @@ pytestmark = pytest.mark.process
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Stage:
-    return Stage(COMPETITIONS["aimo2"], tmp_path, tmp_path / "n.ipynb", Path(sys.executable), 60.0)
+    return Stage(COMPETITIONS["aimo2"], tmp_path, tmp_path / "n.ipynb", Path(sys.executable), 60.0, tmp_path / "m.gguf")
 
 
 @pytest.fixture
@@ -94,15 +97,21 @@ def test_the_stage_is_laid_out_as_kaggle_mounts_it(given: str, stage: Stage, whe
     package = tmp_path / "data" / "kaggle_evaluation"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
-    model = tmp_path / "m.gguf"
-    model.write_bytes(b"GGUF")
-    lay_out(stage, problems=None, wheels=wheels, model=model, package=package.parent / given)
+    laid_out(stage, wheels, package=package.parent / given)
     data = tmp_path / "kaggle" / "input" / "competitions" / COMPETITIONS["aimo2"].slug
     assert pl.read_csv(data / "reference.csv").equals(pl.read_csv(STARTER))
     assert pl.read_csv(data / "test.csv").columns == ["id", "problem"]
     assert (data / "kaggle_evaluation" / "__init__.py").exists()
     assert stage.package == data
-    assert list((tmp_path / "kaggle" / "input" / "models").rglob("m.gguf"))
+    model = tmp_path / "kaggle" / "input" / "models" / "owner" / "qwq-32b-awq" / "transformers" / "default" / "1"
+    assert family_of_model(model) == "qwq-calls"
+    listed = subprocess.run([stage.driver / "nvidia-smi"], capture_output=True, text=True, check=True).stdout
+    assert [gpu.device.name for gpu in parse_gpus(listed)] == ["L4"] * 4
+
+
+def laid_out(stage: Stage, wheels: Path, **changes: Any) -> None:
+    arguments = {"problems": None, "package": None, "machine": "NvidiaL4", "attached": "Qwen/QwQ-32B-AWQ"}
+    lay_out(stage, wheels=wheels, **{**arguments, **changes})
 
 
 def test_problems_without_answers_and_folders_without_package_are_refused(
@@ -111,9 +120,16 @@ def test_problems_without_answers_and_folders_without_package_are_refused(
     test = tmp_path / "test.csv"
     problems("a").select("id", "problem").write_csv(test)
     with pytest.raises(InputError, match="has no answers"):
-        lay_out(stage, problems=test, wheels=wheels, model=test, package=None)
+        laid_out(stage, wheels, problems=test)
     with pytest.raises(InputError, match="holds no kaggle_evaluation"):
-        lay_out(stage, problems=None, wheels=wheels, model=test, package=tmp_path)
+        laid_out(stage, wheels, package=tmp_path)
+
+
+def test_a_machine_or_a_model_that_is_not_known_is_refused_with_what_is(stage: Stage, wheels: Path) -> None:
+    with pytest.raises(InputError, match=r"the GPUs of the machine NvidiaAbacus are not known: give one of Nvidia"):
+        laid_out(stage, wheels, machine="NvidiaAbacus")
+    with pytest.raises(InputError, match=r"no model 'abacus-7b': give one of qwq-32b, .* or the directory of your own"):
+        laid_out(stage, wheels, attached="abacus-7b")
 
 
 def test_the_rehearsed_notebook_differs_by_one_cell(stage: Stage, tmp_path: Path) -> None:
@@ -124,7 +140,8 @@ def test_the_rehearsed_notebook_differs_by_one_cell(stage: Stage, tmp_path: Path
     assert [cell.source for cell in rehearsed.cells if cell not in added] == [cell.source for cell in built.cells]
     names: dict[str, Any] = {}
     exec(added[0].source, names)
-    assert names["MARGIN_SECONDS"] < names["SETTINGS"]["budget.time_limit_seconds"] == 60.0
+    assert names["MARGIN_SECONDS"] < names["STAND_IN"]["budget.time_limit_seconds"] == 60.0
+    assert set(names) - {"__builtins__"} == {"MARGIN_SECONDS", "STAND_IN"}
 
 
 def test_bad_input_is_a_one_line_message(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -140,8 +157,6 @@ def test_two_rehearsals_do_not_share_a_folder(capsys: pytest.CaptureFixture[str]
 
 @pytest.mark.skipif(not can_isolate(), reason="bubblewrap is not usable here")
 def test_an_isolated_command_has_its_own_tree_and_no_network(tmp_path: Path) -> None:
-    import subprocess
-
     scratch, kaggle = tmp_path / "scratch", tmp_path / "kaggle"
     scratch.mkdir()
     (kaggle / "working").mkdir(parents=True)

@@ -114,11 +114,18 @@ def test_the_record_the_verdict_and_the_notebook_s_own_report_know_each_id(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ids = LOOKALIKES
-    stage = Stage(COMPETITIONS["aimo3"], tmp_path, tmp_path / "n.ipynb", tmp_path, 60.0)
+    stage = Stage(COMPETITIONS["aimo3"], tmp_path, tmp_path / "n.ipynb", tmp_path, 60.0, tmp_path)
     given_ = problem_file(tmp_path / "given.csv", ids, ids, [7] * len(ids), header="id,problem,answer")
     wheels = tmp_path / "wheels"
     wheels.mkdir()
-    lay_out(stage, problems=given_, wheels=wheels, model=given_, package=None)
+    lay_out(
+        stage,
+        problems=given_,
+        wheels=wheels,
+        package=None,
+        machine="NvidiaH100",
+        attached="qwq-32b",
+    )
     record = tmp_path / "predictor.jsonl"
     predictor = Predictor(
         Voting(),  # type: ignore[arg-type]
@@ -143,7 +150,7 @@ def test_the_record_the_verdict_and_the_notebook_s_own_report_know_each_id(
 
 
 def test_the_hidden_problems_of_a_rehearsal_are_the_given_texts(tmp_path: Path) -> None:
-    stage = Stage(COMPETITIONS["aimo2"], tmp_path, tmp_path / "n.ipynb", tmp_path, 60.0)
+    stage = Stage(COMPETITIONS["aimo2"], tmp_path, tmp_path / "n.ipynb", tmp_path, 60.0, tmp_path)
     stage.csv.parent.mkdir(parents=True)
     shutil.copy(problem_file(tmp_path / "g.csv", DIGITS_FIRST, DIGITS_FIRST), stage.csv)
     command = stage._gateway(tmp_path)

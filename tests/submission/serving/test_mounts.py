@@ -11,9 +11,11 @@ from submission.serving.mounts import (
     ROOT_VARIABLE,
     find_csv,
     find_evaluation_package,
-    find_model,
+    find_models,
     find_wheels,
+    incomplete_models,
     kaggle_root,
+    named_models,
 )
 
 SLUG = "ai-mathematical-olympiad-progress-prize-3"
@@ -59,24 +61,77 @@ def test_the_wheelhouse_is_the_folder_with_wheels_and_requirements(tree: Path) -
     assert find_wheels() == requirements.parent
 
 
-def test_models_are_found_by_a_part_of_their_path(tree: Path) -> None:
-    config = put(tree / "models" / "qwen" / "QwQ-32B" / "transformers" / "awq" / "1" / "config.json")
-    put(config.with_name("model-00001.safetensors"))
+def put_model(folder: Path, *names: str) -> Path:
+    for name in ("config.json", *(names or ("model.safetensors",))):
+        put(folder / name)
+    return folder
+
+
+def test_models_are_found_whatever_their_names(tree: Path) -> None:
+    folder = put_model(tree / "models" / "me" / "thing" / "transformers" / "default" / "1", *numbered(3))
+    gguf = put(tree / "datasets" / "me" / "tiny.gguf")
     put(tree / "datasets" / "x" / "config.json")  # no weights beside it
-    gguf = put(tree / "models" / "m" / "tiny.gguf")
-    assert find_model("qwq-32b") == config.parent
-    assert find_model(".gguf") == gguf
+    put_model(tree / "datasets" / "lora", "adapter_model.safetensors")
+    put(tree / "datasets" / "me" / "mmproj-tiny.gguf")
+    assert find_models() == [gguf, folder]
 
 
-def test_a_missing_or_ambiguous_model_is_reported_with_what_there_is(tree: Path) -> None:
-    with pytest.raises(InputError, match="no model at all"):
-        find_model("qwq")
+def numbered(count: int, suffix: str = "safetensors", stem: str = "model") -> list[str]:
+    return [f"{stem}-{number + 1:05}-of-{count:05}.{suffix}" for number in range(count)]
+
+
+def test_another_form_of_a_model_inside_its_folder_is_no_model_of_its_own(tree: Path) -> None:
+    folder = put_model(tree / "gpt-oss")
+    put_model(folder / "original", "model--00001-of-00001.safetensors")
+    put(folder / "gguf" / "q4.gguf")
+    beside = put_model(tree / "gpt-oss-2")
+    assert find_models() == [folder, beside]
+
+
+def test_a_gguf_model_in_several_files_is_its_first_one(tree: Path) -> None:
+    for name in numbered(3, "gguf", "big-q8"):
+        put(tree / "m" / name)
+    put(tree / "m" / "big-q4-00002-of-00002.gguf")
+    assert find_models() == [tree / "m" / "big-q8-00001-of-00003.gguf"]
+
+
+def test_a_model_that_lacks_files_is_left_out_and_said(tree: Path) -> None:
+    whole = put_model(tree / "whole", *numbered(2), *numbered(2, stem="consolidated"))
+    torn = put_model(tree / "torn", *numbered(4)[1:3])
+    gguf = put(tree / "g" / numbered(3, "gguf", "[x]")[0])
+    put(tree / "g" / "whole.gguf")
+    assert find_models() == [whole, tree / "g" / "whole.gguf"]
+    assert sorted(incomplete_models()) == [
+        f"{gguf} lacks 2 of the files that its weights are in",
+        f"{torn} lacks 2 of the files that its weights are in",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("AWQ", ["models/qwq-32b-awq"]),
+        ("/kaggle/input/QwQ-32B", ["QwQ-32B"]),
+        ("/kaggle/input/models/qwq-32b", ["models/qwq-32b/1"]),
+        ("/kaggle/input/QwQ-32B/", ["QwQ-32B"]),
+        ("kaggle/input/models", ["models/qwq-32b-awq", "models/qwq-32b/1"]),
+        ("32b", ["QwQ-32B", "models/qwq-32b-awq", "models/qwq-32b/1"]),
+        ("/kaggle/input/models/qwq-32b-awq", ["models/qwq-32b-awq"]),
+    ],
+)
+def test_a_model_is_named_by_its_path_or_a_part_of_it(name: str, found: list[str], tree: Path) -> None:
+    for folder in ("QwQ-32B", "models/qwq-32b-awq", "models/qwq-32b/1"):
+        put_model(tree / folder)
+    assert named_models(name, find_models()) == [tree / folder for folder in found]
+
+
+def test_a_model_that_is_not_there_is_reported_with_what_there_is(tree: Path) -> None:
+    with pytest.raises(InputError, match=r"no model matches 'qwq' below .*; there is no whole model at all: attach it"):
+        named_models("qwq", find_models())
     first, second = put(tree / "a" / "one.gguf"), put(tree / "b" / "two.gguf")
-    with pytest.raises(InputError, match="no model matches 'qwq'"):
-        find_model("qwq")
     with pytest.raises(InputError) as caught:
-        find_model("gguf")
-    assert str(first) in str(caught.value) and str(second) in str(caught.value)
+        named_models("qwq", find_models())
+    assert f"there is {first}, {second}: attach it or set MODEL" in str(caught.value)
 
 
 def test_links_in_circles_end(tree: Path) -> None:

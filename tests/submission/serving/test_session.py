@@ -29,7 +29,10 @@ def opened(profile: str, **settings: Any) -> Predictor:
     return open_predictor(
         COMPETITIONS["aimo3"],
         profile=profile,
+        model="",
+        sources=[],
         settings=settings,
+        stand_in={},
         wheels=None,
         started=time.monotonic(),
         margin_seconds=600.0,

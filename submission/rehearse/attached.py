@@ -1,0 +1,82 @@
+"""The model folder that a rehearsal attaches: all that describes the model, and files of the size of its weights."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from agent.chat.family import load_family
+from agent.chat.recognize import recognized_family
+from agent.errors import InputError
+from agent.hardware.shapes import BF16_BITS, FP8_BITS, ModelShape, known_model
+
+_QWEN2_32B = {
+    **{"model_type": "qwen2", "architectures": ["Qwen2ForCausalLM"], "hidden_size": 5_120, "intermediate_size": 27_648},
+    **{"num_hidden_layers": 64, "num_attention_heads": 40, "num_key_value_heads": 8, "vocab_size": 152_064},
+    **{"max_position_embeddings": 131_072, "tie_word_embeddings": False},
+}
+_GPT_OSS = {
+    **{"model_type": "gpt_oss", "architectures": ["GptOssForCausalLM"], "hidden_size": 2_880, "vocab_size": 201_088},
+    **{"intermediate_size": 2_880, "num_attention_heads": 64, "num_key_value_heads": 8, "head_dim": 64},
+    **{"num_experts_per_tok": 4, "sliding_window": 128, "max_position_embeddings": 131_072},
+    **{"tie_word_embeddings": False, "quantization_config": {"quant_method": "mxfp4"}},
+}
+_QWEN3_30B = {
+    **{"model_type": "qwen3_moe", "architectures": ["Qwen3MoeForCausalLM"], "hidden_size": 2_048, "head_dim": 128},
+    **{"num_hidden_layers": 48, "num_attention_heads": 32, "num_key_value_heads": 4, "intermediate_size": 6_144},
+    **{"num_experts": 128, "num_experts_per_tok": 8, "moe_intermediate_size": 768, "vocab_size": 151_936},
+    **{"max_position_embeddings": 262_144, "tie_word_embeddings": False},
+}
+# What the config.json of a model says, by a part of its name.
+_DESCRIPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "qwq-32b": _QWEN2_32B,
+    "openmath-nemotron-32b": _QWEN2_32B,
+    "gpt-oss-120b": {**_GPT_OSS, "num_hidden_layers": 36, "num_local_experts": 128},
+    "gpt-oss-20b": {**_GPT_OSS, "num_hidden_layers": 24, "num_local_experts": 32},
+    "qwen3-30b-a3b-thinking": _QWEN3_30B,
+}
+
+
+def attach_model(given: str, folder: Path) -> None:
+    """Make the model folder of a name, like Qwen/QwQ-32B-AWQ, or a likeness of the user's own, given its directory.
+
+    Raises InputError for a name that is not known.
+    """
+    folder.mkdir(parents=True)
+    if Path(given).is_dir():
+        _copy(Path(given), folder)
+        return
+    shape = known_model(given)
+    description = next((value for part, value in _DESCRIPTIONS.items() if part in given.lower()), None)
+    if shape is None or description is None:
+        raise InputError(f"no model {given!r}: give one of {', '.join(_DESCRIPTIONS)} or the directory of your own")
+    quantization = {} if "quantization_config" in description else _quantization(shape)
+    config = {**description, **quantization, "_name_or_path": given}
+    (folder / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
+    marks = load_family(recognized_family("", given)).template.has
+    (folder / "chat_template.jinja").write_text("\n".join(marks), encoding="utf-8")
+    _reserve(folder / "model.safetensors", shape.weight_bytes)
+
+
+def _quantization(shape: ModelShape) -> dict[str, Any]:
+    if shape.weight_bits == BF16_BITS:
+        return {}
+    method = {"quant_method": "fp8"} if shape.weight_bits == FP8_BITS else {"quant_method": "awq", "bits": 4}
+    return {"quantization_config": {**method, "group_size": 128}}
+
+
+def _copy(source: Path, folder: Path) -> None:
+    for path in sorted(source.iterdir()):
+        if path.suffix in (".safetensors", ".bin", ".gguf"):
+            _reserve(folder / path.name, path.stat().st_size)
+        elif path.is_file():
+            shutil.copyfile(path, folder / path.name)
+
+
+def _reserve(path: Path, size: int) -> None:
+    """Make a file of that size that takes no room on the disk."""
+    with path.open("wb") as file:
+        file.truncate(size)
