@@ -11,7 +11,7 @@
 # 5. **Budget.** Time that an easy problem leaves over goes to the next ones. When the time of a problem is up, the
 #    unfinished lanes are forced to answer.
 #
-# Everything is here: the configuration, the whole source of the agent, and the cells that check and run it. The
+# Everything is here: the configuration, the source of the agent, and the cells that check and run it. The
 # notebook needs no internet. It is built from a repository by one command, and the same commit gives the same bytes.
 #
 # **How to read it.** *Configuration* holds every setting. *The agent* is its source, a file a cell, in the order in
@@ -44,8 +44,9 @@ PROBLEMS = ("reference.csv", "test.csv", "train.csv")  # what an interactive run
 # %% [markdown]
 # ## The agent
 #
-# Each cell writes one file below `/kaggle/working/aimo_agent`. The last cell of this part checks all of them against
-# their SHA-256 digests, so that what runs is what the repository holds.
+# Each cell writes one file below `/kaggle/working/aimo_agent`; what runs inside the sandbox is packed into one cell,
+# because Kaggle takes no notebook of a megabyte. The last cell of this part checks all of them against their SHA-256
+# digests, and names those that are not what the repository holds.
 
 # %% tags=["modules"]
 

@@ -21,6 +21,7 @@ from nbformat import NotebookNode
 from agent.errors import AgentError, InputError
 from submission.build.embedded_files import chapter_of, embedded_files, purpose_of
 from submission.build.own_settings import CODE_FOLDER, own_settings
+from submission.build.packed import PACKED_FOLDER, packed_cell
 from submission.competitions import COMPETITIONS, Competition, competition_of
 from submission.metadata import KERNEL_FILE, MACHINE_SHAPES, check_kernel, make_output_folder, write_metadata
 from submission.protocol import AUTO_PROFILE
@@ -139,18 +140,23 @@ def kernel_tree(
 
 
 def _module_cells(own_files: Mapping[str, str]) -> list[NotebookNode]:
-    """Return a chapter for each package, a cell for each file, and a cell that checks them all."""
+    """Return a chapter for each package, a cell for each file or for those that are packed, and one that checks all."""
     files = {**embedded_files(), **own_files}
     made = sorted({str(Path(CODE_FOLDER, name).parent) for name in files})
     lines = ["from pathlib import Path", "", f"for folder in {json.dumps(made, indent=4)}:"]
     lines.append("    Path(folder).mkdir(parents=True, exist_ok=True)")
     cells = [_code("\n".join(lines), "folders")]
-    for title, group in groupby((name for name in files if files[name]), key=chapter_of):
+    packed = {name: text for name, text in files.items() if text and name.startswith(PACKED_FOLDER)}
+    read = (name for name, text in files.items() if text and name not in packed)
+    for title, group in groupby(read, key=chapter_of):
         names = list(group)
         folders = dict.fromkeys(Path(name).parent.as_posix() for name in names)
         lines = [f"### {title}", "", *(_folder_line(folder) for folder in folders)]
         cells.append(nbformat.v4.new_markdown_cell("\n".join(lines)))
         cells += [_code(f"%%writefile {CODE_FOLDER}/{name}\n{files[name].rstrip()}", "module") for name in names]
+    purposes = [_folder_line(folder) for folder in dict.fromkeys(Path(name).parent.as_posix() for name in packed)]
+    cells.append(nbformat.v4.new_markdown_cell("\n".join(["### Packed, for their size", "", *purposes])))
+    cells.append(_code(packed_cell(packed, CODE_FOLDER), "packed"))
     cells.append(nbformat.v4.new_markdown_cell("### The manifest"))
     cells.append(_code(_CHECK.format(manifest=_manifest(files), folder=CODE_FOLDER), "manifest"))
     return cells
@@ -171,7 +177,7 @@ def _manifest(files: Mapping[str, str]) -> str:
 
 
 def _code(source: str, tag: str) -> NotebookNode:
-    folded = _FOLDED if tag in ("module", "manifest") else {}
+    folded = _FOLDED if tag in ("module", "packed", "manifest") else {}
     cell: NotebookNode = nbformat.v4.new_code_cell(source, metadata={"tags": [tag], **folded})
     return cell
 

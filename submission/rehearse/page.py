@@ -13,7 +13,7 @@ _TEMPLATE = """\
 {%- extends 'lab/index.html.j2' -%}
 {%- block any_cell -%}
 {%- set tags = cell.metadata.get('tags', []) -%}
-{%- if 'module' in tags or 'manifest' in tags -%}
+{%- if 'module' in tags or 'packed' in tags or 'manifest' in tags -%}
 <details class="folded-cell"><summary>{{ cell.source.split('\\n')[0] | replace('%%writefile aimo_agent/', '') | e }}
 </summary>{{ super() }}</details>
 {%- else -%}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -35,12 +36,15 @@ def tagged(notebook: NotebookNode, tag: str) -> list[NotebookNode]:
 
 
 def written(notebook: NotebookNode, folder: Path) -> None:
-    """Write the files as IPython's own magic would, from the cells as IPython would read them."""
+    """Write the files as IPython's own magic would, from the cells as IPython would read them, and unpack the rest."""
     for cell in tagged(notebook, "module"):
         body = "".join(cell.source.splitlines(keepends=True)[1:])
         path = folder / cell.source.split("\n")[0].removeprefix("%%writefile ")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(body if body.endswith("\n") else body + "\n")
+    with contextlib.chdir(folder):
+        for cell in [*tagged(notebook, "folders"), *tagged(notebook, "packed")]:
+            exec(cell.source, {})
 
 
 @pytest.mark.process
@@ -181,6 +185,6 @@ def test_the_page_folds_the_source_and_shows_the_story(notebook: NotebookNode, t
     write_notebook(few, tmp_path / "n.ipynb")
     write_page(tmp_path / "n.ipynb", tmp_path / "n.html")
     page = (tmp_path / "n.html").read_text()
-    assert page.count("<summary>") == 2
+    assert page.count("<summary>") == 3
     assert "<summary>agent/policy/voting.py" in page
     assert page.index("An AIMO agent") < page.index("Configuration") < page.index("agent/policy/voting.py")
