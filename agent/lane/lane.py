@@ -190,6 +190,9 @@ class Lane:
                     length += len(chunk.text)
                     finish = chunk.finish or finish
                     outcome = self._take(chunk, writer)
+                    if writer.ended:
+                        finish = "stop"
+                        break
                     if outcome is not None:
                         return outcome
         finally:
@@ -199,7 +202,7 @@ class Lane:
         return _ENDS.get(finish) or self._stopped(writer)
 
     def _stopped(self, writer: TurnWriter) -> ToolCall | HintPlace | SampleEnd:
-        """End a turn that the model ended by itself: for good, or with a tool call, whose mark the server left out."""
+        """End a turn that the model ended by itself: for good, or with a tool call, whose mark is left out."""
         mark = writer.end_mark
         self._transcript.buffer.append(mark)
         call = writer.write(Chunk(mark, 0)) if mark else None
@@ -214,8 +217,8 @@ class Lane:
         turn_end = self._turn_ends.feed(chunk.text)
         outcome = writer.write(chunk)
         if turn_end is not None and turn_end < writer.length:
-            writer.truncate(turn_end)
-            return self._watch.ended(writer)
+            writer.end(turn_end, self._chat.call_scanner())
+            return None
         if outcome is None:
             self._text_events.grow(chunk.text, max(self._turn_ends.held, writer.held))
             if self._forced_end is None:

@@ -12,7 +12,7 @@ from agent.types import SampleEnd, Turn
 class TurnWriter:
     """The turn being generated, watched for closed tool calls, places for hints and endless repetition.
 
-    `tokens` counts its tokens, `length` the characters of its text.
+    `tokens` counts its tokens, `length` the characters of its text; `ended` says that the model has written its end.
     """
 
     def __init__(self, calls: ToolCallScanner | None, before: str = "", hints: HintScanner | None = None) -> None:
@@ -21,7 +21,7 @@ class TurnWriter:
         `hints` finds where the sample is given a hint (None: it is given none).
         """
         self._pieces: list[str] = []
-        self._before = len(before)
+        self._before = before
         self._calls = calls
         self._hints = hints
         self._hint_at = ""
@@ -33,6 +33,7 @@ class TurnWriter:
         self._cached_tokens: int | None = None
         self.tokens = 0
         self.length = 0
+        self.ended = False
 
     @property
     def text(self) -> str:
@@ -50,7 +51,7 @@ class TurnWriter:
         kept = chunk.text if hint is None else chunk.text[: max(0, len(chunk.text) - hint.dropped)]
         call = self._calls.feed(kept) if self._calls else None
         if call is not None:
-            self.length = call.end - self._before
+            self.length = call.end - len(self._before)
             self._pieces = [self.text[: self.length]]
             return call
         if hint is not None:
@@ -68,6 +69,19 @@ class TurnWriter:
     def held(self) -> int:
         """Characters at the end of the text that a hint may yet replace."""
         return self._hints.held if self._hints else 0
+
+    def end(self, length: int, calls: ToolCallScanner | None) -> None:
+        """End the turn after so many characters, where the model ended it.
+
+        `calls` is a fresh scanner: the one before has read the mark of the end, or a part of it, as if it stood in a
+        call that is open there.
+        """
+        self.truncate(length)
+        self.ended = True
+        if self._calls and calls:
+            calls.feed(self._before)
+            calls.feed(self.text)
+            self._calls = calls
 
     def truncate(self, length: int) -> None:
         """Keep so many characters of the text: what follows is no part of the turn."""

@@ -168,3 +168,47 @@ def test_code_that_could_not_be_run_took_no_time() -> None:
 
     runs = run_lane(ScriptedEngine(with_code), sandbox=Missing(), sample__max_rounds=1).tool_runs
     assert [(run.output, run.seconds) for run in runs] == [("[Python is not available: no Python here]", 0.0)]
+
+
+class InPieces(ScriptedEngine):
+    """Streams the text in pieces of so many characters."""
+
+    size = 1
+
+    async def stream(self, prompt: Prompt, params: SamplingParams) -> AsyncGenerator[Chunk, None]:
+        assert isinstance(prompt, str)
+        self.prompts.append(prompt)
+        text = self.reply(prompt, params)
+        for start in range(0, len(text), self.size):
+            yield Chunk(text[start : start + self.size], 1)
+        yield Chunk("", 0, "stop")
+
+
+@pytest.mark.parametrize("mark", ["<|im_start|>", "<|im_end|>", "<|endoftext|>"])
+@pytest.mark.parametrize("size", [1, 3, 7, 1_000])
+@pytest.mark.parametrize(
+    ("family", "written"),
+    [("qwen-coder-calls", 'print(6 * 7)"}}\n'), ("qwen-coder-tagged", "print(6 * 7)\n"), ("gpt-oss", "")],
+)
+def test_a_whole_call_is_run_where_the_model_ends_its_turn_in_place_of_its_tag(
+    family: str, written: str, size: int, mark: str
+) -> None:
+    """As Qwen2.5-Coder does, whose tags are seldom trained: the mark of the end is streamed as text like any other."""
+    if family == "gpt-oss":
+        written, mark = "<|channel|>analysis to=python code<|message|>print(6 * 7)", "<|return|>"
+    engine = InPieces(lambda prompt, params: "It is \\boxed{42}." if "42" in prompt else f"{written}{mark}user")
+    engine.size = size
+    sandbox = ScriptedSandbox()
+    sample = run_lane(engine, sandbox=sandbox, sample__family=family)
+    assert (sandbox.cells, sample.answer) == (["print(6 * 7)"], 42)
+    first = sample.turns[0]
+    assert first.unrun_blocks == 0 and mark not in first.text and first.text.startswith(written)
+    assert engine.prompts[1] == f"PROMPT{first.text}{first.inserted}"
+
+
+@pytest.mark.parametrize("written", ['print(6 * 7)"', "print(6 *", ""])
+def test_a_call_that_is_not_whole_is_not_run_where_the_model_ends_its_turn(written: str) -> None:
+    engine = InPieces(lambda prompt, params: "7}" if prompt.endswith("\\boxed{") else f"{written}<|im_start|>")
+    sandbox = ScriptedSandbox()
+    sample = run_lane(engine, sandbox=sandbox, sample__family="qwen-coder-calls")
+    assert (sandbox.cells, sample.turns[0].unrun_blocks, sample.answer) == ([], 1, 7)
