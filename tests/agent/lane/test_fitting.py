@@ -120,7 +120,8 @@ def test_a_problem_that_cannot_fit_is_cut_and_its_lanes_are_asked(tells: Tells, 
 
 
 def test_an_output_that_does_not_fit_keeps_its_beginning_and_its_end() -> None:
-    config = load_config("kaggle-l4x4", {"sample.count": 1, "engine.context_tokens": 2_048})
+    keys = {"sample.count": 1, "engine.context_tokens": 2_048, "sample.family": "qwq"}
+    config = load_config("kaggle-l4x4", keys)
     engine = model(1, 1, "</think>")
     engine.context = 2_048
 
