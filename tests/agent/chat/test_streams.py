@@ -137,3 +137,55 @@ async def test_what_code_prints_in_the_real_sandbox_is_no_mark_of_any_dialect() 
             usual = chat.tool_result("")
             assert [result.count(mark) for mark in MARKS] == [usual.count(mark) for mark in MARKS]
             assert chat.behind_result(result) == chat.behind_result(usual) and "\\boxed" not in result
+
+
+JUNK = st.lists(
+    st.sampled_from(
+        [
+            *MARKS,
+            *(
+                "assistant",
+                " to=python",
+                " code",
+                "analysis",
+                "final",
+                "commentary",
+                "<tool_call>",
+                "</tool_call>\n",
+                "<",
+            ),
+            *(
+                "<think>",
+                "</think>",
+                "```python\n",
+                "```",
+                "```output\n",
+                "\n",
+                "print(1)",
+                '{"name": "python"',
+                "}",
+                "|>",
+            ),
+            *('"arguments": {"code": "1"}', "\\boxed{42}", "\\boxed{", "é😀", "<|", "user\n", " ", "So. "),
+        ]
+    ),
+    max_size=24,
+).map("".join)
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.sampled_from(DIALECTS), st.lists(JUNK, min_size=1, max_size=3), sizes, st.booleans())
+def test_no_stream_breaks_a_lane_and_none_loses_or_invents_a_token(
+    dialect: Dialect, replies: list[str], lengths: list[int], ids: bool
+) -> None:
+    engine = TokenEngine(by_rounds(replies, dialect.result), seconds=0.0, lengths=lengths, ids=ids)
+    recorder = Recorder()
+    sample = run_lane(engine, emit=recorder, sample__family=dialect.family, **{**LIMITS, "sample__max_rounds": 2})
+    assert sample.failure == "" and sample.end in (SampleEnd.ANSWERED, SampleEnd.NO_ANSWER, SampleEnd.REPEATING)
+    for count, prompt in enumerate(engine.prompts):
+        assert prompt == "PROMPT" + "".join(turn.text + turn.inserted for turn in sample.turns[:count])
+    assert "".join(text for _, text, _ in recorder.texts) == sample.text
+    assert len(sample.tool_runs) <= 2
+    config = config_with(sample__family=dialect.family)
+    shown = marks_in(transcript(sample, config))
+    assert dialect.family != "gpt-oss" or not set(shown).intersection(CONTROL_MARKS)
