@@ -46,7 +46,8 @@ class TokenEngine(ScriptedEngine):
 
     def _in_tokens(self, prompt: str, reply: str) -> list[Chunk]:
         tokens = _TOKEN.findall(reply)
-        chunks, start = [], 0
+        chunks: list[Chunk] = []
+        start = 0
         while start < len(tokens):
             piece = tokens[start : start + self.lengths[len(chunks) % len(self.lengths)]]
             start += len(piece)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -38,7 +39,7 @@ def conversations(draw: st.DrawFn) -> tuple[Dialect, list[Step], str]:
     return dialect, draw(st.lists(dialect.step, max_size=4)), draw(dialect.answer)
 
 
-LIMITS = {"sample__max_rounds": 9, "engine__context_tokens": 100_000, "sample__max_tokens": 50_000}
+LIMITS: dict[str, Any] = {"sample__max_rounds": 9, "engine__context_tokens": 100_000, "sample__max_tokens": 50_000}
 
 
 def engine_of(dialect: Dialect, steps: list[Step], answer: str, **keys: object) -> TokenEngine:
