@@ -20,8 +20,7 @@ def patience(progress: Progress, config: StoppingConfig) -> Verdict:
     problem that has one ends with its share (`max_share` of it): the next problem's first votes are worth more than
     this one's later ones. A problem without a vote waits on, up to its whole allowance.
     """
-    leader = progress.tally.leader
-    if leader is None or progress.first_vote is None:
+    if progress.first_vote is None:
         return GO_ON
     lead = progress.tally.lead
     if lead >= config.margin:

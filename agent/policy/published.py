@@ -78,7 +78,7 @@ def aimo2_second(progress: Progress, config: StoppingConfig) -> Verdict:
     """AIMO-2's second place (imagination-research): 4 of 4, 4 of the last 5, 5 of the last 7, 6 of the last 9."""
     voted = progress.voted
     for needed, of in ((4, 4), (4, 5), (5, 7), (6, 9)):
-        if len(voted) >= of and Counter(voted[-of:]).most_common(1)[0][1] >= needed:
+        if len(voted) >= of and max(Counter(voted[-of:]).values()) >= needed:
             return AGREED
     return GO_ON
 
@@ -86,16 +86,16 @@ def aimo2_second(progress: Progress, config: StoppingConfig) -> Verdict:
 def nemoskills_stop(progress: Progress, config: StoppingConfig) -> Verdict:
     """AIMO-2's winner (NVIDIA NemoSkills): 10 of 12 samples have ended, or 4 of the first 5 answers agree."""
     ended = len(progress.answers)
-    early = Counter(progress.voted[:5]).most_common(1)
+    early = max(Counter(progress.voted[:5]).values(), default=0)
     enough = 12 * ended >= 10 * (ended + progress.running)
-    return AGREED if enough or (early and early[0][1] >= 4) else GO_ON
+    return AGREED if enough or early >= 4 else GO_ON
 
 
 def hopeless(progress: Progress, config: StoppingConfig) -> Verdict:
     """AIMO-2's 11th place: besides a lead of 3, 6 distinct answers among 8 or more, or 5 junk among 5 to 7."""
     answers = progress.answers
     junk = len(answers) - len(progress.voted)
-    if (len(progress.voted) >= 8 and len(progress.counts) >= 6) or (5 <= len(answers) <= 7 and junk >= 5):
+    if (len(progress.voted) >= 8 and len(progress.counts) >= 6) or (len(answers) <= 7 and junk >= 5):
         return Verdict(StopReason.SCATTERED)
     return margin(progress, config)
 

@@ -87,7 +87,7 @@ def count_ballots(ballots: Iterable[Ballot]) -> Tally:
         confident = math.fsum(cast.confidence for cast in backers)
         vote = Vote(answer, weight, len(backers))
         ranked.append((-weight, -vote.samples, -confident, min(cast.tokens for cast in backers), answer, vote))
-    return Tally(tuple(row[-1] for row in sorted(ranked, key=lambda row: row[:-1])))
+    return Tally(tuple(vote for *_, vote in sorted(ranked)))
 
 
 def sample_weight(sample: Sample, voting: VotingConfig, edition: Edition) -> float:

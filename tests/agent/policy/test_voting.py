@@ -16,7 +16,7 @@ from agent.policy.code_output import printed_integer
 from agent.policy.settings import VotingConfig
 from agent.policy.voting import code_agrees, largest_weight
 from agent.policy.voting import tally as tally_by_edition
-from agent.types import Edition, Sample, Tally, ToolStatus, Turn
+from agent.types import Edition, Sample, SampleEnd, Tally, ToolStatus, Turn
 from tests.support.samples import sample, tool_run
 
 VOTING = VotingConfig()
@@ -58,12 +58,20 @@ def test_forced_votes_weigh_less() -> None:
     assert leader.answer == 2
 
 
+@pytest.mark.parametrize("end", SampleEnd)
+def test_only_a_sample_that_had_ended_by_itself_gives_a_whole_vote_when_it_is_forced(end: SampleEnd) -> None:
+    weight = tally([sample(1, forced=True, end=end)], VotingConfig(forced_weight=0.4)).votes[0].weight
+    assert weight == (1.0 if end is SampleEnd.NO_ANSWER else 0.4)
+
+
 def test_ties_go_to_more_samples_then_to_the_shortest_sample_then_to_the_smaller_answer() -> None:
     voting = VotingConfig(forced_weight=0.5)
     more = [sample(5), sample(9, forced=True), sample(9, forced=True)]
     assert [vote.answer for vote in tally(more, voting).votes] == [9, 5]
     assert [vote.answer for vote in tally([sample(5, tokens=20), sample(9, tokens=10)], voting).votes] == [9, 5]
     assert [vote.answer for vote in tally([sample(9), sample(5)], voting).votes] == [5, 9]
+    several = [sample(5, tokens=20), sample(5, tokens=30), sample(9, tokens=10), sample(9, tokens=90)]
+    assert [vote.answer for vote in tally(several, voting).votes] == [9, 5]
 
 
 @given(samples, st.randoms(use_true_random=False))
@@ -121,6 +129,7 @@ def test_only_the_last_printed_integer_agrees() -> None:
     assert code_agrees(printed("7\n42", 42), AIMO3)
     assert code_agrees(printed("the answer is 42.", 42), AIMO3)
     assert not code_agrees(printed("-3", -3), AIMO3)  # no answer of that edition
+    assert not code_agrees(sample(None, turns=printed("-3", 0).turns), AIMO3)
     assert not code_agrees(printed("42\n7", 42), AIMO3)
     assert not code_agrees(printed("1.42", 42), AIMO3)
     assert not code_agrees(printed("42.5", 42), AIMO3)
@@ -161,6 +170,7 @@ def test_only_the_last_printed_integer_agrees() -> None:
         ("line 7", None),
         ("ValueError: 7", None),
         ("[... 50 characters of output cut ...]\n42", None),
+        ("12[... 50 characters of output cut ...]\n42", None),
         ("9" * 20_000, None),
     ],
 )
@@ -174,6 +184,7 @@ VALUES = """
     n=10: 42
     n=5 -> 42 | ans[2]: 42 | Out[5]: 42 | Answer:42 | Answer (mod 1000): 42 | Answer: [42] | Answer: **42** | Total: 42.
     answer 42 | The answer is 42! | the answer is: 42 | count for N=5 is 42 | total number of steps is 42
+    5th prime: 42 | (n<100) pairs: 42 | In all, there are 42 ways
     the expected value is 42 | The last digit is 42 | The limit is 42 | pairs (n<100): 42 | \u7b54\u6848\u662f 42
 """
 NO_VALUES = """
@@ -184,6 +195,7 @@ NO_VALUES = """
     skipped: 42 | Trying n = 42
     using seed 42 | seed: 42 | Expected 42 | Expected: 42 | exit code: 1 | Status = 1 | step 42 | Step: 42 | checked: 42
     is 42 prime | is 42 | what is 42 | Is it 42? | It is not 42 | it isn't: 42 | probably: 42 | approximately: 42
+    There is one, so they are 42 ways
     guess: 42 | upper bound: 42 | There are 42 more | There are 42 million | There are 42 errors | answer 42!! 7
 """
 
