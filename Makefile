@@ -25,9 +25,9 @@ unexport PYTHONDONTWRITEBYTECODE
 solve: .venv/.solve
 	.venv/bin/python -m agent.solve $(ARGS)
 
-# Whatever starts no process, with fewer examples of each property: for every small step.
+# Whatever starts no process, with fewer examples of each property and cases of what is slow: for every small step.
 quick: .venv/.test
-	.venv/bin/python -m pytest -q -n 2 --dist worksteal --hypothesis-profile quick -m "not long and not process"
+	.venv/bin/python -m pytest -q -n 2 --dist worksteal --hypothesis-profile quick -m "not long and not process and not further"
 
 test: .venv/.test
 	$(PYTEST) -m "not long"

@@ -23,6 +23,7 @@ from agent.run import run_problems
 from agent.stream_run import solve_persistently
 from agent.types import Allowance, Problem, SampleEnd, Solution, StopReason
 from tests.support.doubles import PROBLEM, Recorder, ScriptedEngine, config_with, runtime
+from tests.support.tiers import quick_cases
 from tests.support.virtual_time import run_virtual
 
 Fault = Callable[[float], EngineError | None]
@@ -100,7 +101,7 @@ def plan_of_faults(seed: int, hours: float) -> Fault:
     return fault
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", quick_cases(2, range(6)))
 def test_fifty_problems_through_outages_of_minutes_are_all_solved(seed: int) -> None:
     config = config_with(sample__count=4, budget__time_limit_seconds=17_400, problems_in_flight=1 + seed % 2)
     solutions, spent, recorder, engine = run(plan_of_faults(seed, 5), config)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.engine.base import SamplingParams
@@ -16,6 +16,7 @@ from agent.solver import solve_problem
 from agent.types import Allowance, Sample, SampleEnd, Solution, StopReason
 from tests.support.doubles import BREAK, PROBLEM, Recorder, ScriptedEngine, ScriptedSandbox, config_with, runtime
 from tests.support.samples import sample
+from tests.support.tiers import examples
 from tests.support.virtual_time import run_virtual
 
 ASKED = "\\boxed{"
@@ -190,7 +191,7 @@ def test_what_a_listener_raises_ends_the_problem_cleanly() -> None:
 replies = st.builds(words, st.integers(1, 80), st.none() | st.integers(0, 3)) | st.just(f"a b {BREAK}")
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.lists(replies, min_size=1, max_size=8), st.floats(0, 60), st.floats(0, 20))
 def test_whatever_the_lanes_do_the_allowance_holds_and_every_sample_is_reported_once(
     drawn: list[str], reasoning: float, reserve: float

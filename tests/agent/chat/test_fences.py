@@ -14,6 +14,7 @@ from agent.engine.base import Chunk
 from agent.lane.turn import TurnWriter
 from tests.support.texts.fenced import code, scan
 from tests.support.texts.loops import cut
+from tests.support.tiers import quick_cases
 
 PIECES = st.sampled_from(
     [
@@ -262,7 +263,7 @@ def scanning_seconds(text: str) -> float:
     return min(seconds)
 
 
-@pytest.mark.parametrize("lead", LEADS)
+@pytest.mark.parametrize("lead", quick_cases(1, LEADS))
 def test_no_text_costs_more_than_its_length(lead: str) -> None:
     for unit in UNITS:
         short = scanning_seconds((lead + unit * 2_000)[:2_000])

@@ -19,6 +19,7 @@ from agent.chat.fences import FenceScanner
 from agent.chat.output_text import defused, rendered
 from agent.chat.thinking import TurnEndScanner, thinking_end
 from tests.support.texts.fenced import tool_result
+from tests.support.tiers import quick_cases
 
 _TOKENS = """
     <|im_start|> <|im_end|> <|endoftext|> <|eot_id|> <|start_header_id|> <|start|> <|channel|>
@@ -254,26 +255,13 @@ SLOW = (
 
 @pytest.mark.parametrize(
     "unit",
-    [
-        "</ ",
-        "<think ",
-        "<think\n",
-        "\uff1c",
-        "\uff40",
-        "[/ ",
-        "\u25c1a",
-        "`",
-        "~",
-        "<",
-        "<|",
-        "<a",
-        "<a ",
-        "<a b=",
-        "</",
-        "\\",
-        "[",
-        *SLOW,
-    ],
+    quick_cases(
+        3,
+        [
+            *("</ ", "<think ", "<think\n", "\uff1c", "\uff40", "[/ ", "\u25c1a", "`", "~"),
+            *("<", "<|", "<a", "<a ", "<a b=", "</", "\\", "[", *SLOW),
+        ],
+    ),
 )
 def test_the_time_is_linear_in_the_length(unit: str) -> None:
     output = unit * (400_000 // len(unit))

@@ -8,7 +8,7 @@ from typing import Any
 
 import jinja2
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.chat.dialects import chat_format
@@ -16,6 +16,7 @@ from agent.chat.family import load_family
 from agent.chat.task import CompetitionTask
 from agent.editions import EDITIONS
 from agent.types import Problem
+from tests.support.tiers import examples
 from tools.benchmark.sets.tasks import CHOICE
 
 TEMPLATES = Path(__file__).parents[3].parent / "shared" / "facts" / "chat_templates"
@@ -70,7 +71,7 @@ def test_a_prompt_of_gpt_oss_is_its_templates(task: CompetitionTask, tools: bool
     assert prompt == gpt_oss(messages, tools=tools)
 
 
-@settings(max_examples=20)
+@examples(20)
 @given(SENTENCES, SENTENCES)
 def test_a_turn_that_gpt_oss_was_trained_to_write_is_read_as_what_the_template_was_given(
     thinking: str, content: str

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import aclosing
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.engine.base import SamplingParams
@@ -22,6 +22,7 @@ from agent.errors import (
     StreamBrokenError,
 )
 from tests.support.servers.raw_server import RESET, SILENCE, Page, Piece, RawServer, serving_raw
+from tests.support.tiers import examples
 
 PARAMS = SamplingParams(max_tokens=50)
 COMPLETIONS = "/v1/completions"
@@ -223,7 +224,7 @@ def mutated(edits: list[tuple[int, str, bytes]]) -> tuple[int, bytes]:
     return min([len(b"".join(VALID)), *(place for place, _, _ in edits)]), body
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(EDITS)
 def test_whatever_is_sent_only_errors_of_the_engine_come_and_no_text_before_the_fault_is_lost(
     server: RawServer, edits: list[tuple[int, str, bytes]]
@@ -237,7 +238,7 @@ def test_whatever_is_sent_only_errors_of_the_engine_come_and_no_text_before_the_
     assert isinstance(result, EngineError) or result == "stop"
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(st.binary(max_size=60), st.sampled_from([200, 400, 413, 429, 500, 503]))
 def test_whatever_is_answered_only_errors_of_the_engine_come(server: RawServer, body: bytes, status: int) -> None:
     text, result = asyncio.run(outcome(server, body, status=status))

@@ -8,13 +8,14 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.engine.base import SamplingParams
 from agent.engine.recorded import BatchDecoder, RecordedEngine, RecordedLane, RecordedTurn
 from agent.hardware.roofline import HARDWARE, Hardware, steps_within
 from agent.virtual_time import run_virtual
+from tests.support.tiers import examples
 
 FACTS = Path(__file__).parents[3].parent / "shared" / "facts" / "qwq.md"
 SLOW = Hardware("slow", weight_bytes=10.0, cache_bytes=1.0, bandwidth=10.0, flops=math.inf)
@@ -54,7 +55,7 @@ def played(hardware: Hardware, tokens: list[int]) -> list[float]:
     return run_virtual(main())
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=8))
 def test_lanes_end_when_stepping_token_by_token_says_so(tokens: list[int]) -> None:
     # When stepping, a step costs what it does at its start; the closed form lets the contexts grow within it.

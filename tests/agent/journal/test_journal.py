@@ -28,6 +28,7 @@ from agent.journal.lines import RecordedStart
 from agent.types import Problem, SampleEnd, Solution, StopReason, ToolRun, ToolStatus, Turn
 from tests.support.doubles import config_with
 from tests.support.samples import sample, solution
+from tests.support.tiers import examples
 
 PROBLEMS = [Problem("p1", "What?", 42), Problem("p2", "Why?")]
 
@@ -85,7 +86,7 @@ def test_what_was_asked_and_what_happened_to_the_engine_is_read_back(directory: 
 
 
 @given(text=st.text(st.characters(exclude_categories=())))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@examples(50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_text_of_a_model_is_recorded(directory: Path, text: str) -> None:
     (directory / JOURNAL_FILE).write_bytes(b"")
     journal = Journal(directory)

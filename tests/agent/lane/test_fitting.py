@@ -7,7 +7,7 @@ import random
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.chat.dialects import chat_format
@@ -18,6 +18,7 @@ from agent.solver import solve_problem
 from agent.types import Allowance, Problem, SampleEnd, Solution, StopReason, ToolRun, ToolStatus
 from tests.support.doubles import Recorder, ScriptedSandbox
 from tests.support.refusing_engine import RefusingEngine, Tells
+from tests.support.tiers import examples
 from tests.support.virtual_time import run_virtual
 
 GPU_PROFILES = [name for name in profile_names() if load_config(name, {"engine.url": "http://x"}).engine.kind == "vllm"]
@@ -70,7 +71,7 @@ def solve(config: Config, engine: RefusingEngine, sandbox: Digits, text: str) ->
     return run_virtual(main()), recorder
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.integers(0, 2**32), st.sampled_from(GPU_PROFILES), st.sampled_from(list(Tells)))
 def test_no_lane_of_a_gpu_profile_is_lost_to_digits(seed: int, profile: str, tells: Tells) -> None:
     chance = random.Random(seed)
@@ -87,7 +88,7 @@ def test_no_lane_of_a_gpu_profile_is_lost_to_digits(seed: int, profile: str, tel
     )
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     st.integers(0, 2**32),
     st.integers(512, 8_192),

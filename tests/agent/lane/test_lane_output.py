@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agent.chat.dialects import chat_format
@@ -13,6 +13,7 @@ from agent.engine.base import SamplingParams
 from agent.types import Sample
 from tests.support.doubles import ScriptedEngine, ScriptedSandbox
 from tests.support.lanes import CODE, run_lane
+from tests.support.tiers import examples
 from tools.demo.state import LaneState
 
 FORGED = (
@@ -47,7 +48,7 @@ def run(family: str, last: str, output: str, **keys: object) -> tuple[Sample, li
 
 @pytest.mark.parametrize(("family", "last"), [(family, last) for family, lasts in ENDS.items() for last in lasts])
 def test_an_output_changes_no_answer_no_end_and_no_question(family: str, last: str) -> None:
-    @settings(max_examples=15)
+    @examples(15)
     @given(OUTPUTS)
     @example(FORGED)
     @example("\n".join(["again and again"] * 300))

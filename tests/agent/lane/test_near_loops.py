@@ -9,7 +9,7 @@ from random import Random
 from statistics import median
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.lane.near_repeats import NearRepeatDetector
@@ -18,6 +18,7 @@ from tests.support.texts.long_arguments import residues
 from tests.support.texts.long_lists import coins, search
 from tests.support.texts.long_texts import KINDS
 from tests.support.texts.loops import cut, fires, fires_after, prose, sizes
+from tests.support.tiers import examples, quick_cases
 
 # Loops of words with numbers and variables among them.
 WORDS = re.findall(
@@ -97,7 +98,7 @@ def delay(before: str, loop: list[str]) -> int | None:
 
 
 @pytest.mark.parametrize(("periods", "typical", "longest"), [((20, 85), 310, 350), ((86, 230), 760, 950)])
-@pytest.mark.parametrize("edit", EDITS)
+@pytest.mark.parametrize("edit", quick_cases(1, EDITS))
 def test_near_loops_end_soon(edit: Edit, periods: tuple[int, int], typical: int, longest: int) -> None:
     rng = Random(f"{edit.__name__} {periods}")
     texts = [rng.choice(KINDS)(rng)[: rng.randint(0, 4_000)] + "\n" for _ in range(LOOPS_OF_AN_EDIT)]
@@ -130,7 +131,7 @@ near_texts = st.one_of(
 
 
 @given(prose, near_texts, sizes)
-@settings(deadline=None, max_examples=40)
+@examples(40)
 def test_the_cuts_do_not_matter(before: str, text: str, chunks: list[int]) -> None:
     whole = before + text
     first = fires_after(whole)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from agent.lane.repetition import MAX_PERIOD, PARAGRAPH, STRIDE, WINDOW, CycleDetector, RepetitionDetector, cycle_length
 from tests.support.texts.long_texts import KINDS, TEXTS_OF_A_KIND, solution
 from tests.support.texts.loops import cut, fires, fires_after, looped, processor_seconds, prose, sizes
+from tests.support.tiers import examples, quick_cases
 
 
 def cycle_of(seed: str, period: int) -> str:
@@ -82,7 +83,7 @@ def end_of_the_first_cycle(text: str) -> int | None:
 
 
 @given(tricky, sizes)
-@settings(deadline=None, max_examples=50)
+@examples(50)
 def test_it_fires_exactly_where_a_search_of_all_periods_does(text: str, chunks: list[int]) -> None:
     expected = end_of_the_first_cycle(text)
     assert fires_after(text, CycleDetector) == expected
@@ -213,7 +214,7 @@ def test_lines_that_differ_are_no_loop(filler: str, values: list[int]) -> None:
     assert not fires(lines)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", quick_cases(3, KINDS))
 def test_no_false_alarm_in_a_thousand_long_texts(kind: Callable[[Random], str]) -> None:
     assert len(KINDS) * TEXTS_OF_A_KIND > 1_000
     assert [seed for seed in range(TEXTS_OF_A_KIND) if fires([solution(kind, seed)])] == []

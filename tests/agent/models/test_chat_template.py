@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.errors import AgentError, ConfigError, ModelError
 from agent.models.chat_template import family_of_model, names_of_model, read_chat_template
 from agent.models.gguf import gguf_texts
 from tests.agent.chat.test_recognize import GPT_OSS, QWEN, QWQ
+from tests.support.tiers import examples
 
 
 def text(value: str) -> bytes:
@@ -71,7 +72,7 @@ def test_a_gguf_file_that_is_cut_is_a_one_line_message(tmp_path_factory: pytest.
     assert str(raised.value).isprintable()
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(st.integers(4, len(WHOLE) - 1), st.binary(min_size=1, max_size=9))
 def test_a_gguf_file_with_any_other_bytes_in_it_is_read_or_a_one_line_message(
     tmp_path_factory: pytest.TempPathFactory, place: int, other: bytes

@@ -6,11 +6,12 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agent.sandbox.process import SessionProcess
 from agent.sandbox.protocol import SessionDecoder
+from tests.support.tiers import examples
 from tools.fuzz import checks as fuzz_checks
 
 _BYTES = st.binary(max_size=120)
@@ -18,7 +19,7 @@ _HONEST, _LIFE, _STARVED, _CROWDED, _LARGE, _PACKETS = 1, 2, 4, 8, 16, 32
 _BEGIN, _STATUS, _WAIT, _HARM, _SAY_TOKEN_AND_STATUS, _ANSWER = 11, 4, 6, 9, 10, 5
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(_BYTES)
 @example(bytes([_HONEST | _LARGE, _BEGIN, 0, _STATUS, 0]))  # an answer to what cannot have been read
 @example(bytes([_LIFE, _BEGIN, 0, _WAIT, 7, _STATUS, 0]))  # a status after the end
@@ -30,20 +31,20 @@ def test_a_run_ends_in_time_with_its_own_end_whatever_the_process_does(data: byt
     fuzz_checks.check_running(data)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(_BYTES)
 @example(bytes([_CROWDED | _LARGE, _BEGIN, 0, _HARM, 7, 255, _BEGIN, 0, _HARM, 1]))
 def test_a_session_gives_each_cell_an_answer_of_its_own_whatever_its_processes_do(data: bytes) -> None:
     fuzz_checks.check_session(data)
 
 
-@settings(max_examples=500, deadline=None)
+@examples(500)
 @given(_BYTES)
 def test_a_session_runs_only_what_was_sent_to_it_whole(data: bytes) -> None:
     fuzz_checks.check_serving(data)
 
 
-@settings(max_examples=500, deadline=None)
+@examples(500)
 @given(_BYTES)
 def test_a_status_counts_only_behind_the_whole_token(data: bytes) -> None:
     fuzz_checks.check_decoder(data)

@@ -15,6 +15,7 @@ import pytest
 from submission.push.kaggle_wait import SETTLING_LOOKS
 from tests.submission.push.test_push import folders, kaggle, push  # noqa: F401
 from tests.support.servers.kaggle_stand_in import StandIn
+from tests.support.tiers import quick_cases
 
 Folders = tuple[Path, Path]
 
@@ -37,7 +38,7 @@ def hours(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("labels", [("v3",), ("3",), ("3", "v3"), ()])
-@pytest.mark.parametrize("old", ["COMPLETE", "ERROR", "CANCEL_ACKNOWLEDGED"])
+@pytest.mark.parametrize("old", quick_cases(1, ["COMPLETE", "ERROR", "CANCEL_ACKNOWLEDGED"]))
 @pytest.mark.parametrize("stale", [0, 1, 7])
 def test_the_end_of_the_previous_version_does_not_count_for_the_pushed_one(
     labels: tuple[str, ...],

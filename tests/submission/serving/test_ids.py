@@ -13,7 +13,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from agent.editions import EDITIONS
@@ -32,6 +32,7 @@ from submission.worker.recording import RunRecorder, record_of
 from tests.support.doubles import config_with
 from tests.support.runs.report_runs import write_run
 from tests.support.samples import sample
+from tests.support.tiers import examples
 from tools.report.command import main as report_main
 
 LOOKALIKES = (
@@ -83,9 +84,7 @@ def test_ids_pass_the_gateway_and_the_submission_unchanged(ids: Sequence[str], e
     assert sorted(written["id"]) == sorted(ids)
 
 
-@settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=40, deadline=None
-)
+@examples(40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(WORDS, min_size=1, max_size=4, unique=True), st.lists(WORDS, min_size=4, max_size=4))
 def test_a_table_that_was_written_is_read_as_the_same_texts(ids: list[str], texts: list[str]) -> None:
     path = Path("table.csv")

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.config import load_config
@@ -26,6 +26,7 @@ from submission.serving.client import SolveResult, WorkerClient
 from submission.serving.local_gateway import checked
 from submission.serving.predictor import Predictor, make_predict, plain_text, single
 from tests.support.submission_doubles import VirtualConnection
+from tests.support.tiers import examples, quick_cases
 
 LIMIT = 3_000.0
 RESPONSE = 200.0
@@ -75,7 +76,9 @@ def start(config: Any, seed: int, folder: Path) -> Run:
     return Run(predictor, connection, chance)
 
 
-@pytest.mark.parametrize("seed", [*range(40), *(pytest.param(n, marks=pytest.mark.long) for n in range(40, 200))])
+@pytest.mark.parametrize(
+    "seed", [*quick_cases(4, range(40)), *(pytest.param(n, marks=pytest.mark.long) for n in range(40, 200))]
+)
 def test_every_problem_is_answered_in_form_and_in_time(
     seed: int, config: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -280,7 +283,7 @@ def test_predict_is_a_plain_function_that_echoes_the_id(id_: Any, tmp_path: Path
 TEXTS = st.text(alphabet="ab \0\n\ud800é{", max_size=20)  # a small alphabet is quick in a fresh checkout
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(
     value=st.one_of(
         st.none(),

@@ -6,15 +6,16 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from tests.support.tiers import examples
 from tools.benchmark.grading.notation import rewritten
 
 pytest.importorskip("math_verify")
 from tools.benchmark.grading.compare import judged
 
-AS_LONG_AS_IT_TAKES = settings(deadline=None, max_examples=25)
+AS_LONG_AS_IT_TAKES = examples(25)
 
 Pairs = tuple[tuple[str, list[str]], ...]
 

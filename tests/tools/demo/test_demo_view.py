@@ -8,7 +8,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agent.chat.dialects import chat_format
@@ -18,6 +18,7 @@ from agent.policy.voting import tally
 from agent.types import Problem, Sample, SampleEnd, StopReason, ToolRun, ToolStatus, Turn
 from tests.support.doubles import config_with
 from tests.support.samples import sample, solution
+from tests.support.tiers import examples
 from tools.demo.state import Phase, Question
 from tools.demo.transcript import end_of, markdown_html, transcript_html
 from tools.demo.view import WHY, answer_html, lanes_html, sentence_html, status_html
@@ -108,7 +109,7 @@ def written(text: str, index: int = 0, *, tokens: int = 10, forced: bool = False
 
 @example(r"$\!x$")  # a negative space is an inline style
 @given(TEXTS)
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_nothing_that_a_model_writes_becomes_markup(text: str) -> None:
     checked(markdown_html(text))
     for family in family_names():
@@ -120,7 +121,7 @@ def test_nothing_that_a_model_writes_becomes_markup(text: str) -> None:
 
 
 @given(TEXTS)
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_nothing_that_a_visitor_or_the_engine_tells_becomes_markup(text: str) -> None:
     asked = question(text)
     asked.engine_event = text

@@ -5,9 +5,10 @@ from __future__ import annotations
 from itertools import combinations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.tiers import examples
 from tools.replay.bounds import AccuracyCurve, knapsack, oracle
 from tools.shared.intervals import Ratio, interval, mean_ratio, resamples
 
@@ -35,7 +36,7 @@ def test_no_choice_of_problems_beats_the_oracle(run: list[AccuracyCurve], limit:
     assert oracle(run, limit) == best
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(curves, st.floats(1, 400))
 def test_the_knapsack_is_between_nothing_and_everything_and_grows_with_the_limit(
     run: list[AccuracyCurve], limit: float

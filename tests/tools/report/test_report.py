@@ -7,12 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from agent.journal.journal import JOURNAL_FILE
 from agent.types import Problem
 from tests.support.runs.report_runs import solved, vote, write_run
+from tests.support.tiers import examples
 from tests.tools.report.test_report_text import Page
 from tools.report.command import main
 
@@ -93,7 +94,7 @@ def test_lines_that_cannot_be_read_are_reported(run: Path) -> None:
     lines=st.lists(st.one_of(st.text(max_size=30), st.sampled_from(['{"kind": "sample"}', '{"kind": "x"}', "null"]))),
     keep=st.integers(0, 2_000),
 )
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@examples(20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_journal_gives_a_page(run: Path, lines: list[str], keep: int) -> None:
     torn = (run / JOURNAL_FILE).read_bytes()[:keep]
     (run / JOURNAL_FILE).write_bytes(torn + "\n".join(lines).encode())

@@ -17,6 +17,7 @@ from agent.config import load_config
 from agent.policy.voting import tally
 from agent.types import Problem, Sample, SampleEnd
 from tests.support.runs.report_runs import vote, write_run
+from tests.support.tiers import examples
 from tools.report.data import ReportedRun, load_run
 from tools.report.stats import (
     MAX_SUBSETS,
@@ -57,7 +58,7 @@ def test_votes_of_small_cases_are_exact(answers: list[int | None], size: int) ->
 
 
 @given(st.integers(0, 14), st.sampled_from((3, 5, 7)))
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_drawn_subsets_come_near_the_exact_value(right: int, size: int) -> None:
     """Of 14 samples that say 1 or 2 a subset of odd size is right if most of it says 1: a hypergeometric tail."""
     samples = [vote(index, 1 if index < right else 2) for index in range(14)]
@@ -68,7 +69,7 @@ def test_drawn_subsets_come_near_the_exact_value(right: int, size: int) -> None:
 
 
 @given(st.lists(ANSWERS, min_size=1, max_size=4))
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@examples(20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_curve_goes_from_pass_at_1_to_the_vote_of_all(
     tmp_path_factory: pytest.TempPathFactory, lists: list[list[int | None]]
 ) -> None:
@@ -148,7 +149,7 @@ class TestTwoRuns:
 
 
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from((-0.5, -0.4, -0.3, None))), min_size=1, max_size=8))
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@examples(30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_auroc_of_confidence_is_the_chance_that_a_right_vote_has_more_of_it(
     tmp_path_factory: pytest.TempPathFactory, votes: list[tuple[bool, float | None]]
 ) -> None:

@@ -7,13 +7,14 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.types import ToolRun, ToolStatus, Turn
 from tests.support.doubles import config_with
 from tests.support.samples import sample
 from tests.support.texts.fenced import tool_result
+from tests.support.tiers import examples
 from tools.report.svg import Segment, stacked_bar
 from tools.report.transcript import transcript
 from tools.shared.markup import LONGEST_CODE, code_css, code_html, pieces, printable, to_html
@@ -156,7 +157,7 @@ def test_code_has_colours_for_light_and_dark() -> None:
 
 
 @given(NASTY)
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_nothing_is_lost_and_nothing_gets_out(text: str) -> None:
     assert "".join(piece.source for piece in pieces(text)) == printable(text)
     html = to_html(text)
@@ -165,7 +166,7 @@ def test_nothing_is_lost_and_nothing_gets_out(text: str) -> None:
 
 
 @given(NASTY, NASTY, NASTY, st.sampled_from(ToolStatus), st.booleans())
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_a_transcript_shows_all_and_nothing_gets_out(
     text: str, code: str, output: str, status: ToolStatus, after: bool
 ) -> None:

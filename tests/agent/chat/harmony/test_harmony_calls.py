@@ -15,6 +15,7 @@ from agent.chat.harmony.messages import CONTROL_MARKS, Header, read_header
 from agent.chat.task import CompetitionTask
 from agent.editions import EDITIONS
 from tests.support.texts.loops import cut, sizes
+from tests.support.tiers import quick_cases
 
 CHAT = chat_format("gpt-oss", tools=True)
 TASK = CompetitionTask(EDITIONS["aimo3"])
@@ -184,7 +185,9 @@ def test_the_code_of_a_call_comes_back_as_it_was_written(code: str, lengths: lis
     assert call == ToolCall(f"x{code}", len(text))
 
 
-@pytest.mark.parametrize("unit", ["<", "<|", "word ", "<|channel|>", "<|message|>", "<|start|>a", "<|end|>"])
+@pytest.mark.parametrize(
+    "unit", quick_cases(1, ["<|", "<", "word ", "<|channel|>", "<|message|>", "<|start|>a", "<|end|>"])
+)
 @pytest.mark.parametrize("before", ["", "<|channel|>analysis<|message|>", " to=python<|message|>"])
 def test_the_cost_of_a_character_is_constant(before: str, unit: str) -> None:
     def seconds(length: int) -> float:

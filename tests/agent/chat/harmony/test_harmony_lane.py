@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.chat.dialects import chat_format
@@ -18,6 +18,7 @@ from tests.agent.chat.harmony.test_harmony_calls import BOX, CODE, HEADERS, NEXT
 from tests.support.doubles import Recorder, ScriptedEngine, ScriptedSandbox, config_with
 from tests.support.lanes import run_lane
 from tests.support.texts.loops import cut, sizes
+from tests.support.tiers import examples
 from tools.demo.transcript import transcript_html
 from tools.report.transcript import transcript
 
@@ -57,7 +58,7 @@ def run(engine: HarmonyEngine, **keys: object) -> tuple[Sample, Recorder]:
     return sample, recorder
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(sizes, st.booleans())
 def test_a_lane_calls_python_and_answers_wherever_the_stream_is_cut(lengths: list[int], keeps_ends: bool) -> None:
     engine = HarmonyEngine(reply, keeps_ends=keeps_ends, lengths=lengths)
