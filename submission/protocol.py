@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_origin, get_type_hints
 
 WARNING_CHARS = 300  # for one warning: the gateway's channel for errors takes 8 KB and loses the run beyond
 AUTO_PROFILE = "auto"  # in place of a profile's name: the worker chooses one for the model and the GPUs
@@ -47,8 +47,8 @@ class WorkerSettings:
 
     @classmethod
     def from_json(cls, text: str) -> WorkerSettings:
-        """The record that a text encodes."""
-        return cls(**json.loads(text))
+        """The record that a text encodes. Raises ValueError for anything else."""
+        return _record_of(cls, json.loads(text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,4 +166,5 @@ def _record_of(kind: type[_T], values: Any) -> _T:
 
 def _fits(value: object, type_: Any) -> bool:
     """Whether the value is of the type; a whole number is a float, too, but no truth value is a number."""
-    return isinstance(value, (int, float) if type_ is float else type_) and not isinstance(value, bool)
+    plain = (int, float) if type_ is float else dict if get_origin(type_) is dict else type_
+    return isinstance(value, plain) and not isinstance(value, bool)

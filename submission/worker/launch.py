@@ -34,6 +34,9 @@ def prepared(wheels: str, folder: Path) -> Path:
 
 def main() -> NoReturn:
     """Become the worker, or exit with status 2 where that fails."""
+    if len(sys.argv) != 4:
+        print("error: give three arguments: WHEELS ENVIRONMENT SETTINGS, of which WHEELS may be empty", file=sys.stderr)
+        sys.exit(2)
     wheels, folder, settings = sys.argv[1:]
     try:
         python = prepared(wheels, Path(folder))

@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent.agent import Agent
-from agent.errors import AgentError, EngineError
+from agent.errors import AgentError, EngineError, InputError
 from agent.events import EngineEvent, Event
 from agent.hardware.detect import find_gpus
 from agent.journal.journal import RunRecord
@@ -166,6 +166,18 @@ async def _read_requests(requests: asyncio.Queue[PendingRequest]) -> None:
         await requests.put(PendingRequest(request, loop.time() + request.seconds))
 
 
+def settings_given(arguments: Sequence[str]) -> WorkerSettings:
+    """The settings on the worker's command line. Raises InputError unless they are its only argument."""
+    try:
+        (text,) = arguments
+        return WorkerSettings.from_json(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(
+            f"the worker is given other arguments than its settings: {error}; start it with the JSON text that "
+            "WorkerSettings.to_json writes, and nothing else"
+        ) from error
+
+
 def main() -> int:
     """Serve until standard input closes; returns the exit status."""
     # Standard output is kept for the events, so whatever else prints goes to standard error.
@@ -176,7 +188,7 @@ def main() -> int:
         print(encode_event(event), file=events, flush=True)
 
     try:
-        asyncio.run(serve(WorkerSettings.from_json(sys.argv[1]), send))
+        asyncio.run(serve(settings_given(sys.argv[1:]), send))
         return 0
     except AgentError as error:
         send(WorkerWarning(str(error)))

@@ -97,3 +97,18 @@ def test_settings_survive_the_way_to_the_worker() -> None:
     sent = settings.after(3.0).to_json()
     assert WorkerSettings.from_json(sent) == WorkerSettings("cpu", "run", 10.0, 3.0, {"sample.count": 4})
     assert json.loads(settings.to_json())["spent_seconds"] == 0.0
+
+
+@given(LINES)
+def test_anything_else_is_no_settings(text: str) -> None:
+    with pytest.raises((ValueError, RecursionError)):
+        WorkerSettings.from_json(text)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"profile": 3}, {"run_dir": None}, {"limit_seconds": "10"}, {"limit_seconds": True}, {"overrides": []}]
+)
+def test_settings_of_another_type_are_refused_by_the_name_of_the_first(changes: dict[str, object]) -> None:
+    values = {**json.loads(WorkerSettings("cpu", "run", 10.0).to_json()), **changes}
+    with pytest.raises(ValueError, match=f"{next(iter(changes))} is missing or of another type"):
+        WorkerSettings.from_json(json.dumps(values))
