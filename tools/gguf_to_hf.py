@@ -5,6 +5,7 @@ Run it by the interpreter that has vLLM: python tools/gguf_to_hf.py MODEL.gguf D
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
 import sys
@@ -31,5 +32,22 @@ def convert_gguf(source: Path, target: Path) -> None:
     partial.rename(target)
 
 
+def main() -> int:
+    """Carry out the command; returns its exit status: 2 for paths that cannot be used or packages that are missing."""
+    parser = argparse.ArgumentParser(description="Convert a GGUF file to a Hugging Face directory in bf16.")
+    parser.add_argument("model", type=Path, metavar="MODEL.gguf", help="the file that is read")
+    parser.add_argument("directory", type=Path, metavar="DIRECTORY", help="where to write; must not exist yet")
+    arguments = parser.parse_args()
+    if not arguments.model.is_file():
+        parser.error(f"{arguments.model} is no file: give the path of a GGUF file")
+    if arguments.directory.exists():
+        parser.error(f"{arguments.directory} exists already: name another directory, or remove it")
+    try:
+        convert_gguf(arguments.model, arguments.directory)
+    except ImportError as error:
+        parser.error(f"{error}: run it by an interpreter that has vLLM, or install the extra `convert`")
+    return 0
+
+
 if __name__ == "__main__":
-    convert_gguf(Path(sys.argv[1]), Path(sys.argv[2]))
+    sys.exit(main())
