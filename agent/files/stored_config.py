@@ -43,8 +43,8 @@ def stored_tree(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         reason = (isinstance(error, OSError) and error.strerror) or error
         raise ConfigError(
-            f"{path} is not a complete configuration ({reason}): restore that file, or start a new run with another "
-            "--run-dir"
+            f"{path} is not a complete configuration ({reason}): restore that file, or start a new run in another "
+            "directory"
         ) from error
 
 

@@ -48,7 +48,7 @@ def _make(directory: Path, made: list[Path]) -> None:
     """Make the directory and those above it; `made` takes each one that was missing."""
     try:
         if directory.is_file():
-            raise InputError(f"{directory} is a file: name the directory of a run with --run-dir")
+            raise InputError(f"{directory} is a file: name a directory for the run")
         for folder in [*reversed(directory.parents), directory]:
             with suppress(FileExistsError):
                 folder.mkdir()
@@ -88,7 +88,7 @@ def _locked(directory: Path, make: Callable[[], None]) -> Iterator[None]:
     except BlockingIOError as error:
         raise InputError(
             f"{directory} is in use by another run ({_holder(path)}): wait until that has ended, or name another "
-            "--run-dir"
+            "directory"
         ) from error
     except OSError as error:
         raise unwritable(directory, error) from error

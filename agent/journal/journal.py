@@ -128,15 +128,15 @@ def check_free(directory: Path) -> None:
     if _has_journal(directory):
         if not _holds(directory, PACKED_JOURNAL_FILE) and not has_recorded(directory / JOURNAL_FILE):
             return
-        check_run(directory)  # --resume is advised only for a run that can be resumed
-        raise InputError(f"{directory} already holds a run: add --resume to continue it, or name another --run-dir")
+        check_run(directory)  # only a run that can be resumed is said to be one
+        raise InputError(f"{directory} already holds a run: resume that, or name another directory")
     if _holds(directory, CONFIG_FILE):
         if _holds(directory, ANSWERS_FILE):
             raise _incomplete(directory, JOURNAL_FILE)
         return
     taken = [name for name in (PROBLEMS_FILE, ANSWERS_FILE) if _holds(directory, name)]
     if taken:
-        raise InputError(f"{directory} has a {taken[0]} that a run would overwrite: name another --run-dir")
+        raise InputError(f"{directory} has a {taken[0]} that a run would overwrite: name another directory")
 
 
 def _has_journal(directory: Path) -> bool:
@@ -144,7 +144,7 @@ def _has_journal(directory: Path) -> bool:
 
 
 def _incomplete(directory: Path, name: str) -> InputError:
-    return InputError(f"the {name} of the run in {directory} is missing: restore it, or name another --run-dir")
+    return InputError(f"the {name} of the run in {directory} is missing: restore it, or name another directory")
 
 
 def create_run(
@@ -240,8 +240,8 @@ def unwritable(directory: Path, error: OSError) -> JournalError:
     """The JournalError for a run directory that cannot be written."""
     reason = error.strerror or str(error)
     return JournalError(
-        f"the run directory {directory} cannot be written ({reason}): free space or name another --run-dir; "
-        "what is recorded there stays, and --resume continues from it"
+        f"the run directory {directory} cannot be written ({reason}): free space or name another one; "
+        "what is recorded there stays, and the run can be resumed from it"
     )
 
 

@@ -68,18 +68,20 @@ def check_model(before: RunRecord, config: Config, path: Path) -> None:
     """Raises InputError if a run would be resumed with another model."""
     model = before.config.engine.model
     if model and config.engine.model != model:
-        raise InputError(f"the run in {path} was started with the model {model}: leave out --model, or start a new run")
+        raise InputError(f"the run in {path} was started with the model {model}: name that or none, or start a new run")
 
 
 def hold_any_run(
     path: str | Path | None, problems: Sequence[Problem], *, resume: bool
 ) -> AbstractContextManager[RunDirectory | None]:
     """As `hold_run`; None where there is no directory, and nothing is recorded. Raises InputError as that does."""
-    if path is not None:
-        return hold_run(Path(path), problems, resume=resume)
-    if resume:
-        raise InputError("a run is resumed from its directory: give its run_dir")
-    return nullcontext()
+    if path is None:
+        if resume:
+            raise InputError("a run is resumed from its directory: give its run_dir")
+        return nullcontext()
+    if not isinstance(path, str | Path) or not str(path):
+        raise InputError(f"run_dir is {path!r}, which names no directory: give its path, or None to record nothing")
+    return hold_run(Path(path), problems, resume=resume)
 
 
 @contextmanager

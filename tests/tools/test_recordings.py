@@ -14,7 +14,12 @@ from agent.journal.journal import PACKED_JOURNAL_FILE, read_run
 from agent.policy.settings import VotingConfig
 from agent.policy.voting import tally
 from agent.problems.reader import practice_problems
+<<<<<<< HEAD
 from agent.types import Sample, SampleEnd, StopReason, ToolStatus
+=======
+from agent.types import SampleEnd, StopReason, ToolStatus
+from tests.support.tiers import quick_cases
+>>>>>>> 2724a48 (What cannot be the directory of a run is refused in words that fit Python and the command line)
 from tools.replay import command as replay
 from tools.report import command as report
 
@@ -123,7 +128,7 @@ def test_the_report_takes_them_and_prints_what_their_readme_shows(
     assert (tmp_path / "report.html").stat().st_size < 30 << 20
 
 
-@each
+@pytest.mark.parametrize("directory", quick_cases(1, RECORDINGS), ids=lambda directory: directory.name)
 def test_the_lab_plays_it_to_the_same_answers(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
     record = read_run(directory)
     truths = {problem.id: problem.answer for problem in record.problems}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Any
 
@@ -181,3 +182,12 @@ def test_engine_events_go_to_the_runs_under_way_else_to_the_caller(tmp_path: Pat
     assert "waiting for the engine: " in events[0].text and events[0].at < 5
     assert tuple(events) == read_run(tmp_path).engine_events
     assert not set(outside) & {event.text for event in events}
+
+
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize("run_dir", ["", 3, b"run", False, ["run"]])
+async def test_what_names_no_directory_is_refused_and_nothing_is_solved(run_dir: Any, resume: bool) -> None:
+    engine = ScriptedEngine(own_number)
+    with pytest.raises(InputError, match=rf"run_dir is {re.escape(repr(run_dir))}, which names no directory"):
+        await scripted(engine).solve("Problem 1?", run_dir=run_dir, resume=resume)
+    assert engine.prompts == []

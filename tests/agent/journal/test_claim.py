@@ -109,7 +109,7 @@ def test_new_directories_made_at_the_same_moment_differ(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("place", "error", "message"),
     [
-        (lambda path: path / "file", InputError, "is a file: name the directory"),
+        (lambda path: path / "file", InputError, "is a file: name a directory"),
         (lambda path: path / "file" / "run", JournalError, "cannot be written .Not a directory"),
         (lambda path: Path("/proc/run"), JournalError, "cannot be written"),
         (lambda path: path / ("x" * 300), JournalError, "name too long"),

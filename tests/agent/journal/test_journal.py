@@ -186,13 +186,13 @@ def test_a_directory_without_a_run(tmp_path: Path) -> None:
 
 def test_a_run_is_never_overwritten(directory: Path) -> None:
     write(directory)
-    with pytest.raises(InputError, match="already holds a run: add --resume"):
+    with pytest.raises(InputError, match="already holds a run: resume that"):
         create_run(directory, config_with(), PROBLEMS)
 
 
 def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(JournalError, match=r"cannot be written .*: free space or name another --run-dir"):
+    with pytest.raises(JournalError, match=r"cannot be written .*: free space or name another one"):
         create_run(tmp_path / "file" / "run", config_with(), PROBLEMS)
 
 

@@ -76,7 +76,7 @@ def test_a_journal_with_lines_that_are_not_understood_is_kept(directory: Path, l
 
 def test_a_run_with_a_sample_or_a_solution_is_kept(directory: Path) -> None:
     record(directory, sample(42))
-    with pytest.raises(InputError, match="add --resume to continue it"):
+    with pytest.raises(InputError, match="resume that, or name another directory"):
         create_run(directory, config_with(), PROBLEMS)
     (directory / JOURNAL_FILE).write_bytes(b"")
     journal = Journal(directory)
@@ -97,7 +97,7 @@ def test_a_recorded_run_that_lost_a_file_is_kept_and_the_file_is_named(
     record(directory, sample(42))
     (directory / lost).unlink()
     (directory / JOURNAL_FILE).rename(directory / journal)
-    told = f"the {lost} of the run in .* is missing: restore it, or name another --run-dir"
+    told = f"the {lost} of the run in .* is missing: restore it, or name another directory"
     with pytest.raises(InputError, match=told):
         create_run(directory, config_with(), PROBLEMS)
     with pytest.raises(InputError, match=told):

@@ -14,7 +14,7 @@ from agent.types import ToolRun, ToolStatus, Turn
 from tests.support.doubles import config_with
 from tests.support.samples import sample
 from tests.support.texts.fenced import tool_result
-from tests.support.tiers import examples
+from tests.support.tiers import examples, quick_cases
 from tools.report.svg import Segment, stacked_bar
 from tools.report.transcript import transcript
 from tools.shared.markup import LONGEST_CODE, code_css, code_html, pieces, printable, to_html
@@ -199,7 +199,10 @@ def test_code_that_was_run_is_shown_once_with_its_output() -> None:
 
 
 @pytest.mark.parametrize(
-    "unit", ["$a", "\\(", "\\boxed{", "`a", "$$", "```\n", "\\begin{a}", "{", "\\boxed{{", "$x y $", "\\", "\n```x y"]
+    "unit",
+    quick_cases(
+        2, ["$a", "\\(", "\\boxed{", "`a", "$$", "```\n", "\\begin{a}", "{", "\\boxed{{", "$x y $", "\\", "\n```x y"]
+    ),
 )
 def test_hostile_text_takes_no_more_than_linear_time(unit: str) -> None:
     def cost(characters: int) -> float:
