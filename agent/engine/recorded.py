@@ -32,11 +32,11 @@ class RecordedTurn:
 
 @dataclass(frozen=True, slots=True)
 class RecordedLane:
-    """A recorded sample: its turns, and its forced answer if that is requested after `asked_after` tokens or later."""
+    """A recorded sample: its turns, and its forced answer if that is requested after `forced_after` tokens or later."""
 
     turns: tuple[RecordedTurn, ...]
-    asked: str = ""
-    asked_after: float = math.inf
+    forced: str = ""
+    forced_after: float = math.inf
 
 
 @dataclass(slots=True)
@@ -156,7 +156,9 @@ class RecordedEngine:
         if self._decoder is None:
             self._decoder = BatchDecoder(self._hardware, asyncio.get_running_loop())
         seed = cast(int, params.seed)
-        turn = self._asked(seed) if _asks(params) else self._turns.get(seed, RecordedTurn("", 0, "length"))
+        turn = (
+            self._forced_turn(seed) if _forces_answer(params) else self._turns.get(seed, RecordedTurn("", 0, "length"))
+        )
         if turn.tokens > params.max_tokens:
             turn = RecordedTurn("", params.max_tokens, "length")
         if turn.tokens:
@@ -189,13 +191,13 @@ class RecordedEngine:
         self._played[owner] = self._played.get(owner, 0) + tokens
         return tokens
 
-    def _asked(self, seed: int) -> RecordedTurn:
+    def _forced_turn(self, seed: int) -> RecordedTurn:
         lane = self._lanes[seed]
-        if self._played.get(seed, 0) < lane.asked_after:
+        if self._played.get(seed, 0) < lane.forced_after:
             return RecordedTurn("", 0, "stop")
-        return RecordedTurn(lane.asked, _FORCED_TOKENS, "stop")
+        return RecordedTurn(lane.forced, _FORCED_TOKENS, "stop")
 
 
-def _asks(params: SamplingParams) -> bool:
+def _forces_answer(params: SamplingParams) -> bool:
     """Whether the request forces an answer: only such requests stop at the end of the line."""
     return "\n" in params.stop

@@ -48,7 +48,7 @@ _ORDER = {
             "lane/text_events",
             "lane/probe",
         ),
-        *("lane/lane", "solver", "stream_run", "journal/journal"),
+        *("lane/lane", "solver", "gateway_run", "journal/journal"),
     ],
     "The engine": ["engine/"],
     "The sandbox": ["sandbox/"],

@@ -16,12 +16,12 @@ from pathlib import Path
 from agent.agent import Agent
 from agent.errors import AgentError, EngineError, InputError
 from agent.events import EngineEvent, Event
+from agent.gateway_run import next_allowance, solve_persistently
 from agent.hardware.detect import find_gpus
 from agent.journal.journal import RunRecord
 from agent.journal.run_directory import ENGINE_LOG
 from agent.models.own_file import own_model_file
 from agent.policy.budget import TimeBank
-from agent.stream_run import next_allowance, solve_persistently
 from agent.types import Problem, Solution
 from submission.protocol import (
     AllowanceGranted,

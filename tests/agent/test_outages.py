@@ -18,9 +18,9 @@ from agent.errors import (
     RequestRefusedError,
     StreamBrokenError,
 )
+from agent.gateway_run import solve_persistently
 from agent.policy.budget import TimeBank
 from agent.run import run_problems
-from agent.stream_run import solve_persistently
 from agent.types import Allowance, Problem, SampleEnd, Solution, StopReason
 from tests.support.doubles import PROBLEM, Recorder, ScriptedEngine, config_with, runtime
 from tests.support.tiers import quick_cases

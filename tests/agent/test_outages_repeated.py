@@ -9,9 +9,9 @@ import pytest
 
 from agent.engine.base import Chunk, Prompt, SamplingParams
 from agent.errors import ContextExceededError, EngineError, StreamBrokenError
+from agent.gateway_run import solve_persistently
 from agent.policy.budget import TimeBank
 from agent.run import run_problems
-from agent.stream_run import solve_persistently
 from agent.types import Allowance, Problem, Solution, StopReason
 from tests.agent.test_outages import own_number, run
 from tests.support.doubles import PROBLEM, ScriptedEngine, config_with, runtime

@@ -39,7 +39,7 @@ LAYERS = (
     ("agent.engine", "agent.sandbox", "agent.journal"),
     ("agent.lane",),
     ("agent.solver",),
-    ("agent.run", "agent.stream_run"),
+    ("agent.run", "agent.gateway_run"),
     ("agent.agent",),
     ("agent.views",),
     ("agent.cli",),

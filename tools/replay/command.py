@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def replay(console: Console) -> None:
         _check(args)
-        recordings = load_recordings(args.recordings, math.inf if args.asked_from is None else args.asked_from)
+        recordings = load_recordings(args.recordings, math.inf if args.forced_from is None else args.forced_from)
         experiment = _Experiment(args, recordings, _policies(args), _setting(args), console)
         _check_playable(experiment)
         if args.stop_only:
@@ -174,7 +174,7 @@ def _parser() -> argparse.ArgumentParser:
         help="of a run (%(default)s)",
     )
     where.add_argument(
-        "--asked-from",
+        "--forced-from",
         type=_positive,
         metavar="F",
         help="a traced lane that is forced to answer gives its answer from this part of its tokens on (default: "

@@ -58,10 +58,10 @@ class Recording:
     answer_at_think_close: bool = True
 
 
-def load_recordings(paths: Sequence[Path], asked_from: float = math.inf) -> list[Recording]:
+def load_recordings(paths: Sequence[Path], forced_from: float = math.inf) -> list[Recording]:
     """Read trace files, directories of them, and run directories; return one recording for each file or run.
 
-    A traced lane whose answer is forced gives its recorded answer if it has at least the fraction `asked_from` of its
+    A traced lane whose answer is forced gives its recorded answer if it has at least the fraction `forced_from` of its
     recorded tokens, else none. Raises InputError, naming file and line, for invalid input.
     """
     recordings = []
@@ -72,13 +72,13 @@ def load_recordings(paths: Sequence[Path], asked_from: float = math.inf) -> list
             files = sorted(path.glob("*.jsonl"))
             if not files:
                 raise InputError(f"{path} holds neither a run nor trace files (*.jsonl): give a folder that does")
-            recordings += [_from_traces(file, asked_from) for file in files]
+            recordings += [_from_traces(file, forced_from) for file in files]
         else:
-            recordings.append(_from_traces(path, asked_from))
+            recordings.append(_from_traces(path, forced_from))
     return recordings
 
 
-def _from_traces(path: Path, asked_from: float) -> Recording:
+def _from_traces(path: Path, forced_from: float) -> Recording:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -88,7 +88,7 @@ def _from_traces(path: Path, asked_from: float) -> Recording:
         if line.strip():
             try:
                 row = json.loads(line)
-                problems.append(_problem(row, asked_from))
+                problems.append(_problem(row, forced_from))
                 model = str(row.get("model", model))
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise InputError(
@@ -97,10 +97,10 @@ def _from_traces(path: Path, asked_from: float) -> Recording:
                 ) from error
     if not problems:
         raise InputError(f"{path} holds no recorded problem: give a trace file with a line a problem")
-    return Recording(model, tuple(problems), answer_reserve=0.0 if math.isinf(asked_from) else _FORCING_SECONDS)
+    return Recording(model, tuple(problems), answer_reserve=0.0 if math.isinf(forced_from) else _FORCING_SECONDS)
 
 
-def _problem(row: dict[str, Any], asked_from: float) -> RecordedProblem:
+def _problem(row: dict[str, Any], forced_from: float) -> RecordedProblem:
     codes: dict[str, int] = {}
     truth = _code(row["answer"], codes)
     if truth is None:
@@ -114,8 +114,8 @@ def _problem(row: dict[str, Any], asked_from: float) -> RecordedProblem:
         answer = None if sample.get("truncated") else _code(sample.get("answer"), codes)
         text = "" if answer is None else think_close + boxed(str(answer))
         finish = "length" if sample.get("truncated") else "stop"
-        asked = "" if answer is None else f"{answer}}}"
-        lanes.append(RecordedLane((RecordedTurn(text, tokens, finish),), asked, asked_from * tokens))
+        forced = "" if answer is None else f"{answer}}}"
+        lanes.append(RecordedLane((RecordedTurn(text, tokens, finish),), forced, forced_from * tokens))
     return RecordedProblem(Problem(str(row["problem_id"]), "", truth), tuple(lanes))
 
 
@@ -175,8 +175,8 @@ def _lane(sample: Sample, chat: ChatFormat) -> RecordedLane:
         last = played[-1]
         finish = _LAST_FINISH.get(sample.end, "length")
         played[-1] = RecordedTurn(last.text, last.tokens, finish, _logprobs(sample))
-    asked = sample.turns[-1].text if sample.forced else ""
-    return RecordedLane(tuple(played), asked, sum(turn.tokens for turn in turns) if sample.forced else math.inf)
+    forced = sample.turns[-1].text if sample.forced else ""
+    return RecordedLane(tuple(played), forced, sum(turn.tokens for turn in turns) if sample.forced else math.inf)
 
 
 def _logprobs(sample: Sample) -> tuple[float, ...]:

@@ -126,7 +126,7 @@ def test_turns_are_found_by_the_seed_of_their_request() -> None:
 
 @pytest.mark.parametrize(("played_tokens", "answer"), [(89, ""), (90, "7}")])
 def test_a_lane_that_is_asked_answers_only_as_late_as_is_assumed(played_tokens: int, answer: str) -> None:
-    recorded = RecordedLane((RecordedTurn("\\boxed{7}", 100, "stop"),), asked="7}", asked_after=90)
+    recorded = RecordedLane((RecordedTurn("\\boxed{7}", 100, "stop"),), forced="7}", forced_after=90)
     engine = RecordedEngine({5: recorded}, CONSTANT)
 
     async def main() -> str:

@@ -17,7 +17,7 @@ from agent.lane.transcript import Transcript
 from agent.sandbox.base import Session
 from agent.types import Sample, SampleEnd, ToolRun, Turn
 from tests.support.doubles import BREAK, PROBLEM, ScriptedEngine, ScriptedSandbox, config_with, runtime
-from tests.support.lanes import always, run_lane, with_code
+from tests.support.lanes import always, forced_to, run_lane, with_code
 from tests.support.samples import tool_run
 from tests.support.virtual_time import run_virtual
 
@@ -37,10 +37,36 @@ def test_without_a_cap_thinking_may_take_any_number_of_tokens() -> None:
     assert (sample.answer, sample.end, sample.forced) == (42, SampleEnd.ANSWERED, False)
 
 
-def test_thinking_is_cut_as_many_tokens_behind_its_cap_as_a_server_may_take_to_close_it() -> None:
+@pytest.mark.parametrize("cap", [1, 50])
+def test_thinking_is_cut_as_many_tokens_behind_its_cap_as_a_server_may_take_to_close_it(cap: int) -> None:
     thoughts = " ".join(f"step{number}" for number in range(300))
-    sample = run_lane(always(thoughts), sample__family="qwq", sample__max_thinking_tokens=50, sample__answer_tokens=0)
-    assert (sample.end, sample.tokens) == (SampleEnd.TOKEN_LIMIT, 50 + 64)
+    sample = run_lane(always(thoughts), sample__family="qwq", sample__max_thinking_tokens=cap, sample__answer_tokens=0)
+    assert (sample.end, sample.tokens) == (SampleEnd.TOKEN_LIMIT, cap + 64)
+
+
+@pytest.mark.parametrize(
+    ("cap", "code", "told"), [(0, 0, [None, None]), (1, 0, [1, None]), (40, 4, [40, 36]), (4, 4, [4, None])]
+)
+def test_a_server_is_told_what_is_left_of_the_cap_on_thinking(cap: int, code: int, told: list[int | None]) -> None:
+    """By the time of the second turn `code` tokens of it are used up; a forced answer has no cap."""
+    asked: list[int | None] = []
+
+    def reply(prompt: str, params: SamplingParams) -> str:
+        asked.append(params.thinking_tokens)
+        if len(asked) > 1 or not code:
+            return "so </think> \\boxed{42}" if cap != 1 else "so"
+        return "one two\n```python\nprint(6 * 7)\n```"
+
+    run_lane(ScriptedEngine(reply), sample__family="qwq", sample__max_thinking_tokens=cap)
+    assert [*asked, None][:2] == told
+
+
+def test_no_code_is_called_within_a_forced_answer() -> None:
+    """Servers stop at its line's end; where one does not, all that it wrote is the turn."""
+    written = "42} as\n```python\nprint(6 * 7)\n```\nsays"
+    sample = run_lane(forced_to(written, "I do not know"))
+    assert (sample.answer, sample.forced, sample.turns[-1].text) == (42, True, written)
+    assert sample.tool_runs == ()
 
 
 def test_a_stream_that_just_stops_is_reported_as_broken() -> None:

@@ -234,8 +234,8 @@ def test_answers_that_are_no_small_integers_are_votes_all_the_same(tmp_path: Pat
     assert len(answers) == 4
 
 
-def test_a_lane_that_is_asked_may_be_assumed_to_answer(traces: Path) -> None:
-    never, late = (load_recordings([traces], asked_from)[0] for asked_from in (math.inf, 0.5))
+def test_a_lane_that_is_forced_may_be_assumed_to_answer(traces: Path) -> None:
+    never, late = (load_recordings([traces], forced_from)[0] for forced_from in (math.inf, 0.5))
     tight = setting(12 * 60)
 
     def forced(recording: Recording, policy: str) -> int:

@@ -1,4 +1,4 @@
-"""One problem of a stream whose order and length only a gateway knows, under the run's time bank."""
+"""One problem of a run whose problems a gateway gives, in an order and a number that only it knows."""
 
 from __future__ import annotations
 
