@@ -76,13 +76,13 @@ def syscall(number: int, *arguments: int | bytes | None) -> int:
 
 
 def drop_capabilities() -> None:
-    """Give up every capability of this thread for good."""
+    """Drop all capabilities of this thread permanently."""
     header = struct.pack("=Ii", _CAPABILITY_VERSION_3, 0)
     syscall(_CAPSET[platform.machine()], header, bytes(24))
 
 
 def install_filter(program: bytes) -> None:
-    """Put a classic BPF program (8 bytes an instruction) before every later system call of this process."""
+    """Filter every later system call of this process with a classic BPF program (8 bytes an instruction)."""
     code = ctypes.create_string_buffer(program, len(program))
     header = struct.pack("@HP", len(program) // 8, ctypes.addressof(code))
     holder = ctypes.create_string_buffer(header, len(header))

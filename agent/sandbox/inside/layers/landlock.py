@@ -1,4 +1,4 @@
-"""Landlock: a process gives up, for good, all files, sockets and signals that it has no rule for.
+"""Landlock: a process permanently gives up all files, sockets and signals that no rule allows it.
 
 The numbers are those of <linux/landlock.h>; what a kernel knows grows with its ABI version.
 """

@@ -1,4 +1,4 @@
-"""The layers around a session: each tried out once, then taken by every session in the same order."""
+"""The layers around a session: each is probed once, then applied to every session in the same order."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Layers:
 
     @property
     def refusal(self) -> str:
-        """Why there is too little here to run anything, or nothing. Other systems run with what they have."""
+        """Why no session can run here, "" if one can. Systems other than Linux run with the layers they have."""
         lacking = [f"{name} ({self.missing[name]})" for name in REQUIRED if name in self.missing]
         return f"this system lacks {', '.join(lacking)}" if lacking and sys.platform == "linux" else ""
 
@@ -107,7 +107,7 @@ class Layers:
         return pid
 
     def read_proc(self, name: str) -> bytes:
-        """The start of a file of /proc, also where this process's root has no /proc. Raises OSError."""
+        """Read the start of a file of /proc, even if this process's root has no /proc. Raises OSError."""
         descriptor = self.open_proc(name)
         try:
             return os.read(descriptor, 4_096)
@@ -115,7 +115,7 @@ class Layers:
             os.close(descriptor)
 
     def open_proc(self, name: str) -> int:
-        """A descriptor of a file or directory of /proc, to be closed by the caller. Raises OSError."""
+        """Open a file or directory of /proc; the caller closes the descriptor. Raises OSError."""
         return os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._processes)
 
     def files_in_memory(self, pid: int) -> int:
@@ -134,10 +134,10 @@ class Layers:
 
     @property
     def shows_files(self) -> bool:
-        """Whether the zygote may look at what files a session holds; it does where scratch has no mount.
+        """Whether the zygote may inspect the open files of a session, as it does where scratch is no mount.
 
-        For that the kernel must count sessions as dumpable, by which another process of the same user could read
-        one's memory in /proc, if it could open that.
+        Sessions must be dumpable for that, so another process of the same user that can open their /proc entries
+        could read their memory.
         """
         return not self.active("mounts") and (self.active("uid") or self.active("landlock"))
 
@@ -156,7 +156,7 @@ class Layers:
                 os.setegid(group)
 
     def share_cpu(self, less: int) -> None:
-        """Where the kernel shares the CPU between groups of processes, take the parent's share, or less."""
+        """Where the kernel schedules by autogroups, take the nice value of the parent's, raised by `less`."""
         with contextlib.suppress(OSError, IndexError):  # not every kernel does
             parent = int(self.read_proc(f"{os.getppid()}/autogroup").split()[-1])
             self._write_proc("self/autogroup", str(min(parent + less, 19)).encode())
@@ -285,7 +285,7 @@ def _open_namespace(kind: str) -> int:
 
 
 def _first_user() -> int:
-    """The first of a row of user ids that nobody else is likely to use, or -1 where none are mapped."""
+    """The first of a range of user ids that nobody else is likely to use; -1 where none is mapped."""
     mapping = Path("/proc/self/uid_map")
     if not mapping.exists():
         return -1

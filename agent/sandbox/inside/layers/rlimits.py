@@ -18,7 +18,7 @@ def grow_stack() -> None:
 
 
 def apply(settings: ZygoteSettings, base_memory: int, *, own_user: bool) -> None:
-    """Limit this process for good. `base_memory`: bytes of address space that it was born with.
+    """Limit this process permanently; `base_memory` is the address space, in bytes, that it starts with.
 
     The number of threads is limited only where nothing else runs under the process's user.
     """
