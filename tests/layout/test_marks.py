@@ -41,5 +41,5 @@ def test_the_quick_tier_keeps_the_first_cases_and_at_least_one() -> None:
 
 
 def test_a_property_keeps_its_share_of_the_examples_in_every_tier() -> None:
-    usual = hypothesis.settings.default.max_examples
+    usual = hypothesis.settings().max_examples
     assert [examples(count).max_examples for count in (1, 50, 100, 300)] == [1, usual // 2, usual, 3 * usual]

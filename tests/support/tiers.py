@@ -18,7 +18,7 @@ def examples(count: int, **keys: Any) -> hypothesis.settings:
     Further `keys` are those of hypothesis. The default of the tier that runs is read here, so tests decorate with this
     while they are collected.
     """
-    share = hypothesis.settings.default.max_examples / _USUAL
+    share = hypothesis.settings().max_examples / _USUAL
     return hypothesis.settings(max_examples=max(1, round(count * share)), **keys)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ SENTENCES = st.text(st.characters(codec="utf-8", exclude_characters="<"), max_si
 BEGIN, END = "<\uff5cbegin\u2581of\u2581sentence\uff5c>", "<\uff5cend\u2581of\u2581sentence\uff5c>"
 
 
-def rendered(template: str, **values: Any) -> str:
+@cache  # compiling takes far longer than rendering
+def compiled(template: str) -> jinja2.Template:
     path = TEMPLATES / f"{template}.jinja"
     if not path.is_file():
         pytest.skip(f"the genuine templates are not there ({path})")
@@ -37,7 +39,11 @@ def rendered(template: str, **values: Any) -> str:
     environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, autoescape=False)  # a prompt
     environment.globals["raise_exception"] = refuse
     environment.filters["tojson"] = lambda value: json.dumps(value, ensure_ascii=False)  # as transformers has it
-    return environment.from_string(path.read_text(encoding="utf-8")).render(**values)
+    return environment.from_string(path.read_text(encoding="utf-8"))
+
+
+def rendered(template: str, **values: Any) -> str:
+    return compiled(template).render(**values)
 
 
 def gpt_oss(messages: list[dict[str, Any]], *, tools: bool, prompt: bool = True) -> str:

@@ -140,7 +140,7 @@ def test_a_model_that_the_server_does_not_know_leaves_nothing(here: Here, server
 def test_a_directory_that_holds_a_run_is_refused_before_an_engine_is_looked_for(here: Here) -> None:
     create_run(Path("run"), config_with(), [Problem("a", "What?")])
     (Path("run") / JOURNAL_FILE).write_text('{"kind": "unknown"}\n')
-    refused(here("x", "--url", "http://127.0.0.1:9", "--run-dir", "run"), "already holds a run", "--resume")
+    refused(here("x", "--url", "http://127.0.0.1:9", "--run-dir", "run"), "already holds a run: resume that")
 
 
 def test_a_run_that_recorded_nothing_is_started_again(here: Here, server: ScriptedServer) -> None:
@@ -164,7 +164,9 @@ def test_a_resumed_run_keeps_its_model_and_records_what_is_changed(here: Here, s
     assert [change.changed for change in run.changes] == [changed]
     assert (run.config.engine.url, run.config.engine.model) == (other.url, "scripted")
     assert Path("run", CONFIG_FILE).read_bytes() == stored
-    refused(here("--run-dir", "run", "--resume", "--model", "alias"), "started with the model scripted", "--model")
+    refused(
+        here("--run-dir", "run", "--resume", "--model", "alias"), "started with the model scripted: name that or none"
+    )
 
 
 def test_a_server_of_another_model_does_not_continue_a_run(here: Here, server: ScriptedServer) -> None:

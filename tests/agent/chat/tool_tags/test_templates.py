@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ QUESTION = 'What is $6 \\cdot 7$?\nThink of \u03c0 & <b>"this"</b>.'
 Message = dict[str, Any]
 
 
+@cache  # compiling takes far longer than rendering
 def template(name: str) -> jinja2.Template:
     path = TEMPLATES / f"{name}.jinja"
     if not path.is_file():
