@@ -14,12 +14,8 @@ from agent.journal.journal import PACKED_JOURNAL_FILE, read_run
 from agent.policy.settings import VotingConfig
 from agent.policy.voting import tally
 from agent.problems.reader import practice_problems
-<<<<<<< HEAD
 from agent.types import Sample, SampleEnd, StopReason, ToolStatus
-=======
-from agent.types import SampleEnd, StopReason, ToolStatus
 from tests.support.tiers import quick_cases
->>>>>>> 2724a48 (What cannot be the directory of a run is refused in words that fit Python and the command line)
 from tools.replay import command as replay
 from tools.report import command as report
 

@@ -129,11 +129,7 @@ def test_without_faults_every_answer_is_voted(config: Any, tmp_path: Path) -> No
 def test_votes_that_came_before_a_worker_hangs_count(config: Any, tmp_path: Path) -> None:
     class Leading:
         events: Iterator[Any] = iter(
-            [
-                AllowanceGranted(1, 50.0),
-                LeadingAnswer(0, 1, "of an old problem"),
-                LeadingAnswer(1, 12, "1 of 1 samples"),
-            ]
+            [AllowanceGranted(1, 50.0), LeadingAnswer(0, 1, "an old problem"), LeadingAnswer(1, 12, "1 of 1 so far")]
         )
         now = 0.0
 
