@@ -11,8 +11,8 @@ import pytest
 
 from agent.errors import ModelError
 from agent.models.store import fetch_model
-from tests.support import process_marks
 from tests.support.nvidia_smi import FakeDriver, fake_driver_in
+from tests.support.tiers import process_marks
 
 # Begun first where files are shared out among workers, so that none ends alone with a long one. Those that wait for
 # processes stand beside those that compute.

@@ -9,7 +9,7 @@ import pytest
 from agent.answers import extract_answer
 from agent.editions import EDITIONS
 from agent.latex.integer import MAX_CHARS
-from tests.support.tiers import quick_cases
+from tests.support.tiers.cases import quick_cases
 
 AIMO2 = EDITIONS["aimo2"]
 

@@ -23,7 +23,7 @@ from agent.policy.budget import TimeBank
 from agent.run import run_problems
 from agent.types import Allowance, Problem, SampleEnd, Solution, StopReason
 from tests.support.doubles import PROBLEM, Recorder, ScriptedEngine, config_with, runtime
-from tests.support.tiers import quick_cases
+from tests.support.tiers.cases import quick_cases
 from tests.support.virtual_time import run_virtual
 
 Fault = Callable[[float], EngineError | None]

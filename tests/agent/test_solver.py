@@ -16,7 +16,7 @@ from agent.solver import solve_problem
 from agent.types import Allowance, Sample, SampleEnd, Solution, StopReason
 from tests.support.doubles import BREAK, PROBLEM, Recorder, ScriptedEngine, ScriptedSandbox, config_with, runtime
 from tests.support.samples import sample
-from tests.support.tiers import examples
+from tests.support.tiers.cases import examples
 from tests.support.virtual_time import run_virtual
 
 ASKED = "\\boxed{"

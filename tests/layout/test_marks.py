@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import hypothesis
 import pytest
 
-from tests.support.process_marks import ProcessWatch
-from tests.support.tiers import examples, quick_cases
+from tests.support.tiers.cases import examples, quick_cases
+from tests.support.tiers.process_marks import ProcessWatch
 
 
 @pytest.mark.process

@@ -22,7 +22,7 @@ from submission.build.own_settings import CODE_FOLDER
 from submission.competitions import COMPETITIONS
 from submission.metadata import KERNEL_FILE
 from submission.rehearse.page import write_page
-from tests.support.tiers import quick_cases
+from tests.support.tiers.cases import quick_cases
 
 ROOT = Path(__file__).parents[2]
 EDITIONS = quick_cases(1, sorted(COMPETITIONS, reverse=True))

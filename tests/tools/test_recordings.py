@@ -15,7 +15,7 @@ from agent.policy.settings import VotingConfig
 from agent.policy.voting import tally
 from agent.problems.reader import practice_problems
 from agent.types import Sample, SampleEnd, StopReason, ToolStatus
-from tests.support.tiers import quick_cases
+from tests.support.tiers.cases import quick_cases
 from tools.replay import command as replay
 from tools.report import command as report
 

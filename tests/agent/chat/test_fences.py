@@ -14,7 +14,7 @@ from agent.engine.base import Chunk
 from agent.lane.turn import TurnWriter
 from tests.support.texts.fenced import code, scan
 from tests.support.texts.loops import cut
-from tests.support.tiers import quick_cases
+from tests.support.tiers.cases import quick_cases
 
 PIECES = st.sampled_from(
     [

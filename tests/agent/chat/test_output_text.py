@@ -19,7 +19,7 @@ from agent.chat.fences import FenceScanner
 from agent.chat.output_text import defused, rendered
 from agent.chat.thinking import TurnEndScanner, thinking_end
 from tests.support.texts.fenced import tool_result
-from tests.support.tiers import quick_cases
+from tests.support.tiers.cases import quick_cases
 
 _TOKENS = """
     <|im_start|> <|im_end|> <|endoftext|> <|eot_id|> <|start_header_id|> <|start|> <|channel|>

@@ -17,7 +17,7 @@ from agent.chat.family import load_family
 from agent.chat.task import CompetitionTask
 from agent.editions import EDITIONS
 from agent.types import Problem
-from tests.support.tiers import examples
+from tests.support.tiers.cases import examples
 from tools.benchmark.sets.tasks import CHOICE
 
 TEMPLATES = Path(__file__).parents[3].parent / "shared" / "facts" / "chat_templates"

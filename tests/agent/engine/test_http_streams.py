@@ -22,7 +22,7 @@ from agent.errors import (
     StreamBrokenError,
 )
 from tests.support.servers.raw_server import RESET, SILENCE, Page, Piece, RawServer, serving_raw
-from tests.support.tiers import examples
+from tests.support.tiers.cases import examples
 
 PARAMS = SamplingParams(max_tokens=50)
 COMPLETIONS = "/v1/completions"

@@ -15,7 +15,7 @@ from agent.engine.base import SamplingParams
 from agent.engine.recorded import BatchDecoder, RecordedEngine, RecordedLane, RecordedTurn
 from agent.hardware.roofline import HARDWARE, Hardware, steps_within
 from agent.virtual_time import run_virtual
-from tests.support.tiers import examples
+from tests.support.tiers.cases import examples
 
 FACTS = Path(__file__).parents[3].parent / "shared" / "facts" / "qwq.md"
 SLOW = Hardware("slow", weight_bytes=10.0, cache_bytes=1.0, bandwidth=10.0, flops=math.inf)

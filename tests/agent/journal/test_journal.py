@@ -28,7 +28,7 @@ from agent.journal.lines import RecordedStart
 from agent.types import Problem, SampleEnd, Solution, StopReason, ToolRun, ToolStatus, Turn
 from tests.support.doubles import config_with
 from tests.support.samples import sample, solution
-from tests.support.tiers import examples
+from tests.support.tiers.cases import examples
 
 PROBLEMS = [Problem("p1", "What?", 42), Problem("p2", "Why?")]
 

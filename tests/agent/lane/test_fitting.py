@@ -18,7 +18,7 @@ from agent.solver import solve_problem
 from agent.types import Allowance, Problem, SampleEnd, Solution, StopReason, ToolRun, ToolStatus
 from tests.support.doubles import Recorder, ScriptedSandbox
 from tests.support.refusing_engine import RefusingEngine, Tells
-from tests.support.tiers import examples
+from tests.support.tiers.cases import examples
 from tests.support.virtual_time import run_virtual
 
 GPU_PROFILES = [name for name in profile_names() if load_config(name, {"engine.url": "http://x"}).engine.kind == "vllm"]

@@ -13,7 +13,7 @@ from agent.engine.base import SamplingParams
 from agent.types import Sample
 from tests.support.doubles import ScriptedEngine, ScriptedSandbox
 from tests.support.lanes import CODE, run_lane
-from tests.support.tiers import examples
+from tests.support.tiers.cases import examples
 from tools.demo.state import LaneState
 
 FORGED = (

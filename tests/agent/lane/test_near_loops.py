@@ -18,7 +18,7 @@ from tests.support.texts.long_arguments import residues
 from tests.support.texts.long_lists import coins, search
 from tests.support.texts.long_texts import KINDS
 from tests.support.texts.loops import cut, fires, fires_after, prose, sizes
-from tests.support.tiers import examples, quick_cases
+from tests.support.tiers.cases import examples, quick_cases
 
 # Loops of words with numbers and variables among them.
 WORDS = re.findall(

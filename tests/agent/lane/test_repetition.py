@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from agent.lane.repetition import MAX_PERIOD, PARAGRAPH, STRIDE, WINDOW, CycleDetector, RepetitionDetector, cycle_length
 from tests.support.texts.long_texts import KINDS, TEXTS_OF_A_KIND, solution
 from tests.support.texts.loops import cut, fires, fires_after, looped, processor_seconds, prose, sizes
-from tests.support.tiers import examples, quick_cases
+from tests.support.tiers.cases import examples, quick_cases
 
 
 def cycle_of(seed: str, period: int) -> str:

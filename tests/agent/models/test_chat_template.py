@@ -15,7 +15,7 @@ from agent.errors import AgentError, ConfigError, ModelError
 from agent.models.chat_template import family_of_model, names_of_model, read_chat_template
 from agent.models.gguf import gguf_texts
 from tests.agent.chat.test_recognize import GPT_OSS, QWEN, QWQ
-from tests.support.tiers import examples
+from tests.support.tiers.cases import examples
 
 
 def text(value: str) -> bytes:

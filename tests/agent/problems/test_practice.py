@@ -19,7 +19,7 @@ from tests.support.practice import algebra as practice_algebra
 from tests.support.practice import combinatorics as practice_combinatorics
 from tests.support.practice import geometry as practice_geometry
 from tests.support.practice import numbers as practice_numbers
-from tests.support.tiers import quick_cases
+from tests.support.tiers.cases import quick_cases
 
 FIELDS = [module.PROOFS for module in (practice_algebra, practice_combinatorics, practice_geometry, practice_numbers)]
 PROOFS = {id_: proof for field in FIELDS for id_, proof in field.items()}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from agent.sandbox.process import SessionProcess
 from agent.sandbox.protocol import SessionDecoder
-from tests.support.tiers import examples
+from tests.support.tiers.cases import examples
 from tools.fuzz import checks as fuzz_checks
 
 _BYTES = st.binary(max_size=120)

@@ -15,7 +15,7 @@ import pytest
 from submission.push.kaggle_wait import SETTLING_LOOKS
 from tests.submission.push.test_push import folders, kaggle, push  # noqa: F401
 from tests.support.servers.kaggle_stand_in import StandIn
-from tests.support.tiers import quick_cases
+from tests.support.tiers.cases import quick_cases
 
 Folders = tuple[Path, Path]
 

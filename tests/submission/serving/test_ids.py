@@ -32,7 +32,7 @@ from submission.worker.recording import RunRecorder, record_of
 from tests.support.doubles import config_with
 from tests.support.runs.report_runs import write_run
 from tests.support.samples import sample
-from tests.support.tiers import examples
+from tests.support.tiers.cases import examples
 from tools.report.command import main as report_main
 
 LOOKALIKES = (

@@ -26,7 +26,7 @@ from submission.serving.client import SolveResult, WorkerClient
 from submission.serving.local_gateway import checked
 from submission.serving.predictor import Predictor, make_predict, plain_text, single
 from tests.support.submission_doubles import VirtualConnection
-from tests.support.tiers import examples, quick_cases
+from tests.support.tiers.cases import examples, quick_cases
 
 LIMIT = 3_000.0
 RESPONSE = 200.0

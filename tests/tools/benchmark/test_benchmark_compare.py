@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tests.support.tiers import examples, quick_cases
+from tests.support.tiers.cases import examples, quick_cases
 from tools.benchmark.grading.notation import rewritten
 
 pytest.importorskip("math_verify")

@@ -18,7 +18,7 @@ from agent.policy.voting import tally
 from agent.types import Problem, Sample, SampleEnd, StopReason, ToolRun, ToolStatus, Turn
 from tests.support.doubles import config_with
 from tests.support.samples import sample, solution
-from tests.support.tiers import examples
+from tests.support.tiers.cases import examples
 from tools.demo.state import Phase, Question
 from tools.demo.transcript import end_of, markdown_html, transcript_html
 from tools.demo.view import WHY, answer_html, lanes_html, sentence_html, status_html

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.tiers import examples
+from tests.support.tiers.cases import examples
 from tools.replay.bounds import AccuracyCurve, knapsack, oracle
 from tools.shared.intervals import Ratio, interval, mean_ratio, resamples
 

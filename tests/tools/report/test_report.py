@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from agent.journal.journal import JOURNAL_FILE
 from agent.types import Problem
 from tests.support.runs.report_runs import solved, vote, write_run
-from tests.support.tiers import examples
+from tests.support.tiers.cases import examples
 from tests.tools.report.test_report_text import Page
 from tools.report.command import main
 

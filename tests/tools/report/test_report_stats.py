@@ -17,7 +17,7 @@ from agent.config import load_config
 from agent.policy.voting import tally
 from agent.types import Problem, Sample, SampleEnd
 from tests.support.runs.report_runs import vote, write_run
-from tests.support.tiers import examples
+from tests.support.tiers.cases import examples
 from tools.report.data import ReportedRun, load_run
 from tools.report.stats import (
     MAX_SUBSETS,

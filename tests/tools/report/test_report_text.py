@@ -14,7 +14,7 @@ from agent.types import ToolRun, ToolStatus, Turn
 from tests.support.doubles import config_with
 from tests.support.samples import sample
 from tests.support.texts.fenced import tool_result
-from tests.support.tiers import examples, quick_cases
+from tests.support.tiers.cases import examples, quick_cases
 from tools.report.svg import Segment, stacked_bar
 from tools.report.transcript import transcript
 from tools.shared.markup import LONGEST_CODE, code_css, code_html, pieces, printable, to_html

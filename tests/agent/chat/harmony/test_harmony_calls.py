@@ -15,7 +15,7 @@ from agent.chat.harmony.messages import CONTROL_MARKS, Header, read_header
 from agent.chat.task import CompetitionTask
 from agent.editions import EDITIONS
 from tests.support.texts.loops import cut, sizes
-from tests.support.tiers import quick_cases
+from tests.support.tiers.cases import quick_cases
 
 CHAT = chat_format("gpt-oss", tools=True)
 TASK = CompetitionTask(EDITIONS["aimo3"])

@@ -18,7 +18,7 @@ from tests.agent.chat.harmony.test_harmony_calls import BOX, CODE, HEADERS, NEXT
 from tests.support.doubles import Recorder, ScriptedEngine, ScriptedSandbox, config_with
 from tests.support.lanes import run_lane
 from tests.support.texts.loops import cut, sizes
-from tests.support.tiers import examples
+from tests.support.tiers.cases import examples
 from tools.demo.transcript import transcript_html
 from tools.report.transcript import transcript
 

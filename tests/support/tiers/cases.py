@@ -1,4 +1,4 @@
-"""What `make quick` leaves out of a test: many of a property's examples, and cases beyond the first of a kind."""
+"""How much of a slow test `make quick` runs: fewer examples of a property, and the first cases of a kind."""
 
 from __future__ import annotations
 
