@@ -166,5 +166,6 @@ def _record_of(kind: type[_T], values: Any) -> _T:
 
 def _fits(value: object, type_: Any) -> bool:
     """Whether the value is of the type; a whole number is a float, too, but no truth value is a number."""
-    plain = (int, float) if type_ is float else dict if get_origin(type_) is dict else type_
-    return isinstance(value, plain) and not isinstance(value, bool)
+    if get_origin(type_) in (dict, list):
+        return isinstance(value, get_origin(type_))
+    return isinstance(value, (int, float) if type_ is float else type_) and not isinstance(value, bool)

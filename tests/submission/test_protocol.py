@@ -106,7 +106,15 @@ def test_anything_else_is_no_settings(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"profile": 3}, {"run_dir": None}, {"limit_seconds": "10"}, {"limit_seconds": True}, {"overrides": []}]
+    "changes",
+    [
+        {"profile": 3},
+        {"run_dir": None},
+        {"limit_seconds": "10"},
+        {"limit_seconds": True},
+        {"overrides": []},
+        {"models": {}},
+    ],
 )
 def test_settings_of_another_type_are_refused_by_the_name_of_the_first(changes: dict[str, object]) -> None:
     values = {**json.loads(WorkerSettings("cpu", "run", 10.0).to_json()), **changes}
