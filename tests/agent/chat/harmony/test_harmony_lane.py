@@ -82,6 +82,16 @@ def test_each_spelling_of_a_call_is_run_by_a_lane(header: str) -> None:
     assert [tool_run.code for tool_run in recorder.tool_runs] == [CODE]
 
 
+@pytest.mark.parametrize("end", ["<|return|>", "<|endoftext|>", "<|start|>python to=assistant<|message|>17<|end|>", ""])
+def test_a_call_that_ends_as_the_turn_does_is_run_and_closed_as_a_call(end: str) -> None:
+    engine = HarmonyEngine(
+        lambda prompt, params: reply(prompt, params) if OUTPUT in prompt else f"{CALL}{end}", lengths=[3]
+    )
+    sample, recorder = run(engine)
+    assert (sample.answer, [tool_run.code for tool_run in recorder.tool_runs]) == (42, [CODE])
+    assert engine.prompts == ["PROMPT", f"PROMPT{CALL}<|call|>{OUTPUT}"]
+
+
 @pytest.mark.parametrize("keeps_ends", [True, False])
 def test_a_lane_that_calls_another_tool_is_told_so_and_continues(keeps_ends: bool) -> None:
     search = f"{THOUGHT}{NEXT}<|channel|>commentary to=browser.search <|constrain|>json<|message|>{{}}<|call|>"
