@@ -41,15 +41,15 @@ class FieldRefusals:
 
     def __init__(self, report: Callable[[str], None]) -> None:
         self._report = report
-        self._refused: set[str] = set()
-        self._uncut = 0  # how this server spells a top_k that cuts nothing
+        self._fields: set[str] = set()
+        self._values: set[tuple[str, object]] = set()  # that change nothing; other values of these fields are sent
 
     def applied(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """The body without what the server has refused."""
-        kept = {key: value for key, value in body.items() if key not in self._refused}
-        if kept.get("top_k") == 0:
-            kept["top_k"] = self._uncut
-        return kept
+        kept = {key: value for key, value in body.items() if key not in self._fields}
+        if kept.get("top_k") == 0 and ("top_k", 0) in self._values:
+            kept["top_k"] = -1  # which some servers take instead
+        return {key: value for key, value in kept.items() if not (key in _NEUTRAL and (key, value) in self._values)}
 
     def learn(self, error: EngineError, sent: Mapping[str, Any]) -> bool:
         """Whether this error refuses a field of the request `sent`, which should be repeated without it.
@@ -57,12 +57,11 @@ class FieldRefusals:
         Another request may have been refused for the same field meanwhile.
         """
         field = _refused_field(error, sent)
-        if field == "top_k" and sent[field] == 0:
-            self._uncut = -1  # which some take instead
-        elif field and field not in self._refused:
-            self._refused.add(field)
-            if sent[field] not in _NEUTRAL.get(field, ()):
-                self._report(field)
+        if field in _NEUTRAL and _is_neutral(field, sent[field]):
+            self._values.add((field, sent[field]))
+        elif field and field not in self._fields:
+            self._fields.add(field)
+            self._report(field)
         return bool(field)
 
 

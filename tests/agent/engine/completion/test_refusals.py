@@ -73,8 +73,18 @@ async def test_no_cut_is_spelled_as_the_server_takes_it() -> None:
 
 
 async def test_a_value_that_changes_nothing_is_left_out_where_it_is_refused() -> None:
-    texts, bodies, events = await replies(as_tgi, PARAMS, replace(PARAMS, top_p=0.5))
-    assert texts == ["it is so"] * 2 and "top_p" not in bodies[1] and not events
+    texts, bodies, events = await replies(as_tgi, PARAMS, PARAMS, replace(PARAMS, top_p=0.5))
+    assert texts == ["it is so"] * 3 and not events
+    assert [body.get("top_p") for body in bodies] == [1.0, None, None, 0.5], "another value is sent all the same"
+
+
+async def test_a_refusal_may_come_as_an_event_of_a_stream_that_seems_to_have_begun() -> None:
+    def in_a_stream(body: dict[str, Any]) -> tuple[int, Any] | None:
+        refused = as_sglang(body)
+        return refused and (200, refused[1])
+
+    texts, bodies, _ = await replies(in_a_stream, replace(PARAMS, top_k=0), PARAMS)
+    assert texts == ["it is so"] * 2 and [body["top_k"] for body in bodies] == [0, -1, 20]
 
 
 async def test_a_complaint_about_a_value_of_the_users_is_theirs_to_read() -> None:
