@@ -24,6 +24,7 @@ from agent.events import EngineEvent, Listener, ProblemSolved, fan_out
 from agent.journal.run_directory import ENGINE_LOG, RunDirectory, hold_any_run
 from agent.lane.runtime import Runtime
 from agent.policy.budget import TimeBank
+from agent.policy.no_code import NoCodeWatch
 from agent.problems.given import listed_problems, single_problem
 from agent.run import OpenRun
 from agent.sandbox.base import Limits, Sandbox
@@ -71,6 +72,7 @@ class Agent:
         self._on_engine_event = on_engine_event
         self._runs: list[tuple[Listener, TimeBank]] = []  # under way
         self._own_log: Path | None = None
+        self._no_code = NoCodeWatch()
         self._failed = False
         self._unusable = ""  # why it solves nothing now
         if not isinstance(engine, PersistentEngine):
@@ -266,7 +268,10 @@ class Agent:
             for solution in before.solved.values() if before else ():
                 for listener in listeners:
                     listener(ProblemSolved(solution))
-            emit = fan_out([*journal, *listeners])
+            if before:
+                self._no_code.resume(before.samples, len(before.solved))
+            family = self.config.sample.family if self.config.sample.runs_code else ""
+            emit = self._no_code.watched(fan_out([*journal, *listeners]), family, lambda: opened.spent)
             run = emit, bank
             self._runs.append(run)
             stack.callback(self._runs.remove, run)

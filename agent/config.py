@@ -125,6 +125,11 @@ class SampleConfig(Section):
     answer_tokens: int = Field(24, ge=0)  # for a forced answer; 0: none is forced
     probe_tokens: int = Field(0, ge=0)  # tokens between two probes of a running sample's present answer; 0: none
 
+    @property
+    def runs_code(self) -> bool:
+        """Whether a sample may run any code."""
+        return self.tools and self.max_rounds > 0
+
 
 class SandboxConfig(Section):
     """Limits of one Python session."""

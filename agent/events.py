@@ -76,7 +76,15 @@ class EngineEvent:
     at: float
 
 
-Event = ProblemStarted | TextGenerated | TextInserted | ToolRan | SampleEnded | ProblemSolved | EngineEvent
+@dataclass(frozen=True, slots=True)
+class RunWarning:
+    """Something is to be set otherwise for the run to do what it could: a one-line message, `at` as in EngineEvent."""
+
+    text: str
+    at: float
+
+
+Event = ProblemStarted | TextGenerated | TextInserted | ToolRan | SampleEnded | ProblemSolved | EngineEvent | RunWarning
 # Called with each event of a run, in the order in which they happen, on the loop that solves: it has to return quickly.
 Listener = Callable[[Event], None]
 

@@ -25,7 +25,7 @@ from typing import Any
 
 from agent.config import Config, override_config, parse_config, save_config
 from agent.errors import ConfigError, InputError, JournalError
-from agent.events import EngineEvent, Event, ProblemSolved, ProblemStarted, SampleEnded
+from agent.events import EngineEvent, Event, ProblemSolved, ProblemStarted, RunWarning, SampleEnded
 from agent.files.renamed_keys import renamed_keys
 from agent.files.stored_config import stored_tree
 from agent.files.whole_file import write_whole
@@ -59,6 +59,7 @@ class RunRecord:
     starts: tuple[RecordedStart, ...] = ()
     engine_events: tuple[EngineEvent, ...] = ()
     changes: tuple[SettingsChange, ...] = ()
+    warnings: tuple[RunWarning, ...] = ()
 
     @property
     def spent(self) -> float:
@@ -106,6 +107,7 @@ def read_run(directory: Path) -> RunRecord:
         starts=tuple(entry for entry in entries if isinstance(entry, RecordedStart)),
         engine_events=tuple(entry for entry in entries if isinstance(entry, EngineEvent)),
         changes=changes,
+        warnings=tuple(entry for entry in entries if isinstance(entry, RunWarning)),
     )
 
 
@@ -204,6 +206,8 @@ class Journal:
                 self._write_answers()
             case EngineEvent():
                 self._append("engine", asdict(event))
+            case RunWarning():
+                self._append("warning", asdict(event))
 
     def settings_changed(self, changed: Mapping[str, Any], at: float) -> None:
         """Record which keys of the configuration were changed."""

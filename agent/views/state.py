@@ -14,6 +14,7 @@ from agent.events import (
     Event,
     ProblemSolved,
     ProblemStarted,
+    RunWarning,
     SampleEnded,
     TextGenerated,
     TextInserted,
@@ -171,7 +172,7 @@ class RunState:
                     self._open.pop(solution.problem_id, None)
                     self._solved.pop(solution.problem_id, None)  # a second solution counts once, as the latest
                     self._solved[solution.problem_id] = solution
-                case EngineEvent(text):
+                case EngineEvent(text) | RunWarning(text):
                     self._engine_event = self._clock(), text
 
     def _score(self) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from agent.agent import Agent
 from agent.errors import AgentError, EngineError, InputError
-from agent.events import EngineEvent, Event
+from agent.events import EngineEvent, Event, RunWarning
 from agent.gateway_run import next_allowance, solve_persistently
 from agent.hardware.detect import find_gpus
 from agent.journal.journal import RunRecord
@@ -96,12 +96,12 @@ class Worker:
         )
         self.send(AllowanceGranted(request.number, allowance.seconds + allowance.extension_seconds))
         prior = self.before.samples_of(problem.id) if self.before else ()
-        listeners = (VoteWatch(config, request.number, self.send), self.recorder, self._warn_of_engine)
+        listeners = (VoteWatch(config, request.number, self.send), self.recorder, self._warn_of)
         with self.agent.begin(listeners, bank=self.bank) as run:
             return await solve_persistently(problem, run.runtime, allowance, prior)
 
-    def _warn_of_engine(self, event: Event) -> None:
-        if isinstance(event, EngineEvent):
+    def _warn_of(self, event: Event) -> None:
+        if isinstance(event, EngineEvent | RunWarning):
             self.send(WorkerWarning(event.text))
 
 

@@ -78,6 +78,16 @@ def test_a_worker_solves_and_records_a_run_that_can_be_replayed(tmp_path: Path) 
     assert {id_: solution.answer for id_, solution in record.solved.items()} == {"a": 42, "b": 42}
 
 
+def test_a_run_whose_first_samples_run_no_code_is_told_so_once(tmp_path: Path) -> None:
+    changes = {"sample.count": 4, "stopping.rule": "wait-for-all"}
+    with serving(ScriptedServer(answer)) as server, worker(server.url, tmp_path, **changes) as connection:
+        client = client_of(connection)
+        told = [solve(client, id_).warnings for id_ in "abcd"]
+    assert [len(warnings) for warnings in told] == [0, 0, 1, 0]
+    assert "none of 12 samples at the first 3 problems ran Python" in told[2][0]
+    assert [warning.text for warning in read_run(tmp_path / "run").warnings] == told[2]
+
+
 def test_a_killed_worker_is_replaced_and_resumes_with_what_was_recorded(tmp_path: Path) -> None:
     slow = ScriptedServer(lambda body: answer(body) if len(slow.bodies) != 2 else SILENCE)
     with serving(slow) as server, worker(server.url, tmp_path) as connection:

@@ -9,7 +9,16 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from agent.events import EngineEvent, Event, Listener, ProblemSolved, ProblemStarted, SampleEnded, TextGenerated
+from agent.events import (
+    EngineEvent,
+    Event,
+    Listener,
+    ProblemSolved,
+    ProblemStarted,
+    RunWarning,
+    SampleEnded,
+    TextGenerated,
+)
 from agent.types import Problem, SampleEnd
 from agent.views.live import ViewOpener
 
@@ -74,7 +83,7 @@ class SamplingView:
                 self._closed += 1
                 if solution.problem_id in self._started and not self._console.is_terminal:
                     self._say(f"question {self._closed} of {self._questions}: {self._tokens:,} tokens so far")
-            case EngineEvent(text):
+            case EngineEvent(text) | RunWarning(text):
                 self._say(text)
 
     def _say(self, text: str) -> None:

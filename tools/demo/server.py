@@ -15,7 +15,7 @@ from rich.console import Console
 
 from agent.agent import Agent
 from agent.config import Config
-from agent.events import EngineEvent, Event
+from agent.events import EngineEvent, Event, RunWarning
 from agent.journal.run_directory import ENGINE_LOG
 from agent.models.store import fetch_model
 from agent.problems.reader import starter_problems
@@ -35,7 +35,7 @@ async def serve_page(config: Config, directory: Path, listener: socket.socket, c
         queues: list[QuestionQueue] = []
 
         def print_engine_event(event: Event) -> None:
-            if isinstance(event, EngineEvent):
+            if isinstance(event, EngineEvent | RunWarning):
                 console.print(event.text, markup=False, highlight=False)
 
         def engine_event_between_questions(text: str) -> None:

@@ -18,6 +18,7 @@ from agent.events import (
     InsertedKind,
     ProblemSolved,
     ProblemStarted,
+    RunWarning,
     SampleEnded,
     TextGenerated,
     TextInserted,
@@ -202,5 +203,5 @@ class Question:
                 self.lanes[sample.index].end(sample)
             case ProblemSolved(solution):
                 self.solution = solution
-            case EngineEvent(text):
+            case EngineEvent(text) | RunWarning(text):
                 self.engine_event = text

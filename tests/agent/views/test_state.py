@@ -44,7 +44,7 @@ def test_a_lane_runs_while_its_code_runs_and_waits_again_for_its_next_token() ->
     state(TextGenerated("p", 0, "print(6 * 7)", 5))
     state(ToolRan("p", 0, RUN))
     assert state.figure == "0 done · 1 running · 3 waiting"
-    state(TextInserted("p", 0, "42"))
+    state(TextInserted("p", 0, "42", "result"))
     assert state.figure == "0 done · 0 running · 4 waiting"
     state(TextGenerated("p", 0, "So", 1))
     assert state.figure == "0 done · 1 running · 3 waiting"
@@ -56,7 +56,7 @@ events = st.lists(
         st.sampled_from(
             [
                 lambda index: TextGenerated("p", index, "", 1),
-                lambda index: TextInserted("p", index, "42"),
+                lambda index: TextInserted("p", index, "42", "result"),
                 lambda index: ToolRan("p", index, RUN),
                 lambda index: SampleEnded(sample(7, problem_id="p", index=index)),
             ]
