@@ -16,7 +16,7 @@ AUTO = "auto"
 """In place of a family's name: that of the served model, as its chat template tells."""
 
 _FOLDER = files("agent.chat") / "families"
-_CALLS_IN_THINKING = ("chatml-fenced", "chatml-tagged", "r1-fenced")
+_CALLS_IN_TURN = ("chatml-fenced", "chatml-tagged", "r1-fenced")
 
 
 class _Table(BaseModel):
@@ -81,7 +81,8 @@ class Family(_Table):
 
     A sample has at most `max_rounds` tool runs where the configuration does not say how many; that number is put in for
     `{max_rounds}` in the instructions with tools. What it does not say of `sampling` is as recommended here.
-    A `hint` may be given where calls stand within the thinking.
+    A `hint` may be given where calls stand within the thinking. There `calls_left` follows each output, with the number
+    of tool runs that are left for `{calls_left}`, and `no_calls_left` the last one.
     """
 
     dialect: Literal["chatml-fenced", "chatml-calls", "chatml-tagged", "harmony", "r1-fenced"]
@@ -95,15 +96,18 @@ class Family(_Table):
     tool_system: str = ""
     reasoning_effort: Literal["low", "medium", "high"] = "high"
     max_rounds: int = Field(4, ge=0)
+    calls_left: str = ""
+    no_calls_left: str = ""
     hint: HintTable | None = None
     examples: tuple[WorkedExample, ...] = Field((), strict=False)  # TOML has lists
     sampling: RecommendedSampling = RecommendedSampling()
     template: TemplateMarks = TemplateMarks()
 
     @model_validator(mode="after")
-    def _has_calls_in_its_thinking(self) -> Self:
-        if self.hint is not None and self.dialect not in _CALLS_IN_THINKING:
-            raise ValueError(f"hint needs a dialect whose calls stand within the thinking: {_CALLS_IN_THINKING}")
+    def _has_calls_in_its_turn(self) -> Self:
+        for key in ("hint", "calls_left", "no_calls_left"):
+            if getattr(self, key) and self.dialect not in _CALLS_IN_TURN:
+                raise ValueError(f"{key} needs a dialect whose calls stand within the thinking: {_CALLS_IN_TURN}")
         return self
 
     def turn_opening(self, *, tools: bool) -> str:

@@ -111,6 +111,12 @@ class FencedChatML:
         """The output in a block of its own, as in the examples, with every mark in it broken."""
         return f"{OUTPUT_HEAD}{defused(rendered(output).strip(chr(10)))}{OUTPUT_TAIL}"
 
+    def after_result(self, calls_left: int) -> str:
+        """The family's words."""
+        if not calls_left:
+            return self.family.no_calls_left
+        return self.family.calls_left.replace("{calls_left}", str(calls_left))
+
     def behind_result(self, inserted: str) -> str:
         """What follows the block."""
         return inserted.rpartition(OUTPUT_TAIL)[2]

@@ -121,6 +121,9 @@ class ChatFormat(Protocol):
     def tool_result(self, output: str) -> str:
         """What is written after a tool call that printed `output`, with nothing in it that could be more than that."""
 
+    def after_result(self, calls_left: int) -> str:
+        """What follows the result of a tool call after which so many are left, where the family was trained on it."""
+
     def behind_result(self, inserted: str) -> str:
         """What the agent wrote after the result of a tool call, the result left out."""
 

@@ -141,7 +141,7 @@ class Lane:
                 continue
             rounds += 1
             self._hints = None  # it has run code
-            tool_run = await self._run_code(outcome, last=rounds == limits.max_rounds)
+            tool_run = await self._run_code(outcome, left=limits.max_rounds - rounds)
             if limits.accept_printed_answer and self._watch.printed(tool_run):
                 return SampleEnd.ANSWERED
             if limits.max_failed_tool_runs and self._failed_runs >= limits.max_failed_tool_runs:
@@ -245,14 +245,16 @@ class Lane:
         answer = vote(self._runtime.task, forced.answer_text("".join(pieces)))
         return Probe(tokens, answer, self._runtime.clock() - started)
 
-    async def _run_code(self, call: ToolCall, *, last: bool) -> ToolRun:
+    async def _run_code(self, call: ToolCall, *, left: int) -> ToolRun:
         try:
             tool_run = await self._tool_run(call)
             self._failed_runs += tool_run.status is not ToolStatus.OK  # a sandbox that fails is not the code's fault
         except SandboxError as error:
             tool_run = ToolRun(call.code, f"[Python is not available: {error}]", ToolStatus.KILLED, 0.0)
         self._runtime.emit(ToolRan(self._problem.id, self._index, tool_run))
-        self._insert(await self._fitter.output(tool_run.output + (_LAST_RUN if last else "")), "result", tool_run)
+        after = self._chat.after_result(left)
+        output = await self._fitter.output(tool_run.output + ("" if left or after else _LAST_RUN))
+        self._insert(output + after, "result", tool_run)
         self._watch.result_came()
         return tool_run
 

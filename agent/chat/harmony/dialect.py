@@ -118,6 +118,10 @@ class Harmony:
         """The output as a message of python's, with every mark in it broken, and the start of the next message."""
         return f"{_OUTPUT_HEAD}{defused(rendered(output).strip(chr(10)))}{_OUTPUT_TAIL}"
 
+    def after_result(self, calls_left: int) -> str:
+        """Nothing: harmony says nothing of it."""
+        return ""
+
     def behind_result(self, inserted: str) -> str:
         """What follows that message."""
         return inserted.partition(_OUTPUT_TAIL)[2] if inserted.startswith(_OUTPUT_HEAD) else inserted

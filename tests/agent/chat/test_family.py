@@ -143,6 +143,7 @@ def test_the_home_directory_may_be_written_short(own: Path, tmp_path: Path, monk
         (OWN + 'think_closed = "x"', r"did you mean think_close\?"),
         (OWN + 'examples = [{question = "a", code = "b"}]', r"examples\.0\.output: field required"),
         (OWN + "examples = 3", r"examples: "),
+        (OWN.replace("fenced", "calls") + 'calls_left = "x"', r"calls_left needs a dialect whose calls stand within"),
         (OWN + "sampling = {top_p = 2}", r"sampling\.top_p: input should be less than or equal to 1, not 2"),
         (OWN + "sampling = {max_tokens = 9}", r"sampling\.max_tokens: unknown key"),
         (OWN + "template = {has = 'x'}", r"template\.has: input should be a valid tuple, not 'x'"),

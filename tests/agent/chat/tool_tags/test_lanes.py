@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from agent.chat.dialects import chat_format
 from agent.engine.base import SamplingParams
 from agent.types import SampleEnd, ToolStatus
 from tests.support.doubles import PROBLEM, Recorder, ScriptedEngine, ScriptedSandbox, config_with, runtime
@@ -87,9 +88,31 @@ def test_a_whole_call_that_the_end_of_the_turn_closes_is_run_as_some_servers_lea
 def test_code_in_tags_is_run_and_its_output_comes_in_the_same_turn() -> None:
     engine = scripted("so <tool_call>\nprint(6 * 7)\n</tool_call>\nmade up", "fine\n</think>\nIt is \\boxed{42}.")
     sandbox = ScriptedSandbox("42\n")
-    sample = run_lane(engine, sandbox=sandbox, sample__family="openmath-nemotron")
+    sample = run_lane(engine, sandbox=sandbox, sample__family="openmath-nemotron", sample__max_rounds=8)
     assert (sample.answer, sandbox.cells) == (42, ["print(6 * 7)"])
-    assert engine.prompts[-1] == "PROMPTso <tool_call>\nprint(6 * 7)\n</tool_call>\n```output\n42\n```\n"
+    written = "PROMPTso <tool_call>\nprint(6 * 7)\n</tool_call>\n```output\n42\n```\n"
+    assert engine.prompts[-1].startswith(f"{written}```system\nRemaining code executions: 7. You will not be able")
+
+
+def test_a_family_that_was_trained_on_it_is_told_after_each_output_how_many_calls_are_left() -> None:
+    call = "<tool_call>\nprint(6 * 7)\n</tool_call>"
+    engine = scripted(call, call, "fine\n</think>\nIt is \\boxed{42}.")
+    keys: dict[str, Any] = {"sample__family": "openmath-nemotron", "sample__max_rounds": 2}
+    sample = run_lane(engine, sandbox=ScriptedSandbox("42\n"), **keys)
+    chat = chat_format("openmath-nemotron", tools=True)
+    first, last = (turn.inserted for turn in sample.turns[:2])
+    assert (first, last) == tuple(chat.tool_result("42\n") + chat.after_result(left) for left in (1, 0))
+    assert "Remaining code executions: 1. You" in first and "You have run out of code executions!" in last
+    assert "no more Python" not in last and first.endswith("```\n") and last.endswith("```\n")
+    assert all(chat.behind_result(inserted) == "" for inserted in (first, last))
+    passages = list(chat.passages("".join(turn.text + turn.inserted for turn in sample.turns)))
+    assert [passage.text for passage in passages if passage.kind == "result"] == ["42"] * 2
+    assert sample.answer == 42
+
+
+def test_other_families_are_told_with_the_last_output_alone() -> None:
+    for family in ("qwen-coder-tagged", "qwq-calls", "gpt-oss"):
+        assert [chat_format(family, tools=True).after_result(left) for left in (0, 1, 5)] == ["", "", ""]
 
 
 def test_the_coders_call_that_its_prompt_opens_is_closed_by_its_first_words() -> None:
