@@ -211,12 +211,22 @@ class Interpreter:
         try:
             self._in_cell = True  # building its text may never end
             self._streams.flush()
-            message = self._errors.describe(error, source, is_short=self._room.is_low())
+            message = self._describe(error, source)
         except BaseException as another:  # noqa: BLE001 - an exception's own text may raise anything
             message = describe_briefly(error, another)
         self._in_cell = False
         if message:
             self._streams.say(message)
+
+    def _describe(self, error: BaseException, source: str) -> str:
+        """The text of an error, for which memory that was kept is given where there is none left."""
+        try:
+            return self._errors.describe(error, source, is_short=self._room.is_low())
+        except MemoryError:
+            self._is_short = True
+            if not self._room.give():
+                raise
+            return self._errors.describe(error, source, is_short=True)
 
     def _has_room(self) -> bool:
         """Whether the next cell could have some memory; where a cell used up all, what was kept for this is given."""
