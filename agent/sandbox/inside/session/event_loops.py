@@ -6,6 +6,7 @@ import asyncio
 import asyncio.runners
 import contextvars
 import inspect
+import re
 import types
 from ast import AST, AsyncFunctionDef, Attribute, Call, FunctionDef, Lambda, Module, Name, expr
 from collections.abc import Coroutine, Iterator, Sequence
@@ -18,6 +19,7 @@ __builtins__ = BUILTINS  # type: ignore[assignment] # the interpreter takes a di
 
 _NAMES = ("create_task", "ensure_future", "get_running_loop")
 _OWN_LOOP = ("run_until_complete", "run_forever", "new_event_loop", "get_event_loop")
+_MAY_NEED_LOOP = re.compile("|".join(_NAMES)).search
 _children = private.copy_of("ast").iter_child_nodes
 _GRACE = 1.0  # seconds for tasks that a cell leaves behind although it could have awaited them
 # Bound before any cell can replace them.
@@ -28,7 +30,7 @@ _all_tasks, _current_task, _wait = asyncio.all_tasks, asyncio.current_task, asyn
 
 def needs_loop(tree: Module, source: str) -> bool:
     """Whether the cell itself, not only a function of it, calls what only works in a running event loop."""
-    if not any(name in source for name in _NAMES) or any(name in source for name in _OWN_LOOP):
+    if not _MAY_NEED_LOOP(source) or any(name in source for name in _OWN_LOOP):
         return False
     return any(isinstance(node, Call) and _name(node.func) in _NAMES for node in _outside_functions(tree))
 

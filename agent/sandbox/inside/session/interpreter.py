@@ -140,10 +140,12 @@ class Interpreter:
         parts, scope = self._compiled(tree, name, source), self._scope
         called: object = None
         try:
-            if in_loop or any(part.co_flags & _COROUTINE for part in parts):
+            if in_loop or (parts and (parts[0].co_flags | parts[-1].co_flags) & _COROUTINE):
                 value = run_awaiting(parts, scope)
             else:
-                value = [None, *(eval(part, scope) for part in parts)][-1]
+                value = None
+                for part in parts:
+                    value = eval(part, scope)
         finally:
             called = scope.pop(CALLED, None)
         self._has_ended = True

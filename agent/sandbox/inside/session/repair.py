@@ -23,7 +23,7 @@ from operator import is_
 from typing import Any, NoReturn
 
 from agent.sandbox.inside.session.private import BUILTINS
-from agent.sandbox.inside.session.snapshot import Changes, differ, identities, snapshot
+from agent.sandbox.inside.session.snapshot import CODEC_ERRORS, Changes, differ, snapshot
 
 __builtins__ = BUILTINS  # type: ignore[assignment] # the interpreter takes a dictionary, too
 
@@ -35,7 +35,6 @@ _INTERRUPT, _CONTINUE, _IGNORE = signal.SIGINT, signal.SIGCONT, _signal.SIG_IGN
 _SWITCH_INTERVAL = sys.getswitchinterval()
 _OWNER = 0o700  # what a mask of file modes must not take from the owner
 _WHEN_BOUND = os.RTLD_LAZY | os.RTLD_NOW  # a library has to be opened with one of them
-_CODEC_ERRORS = ("strict", "ignore", "replace", "backslashreplace", "surrogateescape", "surrogatepass")
 _MOST_LOCKS = 1_000
 _Module, _FUNCTIONS = types.ModuleType, (types.FunctionType, types.BuiltinFunctionType)
 _set, _delete = type.__setattr__, type.__delattr__
@@ -58,7 +57,6 @@ class Repair:
         _signal.signal(signal.SIGINT, on_interrupt)
         self._numbers = tuple(sorted(set(map(int, _signal.valid_signals())) - {signal.SIGKILL, signal.SIGSTOP}))
         self._first_handlers = tuple(map(_signal.getsignal, self._numbers))
-        self._own = identities(self._first_handlers)
         self._modules = sys.modules
         self._first = snapshot()
         self._seen = self._first.tables()
@@ -66,7 +64,7 @@ class Repair:
         self._paths = [*sys.path]
         self._lists = [(each, [*each]) for each in (sys.meta_path, sys.path_hooks)]
         self._callbacks = (gc.callbacks, [*gc.callbacks])
-        self._codec_errors = [(name, codecs.lookup_error(name)) for name in _CODEC_ERRORS]
+        self._codec_errors = [(name, codecs.lookup_error(name)) for name in CODEC_ERRORS]
         self._filters: list[Any] = [*warnings.filters]
         self._bind_calls()
 
@@ -82,7 +80,7 @@ class Repair:
         self._cancel_dump, self._unregister = faulthandler.cancel_dump_traceback_later, faulthandler.unregister
         self._handler_of, self._register = codecs.lookup_error, codecs.register_error
         self._enable_gc, self._gc_debug = gc.enable, gc.set_debug
-        self._umask, self._getcwd, self._chdir = os.umask, os.getcwd, os.chdir
+        self._umask, self._getcwd, self._chdir = os.umask, os.getcwdb, os.chdir
         self._lock_held, self._release_lock = _imp.lock_held, _imp.release_lock
         self._set_loop = asyncio._set_running_loop
 
@@ -91,7 +89,7 @@ class Repair:
         self._set_mask(self._block, _STRIKING)
         for timer in _TIMERS:
             self._set_timer(timer, 0)
-        if identities(tuple(map(self._get_signal, self._numbers))) != self._own:
+        if not all(map(is_, map(self._get_signal, self._numbers), self._first_handlers)):
             self._set_mask(self._block, self._numbers)
             self._restore_handlers()
         self._set_trace(None)
@@ -116,9 +114,6 @@ class Repair:
         if self._lock_held():
             self._release_import_lock()
         self._restore_files()
-        for name, handler in self._codec_errors:
-            if self._handler_of(name) is not handler:
-                self._register(name, handler)
         if self._changes.may_have_happened():
             self._restore_names()
         self._restore_imports()
@@ -154,6 +149,9 @@ class Repair:
             self._chdir(self._home)
 
     def _restore_names(self) -> None:
+        for name, handler in self._codec_errors:
+            if self._handler_of(name) is not handler:
+                self._register(name, handler)
         if differ(self._seen):
             self._restore_modules()
         if self._names["modules"] is not self._modules or not self._has_core():

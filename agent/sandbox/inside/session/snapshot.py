@@ -47,6 +47,7 @@ _WATCHED: tuple[types.ModuleType, ...] = (
 _IMPORTING = (_frozen_importlib, _frozen_importlib_external)  # whose classes are watched, too
 _HOMES = ("_frozen_importlib", "_frozen_importlib_external")  # as their classes name them
 _CORE = ("builtins", "sys", "io", "os", "codecs", "encodings", "encodings.utf_8", "importlib", "warnings")
+CODEC_ERRORS = ("strict", "ignore", "replace", "backslashreplace", "surrogateescape", "surrogatepass")
 _STREAM_NAMES = ("stdin", "stdout", "stderr", "__stdin__", "__stdout__", "__stderr__")
 _LAST_ERROR = ("last_type", "last_value", "last_traceback", "last_exc")
 _FREE: dict[str, frozenset[str]] = {  # names that a cell may set for itself
@@ -68,6 +69,7 @@ class Snapshot:
     def __init__(self) -> None:
         self.modules = sys.modules
         self.loaded = dict(sys.modules)
+        self._codec_errors = _codec_errors()
         self.core = {name: sys.modules[name] for name in _CORE}
         self.finders = sys.path_importer_cache
         self.names: list[dict[str, Any]] = [*(vars(module) for module in _WATCHED), self.finders]
@@ -81,9 +83,9 @@ class Snapshot:
         """What all names watched stand for now, to be compared with later; see `differ`."""
         return [_table(names) for names in (*self.names, *self._insides)]
 
-    def watched(self) -> list[dict[str, Any]]:
-        """Every dictionary of which a change is to be noticed."""
-        return [*self.names, *self._insides, self.modules]
+    def watched(self) -> list[dict[str, Any] | None]:
+        """Every dictionary of which a change is to be noticed; None for one that was not found."""
+        return [*self.names, *self._insides, self.modules, self._codec_errors]
 
     def parts(self) -> Iterator[tuple[frozenset[str], dict[str, Any], dict[str, Any]]]:
         """Of each watched module: the names that a cell may set for itself, all names now, and all names at first."""
@@ -94,23 +96,21 @@ class Changes:
     """Whether any of these dictionaries may have changed since this was last asked.
 
     Their versions are read, and nothing else of them: where many sessions run, each finds its memory out of the CPU's
-    caches, and to read all of it takes most of a small cell's time.
+    caches, and what a small cell takes is the time to fetch what is touched after it.
     """
 
-    def __init__(self, watched: Sequence[dict[str, Any]]) -> None:
-        self._versions = [_version(each) for each in watched]
+    def __init__(self, watched: Sequence[dict[str, Any] | None]) -> None:
+        found = [each for each in watched if each is not None]
+        self._is_certain = _HAS_VERSIONS and len(found) == len(watched)
+        self._watched = found  # which keeps them where they are
+        self._versions = [_version(each) for each in found]
         self._seen = 0
 
     def may_have_happened(self) -> bool:
         """Whether one has, or there is no telling."""
         now = _total(map(_read, self._versions))  # each of them only grows
         before, self._seen = self._seen, now
-        return now != before or not _IS_CERTAIN
-
-
-def identities(values: tuple[object, ...]) -> bytes:
-    """Which objects these are, and in which order: unlike `==`, this asks none of them, and it is fast."""
-    return string_at(id(values) + tuple.__basicsize__, len(values) * tuple.__itemsize__)
+        return now != before or not self._is_certain
 
 
 def _version(names: dict[str, Any]) -> c_uint64:
@@ -120,14 +120,23 @@ def _version(names: dict[str, Any]) -> c_uint64:
 def _has_versions() -> bool:
     """Whether a dictionary's version is where it should be and grows with each kind of change."""
     probe: dict[str, Any] = {}
-    version, seen = _version(probe), [0]
+    seen = [0]
     for change in (lambda: probe.update(a=1), lambda: probe.update(a=2), lambda: probe.pop("a"), probe.clear):
         change()
-        seen.append(version.value)
+        seen.append(_version(probe).value)
     return seen == sorted({*seen})
 
 
-_IS_CERTAIN = _has_versions()
+_HAS_VERSIONS = _has_versions()
+
+
+def _codec_errors() -> dict[str, Any] | None:
+    """Where Python keeps the handlers of errors of codecs, by their names."""
+    handlers = {name: codecs.lookup_error(name) for name in CODEC_ERRORS}
+    for each in gc.get_referrers(handlers[CODEC_ERRORS[0]]):
+        if type(each) is dict and each is not handlers and each.items() >= handlers.items():
+            return each
+    return None
 
 
 def _table(names: dict[str, Any]) -> tuple[c_void_p, int, bytes, int]:

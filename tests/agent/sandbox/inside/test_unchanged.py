@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import io
 import os
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.sandbox.inside.session.snapshot import Changes
+from agent.sandbox.inside.session.snapshot import Changes, snapshot
 from agent.sandbox.inside.session.streams import _Stream
 
 HAS_VERSIONS = sys.version_info < (3, 14)
@@ -61,6 +62,17 @@ def test_reading_a_dictionary_and_setting_what_it_holds_are_no_changes() -> None
     names["b"] = VALUES[0]
     assert names["a"] == 1 and list(names) == ["a", "b"]
     assert not noticed.may_have_happened()
+
+
+def test_where_a_dictionary_was_not_found_each_may_have_changed() -> None:
+    noticed = Changes([{}, None])
+    assert noticed.may_have_happened() and noticed.may_have_happened()
+
+
+def test_the_handlers_of_codec_errors_are_found() -> None:
+    name, handlers = "of-this-test", snapshot().watched()[-1]
+    codecs.register_error(name, codecs.strict_errors)
+    assert handlers is not None and handlers.pop(name) is codecs.strict_errors
 
 
 @pytest.fixture
