@@ -1,1 +1,1 @@
-"""Speed benchmarks, each next to a baseline in the same run."""
+"""Benchmarks of speed and precision, each next to a baseline in the same run."""
