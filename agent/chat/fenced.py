@@ -154,9 +154,13 @@ class FencedChatML:
     def _cut(self, kind: Literal["thinking", "answer"], text: str) -> Iterator[Passage]:
         """The stretch, with what the agent wrote in passages of their own."""
         start = 0
-        for found in _written_by_agent(self.hint.text if self.hint else "").finditer(text):
+        told = (self.family.calls_left, self.family.no_calls_left, f"{self.hint.text}\n" if self.hint else "")
+        for found in _written_by_agent(told).finditer(text):
             yield Passage(kind, text[start : found.start()])
-            yield Passage("result" if found.lastgroup == "result" else "agent", found[found.lastgroup or 0])
+            if found.lastgroup == "result":
+                yield Passage("result", found["result"])
+            else:
+                yield Passage("agent", re.sub(r"^```.*\n?", "", found["agent"], flags=re.MULTILINE).strip("\n"))
             start = found.end()
         yield Passage(kind, text[start:])
 
@@ -212,9 +216,10 @@ class FencedR1(FencedChatML):
 
 
 @cache
-def _written_by_agent(hint: str) -> re.Pattern[str]:
-    """Finds outputs of code, and the hint."""
-    return re.compile(rf"{_RESULT}|(?P<agent>{re.escape(hint)})\n" if hint else _RESULT, re.DOTALL)
+def _written_by_agent(told: tuple[str, ...]) -> re.Pattern[str]:
+    """Finds outputs of code, and what else the agent may have written, with any number of calls left."""
+    texts = "|".join(re.escape(text).replace(re.escape("{calls_left}"), r"\d+") for text in told if text)
+    return re.compile(rf"{_RESULT}|(?P<agent>{texts or '(?!)'})", re.DOTALL)
 
 
 def answer_sentence(example: WorkedExample) -> str:

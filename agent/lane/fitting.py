@@ -67,12 +67,14 @@ class ContextFitter:
         self._requested = length + tokens
         return prompt, self.answer_params(tokens)
 
-    async def output(self, text: str) -> str:
+    async def output(self, text: str, after: str = "") -> str:
         """Return what is inserted for an output: at most half of the room left, its middle cut out if it is longer.
+
+        `after` follows it.
 
         Where that is too little to be of use, the sample has no room for another turn.
         """
-        inserted = self._chat.tool_result(text)
+        inserted = self._chat.tool_result(text) + after
         if most_tokens(inserted) <= self._room(self._transcript.most_length) // 2:
             return inserted
         room = max(0, self._room(await self._transcript.length()) // 2)
@@ -80,8 +82,9 @@ class ContextFitter:
             return inserted
         self._full = room < _LEAST_OUTPUT_TOKENS
         shown = defused(rendered(text))
-        kept = "" if self._full else await self._transcript.cut_middle(shown, room - _FRAME_TOKENS, _CUT_MARK)
-        return self._chat.tool_result(kept)
+        room -= _FRAME_TOKENS + await self._transcript.count(after)
+        kept = "" if self._full else await self._transcript.cut_middle(shown, room, _CUT_MARK)
+        return self._chat.tool_result(kept) + after
 
     def learn(self, error: EngineError) -> bool:
         """Return whether the error says that a request was too long; the next one then is shorter."""

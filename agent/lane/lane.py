@@ -253,8 +253,8 @@ class Lane:
             tool_run = ToolRun(call.code, f"[Python is not available: {error}]", ToolStatus.KILLED, 0.0)
         self._runtime.emit(ToolRan(self._problem.id, self._index, tool_run))
         after = self._chat.after_result(left)
-        output = await self._fitter.output(tool_run.output + ("" if left or after else _LAST_RUN))
-        self._insert(output + after, "result", tool_run)
+        output = tool_run.output + ("" if left or after else _LAST_RUN)
+        self._insert(await self._fitter.output(output, after), "result", tool_run)
         self._watch.result_came()
         return tool_run
 

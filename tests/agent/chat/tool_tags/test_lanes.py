@@ -107,6 +107,12 @@ def test_a_family_that_was_trained_on_it_is_told_after_each_output_how_many_call
     assert all(chat.behind_result(inserted) == "" for inserted in (first, last))
     passages = list(chat.passages("".join(turn.text + turn.inserted for turn in sample.turns)))
     assert [passage.text for passage in passages if passage.kind == "result"] == ["42"] * 2
+    said = [passage.text for passage in passages if passage.kind == "agent"]
+    assert [text.split(".")[0].split("!")[0] for text in said] == [
+        "Remaining code executions: 1",
+        "You have run out of code executions",
+    ]
+    assert not any("executions" in passage.text for passage in passages if passage.kind != "agent")
     assert sample.answer == 42
 
 
@@ -150,3 +156,12 @@ def test_a_call_within_the_thinking_is_run_whatever_box_stands_before_it() -> No
     keys: dict[str, Any] = {"sample__family": "qwq-calls", "sample__answer_at_think_close": True}
     sample = run_lane(scripted(f"It is \\boxed{{17}}.\n{CALL}\n</think>", "No: \\boxed{42}.\n</think>"), **keys)
     assert (sample.answer, len(sample.tool_runs)) == (42, 1)
+
+
+def test_what_is_told_of_the_calls_left_fits_the_context_with_a_long_output() -> None:
+    keys: dict[str, Any] = {"sample__family": "openmath-nemotron", "engine__context_tokens": 2_000}
+    engine = scripted("<tool_call>\nprint(6 * 7)\n</tool_call>", "so\n</think>\\boxed{42}")
+    sample = run_lane(engine, sandbox=ScriptedSandbox("9" * 3_000), **keys)
+    inserted = sample.turns[0].inserted
+    assert sample.answer == 42 and "cut to fit" in inserted and inserted.endswith("after that.\n```\n")
+    assert len(inserted) < 1_000
