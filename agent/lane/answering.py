@@ -52,8 +52,8 @@ class AnswerWatch:
         """Whether a turn whose stream broke lacks nothing but its end: after the thinking it ends with its box."""
         if self._forced or not self._close or self.thinks:
             return False
-        answer = settled_answer(self._task, self._chat.reply(writer.text, thinking=self._thought))
-        return answer is not None and self._take(answer) is SampleEnd.ANSWERED
+        reply = self._chat.reply(writer.text, thinking=self._thought)
+        return self._take(settled_answer(self._task, reply)) is SampleEnd.ANSWERED
 
     def grown(self, writer: TurnWriter, by: int) -> SampleEnd | None:
         """Look at the last `by` characters of the turn: ANSWERED where its thinking has closed on an answer."""

@@ -81,6 +81,8 @@ def test_letters_of_other_scripts_count(text: str, letters: int) -> None:
         ("所x以y因z此", (4, 1)),
         ("The answer 是 5 and the sum 是 7.", (2, 2)),
         ("Ответ: x, затем y", (10, 1)),
+        ("所1ab所", (2, 2)),
+        ("\u0400\u2bff", (1, 1)),
     ],
 )
 def test_a_stretch_ends_at_a_word(text: str, expected: tuple[int, int]) -> None:

@@ -44,6 +44,13 @@ async def test_a_token_that_ends_at_the_cut_is_kept_and_one_that_lies_across_it_
     assert server.asked == ([anew] if anew else [])
 
 
+async def test_ids_without_those_of_the_prompt_are_of_no_use() -> None:
+    buffer, server = TokenBuffer(), Server()
+    buffer.add(Chunk("So", 1, token_ids=(10,), aligned=True))
+    buffer.end(dropped=0)
+    assert (buffer.tokens, await buffer.prompt("PROMPT So", server.tokenize)) == (None, "PROMPT So")
+
+
 async def test_the_last_token_of_a_turn_is_not_tokenized_again_with_what_the_agent_writes_after_it() -> None:
     buffer, server = started("So", " 42."), Server()
     buffer.end(dropped=0)

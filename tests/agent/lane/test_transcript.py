@@ -1,16 +1,24 @@
-"""What a sample has written, and what of it the sample itself has said."""
+"""What a sample has written, what of it the sample itself has said, and whether that is its answer."""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.chat.dialects import chat_format
+from agent.chat.task import CompetitionTask, Task
+from agent.editions import EDITIONS
 from agent.engine.base import Chunk
 from agent.engine.persistent import PersistentEngine
+from agent.lane.answering import AnswerWatch
+from agent.lane.probe import Prober
 from agent.lane.transcript import Transcript
 from agent.lane.turn import TurnWriter
+from agent.types import Probe, SampleEnd
 from tests.support.lanes import always
 from tests.support.samples import tool_run
 from tests.support.texts.fenced import tool_result
@@ -51,3 +59,104 @@ def test_no_mark_is_put_together_where_a_prompt_loses_its_middle() -> None:
                 assert isinstance(kept, str) and 40 < len(kept) <= room and "<|" not in kept
 
     asyncio.run(main())
+
+
+@given(st.lists(st.text(max_size=5), max_size=6), st.integers(1, 12))
+def test_the_tail_of_a_turn_is_no_longer_than_the_pieces_that_it_needs(pieces: list[str], length: int) -> None:
+    writer = TurnWriter(None)
+    for piece in pieces:
+        writer.write(Chunk(piece, 1))
+    tail = writer.tail(length)
+    assert writer.text == "".join(pieces) and writer.text.endswith(tail)
+    assert min(length, len(writer.text)) <= len(tail) < length + max(map(len, pieces), default=1)
+
+
+def test_a_turn_holds_what_was_counted_of_it() -> None:
+    writer = TurnWriter(chat_format("qwen-coder", tools=True).call_scanner())
+    assert (writer.tokens, writer.length) == (0, 0)
+    writer.write(Chunk("So\n```python\nprint(1)", 3, prompt_tokens=70, cached_tokens=64))
+    writer.write(Chunk("", 0))
+    turn = writer.turn(2.0)
+    assert (turn.tokens, turn.prompt_tokens, turn.cached_tokens, turn.unrun_blocks) == (3, 70, 64, 1)
+    writer.truncate(2)
+    assert (writer.text, writer.length) == ("So", 2)
+    assert TurnWriter(None).turn(2.0).unrun_blocks == 0
+
+
+@dataclass(frozen=True)
+class Fractions:
+    """A task whose answers are texts, on which nobody votes."""
+
+    def instructions(self, usual: str) -> str:
+        return usual
+
+    def read(self, text: str) -> str | None:
+        return text.rpartition("\\boxed{")[2].rstrip("}") if "boxed" in text else None
+
+
+def watched(
+    *pieces: str, family: str = "qwq", task: Task | None = None, forced: bool = False
+) -> tuple[AnswerWatch, TurnWriter, list[SampleEnd | None]]:
+    """The watch of a sample whose turn has come in these pieces, and what it said after each."""
+    watch = AnswerWatch(task or CompetitionTask(EDITIONS["aimo3"]), chat_format(family, tools=True), at_close=True)
+    watch.begin_turn()
+    if forced:
+        watch.force()
+    writer, said = TurnWriter(None), []
+    for piece in pieces:
+        writer.write(Chunk(piece, 1))
+        said.append(watch.grown(writer, len(piece)))
+    return watch, writer, said
+
+
+def test_nothing_that_is_forced_is_the_sample_s_own_answer() -> None:
+    for text in ("\\boxed{7}", "\\boxed{7}\n</think>\n", "</think>\n\\boxed{7}"):
+        watch, writer, said = watched(text, forced=True)
+        assert said == [None]
+        assert watch.ended(writer) is SampleEnd.NO_ANSWER
+        assert not watch.is_settled(writer)
+        assert watch.answer is None
+
+
+def test_what_follows_a_thinking_is_not_read_as_a_second_one() -> None:
+    watch, writer, said = watched("Let us see.</think>", "It is \\boxed{7}.", "</think>")
+    assert (said, watch.answer) == ([None] * 3, None)
+    assert (watch.ended(writer), watch.answer) == (SampleEnd.ANSWERED, 7)
+
+
+def test_a_turn_that_broke_off_at_its_box_has_answered_only_behind_a_thinking() -> None:
+    for text, family, settled in (
+        ("So.</think>It is \\boxed{7}", "qwq", True),
+        ("So.</think>It is \\boxed{7}, I", "qwq", False),
+        ("So it is \\boxed{7}", "qwq", False),
+        ("So it is \\boxed{7}", "qwen-coder", False),  # it may still doubt
+    ):
+        watch, writer, _ = watched(text, family=family)
+        assert watch.is_settled(writer) is settled
+        assert watch.answer == (7 if settled else None)
+
+
+def test_an_answer_that_is_no_integer_ends_the_sample_without_a_vote() -> None:
+    watch, writer, _ = watched("So.</think>It is \\boxed{1/2}", task=Fractions())
+    assert (watch.ended(writer), watch.answer) == (SampleEnd.ANSWERED, None)
+
+
+@pytest.mark.parametrize("ticks", [0, 1])
+async def test_a_probe_that_runs_when_the_sample_ends_has_been_cancelled_by_then(ticks: int) -> None:
+    told: list[str] = []
+
+    async def probe(tokens: int) -> Probe | None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            told.append("cancelled")
+        return None
+
+    prober = Prober(1, probe)
+    prober.tokens_came(1)
+    for _ in range(ticks):
+        await asyncio.sleep(0)
+    await prober.close()
+    await prober.close()
+    assert told == ["cancelled"] * ticks
+    assert len(asyncio.all_tasks()) == 1, "the test itself"
