@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.chat.dialects import chat_format
@@ -24,6 +24,7 @@ from tests.support.runs.recordings import setting
 from tests.support.sandbox.sandboxes import sandbox
 from tests.support.texts.conversations import DIALECTS, Dialect, Step
 from tests.support.texts.loops import sizes
+from tests.support.tiers.cases import examples
 from tests.support.token_engine import TokenEngine, by_rounds
 from tools.demo.transcript import transcript_html
 from tools.replay.recordings import load_recordings
@@ -53,7 +54,7 @@ def marks_in(page: object) -> list[str]:
     return [mark for mark in MARKS if mark in text]
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(conversations(), sizes, st.booleans(), st.booleans())
 def test_every_token_of_a_stream_is_accounted_for(
     conversation: tuple[Dialect, list[Step], str], lengths: list[int], ids: bool, leaves_out: bool
@@ -101,7 +102,7 @@ def recorded(directory: Path, conversation: tuple[Dialect, list[Step], str]) -> 
     return config, list(record.samples)
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(conversations())
 def test_a_journal_holds_each_turn_and_a_replay_of_it_gives_the_same_votes(
     conversation: tuple[Dialect, list[Step], str],
@@ -174,7 +175,7 @@ JUNK = st.lists(
 ).map("".join)
 
 
-@settings(max_examples=120, deadline=None)
+@examples(120)
 @given(st.sampled_from(DIALECTS), st.lists(JUNK, min_size=1, max_size=3), sizes, st.booleans())
 def test_no_stream_breaks_a_lane_and_none_loses_or_invents_a_token(
     dialect: Dialect, replies: list[str], lengths: list[int], ids: bool

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.chat.dialects import chat_format
@@ -26,6 +26,7 @@ from agent.types import Sample, SampleEnd
 from tests.support.doubles import BREAK, PROBLEM, Recorder, ScriptedEngine, ScriptedSandbox, config_with, runtime
 from tests.support.lanes import OWN_TOKENS, EngineWithIds, always, run_lane
 from tests.support.runs.recordings import setting
+from tests.support.tiers.cases import examples
 from tests.support.virtual_time import run_virtual
 from tools.demo.state import LaneState, Phase
 from tools.demo.transcript import transcript_html
@@ -186,7 +187,7 @@ class CutEngine(ScriptedEngine):
 ENDS = ["Wait, no", "x</think>", ".\nAlternatively, y\n", "Waiting. Wait\nno </think>", "Well, so it is."]
 
 
-@settings(max_examples=25)
+@examples(25)
 @given(st.integers(1, 3_000), st.sampled_from(ENDS))
 def test_the_sample_does_not_depend_on_how_the_stream_is_cut(size: int, end: str) -> None:
     def turns(size: int) -> list[tuple[str, str, str]]:
