@@ -118,6 +118,24 @@ def test_nothing_that_is_forced_is_the_sample_s_own_answer() -> None:
         assert watch.answer is None
 
 
+def test_a_thinking_that_closes_on_a_box_has_answered_however_its_tag_is_cut() -> None:
+    for pieces in (("So \\boxed{7}.</think>",), ("So \\boxed{7}.</thi", "nk>"), ("So \\boxed{7}.<", "/think", ">")):
+        watch, _, said = watched(*pieces)
+        assert (said[-1], watch.answer, watch.thinks) == (SampleEnd.ANSWERED, 7, False)
+    watch, _, said = watched("So \\boxed{7}. `</think>`")  # in code it closes nothing
+    assert (said, watch.answer, watch.thinks) == ([None], None, True)
+
+
+@pytest.mark.parametrize(("family", "again"), [("qwq-calls", True), ("gpt-oss", False), ("qwq", False)])
+def test_some_models_think_again_after_a_result_and_an_open_thinking_stays_open(family: str, again: bool) -> None:
+    watch = AnswerWatch(CompetitionTask(EDITIONS["aimo3"]), chat_format(family, tools=True), at_close=True)
+    watch.result_came()
+    assert watch.thinks
+    watch.thinks = False
+    watch.result_came()
+    assert watch.thinks is again
+
+
 def test_what_follows_a_thinking_is_not_read_as_a_second_one() -> None:
     watch, writer, said = watched("Let us see.</think>", "It is \\boxed{7}.", "</think>")
     assert (said, watch.answer) == ([None] * 3, None)
