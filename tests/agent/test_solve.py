@@ -225,7 +225,7 @@ def test_a_full_disk_stops_the_run_with_a_one_line_message(
         timeout=60,
         check=False,
     )
-    refused(result, "cannot be written", "--resume")
+    refused(result, "cannot be written", "can be resumed")
     assert read_run(tmp_path / "run").unreadable == 0
     resumed = solve("--run-dir", "run", "--resume", cwd=tmp_path)
     assert resumed.returncode == 0, resumed.stderr
