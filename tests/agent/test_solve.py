@@ -126,7 +126,7 @@ def test_resuming_a_finished_run_prints_it_again(server: ScriptedServer, problem
 def test_a_run_is_not_overwritten(server: ScriptedServer, problems: Path, tmp_path: Path) -> None:
     arguments = ["--problems", problems, "--url", server.url, "--run-dir", "run", "--samples", 1]
     assert solve(*arguments, cwd=tmp_path).returncode == 0
-    refused(solve(*arguments, cwd=tmp_path), "already holds a run", "--resume")
+    refused(solve(*arguments, cwd=tmp_path), "already holds a run", "resume that")
 
 
 def test_an_engine_that_dies_on_the_way_loses_nothing(problems: Path, tmp_path: Path) -> None:
