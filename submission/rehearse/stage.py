@@ -242,11 +242,13 @@ def _run(
     command: list[str], environment: dict[str, str], cwd: Path, folder: Path, tell: Callable[[str], None]
 ) -> str | None:
     with (folder / "execution.log").open("w+", encoding="utf-8") as log:
-        process = subprocess.Popen(command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=log, text=True)
-        assert process.stdout is not None
-        for line in process.stdout:
-            tell(line.strip()[:100])
-        if process.wait() == 0:
+        with subprocess.Popen(
+            command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=log, text=True
+        ) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                tell(line.strip()[:100])
+        if process.returncode == 0:
             return None
         log.seek(0)
         lines = [line.strip() for line in log if line.strip()]

@@ -14,9 +14,10 @@ from submission.serving.evaluation import SERVED_BY
 from submission.serving.local_gateway import SUBMISSION_FILE
 from submission.serving.predictor import PREDICTOR_FILE
 from submission.serving.problem_table import table_of
-from submission.serving.session import RUN_FOLDER
+from submission.serving.session import RUN_FOLDER, WORKER_LOG
 
 Finding = tuple[bool, str]
+_TRACEBACK = re.compile(r"^Traceback \(most recent call last\):\n(?:[ \t].*\n|\n)*(.*)", re.MULTILINE)
 
 
 def judge_rehearsal(stage: Stage, *, rerun: bool) -> list[Finding]:
@@ -25,6 +26,7 @@ def judge_rehearsal(stage: Stage, *, rerun: bool) -> list[Finding]:
         *served_findings(stage.executed(rerun=rerun), genuine=stage.package is not None),
         *submission_findings(stage.submission(rerun=rerun), table_of(load_problems(stage.csv)), stage),
         *record_findings(stage.working / RUN_FOLDER / PREDICTOR_FILE, stage.csv),
+        *log_findings(stage.working / RUN_FOLDER / WORKER_LOG),
     ]
 
 
@@ -55,6 +57,13 @@ def submission_findings(path: Path, problems: pl.DataFrame, stage: Stage) -> lis
         ),
         (within, f"its answers are {frame['answer'].dtype}, {'' if within else 'not '}all in 0..{most}"),
     ]
+
+
+def log_findings(path: Path) -> list[Finding]:
+    """Return each exception that the worker survived, by its last line: nobody reads the log of a run that passed."""
+    text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    raised = (match[1].strip() for match in _TRACEBACK.finditer(text))
+    return [(False, f"an exception in {path.name}: {line}") for line in dict.fromkeys(raised)]
 
 
 def record_findings(path: Path, csv: Path) -> list[Finding]:

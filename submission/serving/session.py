@@ -18,6 +18,7 @@ from submission.serving.mounts import find_models, incomplete_models, named_mode
 from submission.serving.predictor import PREDICTOR_FILE, Predictor, print_safely
 
 RUN_FOLDER = "run"
+WORKER_LOG = "worker.log"
 ENVIRONMENT_FOLDER = "aimo-agent-environment"
 _CODE = Path(__file__).parents[2]
 _START_SECONDS = 1_800.0  # for a worker to start: its wheels, and its engine from a cold disk
@@ -99,7 +100,7 @@ def _start_worker(settings: WorkerSettings, wheels: Path | None, started: float)
         launch = [sys.executable, "-m", "submission.worker.launch"]
         return [*launch, str(wheels or ""), str(scratch_folder(ENVIRONMENT_FOLDER)), sent]
 
-    log = Path(settings.run_dir, "worker.log")
+    log = Path(settings.run_dir, WORKER_LOG)
     connection = WorkerProcess(command, log, {**os.environ, "PYTHONPATH": str(_CODE)})
     client = WorkerClient(connection, time.monotonic, start_seconds=_START_SECONDS, tell=print_safely)
     try:

@@ -21,7 +21,7 @@ from submission.competitions import COMPETITIONS
 from submission.isolation import can_isolate, isolated
 from submission.rehearse.command import main, only_one
 from submission.rehearse.stage import Stage, lay_out
-from submission.rehearse.verdict import record_findings, submission_findings
+from submission.rehearse.verdict import log_findings, record_findings, submission_findings
 
 pytestmark = pytest.mark.process
 
@@ -90,6 +90,18 @@ def test_a_run_passes_if_votes_came_and_nothing_went_wrong(rows: list[str], good
     problems("a", "b").write_csv(tmp_path / "reference.csv")
     findings = record_findings(tmp_path / "predictor.jsonl", tmp_path / "reference.csv")
     assert all(right for right, _ in findings) is good
+
+
+def test_an_exception_that_the_worker_survived_is_no_pass(tmp_path: Path) -> None:
+    log = tmp_path / "worker.log"
+    assert log_findings(log) == []
+    log.write_text("loading\n")
+    assert log_findings(log) == []
+    raised = (
+        'Traceback (most recent call last):\n  File "a.py", line 1, in <module>\n    f()\n    ~^^\nValueError: no\n'
+    )
+    log.write_text(f"loading\n{raised}done\nException ignored in: <f>\n{raised}")
+    assert log_findings(log) == [(False, "an exception in worker.log: ValueError: no")]
 
 
 @pytest.mark.parametrize("given", [".", "kaggle_evaluation"])
