@@ -9,18 +9,20 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from agent.blocking import run_blocking
-from agent.chat.dialects import chat_format
-from agent.chat.task import CompetitionTask, Task
+from agent.chat.task import Task
 from agent.config import Config, load_config, override_config
 from agent.engine.base import Engine
 from agent.engine.persistent import PersistentEngine
 from agent.errors import InputError
-from agent.events import EngineEvent, Listener, ProblemSolved, fan_out
+from agent.events import EngineEvent, HealthChecked, Listener, ProblemSolved, fan_out
+from agent.health.check import is_checked
+from agent.health.service import ModelService
 from agent.journal.run_directory import ENGINE_LOG, RunDirectory, hold_any_run
 from agent.lane.runtime import Runtime
 from agent.policy.budget import TimeBank
@@ -67,7 +69,6 @@ class Agent:
         self.sandbox = sandbox or ForkServerSandbox(
             Limits(limits.cell_seconds, limits.memory_mib << 20, limits.output_chars)
         )
-        self._config = config
         self._task = task
         self._on_engine_event = on_engine_event
         self._runs: list[tuple[Listener, TimeBank]] = []  # under way
@@ -75,10 +76,7 @@ class Agent:
         self._no_code = NoCodeWatch()
         self._failed = False
         self._unusable = ""  # why it solves nothing now
-        if not isinstance(engine, PersistentEngine):
-            seconds = config.engine.start_seconds
-            engine = PersistentEngine(engine, on_event=self._engine_happened, start_seconds=seconds)
-        self.engine = engine
+        self._service = ModelService(config, engine, say=self._engine_happened, tell=on_engine_event)
 
     @classmethod
     def open(
@@ -89,6 +87,7 @@ class Agent:
         task: Task | None = None,
         log: Path | None = None,
         fetch: Callable[[str], Path] | None = None,
+        check: bool | None = None,
         on_engine_event: Callable[[str], None] = _log.warning,
     ) -> Agent:
         """Open the agent of a profile (a bundled name or the path of a TOML file) or of a configuration.
@@ -96,6 +95,7 @@ class Agent:
         `overrides` set dotted keys anew. `log` is the file that a server of ours writes to; by default it is in the
         system's temporary directory, and removed on closing unless something happened to the engine. `fetch` finds a
         model's file by its name; by default a known model that is missing is downloaded now, which may take minutes.
+        `check` says whether the served model is checked on entering the context; by default `engine.check` does.
         `task` and `on_engine_event` are those of the constructor.
 
         Raises ConfigError if the configuration is not valid or does not fit this machine, ModelError if the model is
@@ -116,17 +116,33 @@ class Agent:
         from agent.engine.configured import open_engine, settle_family
 
         settled = settle_family(config, fetch)
-        engine = open_engine(settled, fetch, log, on_event)
-        agent = cls(config, engine, task=task, on_engine_event=on_engine_event)
-        agent._settle(settled)
+        reopen = partial(open_engine, fetch=fetch, log=log, on_event=on_event)
+        agent = cls(config, reopen(settled), task=task, on_engine_event=on_engine_event)
+        agent._service.settle(settled)
+        agent._service.reopen = reopen if check or (check is None and is_checked(settled)) else None
         agent._own_log = own_log
         agent._unusable = _NOT_ENTERED
         return agent
 
     @property
     def config(self) -> Config:
-        """The configuration, which names the model of a server at a URL and its family once the engine has started."""
-        return self._config
+        """The configuration in force: with what was left to be found, and what the check of the model changed."""
+        return self._service.config
+
+    @property
+    def engine(self) -> PersistentEngine:
+        """The engine that serves the model."""
+        return self._service.engine
+
+    @property
+    def checked(self) -> HealthChecked | None:
+        """How the check of the model went, None where there was none."""
+        return self._service.checked
+
+    @property
+    def gpu_mismatch(self) -> str:
+        """What speaks against the GPUs that were found at the start, "" if nothing does."""
+        return self._service.gpu_mismatch
 
     async def __aenter__(self) -> Agent:
         try:
@@ -143,32 +159,16 @@ class Agent:
         await self.close()
 
     async def start(self) -> None:
-        """Start the engine, with the task's prompt prefix evaluated.
+        """Start the engine, with the task's prompt prefix evaluated, then check its model.
 
         Raises EngineError if it does not come up, ConfigError if the family of what a server serves is to be found but
-        is not certain, InputError if the agent was closed.
+        is not certain, InputError if the agent was closed, UnhealthyModelError if the model fails its check: it can be
+        used all the same.
         """
-        from agent.engine.configured import settle_model
-        from agent.hardware.detect import kv_cache_warning
-
         if self._unusable == _CLOSED:
             raise InputError(_CLOSED)
         self._unusable = ""
-        await self.engine.start()
-        if warning := kv_cache_warning(self.config):
-            self._engine_happened(warning)
-        self._settle(await settle_model(self.config, self.engine.wrapped))
-        task = self._task or CompetitionTask(self.config.rules)
-        sample = self.config.sample
-        await self.engine.warm(
-            chat_format(sample.family, tools=sample.tools, max_rounds=sample.max_rounds).prefix(task)
-        )
-
-    def _settle(self, config: Config) -> None:
-        """Take the configuration with what was left to be found, and say which family that is."""
-        if self._config.sample.family != config.sample.family:
-            self._on_engine_event(f"sample.family is {config.sample.family}, by the model's chat template and name")
-        self._config = config
+        await self._service.start(self.sandbox, self._task)
 
     async def close(self) -> None:
         """End all Python sessions, and the engine's server if it is ours. May be called twice."""
@@ -241,7 +241,8 @@ class Agent:
                 return await agent._solve_all(asked, directory, listeners)
 
         with hold_any_run(run_dir, asked, resume=resume) as directory:
-            agent = cls.open(profile, overrides, log=None if directory is None else directory.path / ENGINE_LOG)
+            log = None if directory is None else directory.path / ENGINE_LOG
+            agent = cls.open(profile, overrides, log=log, check=directory.check if directory else None)
             return run_blocking(main)
 
     @contextmanager
@@ -259,12 +260,10 @@ class Agent:
         JournalError as `solve_all` does.
         """
         before = directory.before if directory else None
-        if bank is None:
-            clock = asyncio.get_running_loop().time
-            bank = TimeBank(self.config.time_limit_seconds, clock, spent=before.spent if before else 0.0)
-        opened = bank
+        spent = before.spent if before else 0.0
+        opened = bank or TimeBank(self.config.time_limit_seconds, asyncio.get_running_loop().time, spent=spent)
         with ExitStack() as stack:
-            journal = [stack.enter_context(directory.open_journal(self.config, bank.spent))] if directory else []
+            journal = [stack.enter_context(directory.open_journal(self.config, opened.spent))] if directory else []
             for solution in before.solved.values() if before else ():
                 for listener in listeners:
                     listener(ProblemSolved(solution))
@@ -272,11 +271,11 @@ class Agent:
                 self._no_code.resume(before.samples, len(before.solved))
             family = self.config.sample.family if self.config.sample.runs_code else ""
             emit = self._no_code.watched(fan_out([*journal, *listeners]), family, lambda: opened.spent)
-            run = emit, bank
+            run = emit, opened
             self._runs.append(run)
             stack.callback(self._runs.remove, run)
             runtime = Runtime(self.config, self.engine, self.sandbox, emit, lambda: opened.spent, self._task)
-            yield OpenRun(runtime, bank, before)
+            yield OpenRun(runtime, opened, before, self.checked)
 
     async def _solve_all(
         self, problems: Sequence[Problem], directory: RunDirectory | None, listeners: Sequence[Listener]

@@ -55,6 +55,8 @@ class EngineConfig(Section):
     stall_seconds: float = Field(120.0, gt=0)  # a stream silent for so long is broken
     start_seconds: float = Field(300.0, gt=0)  # a server not ready by then has failed
     retries: int = Field(2, ge=0)  # restarts of one sample's stream after an engine error
+    # Whether the served model is checked before a run; "auto": unless it is a known one that is computed here.
+    check: Literal["auto", "always", "never"] = "auto"
 
     @field_validator("api_key_env")
     @classmethod

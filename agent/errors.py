@@ -7,6 +7,7 @@ AgentError
 ├── EngineError     the server that generates tokens; carries the text received so far
 │   ├── EngineUnavailableError  the server does not respond or is not ready: wait for it
 │   ├── RequestRefusedError     the server refused the request permanently: report it and stop
+│   ├── UnhealthyModelError     the served model failed its check
 │   ├── ContextExceededError    prompt and reply exceed the server's context length: the lane ends
 │   └── StreamBrokenError       the stream was cut or garbled: continue from the tokens received
 ├── SandboxError    the machinery that runs Python (never the model's own mistakes)
@@ -63,6 +64,10 @@ class EngineUnavailableError(EngineError):
 
 class RequestRefusedError(EngineError):
     """The server refused the request permanently (a wrong key, an unknown model): retrying cannot help."""
+
+
+class UnhealthyModelError(EngineError):
+    """The served model failed its check: it writes nonsense, or answers the easiest problems wrong."""
 
 
 class ContextExceededError(EngineError):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from agent.types import Problem, Sample, Solution, ToolRun
 
@@ -84,7 +84,44 @@ class RunWarning:
     at: float
 
 
-Event = ProblemStarted | TextGenerated | TextInserted | ToolRan | SampleEnded | ProblemSolved | EngineEvent | RunWarning
+@dataclass(frozen=True, slots=True)
+class HealthChecked:
+    """Before the run the served model was checked, for `seconds`: `right` of the `asked` problems were answered right.
+
+    `fault` says what was wrong with it, "" if it is sound; `changed` holds the dotted configuration keys that were set
+    anew for its sake, and are in force.
+    """
+
+    right: int
+    asked: int
+    seconds: float
+    fault: str = ""
+    changed: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def changes(self) -> list[str]:
+        """The changed keys with their values, as texts."""
+        return [f"{key} = {value!r}" for key, value in self.changed.items()]
+
+    @property
+    def text(self) -> str:
+        """The outcome in one line."""
+        outcome = f"{self.right} of {self.asked} right, {self.seconds:.0f} s"
+        changed = f"; set for its sake: {', '.join(self.changes)}" if self.changed else ""
+        return f"model checked: {outcome}{changed}{f'; {self.fault}' if self.fault else ''}"
+
+
+Event = (
+    ProblemStarted
+    | TextGenerated
+    | TextInserted
+    | ToolRan
+    | SampleEnded
+    | ProblemSolved
+    | EngineEvent
+    | RunWarning
+    | HealthChecked
+)
 # Called with each event of a run, in the order in which they happen, on the loop that solves: it has to return quickly.
 Listener = Callable[[Event], None]
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from agent.events import HealthChecked
 from agent.journal.journal import RunRecord
 from agent.lane.runtime import Runtime
 from agent.policy.budget import TimeBank, grant
@@ -20,14 +21,20 @@ _BROKEN_PAUSE_SECONDS = 1.0  # before another attempt at a problem; it doubles e
 
 @dataclass(frozen=True, slots=True)
 class OpenRun:
-    """A run under way: what its samples work with, its time bank, and what it recorded before an interruption."""
+    """A run under way: what its samples work with, its time bank, and what it recorded before an interruption.
+
+    `checked` says how the served model was checked before it, None if it was not.
+    """
 
     runtime: Runtime
     bank: TimeBank
     before: RunRecord | None = None
+    checked: HealthChecked | None = None
 
     async def solve_all(self, problems: Sequence[Problem]) -> list[Solution]:
-        """Solve the problems in what is left of the run's time, as `run_problems`."""
+        """Solve the problems in what is left of the run's time, as `run_problems`; first say how the check went."""
+        if self.checked is not None:
+            self.runtime.emit(self.checked)
         return await run_problems(problems, self.runtime, self.bank, before=self.before)
 
 

@@ -105,7 +105,14 @@ def add_setting_flags(parser: argparse._ActionsContainer, *, time_limit_of: str)
         "--model",
         help="a known model's name or a GGUF file; for vLLM a directory or Hub name; with --url the server's name",
     )
+    add_check_flag(parser)
     parser.add_argument("--set", action="append", metavar="KEY=VALUE", help="any key, as in sample.max_tokens=800")
+
+
+def add_check_flag(parser: argparse._ActionsContainer) -> None:
+    """Add the flag that leaves out the check of the served model."""
+    words = "do not first check with two easy problems what the engine serves"
+    parser.add_argument("--no-check", dest="check", action="store_const", const="never", help=words)
 
 
 def given_path(text: str) -> Path:
@@ -135,6 +142,7 @@ def overrides(args: argparse.Namespace) -> dict[str, Any]:
         "engine.api_key_env": ("--api-key-env", args.api_key_env),
         "engine.kind": ("--url", None if args.url is None else "http"),
         "engine.model": ("--model", args.model),
+        "engine.check": ("--no-check", args.check),
     }
     keys = set_keys(args.set or ())
     for key, (flag, value) in given.items():

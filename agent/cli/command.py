@@ -77,6 +77,7 @@ def run_plan(plan: Plan, console: Console, *, task: Task | None = None, show: Vi
         task=task,
         log=plan.directory / ENGINE_LOG,
         fetch=partial(fetch_model, console=console),
+        check=plan.run_directory.check,
         on_engine_event=partial(console.print, markup=False, highlight=False),
     )
     terminated = signal.getsignal(signal.SIGTERM)
@@ -96,7 +97,7 @@ async def _run(plan: Plan, agent: Agent, console: Console, show: ViewOpener) -> 
     # The start of the engine is a part of the run: its time counts.
     bank = TimeBank(plan.config.time_limit_seconds, loop.time, spent=plan.before.spent if plan.before else 0.0)
     async with AsyncExitStack() as stack:
-        with console.status("starting the engine"):
+        with console.status("starting the engine, and checking what it serves"):
             await stack.enter_async_context(agent)
         listeners = [stack.enter_context(show(plan.problems, console))]
         run = stack.enter_context(agent.begin(listeners, directory=plan.run_directory, bank=bank))

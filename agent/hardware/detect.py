@@ -21,6 +21,8 @@ CPU = "cpu"
 CPU_KV_SPACE = "VLLM_CPU_KVCACHE_SPACE"  # vLLM's own variable: GiB for the KV cache where there is no GPU
 
 _QUERY = ("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits")
+# Drivers report less than the data sheet: firmware and error correction take some.
+_LEAST_MEMORY_SHARE = 0.9
 # As nvidia-smi calls them. Slower boards (H100 PCIe, H100 NVL, Max-Q) and slices (MIG) are left out.
 _NAMES = {
     "L4": re.compile(r"\bL4\b"),
@@ -154,6 +156,33 @@ def kv_cache_warning(config: Config) -> str:
         "a KV cache in FP8 rounds the keys of this model's architecture, Qwen2's, so coarsely that smaller models of "
         "it write other answers: set vllm.kv_cache_dtype to 'auto'"
     )
+
+
+def gpu_mismatch(config: Config) -> str:
+    """Return what `lesser_gpus` says of a profile on this machine, "" for one that asks for no kind of GPU."""
+    asks = config.engine.kind == "vllm" and config.vllm.gpu in KNOWN_DEVICES
+    return lesser_gpus(config, find_gpus()) if asks else ""
+
+
+def lesser_gpus(config: Config, gpus: Sequence[Gpu]) -> str:
+    """Say which GPUs found are lesser ones than `vllm.gpu`, for which the profile is sized; "" if none is.
+
+    Those of another kind are if their memory or bandwidth is less, or not known.
+    """
+    wanted = KNOWN_DEVICES.get(config.vllm.gpu)
+    used = gpus[: config.vllm.tensor_parallel_size * config.vllm.data_parallel_size]
+    if wanted is None or not any(_is_lesser(gpu.device, wanted) for gpu in used):
+        return ""
+    return (
+        f"the profile {config.profile} is sized for the {wanted.name}, and nvidia-smi shows {describe(used)}: expect "
+        "less of it, use a profile for these, or set vllm.gpu to '' if they are as good"
+    )
+
+
+def _is_lesser(device: Device, wanted: Device) -> bool:
+    if device.bandwidth is None or wanted.bandwidth is None:
+        return True
+    return device.bandwidth < wanted.bandwidth or 0 < device.memory_bytes < _LEAST_MEMORY_SHARE * wanted.memory_bytes
 
 
 def describe(gpus: Sequence[Gpu]) -> str:

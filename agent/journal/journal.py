@@ -25,7 +25,7 @@ from typing import Any
 
 from agent.config import Config, override_config, parse_config, save_config
 from agent.errors import ConfigError, InputError, JournalError
-from agent.events import EngineEvent, Event, ProblemSolved, ProblemStarted, RunWarning, SampleEnded
+from agent.events import EngineEvent, Event, HealthChecked, ProblemSolved, ProblemStarted, RunWarning, SampleEnded
 from agent.files.renamed_keys import renamed_keys
 from agent.files.stored_config import stored_tree
 from agent.files.whole_file import write_whole
@@ -60,6 +60,12 @@ class RunRecord:
     engine_events: tuple[EngineEvent, ...] = ()
     changes: tuple[SettingsChange, ...] = ()
     warnings: tuple[RunWarning, ...] = ()
+    checks: tuple[HealthChecked, ...] = ()
+
+    @property
+    def found_sound(self) -> bool:
+        """Whether the served model passed its check when the run, or a part of it, began."""
+        return any(not check.fault for check in self.checks)
 
     @property
     def spent(self) -> float:
@@ -108,6 +114,7 @@ def read_run(directory: Path) -> RunRecord:
         engine_events=tuple(entry for entry in entries if isinstance(entry, EngineEvent)),
         changes=changes,
         warnings=tuple(entry for entry in entries if isinstance(entry, RunWarning)),
+        checks=tuple(entry for entry in entries if isinstance(entry, HealthChecked)),
     )
 
 
@@ -208,6 +215,8 @@ class Journal:
                 self._append("engine", asdict(event))
             case RunWarning():
                 self._append("warning", asdict(event))
+            case HealthChecked():
+                self._append("check", asdict(event))
 
     def settings_changed(self, changed: Mapping[str, Any], at: float) -> None:
         """Record which keys of the configuration were changed."""

@@ -1,8 +1,8 @@
 """The lines of a run's journal, one JSON object each, of a `kind`.
 
 "problem" (a problem was started: its prompt and its allowance), "sample" (one that has ended, whole), "solution",
-"engine" (what happened to the engine), "warning" (what should be set otherwise) and "settings" (what a resumed run
-changed: the stored configuration stays as the run was started).
+"engine" (what happened to the engine), "check" (how the served model was checked before the run), "warning" (what should
+be set otherwise) and "settings" (what a resumed run changed: the stored configuration stays as the run was started).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from agent.errors import InputError
-from agent.events import EngineEvent, RunWarning
+from agent.events import EngineEvent, HealthChecked, RunWarning
 from agent.types import Sample, Solution
 
 
@@ -39,13 +39,14 @@ class SettingsChange:
     at: float
 
 
-Entry = Sample | Solution | RecordedStart | EngineEvent | RunWarning | SettingsChange
+Entry = Sample | Solution | RecordedStart | EngineEvent | RunWarning | HealthChecked | SettingsChange
 _KINDS: dict[str, TypeAdapter[Entry]] = {
     "problem": TypeAdapter(RecordedStart),
     "sample": TypeAdapter(Sample),
     "solution": TypeAdapter(Solution),
     "engine": TypeAdapter(EngineEvent),
     "warning": TypeAdapter(RunWarning),
+    "check": TypeAdapter(HealthChecked),
     "settings": TypeAdapter(SettingsChange),
 }
 _RENAMED = {"foreign_letters": "language_mixing"}  # fields by the names that earlier versions gave them
@@ -67,7 +68,8 @@ def has_recorded(path: Path) -> bool:
     content = _content(path)
     lines = _lines(content[: _whole(content)])
     return any(
-        not isinstance(_entry(line), RecordedStart | EngineEvent | RunWarning | SettingsChange) for line in lines
+        not isinstance(_entry(line), RecordedStart | EngineEvent | RunWarning | HealthChecked | SettingsChange)
+        for line in lines
     )
 
 

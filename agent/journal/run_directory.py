@@ -34,6 +34,11 @@ class RunDirectory:
     before: RunRecord | None = None
     files: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def check(self) -> bool | None:
+        """Whether the served model has to be checked: not for a run that is resumed and found it sound, else open."""
+        return False if self.before is not None and self.before.found_sound else None
+
     @contextmanager
     def open_journal(self, config: Config, at: float) -> Iterator[Journal]:
         """The journal of the run, open as long as the context lasts; the directory of a new run is laid out first.

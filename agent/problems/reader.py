@@ -67,6 +67,11 @@ def practice_problems() -> list[Problem]:
     return load_problems(BUNDLED["practice"])
 
 
+def check_problems() -> list[Problem]:
+    """Load the two easy problems with which a served model is checked before a run."""
+    return load_problems(STARTER.with_name("check.csv"))
+
+
 def parse_csv(path: Path, text: str) -> list[Problem]:
     """Parse the problems of a CSV text, perhaps none; errors name `path`. Raises InputError as `load_problems`."""
     return _problems(path, table_rows(path, text))

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from rich.console import Console
 
-from agent.events import EngineEvent, Event, ProblemSolved, ProblemStarted, RunWarning, TextGenerated
+from agent.events import EngineEvent, Event, HealthChecked, ProblemSolved, ProblemStarted, RunWarning, TextGenerated
 from agent.metrics import is_right
 from agent.types import Solution
 from agent.views.state import RunState
@@ -37,8 +37,8 @@ class PlainView(RunState):
                 self._say(f"{self._place()}: {short(problem.id, 40)}", f"{allowance:,.0f} s", f"{lanes} samples")
             case ProblemSolved(solution):
                 self._say_solved(solution)
-            case EngineEvent(text) | RunWarning(text):
-                self._say(text)
+            case EngineEvent() | RunWarning() | HealthChecked():
+                self._say(event.text)
 
     def _say_solved(self, solution: Solution) -> None:
         right = is_right(solution.answer, self._truths.get(solution.problem_id))

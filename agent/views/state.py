@@ -12,6 +12,7 @@ from typing import NamedTuple
 from agent.events import (
     EngineEvent,
     Event,
+    HealthChecked,
     ProblemSolved,
     ProblemStarted,
     RunWarning,
@@ -172,8 +173,8 @@ class RunState:
                     self._open.pop(solution.problem_id, None)
                     self._solved.pop(solution.problem_id, None)  # a second solution counts once, as the latest
                     self._solved[solution.problem_id] = solution
-                case EngineEvent(text) | RunWarning(text):
-                    self._engine_event = self._clock(), text
+                case EngineEvent() | RunWarning() | HealthChecked():
+                    self._engine_event = self._clock(), event.text
 
     def _score(self) -> str:
         right = [is_right(done.answer, self._truths.get(key)) for key, done in self._solved.items()]

@@ -13,7 +13,7 @@ _ROOTS = (_NOTEBOOK, "submission/worker/launch.py", "submission/worker/__main__.
 # Started by their paths or names, which imports do not show.
 _STARTED = ("agent/engine/guardian.py", "agent/engine/llamacpp/embedded_server.py")
 _WHOLE = "agent/sandbox/inside"
-_DATA = ("agent/problems/data/starter.csv",)
+_DATA = ("agent/problems/data/check.csv", "agent/problems/data/starter.csv")
 _NOT_NEEDED = ("agent/models/store.py",)  # downloads models, for which a notebook has no network
 
 OWN_FOLDER = "own"  # in the notebook's code, with the user's own files

@@ -40,6 +40,7 @@ LAYERS = (
     ("agent.lane",),
     ("agent.solver",),
     ("agent.run", "agent.gateway_run"),
+    ("agent.health",),
     ("agent.agent",),
     ("agent.views",),
     ("agent.cli",),

@@ -86,7 +86,8 @@ def bench_engine(args: argparse.Namespace) -> None:
         folder = Path(name)
         config = _config(args, folder)
         fetch = partial(fetch_model, console=console)
-        agent = Agent.open(config, log=folder / ENGINE_LOG, fetch=fetch, on_engine_event=console.print)
+        # Random weights know no answer.
+        agent = Agent.open(config, log=folder / ENGINE_LOG, fetch=fetch, check=False, on_engine_event=console.print)
         lanes = [int(number) for number in args.lanes.split(",")]
         rounds, idle = asyncio.run(_measure(agent, folder, lanes, args.repeats, console))
     if args.json:
@@ -128,7 +129,7 @@ def _config(args: argparse.Namespace, folder: Path) -> Config:
         keys |= {"engine.model": str(model), "vllm.load_format": "dummy"}
     elif args.model or args.url:
         keys["engine.model"] = args.model or ""
-    others = ("edition", "samples", "time_limit", "seed", "url", "api_key_env", "model")
+    others = ("edition", "samples", "time_limit", "seed", "url", "api_key_env", "model", "check")
     flags = argparse.Namespace(**dict.fromkeys(others))
     flags.set, flags.problems_in_flight = args.set, None
     return load_config(args.profile, keys | overrides(flags))

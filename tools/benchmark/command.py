@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from agent.cli.arguments import OneLineParser, given_path
+from agent.cli.arguments import OneLineParser, add_check_flag, given_path
 from agent.errors import InputError
 from tools.benchmark.completions import read_completions
 from tools.benchmark.grading.grade import VerdictFile, grade_completions
@@ -132,6 +132,7 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument("--model", help="as for agent.solve; with --grade the model that made the completions")
     how.add_argument("--set", action="append", metavar="KEY=VALUE", help="any key of the configuration")
     how.add_argument("--problems-in-flight", type=whole_number, metavar="N", help="default: enough to fill the lanes")
+    add_check_flag(how)
     record = parser.add_argument_group("what comes out")
     record.add_argument(
         "--run-dir", type=given_path, metavar="DIR", help="directory of the run (default: runs/NAME-<date>)"

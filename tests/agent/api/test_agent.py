@@ -236,7 +236,8 @@ def test_the_log_of_a_server_of_ours_goes_with_the_agent_unless_that_failed(
     tokens: int, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    keys = {"engine.model": str(tiny_model), "engine.context_tokens": 512, "sample.count": 2, "sample.tools": False}
+    engine = {"engine.model": str(tiny_model), "engine.context_tokens": 512, "engine.check": "never"}
+    keys = {**engine, "sample.count": 2, "sample.tools": False}
     told: list[Event] = []
     if tokens:
         limits = {"sample.max_tokens": tokens, "sample.answer_tokens": 0}

@@ -287,7 +287,7 @@ def test_bad_usage_is_refused_by_name(tmp_path: Path) -> None:
 @pytest.mark.long
 def test_a_real_model_takes_a_benchmark(tiny_model: Path, tmp_path: Path) -> None:
     data, run = write_set(tmp_path, "gpqa-diamond"), tmp_path / "run"
-    settings = ("--set", "sample.max_tokens=16", "--set", "engine.context_tokens=1024")
+    settings = ("--set", "sample.max_tokens=16", "--set", "engine.context_tokens=1024", "--no-check")
     flags = ("--data", data, "--model", tiny_model, "--run-dir", run, "--samples", 1, "--json", *settings)
     result = benchmark("gpqa-diamond", *flags, cwd=tmp_path)
     assert result.returncode == 0, result.stderr

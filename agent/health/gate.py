@@ -1,0 +1,98 @@
+"""The health gate: no run begins with a served model that fails its check, if safer settings of the server help."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from agent.config import Config, override_config
+from agent.engine.base import Engine, OnEvent
+from agent.engine.persistent import PersistentEngine
+from agent.errors import ConfigError, EngineError, UnhealthyModelError
+from agent.events import HealthChecked
+from agent.health.check import CHECK_SECONDS, check_served_model
+from agent.health.ladder import SaferStep, safer_steps
+from agent.health.verdict import Health
+from agent.sandbox.base import Sandbox
+
+_LADDER_SECONDS = 1_200.0  # from the first start of the engine; a notebook waits half an hour for its first answer
+
+
+@dataclass(slots=True)
+class HealthGate:
+    """Checks the model of an engine that serves since its start at `started`, on the loop's clock.
+
+    `config` is the one in force and `engine` that of it, also where the check fails in the end. `reopen` creates the
+    engine of another one, or raises ConfigError; `say` is called with what is done about a failed check.
+    """
+
+    config: Config
+    engine: PersistentEngine
+    sandbox: Sandbox
+    reopen: Callable[[Config], Engine]
+    say: OnEvent
+    started: float
+    outcome: HealthChecked | None = None
+    _changed: dict[str, Any] = field(default_factory=dict)
+    _start_seconds: float = 0.0
+
+    async def check(self) -> None:
+        """Check the model, with safer settings of its server one after the other until it passes.
+
+        Raises UnhealthyModelError if it does not, RequestRefusedError if the server refuses the requests for good, and
+        EngineError if the server does not come up again.
+        """
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        self._start_seconds = began - self.started
+        health = await check_served_model(self.config, self.engine, self.sandbox)
+        for step in safer_steps(self.config):
+            if not health.fault:
+                break
+            health = await self._checked_with(step, health)
+        self.outcome = HealthChecked(health.right, health.asked, clock() - began, health.fault, dict(self._changed))
+        if health.fault:
+            raise _unhealthy(self.outcome, self.config)
+
+    async def _checked_with(self, step: SaferStep, before: Health) -> Health:
+        """The health with another step, or as `before` if the server does not start with it."""
+        loop = asyncio.get_running_loop()
+        if loop.time() + 2 * self._start_seconds + CHECK_SECONDS > self.started + _LADDER_SECONDS:
+            self.say(f"{_failed(before)}; there is no time left to start the server again with {step.name}")
+            return before
+        self.say(f"{_failed(before)}; the server is started again with {step.name}")
+        safer = override_config(self.config, step.keys)
+        try:
+            async with asyncio.timeout_at(self.started + _LADDER_SECONDS):
+                await self._restart(safer)
+        except ConfigError as error:  # the server that there was still runs
+            self.say(f"the server is not started with {step.name}: {error}")
+            return before
+        except (EngineError, TimeoutError) as error:
+            self.say(f"the server does not start with {step.name}: {str(error) or 'it takes too long'}")
+            await self._restart(self.config)
+            return before
+        self.config = safer
+        self._changed |= step.keys
+        return await check_served_model(safer, self.engine, self.sandbox)
+
+    async def _restart(self, config: Config) -> None:
+        engine = self.reopen(config)
+        await self.engine.close()
+        self.engine = PersistentEngine(engine, on_event=self.say, start_seconds=config.engine.start_seconds)
+        await self.engine.start()
+
+
+def _unhealthy(checked: HealthChecked, config: Config) -> UnhealthyModelError:
+    tried = f", also with {', '.join(checked.changes)}" if checked.changed else ""
+    return UnhealthyModelError(
+        f"the served model failed its check{tried}: {checked.fault}; try other weights or another version of the "
+        f"engine, see that sample.family ({config.sample.family}) is the model's, or skip the check with --no-check "
+        "(engine.check = 'never')"
+    )
+
+
+def _failed(health: Health) -> str:
+    return f"the served model failed its check: {health.fault}"

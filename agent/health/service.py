@@ -1,0 +1,71 @@
+"""The served model of an agent: its engine is started, what was left to be found is settled, and it is checked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from agent.chat.dialects import chat_format
+from agent.chat.task import CompetitionTask, Task
+from agent.config import Config
+from agent.engine.base import Engine, OnEvent
+from agent.engine.persistent import PersistentEngine
+from agent.events import HealthChecked
+from agent.hardware.detect import gpu_mismatch, kv_cache_warning
+from agent.health.gate import HealthGate
+from agent.sandbox.base import Sandbox
+
+Reopen = Callable[[Config], Engine]
+"""Creates another engine, of other settings of the server. Raises ConfigError if these do not fit this machine."""
+
+
+class ModelService:
+    """An `engine` with the `config` that is in force for it, also after a check that failed.
+
+    `checked` says how the check went, `gpu_mismatch` what speaks against this machine's GPUs. `say` is called with
+    what may be wrong, `tell` with what was found out.
+    """
+
+    def __init__(self, config: Config, engine: Engine | PersistentEngine, *, say: OnEvent, tell: OnEvent) -> None:
+        self._say = say
+        self._tell = tell
+        self.config = config
+        if not isinstance(engine, PersistentEngine):
+            engine = PersistentEngine(engine, on_event=say, start_seconds=config.engine.start_seconds)
+        self.engine = engine
+        self.reopen: Reopen | None = None  # where the model is checked
+        self.checked: HealthChecked | None = None
+        self.gpu_mismatch = ""
+
+    def settle(self, config: Config) -> None:
+        """Take the configuration with what was left to be found, and tell which family that is."""
+        if self.config.sample.family != config.sample.family:
+            self._tell(f"sample.family is {config.sample.family}, by the model's chat template and name")
+        self.config = config
+
+    async def start(self, sandbox: Sandbox, task: Task | None) -> None:
+        """Start the engine, with the task's prompt prefix evaluated, then check the model.
+
+        Raises EngineError if the engine does not come up, ConfigError if the family of what a server serves is to be
+        found but is not certain, UnhealthyModelError if the model fails its check: it serves all the same.
+        """
+        from agent.engine.configured import settle_model  # its clients are slow to import, and often not needed
+
+        started = asyncio.get_running_loop().time()
+        self.gpu_mismatch = gpu_mismatch(self.config)
+        for warning in filter(None, (self.gpu_mismatch, kv_cache_warning(self.config))):
+            self._say(warning)
+        await self.engine.start()
+        self.settle(await settle_model(self.config, self.engine.wrapped))
+        sample = self.config.sample
+        chat = chat_format(sample.family, tools=sample.tools, max_rounds=sample.max_rounds)
+        await self.engine.warm(chat.prefix(task or CompetitionTask(self.config.rules)))
+        if self.reopen is not None:
+            await self._check(self.reopen, sandbox, started)
+
+    async def _check(self, reopen: Reopen, sandbox: Sandbox, started: float) -> None:
+        gate = HealthGate(self.config, self.engine, sandbox, reopen, self._say, started)
+        try:
+            await gate.check()
+        finally:
+            self.config, self.engine, self.checked = gate.config, gate.engine, gate.outcome

@@ -1,0 +1,56 @@
+"""What the samples of the check say of the served model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agent.health.broken_text import broken_text
+from agent.types import Problem, Sample, SampleEnd
+
+_QUOTED_CHARS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How many problems of the check were answered right by at least one lane, and what is wrong ("" if nothing)."""
+
+    right: int
+    asked: int
+    fault: str = ""
+
+
+def health_of(problems: Sequence[Problem], samples: Sequence[Sample], failure: str = "") -> Health:
+    """Judge a model by its samples of the check; `failure` says why the engine failed, if it did.
+
+    A model is sound if at least one lane answered one of the problems right, and most lanes wrote language. A weak one
+    is; one that writes well and knows nothing is not.
+    """
+    truths = {(problem.id, problem.answer) for problem in problems}
+    right = [sample for sample in samples if (sample.problem_id, sample.answer) in truths]
+    solved = {sample.problem_id for sample in right}
+    written = [sample for sample in samples if sample.tokens]
+    broken = [(sample, reason) for sample in written if (reason := _what_is_broken(sample, right=sample in right))]
+    fault = ""
+    if not written:
+        fault = f"it generated nothing{f' ({failure})' if failure else ''}"
+    elif 2 * len(broken) > len(written):
+        sample, reason = max(broken, key=lambda each: each[0].tokens)
+        fault = f"{len(broken)} of {len(written)} lanes wrote no language but {reason}, like {_quoted(sample)}"
+    elif not solved:
+        longest = max(written, key=lambda sample: sample.tokens)
+        fault = f"it answered none of the {len(problems)} problems right; one lane wrote {_quoted(longest)}"
+    return Health(len(solved), len(problems), fault)
+
+
+def _what_is_broken(sample: Sample, *, right: bool) -> str:
+    """What is broken in a sample's text, "" if nothing is. One that loops after a right answer has not failed."""
+    reason = broken_text("".join(turn.text for turn in sample.turns))
+    loops = sample.end is SampleEnd.REPEATING and not right
+    return reason or ("one piece over and over" if loops else "")
+
+
+def _quoted(sample: Sample) -> str:
+    """The beginning of a sample's text, in one line of printable characters."""
+    text = " ".join("".join(turn.text for turn in sample.turns).split())
+    return repr(text[:_QUOTED_CHARS])
