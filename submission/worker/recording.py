@@ -28,7 +28,8 @@ def record_of(directory: Path) -> RunRecord | None:
 class RunRecorder:
     """A journal that gives up when the disk does, while the run continues: `warn` is called with the reason, once.
 
-    The directory is that of any run, so it can be replayed and reported; its list of problems grows.
+    The directory is that of any run, so it can be replayed and reported; its list of problems grows. What happens
+    before the first one is recorded with it.
     """
 
     def __init__(self, directory: Path, warn: Callable[[str], None]) -> None:
@@ -38,6 +39,7 @@ class RunRecorder:
         self._listed = {problem.id for problem in before.problems} if before else set()
         self._solved = tuple(before.solved.values()) if before else ()
         self._journal: Journal | None = None
+        self._early: list[Event] = []
         self._claimed: ExitStack | None = None
         self._given_up = False
 
@@ -52,7 +54,10 @@ class RunRecorder:
 
     def __call__(self, event: Event) -> None:
         """Record it."""
-        if self._journal is None or self._given_up:
+        if self._given_up:
+            return
+        if self._journal is None:
+            self._early.append(event)
             return
         try:
             self._journal(event)
@@ -77,6 +82,8 @@ class RunRecorder:
                 create_run(self._directory, config, [problem])
             self._listed.add(problem.id)
         self._journal = self._journal or Journal(self._directory, self._solved)
+        while self._early:
+            self._journal(self._early.pop(0))
 
     def _give_up(self, error: AgentError | OSError) -> None:
         self._given_up = True

@@ -68,11 +68,14 @@ class Worker:
             await self._solve(await requests.get())
 
     async def _start(self) -> None:
+        failure = ""
         try:
             await self.agent.start()
-            self.send(WorkerStarted(""))
-        except EngineError as error:
-            self.send(WorkerStarted(str(error)))
+        except EngineError as error:  # the run continues also with a model that failed its check
+            failure = str(error)
+        if self.agent.checked is not None:
+            self.recorder(self.agent.checked)
+        self.send(WorkerStarted(failure or self.agent.gpu_mismatch))
 
     async def _solve(self, pending: PendingRequest) -> None:
         request = pending.request
@@ -131,15 +134,21 @@ async def serve(settings: WorkerSettings, send: SendEvent) -> None:
 
     bank = TimeBank(settings.limit_seconds, loop.time, spent=settings.spent_seconds)
     recorder = RunRecorder(directory, warn)
+    before = record_of(directory)
+    checks = before.checks if before else ()  # by the worker that this one replaces
     agent = Agent.open(
         setup.profile,
-        {"budget.time_limit_seconds": settings.limit_seconds, **setup.overrides},
+        {
+            "budget.time_limit_seconds": settings.limit_seconds,
+            **setup.overrides,
+            **(checks[-1].changed if checks else {}),
+        },
         log=directory / ENGINE_LOG,
         fetch=own_model_file,
+        check=False if checks else None,
         on_engine_event=engine_event_between_problems,
     )
     requests: asyncio.Queue[PendingRequest] = asyncio.Queue()
-    before = record_of(directory)
     solved = before.solved if before else {}
     worker = Worker(agent, bank, recorder, before, send, loop.time, solved)
     answering = asyncio.create_task(worker.answer_requests(requests))
