@@ -1,8 +1,9 @@
 """The lines of a run's journal, one JSON object each, of a `kind`.
 
 "problem" (a problem was started: its prompt and its allowance), "sample" (one that has ended, whole), "solution",
-"engine" (what happened to the engine), "check" (how the served model was checked before the run), "warning" (what should
-be set otherwise) and "settings" (what a resumed run changed: the stored configuration stays as the run was started).
+"engine" (what happened to the engine), "check" (how the served model was checked before the run), "warning" (what
+should be set otherwise) and "settings" (what a resumed run changed: the stored configuration stays as the run was
+started).
 """
 
 from __future__ import annotations
