@@ -139,7 +139,7 @@ def test_nothing_of_a_worker_outlives_the_notebook(tmp_path: Path) -> None:
 
 def test_an_engine_that_is_not_there_is_reported_and_costs_no_answer(tmp_path: Path) -> None:
     with worker("http://127.0.0.1:9", tmp_path) as connection:
-        result = solve(client_of(connection), seconds=40.0)
+        result = solve(client_of(connection, grace=20.0), seconds=40.0)
     assert result.answer is None
     assert result.closed == "engine error"
     assert "127.0.0.1:9" in result.warnings[0]
