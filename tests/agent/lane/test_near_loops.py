@@ -56,8 +56,8 @@ def swapped(copy: list[str], _: int, rng: Random) -> list[str]:
 
 
 def prefixed(copy: list[str], _: int, rng: Random) -> list[str]:
-    """A "Wait," or the like in front of some."""
-    return [*rng.choice([[], ["Wait,"], ["Hmm,"], ["But", "wait,"]]), *copy]
+    """A "Wait," or the like in front of some, in words that no copy holds: words that vary in two places are cases."""
+    return [*rng.choice([[], ["Wait,"], ["Hmm,"], ["No,", "wait,"]]), *copy]
 
 
 def dropped(copy: list[str], _: int, rng: Random) -> list[str]:
