@@ -35,6 +35,7 @@ _SPARE_SECONDS = 120.0  # for a run, in addition to the time limit of its proble
 # A small model on the CPU in place of the GPU's engine, and what is small about it.
 _STAND_IN: dict[str, object] = {
     "engine.kind": "embedded",
+    "engine.check": "never",  # so small a model knows nothing
     "sample.count": 2,
     "sample.max_tokens": 64,
     "sample.max_rounds": 1,
