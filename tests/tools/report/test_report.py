@@ -83,6 +83,15 @@ def test_a_run_without_truths_says_nothing_of_right_and_wrong(tmp_path: Path) ->
     assert "pass@1" not in text.partition("Problems")[0]
 
 
+def test_how_the_served_model_was_checked_is_shown(run: Path) -> None:
+    check = {"kind": "check", "right": 1, "asked": 2, "seconds": 41.2, "changed": {"vllm.enforce_eager": True}}
+    with (run / JOURNAL_FILE).open("a") as file:
+        file.write(json.dumps(check) + "\n")
+    assert main([str(run)]) == 0
+    shown = "health model checked: 1 of 2 right, 41 s; set for its sake: vllm.enforce_eager = True"
+    assert shown in words(run / "report.html")
+
+
 def test_lines_that_cannot_be_read_are_reported(run: Path) -> None:
     with (run / JOURNAL_FILE).open("a") as file:
         file.write("{torn\n[]\n")
