@@ -58,6 +58,7 @@ def attach_model(given: str, folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
     marks = load_family(recognized_family("", given)).template.has
     (folder / "chat_template.jinja").write_text("\n".join(marks), encoding="utf-8")
+    (folder / "tokenizer.json").write_text("{}", encoding="utf-8")
     _reserve(folder / "model.safetensors", shape.weight_bytes)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import glob
+import json
 import os
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from agent.errors import InputError
@@ -16,6 +17,8 @@ RERUN_VARIABLE = "KAGGLE_IS_COMPETITION_RERUN"  # set in the scored run
 ROOT_VARIABLE = "AIMO_KAGGLE_ROOT"  # where a rehearsal without a /kaggle of its own keeps the tree
 _DEEPEST = 8
 _NOT_LOOKED_INTO = ("site-packages", ".git", "__pycache__")
+_INDEX = "model.safetensors.index.json"
+_TOKENIZERS = ("tokenizer.*", "vocab.*", "tekken.json", "*.tiktoken", "*.model")  # one has to match
 _PART = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.(?:safetensors|gguf)")
 
 
@@ -53,8 +56,8 @@ def find_wheels() -> Path | None:
 def find_models() -> list[Path]:
     """The attached models, whatever their names: folders with a config.json beside safetensors, and GGUF files.
 
-    A model in several files that are not all there is left out (`incomplete_models`), and so is whatever lies inside
-    another model's folder, such as a second form of its weights. Of a GGUF model in several files it is the first.
+    A model of which something is missing is left out (`incomplete_models`), and so is whatever lies inside another
+    model's folder, such as a second form of its weights. Of a GGUF model in several files it is the first.
     """
     models = sorted((path for path, missing in _models() if not missing), key=_rank)
     return [model for model in models if not any(other in model.parents for other in models)]
@@ -62,7 +65,7 @@ def find_models() -> list[Path]:
 
 def incomplete_models() -> list[str]:
     """What is missing of models that are attached without all their files, a sentence each."""
-    return [f"{path} lacks {missing} of the files that its weights are in" for path, missing in _models() if missing]
+    return [f"{path} lacks {missing}" for path, missing in _models() if missing]
 
 
 def named_models(name: str, models: Sequence[Path]) -> list[Path]:
@@ -83,26 +86,47 @@ def named_models(name: str, models: Sequence[Path]) -> list[Path]:
     return matching
 
 
-def _models() -> Iterator[tuple[Path, int]]:
-    """Each model, a folder or a file, and how many of its files are missing."""
+def _models() -> Iterator[tuple[Path, str]]:
+    """Each model, a folder or a file, and what it lacks, "" if nothing."""
     for path in _files():
-        if path.name == "config.json":
-            weights = [file.name for file in path.parent.glob("*.safetensors") if not file.name.startswith("adapter_")]
+        name = path.name.lower()
+        if name == "config.json":
+            weights = [file for file in path.parent.glob("*.safetensors") if not file.name.startswith("adapter_")]
             if weights:
-                yield path.parent, _missing(weights)
-        elif path.suffix == ".gguf" and "mmproj" not in path.name:  # which only adds vision to a model
+                yield path.parent, _missing(weights, _indexed(path.with_name(_INDEX))) or _no_tokenizer(path.parent)
+        elif name.endswith(".gguf") and "mmproj" not in name:  # which only adds vision to a model
             part = _PART.fullmatch(path.name)
             if part is None:
-                yield path, 0
+                yield path, _missing([path])
             elif int(part["number"]) == 1:
-                yield path, _missing([file.name for file in path.parent.glob(f"{glob.escape(part['stem'])}-*.gguf")])
+                yield path, _missing(path.parent.glob(f"{glob.escape(part['stem'])}-*.gguf"))
 
 
-def _missing(names: Iterable[str]) -> int:
-    """How many are missing of the files that these names number, as in model-00001-of-00017.safetensors."""
-    found = {(part["stem"], part["number"], part["count"]) for name in names if (part := _PART.fullmatch(name))}
-    numbered = Counter((stem, count) for stem, _, count in found)
-    return sum(max(0, int(count) - numbers) for (_, count), numbers in numbered.items())
+def _missing(files: Iterable[Path], indexed: Collection[str] = ()) -> str:
+    """How many are missing of the files that the names number, as in model-00001-of-00017.safetensors, or `indexed`."""
+    names = {file.name for file in files if _is_readable(file)}
+    parts = [part for name in names if (part := _PART.fullmatch(name))]
+    numbered = Counter((part["stem"], part["count"]) for part in parts)
+    lacking = sum(max(0, int(count) - numbers) for (_, count), numbers in numbered.items())
+    lacking = max(lacking, sum(name not in names for name in indexed), 0 if names else 1)
+    return f"{lacking} of the files that its weights are in" if lacking else ""
+
+
+def _is_readable(file: Path) -> bool:
+    """Whether it can be read: links may lead nowhere, as where Hugging Face's cache was uploaded without its blobs."""
+    return file.is_file() and os.access(file, os.R_OK)
+
+
+def _indexed(index: Path) -> set[str]:
+    """The files beside it that the index of a model's weights names; none where there is no index to be read."""
+    try:
+        return {str(name) for name in json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()}
+    except (OSError, ValueError, RecursionError, LookupError, TypeError, AttributeError):
+        return set()
+
+
+def _no_tokenizer(folder: Path) -> str:
+    return "" if any(any(folder.glob(name)) for name in _TOKENIZERS) else "a tokenizer (tokenizer.json)"
 
 
 def _files() -> Iterator[Path]:

@@ -63,7 +63,14 @@ def _is_of(candidate: Candidate, source: str) -> bool:
 
 def _size(path: Path) -> int:
     if path.suffix != ".gguf":
-        return sum(file.stat().st_size for file in path.glob("*.safetensors"))
+        return sum(map(_file_size, path.glob("*.safetensors")))
     stem, numbered, _ = path.name.partition("-00001-of-")
     files = path.parent.glob(f"{stem}-*-of-*.gguf") if numbered else [path]
-    return sum(file.stat().st_size for file in files)
+    return sum(map(_file_size, files))
+
+
+def _file_size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:  # a link that leads nowhere
+        return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,7 @@ def test_the_wheelhouse_is_the_folder_with_wheels_and_requirements(tree: Path) -
 
 
 def put_model(folder: Path, *names: str) -> Path:
-    for name in ("config.json", *(names or ("model.safetensors",))):
+    for name in ("config.json", "tokenizer.json", *(names or ("model.safetensors",))):
         put(folder / name)
     return folder
 
@@ -73,6 +74,7 @@ def test_models_are_found_whatever_their_names(tree: Path) -> None:
     put(tree / "datasets" / "x" / "config.json")  # no weights beside it
     put_model(tree / "datasets" / "lora", "adapter_model.safetensors")
     put(tree / "datasets" / "me" / "mmproj-tiny.gguf")
+    put(tree / "datasets" / "me" / "tiny.MMPROJ-f16.gguf")
     assert find_models() == [gguf, folder]
 
 
@@ -105,6 +107,41 @@ def test_a_model_that_lacks_files_is_left_out_and_said(tree: Path) -> None:
         f"{gguf} lacks 2 of the files that its weights are in",
         f"{torn} lacks 2 of the files that its weights are in",
     ]
+
+
+def test_a_model_whose_index_names_a_file_that_is_not_there_is_left_out_and_said(tree: Path) -> None:
+    whole, torn = put_model(tree / "whole", "a.safetensors"), put_model(tree / "torn", "a.safetensors")
+    for model, files in ((whole, ["a"]), (torn, ["a", "b", "b"])):
+        weights = {f"layer {place}": f"{file}.safetensors" for place, file in enumerate(files)}
+        (model / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weights}))
+    assert find_models() == [whole]
+    assert incomplete_models() == [f"{torn} lacks 1 of the files that its weights are in"]
+
+
+@pytest.mark.parametrize("index", ["", "[]", "{}", '{"weight_map": 3}', '{"weight_map": []}', "[" * 100_000])
+def test_an_index_that_cannot_be_read_says_nothing(index: str, tree: Path) -> None:
+    model = put_model(tree / "m")
+    (model / "model.safetensors.index.json").write_text(index)
+    assert find_models() == [model]
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "model-00001-of-00001.safetensors", "q4.gguf"])
+def test_weights_that_are_a_link_to_nowhere_are_missing(name: str, tree: Path) -> None:
+    blobs = put(tree / "blobs" / "0")
+    for place, target in (("whole", blobs), ("torn", tree / "nowhere")):
+        put_model(tree / place, "config.json")
+        (tree / place / name).symlink_to(target)
+    at = (lambda place: tree / place / name) if name.endswith(".gguf") else (lambda place: tree / place)
+    assert find_models() == [at("whole")]
+    assert incomplete_models() == [f"{at('torn')} lacks 1 of the files that its weights are in"]
+
+
+def test_a_model_without_a_tokenizer_is_left_out_and_said(tree: Path) -> None:
+    model = put_model(tree / "m")
+    (model / "tokenizer.json").unlink()
+    assert (find_models(), incomplete_models()) == ([], [f"{model} lacks a tokenizer (tokenizer.json)"])
+    put(model / "tokenizer.model")
+    assert (find_models(), incomplete_models()) == ([model], [])
 
 
 @pytest.mark.parametrize(
