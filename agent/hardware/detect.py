@@ -32,6 +32,8 @@ _NAMES = {
     "H200": re.compile(r"\bH200\b"),
     "RTX PRO 6000": re.compile(r"\bRTX PRO 6000 Blackwell (Server|Workstation)\b"),
 }
+_UNSUPPORTED = re.compile(r"\b(?:P100|P40|P4|M60|M40|K80)\b")  # by vLLM: compute capability below 7.0
+_BEFORE_AMPERE = re.compile(r"\b(?:V100|RTX 20\d\d|GTX 16\d\d)\b")  # those that vLLM supports, beside the T4
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,14 @@ class Gpu:
         """The known device with the memory found here; without bandwidth if it is not a known one."""
         kind = next((kind for kind, pattern in _NAMES.items() if pattern.search(self.name)), None)
         if kind is None or "MIG" in self.name:
-            return Device(self.name, self.memory_bytes)
+            return Device(self.name, self.memory_bytes, since_ampere=not _BEFORE_AMPERE.search(self.name))
         return replace(KNOWN_DEVICES[kind], memory_bytes=self.memory_bytes)
+
+
+def unsupported_gpu(gpus: Sequence[Gpu]) -> str:
+    """Return that vLLM does not run on the first of these GPUs that is too old for it, "" if none is."""
+    old = next((gpu.name for gpu in gpus if _UNSUPPORTED.search(gpu.name)), None)
+    return f"vLLM does not run on a {old}: take another GPU, or a GGUF model, which runs on the CPU" if old else ""
 
 
 def find_gpus(timeout: float = 10.0) -> tuple[Gpu, ...]:
@@ -134,6 +142,8 @@ def profile_problem(config: Config, gpus: Sequence[Gpu]) -> str:
     needed = settings.tensor_parallel_size * settings.data_parallel_size
     if len(gpus) < needed:
         return _count_problem(config, needed, gpus)
+    if old := unsupported_gpu(gpus[:needed]):
+        return old
     device = min((gpu.device for gpu in gpus[:needed]), key=lambda device: device.memory_bytes)
     if not device.since_ampere and settings.dtype == "bfloat16":
         return f"the {device.name} found has no bfloat16: set vllm.dtype to 'half'"

@@ -8,7 +8,7 @@ from typing import Any
 
 from agent.errors import ConfigError
 from agent.hardware.capacity import MEMORY_SHARE, OVERHEAD_BYTES, CapacityPlan, plan_capacity
-from agent.hardware.detect import Gpu, describe
+from agent.hardware.detect import Gpu, describe, unsupported_gpu
 from agent.hardware.devices import Device
 from agent.hardware.shapes import ModelShape
 
@@ -81,9 +81,14 @@ def size_unknown(weight_bytes: int, gpus: Sequence[Gpu]) -> Sizing:
 
 
 def _smallest(gpus: Sequence[Gpu]) -> Device:
-    """Return the GPU with the least memory. Raises ConfigError where there is none."""
+    """Return the GPU with the least memory.
+
+    Raises ConfigError where there is none, or one that vLLM does not support.
+    """
     if not gpus:
         raise ConfigError("there is no GPU to run it on: turn one on, or attach a GGUF model, which runs on the CPU")
+    if old := unsupported_gpu(gpus):
+        raise ConfigError(old)
     return min((gpu.device for gpu in gpus), key=lambda device: device.memory_bytes)
 
 

@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.errors import ModelError
+from agent.errors import ConfigError, ModelError
+from agent.hardware.detect import read_description
 from agent.models.chat_template import names_of_model
 
+_WRITES_NONE = re.compile(r"(Classification|RewardModel|MaskedLM|QuestionAnswering)$")
+_EMBEDDING_FILE = "modules.json"  # which Sentence Transformers read
 _WORD = re.compile(r"[a-z0-9.]+")
 
 
@@ -42,6 +45,17 @@ def ranked_candidates(models: Sequence[str], *, named: str, sources: Sequence[st
         return not candidate.is_directory, -shared, attached, -candidate.size, str(candidate.path)
 
     return sorted((Candidate(path, _size(path)) for path in map(Path, models)), key=rank)
+
+
+def check_writes_text(candidate: Candidate) -> None:
+    """Raise ConfigError for a directory with a model that judges or compares texts, and writes none.
+
+    Such reward and embedding models have the chat template of the model that they were made from.
+    """
+    kinds = (read_description(candidate.path) or {}).get("architectures") if candidate.is_directory else None
+    found = [kind for kind in kinds if _WRITES_NONE.search(str(kind))] if isinstance(kinds, list) else []
+    if found or (candidate.path / _EMBEDDING_FILE).is_file():
+        raise ConfigError(f"it writes no text ({found[0] if found else _EMBEDDING_FILE}): attach one that does")
 
 
 def _names(path: Path) -> str:

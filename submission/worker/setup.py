@@ -17,7 +17,7 @@ from agent.hardware.shapes import ModelShape
 from agent.hardware.sizing import Sizing, size_model, size_unknown
 from agent.models.chat_template import family_of_model
 from submission.protocol import AUTO_PROFILE, WorkerSettings
-from submission.worker.candidates import Candidate, ranked_candidates
+from submission.worker.candidates import Candidate, check_writes_text, ranked_candidates
 
 _ANY_GPU, _CPU = "vllm", "cpu"  # the profiles to set out from where none is made for the model
 _FP8_KV = ("qwen3",)  # kinds of models, by the beginnings of their names in config.json, that are known to bear it
@@ -61,6 +61,7 @@ def _chosen(settings: WorkerSettings, gpus: Sequence[Gpu]) -> Setup:
     faults: dict[Candidate, str] = {}
     for candidate in candidates:
         try:
+            check_writes_text(candidate)
             suit = _automatic(candidate, settings, gpus) if automatic else _profiled(candidate, config, settings, gpus)
         except AgentError as error:
             faults[candidate] = str(error)

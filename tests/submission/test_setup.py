@@ -180,6 +180,49 @@ def test_without_a_gpu_a_gguf_model_runs_on_the_cpu(mounts: Path) -> None:
         chosen(folder, profile="cpu")
 
 
+@pytest.mark.parametrize(
+    "kind", ["Qwen2ForProcessRewardModel", "Qwen2ForRewardModel", "LlamaForSequenceClassification"]
+)
+def test_a_model_that_judges_texts_is_passed_over_though_its_template_is_known(kind: str, mounts: Path) -> None:
+    judge, writer = attach(mounts, "Qwen/QwQ-32B-AWQ", "a"), attach(mounts, "openai/gpt-oss-20b", "b")
+    config = mounts / "a" / "config.json"
+    config.write_text(config.read_text().replace("Qwen2ForCausalLM", kind))
+    setup = chosen(judge, writer)
+    assert config_of(setup).engine.model == writer
+    assert f"it writes no text ({kind})" in setup.text
+    with pytest.raises(ConfigError, match=r"no attached model suits: .* it writes no text"):
+        chosen(judge, profile="kaggle-h100")
+
+
+def test_an_embedding_model_is_passed_over(mounts: Path) -> None:
+    model = attach(mounts, "Qwen/QwQ-32B-AWQ", "a")
+    (mounts / "a" / "modules.json").touch()
+    with pytest.raises(ConfigError, match=r"it writes no text \(modules\.json\)"):
+        chosen(model)
+
+
+@pytest.mark.parametrize("profile", [AUTO_PROFILE, "vllm"])
+def test_a_gpu_that_vllm_does_not_support_is_named(profile: str, mounts: Path) -> None:
+    gpus = (Gpu("Tesla P100-PCIE-16GB", 16_384 << 20),)
+    with pytest.raises(ConfigError, match="vLLM does not run on a Tesla P100-PCIE-16GB: take another GPU, or a GGUF"):
+        chosen(attach(mounts, "openai/gpt-oss-20b", "m"), profile=profile, gpus=gpus)
+
+
+@pytest.mark.parametrize(
+    ("gpu", "dtype"),
+    [("Tesla V100-SXM2-32GB", "half"), ("NVIDIA GeForce RTX 2080 Ti", "half"), ("NVIDIA GeForce RTX 4090", "auto")],
+)
+def test_a_gpu_without_bfloat16_gets_half_precision(gpu: str, dtype: str, mounts: Path) -> None:
+    model = attach(mounts, "openai/gpt-oss-20b", "m")
+    assert config_of(chosen(model, gpus=(Gpu(gpu, 32_768 << 20),))).vllm.dtype == dtype
+
+
+def test_a_link_to_weights_that_are_not_there_is_no_reason_to_fail(mounts: Path) -> None:
+    model = attach(mounts, "openai/gpt-oss-20b", "m")
+    (mounts / "m" / "more.safetensors").symlink_to(mounts / "nowhere")
+    assert config_of(chosen(model)).engine.model == model
+
+
 def test_nothing_attached_is_an_error_that_says_what_to_attach() -> None:
     for profile in (AUTO_PROFILE, "kaggle-h100"):
         with pytest.raises(ConfigError, match="no model is attached: attach one, a directory with safetensors"):
