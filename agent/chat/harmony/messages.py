@@ -7,7 +7,7 @@ import textwrap
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from agent.chat.tool_tags.body import read_function_call
+from agent.chat.tool_tags.body import CODE_KEYS, read_function_call, unfenced
 
 CONTROL_MARKS = tuple(f"<|{name}|>" for name in ("start", "end", "message", "channel", "constrain", "return", "call"))
 START, END, MESSAGE, CHANNEL, CONSTRAIN, RETURN, CALL = CONTROL_MARKS
@@ -20,8 +20,9 @@ _ROLE = re.compile(r"user|system|developer|tool|python|functions\..*")
 _ASSISTANT = re.compile(rf"(?:assistant)+(?={'|'.join(_CHANNELS)}|\Z)")
 _RECIPIENT = re.compile(r"(?<!\S)to=[ ]?([\w.-]+)")
 _PYTHON = re.compile(r"(?:functions\.)?(?:i?python|jupyter|code_interpreter)(?:[._]\w*)?", re.IGNORECASE)
-_CODE_KEY = re.compile(r"[\"'](?:code|input|script|source|python|cmd)[\"']\s*:")  # in an object sent in place of code
-_FENCED = re.compile(r"\s*```(?:python|py)?[ \t]*\n(.*?)\n?```\s*", re.DOTALL | re.IGNORECASE)
+_CODE_KEY = re.compile(  # in an object sent in place of code, or in a string of it
+    rf"\\?[\"'](?:{'|'.join(CODE_KEYS)})\\?[\"']\s*:"
+)
 _LONGEST_HEADER = 80  # characters
 _BEGUN_HEADER = re.compile(r"\s*(?:assistant)?\s*(?:to=[^\s<]*)?\s*")
 _HEADER = re.compile(r"\s*[a-z]{0,12}\s*(?:to=\S*)?\s*[a-z]{0,12}\s*")
@@ -126,9 +127,8 @@ def code_of(content: str) -> str:
     """The code in a call of Python: its content, or what that holds where it is an object in JSON or a fenced block."""
     if content.lstrip().startswith("{") and _CODE_KEY.search(content):
         return read_function_call(content).code or content
-    fenced = _FENCED.fullmatch(content)
-    if fenced:
-        return fenced[1]
+    if content.lstrip().startswith(("```", "~~~")):
+        return unfenced(content)
     return textwrap.dedent(content).lstrip(" ") if content.startswith(" ") else content  # a header's blank
 
 

@@ -11,16 +11,22 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-_CODE_KEYS = ("code", "python", "python_code", "script", "source", "source_code", "program", "snippet", "input", "cmd")
-_ARGUMENT_KEYS = ("arguments", "parameters", "args", "params", "input", "kwargs")
+CODE_KEYS = ("code", "python", "python_code", "script", "source", "source_code", "program", "snippet", "input", "cmd")
+"""Names of the argument that holds the code."""
+
+_ARGUMENT_KEYS = ("arguments", "parameters", "args", "params", "tool_input", "action_input", "input", "kwargs")
+_NAME_KEYS = ("name", "function", "tool", "tool_name", "function_name", "action")
+_NO_CODE = frozenset((*_NAME_KEYS, "type", "language", "lang", "id", "call_id", "title", "description", "session_id"))
 _PYTHON = re.compile(r"py|code|exec|run|interpret|repl|sandbox", re.IGNORECASE)
 _FENCE = re.compile(r"(?:`{3,}|~{3,})[\w.+-]*[ \t]*\n")
 _TRAILING_COMMA = re.compile(r",(?=\s*[}\]])|(\"(?:[^\"\\]|\\.)*\")", re.DOTALL)
 _ESCAPE = re.compile(r"\\(?:[\"\\/bfnrt]|u[0-9a-fA-F]{4}|(?P<wrong>.))", re.DOTALL)
 _LOOSE = re.compile(
-    rf"[\"'](?:{'|'.join(_CODE_KEYS)})[\"']\s*:\s*(?P<quote>\"{{3}}|'{{3}}|\"|'|`)(?P<code>.*)(?P=quote)[\s}}\]),;]*\Z",
+    rf"[\"'](?:{'|'.join(CODE_KEYS)})[\"']\s*:\s*(?P<quote>\"{{3}}|'{{3}}|\"|'|`)(?P<code>.*?)(?P=quote)"
+    r"(?:[\s}\]);]|,(?:\s*[\"'](?:\w+)[\"']\s*:\s*(?:[\"'][\w -]*[\"']|[\w.-]+))?)*\Z",
     re.DOTALL,
 )
+_QUOTE_ESCAPED = re.compile(r"\\([\"'/])")
 _ESCAPED = re.compile(r"\\([ntr\"'\\/])")
 _SHORT_ESCAPES = {"n": "\n", "t": "\t", "r": "", '"': '"', "'": "'", "\\": "\\", "/": "/"}
 _HOW = 'give one JSON object with "name": "python" and "arguments": {"code": "..."}, line breaks in the code as \\n'
@@ -46,7 +52,7 @@ def read_function_call(body: str) -> CallBody:
     code that are not escaped, other names of the argument, arguments that are JSON in a string, and code that stands
     there without any JSON.
     """
-    text = _unfenced(body).strip()
+    text = unfenced(body).strip()
     if not text:
         return CallBody("", f"[the call is empty: {_HOW}]")
     if text[0] not in "{[":
@@ -59,6 +65,8 @@ def read_function_call(body: str) -> CallBody:
             error = error if error != "it holds no object" else value
         else:
             found = _of_value(value[0])
+            if "\n" in text and found.code and not _parses(found.code):  # perhaps its backslashes are Python's
+                found = replace(found, code=_loose_code(text) or found.code)
             return replace(found, is_whole=bool(found.code) and text[-1] in "}]")
     code = _loose_code(text)
     return CallBody(code) if code else CallBody("", f"[the JSON of the call cannot be read ({error}): {_HOW}]")
@@ -66,7 +74,7 @@ def read_function_call(body: str) -> CallBody:
 
 def read_code(body: str) -> CallBody:
     """Read code that stands between the tags as it is, in a fence or in a function call, as some models mix them."""
-    text = _unfenced(body)
+    text = unfenced(body)
     if text.lstrip().startswith("{"):
         called = read_function_call(text)
         if called.code:
@@ -82,12 +90,12 @@ def _of_value(value: object) -> CallBody:
         call = call["function"]
     if not isinstance(call, dict):
         return CallBody("", f"[the call is no JSON object: {_HOW}]")
-    name = next((call[key] for key in ("name", "function", "tool") if isinstance(call.get(key), str)), "")
+    name = next((call[key] for key in _NAME_KEYS if isinstance(call.get(key), str)), "")
     arguments = next((call[key] for key in _ARGUMENT_KEYS if key in call), call)
     code, is_named = _argument(arguments, depth=2)
     if name and not _PYTHON.search(name) and not is_named:
         return CallBody("", f"[there is no function {name[:80]!r}: {_HOW}]")
-    code = _without_stray_braces(_unescaped_twice(_unfenced(code))).strip("\r\n")
+    code = _without_stray_braces(_unescaped_twice(unfenced(code))).strip("\r\n")
     return CallBody(code) if code.strip() else CallBody("", f"[the call holds no code: {_HOW}]")
 
 
@@ -100,15 +108,20 @@ def _argument(arguments: object, depth: int) -> tuple[str, bool]:
             if is_named:
                 return code, True
         return arguments, False
+    if isinstance(arguments, list) and len(arguments) == 1 and depth:
+        return _argument(arguments[0], depth - 1)
     if isinstance(arguments, list):
         lines = all(isinstance(line, str) for line in arguments)
         return ("\n".join(arguments), False) if lines else ("", False)
     if not isinstance(arguments, dict):
         return "", False
-    for key in _CODE_KEYS:
+    for key in CODE_KEYS:
         if key in arguments and depth:
             return _argument(arguments[key], depth - 1)[0], key != "input"
-    texts = [value for key, value in arguments.items() if isinstance(value, str) and key not in ("name", "type")]
+    inner = next((arguments[key] for key in _ARGUMENT_KEYS if key in arguments), None)
+    if isinstance(inner, dict) and depth:
+        return _argument(inner, depth - 1)
+    texts = [value for key, value in arguments.items() if isinstance(value, str) and key.lower() not in _NO_CODE]
     return (texts[0] if len(texts) == 1 else ""), False
 
 
@@ -153,8 +166,9 @@ def _loose_code(text: str) -> str:
         return ""
     written = found["code"]
     decoded = _ESCAPED.sub(_unescaped, written)
-    likely = (written, decoded) if "\n" in written else (decoded, written)
-    return next((_unfenced(code) for code in likely if code.strip() and _parses(_unfenced(code))), "")
+    bare = _QUOTE_ESCAPED.sub(r"\1", written)
+    likely = (written, bare, decoded) if "\n" in written else (decoded, written)
+    return next((unfenced(code) for code in likely if code.strip() and _parses(unfenced(code))), "")
 
 
 def _unescaped(found: re.Match[str]) -> str:
@@ -177,7 +191,7 @@ def _without_stray_braces(code: str) -> str:
     return next((bare[:-n] for n in (1, 2, 3) if bare.endswith("}" * n) and _parses(bare[:-n])), code)
 
 
-def _unfenced(text: str) -> str:
+def unfenced(text: str) -> str:
     """The text without a fence around all of it."""
     found = _FENCE.match(text.lstrip())
     if found is None:

@@ -46,6 +46,13 @@ def call(arguments: object, name: str = "python") -> str:
         lambda code: repr({"name": "python", "arguments": {"code": code, "trace": None, "x": True}}),
         lambda code: call({"code": code}).replace("\\n", "\n", code.count("\n")) if "\\\\n" not in code else call(code),
         lambda code: call({"code": code}, "my_tool"),
+        lambda code: call({"command": code, "language": "python"}),
+        lambda code: call({"Code": code, "lang": "py", "id": "1"}),
+        lambda code: call([{"code": code}]),
+        lambda code: call({"arguments": {"code": code}}),
+        lambda code: call({"kwargs": {"script": code}}),
+        lambda code: json.dumps({"tool_name": "python", "tool_input": {"code": code}}),
+        lambda code: json.dumps({"action": "python", "action_input": code}),
         lambda code: code,
     ],
 )
@@ -70,6 +77,14 @@ def test_code_is_found_in_every_form_that_models_write(code: str, written: Calla
         ('{"name": "python", "arguments": {"code": "d = {1: 2}\\nprint(d)}}"}}', "d = {1: 2}\nprint(d)"),
         ('{"name": "python", "arguments": {"code": "d = {1: {2: 3}}"}}', "d = {1: {2: 3}}"),
         ('{"name": "python", "arguments": {"code": "d = {1: {2: 3}}}"}}', "d = {1: {2: 3}}"),
+        ('{"name": "python", "arguments": {"code": "print("a", 1)", "timeout": 10}}', 'print("a", 1)'),
+        ('{"arguments": {"code": "print("a", 1)", "language": "python"}, "name": "python"}', 'print("a", 1)'),
+        (
+            '{"name": "python", "arguments": {"code": "d = {"a": 1, "b": 2}\\nprint(d)"}}',
+            'd = {"a": 1, "b": 2}\nprint(d)',
+        ),
+        ('{"name": "python", "arguments": {"code": "x = 1\nprint(\\"a\\n\\", x)"}}', 'x = 1\nprint("a\\n", x)'),
+        ('{"name": "python", "arguments": {"code": """x = 1\nprint("a\\n", x)"""}}', 'x = 1\nprint("a\\n", x)'),
         ('{"name": "python", "arguments": {"code": "print(1}"}}', "print(1}"),  # no Python either way
     ],
 )
