@@ -137,7 +137,8 @@ class FencedChatML:
         if not (thinking and self.think_close):
             return Reply("", text)
         end = thinking_end(text, self.think_close)
-        return Reply(text, None) if end is None else Reply(text[:end], text[end + len(self.think_close) :])
+        thought = _without_start(text[:end], think_open(self.think_close))
+        return Reply(thought, None if end is None else text[end + len(self.think_close) :])
 
     def shown(self, text: str) -> str:
         """The text itself, which is Markdown."""
@@ -220,6 +221,12 @@ def _written_by_agent(told: tuple[str, ...]) -> re.Pattern[str]:
     """Finds outputs of code, and what else the agent may have written, with any number of calls left."""
     texts = "|".join(re.escape(text).replace(re.escape("{calls_left}"), r"\d+") for text in told if text)
     return re.compile(rf"{_RESULT}|(?P<agent>{texts or '(?!)'})", re.DOTALL)
+
+
+def _without_start(text: str, tag: str) -> str:
+    """The text without the tag that it may begin with, which some models write where the prompt has it already."""
+    stripped = text.lstrip()
+    return stripped.removeprefix(tag).removeprefix("\n") if stripped.startswith(tag) else text
 
 
 def answer_sentence(example: WorkedExample) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from agent.chat.box import BOX_OPEN, open_box
+from agent.chat.box import BOX_OPEN, has_box, open_box
 from agent.chat.family import Family
 from agent.chat.format import ForcedAnswer, Passage
 from agent.chat.harmony.calls import CallScanner
@@ -146,15 +146,15 @@ class Harmony:
     def reply(self, text: str, *, thinking: bool) -> Reply:
         """The analysis and what stands in the final channel.
 
-        The answer is "" where an analysis is the last that was written: the box with which it ends then counts, once
-        the turn has ended.
+        Of several answers it is the last one with a box. The answer is "" where an analysis is the last that was
+        written: the box with which it ends then counts, once the turn has ended.
         """
         messages = self._read(text, ANALYSIS if thinking else FINAL).messages
         said = [message for message in messages if not (message.header.is_output or message.is_code)]
         answers = [message.content for message in said if message.header.channel == FINAL]
         thought = "\n\n".join(message.content for message in said if message.header.channel != FINAL)
         if answers or not thinking:
-            return Reply(thought, "\n\n".join(answers))
+            return Reply(thought, next(filter(has_box, reversed(answers)), "\n\n".join(answers)))
         ends_in_analysis = bool(said) and said[-1] is messages[-1] and said[-1].header.channel in (ANALYSIS, "")
         return Reply(thought, "" if ends_in_analysis else None)
 

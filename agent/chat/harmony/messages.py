@@ -19,7 +19,10 @@ _CHANNEL = re.compile(rf"[^\w<]*({'|'.join(_CHANNELS)})")  # also where more is 
 _ROLE = re.compile(r"user|system|developer|tool|python|functions\..*")
 _ASSISTANT = re.compile(rf"(?:assistant)+(?={'|'.join(_CHANNELS)}|\Z)")
 _RECIPIENT = re.compile(r"(?<!\S)to=[ ]?([\w.-]+)")
-_PYTHON = re.compile(r"(?:functions\.)?(?:i?python|jupyter|code_interpreter)(?:[._]\w*)?", re.IGNORECASE)
+_PYTHON = re.compile(
+    r"(?:(?:functions|tools?)\.)?(?:(?:run|exec|execute)_)?(?:i?python[23]?|jupyter|code_interpreter)(?:[._]\w*)?",
+    re.IGNORECASE,
+)
 _CODE_KEY = re.compile(  # in an object sent in place of code, or in a string of it
     rf"\\?[\"'](?:{'|'.join(CODE_KEYS)})\\?[\"']\s*:"
 )

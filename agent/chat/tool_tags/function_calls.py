@@ -99,8 +99,7 @@ class FunctionCalls(FencedChatML):
         """The text before and after the tag that closes the thinking, where the model has begun to think."""
         if not (thinking and self._thinks(text)):
             return Reply("", text)
-        found = super().reply(text, thinking=True)
-        return Reply(_without_start(found.thinking, think_open(self.think_close)), found.answer_text)
+        return super().reply(text, thinking=True)
 
     def shown(self, text: str) -> str:
         """The text with its calls as blocks of code."""
@@ -148,8 +147,3 @@ class FunctionCalls(FencedChatML):
         call = json.dumps({"name": "python", "arguments": {"code": example.code}}, ensure_ascii=False)
         run = f"{_ASSISTANT}{OPEN}\n{call}\n{CLOSE}{_RESULT_HEAD}{example.output}{_RESULT_TAIL}"
         return f"{chatml_turn('user', example.question)}{run}{answer_sentence(example)}{END_OF_TURN}\n"
-
-
-def _without_start(text: str, tag: str) -> str:
-    stripped = text.lstrip()
-    return stripped.removeprefix(tag).removeprefix("\n") if stripped.startswith(tag) else text

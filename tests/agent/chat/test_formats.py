@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from agent.chat.dialects import chat_format
 from agent.chat.family import WorkedExample, family_names, load_family
-from agent.chat.format import ChatFormat
+from agent.chat.format import ChatFormat, Passage
+from agent.chat.reply import Reply
 from agent.chat.task import CompetitionTask
 from agent.editions import EDITIONS
 from agent.types import Edition, Problem
@@ -140,3 +141,12 @@ def test_every_worked_example_is_true_and_in_the_format_that_the_agent_reads(
         exec(call.code, {})
     result = chat.tool_result(printed.getvalue())
     assert worked[call.end :].startswith(f"{result}So the answer is \\boxed{{{printed.getvalue().strip()}}}.<|im_end|>")
+
+
+@pytest.mark.parametrize("family", ["qwq", "r1-distill-qwen", "qwq-calls", "qwen3", "openmath-nemotron"])
+def test_a_tag_that_the_model_writes_to_begin_its_thinking_is_no_part_of_it(family: str) -> None:
+    chat = chat_format(family, tools=True)
+    turn = "<think>\nSo it is.\n</think>\n\n\\boxed{42}"
+    assert chat.reply(turn, thinking=True) == Reply("So it is.\n", "\n\n\\boxed{42}")
+    shown = [Passage("thinking", "So it is.\n"), Passage("answer", "\n\n\\boxed{42}")]
+    assert list(chat.passages(chat.opening + turn)) == shown

@@ -77,6 +77,9 @@ HEADERS = [
     " to=Python<|channel|>analysis",
     " to=python.exec<|channel|>commentary",
     " to=ipython<|channel|>analysis code",
+    "<|channel|>analysis to=python3 code",
+    "<|channel|>commentary to=functions.execute_python <|constrain|>code",
+    "<|channel|>commentary to=tools.run_python",
 ]
 
 

@@ -49,6 +49,9 @@ def test_no_output_holds_a_mark_and_what_follows_it_is_told_apart(output: str) -
         (f"{THOUGHT}<|end|>{TO_FINAL}\\boxed{{42}}", None, 42),
         (f"{THOUGHT}{TO_FINAL}\\boxed{{42}}", None, 42),
         (f"{THOUGHT}<|start|>assistant{TO_FINAL}\\boxed{{42}}<|end|>", None, 42),
+        (f"{THOUGHT}{NEXT}{TO_FINAL}\\boxed{{17}}{NEXT}{TO_FINAL}\\boxed{{42}}", Reply("So it is.", "\\boxed{42}"), 42),
+        (f"{THOUGHT}{NEXT}{TO_FINAL}\\boxed{{42}}{NEXT}{TO_FINAL}Done.", Reply("So it is.", "\\boxed{42}"), 42),
+        (f"{THOUGHT}{NEXT}{TO_FINAL}So.{NEXT}{TO_FINAL}Done.", Reply("So it is.", "So.\n\nDone."), None),
         ("So it is \\boxed{42}.", Reply("So it is \\boxed{42}.", ""), 42),
         (
             "<|channel|>commentary<|message|>I shall compute \\boxed{42}.",
