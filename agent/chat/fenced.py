@@ -225,8 +225,7 @@ def _written_by_agent(told: tuple[str, ...]) -> re.Pattern[str]:
 
 def _without_start(text: str, tag: str) -> str:
     """The text without the tag that it may begin with, which some models write where the prompt has it already."""
-    stripped = text.lstrip()
-    return stripped.removeprefix(tag).removeprefix("\n") if stripped.startswith(tag) else text
+    return re.sub(rf"\A(?:\s*{re.escape(tag)}\n?)+", "", text)
 
 
 def answer_sentence(example: WorkedExample) -> str:

@@ -102,9 +102,9 @@ def _of_value(value: object) -> CallBody:
 def _argument(arguments: object, depth: int) -> tuple[str, bool]:
     """The code among the arguments, and whether it goes by a name of code."""
     if isinstance(arguments, str):
-        inner = _loaded(arguments) if depth and arguments.lstrip().startswith("{") else ""
-        if not isinstance(inner, str) and isinstance(inner[0], dict):
-            code, is_named = _argument(inner[0], depth - 1)
+        loaded = _loaded(arguments) if depth and arguments.lstrip().startswith("{") else ""
+        if not isinstance(loaded, str) and isinstance(loaded[0], dict):
+            code, is_named = _argument(loaded[0], depth - 1)
             if is_named:
                 return code, True
         return arguments, False
