@@ -69,6 +69,12 @@ class HintTable(_Table):
     most: int = Field(2, ge=1)
     apart_chars: int = Field(2_000, ge=0)
 
+    @model_validator(mode="after")
+    def _has_a_place(self) -> Self:
+        if not self.at and not self.before_think_close:
+            raise ValueError("say where it is given: at = [...], before_think_close = true, or both")
+        return self
+
 
 class Family(_Table):
     """The instructions of one family of models, and how its turns begin.
@@ -105,9 +111,10 @@ class Family(_Table):
 
     @model_validator(mode="after")
     def _has_calls_in_its_turn(self) -> Self:
+        dialects = ", ".join(_CALLS_IN_TURN)
         for key in ("hint", "calls_left", "no_calls_left"):
             if getattr(self, key) and self.dialect not in _CALLS_IN_TURN:
-                raise ValueError(f"{key} needs a dialect whose calls stand within the thinking: {_CALLS_IN_TURN}")
+                raise ValueError(f"{key} needs a dialect whose calls stand within the thinking: {dialects}")
         return self
 
     def turn_opening(self, *, tools: bool) -> str:

@@ -13,18 +13,25 @@ from agent.files.renamed_keys import RENAMED
 
 _MIN_SIMILARITY = 0.7  # from here on a key counts as a misspelling of another one
 
+_IN_TOML = {"model_type": "input should be a table", "tuple_type": "input should be a list"}
+
 
 def first_fault(error: ValidationError, model: type[BaseModel]) -> str:
-    """Return the first invalid key, dotted, and the reason; for an unknown key, the one that was probably meant."""
-    first: Any = error.errors()[0]
+    """Return the first invalid key, dotted, and the reason; for an unknown key, the one that was probably meant.
+
+    Unknown keys come before missing ones, which they often are, misspelled.
+    """
+    first: Any = min(error.errors(), key=lambda each: each["type"] == "missing")
     key = ".".join(str(part) for part in first["loc"])
     kind = first["type"]
     if kind == "extra_forbidden":
         meant = RENAMED.get(key) or _nearest(key, list(_keys(model)))
         return f"{key}: unknown key" + (f"; did you mean {meant}?" if meant else "")
     if kind == "value_error":
-        return f"{key}: {first['ctx']['error']}"
-    wanted = "input should be a table" if kind == "model_type" else first["msg"].lower()
+        return f"{key}: {first['ctx']['error']}" if key else str(first["ctx"]["error"])
+    if kind == "missing":
+        return f"{key}: this key is missing"
+    wanted = _IN_TOML.get(kind) or first["msg"].lower()
     return f"{key}: {wanted}, not {reprlib.repr(first['input'])}"
 
 

@@ -32,7 +32,7 @@ def read_named(folder: Traversable, name: str, kind: str) -> dict[str, Any]:
     bundled = toml_names(folder)
     try:
         file = folder / f"{name}.toml" if name in bundled else Path(expand_home(name) or f"{name}.toml")
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        return tomllib.loads(file.read_text(encoding="utf-8-sig"))  # editors on Windows write a BOM
     except FileNotFoundError:
         names = ", ".join(bundled)
         raise ConfigError(f"no {kind} {name!r}: give one of {names} or the path of a TOML file") from None

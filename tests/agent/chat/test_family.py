@@ -141,14 +141,17 @@ def test_the_home_directory_may_be_written_short(own: Path, tmp_path: Path, monk
         (OWN.replace('"Think."', "7"), r"instructions: input should be a valid string, not 7"),
         (OWN + 'closing = "x"', r"closing: unknown key"),
         (OWN + 'think_closed = "x"', r"did you mean think_close\?"),
-        (OWN + 'examples = [{question = "a", code = "b"}]', r"examples\.0\.output: field required"),
-        (OWN + "examples = 3", r"examples: "),
+        (OWN + 'examples = [{question = "a", code = "b"}]', r"examples\.0\.output: this key is missing$"),
+        (OWN + "examples = 3", r"examples: input should be a list, not 3"),
         (OWN.replace("fenced", "calls") + 'calls_left = "x"', r"calls_left needs a dialect whose calls stand within"),
         (OWN + "sampling = {top_p = 2}", r"sampling\.top_p: input should be less than or equal to 1, not 2"),
         (OWN + "sampling = {max_tokens = 9}", r"sampling\.max_tokens: unknown key"),
-        (OWN + "template = {has = 'x'}", r"template\.has: input should be a valid tuple, not 'x'"),
+        (OWN + "template = {has = 'x'}", r"template\.has: input should be a list, not 'x'"),
         ("instructions =", r"cannot be read \(.*\): give a TOML file that you may read"),
-        ("", r"dialect: field required"),
+        ("", r"dialect: this key is missing$"),
+        (OWN.replace("tool_instructions", "tool_words"), r"tool_words: unknown key"),
+        (OWN.replace("fenced", "calls") + 'hint = {text = "x", at = ["Wait"]}', r"hint needs .*: chatml-fenced, "),
+        (OWN + 'hint = {text = "x"}', r"hint: say where it is given: at = \[\.\.\.\], before_think_close = true"),
     ],
 )
 def test_what_is_no_family_is_refused_when_the_configuration_is_read(tmp_path: Path, text: str, message: str) -> None:
@@ -156,6 +159,13 @@ def test_what_is_no_family_is_refused_when_the_configuration_is_read(tmp_path: P
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match=rf"configuration \(cpu\): sample\.family: family .*bad\.toml.*{message}"):
         load_config("cpu", {"sample.family": str(path)})
+
+
+@pytest.mark.parametrize("written", [OWN.replace("\n", "\r\n").encode(), OWN.encode("utf-8-sig")])
+def test_a_family_that_an_editor_on_windows_wrote_is_the_same(tmp_path: Path, own: Path, written: bytes) -> None:
+    path = tmp_path / "windows.toml"
+    path.write_bytes(written)
+    assert load_family(str(path)) == load_family(str(own))
 
 
 @pytest.mark.parametrize("name", ["", "gpt", "no/such.toml", "qwq.toml"])
