@@ -29,6 +29,7 @@ from agent.events import EngineEvent, Event, HealthChecked, ProblemSolved, Probl
 from agent.files.renamed_keys import renamed_keys
 from agent.files.stored_config import stored_tree
 from agent.files.whole_file import write_whole
+from agent.journal.kept_family import FAMILY_FILE, own_family_file, with_kept_family
 from agent.journal.lines import (
     RecordedStart,
     SettingsChange,
@@ -96,7 +97,8 @@ def read_run(directory: Path) -> RunRecord:
     Raises InputError if it holds no run, ConfigError if the configuration in it is not complete.
     """
     check_run(directory)
-    config = parse_config(stored_tree(directory / CONFIG_FILE), str(directory / CONFIG_FILE))
+    stored = with_kept_family(stored_tree(directory / CONFIG_FILE), directory)
+    config = parse_config(stored, str(directory / CONFIG_FILE))
     entries = read_entries(_journal_of(directory))
     changes = tuple(entry for entry in entries if isinstance(entry, SettingsChange))
     for change in changes:
@@ -143,7 +145,7 @@ def check_free(directory: Path) -> None:
         if _holds(directory, ANSWERS_FILE):
             raise _incomplete(directory, JOURNAL_FILE)
         return
-    taken = [name for name in (PROBLEMS_FILE, ANSWERS_FILE) if _holds(directory, name)]
+    taken = [name for name in (PROBLEMS_FILE, ANSWERS_FILE, FAMILY_FILE) if _holds(directory, name)]
     if taken:
         raise InputError(f"{directory} has a {taken[0]} that a run would overwrite: name another directory")
 
@@ -159,21 +161,23 @@ def _incomplete(directory: Path, name: str) -> InputError:
 def create_run(
     directory: Path, config: Config, problems: Sequence[Problem], files: Mapping[str, str] | None = None
 ) -> None:
-    """Lay out the directory of a new run, with further `files` (name and text) if there are some.
+    """Lay out the directory of a new run, with a copy of a user's own family and further `files` (name and text).
 
     Raises InputError if the directory holds a run, JournalError if it cannot be written; nothing is left there then.
     """
     check_free(directory)
+    further = {**own_family_file(config), **(files or {})}
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / CONFIG_FILE).unlink(missing_ok=True)  # the run recorded nothing
+        for name in (CONFIG_FILE, FAMILY_FILE):  # the run recorded nothing
+            (directory / name).unlink(missing_ok=True)
         write_whole(directory / JOURNAL_FILE, "")
         write_problems(problems, directory / PROBLEMS_FILE)
-        for name, text in (files or {}).items():
+        for name, text in further.items():
             write_whole(directory / name, text)
         save_config(config, directory / CONFIG_FILE)
     except (OSError, InputError) as error:
-        for name in (JOURNAL_FILE, PROBLEMS_FILE, *(files or {})):
+        for name in (JOURNAL_FILE, PROBLEMS_FILE, *further):
             with suppress(OSError):
                 (directory / name).unlink()
         if isinstance(error, OSError):
