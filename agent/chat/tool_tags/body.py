@@ -26,6 +26,10 @@ _LOOSE = re.compile(
     r"(?:[\s}\]);]|,(?:\s*[\"'](?:\w+)[\"']\s*:\s*(?:[\"'][\w -]*[\"']|[\w.-]+))?)*\Z",
     re.DOTALL,
 )
+_TAGGED = re.compile(
+    rf"<function=[^<>]*>\s*<parameter=(?:{'|'.join(CODE_KEYS)})>(?P<code>.*?)(?:</parameter>.*)?\Z", re.DOTALL
+)
+_NAMED_BEFORE = re.compile(r"[\w ,.:]{1,80}\n\s*(?=\{\s*[\"'](?:name|arguments|code)[\"'])")
 _QUOTE_ESCAPED = re.compile(r"\\([\"'/])")
 _ESCAPED = re.compile(r"\\([ntr\"'\\/])")
 _SHORT_ESCAPES = {"n": "\n", "t": "\t", "r": "", '"': '"', "'": "'", "\\": "\\", "/": "/"}
@@ -49,12 +53,17 @@ def read_function_call(body: str) -> CallBody:
 
     Accepted are also line breaks in strings, trailing commas, quotes and constants as Python writes them, missing or
     superfluous braces, also before the quote that ends the code, backslashes that JSON does not know, quotes in the
-    code that are not escaped, other names of the argument, arguments that are JSON in a string, and code that stands
-    there without any JSON.
+    code that are not escaped, other names of the argument, arguments that are JSON in a string, a line of words before
+    the JSON, the tags `<function=...>` and `<parameter=...>` in its place, and code that stands there without either.
     """
     text = unfenced(body).strip()
+    named = _NAMED_BEFORE.match(text)
+    text = text[named.end() :] if named else text
     if not text:
         return CallBody("", f"[the call is empty: {_HOW}]")
+    if tagged := _TAGGED.match(text):
+        code = textwrap.dedent(tagged["code"].strip("\r\n")).rstrip()
+        return CallBody(code, "" if code else f"[the call holds no code: {_HOW}]", text.endswith(">") and bool(code))
     if text[0] not in "{[":
         is_code = _parses(text) and not _is_one_word(text)
         return CallBody(text) if is_code else CallBody("", f"[the call is no JSON and no Python: {_HOW}]")

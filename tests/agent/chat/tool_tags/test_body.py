@@ -53,6 +53,10 @@ def call(arguments: object, name: str = "python") -> str:
         lambda code: call({"kwargs": {"script": code}}),
         lambda code: json.dumps({"tool_name": "python", "tool_input": {"code": code}}),
         lambda code: json.dumps({"action": "python", "action_input": code}),
+        lambda code: f"python\n{call({'code': code})}",
+        lambda code: f"I call python:\n{json.dumps({'code': code})}",
+        lambda code: f"<function=python>\n<parameter=code>\n{code}\n</parameter>\n</function>",
+        lambda code: f"<function=python>\n<parameter=code>\n{code}\n",
         lambda code: code,
     ],
 )
@@ -106,6 +110,7 @@ def test_code_is_read_through_errors_of_quoting(body: str, code: str) -> None:
         ('{"name": "python", "arguments": {"code": 7}}', "holds no code"),
         ("[1, 2]", "no JSON object"),
         ("{}", "holds no code"),
+        ("<function=python>\n<parameter=code>\n</parameter>\n</function>", "holds no code"),
         ('{"name": "search", "arguments": {"query": "6 times 7"}}', "no function 'search'"),
         ('{"name": <function-name>, "arguments": <args-json-object>}', "cannot be read"),
         ("[" * 100_000, "cannot be read"),
@@ -135,6 +140,10 @@ def test_whatever_is_written_either_is_code_or_is_refused(body: str) -> None:
 )
 def test_code_between_tags_is_taken_as_it_is_without_fence_margin_or_json(body: str) -> None:
     assert read_code(body).code == "print(1)"
+
+
+def test_code_before_a_dict_is_code() -> None:
+    assert read_function_call('x = 1\n{"a": x}').code == 'x = 1\n{"a": x}'
 
 
 def test_code_that_begins_with_a_dict_is_code() -> None:
