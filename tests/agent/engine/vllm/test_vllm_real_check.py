@@ -16,18 +16,19 @@ pytestmark = needs_vllm
 MOST_SECONDS = 120.0
 
 
-def agent_of(load_format: str, log: Path) -> Agent:
+def agent_of(model: str, load_format: str, log: Path) -> Agent:
     keys = {
-        "engine.model": str(hf_model("qwen2.5-coder-0.5b")),
+        "engine.model": str(hf_model(model)),
         "vllm.python": str(PYTHON),
         "vllm.load_format": load_format,
+        "sample.max_tokens": 150,  # enough for either: the check draws four lanes of them
         **{f"vllm.environment.{name}": value for name, value in QUIET.items()},
     }
     return Agent.open("vllm-cpu", keys, log=log)
 
 
 async def test_random_weights_are_stopped_within_two_minutes(tmp_path: Path) -> None:
-    agent = agent_of("dummy", tmp_path / "log")
+    agent = agent_of("smollm2-135m", "dummy", tmp_path / "log")
     try:
         with pytest.raises(UnhealthyModelError, match=r"failed its check: .*--no-check"):
             await agent.start()
@@ -38,7 +39,7 @@ async def test_random_weights_are_stopped_within_two_minutes(tmp_path: Path) -> 
 
 
 async def test_a_good_model_passes_and_nothing_is_changed(tmp_path: Path) -> None:
-    async with agent_of("auto", tmp_path / "log") as agent:
+    async with agent_of("qwen2.5-coder-0.5b", "auto", tmp_path / "log") as agent:
         assert agent.checked is not None
         assert (agent.checked.fault, agent.checked.changed) == ("", {})
         assert agent.checked.right >= 1

@@ -30,6 +30,7 @@ async def test_every_lane_of_each_dialect_runs_its_code_and_nothing_that_it_call
         "vllm.hang_seconds": 300.0,
         "vllm.python": str(PYTHON),
         "sample.count": 4,
+        "sample.max_tokens": 200,
         "sample.accept_printed_answer": True,
         "stopping.rule": "wait-for-all",
     }

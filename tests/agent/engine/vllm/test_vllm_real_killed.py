@@ -36,7 +36,7 @@ def test_killed_twice_in_mid_problem_every_problem_gets_its_answer(tmp_path: Pat
         "budget.lanes_per_first_vote": 0,
     }
     command = [sys.executable, "-m", "agent.solve", "--profile", "vllm-cpu", "--problems", "problems.csv"]
-    command += ["--run-dir", "run", "--time-limit", "600"]
+    command += ["--run-dir", "run", "--time-limit", "600", "--no-check"]
     command += [f"--set={key}={value}" for key, value in settings.items()]
     agent = subprocess.Popen(
         command, cwd=tmp_path, env={**os.environ, **QUIET, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True
