@@ -214,7 +214,7 @@ def test_problems_in_flight_keep_the_engines_behind_one_url_busy(tmp_path: Path)
     problems = list(starter_problems())[:4]
     write_problems(problems, tmp_path / "problems.csv")
     with serving(tmp_path, data_parallel_size=2) as port:
-        flags = ["--profile", "cpu", "--url", f"http://127.0.0.1:{port}", "--problems-in-flight", "2", "--samples=4", "--no-check"]
+        flags = ["--profile", "cpu", "--url", f"http://127.0.0.1:{port}", "--problems-in-flight", "2", "--samples", "4"]
         flags += ["--problems", "problems.csv", "--run-dir", "run", "--time-limit", "200", "--set=sample.max_tokens=40"]
         agent = subprocess.run(
             [
@@ -222,6 +222,7 @@ def test_problems_in_flight_keep_the_engines_behind_one_url_busy(tmp_path: Path)
                 "-m",
                 "agent.solve",
                 *flags,
+                "--no-check",
                 "--set=stopping.rule=wait-for-all",
                 "--set=engine.context_tokens=1024",
             ],
