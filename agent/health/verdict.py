@@ -40,6 +40,7 @@ def health_of(problems: Sequence[Problem], samples: Sequence[Sample], failure: s
     elif not solved:
         longest = max(written, key=lambda sample: sample.tokens)
         fault = f"it answered none of the {len(problems)} problems right; one lane wrote {_quoted(longest)}"
+        fault += _lack_of_time(written)
     return Health(len(solved), len(problems), fault)
 
 
@@ -48,6 +49,15 @@ def _what_is_broken(sample: Sample, *, right: bool) -> str:
     reason = broken_text("".join(turn.text for turn in sample.turns))
     loops = sample.end is SampleEnd.REPEATING and not right
     return reason or ("one piece over and over" if loops else "")
+
+
+def _lack_of_time(written: Sequence[Sample]) -> str:
+    """How slow the server is, if most of the lanes were out of time: then it may be that, and not the model."""
+    late = [sample for sample in written if sample.end is SampleEnd.DEADLINE]
+    if 2 * len(late) <= len(written):
+        return ""
+    tokens, seconds = max((sample.tokens, sample.seconds) for sample in late)
+    return f" and no more than {tokens:,} tokens in {seconds:.0f} s, when its time was up: the server may be too slow"
 
 
 def _quoted(sample: Sample) -> str:

@@ -38,6 +38,15 @@ def test_a_model_that_has_nothing_right_is_not_sound_and_is_quoted() -> None:
     assert len(fault) < 140 and "\n" not in fault
 
 
+@pytest.mark.parametrize(("late", "told"), [(1, False), (2, False), (3, True), (4, True)])
+def test_a_server_most_of_whose_lanes_were_out_of_time_is_said_to_be_slow(late: int, told: bool) -> None:
+    cut = [replace(lane(None, tokens=9 + each), end=SampleEnd.DEADLINE, seconds=74.6) for each in range(late)]
+    fault = health_of(PROBLEMS, [*cut, *(lane(7, tokens=500) for _ in range(4 - late))]).fault
+    slow = f" and no more than {8 + late} tokens in 75 s, when its time was up: the server may be too slow"
+    assert fault.endswith(slow) is told
+    assert ("slow" in fault) is told
+
+
 @pytest.mark.parametrize(("noisy", "sound"), [(0, True), (1, True), (2, True), (3, False), (4, False)])
 def test_a_model_most_of_whose_lanes_write_no_language_is_not_sound_though_one_is_right(
     noisy: int, sound: bool
