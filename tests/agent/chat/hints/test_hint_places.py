@@ -174,6 +174,7 @@ tool_instructions = "Think, or compute."
 think_close = "</think>"
 [hint]
 text = "Compute!"
+at = ["Wait"]
 """
 
 
@@ -184,7 +185,7 @@ def test_a_family_of_ones_own_may_have_a_hint(
     path = tmp_path_factory.mktemp("own") / "own.toml"
     path.write_text(OWN.format(dialect=dialect), encoding="utf-8")
     hint = chat_format(str(path), tools=True).hint
-    assert hint is not None and (hint.text, hint.call_open, hint.at) == ("Compute!", opens, ())
+    assert hint is not None and (hint.text, hint.call_open, hint.at) == ("Compute!", opens, ("Wait",))
 
 
 @pytest.mark.parametrize("dialect", ["chatml-calls", "harmony"])
