@@ -75,7 +75,7 @@ async def test_a_refusal_is_reported_in_the_servers_words() -> None:
 async def test_an_error_event_is_reported_in_the_servers_words() -> None:
     server = ScriptedServer(lambda body: "a")
 
-    async def failing(body: Any, request: Any, response: Any) -> None:
+    async def failing(reply: str, request: Any, response: Any) -> None:
         await response.write(b'data: {"error": {"message": "out of slots"}}\n\n')
 
     server._stream = failing  # type: ignore[method-assign]
