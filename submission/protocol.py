@@ -13,6 +13,7 @@ from typing import Any, TypeVar, get_origin, get_type_hints
 
 WARNING_CHARS = 300  # for one warning: the gateway's channel for errors takes 8 KB and loses the run beyond
 AUTO_PROFILE = "auto"  # in place of a profile's name: the worker chooses one for the model and the GPUs
+CHECK_FILE = "model-check-begun"  # in the run's directory, until the model is checked
 _KIND = "event"  # the key that names an event, which marks a line as one
 
 _T = TypeVar("_T")

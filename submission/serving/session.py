@@ -10,7 +10,7 @@ from pathlib import Path
 
 from agent.errors import AgentError, EngineError, InputError
 from submission.competitions import Competition
-from submission.protocol import WorkerSettings
+from submission.protocol import CHECK_FILE, WorkerSettings
 from submission.serving.client import WorkerClient
 from submission.serving.connection import WorkerProcess
 from submission.serving.evaluation import Load, is_rerun
@@ -53,6 +53,7 @@ def open_predictor(
     ends = started + limit - margin_seconds
     folder = Path.cwd() / RUN_FOLDER
     folder.mkdir(exist_ok=True)
+    folder.joinpath(CHECK_FILE).unlink(missing_ok=True)  # left by an earlier attempt
     sent = WorkerSettings(
         profile,
         str(folder),

@@ -10,6 +10,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from agent.models.own_file import own_model_file
 from agent.policy.budget import TimeBank
 from agent.types import Problem, Solution
 from submission.protocol import (
+    CHECK_FILE,
     AllowanceGranted,
     RequestSolved,
     SetupChosen,
@@ -51,7 +53,11 @@ class PendingRequest:
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """Solves one problem after the other; `before` is what an earlier worker recorded."""
+    """Solves one problem after the other; `before` is what an earlier worker recorded.
+
+    The file `check_begun` is there from the start of the engine until its model is checked, and stays if the worker is
+    lost meanwhile. It is None if no check is made.
+    """
 
     agent: Agent
     bank: TimeBank
@@ -59,6 +65,7 @@ class Worker:
     before: RunRecord | None
     send: SendEvent
     clock: Callable[[], float]
+    check_begun: Path | None = None
     solved: dict[str, Solution] = field(default_factory=dict)
 
     async def answer_requests(self, requests: asyncio.Queue[PendingRequest]) -> None:
@@ -69,10 +76,16 @@ class Worker:
 
     async def _start(self) -> None:
         failure = ""
+        if self.check_begun is not None:
+            with suppress(OSError):
+                self.check_begun.touch()
         try:
             await self.agent.start()
         except EngineError as error:  # the run continues also with a model that failed its check
             failure = str(error)
+        if self.check_begun is not None:
+            with suppress(OSError):
+                self.check_begun.unlink()
         if self.agent.checked is not None:
             self.recorder(self.agent.checked)
         self.send(WorkerStarted(failure or self.agent.gpu_mismatch))
@@ -136,6 +149,10 @@ async def serve(settings: WorkerSettings, send: SendEvent) -> None:
     recorder = RunRecorder(directory, warn)
     before = record_of(directory)
     checks = before.checks if before else ()  # by the worker that this one replaces
+    lost = (directory / CHECK_FILE).exists()
+    if lost:
+        warn("the worker before this one was lost before its model was checked, so the model is not checked")
+    check_begun = None if checks or lost else directory / CHECK_FILE
     agent = Agent.open(
         setup.profile,
         {
@@ -145,12 +162,12 @@ async def serve(settings: WorkerSettings, send: SendEvent) -> None:
         },
         log=directory / ENGINE_LOG,
         fetch=own_model_file,
-        check=False if checks else None,
+        check=None if check_begun else False,
         on_engine_event=engine_event_between_problems,
     )
     requests: asyncio.Queue[PendingRequest] = asyncio.Queue()
     solved = before.solved if before else {}
-    worker = Worker(agent, bank, recorder, before, send, loop.time, solved)
+    worker = Worker(agent, bank, recorder, before, send, loop.time, check_begun, solved)
     answering = asyncio.create_task(worker.answer_requests(requests))
     reading = asyncio.create_task(_read_requests(requests))
     try:

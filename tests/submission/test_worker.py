@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -16,7 +17,8 @@ import psutil
 import pytest
 
 from agent.journal.journal import read_run
-from submission.protocol import LeadingAnswer, SolveRequest, WorkerSettings, WorkerWarning, encode_event
+from agent.problems.reader import check_problems
+from submission.protocol import CHECK_FILE, LeadingAnswer, SolveRequest, WorkerSettings, WorkerWarning, encode_event
 from submission.serving.client import SolveResult, WorkerClient
 from submission.serving.connection import WorkerLostError, WorkerProcess
 from submission.worker.launch import prepared
@@ -126,6 +128,38 @@ def test_a_worker_that_hangs_is_replaced_in_time(tmp_path: Path) -> None:
         assert (result.answer, result.closed) == (None, "watchdog")
         assert not psutil.pid_exists(process.pid)
         assert solve(client, "c").answer == 42
+
+
+def test_a_worker_that_is_lost_in_its_check_is_replaced_by_one_that_does_not_check(tmp_path: Path) -> None:
+    asked = [json.dumps(problem.text)[1:-1] for problem in check_problems()]
+
+    def is_check(body: dict[str, Any]) -> bool:
+        return any(text in json.dumps(body) for text in asked)
+
+    server = ScriptedServer(lambda body: SILENCE if is_check(body) else answer(body), sound=False)
+    changes = {"engine.check": "always"}
+    with serving(server), worker(server.url, tmp_path, **changes) as connection:
+        begun = tmp_path / "run" / CHECK_FILE
+        until = time.monotonic() + SECONDS
+        while not any(map(is_check, server.bodies)):
+            assert time.monotonic() < until
+            connection.receive(0.1)
+        assert begun.exists()
+        process = connection._process
+        assert process is not None
+        os.kill(process.pid, signal.SIGKILL)
+        result = solve(client_of(connection))
+    assert result.answer == 42
+    assert "the worker is gone" in result.warnings[0]
+    assert result.warnings[1].endswith("was lost before its model was checked, so the model is not checked")
+
+
+def test_a_worker_whose_check_has_ended_leaves_no_sign_that_it_began(tmp_path: Path) -> None:
+    changes = {"engine.check": "always"}
+    with serving(ScriptedServer(answer, sound=False)) as server, worker(server.url, tmp_path, **changes) as it:
+        result = solve(client_of(it))
+        assert (result.answer, "failed its check" in result.warnings[0]) == (42, True)
+        assert not (tmp_path / "run" / CHECK_FILE).exists()
 
 
 def test_nothing_of_a_worker_outlives_the_notebook(tmp_path: Path) -> None:
