@@ -18,6 +18,7 @@ from submission.protocol import AUTO_PROFILE
 
 CODE_FOLDER = "aimo_agent"
 _FAMILY, _SAMPLES = "sample.family", "sample.count"
+_LIMIT = "budget.time_limit_seconds"
 _ANY_PROFILE = "vllm"  # against which keys are checked where the notebook is to choose the profile
 
 
@@ -42,6 +43,12 @@ def own_settings(args: argparse.Namespace, competition: Competition) -> OwnSetti
         raise InputError(f"--fallback {args.fallback} is no answer: give one of 0 to {edition.max_answer}")
     named = _ANY_PROFILE if args.profile == AUTO_PROFILE else args.profile
     config = load_config(named, {"edition": edition.name, **keys})
+    if config.edition != edition.name:
+        raise InputError(f"--set edition={config.edition} contradicts --edition {edition.name}: give --edition alone")
+    if (limit := float(str(keys.get(_LIMIT, 0)))) > edition.time_limit_seconds:
+        raise InputError(
+            f"--set {_LIMIT}={limit:g} is over the competition's {edition.time_limit_seconds:g}: give less"
+        )
     files: dict[str, str] = {}
     profile = args.profile
     if profile != AUTO_PROFILE and profile not in profile_names():

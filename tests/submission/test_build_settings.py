@@ -106,3 +106,17 @@ def test_what_is_not_valid_is_found_when_it_is_built(
     assert main(["--owner", "me", "--out", str(tmp_path), *flags]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ") and fault in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("edition=aimo2", "--set edition=aimo2 contradicts --edition aimo3"),
+        ("budget.time_limit_seconds=18001", "--set budget.time_limit_seconds=18001 is over the competition's 18000"),
+    ],
+)
+def test_keys_that_the_competition_does_not_allow_are_refused(
+    key: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--owner", "me", "--model-source", MODEL, "--out", str(tmp_path), "--set", key]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {said}")
