@@ -8,12 +8,13 @@ the run directory and is itself a profile.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
-from agent.chat.family import AUTO, known_family, load_family
+from agent.chat.family import AUTO, family_names, known_family, load_family
 from agent.editions import EDITIONS
 from agent.errors import ConfigError
 from agent.files.addresses import checked_url, expand_home
@@ -241,7 +242,26 @@ def parse_config(tree: Mapping[str, Any], source: str) -> Config:
 
 
 def _read(profile: str) -> dict[str, Any]:
-    return renamed_tree(read_named(PROFILES, profile, "profile"))
+    tree = renamed_tree(read_named(PROFILES, profile, "profile"))
+    if profile not in profile_names() and isinstance(tree.get("sample"), dict):
+        _find_families_beside(Path(expand_home(profile)).absolute().parent, tree["sample"])
+    return tree
+
+
+def _find_families_beside(folder: Path, sample: dict[str, Any]) -> None:
+    """Make a family's path, relative in a user's own profile, that of the file beside the profile if there is one."""
+
+    def found(name: Any) -> Any:
+        if not isinstance(name, str) or name in (AUTO, *family_names()):
+            return name
+        with suppress(OSError):  # a name that is too long, a folder that nobody may enter
+            return str(folder / name) if (folder / name).is_file() else name
+        return name
+
+    if "family" in sample:
+        sample["family"] = found(sample["family"])
+    if isinstance(sample.get("own_families"), list):
+        sample["own_families"] = list(map(found, sample["own_families"]))
 
 
 def _with_family(tree: dict[str, Any]) -> dict[str, Any]:

@@ -158,12 +158,15 @@ def _total_lines(sums: Totals) -> Iterator[list[str]]:
 
 def code_facts(ran: AttemptCount, others: AttemptCount) -> list[str]:
     """How many samples ran code, and how many of them and of the others were right, or else voted for the answer."""
+    facts = [f"{ran.samples:,} of {ran.samples + others.samples:,} samples ran code"]
     if ran.known or others.known:
         worth = f"{ran.right:,} of {ran.known:,} right with code, {others.right:,} of {others.known:,} without"
-    else:
+    elif ran.voted_for_answer or others.voted_for_answer:
         votes = f"{ran.voted_for_answer:,} of {ran.samples:,}", f"{others.voted_for_answer:,} of {others.samples:,}"
         worth = f"{votes[0]} voted for the answer with code, {votes[1]} without"
-    return [f"{ran.samples:,} of {ran.samples + others.samples:,} samples ran code", worth]
+    else:  # no problem has an answer
+        return facts
+    return [*facts, worth]
 
 
 def duration(seconds: float) -> str:

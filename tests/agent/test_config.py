@@ -102,3 +102,34 @@ def test_any_file_is_a_configuration_or_a_clear_error(tmp_path: Path, content: b
 def test_the_editions_limit_counts_where_none_is_given() -> None:
     assert load_config("qwq", {"edition": "aimo1"}).time_limit_seconds == 9 * 3600
     assert load_config("qwq", {"budget.time_limit_seconds": 60}).time_limit_seconds == 60
+
+
+@pytest.fixture
+def own_profile(tmp_path: Path) -> Path:
+    """A profile with a family beside it, both named relatively."""
+    (tmp_path / "words.toml").write_text(
+        'dialect = "chatml-fenced"\ninstructions = "Solve."\ntool_instructions = "Run."\n'
+    )
+    profile = tmp_path / "own.toml"
+    profile.write_text('[sample]\nfamily = "words.toml"\nown_families = ["words.toml"]\n')
+    return profile
+
+
+def test_a_family_is_found_beside_the_profile_that_names_it(own_profile: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(own_profile.root)
+    sample = load_config(str(own_profile)).sample
+    assert sample.family == str(own_profile.parent / "words.toml")
+    assert sample.own_families == (sample.family,)
+
+
+@pytest.mark.parametrize("name", ["missing.toml", "a" * 5_000, "words.toml\\u0000"])
+def test_a_family_that_is_nowhere_is_a_clear_error(own_profile: Path, name: str) -> None:
+    own_profile.write_text(f'[sample]\nfamily = "{name}"\n')
+    with pytest.raises(ConfigError, match=r"sample\.family"):
+        load_config(str(own_profile))
+
+
+def test_a_bundled_family_is_not_looked_for_beside_the_profile(own_profile: Path) -> None:
+    (own_profile.parent / "qwq").write_text("no family")
+    own_profile.write_text('[sample]\nfamily = "qwq"\n')
+    assert load_config(str(own_profile)).sample.family == "qwq"

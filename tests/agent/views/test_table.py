@@ -169,6 +169,11 @@ class TestTable:
         assert "2 of 3 samples ran code · 1 of 2 voted for the answer with code, 1 of 1 without" in lines
         assert "ran code" not in "".join(printed(PROBLEMS, [solution("a", {7: 1})], samples[2:]))
 
+    def test_code_is_worth_nothing_yet_where_no_problem_has_an_answer(self) -> None:
+        turns = (Turn("text", 3, 1.0, "", ToolRun("print(7)", "7", ToolStatus.OK, 1.0)),)
+        silent = replace(sample("c", None, SampleEnd.NO_ANSWER), turns=turns)
+        assert "1 of 1 samples ran code" in printed(PROBLEMS, [solution("c", {})], [silent])
+
     def test_code_that_was_not_run_is_reported(self) -> None:
         ended = [SampleEnd.ANSWERED, SampleEnd.NO_ANSWER, SampleEnd.CANCELLED, SampleEnd.DEADLINE]
         samples = [replace(sample("a", 7, end), turns=(Turn("```python", 3, 1.0, unrun_blocks=2),)) for end in ended]
