@@ -143,7 +143,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--problems", type=Path, metavar="CSV", help="id, problem, answer (default: starter problems)")
     parser.add_argument("--evaluation-package", type=Path, metavar="DIR", help="holds the genuine kaggle_evaluation")
     parser.add_argument(
-        "--model", default="smollm2-135m", help="a small model that answers in its place: a known name or a GGUF file"
+        "--model",
+        default="qwen2.5-coder-0.5b",
+        help="a small model that answers in its place: a known name or a GGUF file (default qwen2.5-coder-0.5b)",
     )
     parser.add_argument("--seconds", type=float, default=160.0, help="time limit of each run")
     parser.add_argument("--mode", choices=("interactive", "scored"), help="run only one of the two modes")

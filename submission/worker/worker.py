@@ -55,6 +55,7 @@ class PendingRequest:
 class Worker:
     """Solves one problem after the other; `before` is what an earlier worker recorded.
 
+    `stood_in` says that a rehearsal's small model answers: that it runs no code says nothing of the attached one.
     The file `check_begun` is there from the start of the engine until its model is checked, and stays if the worker is
     lost meanwhile. It is None if no check is made.
     """
@@ -67,6 +68,7 @@ class Worker:
     clock: Callable[[], float]
     check_begun: Path | None = None
     solved: dict[str, Solution] = field(default_factory=dict)
+    stood_in: bool = False
 
     async def answer_requests(self, requests: asyncio.Queue[PendingRequest]) -> None:
         """Start the engine, then answer requests until cancelled."""
@@ -117,7 +119,7 @@ class Worker:
             return await solve_persistently(problem, run.runtime, allowance, prior)
 
     def _warn_of(self, event: Event) -> None:
-        if isinstance(event, EngineEvent | RunWarning):
+        if isinstance(event, EngineEvent) or (isinstance(event, RunWarning) and not self.stood_in):
             self.send(WorkerWarning(event.text))
 
 
@@ -167,7 +169,7 @@ async def serve(settings: WorkerSettings, send: SendEvent) -> None:
     )
     requests: asyncio.Queue[PendingRequest] = asyncio.Queue()
     solved = before.solved if before else {}
-    worker = Worker(agent, bank, recorder, before, send, loop.time, check_begun, solved)
+    worker = Worker(agent, bank, recorder, before, send, loop.time, check_begun, solved, bool(settings.stand_in))
     answering = asyncio.create_task(worker.answer_requests(requests))
     reading = asyncio.create_task(_read_requests(requests))
     try:

@@ -36,7 +36,7 @@ def answer(body: dict[str, Any]) -> str:
 
 
 @contextmanager
-def worker(url: str, folder: Path, **changes: Any) -> Iterator[WorkerProcess]:
+def worker(url: str, folder: Path, *, stand_in: Any = None, **changes: Any) -> Iterator[WorkerProcess]:
     keys = {
         "engine.kind": "http",
         "engine.url": url,
@@ -46,7 +46,7 @@ def worker(url: str, folder: Path, **changes: Any) -> Iterator[WorkerProcess]:
         "stopping.margin": 9,
         **changes,
     }
-    told = WorkerSettings("cpu", str(folder / "run"), 500.0, overrides=keys)
+    told = WorkerSettings("cpu", str(folder / "run"), 500.0, overrides=keys, stand_in=stand_in or {})
     folder.joinpath("run").mkdir(exist_ok=True)
 
     def command() -> list[str]:
@@ -88,6 +88,14 @@ def test_a_run_whose_first_samples_run_no_code_is_told_so_once(tmp_path: Path) -
     assert [len(warnings) for warnings in told] == [0, 0, 1, 0]
     assert "none of 12 samples at the first 3 problems ran Python" in told[2][0]
     assert [warning.text for warning in read_run(tmp_path / "run").warnings] == told[2]
+
+
+def test_that_a_stand_in_runs_no_code_is_recorded_and_no_warning_of_the_notebooks(tmp_path: Path) -> None:
+    keys = {"sample.count": 4, "stopping.rule": "wait-for-all"}
+    with serving(ScriptedServer(answer)) as server, worker(server.url, tmp_path, stand_in=keys) as connection:
+        client = client_of(connection)
+        assert [solve(client, id_).warnings for id_ in "abcd"] == [[], [], [], []]
+    assert len(read_run(tmp_path / "run").warnings) == 1
 
 
 def test_a_killed_worker_is_replaced_and_resumes_with_what_was_recorded(tmp_path: Path) -> None:
