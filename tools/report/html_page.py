@@ -163,8 +163,8 @@ class RunView:
 
     @cached_property
     def code_worth(self) -> str:
-        """What the samples that ran code were worth, and the others."""
-        return code_facts(self.sums.with_code, self.sums.without_code)[1]
+        """What the samples that ran code were worth, and the others; "" where no problem has an answer."""
+        return "".join(code_facts(self.sums.with_code, self.sums.without_code)[1:])
 
     @cached_property
     def figures(self) -> list[Figure]:
