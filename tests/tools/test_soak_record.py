@@ -12,6 +12,8 @@ from agent.types import ToolRun, ToolStatus
 from tools.soak.command import Record, _work
 
 HINT = f"({Hints([], 192 << 20).about_resources(SystemError(), is_short=True)})"
+NO_THREAD = RuntimeError("can't start new thread")
+THREADS = f"({Hints([], 192 << 20).about_resources(NO_THREAD, is_short=False)})"
 
 
 @dataclass
@@ -36,14 +38,15 @@ class _Session:
         (ToolStatus.OK, f"{HINT}\n43", 1, 0),
         (ToolStatus.ERROR, "RuntimeError: can't start new thread", 1, 0),
         (ToolStatus.ERROR, f"RuntimeError: can't start new thread\n{HINT}", 0, 1),
+        (ToolStatus.ERROR, f"RuntimeError: can't start new thread\n{THREADS}", 0, 1),
         (ToolStatus.TIMEOUT, "Stopped: the cell did not end within 60 s.", 1, 0),
         (ToolStatus.TIMEOUT, f"KeyboardInterrupt\n{HINT}\nStopped: the cell did not end within 60 s.", 0, 1),
     ],
 )
-def test_a_cell_is_wrong_unless_it_shows_what_it_must_or_is_told_that_memory_is_full(
+def test_a_cell_is_wrong_unless_it_shows_what_it_must_or_is_told_that_its_session_is_full(
     status: ToolStatus, output: str, wrong: int, full: int
 ) -> None:
     record = Record()
     asyncio.run(_work(_Session(status, output), record, "print(42)", "42"))
-    assert (len(record.wrong), record.cells["legitimate, memory full"]) == (wrong, full)
+    assert (len(record.wrong), record.cells["legitimate, session full"]) == (wrong, full)
     assert record.cells["legitimate"] == 1

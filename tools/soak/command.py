@@ -32,7 +32,8 @@ _DRAW_SHARE = 0.05
 _STOP_SHARE = 0.05
 _SEEDS = 8
 _RESTARTED = "The session "  # begins each sentence that says so
-_FULL = "(The session's memory is nearly full"  # begins the hint that says so
+# Begin the hints that say so, of memory and of threads.
+_FULL = ("(The session's memory is nearly full", "(A session may have only so many threads")
 _IN_CELL = 'File "<cell '  # stands in the traceback of an interrupt that came when a cell ran
 
 
@@ -116,8 +117,8 @@ async def _work(session: Session, record: Record, code: str, wanted: str) -> Non
     record.cells["legitimate"] += 1
     if _right(run, wanted):
         return
-    if run.status is not ToolStatus.OK and _FULL in run.output:
-        record.cells["legitimate, memory full"] += 1
+    if run.status is not ToolStatus.OK and any(hint in run.output for hint in _FULL):
+        record.cells["legitimate, session full"] += 1
     else:
         record.blame(code, run)
 

@@ -24,6 +24,10 @@ _SYSTEM = re.compile(r"\bsystem\(")
 _NO_PROCESSES = "No processes or programs can be started here: use plain loops in this one."
 _MEMORY = "The limit of memory was reached. Delete large variables that are no longer needed, or work in smaller parts."
 _NO_THREAD = "can't start new thread"  # as Python says it
+_FEWER_THREADS = (
+    "A session may have only so many threads at a time, those of earlier cells included: use fewer, or plain loops."
+)
+_LINKS = 8  # earlier errors that are looked at
 _OF_SHORTAGE = (RuntimeError, SystemError, OSError, ImportError, KeyboardInterrupt)
 _NO_INPUT = "There is no input here: write the values into the code."
 _add_hook = sys.addaudithook
@@ -89,17 +93,32 @@ class Hints:
         return ""
 
     def about_resources(self, error: BaseException, *, is_short: bool) -> str:
-        """Return the hint for an error that memory or threads may have caused; `is_short`: little memory is left."""
-        if is_short and isinstance(error, _OF_SHORTAGE):
+        """Return the hint for an error that memory or threads may have caused; `is_short`: little memory is left.
+
+        The cause may be an earlier error, as where a library fails while it cleans up behind the first one.
+        """
+        errors = _chain(error)
+        if is_short and any(isinstance(link, _OF_SHORTAGE) for link in errors):
             return self._shortage
-        if isinstance(error, RuntimeError) and error.args == (_NO_THREAD,):
-            return "A session may have only so many threads at a time: use fewer, or plain loops."
+        if any(isinstance(link, RuntimeError) and link.args == (_NO_THREAD,) for link in errors):
+            return _FEWER_THREADS
         return ""
 
 
 def _device(fstat: Callable[[int], os.stat_result]) -> int:
     """The device behind descriptor 0; 0 for a file."""
     return fstat(0).st_rdev
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """The error, and those during which it came, as far as its traceback shows them."""
+    found: list[BaseException] = []
+    link: BaseException | None = error
+    while link is not None and len(found) < _LINKS:
+        found.append(link)
+        cause = link.__cause__
+        link = link.__context__ if cause is None and not link.__suppress_context__ else cause
+    return found
 
 
 def _starts_processes(frame: traceback.FrameSummary) -> bool:

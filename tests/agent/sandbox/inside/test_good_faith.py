@@ -205,3 +205,22 @@ async def test_a_session_whose_memory_is_full_says_so_where_threads_or_recursion
     assert "memory is nearly full" not in await told(session, "no_such_name")
     assert await told(session, f"held.clear()\n{pool}") == ""
     await session.close()
+
+
+@in_module
+async def test_a_session_that_earlier_threads_fill_says_so_also_where_a_library_fails_behind_that(
+    box: ForkServerSandbox,
+) -> None:
+    session = await box.session()
+    filling = (
+        "import threading as t, time\nt.stack_size(1 << 18)\ntry:\n"
+        "  while True: t.Thread(target=time.sleep, args=(99,), daemon=True).start()\nexcept RuntimeError: print('full')"
+    )
+    assert await told(session, filling) == "full"
+    pool = "from multiprocessing.pool import ThreadPool\nwith ThreadPool(2) as p: print(p.map(abs, [-1]))"
+    assert "those of earlier cells included" in await told(session, pool)
+    behind = "try: t.Thread(target=print).start()\nexcept RuntimeError: {}"
+    assert "only so many threads" in await told(session, behind.format("1 / 0"))
+    assert "only so many threads" not in await told(session, behind.format("raise ValueError from None"))
+    assert "only so many threads" not in await told(session, behind.format("pass") + "\n1 / 0")
+    await session.close()
