@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
-from agent.chat.family import AUTO, family_names, known_family, load_family
+from agent.chat.family import AUTO, check_keys, family_names, known_family, load_family
 from agent.editions import EDITIONS
 from agent.errors import ConfigError
 from agent.files.addresses import checked_url, expand_home
@@ -197,7 +197,10 @@ def load_config(profile: str, overrides: Mapping[str, Any] | None = None) -> Con
     own = not (isinstance(engine, dict) and engine.get("kind") == "http")
     if own and keys.get("engine.kind") == "http":
         keys.setdefault("engine.model", "")
-    return parse_config(_set(tree, keys), profile)
+    config = parse_config(_set(tree, keys), profile)
+    for name in (config.sample.family, *config.sample.own_families):
+        check_keys(name)
+    return config
 
 
 def override_config(config: Config, overrides: Mapping[str, Any]) -> Config:
@@ -206,7 +209,10 @@ def override_config(config: Config, overrides: Mapping[str, Any]) -> Config:
     Where its family is still to be found, what that family decides is open too, unless the configuration says it.
     """
     tree = config.model_dump(exclude_unset=config.sample.family == AUTO)
-    return parse_config(_set(tree, overrides), config.profile)
+    overridden = parse_config(_set(tree, overrides), config.profile)
+    if "sample.family" in overrides:
+        check_keys(overridden.sample.family)
+    return overridden
 
 
 def save_config(config: Config, path: Path) -> None:

@@ -12,6 +12,7 @@ class SampleEnd(StrEnum):
 
     ANSWERED = "answered"
     NO_ANSWER = "no answer"  # the model closed its turn without a readable box
+    INCOMPLETE = "incomplete"  # it closed its turn in the middle of something: a call, code, a box, its thinking
     TOKEN_LIMIT = "token limit"
     ROUND_LIMIT = "round limit"  # only in journals of earlier versions: such a sample now continues without the tool
     FAILED_CODE = "failed code"  # as many tool runs failed as it was allowed

@@ -38,11 +38,36 @@ def open_box(text: str) -> str | None:
     return found and found[1]
 
 
+def ends_in_box(text: str) -> bool:
+    """Whether the text ends within a box, whatever that holds so far."""
+    boxes = list(BOX.finditer(text, max(0, len(text) - NEAR_END)))
+    held = text[boxes[-1].end() :].lstrip() if boxes else "."
+    return not held or (held[0] == "{" and BoxCloseScanner().feed(held) is None)
+
+
 def first_box(text: str) -> str:
     """A text that begins with a box, up to the brace that closes it; the whole text while none does."""
-    depth = 0
-    for brace in _BRACES.finditer(text):
-        depth += 1 if brace.group() == "{" else -1
-        if depth == 0:
-            return text[: brace.end()]
-    return text
+    return text[: BoxCloseScanner().feed(text)]
+
+
+class BoxCloseScanner:
+    """Finds the brace that closes a box in a stream of text, however that is cut into pieces."""
+
+    def __init__(self, begun: str = "") -> None:
+        """`begun` is the beginning of the box, which the text continues; the text itself begins it where that is ""."""
+        self._depth = 0
+        self._before = ""  # the character before what is fed next, which may escape a brace
+        self._fed = -len(begun)
+        self.feed(begun)
+
+    def feed(self, text: str) -> int | None:
+        """The offset behind that brace in all the text fed so far; None while the box is open."""
+        window = self._before + text
+        start = self._fed - len(self._before)
+        for brace in _BRACES.finditer(window, len(self._before)):
+            self._depth += 1 if brace.group() == "{" else -1
+            if self._depth == 0:
+                return start + brace.end()
+        self._before = window[-1:]
+        self._fed += len(text)
+        return None

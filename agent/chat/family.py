@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Annotated, Literal, Self
@@ -16,7 +17,15 @@ AUTO = "auto"
 """In place of a family's name: that of the served model, as its chat template tells."""
 
 _FOLDER = files("agent.chat") / "families"
-_CALLS_IN_TURN = ("chatml-fenced", "chatml-tagged", "r1-fenced")
+_IN_TURN = frozenset(("examples", "think_close", "hint", "calls_left", "no_calls_left"))
+DIALECT_KEYS: Mapping[str, frozenset[str]] = {
+    "chatml-fenced": _IN_TURN | {"instructions_in"},
+    "chatml-calls": frozenset(("examples", "think_close", "instructions_in")),
+    "chatml-tagged": _IN_TURN | {"instructions_in"},
+    "harmony": frozenset(("system", "tool_system", "reasoning_effort")),
+    "r1-fenced": _IN_TURN,
+}
+"""The keys of a family that each dialect reads, but for those that stand here for none, which all of them read."""
 
 
 class _Table(BaseModel):
@@ -88,7 +97,8 @@ class Family(_Table):
     A sample has at most `max_rounds` tool runs where the configuration does not say how many; that number is put in for
     `{max_rounds}` in the instructions with tools. What it does not say of `sampling` is as recommended here.
     A `hint` may be given where calls stand within the thinking. There `calls_left` follows each output, with the number
-    of tool runs that are left for `{calls_left}`, and `no_calls_left` the last one.
+    of tool runs that are left for `{calls_left}`, and `no_calls_left` the last one. `DIALECT_KEYS` says which dialects
+    read these.
     """
 
     dialect: Literal["chatml-fenced", "chatml-calls", "chatml-tagged", "harmony", "r1-fenced"]
@@ -108,14 +118,6 @@ class Family(_Table):
     examples: tuple[WorkedExample, ...] = Field((), strict=False)  # TOML has lists
     sampling: RecommendedSampling = RecommendedSampling()
     template: TemplateMarks = TemplateMarks()
-
-    @model_validator(mode="after")
-    def _has_calls_in_its_turn(self) -> Self:
-        dialects = ", ".join(_CALLS_IN_TURN)
-        for key in ("hint", "calls_left", "no_calls_left"):
-            if getattr(self, key) and self.dialect not in _CALLS_IN_TURN:
-                raise ValueError(f"{key} needs a dialect whose calls stand within the thinking: {dialects}")
-        return self
 
     def turn_opening(self, *, tools: bool) -> str:
         """What the assistant's turn starts with, with tools or without."""
@@ -138,6 +140,23 @@ def known_family(name: str) -> str:
     return lasting_name(_FOLDER, name)
 
 
+def check_keys(name: str) -> None:
+    """Raise ConfigError where the family's file sets a key that its dialect does not read, naming those that do.
+
+    AUTO has no file. A run that was recorded with such a family is read all the same: what is ignored changes nothing.
+    """
+    if name == AUTO:
+        return
+    family = load_family(name)
+    for key in filter(family.model_fields_set.__contains__, Family.model_fields):
+        readers = [dialect for dialect, keys in DIALECT_KEYS.items() if key in keys]
+        if readers and family.dialect not in readers:
+            raise ConfigError(
+                f"family {name}: {key} means nothing in the dialect {family.dialect}: leave it out; "
+                f"dialects that read it: {', '.join(readers)}"
+            )
+
+
 @cache
 def load_family(name: str) -> Family:
     """The family of a bundled name or of the TOML file at a path, as it was when this process first read it.
@@ -145,6 +164,6 @@ def load_family(name: str) -> Family:
     Raises ConfigError, naming the key, for what is no family.
     """
     try:
-        return Family.model_validate(read_named(_FOLDER, name, "family"))
+        return Family.model_validate(read_named(_FOLDER, name, "family", further=(AUTO,)))
     except ValidationError as error:
         raise ConfigError(f"family {name}: {first_fault(error, Family)}") from None

@@ -14,7 +14,7 @@ from typing import Literal
 from agent.chat.box import BOX_OPEN, boxed, open_box
 from agent.chat.family import Family, WorkedExample
 from agent.chat.fences import FenceScanner
-from agent.chat.format import ForcedAnswer, Passage, ToolCallScanner
+from agent.chat.format import ForcedAnswer, Passage, ToolCallScanner, broken_off
 from agent.chat.hints import Hint
 from agent.chat.output_text import defused, rendered
 from agent.chat.reply import Reply
@@ -128,9 +128,10 @@ class FencedChatML:
         if begun is not None:
             return ForcedAnswer("", BOX_OPEN + begun)
         close_fence = "\n```" if written.count("```") % 2 else ""
-        thinks = self.think_close and thinking_end(written, self.think_close) is None
+        thinks = bool(self.think_close) and thinking_end(written, self.think_close) is None
         close_thinking = f"\n{self.think_close}" if thinks else ""
-        return ForcedAnswer(f"{close_fence}{close_thinking}\n\n**Final Answer**\n\n{BOX_OPEN}", BOX_OPEN)
+        closes = broken_off(written, code=bool(close_fence), thinking=thinks)
+        return ForcedAnswer(f"{close_fence}{close_thinking}\n\n**Final Answer**\n\n{BOX_OPEN}", BOX_OPEN, closes)
 
     def reply(self, text: str, *, thinking: bool) -> Reply:
         """The text before and after the tag that closes the thinking; a tag in code closes nothing."""

@@ -6,11 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from agent.chat.box import first_box
+from agent.chat.box import ends_in_box, first_box
 from agent.chat.hints import Hint
 from agent.chat.reply import Reply
 from agent.chat.task import Task
 from agent.types import Problem, Turn
+
+OpenThing = Literal["", "call", "code", "box", "thinking"]
+"""What a sample may break off in: a call of a tool, a block of code, a box, its thinking; "" where in none of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +51,12 @@ class ForcedAnswer:
     """How an unfinished sample is made to answer (budget forcing).
 
     `inserted` is written after the sample; "" where it is answering already. `begun` is the start of its answer, which
-    the model's reply continues.
+    the model's reply continues. `closes` is the innermost thing in which the sample breaks off; "" where all is closed.
     """
 
     inserted: str
     begun: str
+    closes: OpenThing = ""
 
     def answer_text(self, reply: str) -> str:
         """The answer that the reply completes, without what it says after that."""
@@ -142,6 +146,11 @@ class ChatFormat(Protocol):
 
     def passages(self, turn: str) -> Iterator[Passage]:
         """The assistant's turn, or the end of it, cut into passages, without the marks between them."""
+
+
+def broken_off(written: str, *, code: bool, thinking: bool) -> OpenThing:
+    """What a sample that is in no call breaks off in: a block of `code`, a box, its `thinking`, the innermost of them."""
+    return "code" if code else "box" if ends_in_box(written) else "thinking" if thinking else ""
 
 
 def turn_start(chat: ChatFormat, before: Sequence[Turn]) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from functools import cache
 
-from agent.chat.box import BOX, CONTENT, NEAR_END
+from agent.chat.box import BOX, CONTENT, NEAR_END, BoxCloseScanner
 
 # A block that is closed, at the start or the end of a line, or code within a line.
 _CODE = re.compile(r"(`{3,}|~{3,})[^`\n]*\n(?s:.*?)(?:^[ \t]*\1|\1[ \t]*$)|`[^`\s](?:[^`\n]*[^`\s])?`", re.MULTILINE)
@@ -64,7 +64,9 @@ def is_doubted(text: str) -> bool:
 class TurnEndScanner:
     """Finds the first of the given marks in a stream of text, however that is cut into pieces."""
 
-    def __init__(self, marks: Sequence[str]) -> None:
+    def __init__(self, marks: Sequence[str], begun_box: str = "") -> None:
+        """A box that the text completes, once `begun_box` has begun it, ends the turn too; "" where there is none."""
+        self._box = BoxCloseScanner(begun_box) if begun_box else None
         self._marks = tuple(marks)
         self._beginnings = _beginnings(self._marks)
         self._longest = max(map(len, marks))
@@ -72,11 +74,15 @@ class TurnEndScanner:
         self._fed = 0
 
     def feed(self, text: str) -> int | None:
-        """Where the first mark begins in all the text fed so far; None while there is none."""
+        """Where the turn ends in all the text fed so far: before its first mark or behind its box; None while it runs."""
         window = self._tail + text
-        places = [place for mark in self._marks if (place := window.find(mark)) >= 0]
+        start = self._fed - len(self._tail)
+        places = [start + place for mark in self._marks if (place := window.find(mark)) >= 0]
+        closed = self._box.feed(text) if self._box else None
+        if closed is not None:
+            places.append(closed)
         if places:
-            return self._fed - len(self._tail) + min(places)
+            return min(places)
         self._fed += len(text)
         self._tail = window[-(self._longest - 1) :]
         return None

@@ -28,6 +28,7 @@ class SamplingParams:
     control_tokens: tuple[str, ...] = ()  # that must show in the text, where a server can be told which
     answer_head: str = "\n\n"  # what the model writes between thinking and answer, for servers that send them apart
     thinking_tokens: int | None = None  # a server that can may end the thinking there; do not rely on it
+    forces_answer: bool = False  # the prompt ends with the box of a forced answer, behind whose close nothing is read
 
 
 @dataclass(frozen=True, slots=True)

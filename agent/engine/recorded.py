@@ -156,9 +156,7 @@ class RecordedEngine:
         if self._decoder is None:
             self._decoder = BatchDecoder(self._hardware, asyncio.get_running_loop())
         seed = cast(int, params.seed)
-        turn = (
-            self._forced_turn(seed) if _forces_answer(params) else self._turns.get(seed, RecordedTurn("", 0, "length"))
-        )
+        turn = self._forced_turn(seed) if params.forces_answer else self._turns.get(seed, RecordedTurn("", 0, "length"))
         if turn.tokens > params.max_tokens:
             turn = RecordedTurn("", params.max_tokens, "length")
         if turn.tokens:
@@ -196,8 +194,3 @@ class RecordedEngine:
         if self._played.get(seed, 0) < lane.forced_after:
             return RecordedTurn("", 0, "stop")
         return RecordedTurn(lane.forced, _FORCED_TOKENS, "stop")
-
-
-def _forces_answer(params: SamplingParams) -> bool:
-    """Whether the request forces an answer: only such requests stop at the end of the line."""
-    return "\n" in params.stop

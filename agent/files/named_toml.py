@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
 import tomllib
+from collections.abc import Sequence
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
 from agent.errors import ConfigError
 from agent.files.addresses import expand_home
+
+_MIN_SIMILARITY = 0.6  # from here on a name counts as a misspelling of another one
 
 
 def toml_names(folder: Traversable) -> list[str]:
@@ -24,18 +28,23 @@ def lasting_name(folder: Traversable, name: str) -> str:
     return name if not name or name in toml_names(folder) else str(Path(expand_home(name)).absolute())
 
 
-def read_named(folder: Traversable, name: str, kind: str) -> dict[str, Any]:
+def read_named(folder: Traversable, name: str, kind: str, further: Sequence[str] = ()) -> dict[str, Any]:
     """The tree of a bundled file, or of the file at the path `name`; `kind` says in a message what it is.
 
-    Raises ConfigError if there is no such file or it cannot be read.
+    Raises ConfigError if there is no such file or it cannot be read, with the names that may be given: those of bundled
+    files, and the `further` ones, which stand for no file.
     """
     bundled = toml_names(folder)
     try:
         file = folder / f"{name}.toml" if name in bundled else Path(expand_home(name) or f"{name}.toml")
         return tomllib.loads(file.read_text(encoding="utf-8-sig"))  # editors on Windows write a BOM
     except FileNotFoundError:
-        names = ", ".join(bundled)
-        raise ConfigError(f"no {kind} {name!r}: give one of {names} or the path of a TOML file") from None
+        names = [*bundled, *further]
+        near = difflib.get_close_matches(name.removesuffix(".toml"), names, 1, _MIN_SIMILARITY)
+        meant = f" (did you mean {near[0]}?)" if near else ""
+        raise ConfigError(
+            f"no {kind} {name!r}{meant}: give one of {', '.join(names)} or the path of a TOML file"
+        ) from None
     except (OSError, ValueError, RecursionError) as error:
         reason = (isinstance(error, OSError) and error.strerror) or error
         raise ConfigError(f"{kind} {name} cannot be read ({reason}): give a TOML file that you may read") from error

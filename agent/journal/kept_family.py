@@ -26,17 +26,25 @@ def own_family_file(config: Config) -> dict[str, str]:
 def with_kept_family(tree: Mapping[str, Any], directory: Path) -> dict[str, Any]:
     """The stored configuration of the run in the directory; the copy is its family where the file is not as it was.
 
+    What "auto" was to look at first has done its work: files of it that are no families any more are left out.
+
     Raises ConfigError if the copy is no family.
     """
-    copy = str((directory / FAMILY_FILE).absolute())
     sample = tree.get("sample", {})
-    if not Path(copy).is_file() or _is_family(sample.get("family", ""), load_family(copy)):
+    if not isinstance(sample, dict):
         return dict(tree)
-    return {**tree, "sample": {**sample, "family": copy, "own_families": []}}
+    listed = sample.get("own_families")
+    if isinstance(listed, list):
+        sample = {**sample, "own_families": [name for name in listed if _loaded(name) is not None]}
+    copy = str((directory / FAMILY_FILE).absolute())
+    if Path(copy).is_file() and _loaded(sample.get("family", "")) != load_family(copy):
+        sample = {**sample, "family": copy, "own_families": []}
+    return {**tree, "sample": sample} if "sample" in tree else dict(tree)
 
 
-def _is_family(name: str, family: Family) -> bool:
+def _loaded(name: Any) -> Family | None:
+    """The family of that name; None where there is none now."""
     try:
-        return load_family(name) == family
+        return load_family(name) if isinstance(name, str) else None
     except ConfigError:
-        return False
+        return None

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from agent.chat.box import boxed
-from agent.chat.format import ChatFormat
+from agent.chat.format import ChatFormat, OpenThing, turn_start
 from agent.chat.reply import finished_answer, settled_answer, thinking_answer
 from agent.chat.task import Task, vote
+from agent.chat.thinking import near_its_end
 from agent.lane.turn import TurnWriter
-from agent.types import SampleEnd, ToolRun, ToolStatus
+from agent.types import SampleEnd, ToolRun, ToolStatus, Turn
 
 _INTEGER = re.compile(r"-?(?:\d{1,18}|\d{1,3}(?:,\d{3}){1,5})")
 
@@ -76,3 +78,23 @@ class AnswerWatch:
     def _take(self, answer: int | str | None) -> SampleEnd:
         self.answer = answer if isinstance(answer, int) else None
         return SampleEnd.NO_ANSWER if answer is None else SampleEnd.ANSWERED
+
+
+def own_end(chat: ChatFormat, turns: Sequence[Turn], closes: OpenThing, *, tools: bool) -> SampleEnd:
+    """How a sample without an answer has ended whose model ended its turn: INCOMPLETE in the middle of something.
+
+    That is what a forced answer `closes`, but for a thinking that ends on its box, which lacks a tag alone. With
+    `tools` it is also a call at the turn's end that was not run: it waits for a result.
+    """
+    last = turn_start(chat, turns[:-1]) + turns[-1].text if turns else ""
+    lacks_tag = closes == "thinking" and near_its_end(last)
+    incomplete = (closes and not lacks_tag) or (tools and _ends_with_call(chat, last))
+    return SampleEnd.INCOMPLETE if incomplete else SampleEnd.NO_ANSWER
+
+
+def _ends_with_call(chat: ChatFormat, text: str) -> bool:
+    while call := chat.call_scanner().feed(text):
+        text = text[call.end :]
+        if not text.strip():
+            return True
+    return False

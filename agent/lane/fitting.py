@@ -101,14 +101,15 @@ class ContextFitter:
         return True
 
     def answer_params(self, tokens: int) -> SamplingParams:
-        """Return how a forced answer is drawn: greedily, to the end of its line."""
+        """Return how a forced answer is drawn: greedily, up to where its reader closes the stream."""
         seed = self._seed if self._runtime.config.sampling.seeded else None  # a recording is found by it
         return SamplingParams(
             max_tokens=tokens,
             temperature=0.0,
             seed=seed,
-            stop=("\n", *self._chat.stop_strings),
+            stop=self._chat.stop_strings,
             control_tokens=self._chat.control_tokens,
+            forces_answer=True,
         )
 
     @property

@@ -14,12 +14,12 @@ from agent.chat.thinking import TurnEndScanner
 from agent.engine.base import Chunk
 from agent.errors import AgentError, EngineError, RequestRefusedError, SandboxError, StreamBrokenError
 from agent.events import InsertedKind, ToolRan
-from agent.lane.answering import AnswerWatch
+from agent.lane.answering import AnswerWatch, own_end
 from agent.lane.fitting import ContextFitter
 from agent.lane.language import LanguageMixingCounter
 from agent.lane.logprobs import LogprobMeter
 from agent.lane.outages import OutageCounter
-from agent.lane.probe import Prober
+from agent.lane.probe import Prober, read_reply
 from agent.lane.runtime import Runtime
 from agent.lane.text_events import TextEmitter
 from agent.lane.transcript import Transcript
@@ -28,6 +28,7 @@ from agent.sandbox.base import Session
 from agent.types import Probe, Problem, Sample, SampleEnd, ToolRun, ToolStatus
 
 _THINKING_MARGIN = 64  # for a server that closes the thinking by itself
+_OWN_ENDS = (SampleEnd.NO_ANSWER, SampleEnd.INCOMPLETE)
 _ENDS = {"length": SampleEnd.TOKEN_LIMIT, "repetition": SampleEnd.REPEATING}
 _LAST_RUN = "\n[no more Python from here on: finish without it]"
 
@@ -87,15 +88,21 @@ class Lane:
 
     async def force_answer(self, end: SampleEnd) -> Sample:
         """Force the answer of the unfinished sample (budget forcing): close its thinking, open the box, read it."""
-        if self._watch.answer is not None or not self._runtime.config.sample.answer_tokens:
+        if self._watch.answer is not None:
             return self.cut(end)
-        end = self._forced_end = self._forced_end or end
         mean, tail = self._logprobs.mean, self._logprobs.tail_mean
         try:
-            forced = self._chat.force_answer(self._transcript.said, ended=end is SampleEnd.NO_ANSWER)
+            forced = self._chat.force_answer(self._transcript.said, ended=(self._forced_end or end) in _OWN_ENDS)
+            if self._forced_end is None and end is SampleEnd.NO_ANSWER:
+                end = own_end(
+                    self._chat, self._transcript.turns, forced.closes, tools=self._runtime.config.sample.tools
+                )
+            if not self._runtime.config.sample.answer_tokens:
+                return self.cut(end)
+            end = self._forced_end = self._forced_end or end
             self._insert(forced.inserted, "forcing")
             self._watch.force()
-            await self._write_turn(tools=False, forcing=True)
+            await self._write_turn(tools=False, begun_box=forced.begun)
         except Exception as error:  # noqa: BLE001
             return self._failed(error)
         answer = vote(self._runtime.task, forced.answer_text(self._transcript.turns[-1].text))
@@ -147,22 +154,23 @@ class Lane:
             if limits.max_failed_tool_runs and self._failed_runs >= limits.max_failed_tool_runs:
                 return SampleEnd.FAILED_CODE
 
-    async def _write_turn(self, *, tools: bool, forcing: bool = False) -> ToolCall | HintPlace | SampleEnd:
+    async def _write_turn(self, *, tools: bool, begun_box: str = "") -> ToolCall | HintPlace | SampleEnd:
         """Generate one turn: up to a closed tool call, to the place of a hint, or to the sample's end.
 
-        A stream that breaks is resumed from the tokens that had arrived.
+        A forced answer ends behind the box that `begun_box` begins. A stream that breaks is resumed from the tokens
+        that had arrived.
         """
         calls = self._chat.call_scanner() if tools else None
         hints = self._hints if tools else None
         writer = self._transcript.writer = TurnWriter(calls, turn_start(self._chat, self._transcript.turns), hints)
-        self._turn_ends = TurnEndScanner(self._chat.turn_marks)
+        self._turn_ends = TurnEndScanner(self._chat.turn_marks, begun_box)
         self._watch.begin_turn()
         started = self._runtime.clock()
         try:
             while True:
                 before_stream = writer.tokens
                 try:
-                    outcome = await self._read(writer, forcing=forcing)
+                    outcome = await self._read(writer, forcing=bool(begun_box))
                     self._outages.reset()
                     return outcome
                 except EngineError as error:
@@ -216,7 +224,7 @@ class Lane:
         self._mixing.feed(chunk.text)
         turn_end = self._turn_ends.feed(chunk.text)
         outcome = writer.write(chunk)
-        if turn_end is not None and turn_end < writer.length:
+        if turn_end is not None and (outcome is None or turn_end < writer.length):
             writer.end(turn_end, self._chat.call_scanner())
             return None
         if outcome is None:
@@ -235,14 +243,12 @@ class Lane:
         forced = self._chat.force_answer(self._transcript.said)
         prompt = await self._transcript.request_with(forced.inserted)
         params = self._fitter.answer_params(self._runtime.config.sample.answer_tokens)
-        pieces: list[str] = []
+        ends = TurnEndScanner(self._chat.turn_marks, forced.begun)
         try:
-            async with aclosing(self._runtime.engine.stream(prompt, params)) as chunks:
-                async for chunk in chunks:
-                    pieces.append(chunk.text)
+            reply = await read_reply(self._runtime.engine.stream(prompt, params), ends)
         except Exception:  # noqa: BLE001  # the sample itself does not need it
             return None
-        answer = vote(self._runtime.task, forced.answer_text("".join(pieces)))
+        answer = vote(self._runtime.task, forced.answer_text(reply))
         return Probe(tokens, answer, self._runtime.clock() - started)
 
     async def _run_code(self, call: ToolCall, *, left: int) -> ToolRun:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 
+from agent.chat.thinking import TurnEndScanner
+from agent.engine.base import Chunk
 from agent.types import Probe
 
 
@@ -35,3 +38,15 @@ class Prober:
         probe = await self._force(tokens)
         if probe is not None:
             self.probes.append(probe)
+
+
+async def read_reply(stream: AsyncGenerator[Chunk, None], ends: TurnEndScanner) -> str:
+    """The text of a stream up to where it ends the turn; what would follow is not generated."""
+    text = ""
+    async with aclosing(stream) as chunks:
+        async for chunk in chunks:
+            text += chunk.text
+            end = ends.feed(chunk.text)
+            if end is not None:
+                return text[:end]
+    return text

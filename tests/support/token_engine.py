@@ -67,7 +67,6 @@ def by_rounds(replies: list[str], result: str) -> Callable[[str, SamplingParams]
     """Reply n follows n results in the prompt, each of which has the mark `result`; "42}" is the forced answer."""
 
     def reply(prompt: str, params: SamplingParams) -> str:
-        forced = "\n" in params.stop
-        return "42}" if forced else replies[min(prompt.count(result), len(replies) - 1)]
+        return "42}" if params.forces_answer else replies[min(prompt.count(result), len(replies) - 1)]
 
     return reply

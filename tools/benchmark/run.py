@@ -33,7 +33,7 @@ from tools.benchmark.sets.rows import digest
 BENCHMARK_FILE = "benchmark.json"
 VERDICTS_FILE = "verdicts.jsonl"
 _NO_LIMIT_SECONDS = 1e9
-_ENDED = (SampleEnd.ANSWERED, SampleEnd.NO_ANSWER)
+_ENDED = (SampleEnd.ANSWERED, SampleEnd.NO_ANSWER, SampleEnd.INCOMPLETE)
 _OWED = (SampleEnd.ENGINE_ERROR, SampleEnd.CANCELLED)
 
 # Every sample runs to its end, as in published evaluations: no early stopping, no time limit and no

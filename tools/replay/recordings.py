@@ -26,7 +26,7 @@ _TRACE_FAMILY = "qwq"  # trace files hold only answers and lengths, of reasoning
 _UNLIMITED = 10**6  # tool runs
 _FORCING_SECONDS = 10.0  # what the profiles reserve for forced answers
 
-_LAST_FINISH = {SampleEnd.ANSWERED: "stop", SampleEnd.NO_ANSWER: "stop"}
+_LAST_FINISH = dict.fromkeys((SampleEnd.ANSWERED, SampleEnd.NO_ANSWER, SampleEnd.INCOMPLETE), "stop")
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,6 @@ def replay_config(policy: str, recording: Recording, setting: Setting) -> Config
         "edition": REPLAYED_EDITION.name,
         "engine.context_tokens": 10**8,
         "sample.count": setting.samples,
-        "sample.family": recording.family,
         "sample.tools": bool(recording.tool_runs),
         "sample.max_tokens": setting.token_cap or 10**7,
         "sample.max_rounds": recording.max_rounds,
@@ -117,7 +116,9 @@ def replay_config(policy: str, recording: Recording, setting: Setting) -> Config
         "budget.answer_reserve_seconds": recording.answer_reserve,
         "seed": setting.seed,
     }
-    return load_config("qwq", keys | policy_keys(policy))
+    config = load_config("qwq", keys | policy_keys(policy))
+    # As it was recorded: a family of one's own may have keys that its file could not have now.
+    return config.model_copy(update={"sample": config.sample.model_copy(update={"family": recording.family})})
 
 
 def draw_run(recording: Recording, setting: Setting, repeat: int) -> list[tuple[int, Problem, list[RecordedLane]]]:

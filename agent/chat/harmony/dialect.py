@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from agent.chat.box import BOX_OPEN, has_box, open_box
 from agent.chat.family import Family
-from agent.chat.format import ForcedAnswer, Passage
+from agent.chat.format import ForcedAnswer, OpenThing, Passage, broken_off
 from agent.chat.harmony.calls import CallScanner
 from agent.chat.harmony.messages import (
     ANALYSIS,
@@ -24,6 +24,7 @@ from agent.chat.harmony.messages import (
     Message,
     TurnReader,
     code_of,
+    read_header,
     read_turn,
 )
 from agent.chat.output_text import defused, rendered
@@ -141,7 +142,7 @@ class Harmony:
             close_fence = "\n```" if last.content.count("```") % 2 else ""
             is_final = last.header.channel == FINAL
             inserted = close_fence + ("\n\n" if is_final else self.answer_head)
-        return ForcedAnswer(inserted + _BOX, BOX_OPEN)
+        return ForcedAnswer(inserted + _BOX, BOX_OPEN, _broken_off(turn))
 
     def reply(self, text: str, *, thinking: bool) -> Reply:
         """The analysis and what stands in the final channel.
@@ -173,6 +174,18 @@ class Harmony:
     @staticmethod
     def _read(text: str, channel: str) -> TurnReader:
         return read_turn(text, Header(channel=channel))
+
+
+def _broken_off(turn: TurnReader) -> OpenThing:
+    """What a turn breaks off in; it is in its thinking as long as no final message has begun."""
+    if turn.header is not None and read_header(turn.header).is_call:
+        return "call"
+    last = turn.messages[-1] if turn.messages else None
+    if last is not None and turn.is_open and last.is_code:
+        return "call"
+    written = last.content if last is not None and turn.is_open else ""
+    thinks = last is None or last.header.channel != FINAL
+    return broken_off(written, code=written.count("```") % 2 > 0, thinking=thinks)
 
 
 def _turn(role: str, content: str) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from agent.chat.box import BOX_OPEN, open_box
 from agent.chat.family import WorkedExample
 from agent.chat.fenced import END_OF_TURN, FencedChatML, answer_sentence, chatml_turn
-from agent.chat.format import ForcedAnswer, Passage
+from agent.chat.format import ForcedAnswer, OpenThing, Passage, broken_off
 from agent.chat.output_text import defused, rendered
 from agent.chat.reply import Reply
 from agent.chat.thinking import think_open, thinking_end
@@ -62,6 +62,11 @@ class FunctionCalls(FencedChatML):
     __slots__ = ()
 
     @property
+    def hint(self) -> None:
+        """None: calls stand behind the thinking."""
+        return None
+
+    @property
     def rethinks(self) -> bool:
         """Yes, where the family thinks: its turn begins anew."""
         return bool(self.think_close)
@@ -79,6 +84,10 @@ class FunctionCalls(FencedChatML):
         """The end of the turn, the output in the user's with every mark in it broken, and the next turn's start."""
         return f"{_RESULT_HEAD}{defused(rendered(output).strip(chr(10)))}{_RESULT_TAIL}{self.family.opening}"
 
+    def after_result(self, calls_left: int) -> str:
+        """Nothing: no model is known that was trained on it in these turns."""
+        return ""
+
     def behind_result(self, inserted: str) -> str:
         """What follows the start of that turn."""
         return inserted.rpartition(f"{_RESULT_TAIL}{self.family.opening}")[2]
@@ -93,7 +102,9 @@ class FunctionCalls(FencedChatML):
         close_fence = "\n```" if stretch.count("```") % 2 and not call_is_open else ""
         thinks = self._thinks(stretch) and thinking_end(stretch, self.think_close) is None
         close_thinking = f"\n{self.think_close}" if thinks else ""
-        return ForcedAnswer(f"{close_call}{close_fence}{close_thinking}\n\n**Final Answer**\n\n{BOX_OPEN}", BOX_OPEN)
+        closes: OpenThing = "call" if call_is_open else broken_off(stretch, code=bool(close_fence), thinking=thinks)
+        inserted = f"{close_call}{close_fence}{close_thinking}\n\n**Final Answer**\n\n{BOX_OPEN}"
+        return ForcedAnswer(inserted, BOX_OPEN, closes)
 
     def reply(self, text: str, *, thinking: bool) -> Reply:
         """The text before and after the tag that closes the thinking, where the model has begun to think."""

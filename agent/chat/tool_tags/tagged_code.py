@@ -35,7 +35,7 @@ class TaggedCode(FencedChatML):
             return super().force_answer(said, ended=ended)
         close_call = f"\n{CLOSE}"
         forced = super().force_answer(f"{said}{close_call}", ended=ended)
-        return ForcedAnswer(f"{close_call}{forced.inserted}", BOX_OPEN)
+        return ForcedAnswer(f"{close_call}{forced.inserted}", BOX_OPEN, "call")
 
     def shown(self, text: str) -> str:
         """The text with its calls as blocks of code."""

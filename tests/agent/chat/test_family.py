@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
-from typing import get_args
+from typing import cast, get_args
 
 import pytest
 
 from agent.chat.dialects import DIALECTS, chat_format
-from agent.chat.family import Family, family_names, load_family
+from agent.chat.family import DIALECT_KEYS, Family, check_keys, family_names, load_family
 from agent.chat.harmony.messages import CONTROL_MARKS
 from agent.chat.task import CompetitionTask
 from agent.config import SamplingConfig, load_config, override_config, parse_config, profile_names, save_config
@@ -34,7 +35,7 @@ def own(tmp_path: Path) -> Path:
 
 
 def test_every_dialect_can_be_named_and_every_name_has_its_dialect() -> None:
-    assert set(get_args(Family.model_fields["dialect"].annotation)) == set(DIALECTS)
+    assert set(get_args(Family.model_fields["dialect"].annotation)) == set(DIALECTS) == set(DIALECT_KEYS)
 
 
 @pytest.mark.parametrize("name", family_names())
@@ -143,14 +144,12 @@ def test_the_home_directory_may_be_written_short(own: Path, tmp_path: Path, monk
         (OWN + 'think_closed = "x"', r"did you mean think_close\?"),
         (OWN + 'examples = [{question = "a", code = "b"}]', r"examples\.0\.output: this key is missing$"),
         (OWN + "examples = 3", r"examples: input should be a list, not 3"),
-        (OWN.replace("fenced", "calls") + 'calls_left = "x"', r"calls_left needs a dialect whose calls stand within"),
         (OWN + "sampling = {top_p = 2}", r"sampling\.top_p: input should be less than or equal to 1, not 2"),
         (OWN + "sampling = {max_tokens = 9}", r"sampling\.max_tokens: unknown key"),
         (OWN + "template = {has = 'x'}", r"template\.has: input should be a list, not 'x'"),
         ("instructions =", r"cannot be read \(.*\): give a TOML file that you may read"),
         ("", r"dialect: this key is missing$"),
         (OWN.replace("tool_instructions", "tool_words"), r"tool_words: unknown key"),
-        (OWN.replace("fenced", "calls") + 'hint = {text = "x", at = ["Wait"]}', r"hint needs .*: chatml-fenced, "),
         (OWN + 'hint = {text = "x"}', r"hint: say where it is given: at = \[\.\.\.\], before_think_close = true"),
     ],
 )
@@ -159,6 +158,78 @@ def test_what_is_no_family_is_refused_when_the_configuration_is_read(tmp_path: P
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match=rf"configuration \(cpu\): sample\.family: family .*bad\.toml.*{message}"):
         load_config("cpu", {"sample.family": str(path)})
+
+
+VALUES = {
+    "think_close": "'</reason>'",
+    "instructions_in": "'user'",
+    "system": "'S.'",
+    "tool_system": "'T.'",
+    "reasoning_effort": "'high'",
+    "calls_left": "'{calls_left} left.'",
+    "no_calls_left": "'None left.'",
+    "hint": "{text = 'x', at = ['Wait']}",
+    "examples": "[{question = 'a', code = 'print(3)', output = '3'}]",
+}
+BASE = 'dialect = "{}"\ninstructions = "Think."\ntool_instructions = "Compute."\n'
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("key", VALUES)
+def test_a_key_that_the_dialect_does_not_read_is_refused_with_those_that_do(
+    tmp_path: Path, dialect: str, key: str
+) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(f"{BASE.format(dialect)}{key} = {VALUES[key]}\n", encoding="utf-8")
+    for overrides in ({"sample.family": str(path)}, {"sample.family": "auto", "sample.own_families": [str(path)]}):
+        if key in DIALECT_KEYS[dialect]:
+            load_config("vllm", overrides)
+            continue
+        with pytest.raises(
+            ConfigError, match=rf"family .*own\.toml: {key} means nothing in the dialect {dialect}: "
+        ) as it:
+            load_config("vllm", overrides)
+        readers = str(it.value).rpartition(": ")[2].split(", ")
+        assert readers == [name for name in DIALECTS if key in DIALECT_KEYS[name]] and readers
+    if key not in DIALECT_KEYS[dialect]:
+        with pytest.raises(ConfigError, match=f"{key} means nothing"):
+            override_config(load_config("cpu"), {"sample.family": str(path)})
+
+
+class _Read:
+    """A family that notes which of its keys are read."""
+
+    def __init__(self, family: Family) -> None:
+        self.family = family
+        self.keys: set[str] = set()
+
+    def __getattr__(self, name: str) -> object:
+        self.keys.add(name)
+        return getattr(self.family, name)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_what_is_said_of_the_keys_that_a_dialect_reads_is_what_it_reads(dialect: str) -> None:
+    keys = "".join(f"{key} = {value}\n" for key, value in VALUES.items())
+    family = _Read(Family.model_validate(tomllib.loads(BASE.format(dialect) + keys)))
+    for tools in (True, False):
+        chat = DIALECTS[dialect](cast(Family, family), tools)
+        chat.prompt(CompetitionTask(EDITIONS["aimo3"]), Problem("a", "Why?"))
+        result = chat.tool_result("7") + chat.after_result(1) + chat.after_result(0)
+        for said in ("", f"so{chat.answer_head}7", f"{chat.hint.text if chat.hint else ''}{result}so"):
+            chat.reply(said, thinking=True)
+            chat.force_answer(said)
+            list(chat.passages(chat.opening + said))
+            chat.behind_result(said)
+        assert chat.control_tokens and chat.stop_strings and chat.turn_marks
+    special = frozenset[str]().union(*DIALECT_KEYS.values())
+    assert family.keys & special == DIALECT_KEYS[dialect]
+    assert special == VALUES.keys()
+
+
+@pytest.mark.parametrize("name", family_names())
+def test_no_bundled_family_has_a_key_that_its_dialect_ignores(name: str) -> None:
+    check_keys(name)
 
 
 @pytest.mark.parametrize("written", [OWN.replace("\n", "\r\n").encode(), OWN.encode("utf-8-sig")])
@@ -170,8 +241,17 @@ def test_a_family_that_an_editor_on_windows_wrote_is_the_same(tmp_path: Path, ow
 
 @pytest.mark.parametrize("name", ["", "gpt", "no/such.toml", "qwq.toml"])
 def test_the_bundled_families_are_named_where_there_is_no_such_one(name: str) -> None:
-    with pytest.raises(ConfigError, match=rf"no family .*: give one of {', '.join(family_names())} or the path of a"):
+    names = ", ".join([*family_names(), "auto"])
+    with pytest.raises(ConfigError, match=rf"no family .*: give one of {names} or the path of a"):
         load_config("cpu", {"sample.family": name})
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"), [("qwen-3", "qwen3"), ("gptoss", "gpt-oss"), ("atuo", "auto"), ("qwq-call.toml", "qwq-calls")]
+)
+def test_a_misspelled_family_is_taken_for_the_nearest_name(written: str, meant: str) -> None:
+    with pytest.raises(ConfigError, match=rf"no family '{written}' \(did you mean {meant}\?\): give one of "):
+        load_config("cpu", {"sample.family": written})
 
 
 def test_a_folder_or_an_unknown_home_is_no_family(tmp_path: Path) -> None:

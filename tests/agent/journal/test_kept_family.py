@@ -67,6 +67,43 @@ def test_a_run_whose_family_was_deleted_or_changed_is_read_with_the_family_that_
     assert read.sampling == config.sampling
 
 
+@pytest.mark.parametrize("later", [None, "dialect ="])
+@pytest.mark.parametrize("family", ["qwq", "own"])
+def test_a_run_is_read_though_a_file_that_auto_was_to_look_at_is_gone(
+    own: Path, tmp_path: Path, later: str | None, family: str
+) -> None:
+    other = tmp_path / "other.toml"
+    other.write_text(OWN, encoding="utf-8")
+    named = str(own) if family == "own" else family
+    config = config_with(sample__family=named, sample__own_families=[str(other), str(own)])
+    create_run(tmp_path / "run", config, PROBLEMS)
+    load_family.cache_clear()
+    other.unlink() if later is None else other.write_text(later, encoding="utf-8")
+    read = read_run(tmp_path / "run").config
+    assert (read.sample.family, read.sample.own_families) == (named, (str(own),))
+    load_family.cache_clear()
+    own.unlink() if later is None else own.write_text(later, encoding="utf-8")
+    read = read_run(tmp_path / "run").config
+    assert read.sample.own_families == ()
+    kept = str(tmp_path / "run" / FAMILY_FILE)
+    assert read.sample.family == (kept if family == "own" else "qwq")
+
+
+def test_a_run_whose_family_has_a_key_that_is_ignored_is_read_as_it_was_recorded(own: Path, tmp_path: Path) -> None:
+    """Earlier versions took such families."""
+    config = config_with(sample__family=str(own))
+    create_run(tmp_path / "run", config, PROBLEMS)
+    for file in (own, tmp_path / "run" / FAMILY_FILE):
+        file.write_text(f'reasoning_effort = "low"\n{file.read_text(encoding="utf-8")}', encoding="utf-8")
+    load_family.cache_clear()
+    assert read_run(tmp_path / "run").config == config
+    own.unlink()
+    load_family.cache_clear()
+    assert read_run(tmp_path / "run").config.sample.family == str(tmp_path / "run" / FAMILY_FILE)
+    with pytest.raises(ConfigError, match="reasoning_effort means nothing in the dialect chatml-fenced"):
+        config_with(sample__family=str(tmp_path / "run" / FAMILY_FILE))
+
+
 def test_a_bundled_family_is_not_copied_and_an_earlier_copy_goes(config: Config, tmp_path: Path) -> None:
     create_run(tmp_path / "run", config, PROBLEMS)
     create_run(tmp_path / "run", config_with(), PROBLEMS)  # nothing was recorded until now

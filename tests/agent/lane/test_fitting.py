@@ -84,6 +84,7 @@ def test_no_lane_of_a_gpu_profile_is_lost_to_digits(seed: int, profile: str, tel
         SampleEnd.ANSWERED,
         SampleEnd.TOKEN_LIMIT,
         SampleEnd.NO_ANSWER,
+        SampleEnd.INCOMPLETE,
         SampleEnd.REPEATING,
     )
 

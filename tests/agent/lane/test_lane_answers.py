@@ -27,7 +27,8 @@ def test_an_unfinished_opening_block_is_closed_before_the_sample_is_asked() -> N
     [
         ("I do not know.", {}, SampleEnd.NO_ANSWER),
         ("word " * 700, {"sample__max_tokens": 50}, SampleEnd.TOKEN_LIMIT),
-        (CODE, {"sample__max_rounds": 2}, SampleEnd.NO_ANSWER),
+        (CODE, {"sample__max_rounds": 2}, SampleEnd.INCOMPLETE),
+        (f"{CODE} That is it.", {"sample__max_rounds": 0}, SampleEnd.NO_ANSWER),
         ("again and again " * 600, {}, SampleEnd.REPEATING),
         ("word " * 100, {"sample__max_seconds": 30}, SampleEnd.DEADLINE),
     ],
@@ -205,6 +206,11 @@ def test_a_thinking_that_closes_on_no_clear_box_is_read_to_the_end_of_the_reply(
 
 def test_a_box_in_thinking_that_is_still_open_is_no_answer_and_the_lane_is_asked() -> None:
     sample = run_lane(forced_to("42}", "Perhaps \\boxed{5}"), sample__family="qwq")
+    assert (sample.answer, sample.end, sample.forced) == (42, SampleEnd.INCOMPLETE, True)
+
+
+def test_a_thinking_that_ends_the_turn_on_its_box_lacks_no_more_than_its_tag() -> None:
+    sample = run_lane(forced_to("42}", "So it is \\boxed{42}."), sample__family="qwq")
     assert (sample.answer, sample.end, sample.forced) == (42, SampleEnd.NO_ANSWER, True)
 
 
@@ -213,6 +219,40 @@ def test_a_box_in_thinking_that_is_still_open_is_no_answer_and_the_lane_is_asked
 )
 def test_a_forced_answer_is_what_the_box_is_closed_on(said: str) -> None:
     assert run_lane(forced_to(said, "I do not know.")).answer == 7
+
+
+@pytest.mark.parametrize(
+    ("said", "answer", "kept"),
+    [
+        ("\n42\n}", 42, "\n42\n}"),
+        ("\n 42 }$. And so \non", 42, "\n 42 }"),
+        (" {42} } or", 42, " {42} }"),
+        ("42}\nor 7", 42, "42}"),
+        ("\\text{so \\} } 7 } 8", None, "\\text{so \\} } 7 }"),
+        ("42\nis what I\nfound", None, "42\nis what I\nfound"),
+        ("42 <|im_end|> } 7", None, "42 "),
+        ("42 \n\nHuman: 6 * 8? \\boxed{48} }", None, "42 "),
+    ],
+)
+def test_a_forced_answer_is_read_until_its_box_is_closed_or_its_turn_ends(
+    said: str, answer: int | None, kept: str
+) -> None:
+    sample = run_lane(forced_to(said, "I do not know. " * 40), sample__probe_tokens=20, sample__answer_tokens=24)
+    assert (sample.answer, sample.turns[-1].text, sample.forced) == (answer, kept, True)
+    assert {probe.answer for probe in sample.probes} == {answer}
+
+
+@pytest.mark.parametrize("closed", ["42}", "42}$.", "42}\n"])
+def test_nothing_is_generated_behind_the_box_of_a_forced_answer(closed: str) -> None:
+    engine = forced_to(f"{closed} {'and so on ' * 50}", "I do not know.")
+    sample = run_lane(engine, sample__answer_tokens=100)
+    assert (sample.answer, sample.turns[-1].text, sample.turns[-1].tokens) == (42, "42}", 1)
+    assert engine.running == 0
+
+
+def test_a_box_that_is_never_closed_costs_no_more_than_the_tokens_of_a_forced_answer() -> None:
+    sample = run_lane(forced_to("4\n" + "2 " * 500, "I do not know."), sample__answer_tokens=24)
+    assert (sample.answer, sample.turns[-1].tokens, sample.forced) == (None, 24, True)
 
 
 @pytest.mark.parametrize("end", [f" {BREAK}", f". {BREAK}", f"$. {BREAK}"])
@@ -235,7 +275,7 @@ def test_a_reply_that_breaks_before_it_has_answered_is_continued(text: str) -> N
 
 def test_a_reply_that_ends_in_an_open_box_is_asked_for_a_new_one() -> None:
     sample = run_lane(forced_to("42}", "The answer is \\boxed{4"))
-    assert (sample.answer, sample.end) == (42, SampleEnd.NO_ANSWER)
+    assert (sample.answer, sample.end) == (42, SampleEnd.INCOMPLETE)
 
 
 @pytest.mark.parametrize("mark", ["<|eot_id|>", "\nuser\nNow", "\n\nHuman: And"])

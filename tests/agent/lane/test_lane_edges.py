@@ -62,10 +62,9 @@ def test_a_server_is_told_what_is_left_of_the_cap_on_thinking(cap: int, code: in
 
 
 def test_no_code_is_called_within_a_forced_answer() -> None:
-    """Servers stop at its line's end; where one does not, all that it wrote is the turn."""
-    written = "42} as\n```python\nprint(6 * 7)\n```\nsays"
+    written = "42 as\n```python\nprint(6 * 7)\n```\nsays"
     sample = run_lane(forced_to(written, "I do not know"))
-    assert (sample.answer, sample.forced, sample.turns[-1].text) == (42, True, written)
+    assert (sample.answer, sample.forced, sample.turns[-1].text) == (None, True, written)
     assert sample.tool_runs == ()
 
 

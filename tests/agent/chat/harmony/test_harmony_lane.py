@@ -111,7 +111,7 @@ def test_a_lane_whose_tool_runs_are_spent_is_made_to_answer_behind_its_last_call
 
     sample, recorder = run(HarmonyEngine(always_calls, keeps_ends=keeps_ends), sample__max_rounds=1)
     assert len(recorder.tool_runs) == 1
-    assert (sample.answer, sample.end, sample.forced) == (42, SampleEnd.NO_ANSWER, True)
+    assert (sample.answer, sample.end, sample.forced) == (42, SampleEnd.INCOMPLETE, True)
     assert "no more Python" in sample.turns[0].inserted
     written = sample.turns[1].text + sample.turns[1].inserted
     assert written == f"{CALL}<|call|><|start|>assistant{TO_FINAL}{BOX}"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.chat.dialects import chat_format
-from agent.chat.family import load_family
+from agent.chat.family import check_keys
 from agent.chat.format import turn_start
 from agent.chat.hints import Hint, HintScanner
 from agent.errors import ConfigError
@@ -194,7 +194,5 @@ def test_a_hint_is_refused_where_calls_stand_behind_the_thinking(
 ) -> None:
     path = tmp_path_factory.mktemp("own") / "own.toml"
     path.write_text(OWN.format(dialect=dialect), encoding="utf-8")
-    with pytest.raises(
-        ConfigError, match=r"hint needs a dialect whose calls stand within the thinking: .*chatml-fenced"
-    ):
-        load_family(str(path))
+    with pytest.raises(ConfigError, match=r"(hint|think_close) means nothing in the dialect .*: chatml-fenced, "):
+        check_keys(str(path))

@@ -44,7 +44,7 @@ def test_behind_a_result_the_model_thinks_anew_and_its_guesses_there_are_no_answ
     opened = "" if family == "qwq-calls" else "<think>\n"
     thought = f"{opened}Perhaps \\boxed{{17}}, but then"
     sample = run_lane(scripted(f"{opened}so\n</think>\n{CALL}", thought, "42}"), sample__family=family)
-    assert (sample.answer, sample.end, sample.forced) == (42, SampleEnd.NO_ANSWER, True)
+    assert (sample.answer, sample.end, sample.forced) == (42, SampleEnd.INCOMPLETE, True)
     assert sample.turns[-2].inserted == "\n</think>\n\n**Final Answer**\n\n\\boxed{"
     ended = run_lane(
         scripted(f"{opened}so\n</think>\n{CALL}", f"{thought} no.\n</think>\nSo \\boxed{{42}}."), sample__family=family
