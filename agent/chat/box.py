@@ -38,7 +38,7 @@ def open_box(text: str) -> str | None:
     return found and found[1]
 
 
-def ends_in_box(text: str) -> bool:
+def breaks_off_in_box(text: str) -> bool:
     """Whether the text ends within a box, whatever that holds so far."""
     boxes = list(BOX.finditer(text, max(0, len(text) - NEAR_END)))
     held = text[boxes[-1].end() :].lstrip() if boxes else "."

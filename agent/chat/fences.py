@@ -50,9 +50,14 @@ class FenceScanner:
         self._passed_over = 0
 
     @property
+    def is_open(self) -> bool:
+        """Whether a block is open."""
+        return self._block is not None
+
+    @property
     def unrun(self) -> int:
         """How many blocks look like Python's and have been passed over, or are still open."""
-        return self._passed_over + (self._block is not None)
+        return self._passed_over + self.is_open
 
     @property
     def end_mark(self) -> str:

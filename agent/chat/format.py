@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from agent.chat.box import ends_in_box, first_box
+from agent.chat.box import breaks_off_in_box, first_box
 from agent.chat.hints import Hint
 from agent.chat.reply import Reply
 from agent.chat.task import Task
@@ -149,8 +149,8 @@ class ChatFormat(Protocol):
 
 
 def broken_off(written: str, *, code: bool, thinking: bool) -> OpenThing:
-    """What a sample that is in no call breaks off in: a block of `code`, a box, its `thinking`, the innermost of them."""
-    return "code" if code else "box" if ends_in_box(written) else "thinking" if thinking else ""
+    """The innermost thing in which a sample outside of calls breaks off: a block of `code`, a box, its `thinking`."""
+    return "code" if code else "box" if breaks_off_in_box(written) else "thinking" if thinking else ""
 
 
 def turn_start(chat: ChatFormat, before: Sequence[Turn]) -> str:

@@ -74,7 +74,7 @@ class TurnEndScanner:
         self._fed = 0
 
     def feed(self, text: str) -> int | None:
-        """Where the turn ends in all the text fed so far: before its first mark or behind its box; None while it runs."""
+        """Where the turn ends in all the text fed so far: before its first mark, behind its box; None if nowhere."""
         window = self._tail + text
         start = self._fed - len(self._tail)
         places = [start + place for mark in self._marks if (place := window.find(mark)) >= 0]
