@@ -55,7 +55,7 @@ def test_an_override_changes_its_key_only() -> None:
         ({"budget.max_tokens": 4}, r"did you mean sample\.max_tokens\?"),
         ({"zzz": 4}, r"zzz: unknown key$"),
         ({"engine.url": "localhost"}, r"engine\.url: 'localhost' is not the URL of a server"),
-        ({"sample.family": "gpt"}, r"sample\.family: no family 'gpt': give one of "),
+        ({"sample.family": "gpt"}, r"sample\.family: no family 'gpt' \(did you mean gpt-oss\?\): give one of "),
     ],
 )
 def test_what_is_not_valid_is_named(keys: dict[str, object], message: str) -> None:
