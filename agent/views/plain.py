@@ -11,7 +11,8 @@ from agent.events import EngineEvent, Event, HealthChecked, ProblemSolved, Probl
 from agent.metrics import is_right
 from agent.types import Solution
 from agent.views.state import RunState
-from agent.views.table import duration, short, votes_text
+from agent.views.table import duration, short
+from agent.views.verdict import votes_text
 
 _HEARTBEAT_SECONDS = 30.0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -13,6 +14,9 @@ from rich.text import Text
 
 from agent.metrics import AttemptCount, Totals, is_right, totals
 from agent.types import Edition, Problem, Sample, Solution
+from agent.views.verdict import COLUMN_MEANINGS, STOP_MEANINGS, is_doubtful, votes_text, why_won
+
+_MOST_DOUBTS = 10  # lines below the table
 
 
 def as_json(
@@ -43,7 +47,11 @@ def render(
         return Text(f"0 of {len(problems)} problems closed")
     sums = totals(problems, solutions, samples, edition)
     lines = Text("\n").join(Text(" · ").join(map(Text, parts)) for parts in _total_lines(sums))
-    return Group(SolutionTable(solutions, _truths(problems)), Text(), lines)
+    drawn: dict[str, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        drawn[sample.problem_id].append(sample)
+    table = SolutionTable(solutions, _truths(problems), drawn)
+    return Group(table, *_doubts(solutions, drawn), _legend(solutions), Text(), lines)
 
 
 def short(text: str, cells: int) -> str:
@@ -52,19 +60,19 @@ def short(text: str, cells: int) -> str:
     return line if cell_len(line) <= cells else set_cell_size(line, max(0, cells - 1)).rstrip() + "…"
 
 
-def votes_text(solution: Solution) -> str:
-    """The leader's samples of all that voted, and the runner-up's: "5/8 · next 2"; empty without votes."""
-    counts = [vote.samples for vote in solution.tally.votes]
-    share = f"{counts[0]}/{sum(counts)}" if counts else ""
-    return f"{share} · next {counts[1]}" if counts[1:] else share
-
-
 class SolutionTable:
     """A line for each solution below one of headings; a narrow terminal gets fewer columns."""
 
-    def __init__(self, solutions: Sequence[Solution], truths: Mapping[str, int | None]) -> None:
+    def __init__(
+        self,
+        solutions: Sequence[Solution],
+        truths: Mapping[str, int | None],
+        samples: Mapping[str, Sequence[Sample]] | None = None,
+    ) -> None:
+        """Draw these solutions; the samples of each problem, where they are given, tell guesses from other votes."""
         self._solutions = tuple(solutions)
         self._truths = truths
+        self._samples = samples or {}
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         """Draw the columns that have room."""
@@ -85,7 +93,8 @@ class SolutionTable:
             )
         for solution in self._solutions:
             truth = self._truths.get(solution.problem_id)
-            table.add_row(*(column.cell(solution, truth) for column in columns))
+            samples = self._samples.get(solution.problem_id, ())
+            table.add_row(*(column.cell(solution, truth, samples) for column in columns))
         yield table
 
 
@@ -94,17 +103,17 @@ class _Column:
     """A column of the table, shown from a terminal of `needs_width` cells on."""
 
     heading: str
-    cell: Callable[[Solution, int | None], Text]
+    cell: Callable[[Solution, int | None, Sequence[Sample]], Text]
     min_width: int  # so that columns keep their place while rows come in
     right: bool = False
     needs_width: int = 0
 
 
-def _answer_cell(solution: Solution, truth: int | None) -> Text:
+def _answer_cell(solution: Solution, truth: int | None, samples: Sequence[Sample]) -> Text:
     return Text("none" if solution.answer is None else short(str(solution.answer), 12), "bold")
 
 
-def _truth_cell(solution: Solution, truth: int | None) -> Text:
+def _truth_cell(solution: Solution, truth: int | None, samples: Sequence[Sample]) -> Text:
     if truth is None:
         return Text()
     right = is_right(solution.answer, truth)
@@ -112,20 +121,40 @@ def _truth_cell(solution: Solution, truth: int | None) -> Text:
 
 
 _COLUMNS = (
-    _Column("problem", lambda solution, _: Text(short(solution.problem_id, 12)), 7),
+    _Column("problem", lambda solution, *_: Text(short(solution.problem_id, 12)), 7),
     _Column("answer", _answer_cell, 6, right=True),
     _Column("truth", _truth_cell, 7),
-    _Column("votes", lambda solution, _: Text(votes_text(solution)), 12, needs_width=46),
+    _Column("votes", lambda solution, _, samples: Text(votes_text(solution, samples)), 12, needs_width=46),
     _Column(
         "time",
-        lambda solution, _: Text(f"{solution.seconds:,.0f} / {solution.allowance:,.0f} s"),
+        lambda solution, *_: Text(f"{solution.seconds:,.0f} / {solution.allowance:,.0f} s"),
         11,
         True,
         60,
     ),
-    _Column("tokens", lambda solution, _: Text(f"{solution.tokens:,}"), 7, True, 72),
-    _Column("closed by", lambda solution, _: Text(solution.stop), 11, needs_width=72),
+    _Column("tokens", lambda solution, *_: Text(f"{solution.tokens:,}"), 7, True, 72),
+    _Column("closed by", lambda solution, *_: Text(solution.stop), 11, needs_width=72),
 )
+
+
+def _doubts(solutions: Sequence[Solution], samples: Mapping[str, Sequence[Sample]]) -> Iterator[Text]:
+    """Lines on why the answers won that did not have the most votes, or had guesses alone."""
+    doubtful = [each for each in solutions if is_doubtful(each, samples.get(each.problem_id, ()))]
+    if doubtful:
+        yield Text()
+    for solution in doubtful[:_MOST_DOUBTS]:
+        reason = why_won(solution, samples.get(solution.problem_id, ()))
+        yield Text(f"{short(solution.problem_id, 12)}: {reason}")
+    if doubtful[_MOST_DOUBTS:]:
+        yield Text(f"and {len(doubtful) - _MOST_DOUBTS} more such answers, which python -m tools.report explains")
+
+
+def _legend(solutions: Sequence[Solution]) -> Text:
+    """What the columns and the reasons that occur mean."""
+    stops = [stop for stop in STOP_MEANINGS if any(solution.stop is stop for solution in solutions)]
+    closed = "; ".join(f"{stop}, {STOP_MEANINGS[stop]}" for stop in stops)
+    meanings = {**COLUMN_MEANINGS, "closed by": closed}
+    return Text("\n" + "\n".join(f"{name}: {meaning}" for name, meaning in meanings.items()), "dim")
 
 
 def _truths(problems: Sequence[Problem]) -> dict[str, int | None]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,18 +65,31 @@ def load_recordings(paths: Sequence[Path], forced_from: float = math.inf) -> lis
     A traced lane whose answer is forced gives its recorded answer if it has at least the fraction `forced_from` of its
     recorded tokens, else none. Raises InputError, naming file and line, for invalid input.
     """
-    recordings = []
+    read: list[tuple[Path, Recording]] = []
     for path in paths:
         if (path / CONFIG_FILE).is_file():
-            recordings.append(_from_run(path))
+            read.append((path, _from_run(path)))
         elif path.is_dir():
             files = sorted(path.glob("*.jsonl"))
             if not files:
                 raise InputError(f"{path} holds neither a run nor trace files (*.jsonl): give a folder that does")
-            recordings += [_from_traces(file, forced_from) for file in files]
+            read += [(file, _from_traces(file, forced_from)) for file in files]
         else:
-            recordings.append(_from_traces(path, forced_from))
-    return recordings
+            read.append((path, _from_traces(path, forced_from)))
+    return _distinct(read)
+
+
+def _distinct(read: Sequence[tuple[Path, Recording]]) -> list[Recording]:
+    """Name recordings of the same name (a model's, on two sets of problems) after their files as well."""
+    counts = Counter(recording.name for _, recording in read)
+    named = [
+        recording if counts[recording.name] == 1 else replace(recording, name=f"{recording.name} ({path.stem})")
+        for path, recording in read
+    ]
+    twice = [name for name, count in Counter(recording.name for recording in named).items() if count > 1]
+    if twice:
+        raise InputError(f"two recordings are called {twice[0]}: give each once, or rename the file of one")
+    return named
 
 
 def _from_traces(path: Path, forced_from: float) -> Recording:

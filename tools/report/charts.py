@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from markupsafe import Markup
 
 from agent.types import Solution
+from agent.views.verdict import weight_text
 from tools.report.data import TimeSplit, VoteStatus
 from tools.report.stats import CurvePoint, bin_counts, nice_edges
 from tools.report.svg import (
@@ -42,13 +43,17 @@ KINDS = {
 
 
 def vote_bar(solution: Solution, truth: int | None) -> Markup:
-    """Draw the votes for each answer, the right one marked, and the samples without a vote."""
+    """Draw the votes for each answer by their weight, the right one marked, and the samples without a vote."""
     segments = []
     for vote in solution.tally.votes:
         kind = "unknown" if truth is None else "right" if vote.answer == truth else "wrong"
         mark = ", right" if kind == "right" else ""
         segments.append(
-            Segment(kind, vote.samples, f"{vote.answer}: {counted(vote.samples, 'vote')}, weight {vote.weight:g}{mark}")
+            Segment(
+                kind,
+                vote.weight,
+                f"{vote.answer}: {counted(vote.samples, 'vote')}, weight {weight_text(vote.weight)}{mark}",
+            )
         )
     silent = solution.samples_started - sum(vote.samples for vote in solution.tally.votes)
     if silent > 0:

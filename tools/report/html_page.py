@@ -12,7 +12,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from agent.types import Sample
-from agent.views.table import code_facts, duration, short, votes_text
+from agent.views.table import code_facts, duration, short
+from agent.views.verdict import COLUMN_MEANINGS, STOP_MEANINGS, guesses, votes_text, weight_text, why_won
 from tools.report.charts import (
     KINDS,
     counted,
@@ -91,8 +92,17 @@ class ProblemView:
 
     @property
     def votes(self) -> str:
-        """The leader's votes of all, and the runner-up's."""
-        return votes_text(self.solution) if self.solution else ""
+        """The leader's weight of that of all votes, and the runner-up's."""
+        return votes_text(self.solution, self.record.samples) if self.solution else ""
+
+    @property
+    def why(self) -> str:
+        """One sentence on why its answer won."""
+        return why_won(self.solution, self.record.samples) if self.solution else ""
+
+    def guesses(self, answer: int) -> int:
+        """How many of its samples guessed this answer."""
+        return guesses(self.record.samples, answer)
 
     @property
     def vote_bar(self) -> Markup:
@@ -231,12 +241,18 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "counted": counted,
+        "weight": weight_text,
         "duration": duration,
         "short": short,
         "share": share_text,
         "span": _span,
     }
-    environment.globals |= {"subsets": MAX_SUBSETS, "resamples": RESAMPLES}
+    environment.globals |= {
+        "subsets": MAX_SUBSETS,
+        "resamples": RESAMPLES,
+        "columns": COLUMN_MEANINGS,
+        "stops": STOP_MEANINGS,
+    }
     return environment
 
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from agent.editions import EDITIONS
 from agent.metrics import is_right, totals
 from agent.types import Problem, Sample, SampleEnd, Solution, StopReason, Tally, ToolRun, ToolStatus, Turn, Vote
-from agent.views.table import as_json, duration, render, short, votes_text
+from agent.views.table import as_json, duration, render, short
 
 RULES = EDITIONS["aimo3"]
 PROBLEMS = [
@@ -183,6 +183,31 @@ class TestTable:
             assert told in text and ("opened" in text) == (count > 0)
         assert as_json(PROBLEMS, [solution("a", {7: 1})], samples, RULES)["totals"]["samples_with_unrun_code"] == 2  # type: ignore[index]
 
+    def test_an_answer_that_won_a_tie_has_its_reason_below(self) -> None:
+        tied = solution("b", {1: 1, 8: 1})
+        samples = [sample("b", 1), sample("b", 8), *(sample("a", 7) for _ in range(3))]
+        lines = printed(PROBLEMS, [solution("a", {7: 3}), tied], samples)
+        assert "b: 1 and 8 tie at a weight of 1; 1 is the smaller number." in lines
+        assert not any(line.startswith("a: ") for line in lines)
+        assert "1/2 · tie" in lines[2]
+
+    def test_guesses_alone_are_called_so(self) -> None:
+        guess = [sample("a", 7, SampleEnd.DEADLINE, forced=True)] * 2
+        lines = printed(PROBLEMS, [solution("a", {7: 2})], guess)
+        assert "2/2 · guessed" in lines[1]
+        assert "a: All 2 votes are for 7; all of them were guesses, forced before the sample had ended." in lines
+
+    def test_of_many_doubtful_answers_some_are_explained_and_the_others_counted(self) -> None:
+        names = [f"p{n}" for n in range(14)]
+        lines = printed([], [solution(name, {1: 1, 2: 1}) for name in names], [])
+        assert sum("tie at a weight" in line for line in lines) == 10
+        assert "and 4 more such answers, which python -m tools.report explains" in lines
+
+    def test_the_columns_and_the_reasons_that_occur_are_explained(self) -> None:
+        told = "\n".join(printed(PROBLEMS, [solution("a", {7: 3})], []))
+        assert "votes: weight of the votes" in told and "margin, the answer led by the configured margin" in told
+        assert "scattered" not in told
+
     def test_without_a_known_answer_none_is_shown(self) -> None:
         lines = printed([Problem("c", "third")], [solution("c", {5: 2})], [sample("c", 5)])
         text = "\n".join(lines)
@@ -255,11 +280,6 @@ class TestWords:
     def test_short_keeps_the_beginning(self) -> None:
         assert short("Let $x$\n be  a\tprime\x1b[31m", 40) == "Let $x$ be a prime [31m"
         assert short("Let $x$ be a prime", 9) == "Let $x$…"
-
-    def test_votes(self) -> None:
-        assert votes_text(solution("a", {7: 5, 1: 2, 3: 1})) == "5/8 · next 2"
-        assert votes_text(solution("a", {7: 4})) == "4/4"
-        assert votes_text(solution("a", {})) == ""
 
     def test_durations(self) -> None:
         assert [duration(s) for s in (-1.0, 0.0, 59.9, 3_725.0, 90_000.0)] == [

@@ -1,0 +1,41 @@
+"""Read JSON lines of one's own: `id`, `gold`, and samples of `answer` and `tokens`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from tools.convert.drawn import DrawnSample, ReadingRules, SampleFile, plain_answer
+from tools.convert.fields import Fields
+
+_LISTS = ("samples", "answers")
+
+
+def read_own_lines(name: str, rows: Sequence[Fields], reading: ReadingRules) -> SampleFile:
+    """Read lines with all samples of a problem, or with one each. Raises InputError, naming line and field."""
+    models = {row.text("model") for row in rows if row.get("model") is not None}
+    samples = tuple(sample for row in rows for sample in _samples(row))
+    return SampleFile(name, models.pop() if len(models) == 1 else name, samples)
+
+
+def _samples(row: Fields) -> Iterator[DrawnSample]:
+    problem_id, gold = row.text("id"), plain_answer(row.text("gold"))
+    listed = next((name for name in _LISTS if row.get(name) is not None), None)
+    if listed is None:
+        yield _sample(row, problem_id, gold)
+        return
+    for number, entry in enumerate(row.items(listed)):
+        at = f"{listed}[{number}]"
+        if isinstance(entry, list):
+            if len(entry) != 2:
+                raise row.wrong(at, f"has {len(entry)} entries: give the answer and the number of tokens")
+            entry = dict(zip(("answer", "tokens"), entry, strict=True))
+        if not isinstance(entry, dict):
+            raise row.wrong(at, "is neither an object nor a pair: give [answer, tokens]")
+        yield _sample(Fields(row.place, entry, f"{row.above}{at}."), problem_id, gold)
+
+
+def _sample(fields: Fields, problem_id: str, gold: str) -> DrawnSample:
+    given = fields.get("answer")
+    empty = given is None or (isinstance(given, str) and not given.strip())
+    answer = None if empty else plain_answer(fields.text("answer"))
+    return DrawnSample(fields.place, problem_id, gold, answer, fields.count("tokens"), fields.flag("truncated"))

@@ -1,0 +1,118 @@
+"""Find out what kind of file a source is, and read it."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from agent.errors import InputError
+from tools.convert.drawn import ReadingRules, SampleFile
+from tools.convert.fields import Fields
+from tools.convert.inspect_logs import read_inspect_archive, read_inspect_json
+from tools.convert.lighteval import read_lighteval
+from tools.convert.lm_eval import read_lm_eval
+from tools.convert.own_lines import read_own_lines
+
+_IN_FOLDERS = ("*.eval", "samples_*.jsonl", "details_*.parquet")
+_KINDS = (
+    "JSON lines (.jsonl), an Inspect log (.eval, .json), lm-eval's samples (.jsonl), lighteval's details (.parquet)"
+)
+
+
+def find_sources(paths: Sequence[Path]) -> list[Path]:
+    """Return the files given, each once, with those of other programs in the folders given.
+
+    Raises InputError for a folder that holds none.
+    """
+    found: dict[Path, Path] = {}
+    for path in paths:
+        files = [path]
+        if path.is_dir():
+            files = sorted(file for pattern in _IN_FOLDERS for file in path.rglob(pattern))
+            if not files:
+                raise InputError(f"{path} holds none of {', '.join(_IN_FOLDERS)}: name the files themselves")
+        found.update((file.resolve(), file) for file in files)
+    return list(found.values())
+
+
+def read_source(path: Path, reading: ReadingRules) -> SampleFile:
+    """Read a file of any kind. Raises InputError, naming file, line and field, for what cannot be read."""
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        raise InputError(f"{path} is of an unknown kind: give {_KINDS}")
+    try:
+        return reader(path, reading)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror or error}): give {_KINDS}") from error
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise InputError(f"{path} cannot be read ({textwrap.shorten(str(error), 100)}): give {_KINDS}") from error
+
+
+def _json_lines(path: Path, reading: ReadingRules) -> SampleFile:
+    return _rows(path, list(_lines(path)), reading)
+
+
+def _lines(path: Path) -> Iterator[Fields]:
+    with path.open(encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, 1):
+            place = f"{path}, line {number}"
+            if line.strip():
+                try:
+                    yield _object(place, json.loads(line))
+                except ValueError as error:
+                    raise InputError(f"{place} is malformed JSON ({error}): give one object a line") from None
+
+
+def _json(path: Path, reading: ReadingRules) -> SampleFile:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8-sig"))
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path} is malformed JSON ({error}): give a whole file, or name JSON lines .jsonl") from error
+    if isinstance(document, Mapping) and "eval" in document:
+        return read_inspect_json(path, document, reading)
+    if not isinstance(document, list):
+        raise InputError(f"{path} is neither an Inspect log nor a list of objects: give {_KINDS}")
+    return _rows(path, [_object(f"{path}, entry {number}", each) for number, each in enumerate(document, 1)], reading)
+
+
+def _parquet(path: Path, reading: ReadingRules) -> SampleFile:
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        rows = parquet.read_table(path).to_pylist()
+    except (pyarrow.ArrowException, ValueError) as error:
+        reason = textwrap.shorten(str(error), 100)
+        raise InputError(f"{path} is no parquet file that can be read ({reason}): give it whole") from error
+    return _rows(path, [Fields(f"{path}, row {number}", row) for number, row in enumerate(rows, 1)], reading)
+
+
+def _object(place: str, value: Any) -> Fields:
+    if not isinstance(value, dict):
+        raise InputError(f"{place} is no object: give one with the fields of {_KINDS}")
+    return Fields(place, value)
+
+
+def _rows(path: Path, rows: Sequence[Fields], reading: ReadingRules) -> SampleFile:
+    if not rows:
+        raise InputError(f"{path} holds no samples: give a file with some")
+    first = rows[0].values
+    if "problem_id" in first and "samples" in first:
+        raise InputError(f"{path} is a recording already: give it to tools.replay as it is")
+    if "resps" in first:
+        return read_lm_eval(path, rows, reading)
+    if "model_response" in first or "predictions" in first:
+        return read_lighteval(path, rows, reading)
+    return read_own_lines(path.stem, rows, reading)
+
+
+_READERS: Mapping[str, Callable[[Path, ReadingRules], SampleFile]] = {
+    ".eval": read_inspect_archive,
+    ".json": _json,
+    ".jsonl": _json_lines,
+    ".ndjson": _json_lines,
+    ".parquet": _parquet,
+}
