@@ -51,7 +51,7 @@ def render(
     for sample in samples:
         drawn[sample.problem_id].append(sample)
     table = SolutionTable(solutions, _truths(problems), drawn)
-    return Group(table, *_doubts(solutions, drawn), _legend(solutions), Text(), lines)
+    return Group(table, *doubt_lines(solutions, drawn), _legend(solutions), Text(), lines)
 
 
 def short(text: str, cells: int) -> str:
@@ -137,16 +137,18 @@ _COLUMNS = (
 )
 
 
-def _doubts(solutions: Sequence[Solution], samples: Mapping[str, Sequence[Sample]]) -> Iterator[Text]:
-    """Lines on why the answers won that did not have the most votes, or had guesses alone."""
+def doubt_lines(
+    solutions: Sequence[Solution], samples: Mapping[str, Sequence[Sample]], *, most: int | None = _MOST_DOUBTS
+) -> Iterator[Text]:
+    """Lines on why the answers won that did not have the most votes, or had guesses alone; `most` such answers."""
     doubtful = [each for each in solutions if is_doubtful(each, samples.get(each.problem_id, ()))]
     if doubtful:
-        yield Text()
-    for solution in doubtful[:_MOST_DOUBTS]:
+        yield Text("why these answers won")
+    for solution in doubtful[:most]:
         reason = why_won(solution, samples.get(solution.problem_id, ()))
-        yield Text(f"{short(solution.problem_id, 12)}: {reason}")
-    if doubtful[_MOST_DOUBTS:]:
-        yield Text(f"and {len(doubtful) - _MOST_DOUBTS} more such answers, which python -m tools.report explains")
+        yield Text(f"  {short(solution.problem_id, 12)}: {reason}")
+    if most is not None and doubtful[most:]:
+        yield Text(f"  and {len(doubtful) - most} more such answers, which python -m tools.report explains")
 
 
 def _legend(solutions: Sequence[Solution]) -> Text:

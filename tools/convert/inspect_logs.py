@@ -65,7 +65,7 @@ def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
     """The content of a member. Inspect compresses with Zstandard, which zipfile knows from Python 3.14 on."""
     if member.compress_type != _ZSTANDARD:
         return archive.read(member)
-    import pyarrow
+    import pyarrow  # type: ignore[import-untyped]
 
     with Path(str(archive.filename)).open("rb") as file:
         file.seek(member.header_offset + _NAME_LENGTH_AT)

@@ -79,8 +79,8 @@ def _json(path: Path, reading: ReadingRules) -> SampleFile:
 
 
 def _parquet(path: Path, reading: ReadingRules) -> SampleFile:
-    import pyarrow
-    from pyarrow import parquet
+    import pyarrow  # type: ignore[import-untyped]
+    from pyarrow import parquet  # type: ignore[import-untyped]
 
     try:
         rows = parquet.read_table(path).to_pylist()

@@ -83,11 +83,14 @@ def write_report(runs: Sequence[ReportedRun], path: Path, console: Console) -> i
 
 
 def _print_figures(runs: Sequence[ReportedRun]) -> None:
-    from tools.report.figures import figures
+    from tools.report.figures import doubts, figures
     from tools.report.stats import known_problems
 
+    out = Console(width=None if sys.stdout.isatty() else 160)
     if any(known_problems(run) for run in runs):
-        Console(width=None if sys.stdout.isatty() else 160).print(figures(runs))
+        out.print(figures(runs))
+    for run in runs:
+        out.print(*doubts(run), sep="\n", end="\n" if doubts(run) else "")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.table import Table
+from rich.text import Text
 
 from agent.metrics import METRICS
+from agent.views.table import doubt_lines
 from tools.report.data import ReportedRun
 from tools.report.stats import common_problems, differences, run_figures
 
@@ -30,6 +32,13 @@ def figures(runs: Sequence[ReportedRun]) -> Table:
         if any(metric.name in column for column in columns):
             table.add_row(metric.name, *(column.get(metric.name, "-") for column in columns))
     return table
+
+
+def doubts(run: ReportedRun) -> list[Text]:
+    """Why the answers won that did not have the most votes, or had guesses alone, with the name of the run above."""
+    solutions = [problem.solution for problem in run.problems if problem.solution is not None]
+    lines = list(doubt_lines(solutions, {problem.problem.id: problem.samples for problem in run.problems}, most=None))
+    return [Text(f"{run.name}: ").append_text(lines[0]), *lines[1:]] if lines else []
 
 
 def _counts(run: ReportedRun) -> str:

@@ -187,21 +187,21 @@ class TestTable:
         tied = solution("b", {1: 1, 8: 1})
         samples = [sample("b", 1), sample("b", 8), *(sample("a", 7) for _ in range(3))]
         lines = printed(PROBLEMS, [solution("a", {7: 3}), tied], samples)
-        assert "b: 1 and 8 tie at a weight of 1; 1 is the smaller number." in lines
-        assert not any(line.startswith("a: ") for line in lines)
+        assert "  b: 1 and 8 tie at a weight of 1; 1 is the smaller number." in lines
+        assert not any(line.startswith("  a: ") for line in lines)
         assert "1/2 · tie" in lines[2]
 
     def test_guesses_alone_are_called_so(self) -> None:
         guess = [sample("a", 7, SampleEnd.DEADLINE, forced=True)] * 2
         lines = printed(PROBLEMS, [solution("a", {7: 2})], guess)
         assert "2/2 · guessed" in lines[1]
-        assert "a: All 2 votes are for 7; all of them were guesses, forced before the sample had ended." in lines
+        assert "  a: All 2 votes are for 7; all of them were guesses, forced before the sample had ended." in lines
 
     def test_of_many_doubtful_answers_some_are_explained_and_the_others_counted(self) -> None:
         names = [f"p{n}" for n in range(14)]
         lines = printed([], [solution(name, {1: 1, 2: 1}) for name in names], [])
         assert sum("tie at a weight" in line for line in lines) == 10
-        assert "and 4 more such answers, which python -m tools.report explains" in lines
+        assert "  and 4 more such answers, which python -m tools.report explains" in lines
 
     def test_the_columns_and_the_reasons_that_occur_are_explained(self) -> None:
         told = "\n".join(printed(PROBLEMS, [solution("a", {7: 3})], []))

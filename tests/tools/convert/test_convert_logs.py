@@ -7,9 +7,9 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
+import pyarrow as pa  # type: ignore[import-untyped]
 import pytest
-from pyarrow import parquet
+from pyarrow import parquet  # type: ignore[import-untyped]
 
 from tests.tools.convert.test_convert import complaint, converted, written
 

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from agent.journal.journal import JOURNAL_FILE
-from agent.types import Problem
+from agent.types import Problem, SampleEnd
 from tests.support.runs.report_runs import solved, vote, write_run
 from tests.support.tiers.cases import examples
 from tests.tools.report.test_report_text import Page
@@ -51,6 +51,25 @@ def test_the_page_lies_in_the_run_and_says_what_it_came_to(run: Path, capsys: py
         "problems.csv",
         "report.html",
     }
+
+
+def test_why_an_answer_won_is_said_on_the_page_and_where_it_is_doubtful_on_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    guess = vote(0, 5, end=SampleEnd.DEADLINE, forced=True)
+    run = write_run(tmp_path / "run", PROBLEMS[:2], {"first": [vote(0, 2), vote(1, 2)], "second": [guess, vote(1, 4)]})
+    assert main([str(run)]) == 0
+    text = words(run / "report.html")
+    assert "All 2 votes are for 2." in text and "What the columns mean" in text
+    assert "4 has 1 of 2 votes with a weight of 1, the next, 5, has 1 with 0.5." in text
+    assert "closed by patience the answer had led for long enough" in text
+    assert "why these answers won" not in capsys.readouterr().out
+    tied = write_run(tmp_path / "tied", PROBLEMS[:2], {"first": [vote(0, 3), vote(1, 2)], "second": [guess]})
+    assert main([str(tied)]) == 0
+    out = capsys.readouterr().out
+    assert "tied: why these answers won" in out
+    assert "  first: 2 and 3 tie at a weight of 1; 2 is the smaller number." in out
+    assert "  second: 5 has the only vote; it was a guess" in out
 
 
 def test_two_runs_are_compared_here(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
