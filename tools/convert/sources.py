@@ -80,7 +80,7 @@ def _json(path: Path, reading: ReadingRules) -> SampleFile:
 
 def _parquet(path: Path, reading: ReadingRules) -> SampleFile:
     import pyarrow  # type: ignore[import-untyped]
-    from pyarrow import parquet  # type: ignore[import-untyped]
+    from pyarrow import parquet
 
     try:
         rows = parquet.read_table(path).to_pylist()
