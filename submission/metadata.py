@@ -6,7 +6,7 @@ import difflib
 import json
 import re
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -144,6 +144,14 @@ def read_metadata(path: Path) -> dict[str, Any]:
     if not isinstance(tree, dict):
         raise InputError(f"{path} is no JSON object: build it again")
     return tree
+
+
+def mount_of(source: str) -> PurePosixPath:
+    """Where below Kaggle's input folder a model or a dataset is mounted, by Kaggle's name of it."""
+    parts = source.strip("/").split("/")
+    if len(parts) > 3:
+        return PurePosixPath("models", *parts)
+    return PurePosixPath("datasets", *parts[:2])
 
 
 def make_output_folder(folder: Path) -> None:

@@ -6,6 +6,7 @@ import argparse
 import hashlib
 import json
 import re
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,8 +21,9 @@ from nbformat import NotebookNode
 
 from agent.errors import AgentError, InputError
 from submission.build.embedded_files import chapter_of, embedded_files, purpose_of
-from submission.build.own_settings import CODE_FOLDER, own_settings
+from submission.build.own_settings import own_settings
 from submission.build.packed import PACKED_FOLDER, packed_cell
+from submission.built_notebook import CODE_FOLDER
 from submission.competitions import COMPETITIONS, Competition, competition_of
 from submission.metadata import KERNEL_FILE, MACHINE_SHAPES, check_kernel, make_output_folder, write_metadata
 from submission.protocol import AUTO_PROFILE
@@ -32,6 +34,10 @@ _TITLE = "AIMO agent {}"
 _KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
 _FOLDED = {"_kg_hide-input": True}  # on Kaggle; a megabyte of notebook has no room for other programs' ways to fold
 _NO_OWNER = "owner"
+_EXAMPLE = """\
+for example, a model of your own with 12 lanes and another temperature, built and rehearsed:
+  python -m submission.build --owner me --model-source me/my-model/transformers/default/1 \\
+      --samples 12 --set sampling.temperature=0.7 --rehearse ~/models/my-model"""
 _DIGITS = 12  # hexadecimal ones of a file's digest: enough against accidents, and Kaggle limits a notebook's size
 _CHECK = """\
 import hashlib
@@ -67,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{competition.slug} runs it {competition.scored_runs} times for the private score")
         for warning in _warnings(args):
             print(f"warning: {warning}", file=sys.stderr)
-        return 0
+        return 0 if args.rehearse is None else _rehearse(args.out / NOTEBOOK_FILE, args.rehearse)
     except AgentError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -194,6 +200,13 @@ def _configured(source: str, settings: Mapping[str, object]) -> str:
     return source
 
 
+def _rehearse(notebook: Path, model: str) -> int:
+    """Rehearse the notebook that was built, as a user would: the rehearsal stands on the build. Return its status."""
+    command = [sys.executable, "-m", "submission.rehearse", "--notebook", str(notebook)]
+    sys.stdout.flush()
+    return subprocess.run([*command, *(["--attach", model] if model else [])], check=False).returncode
+
+
 def _warnings(args: argparse.Namespace) -> list[str]:
     """What is missing for a push, a sentence each."""
     missing = []
@@ -205,7 +218,12 @@ def _warnings(args: argparse.Namespace) -> list[str]:
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m submission.build", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m submission.build",
+        description=__doc__,
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument(
         "--out", type=Path, default=Path("build/notebook"), metavar="DIR", help="directory of the notebook"
     )
@@ -234,4 +252,12 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--machine-shape", choices=MACHINE_SHAPES, metavar="NAME", help="the GPU (default: that of the competition)"
     )
     parser.add_argument("--public", action="store_true", help="publish the notebook")
+    parser.add_argument(
+        "--rehearse",
+        nargs="?",
+        const="",
+        metavar="MODEL",
+        help="then rehearse it (python -m submission.rehearse), with a likeness of MODEL attached: a known name, or "
+        "the directory of your own (default: what the notebook names if that is known, else the competition's)",
+    )
     return parser.parse_args(argv)

@@ -13,10 +13,10 @@ from agent.config import load_config, profile_names
 from agent.errors import InputError
 from agent.files.addresses import expand_home
 from submission.build.embedded_files import OWN_FOLDER
+from submission.built_notebook import CODE_FOLDER
 from submission.competitions import Competition
 from submission.protocol import AUTO_PROFILE
 
-CODE_FOLDER = "aimo_agent"
 _FAMILY, _SAMPLES = "sample.family", "sample.count"
 _LIMIT = "budget.time_limit_seconds"
 _ANY_PROFILE = "vllm"  # against which keys are checked where the notebook is to choose the profile

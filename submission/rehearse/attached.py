@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
+import tomllib
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from agent.chat.family import load_family
 from agent.chat.recognize import recognized_family
 from agent.errors import InputError
 from agent.hardware.shapes import BF16_BITS, FP8_BITS, ModelShape, known_model
+from submission.built_notebook import CODE_FOLDER, BuiltNotebook
+from submission.metadata import mount_of
 
+_INPUT = "kaggle/input/"
 _QWEN2_32B = {
     **{"model_type": "qwen2", "architectures": ["Qwen2ForCausalLM"], "hidden_size": 5_120, "intermediate_size": 27_648},
     **{"num_hidden_layers": 64, "num_attention_heads": 40, "num_key_value_heads": 8, "vocab_size": 152_064},
@@ -38,6 +42,47 @@ _DESCRIPTIONS: Mapping[str, Mapping[str, Any]] = {
     "gpt-oss-20b": {**_GPT_OSS, "num_hidden_layers": 24, "num_local_experts": 32},
     "qwen3-30b-a3b-thinking": _QWEN3_30B,
 }
+
+
+def likeness_for(built: BuiltNotebook, default: str) -> str:
+    """The model of which a notebook is given a likeness: the one that its settings name, or else the default.
+
+    They name it by the model's path, by what is attached, or by the profile; it has to be a known one, or a directory
+    of this machine.
+    """
+    named = [built.setting("MODEL", str), *built.setting("SOURCES", list)]
+    parts = [part for name in named for part in sorted(str(name).lower().split("/"), key=len, reverse=True)]
+    model = _model_of_profile(built)
+    known = [
+        name for name in (*parts, model) if known_model(name) and any(part in name.lower() for part in _DESCRIPTIONS)
+    ]
+    if known:
+        return known[0]
+    return model if model and Path(model).is_dir() else default
+
+
+def place_of(built: BuiltNotebook, attached: str) -> PurePosixPath:
+    """Where below Kaggle's input folder the attached model lies, by the notebook's settings and the model's name.
+
+    Where several things are attached it is the first of those that MODEL may mean.
+    """
+    name = Path(attached).name.lower()
+    model = built.setting("MODEL", str).strip().strip("/")
+    mounts = [mount_of(str(source)) for source in built.setting("SOURCES", list)]
+    places = [mount if mount.parts[0] == "models" else mount / name for mount in mounts]
+    if not model.startswith(_INPUT):
+        fallback = PurePosixPath("models", "owner", model or name, "transformers", "default", "1")
+        return next((place for place in places if model.lower() in str(place).lower()), [*places, fallback][0])
+    path = PurePosixPath(model.removeprefix(_INPUT))
+    below = any(set(mount.parts[2:]) <= set(path.parts) for mount in mounts)  # with and without its owner and kind
+    return path if below or not places else places[0]
+
+
+def _model_of_profile(built: BuiltNotebook) -> str:
+    """The model that the notebook's profile names, "" if it names none."""
+    name = built.setting("PROFILE", str)
+    text = built.files.get(f"agent/profiles/{name}.toml") or built.files.get(name.removeprefix(f"{CODE_FOLDER}/"), "")
+    return str(tomllib.loads(text).get("engine", {}).get("model", ""))
 
 
 def attach_model(given: str, folder: Path) -> None:

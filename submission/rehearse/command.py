@@ -17,16 +17,25 @@ from agent.config import load_config
 from agent.errors import AgentError, InputError
 from agent.models.store import fetch_model
 from submission.build.command import NOTEBOOK_FILE, Attached, build_notebook, kernel_tree, write_notebook
+from submission.built_notebook import BuiltNotebook, read_notebook
 from submission.competitions import COMPETITIONS, Competition, competition_of
 from submission.isolation import can_isolate
-from submission.metadata import KERNEL_FILE, MACHINE_SHAPES, check_kernel, make_output_folder, write_metadata
+from submission.metadata import (
+    KERNEL_FILE,
+    MACHINE_SHAPES,
+    check_kernel,
+    make_output_folder,
+    read_metadata,
+    write_metadata,
+)
 from submission.protocol import AUTO_PROFILE
+from submission.rehearse.attached import likeness_for, place_of
 from submission.rehearse.page import write_page
 from submission.rehearse.stage import Stage, copy_stand_in, lay_out, make_image
 from submission.rehearse.verdict import judge_rehearsal
 from submission.wheelhouse.command import Target, download, resolve, write_dataset
 
-_OWNER = "owner"
+_OWNER, _EDITION = "owner", "aimo3"
 _MODES = {"interactive": False, "scored run": True}
 
 
@@ -36,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     console = Console(stderr=True)
     try:
         with only_one(args.out):
-            stage = prepare(args, competition_of(args.edition), console)
+            stage = prepare(args, console)
             failures = [
                 run_mode(stage, name, rerun=rerun, console=console)
                 for name, rerun in _MODES.items()
@@ -60,11 +69,13 @@ def only_one(out: Path) -> Iterator[None]:
         yield
 
 
-def prepare(args: argparse.Namespace, competition: Competition, console: Console) -> Stage:
+def prepare(args: argparse.Namespace, console: Console) -> Stage:
     """Build the notebook, collect the wheels, create an image and its /kaggle tree. Raises AgentError."""
     out: Path = args.out.absolute()
     step = _stepper(console)
-    notebook = args.notebook.absolute() if args.notebook else _build(out / "notebook", args.profile, competition, step)
+    notebook = args.notebook.absolute() if args.notebook else _build(out / "notebook", args, step)
+    built = read_notebook(notebook)
+    competition = _competition(args, built)
     step("gathering the wheels")
     wheels = out / "wheels"
     target = Target(f"{sys.version_info.major}.{sys.version_info.minor}", here=True)
@@ -77,15 +88,45 @@ def prepare(args: argparse.Namespace, competition: Competition, console: Console
     step("laying out /kaggle")
     package = args.evaluation_package.absolute() if args.evaluation_package else None
     stage = Stage(competition, out, notebook, image, args.seconds, stand_in)
-    machine = args.machine_shape or competition.machine_shape
-    attached = args.attach or load_config(competition.profile).engine.model
-    lay_out(stage, problems=args.problems, wheels=wheels, package=package, machine=machine, attached=attached)
-    step(f"attached a likeness of {attached}, on the GPUs of {machine}; what runs is {args.model} on the CPU")
+    machine = args.machine_shape or _machine(notebook.with_name(KERNEL_FILE)) or competition.machine_shape
+    attached = args.attach or likeness_for(built, load_config(competition.profile).engine.model)
+    place = place_of(built, attached)
+    lay_out(
+        stage,
+        problems=args.problems,
+        wheels=wheels,
+        package=package,
+        machine=machine,
+        attached=attached,
+        place=place,
+    )
+    step(f"attached a likeness of {attached} at /kaggle/input/{place}, on the GPUs of {machine}")
+    step(f"what runs is {args.model} on the CPU, with {_own_keys(built)}")
     step("isolated" if can_isolate() else "NOT isolated: bubblewrap is not usable here, so the network cannot be cut")
     return stage
 
 
-def _build(folder: Path, profile: str, competition: Competition, step: Callable[[str], None]) -> Path:
+def _competition(args: argparse.Namespace, built: BuiltNotebook) -> Competition:
+    """That of the notebook. Raises InputError where --edition names another one."""
+    edition = built.setting("EDITION", str)
+    if args.edition not in (None, edition):
+        raise InputError(f"--edition {args.edition} is not that of the notebook, {edition}: leave it out")
+    return competition_of(edition)
+
+
+def _machine(metadata: Path) -> str | None:
+    """The GPUs that the notebook's metadata ask for; None where there are none."""
+    return check_kernel(read_metadata(metadata), metadata.parent).machine_shape if metadata.is_file() else None
+
+
+def _own_keys(built: BuiltNotebook) -> str:
+    """The profile of the notebook and the keys set on top, in a few words."""
+    keys = ", ".join(f"{key} = {value}" for key, value in built.setting("SETTINGS", dict).items())
+    return f"PROFILE {built.setting('PROFILE', str)}" + (f" and {keys}" if keys else "")
+
+
+def _build(folder: Path, args: argparse.Namespace, step: Callable[[str], None]) -> Path:
+    profile, competition = args.profile, competition_of(args.edition or _EDITION)
     step(f"building the notebook for {competition.edition.name}")
     load_config(competition.profile if profile == AUTO_PROFILE else profile)
     folder.mkdir(parents=True, exist_ok=True)
@@ -126,7 +167,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         prog="python -m submission.rehearse",
         description="Execute the built notebook in a fresh environment without network, in both modes of Kaggle.",
     )
-    parser.add_argument("--edition", default="aimo3", choices=sorted(COMPETITIONS), help="the competition")
+    parser.add_argument(
+        "--edition", choices=sorted(COMPETITIONS), help="the competition (default: that of --notebook, else aimo3)"
+    )
     parser.add_argument(
         "--notebook", type=Path, metavar="FILE", help="a notebook that submission.build built (default: built now)"
     )
@@ -135,10 +178,10 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--attach",
         metavar="MODEL",
         help="the model to attach, without its weights: a name like gpt-oss-120b, or the directory of your own "
-        "(default: the model of the competition's profile)",
+        "(default: the known model that the notebook names, else that of the competition's profile)",
     )
     parser.add_argument(
-        "--machine-shape", choices=MACHINE_SHAPES, metavar="NAME", help="the GPUs (default: those of the competition)"
+        "--machine-shape", choices=MACHINE_SHAPES, metavar="NAME", help="the GPUs (default: those of the notebook)"
     )
     parser.add_argument("--problems", type=Path, metavar="CSV", help="id, problem, answer (default: starter problems)")
     parser.add_argument("--evaluation-package", type=Path, metavar="DIR", help="holds the genuine kaggle_evaluation")

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import nbformat
 from nbformat import NotebookNode
@@ -184,11 +184,19 @@ def make_image(folder: Path) -> Path:
 
 
 def lay_out(
-    stage: Stage, *, problems: Path | None, wheels: Path, package: Path | None, machine: str, attached: str
+    stage: Stage,
+    *,
+    problems: Path | None,
+    wheels: Path,
+    package: Path | None,
+    machine: str,
+    attached: str,
+    place: PurePosixPath | None = None,
 ) -> None:
     """Create the /kaggle tree as Kaggle mounts it, and the GPUs of its machine, by its shape.
 
-    `attached` is a model's name or directory. Raises InputError for an invalid file, package, machine or model.
+    `attached` is a model's name or directory, and `place` where it lies below the input folder (by default where
+    models do). Raises InputError for an invalid file, package, machine or model.
     """
     source = problems or STARTER
     loaded = load_problems(source)
@@ -203,8 +211,8 @@ def lay_out(
         shutil.copytree(_package_folder(package, stage), data / _package_folder(package, stage).name)
     datasets = stage.kaggle / "input" / "datasets" / "owner" / "aimo-agent-wheels"
     shutil.copytree(wheels, datasets, copy_function=_link_or_copy)
-    name = Path(attached).name.lower()
-    attach_model(attached, stage.kaggle / "input" / "models" / "owner" / name / "transformers" / "default" / "1")
+    usual = PurePosixPath("models", "owner", Path(attached).name.lower(), "transformers", "default", "1")
+    attach_model(attached, stage.kaggle / "input" / (place or usual))
     put_driver(stage.driver, machine)
 
 

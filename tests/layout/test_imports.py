@@ -26,7 +26,7 @@ from tests.layout.source import (
 
 # Each layer may import from itself and from those before it. The longest entry that a module is in places it.
 LAYERS = (
-    ("agent.types", "agent.errors", "agent.virtual_time", "agent.blocking"),
+    ("agent.types", "agent.errors", "agent.virtual_time", "agent.blocking", "agent.summary"),
     ("agent.files", "agent.events"),
     ("agent.editions", "agent.latex"),
     ("agent.policy",),  # whose registries the configuration is checked against
@@ -50,7 +50,7 @@ LAYERS = (
     ("submission.serving", "submission.worker"),
     ("submission.notebook",),
     ("submission.build", "submission.wheelhouse"),
-    ("submission.rehearse", "submission.push"),
+    ("submission.rehearse", "submission.push", "submission.diff"),
     ("tools.shared",),
     ("tools",),
 )
@@ -63,7 +63,7 @@ ONLY: Mapping[str, tuple[str, ...]] = {
     "agent.sandbox.inside": ("agent.sandbox.protocol",),
     "agent.sandbox.protocol": (),
     "submission.serving": (
-        *("agent.types", "agent.errors", "agent.editions"),
+        *("agent.types", "agent.errors", "agent.editions", "agent.summary"),
         *("submission.competitions", "submission.metadata", "submission.protocol"),
     ),
     "tools.shared": ("agent.errors",),

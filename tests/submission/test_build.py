@@ -18,7 +18,7 @@ from nbformat import NotebookNode
 from agent.errors import InputError
 from submission.build.command import NOTEBOOK_FILE, build_notebook, main, write_notebook
 from submission.build.embedded_files import embedded_files
-from submission.build.own_settings import CODE_FOLDER
+from submission.built_notebook import CODE_FOLDER
 from submission.competitions import COMPETITIONS
 from submission.metadata import KERNEL_FILE
 from submission.rehearse.page import write_page

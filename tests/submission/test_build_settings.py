@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -120,3 +122,26 @@ def test_keys_that_the_competition_does_not_allow_are_refused(
 ) -> None:
     assert main(["--owner", "me", "--model-source", MODEL, "--out", str(tmp_path), "--set", key]) == 2
     assert capsys.readouterr().err.startswith(f"error: {said}")
+
+
+@pytest.mark.parametrize(("flags", "attached"), [([], []), (["models/mine"], ["--attach", "models/mine"])])
+def test_one_command_builds_and_rehearses_the_notebook(
+    flags: list[str], attached: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[list[str]] = []
+
+    def failed(command: list[str], **keys: object) -> subprocess.CompletedProcess[str]:
+        assert (tmp_path / NOTEBOOK_FILE).exists() and (tmp_path / KERNEL_FILE).exists()
+        commands.append(command)
+        return subprocess.CompletedProcess(command, 1)
+
+    monkeypatch.setattr(subprocess, "run", failed)
+    asked = ["--owner", "me", "--model-source", MODEL, "--samples", "12", "--out", str(tmp_path)]
+    assert main([*asked, "--rehearse", *flags]) == 1
+    notebook = str(tmp_path / NOTEBOOK_FILE)
+    assert commands == [[sys.executable, "-m", "submission.rehearse", "--notebook", notebook, *attached]]
+
+
+def test_what_is_not_valid_is_not_rehearsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subprocess, "run", lambda *arguments, **keys: pytest.fail("rehearsed"))
+    assert main(["--samples", "0", "--out", str(tmp_path), "--rehearse"]) == 2

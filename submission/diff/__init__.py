@@ -1,0 +1,1 @@
+"""Say in words how two built notebooks differ."""

@@ -1,0 +1,62 @@
+"""Which model a rehearsal attaches, and where: what the notebook's own settings name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from submission.built_notebook import BuiltNotebook
+from submission.rehearse.attached import likeness_for, place_of
+
+SOURCE = "me/my-model/transformers/default/1"
+DEFAULT = "Qwen/QwQ-32B-AWQ"
+
+
+def built(*, files: Any = None, **settings: Any) -> BuiltNotebook:
+    return BuiltNotebook({"PROFILE": "auto", "MODEL": "", "SOURCES": [], **settings}, files or {}, ())
+
+
+@pytest.mark.parametrize(
+    ("settings", "place"),
+    [
+        ({}, "models/owner/qwq-32b-awq/transformers/default/1"),
+        ({"MODEL": "my-model"}, "models/owner/my-model/transformers/default/1"),
+        ({"SOURCES": [SOURCE]}, f"models/{SOURCE}"),
+        ({"SOURCES": ["you/x/other/y/3", SOURCE], "MODEL": "My-Model"}, f"models/{SOURCE}"),
+        (
+            {"SOURCES": [SOURCE], "MODEL": "/kaggle/input/models/me/my-model/transformers/default/1/"},
+            f"models/{SOURCE}",
+        ),
+        ({"SOURCES": [SOURCE], "MODEL": f"/kaggle/input/models/{SOURCE}/awq"}, f"models/{SOURCE}/awq"),
+        ({"SOURCES": [SOURCE], "MODEL": "/kaggle/input/my-model/transformers/default/1"}, SOURCE[3:]),
+        ({"SOURCES": ["me/my-data/2"]}, "datasets/me/my-data/qwq-32b-awq"),
+        ({"MODEL": "/kaggle/input/anywhere/x"}, "anywhere/x"),
+        # What is attached is not where MODEL says, so that the notebook will not find it, as on Kaggle.
+        ({"SOURCES": [SOURCE], "MODEL": "other"}, f"models/{SOURCE}"),
+        ({"SOURCES": [SOURCE], "MODEL": "/kaggle/input/models/me/other/transformers/default/1"}, f"models/{SOURCE}"),
+        ({"SOURCES": [SOURCE], "MODEL": "/kaggle/input/models/me/my-model/transformers/default/2"}, f"models/{SOURCE}"),
+    ],
+)
+def test_the_model_lies_where_kaggle_will_mount_what_is_attached(settings: dict[str, Any], place: str) -> None:
+    assert str(place_of(built(**settings), DEFAULT)) == place
+
+
+def profile(model: Any) -> dict[str, str]:
+    return {
+        "agent/profiles/x.toml": f'[engine]\nmodel = "{model}"\n',
+        "own/mine.toml": f'[engine]\nmodel = "{model}"\n',
+    }
+
+
+def test_the_likeness_is_that_of_the_model_that_is_named(tmp_path: Path) -> None:
+    assert likeness_for(built(), DEFAULT) == DEFAULT
+    assert likeness_for(built(MODEL="my-model", SOURCES=[SOURCE]), DEFAULT) == DEFAULT
+    assert likeness_for(built(SOURCES=["openai/gpt-oss-20b/transformers/default/1"]), DEFAULT) == "gpt-oss-20b"
+    longest = built(SOURCES=["qwen-lm/qwq-32b/transformers/qwq-32b-awq/1"])
+    assert likeness_for(longest, DEFAULT) == "qwq-32b-awq"
+    assert likeness_for(built(PROFILE="x", files=profile("openai/gpt-oss-120b")), DEFAULT) == "openai/gpt-oss-120b"
+    own = built(PROFILE="aimo_agent/own/mine.toml", files=profile(tmp_path))
+    assert likeness_for(own, DEFAULT) == str(tmp_path)
+    assert likeness_for(built(PROFILE="x", files=profile("qwq-32b-q4.gguf")), DEFAULT) == DEFAULT
