@@ -144,6 +144,11 @@ class Agent:
         """What speaks against the GPUs that were found at the start, "" if nothing does."""
         return self._service.gpu_mismatch
 
+    @property
+    def start_parts(self) -> Mapping[str, float]:
+        """The seconds that the parts of the start took, by their names."""
+        return self._service.start_parts
+
     async def __aenter__(self) -> Agent:
         try:
             await self.start()

@@ -110,8 +110,18 @@ serve_predict(predict, competition, read_problems)
 # %% [markdown]
 # ## Results
 #
-# A line above says how each problem was answered and what the answer rests on; `run/journal.jsonl` has every lane in
-# full. Where the answers are known, they are compared here.
+# A line above says how each problem was answered and what the answer rests on. Where the answers are known, they are
+# compared here. `run-page.html` has the run on one page: the parts of the start with their seconds, each problem, what
+# the fallback answered and why, engine events, memory. What is logged where, also if the run is cut short:
+#
+# | file | what it holds |
+# |---|---|
+# | `run-page.html` | that page, written anew after each answer |
+# | `run/predictor.jsonl` | how each problem was answered, with its warnings |
+# | `run/journal.jsonl` | every lane in full, engine events, the check of the model |
+# | `run/notebook.jsonl` | the parts of the start, and the most memory in use |
+# | `run/config.toml` | the resolved configuration |
+# | `run/worker.log`, `run/engine.log` | what the worker and the engine's server print |
 
 # %%
 report(predictor, read_problems, competition)

@@ -14,6 +14,8 @@ from typing import Any, TypeVar, get_origin, get_type_hints
 WARNING_CHARS = 300  # for one warning: the gateway's channel for errors takes 8 KB and loses the run beyond
 AUTO_PROFILE = "auto"  # in place of a profile's name: the worker chooses one for the model and the GPUs
 CHECK_FILE = "model-check-begun"  # in the run's directory, until the model is checked
+LOAD_SECONDS = "load_seconds"
+LAUNCHED_VARIABLE = "AIMO_WORKER_LAUNCHED"  # when the worker's Python was started, on the monotonic clock
 _KIND = "event"  # the key that names an event, which marks a line as one
 
 _T = TypeVar("_T")
@@ -26,7 +28,7 @@ class WorkerSettings:
     `limit_seconds` is the length of the whole run, of which `spent_seconds` had gone when the worker was started.
     `models` are the paths of those that are attached, among which the worker chooses, and `sources` Kaggle's names of
     what is attached, the preferred ones first. `stand_in` are keys for the engine of a rehearsal, which takes the place
-    of the one that was chosen.
+    of the one that was chosen; `LOAD_SECONDS` among them is how long that plays to load.
     """
 
     profile: str
@@ -81,6 +83,14 @@ class SetupChosen:
 
 
 @dataclass(frozen=True, slots=True)
+class StartupPart:
+    """A part of the worker's start is done, and took `seconds`."""
+
+    part: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerStarted:
     """The worker's engine has started; `failure` says why no good answers can be expected, "" if they can."""
 
@@ -114,10 +124,13 @@ class RequestSolved:
     votes: str
 
 
-WorkerEvent = WorkerWarning | SetupChosen | WorkerStarted | AllowanceGranted | LeadingAnswer | RequestSolved
+WorkerEvent = (
+    WorkerWarning | SetupChosen | StartupPart | WorkerStarted | AllowanceGranted | LeadingAnswer | RequestSolved
+)
 _EVENTS: dict[str, type[WorkerEvent]] = {
     "warning": WorkerWarning,
     "setup": SetupChosen,
+    "part": StartupPart,
     "started": WorkerStarted,
     "granted": AllowanceGranted,
     "leader": LeadingAnswer,

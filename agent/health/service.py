@@ -23,7 +23,7 @@ class ModelService:
     """An `engine` with the `config` that is in force for it, also after a check that failed.
 
     `checked` says how the check went, `gpu_mismatch` what speaks against this machine's GPUs. `say` is called with
-    what may be wrong, `tell` with what was found out.
+    what may be wrong, `tell` with what was found out. `start_parts` are the seconds that the parts of the start took.
     """
 
     def __init__(self, config: Config, engine: Engine | PersistentEngine, *, say: OnEvent, tell: OnEvent) -> None:
@@ -36,6 +36,7 @@ class ModelService:
         self.reopen: Reopen | None = None  # where the model is checked
         self.checked: HealthChecked | None = None
         self.gpu_mismatch = ""
+        self.start_parts: dict[str, float] = {}
 
     def settle(self, config: Config) -> None:
         """Take the configuration with what was left to be found, and tell which family that is."""
@@ -51,17 +52,23 @@ class ModelService:
         """
         from agent.engine.configured import settle_model  # its clients are slow to import, and often not needed
 
-        started = asyncio.get_running_loop().time()
+        clock = asyncio.get_running_loop().time
+        started = clock()
         self.gpu_mismatch = gpu_mismatch(self.config)
         for warning in filter(None, (self.gpu_mismatch, kv_cache_warning(self.config))):
             self._say(warning)
         await self.engine.start()
+        self.start_parts = {"engine, with its weights": (served := clock()) - started}
         self.settle(await settle_model(self.config, self.engine.wrapped))
         sample = self.config.sample
         chat = chat_format(sample.family, tools=sample.tools, max_rounds=sample.max_rounds)
         await self.engine.warm(chat.prefix(task or CompetitionTask(self.config.rules)))
+        self.start_parts["warm-up"] = (warmed := clock()) - served
         if self.reopen is not None:
-            await self._check(self.reopen, sandbox, started)
+            try:
+                await self._check(self.reopen, sandbox, started)
+            finally:
+                self.start_parts["check of the model"] = clock() - warmed
 
     async def _check(self, reopen: Reopen, sandbox: Sandbox, started: float) -> None:
         gate = HealthGate(self.config, self.engine, sandbox, reopen, self._say, started)

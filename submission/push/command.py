@@ -32,6 +32,7 @@ from submission.push.kaggle_dataset import DatasetUpload
 from submission.push.kaggle_run import KernelRun, Output
 from submission.push.kaggle_wait import KaggleState, KaggleWatch
 from submission.serving.local_gateway import SUBMISSION_FILE
+from submission.serving.notes import PAGE_FILE
 from submission.serving.session import RUN_FOLDER
 
 _PROCESSING_SECONDS = 3_600.0  # for a dataset, and for a run beyond its own limit
@@ -39,7 +40,12 @@ _RUN_SECONDS = 5 * 3_600  # for a competition that is not known here
 _CALL_SECONDS = 120.0
 _OUTPUT_LOOKS = 3  # for the submission of a run that has just become complete
 _NOTE = "wheels of this build"
-_KEPT = (SUBMISSION_FILE, "submission.csv", "result.json")  # from the output, beside logs and the record of the run
+_KEPT = (
+    SUBMISSION_FILE,
+    "submission.csv",
+    "result.json",
+    PAGE_FILE,
+)  # from the output, beside logs and the record of the run
 
 
 class RunFailedError(KaggleError):

@@ -9,10 +9,10 @@ from pathlib import Path
 import polars as pl
 
 from agent.problems.reader import load_problems
+from agent.summary.run_page import PREDICTOR_FILE
 from submission.rehearse.stage import Stage
 from submission.serving.evaluation import SERVED_BY
 from submission.serving.local_gateway import SUBMISSION_FILE
-from submission.serving.predictor import PREDICTOR_FILE
 from submission.serving.problem_table import table_of
 from submission.serving.session import RUN_FOLDER, WORKER_LOG
 

@@ -12,6 +12,7 @@ from submission.protocol import (
     RequestSolved,
     SetupChosen,
     SolveRequest,
+    WorkerEvent,
     WorkerStarted,
     WorkerWarning,
 )
@@ -38,7 +39,7 @@ class WorkerClient:
 
     A worker that has not begun with a problem `start_seconds` after it was asked, or is not done `grace_seconds` after
     the allowance that it granted, hangs: it is replaced, and the answer is the leader of its votes so far. `tell` is
-    called with what the worker has chosen to run.
+    called with what the worker has chosen to run, `hear` with each of its events.
     """
 
     def __init__(
@@ -49,12 +50,14 @@ class WorkerClient:
         start_seconds: float,
         grace_seconds: float = 20.0,
         tell: Callable[[str], None] = lambda text: None,
+        hear: Callable[[WorkerEvent], None] = lambda event: None,
     ) -> None:
         self._connection = connection
         self._clock = clock
         self._start_seconds = start_seconds
         self._grace_seconds = grace_seconds
         self._tell = tell
+        self._hear = hear
         self._number = 0
 
     def wait_until_started(self) -> None:
@@ -66,7 +69,7 @@ class WorkerClient:
         deadline = self._clock() + self._start_seconds
         while (left := deadline - self._clock()) > 0:
             try:
-                event = self._connection.receive(left)
+                event = self._receive(left)
             except WorkerLostError as error:
                 raise EngineError("; ".join([*warnings, str(error)])) from error
             match event:
@@ -99,7 +102,7 @@ class WorkerClient:
     def _await_result(self, result: SolveResult, until: float) -> None:
         deadline = min(until, self._clock() + self._start_seconds)
         while (left := deadline - self._clock()) > 0:
-            match self._connection.receive(left):
+            match self._receive(left):
                 case WorkerWarning(why):
                     result.warnings.append(why)
                 case SetupChosen(text):
@@ -120,6 +123,12 @@ class WorkerClient:
         result.closed = "watchdog"
         result.warnings.append("the worker did not answer in time and was replaced")
         self._restart(result, until)
+
+    def _receive(self, seconds: float) -> WorkerEvent | None:
+        event = self._connection.receive(seconds)
+        if event is not None:
+            self._hear(event)
+        return event
 
     def _restart(self, result: SolveResult, until: float) -> bool:
         """Replace the worker; return whether there is a new one and time left for it."""

@@ -20,7 +20,6 @@ from agent.types import Edition
 from submission.protocol import WARNING_CHARS
 from submission.serving.client import SolveResult, WorkerClient
 
-PREDICTOR_FILE = "predictor.jsonl"
 _LEAST_SECONDS = 1.0  # with less time left in the run, the worker is not asked
 _JOIN_GRACE_SECONDS = 5.0  # for a thread to end after its deadline
 _RESPONSE_MARGIN = 60.0  # taken from the seconds in which the gateway wants an answer
@@ -51,7 +50,8 @@ class Predictor:
 
     Times are in seconds on `clock`; every answer is given by `ends`, and, but for the first one, within
     `response_seconds`. Where nobody voted in time the answer is `fallback`. Answers are kept: an id that comes again
-    gets the same one. How each problem was answered is appended to `record` and kept in `answered`.
+    gets the same one. How each problem was answered is appended to `record` and kept in `answered`; then `noted` is
+    called, which returns at once and never raises.
     """
 
     def __init__(
@@ -65,6 +65,7 @@ class Predictor:
         problem_count: int,
         fallback: int,
         record: Path,
+        noted: Callable[[], None] = lambda: None,
     ) -> None:
         self._client = client
         self._edition = edition
@@ -74,6 +75,7 @@ class Predictor:
         self._problem_count = problem_count
         self._fallback = fallback
         self._record = record
+        self._noted = noted
         self._memory: dict[str, int] = {}
         self._thread: threading.Thread | None = None
         self.answered: list[Answered] = []
@@ -148,6 +150,7 @@ class Predictor:
                 file.write(json.dumps(asdict(answered)) + "\n")
         except OSError as error:
             print_safely(f"  not recorded: {error.strerror}", sys.stderr)
+        self._noted()
 
 
 def print_safely(text: str, stream: TextIO | None = None) -> None:

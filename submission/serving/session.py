@@ -9,13 +9,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from agent.errors import AgentError, EngineError, InputError
+from agent.summary.run_page import PREDICTOR_FILE
 from submission.competitions import Competition
 from submission.protocol import CHECK_FILE, WorkerSettings
 from submission.serving.client import WorkerClient
 from submission.serving.connection import WorkerProcess
 from submission.serving.evaluation import Load, is_rerun
 from submission.serving.mounts import find_models, incomplete_models, named_models, scratch_folder
-from submission.serving.predictor import PREDICTOR_FILE, Predictor, print_safely
+from submission.serving.notes import PAGE_FILE, RunNotes
+from submission.serving.predictor import Predictor, print_safely
 
 RUN_FOLDER = "run"
 WORKER_LOG = "worker.log"
@@ -43,7 +45,7 @@ def open_predictor(
     `profile`, `settings`, `sources` and `stand_in` are those of `WorkerSettings`; `model` is a part of the path of the
     model to run, "" for any that is attached. The worker starts to install the wheels and to load the model. `load`
     reads the problems of an interactive run; in a scored run their number is the edition's. The run is recorded in
-    `run` below the current directory.
+    `run` below the current directory, beside which its page is kept up to date.
 
     An interactive run waits for the worker. Raises AgentError with the reason if that cannot solve problems, so that
     such a notebook is not submitted; a scored run answers all the same.
@@ -63,7 +65,9 @@ def open_predictor(
         sources=list(sources),
         stand_in=dict(stand_in),
     )
-    client = _start_worker(sent, wheels, started)
+    notes = _notes(folder, started)
+    notes.start()
+    client = _start_worker(sent, wheels, started, notes)
     return Predictor(
         client,
         competition.edition,
@@ -73,7 +77,12 @@ def open_predictor(
         problem_count=competition.edition.problem_count if is_rerun() else len(load()),
         fallback=fallback,
         record=folder / PREDICTOR_FILE,
+        noted=notes.want_page,
     )
+
+
+def _notes(folder: Path, started: float) -> RunNotes:
+    return RunNotes(folder, folder.with_name(PAGE_FILE), lambda: time.monotonic() - started)
 
 
 def attached_models(name: str) -> list[str]:
@@ -93,17 +102,19 @@ def attached_models(name: str) -> list[str]:
         return [str(path) for path in models]
 
 
-def _start_worker(settings: WorkerSettings, wheels: Path | None, started: float) -> WorkerClient:
+def _start_worker(settings: WorkerSettings, wheels: Path | None, started: float, notes: RunNotes) -> WorkerClient:
     """Start the worker, and wait for it in an interactive run, the only one in which its failure is raised."""
 
     def command() -> list[str]:
-        sent = settings.after(time.monotonic() - started).to_json()
+        spent = time.monotonic() - started
+        notes.worker_starts()
+        sent = settings.after(spent).to_json()
         launch = [sys.executable, "-m", "submission.worker.launch"]
         return [*launch, str(wheels or ""), str(scratch_folder(ENVIRONMENT_FOLDER)), sent]
 
     log = Path(settings.run_dir, WORKER_LOG)
     connection = WorkerProcess(command, log, {**os.environ, "PYTHONPATH": str(_CODE)})
-    client = WorkerClient(connection, time.monotonic, start_seconds=_START_SECONDS, tell=print_safely)
+    client = WorkerClient(connection, time.monotonic, start_seconds=_START_SECONDS, tell=print_safely, hear=notes.hear)
     try:
         connection.restart()
         if not is_rerun():
@@ -111,22 +122,26 @@ def _start_worker(settings: WorkerSettings, wheels: Path | None, started: float)
     except AgentError as error:
         if not is_rerun():
             connection.close()  # what it holds on the GPU would be in the way of another attempt
+            notes.add("setup", text=f"not started: {error}")
+            notes.write_page()
             raise
         print_safely(f"warning: {error}")
     return client
 
 
 def report(predictor: Predictor, load: Load, competition: Competition) -> None:
-    """Print how the problems were answered, and how many answers are right where the file knows them.
+    """Write the run's page, print how the problems were answered, and how many answers are right where that is known.
 
     Raises EngineError after an interactive run in which nothing was voted, so that it is not submitted.
     """
+    _notes(Path.cwd() / RUN_FOLDER, 0.0).write_page()
     asked = [answered for answered in predictor.answered if answered.source != "memory"]
     voted = sum(answered.source == "vote" for answered in asked)
     warnings = sum(len(answered.warnings) for answered in asked)
     seconds = sum(answered.seconds for answered in asked)
     print(f"{len(asked)} problems in {seconds:.0f} s: {voted} answered by vote, {len(asked) - voted} by the fallback")
     print(f"warnings: {warnings}")
+    print(f"the run on one page: {PAGE_FILE}")
     if not voted and not is_rerun():
         raise EngineError("no problem was answered by vote: see run/worker.log and run/engine.log for the reason")
     truths = {} if is_rerun() else {p.id: p.answer for p in load() if p.answer is not None}

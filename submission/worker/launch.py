@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 from typing import NoReturn
 
 from agent.errors import AgentError
 from submission.environment import child_environment, create_environment, install_offline
-from submission.protocol import WorkerWarning, encode_event
+from submission.protocol import LAUNCHED_VARIABLE, StartupPart, WorkerWarning, encode_event
 
 _CODE = Path(__file__).parents[2]
 _INSTALLED = "installed"  # an empty file in an environment whose wheels are all installed
@@ -38,13 +39,16 @@ def main() -> NoReturn:
         print("error: give three arguments: WHEELS ENVIRONMENT SETTINGS, of which WHEELS may be empty", file=sys.stderr)
         sys.exit(2)
     wheels, folder, settings = sys.argv[1:]
+    began = time.monotonic()
     try:
         python = prepared(wheels, Path(folder))
     except AgentError as error:
         print(encode_event(WorkerWarning(str(error))), flush=True)
         sys.exit(2)
+    launched = time.monotonic()
+    print(encode_event(StartupPart("wheels", launched - began)), flush=True)
     command = [str(python), "-m", "submission.worker", settings]
-    os.execve(python, command, child_environment(_CODE, python))
+    os.execve(python, command, {**child_environment(_CODE, python), LAUNCHED_VARIABLE: str(launched)})
 
 
 if __name__ == "__main__":

@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from agent.agent import Agent
 from agent.errors import AgentError, EngineError, InputError
@@ -26,10 +28,13 @@ from agent.policy.budget import TimeBank
 from agent.types import Problem, Solution
 from submission.protocol import (
     CHECK_FILE,
+    LAUNCHED_VARIABLE,
+    LOAD_SECONDS,
     AllowanceGranted,
     RequestSolved,
     SetupChosen,
     SolveRequest,
+    StartupPart,
     WorkerEvent,
     WorkerSettings,
     WorkerStarted,
@@ -38,7 +43,7 @@ from submission.protocol import (
     encode_event,
 )
 from submission.worker.recording import RunRecorder, VoteWatch, record_of
-from submission.worker.setup import choose_setup
+from submission.worker.setup import Setup, choose_setup
 
 SendEvent = Callable[[WorkerEvent], None]
 
@@ -55,7 +60,8 @@ class PendingRequest:
 class Worker:
     """Solves one problem after the other; `before` is what an earlier worker recorded.
 
-    `stood_in` says that a rehearsal's small model answers: that it runs no code says nothing of the attached one.
+    `stand_in` is what a rehearsal's small model is set to, empty where the attached one answers: that the small one
+    runs no code says nothing, and it takes `LOAD_SECONDS` more to load.
     The file `check_begun` is there from the start of the engine until its model is checked, and stays if the worker is
     lost meanwhile. It is None if no check is made.
     """
@@ -68,7 +74,7 @@ class Worker:
     clock: Callable[[], float]
     check_begun: Path | None = None
     solved: dict[str, Solution] = field(default_factory=dict)
-    stood_in: bool = False
+    stand_in: Mapping[str, Any] = field(default_factory=dict)
 
     async def answer_requests(self, requests: asyncio.Queue[PendingRequest]) -> None:
         """Start the engine, then answer requests until cancelled."""
@@ -81,6 +87,8 @@ class Worker:
         if self.check_begun is not None:
             with suppress(OSError):
                 self.check_begun.touch()
+        played = float(self.stand_in.get(LOAD_SECONDS, 0.0))
+        await asyncio.sleep(played)
         try:
             await self.agent.start()
         except EngineError as error:  # the run continues also with a model that failed its check
@@ -90,6 +98,10 @@ class Worker:
                 self.check_begun.unlink()
         if self.agent.checked is not None:
             self.recorder(self.agent.checked)
+        if played:
+            self.send(StartupPart("loading, as a rehearsal plays it", played))
+        for part, seconds in self.agent.start_parts.items():
+            self.send(StartupPart(part, seconds))
         self.send(WorkerStarted(failure or self.agent.gpu_mismatch))
 
     async def _solve(self, pending: PendingRequest) -> None:
@@ -119,7 +131,7 @@ class Worker:
             return await solve_persistently(problem, run.runtime, allowance, prior)
 
     def _warn_of(self, event: Event) -> None:
-        if isinstance(event, EngineEvent) or (isinstance(event, RunWarning) and not self.stood_in):
+        if isinstance(event, EngineEvent) or (isinstance(event, RunWarning) and not self.stand_in):
             self.send(WorkerWarning(event.text))
 
 
@@ -136,8 +148,7 @@ async def serve(settings: WorkerSettings, send: SendEvent) -> None:
     Raises AgentError for settings that are not valid or a model that is missing.
     """
     loop = asyncio.get_running_loop()
-    setup = choose_setup(settings, find_gpus())
-    send(SetupChosen(setup.text))
+    setup = _chosen(settings, send, loop.time)
     directory = Path(settings.run_dir)
 
     def warn(why: str) -> None:
@@ -169,7 +180,7 @@ async def serve(settings: WorkerSettings, send: SendEvent) -> None:
     )
     requests: asyncio.Queue[PendingRequest] = asyncio.Queue()
     solved = before.solved if before else {}
-    worker = Worker(agent, bank, recorder, before, send, loop.time, check_begun, solved, bool(settings.stand_in))
+    worker = Worker(agent, bank, recorder, before, send, loop.time, check_begun, solved, settings.stand_in)
     answering = asyncio.create_task(worker.answer_requests(requests))
     reading = asyncio.create_task(_read_requests(requests))
     try:
@@ -183,6 +194,15 @@ async def serve(settings: WorkerSettings, send: SendEvent) -> None:
         await asyncio.gather(answering, reading, return_exceptions=True)
         await agent.close()
         recorder.close()
+
+
+def _chosen(settings: WorkerSettings, send: SendEvent, clock: Callable[[], float]) -> Setup:
+    """The setup, which the notebook is told. Raises ConfigError if no model suits."""
+    began = clock()
+    setup = choose_setup(settings, find_gpus())
+    send(SetupChosen(setup.text))
+    send(StartupPart("choice of the model", clock() - began))
+    return setup
 
 
 async def _read_requests(requests: asyncio.Queue[PendingRequest]) -> None:
@@ -216,7 +236,10 @@ def main() -> int:
         print(encode_event(event), file=events, flush=True)
 
     try:
-        asyncio.run(serve(settings_given(sys.argv[1:]), send))
+        settings = settings_given(sys.argv[1:])
+        if launched := os.environ.get(LAUNCHED_VARIABLE):
+            send(StartupPart("Python and imports", time.monotonic() - float(launched)))
+        asyncio.run(serve(settings, send))
         return 0
     except AgentError as error:
         send(WorkerWarning(str(error)))

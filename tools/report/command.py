@@ -2,6 +2,7 @@
 
 python -m tools.report runs/2026-11-22T15-31-21
 python -m tools.report runs/before runs/after --output compared.html
+python -m tools.report build/output/run --brief
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from tools.report.data import ReportedRun
     from tools.report.html_page import ProblemView
 
-_NAME = "report.html"
+_NAME, _BRIEF_NAME = "report.html", "run-page.html"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,6 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     def report(console: Console) -> None:
         if len(args.runs) > 2:
             raise InputError(f"{len(args.runs)} runs were given: give one, or two to compare")
+        if args.brief:
+            write_brief(args.runs, args.output, console)
+            return
         path = args.output or (args.runs[0] / _NAME if len(args.runs) == 1 else Path(_NAME))
         runs = load_runs(args.runs, console)
         size = write_report(runs, path, console)
@@ -40,6 +44,31 @@ def main(argv: Sequence[str] | None = None) -> int:
         console.print(f"{path}: {size / 1e6:,.1f} MB", soft_wrap=True, markup=False, highlight=False)
 
     return run_command(report)
+
+
+def write_brief(directories: Sequence[Path], output: Path | None, console: Console) -> None:
+    """Write the page that a notebook writes of its run, too: start, problems, engine events and memory.
+
+    Raises InputError if there are several runs, or none in the directory, or the page cannot be written.
+    """
+    from agent.journal.journal import check_run  # slow import, not needed for --help
+    from agent.summary.run_page import PREDICTOR_FILE, write_run_page
+
+    directory, *more = directories
+    if more:
+        raise InputError(f"{len(directories)} runs were given: with --brief, give one")
+    if not (directory / PREDICTOR_FILE).is_file():  # which a notebook has whose worker never started
+        check_run(directory)
+    path = output or directory / _BRIEF_NAME
+    try:
+        write_run_page(directory, path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}): name another --output") from error
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise InputError(
+            f"the record in {directory} is not what a run writes ({error!r}): leave out --brief"
+        ) from error
+    console.print(f"{path}: {path.stat().st_size / 1e3:,.1f} kB", soft_wrap=True, markup=False, highlight=False)
 
 
 def load_runs(directories: Sequence[Path], console: Console) -> list[ReportedRun]:
@@ -106,5 +135,11 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="FILE",
         help=f"the page to write (default: {_NAME} in the directory of the run; of two, here)",
+    )
+    parser.add_argument(
+        "--brief",
+        action="store_true",
+        help=f"write the one page that a notebook writes of its run instead, as {_BRIEF_NAME}: how it started, each "
+        "problem, the fallback's answers, engine events, memory",
     )
     return parser
