@@ -100,7 +100,8 @@ class ToolRun:
 class Turn:
     """Generated text, and what the agent inserted after it: tool output, a hint, or the opening of a forced answer.
 
-    The prompt of turn n is the sample's prompt followed by `text + inserted` of the earlier turns. `prompt_tokens` is
+    The prompt of turn n is the sample's prompt followed by `text + inserted` of the earlier turns, without the thinking
+    in them where the family leaves that out. `prompt_tokens` is
     the length of that prompt and `cached_tokens` the part of it in the engine's prefix cache; both are None if the
     engine did not report them, as for a turn that was cut at a code block. `resumed_at` holds the number of tokens
     received at each point where the stream broke and was resumed. `unrun_blocks` counts its code blocks that were not

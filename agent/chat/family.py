@@ -20,7 +20,7 @@ _FOLDER = files("agent.chat") / "families"
 _IN_TURN = frozenset(("examples", "think_close", "hint", "calls_left", "no_calls_left"))
 DIALECT_KEYS: Mapping[str, frozenset[str]] = {
     "chatml-fenced": _IN_TURN | {"instructions_in"},
-    "chatml-calls": frozenset(("examples", "think_close", "instructions_in")),
+    "chatml-calls": frozenset(("examples", "think_close", "keeps_thinking", "instructions_in")),
     "chatml-tagged": _IN_TURN | {"instructions_in"},
     "harmony": frozenset(("system", "tool_system", "reasoning_effort")),
     "r1-fenced": _IN_TURN,
@@ -90,9 +90,10 @@ class Family(_Table):
 
     `opening` is what the assistant's turn starts with, with tools `tool_opening` (the same where that is None).
     `think_close` is the tag that ends the thinking in which the turn begins ("" where the model does not think in
-    tags). In ChatML the instructions stand in the turn `instructions_in`. In harmony they are the developer's, and the
-    system turn begins with `system`, names the `reasoning_effort` and, with tools, describes them by `tool_system`.
-    The worked `examples` show how tools are used. `template` says how its models are recognized.
+    tags). Where a call ends the assistant's turn, the next prompt `keeps_thinking` of that turn, or leaves it out as
+    some templates do. In ChatML the instructions stand in the turn `instructions_in`. In harmony they are the
+    developer's, and the system turn begins with `system`, names the `reasoning_effort` and, with tools, describes them
+    by `tool_system`. The worked `examples` show how tools are used. `template` says how its models are recognized.
 
     A sample has at most `max_rounds` tool runs where the configuration does not say how many; that number is put in for
     `{max_rounds}` in the instructions with tools. What it does not say of `sampling` is as recommended here.
@@ -107,6 +108,7 @@ class Family(_Table):
     opening: str = ""
     tool_opening: str | None = None
     think_close: str = ""
+    keeps_thinking: bool = True
     instructions_in: Literal["system", "user"] = "system"
     system: str = ""
     tool_system: str = ""

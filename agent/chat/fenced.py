@@ -103,6 +103,10 @@ class FencedChatML:
         question = f"{head}{plain_question(problem.text)}{END_OF_TURN}\n"
         return f"{self.prefix(task)}{question}<|im_start|>assistant\n{self.opening}"
 
+    def next_prompt(self, prompt: str, written: str) -> str:
+        """Both: a result belongs to the turn, which goes on."""
+        return prompt + written
+
     def call_scanner(self) -> ToolCallScanner:
         """A scanner for fenced blocks."""
         return FenceScanner()
@@ -138,7 +142,7 @@ class FencedChatML:
         if not (thinking and self.think_close):
             return Reply("", text)
         end = thinking_end(text, self.think_close)
-        thought = _without_start(text[:end], think_open(self.think_close))
+        thought = without_start(text[:end], think_open(self.think_close))
         return Reply(thought, None if end is None else text[end + len(self.think_close) :])
 
     def shown(self, text: str) -> str:
@@ -232,7 +236,7 @@ def _written_by_agent(told: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile(rf"{_RESULT}|(?P<agent>{texts or '(?!)'})", re.DOTALL)
 
 
-def _without_start(text: str, tag: str) -> str:
+def without_start(text: str, tag: str) -> str:
     """The text without the tag that it may begin with, which some models write where the prompt has it already."""
     return re.sub(rf"\A(?:\s*{re.escape(tag)}\n?)+", "", text)
 

@@ -119,6 +119,12 @@ class ChatFormat(Protocol):
     def prompt(self, task: Task, problem: Problem) -> str:
         """The prompt of all samples of a problem, up to where the assistant's turn is continued."""
 
+    def next_prompt(self, prompt: str, written: str) -> str:
+        """The prompt that continues a sample of which this was written after this prompt, a result at its end.
+
+        Both as they are, but for what the family leaves out of the turns before.
+        """
+
     def call_scanner(self) -> ToolCallScanner:
         """A scanner for the tool calls of one stretch of generated text."""
 

@@ -52,7 +52,7 @@ class Lane:
         self._chat = runtime.chat
         self._seed = sample_seed(runtime.config.seed, problem.id, index)
         self._started = runtime.clock()
-        self._transcript = Transcript(prompt, runtime.engine)
+        self._transcript = Transcript(prompt, runtime.engine, runtime.chat.next_prompt)
         self._fitter = ContextFitter(self._transcript, runtime, self._seed)
         self._outages = OutageCounter(runtime.engine, runtime.config.engine.retries)
         self._turn_ends = TurnEndScanner(self._chat.turn_marks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from agent.engine.base import Prompt
@@ -15,10 +16,17 @@ _CUT_MARK = " [...] "  # between the ends of a prompt, which together might make
 
 
 class Transcript:
-    """The prompt of a sample and all that follows it: finished turns, insertions, the turn being written."""
+    """The prompt of a sample and all that follows it: finished turns, insertions, the turn being written.
 
-    def __init__(self, prompt: str, engine: PersistentEngine) -> None:
-        self._prompt = prompt
+    What continues it may leave out some of the turns before, as `next_prompt` says (`ChatFormat.next_prompt`).
+    """
+
+    def __init__(
+        self, prompt: str, engine: PersistentEngine, next_prompt: Callable[[str, str], str] = str.__add__
+    ) -> None:
+        self._prompt = prompt  # with the first turns in it
+        self._turns_in_prompt = 0
+        self._next_prompt = next_prompt
         self._engine = engine
         self.turns: list[Turn] = []
         self.writer: TurnWriter | None = None
@@ -34,8 +42,8 @@ class Transcript:
 
     @property
     def text(self) -> str:
-        """All that has been written after the prompt, the turn that is being written included."""
-        written = "".join(turn.text + turn.inserted for turn in self.turns)
+        """All that has been written after what stands in the prompt, the turn that is being written included."""
+        written = "".join(turn.text + turn.inserted for turn in self.turns[self._turns_in_prompt :])
         return written + (self.writer.text if self.writer else "")
 
     @property
@@ -58,6 +66,20 @@ class Transcript:
         self.turns.append(replace(last, inserted=last.inserted + text, tool_run=tool_run or last.tool_run))
         self.buffer.append(text)
         self._said.append("\n" if tool_run else text)
+        if len(self.turns) == self._turns_in_prompt:
+            self._prompt += text
+        elif tool_run is not None:
+            self._leave_out()
+
+    def _leave_out(self) -> None:
+        """Leave out of the prompt what it does not keep; its tokens are those of no earlier one then."""
+        whole = self._prompt + self.text
+        prompt = self._next_prompt(self._prompt, self.text)
+        if prompt != whole:
+            self._prompt, self._turns_in_prompt, self.buffer = prompt, len(self.turns), TokenBuffer()
+            length, tokens, inserted = self._counted
+            most = length + self.tokens - tokens + self._inserted - inserted
+            self._counted = (min(most, most_tokens(prompt)), self.tokens, self._inserted)
 
     async def request(self) -> Prompt:
         """The prompt that continues the sample."""

@@ -111,6 +111,10 @@ class Harmony:
         """The prefix, the problem, and the start of the assistant's turn."""
         return f"{self.prefix(task)}{_turn('user', plain_question(problem.text))}{_ASSISTANT}{self.opening}"
 
+    def next_prompt(self, prompt: str, written: str) -> str:
+        """Both: the template keeps the analysis until a final message was written."""
+        return prompt + written
+
     def call_scanner(self) -> CallScanner:
         """A scanner for messages to python."""
         return CallScanner()

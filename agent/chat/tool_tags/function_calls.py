@@ -1,8 +1,8 @@
 """ChatML with function calls in JSON (Hermes): the result comes in a turn of the user's, and the assistant's turn anew.
 
-Unlike QwQ's template, which leaves out the thinking of all earlier turns of the assistant's, the prompt keeps it: a
-prompt that changes where it was computed already would cost the prefix cache at each tool call, and the model its own
-work. Several calls in one turn are run one by one: each ends the turn.
+Unlike QwQ's template, which leaves out the thinking of all earlier turns of the assistant's, the prompt keeps it unless
+the family says otherwise: a prompt that changes where it was computed already costs the prefix cache at each tool call,
+and the model its own work. Several calls in one turn are run one by one: each ends the turn.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from agent.chat.box import BOX_OPEN, open_box
 from agent.chat.family import WorkedExample
-from agent.chat.fenced import END_OF_TURN, FencedChatML, answer_sentence, chatml_turn
+from agent.chat.fenced import END_OF_TURN, FencedChatML, answer_sentence, chatml_turn, without_start
 from agent.chat.format import ForcedAnswer, OpenThing, Passage, broken_off
 from agent.chat.output_text import defused, rendered
 from agent.chat.reply import Reply
@@ -75,6 +75,24 @@ class FunctionCalls(FencedChatML):
     def control_tokens(self) -> tuple[str, ...]:
         """The tags of calls too, which some vocabularies hold for control tokens."""
         return (*super().control_tokens, OPEN, CLOSE)
+
+    def next_prompt(self, prompt: str, written: str) -> str:
+        """Both, without the thinking before the call where the family does not keep it.
+
+        As QwQ's template leaves it out: all up to the last tag that closes it, and the line breaks at the start of the
+        rest. Thinking in which a call stands without such a tag is content for the template, and stays.
+        """
+        turn, head, result = written.rpartition(_RESULT_HEAD)
+        if self.family.keeps_thinking or not self.think_close or not head:
+            return prompt + written
+        openings = filter(None, (self.opening, self.family.opening))
+        opening = next((text for text in openings if prompt.endswith(text)), "")
+        said, tag, call = (opening + turn).rpartition(OPEN)
+        tag_of_prompt = think_open(self.think_close) if self._opens_thinking else ""
+        content = (without_start(said, tag_of_prompt) if tag_of_prompt else said).removesuffix("\n")
+        kept = content.rpartition(self.think_close)[2].lstrip("\n")
+        line = f"{kept}\n" if content else ""
+        return f"{prompt.removesuffix(opening)}{line}{tag}{call}{head}{result}"
 
     def call_scanner(self) -> TagScanner:
         """A scanner for function calls."""

@@ -162,6 +162,7 @@ def test_what_is_no_family_is_refused_when_the_configuration_is_read(tmp_path: P
 
 VALUES = {
     "think_close": "'</reason>'",
+    "keeps_thinking": "false",
     "instructions_in": "'user'",
     "system": "'S.'",
     "tool_system": "'T.'",
@@ -221,6 +222,7 @@ def test_what_is_said_of_the_keys_that_a_dialect_reads_is_what_it_reads(dialect:
             chat.force_answer(said)
             list(chat.passages(chat.opening + said))
             chat.behind_result(said)
+            chat.next_prompt("", said)
         assert chat.control_tokens and chat.stop_strings and chat.turn_marks
     special = frozenset[str]().union(*DIALECT_KEYS.values())
     assert family.keys & special == DIALECT_KEYS[dialect]

@@ -10,6 +10,8 @@ from typing import Any
 
 import jinja2
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from agent.chat.dialects import chat_format
@@ -18,7 +20,13 @@ from agent.chat.format import ChatFormat
 from agent.chat.task import CompetitionTask
 from agent.chat.tool_tags.function_calls import PYTHON_TOOL
 from agent.editions import EDITIONS
-from agent.types import Problem
+from agent.engine.base import SamplingParams
+from agent.lane.lane import Lane
+from agent.types import Problem, Sample
+from tests.support.doubles import PROBLEM, ScriptedEngine, config_with, runtime
+from tests.support.lanes import EngineWithIds
+from tests.support.tiers.cases import examples
+from tests.support.virtual_time import run_virtual
 
 TEMPLATES = Path(__file__).parents[5] / "shared" / "facts" / "chat_templates"
 GENUINE: Mapping[str, Sequence[str]] = {
@@ -114,6 +122,66 @@ def test_qwq_is_continued_as_its_template_does_it_but_for_the_thinking_which_is_
     kept = "<think>\nLet me compute.\n</think>\n\n"
     assert kept in begun + said and kept not in theirs
     assert (begun + said + chat.tool_result("42")).replace(kept, "") == theirs
+
+
+FORGETTING = """\
+dialect = "chatml-calls"
+instructions = "Think."
+tool_instructions = "Compute."
+opening = "<think>\\n"
+think_close = "</think>"
+keeps_thinking = false
+"""
+THOUGHTS = st.sampled_from(["", "Let me compute.", "\n\nSo.\n", "No </think> yet.\nOr </think>"])
+SAID = st.sampled_from(["", "I run it.", "\n I do.\n", "</thin", "So:\n\nx"])
+
+
+@pytest.fixture(scope="module")
+def forgetting(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("own") / "forgetting.toml"
+    path.write_text(FORGETTING, encoding="utf-8")
+    return str(path)
+
+
+@examples(60)
+@given(st.lists(st.tuples(THOUGHTS, SAID, st.booleans()), max_size=3))
+def test_a_family_that_keeps_no_thinking_is_continued_as_the_template_of_qwq_does_it(
+    forgetting: str, turns: list[tuple[str, str, bool]]
+) -> None:
+    chat = chat_format(forgetting, tools=True)
+    messages = told(forgetting, tools=True)
+    ours = chat.prompt(TASK, Problem("a", QUESTION))
+    for thought, said, closed in turns:
+        content = f"{thought}</think>\n\n{said}" if closed else thought + said
+        content = content.removesuffix("\n")  # the template begins the line of a call itself
+        messages += [called("print(6 * 7)\n", content), {"role": "tool", "content": "4\n2"}]
+        turn = f"{content}\n{CALL}" if content else CALL
+        ours = chat.next_prompt(ours, turn + chat.tool_result("4\n2"))
+    assert ours == rendered("Qwen-QwQ-32B", messages, tools=True)
+
+
+def test_a_lane_leaves_the_thinking_out_of_its_prompt_and_keeps_it_in_its_record(forgetting: str) -> None:
+    turns = [f"Thought {n}.\n</think>\n\nSaid {n}.\n{CALL}" for n in (1, 2)]
+    prompt = "P<think>\n"
+
+    def reply(prompt: str, params: SamplingParams) -> str:
+        return "42}" if params.forces_answer else [*turns, "Thought 3."][prompt.count("<tool_response>")]
+
+    async def main(engine: ScriptedEngine) -> Sample:
+        return await Lane(PROBLEM, prompt, 0, runtime(engine, config_with(sample__family=forgetting))).run()
+
+    for engine in (ScriptedEngine(reply), EngineWithIds(reply)):
+        sample = run_virtual(main(engine))
+        chat = chat_format(forgetting, tools=True)
+        result = chat.tool_result("42")
+        shown = [passage.text for passage in chat.passages(chat.opening + sample.text) if passage.kind == "thinking"]
+        assert shown == ["Thought 1.\n", "Thought 2.\n", "Thought 3.\n"]
+        assert [turn.text for turn in sample.turns] == [*turns, "Thought 3.", "42}"]
+        assert sample.answer == 42 and sample.text.count("Thought") == 3
+        second = f"PSaid 1.\n{CALL}{result}"
+        third = f"{second.removesuffix('<think>' + chr(10))}Said 2.\n{CALL}{result}"
+        forced = f"{third}Thought 3.\n</think>\n\n**Final Answer**\n\n\\boxed{{"
+        assert engine.prompts == [prompt, second, third, forced]
 
 
 def test_goldens_of_the_function_call_dialect() -> None:
