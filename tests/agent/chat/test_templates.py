@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from agent.chat.dialects import chat_format
 from agent.chat.family import load_family
-from agent.chat.task import CompetitionTask
+from agent.chat.task import CompetitionTask, plain_question
 from agent.editions import EDITIONS
 from agent.types import Problem
+from tests.support.texts.odd import CONTROL_TEXTS, ODD_TEXTS
 from tests.support.tiers.cases import examples
 from tools.benchmark.sets.tasks import CHOICE
 
@@ -25,6 +26,7 @@ TASKS = [*map(CompetitionTask, EDITIONS.values()), CHOICE]
 QUESTIONS = ["How many?", "Is $\\frac{1}{2} < x$?\n\n* one\n", "\u4e00 {{ x }} {% y %}", ""]
 SENTENCES = st.text(st.characters(codec="utf-8", exclude_characters="<"), max_size=60)
 BEGIN, END = "<\uff5cbegin\u2581of\u2581sentence\uff5c>", "<\uff5cend\u2581of\u2581sentence\uff5c>"
+ASSISTANT = "<\uff5cAssistant\uff5c>"
 
 
 @cache  # compiling takes far longer than rendering
@@ -75,6 +77,37 @@ def test_a_prompt_of_gpt_oss_is_its_templates(task: CompetitionTask, tools: bool
     messages = [{"role": "system", "content": told}, {"role": "user", "content": question}]
     prompt = chat_format("gpt-oss", tools=tools).prompt(task, Problem("a", question))
     assert prompt == gpt_oss(messages, tools=tools)
+
+
+@pytest.mark.parametrize("question", [*ODD_TEXTS, *CONTROL_TEXTS])
+@pytest.mark.parametrize("tools", [True, False])
+def test_odd_questions_stand_in_prompts_of_gpt_oss_and_r1_as_in_their_templates_but_for_control_tokens(
+    tools: bool, question: str
+) -> None:
+    """A control token in a question is broken, so that no problem can speak as another role: the one deviation."""
+    task, plain = CompetitionTask(EDITIONS["aimo3"]), plain_question(question)
+    assert (plain == question) == (question in ODD_TEXTS)
+    for name in ("gpt-oss", "r1-distill-qwen"):
+        family = load_family(name)
+        told = task.instructions(family.tool_instructions if tools else family.instructions)
+        if name == "gpt-oss":
+            theirs = gpt_oss([{"role": "system", "content": told}, {"role": "user", "content": plain}], tools=tools)
+        else:
+            theirs = r1([{"role": "user", "content": f"{told}\n\n{plain}"}])
+        assert chat_format(name, tools=tools).prompt(task, Problem("a", question)) == theirs
+
+
+@pytest.mark.parametrize("text", ODD_TEXTS)
+def test_odd_turns_of_gpt_oss_and_r1_are_read_as_what_their_templates_were_given(text: str) -> None:
+    user, harmony = {"role": "user", "content": "Why?"}, chat_format("gpt-oss", tools=True)
+    answer = {"role": "assistant", "thinking": text, "content": text}
+    turn = gpt_oss([user, answer], tools=True, prompt=False).removeprefix(gpt_oss([user], tools=True))
+    reply = harmony.reply(turn.removesuffix("<|return|>"), thinking=True)
+    assert (reply.thinking, reply.answer_text) == (text, text)
+    said = r1([user, {"role": "assistant", "content": f"so</think>{text}"}], prompt=False).removesuffix(END)
+    theirs = said.rpartition(ASSISTANT)[2]
+    ours = chat_format("r1-distill-qwen", tools=True).reply(f"so</think>{text}", thinking=True).answer_text
+    assert ours == theirs
 
 
 @examples(20)

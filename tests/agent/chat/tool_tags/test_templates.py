@@ -17,7 +17,9 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from agent.chat.dialects import chat_format
 from agent.chat.family import load_family
 from agent.chat.format import ChatFormat
-from agent.chat.task import CompetitionTask
+from agent.chat.output_text import defused
+from agent.chat.output_text import rendered as shown_output
+from agent.chat.task import CompetitionTask, plain_question
 from agent.chat.tool_tags.function_calls import PYTHON_TOOL
 from agent.editions import EDITIONS
 from agent.engine.base import SamplingParams
@@ -25,6 +27,7 @@ from agent.lane.lane import Lane
 from agent.types import Problem, Sample
 from tests.support.doubles import PROBLEM, ScriptedEngine, config_with, runtime
 from tests.support.lanes import EngineWithIds
+from tests.support.texts.odd import CONTROL_TEXTS, ODD_TEXTS
 from tests.support.tiers.cases import examples
 from tests.support.virtual_time import run_virtual
 
@@ -54,7 +57,7 @@ def called(code: str, content: str) -> Message:
     return {"role": "assistant", "content": content, "tool_calls": [call]}
 
 
-def told(family: str, *, tools: bool) -> list[Message]:
+def told(family: str, *, tools: bool, question: str = QUESTION) -> list[Message]:
     """The conversation that the family's prompt begins with, up to the question."""
     loaded = load_family(family)
     usual = loaded.tool_instructions if tools else loaded.instructions
@@ -66,7 +69,7 @@ def told(family: str, *, tools: bool) -> list[Message]:
             {"role": "tool", "content": example.output},
             {"role": "assistant", "content": f"So the answer is \\boxed{{{example.output}}}."},
         ]
-    return [*messages, {"role": "user", "content": QUESTION}]
+    return [*messages, {"role": "user", "content": question}]
 
 
 def rendered(name: str, messages: list[Message], *, tools: bool, more: bool = True) -> str:
@@ -74,9 +77,9 @@ def rendered(name: str, messages: list[Message], *, tools: bool, more: bool = Tr
     return template(name).render(messages=messages, tools=offered, add_generation_prompt=more)
 
 
-def prompt(chat: ChatFormat, family: str) -> str:
+def prompt(chat: ChatFormat, family: str, question: str = QUESTION) -> str:
     """The prompt without what the family writes for the model of its turn, the start of the thinking left aside."""
-    whole = chat.prompt(TASK, Problem("a", QUESTION))
+    whole = chat.prompt(TASK, Problem("a", question))
     return whole.removesuffix(chat.opening) + load_family(family).opening
 
 
@@ -88,6 +91,19 @@ def test_a_prompt_with_tools_is_what_the_template_renders(name: str, family: str
 @pytest.mark.parametrize(("name", "family"), [(name, family) for name, them in GENUINE.items() for family in them])
 def test_a_prompt_without_tools_is_what_the_template_renders(name: str, family: str) -> None:
     assert prompt(chat_format(family, tools=False), family) == rendered(name, told(family, tools=False), tools=False)
+
+
+@pytest.mark.parametrize("question", [*ODD_TEXTS, *CONTROL_TEXTS])
+@pytest.mark.parametrize(("name", "family"), [(name, families[0]) for name, families in GENUINE.items()])
+def test_odd_questions_and_results_stand_as_in_the_template_but_for_what_is_broken(
+    name: str, family: str, question: str
+) -> None:
+    chat, messages = chat_format(family, tools=True), told(family, tools=True, question=plain_question(question))
+    assert prompt(chat, family, question) == rendered(name, messages, tools=True)
+    output = defused(shown_output(question).strip("\n"))
+    more = [called("print(6 * 7)\n", ""), {"role": "tool", "content": output}]
+    whole = prompt(chat, family, question).removesuffix(load_family(family).opening) + CALL + chat.tool_result(question)
+    assert whole == rendered(name, [*messages, *more], tools=True)
 
 
 CALL = '<tool_call>\n{"name": "python", "arguments": {"code": "print(6 * 7)\\n"}}\n</tool_call>'
