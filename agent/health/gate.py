@@ -48,41 +48,57 @@ class HealthGate:
         began = clock()
         self._start_seconds = began - self.started
         health = await check_served_model(self.config, self.engine, self.sandbox)
-        for step in safer_steps(self.config):
-            if not health.fault:
-                break
-            health = await self._checked_with(step, health)
-        self.outcome = HealthChecked(health.right, health.asked, clock() - began, health.fault, dict(self._changed))
+        try:
+            for step in safer_steps(self.config):
+                if not health.fault:
+                    break
+                health = await self._checked_with(step, health)
+        finally:  # also where the server does not come up again
+            self.outcome = HealthChecked(health.right, health.asked, clock() - began, health.fault, dict(self._changed))
         if health.fault:
             raise _unhealthy(self.outcome, self.config)
 
     async def _checked_with(self, step: SaferStep, before: Health) -> Health:
-        """The health with another step, or as `before` if the server does not start with it."""
+        """The health with another step, or as `before` if the server does not start with it.
+
+        A step is given up while there is time to start the server again as before.
+        """
         loop = asyncio.get_running_loop()
-        if loop.time() + 2 * self._start_seconds + CHECK_SECONDS > self.started + _LADDER_SECONDS:
+        ends = self.started + _LADDER_SECONDS
+        if loop.time() + 2 * self._start_seconds + CHECK_SECONDS > ends:
             self.say(f"{_failed(before)}; there is no time left to start the server again with {step.name}")
             return before
         self.say(f"{_failed(before)}; the server is started again with {step.name}")
         safer = override_config(self.config, step.keys)
         try:
-            async with asyncio.timeout_at(self.started + _LADDER_SECONDS):
-                await self._restart(safer)
+            await self._restart(safer, ends - max(self._start_seconds + CHECK_SECONDS / 2, CHECK_SECONDS))
         except ConfigError as error:  # the server that there was still runs
             self.say(f"the server is not started with {step.name}: {error}")
             return before
         except (EngineError, TimeoutError) as error:
             self.say(f"the server does not start with {step.name}: {str(error) or 'it takes too long'}")
-            await self._restart(self.config)
+            await self._start_as_before(ends)
             return before
         self.config = safer
         self._changed |= step.keys
         return await check_served_model(safer, self.engine, self.sandbox)
 
-    async def _restart(self, config: Config) -> None:
+    async def _start_as_before(self, until: float) -> None:
+        try:
+            await self._restart(self.config, until)
+        except TimeoutError as error:
+            raise EngineError(
+                f"the server was started again as before its check and was not up {_LADDER_SECONDS:.0f} s after its "
+                "first start: see its log, or skip the check with --no-check (engine.check = 'never')"
+            ) from error
+
+    async def _restart(self, config: Config, until: float) -> None:
+        """Start the server anew. Raises TimeoutError if it is not up by `until` on the loop's clock."""
         engine = self.reopen(config)
-        await self.engine.close()
+        await self.engine.close()  # however long that takes: it holds the memory
         self.engine = PersistentEngine(engine, on_event=self.say, start_seconds=config.engine.start_seconds)
-        await self.engine.start()
+        async with asyncio.timeout_at(until):
+            await self.engine.start()
 
 
 def _unhealthy(checked: HealthChecked, config: Config) -> UnhealthyModelError:

@@ -181,6 +181,33 @@ def test_a_server_that_does_not_come_up_in_time_is_started_as_before() -> None:
     assert "the server does not start with its KV cache in 16 bits: it takes too long" in machine.said
 
 
+@pytest.mark.parametrize("seconds", [5.0, 100.0, 300.0])
+def test_the_way_back_from_a_step_that_takes_too_long_ends_within_the_ladder_s_limit(seconds: float) -> None:
+    machine = Machine(sound=lambda config: False)
+    machine.starts = lambda config: 1e6 if machine.servers else seconds
+
+    async def main() -> float:
+        with pytest.raises(EngineError, match=r"was started again as before its check and was not up 1200 s after"):
+            await machine.pass_gate(vllm_config())
+        return asyncio.get_running_loop().time()
+
+    assert run_virtual(main()) == pytest.approx(1_200.0, abs=1.0)
+    assert [keeps_fp8(config) for config, _ in machine.servers] == [True, False, True]
+
+
+@pytest.mark.parametrize("seconds", [5.0, 100.0, 300.0])
+def test_a_step_that_takes_too_long_leaves_time_to_start_as_slowly_as_at_first(seconds: float) -> None:
+    machine = Machine(sound=lambda config: False, starts=lambda config: seconds if keeps_fp8(config) else 1e6)
+
+    async def main() -> float:
+        with pytest.raises(UnhealthyModelError):
+            await machine.pass_gate(vllm_config())
+        return asyncio.get_running_loop().time()
+
+    assert run_virtual(main()) <= 1_200.0
+    assert [keeps_fp8(config) for config, _ in machine.servers] == [True, False, True]
+
+
 def test_a_server_that_does_not_come_up_again_at_all_is_an_error() -> None:
     machine = Machine(sound=lambda config: False)
     machine.starts = lambda config: None if len(machine.servers) else 100.0
