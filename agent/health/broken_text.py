@@ -6,6 +6,9 @@ import unicodedata
 from collections import Counter
 from functools import lru_cache
 
+WHITE_SPACE = "white space"
+ONE_CHARACTER = "one character over and over"
+
 _FEWEST_CHARS = 12  # visible ones; a shorter text says nothing
 _MAX_SAME_SHARE = 0.6  # that one character has among the visible ones: "????", "!!!!"
 _MAX_UNREADABLE_SHARE = 0.1  # that characters have which are no text
@@ -19,19 +22,19 @@ _ONE_SCRIPT = {"HIRAGANA": "CJK", "KATAKANA": "CJK", "MATHEMATICAL": "LATIN", "M
 def broken_text(text: str) -> str:
     """What is wrong with a text as a phrase, "" where it may be language.
 
-    Blank text, one character over and over, a short piece over and over, bytes that are no characters, and letters of
+    White space, one character over and over, a short piece over and over, bytes that are no characters, and letters of
     many scripts at once are broken. Wrong, foolish and half-finished text is not, nor are the first few characters of
     any.
     """
     visible = [char for char in text if not char.isspace()]
     if not visible:
-        return "blank" if len(text) >= _FEWEST_CHARS else ""
+        return WHITE_SPACE if len(text) >= _FEWEST_CHARS else ""
     if len(visible) < _FEWEST_CHARS:
         return ""
     if sum(map(_is_unreadable, visible)) > _MAX_UNREADABLE_SHARE * len(visible):
         return "not readable"
     if Counter(visible).most_common(1)[0][1] > _MAX_SAME_SHARE * len(visible):
-        return "one character over and over"
+        return ONE_CHARACTER
     if _ends_in_a_loop("".join(visible)):
         return "one piece over and over"
     scripts = Counter(_script(char) for char in visible if char.isalpha())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agent.health.broken_text import broken_text
+from agent.health.broken_text import ONE_CHARACTER, broken_text
 from agent.types import Problem, Sample, SampleEnd
 
 _QUOTED_CHARS = 60
@@ -37,18 +37,36 @@ def health_of(problems: Sequence[Problem], samples: Sequence[Sample], failure: s
     elif 2 * len(broken) > len(written):
         sample, reason = max(broken, key=lambda each: each[0].tokens)
         fault = f"{len(broken)} of {len(written)} lanes wrote no language but {reason}, like {_quoted(sample)}"
+        fault += _no_numbers(written, reason)
     elif not solved:
-        longest = max(written, key=lambda sample: sample.tokens)
-        fault = f"it answered none of the {len(problems)} problems right; one lane wrote {_quoted(longest)}"
+        fault = f"it answered none of the {len(problems)} problems right; {_what_is_written(written)}"
         fault += _lack_of_time(written)
     return Health(len(solved), len(problems), fault)
 
 
 def _what_is_broken(sample: Sample, *, right: bool) -> str:
     """What is broken in a sample's text, "" if nothing is. One that loops after a right answer has not failed."""
-    reason = broken_text("".join(turn.text for turn in sample.turns))
+    reason = broken_text(_text_of(sample))
     loops = sample.end is SampleEnd.REPEATING and not right
     return reason or ("one piece over and over" if loops else "")
+
+
+def _no_numbers(written: Sequence[Sample], reason: str) -> str:
+    """What it may be that every lane writes the same character, whatever it is asked: no score is above another."""
+    same = len({char for sample in written for char in _text_of(sample) if not char.isspace()}) == 1
+    if reason != ONE_CHARACTER or not same or len(written) < 2:
+        return ""
+    return ", the same in all, as where the weights or the computation give no numbers (NaN)"
+
+
+def _what_is_written(written: Sequence[Sample]) -> str:
+    """The text of the longest lane, quoted."""
+    longest = max(
+        (sample for sample in written if _text_of(sample).strip()), key=lambda sample: sample.tokens, default=None
+    )
+    if longest is None:
+        return "its lanes ended their turns without a word"
+    return f"one lane wrote {_quoted(longest)}"
 
 
 def _lack_of_time(written: Sequence[Sample]) -> str:
@@ -62,5 +80,9 @@ def _lack_of_time(written: Sequence[Sample]) -> str:
 
 def _quoted(sample: Sample) -> str:
     """The beginning of a sample's text, in one line of printable characters."""
-    text = " ".join("".join(turn.text for turn in sample.turns).split())
-    return repr(text[:_QUOTED_CHARS])
+    return repr(" ".join(_text_of(sample).split())[:_QUOTED_CHARS])
+
+
+def _text_of(sample: Sample) -> str:
+    """What the model itself wrote."""
+    return "".join(turn.text for turn in sample.turns)

@@ -76,6 +76,38 @@ def test_lanes_that_wrote_nothing_say_nothing_but_where_all_did() -> None:
     assert health_of(PROBLEMS, [], "no memory left").fault == "it generated nothing (no memory left)"
 
 
+@pytest.mark.parametrize("text", ["", " \n"])
+def test_a_model_whose_turns_end_at_once_is_said_to_write_nothing(text: str) -> None:
+    fault = health_of(PROBLEMS, [lane(None, text, tokens=1) for _ in range(4)]).fault
+    assert fault == "it answered none of the 2 problems right; its lanes ended their turns without a word"
+
+
+def test_lanes_of_white_space_are_said_to_be_that() -> None:
+    fault = health_of(PROBLEMS, [lane(None, "\n \n" * 40) for _ in range(4)]).fault
+    assert fault == "4 of 4 lanes wrote no language but white space, like ''"
+
+
+@pytest.mark.parametrize(
+    ("texts", "no_numbers"),
+    [
+        (["!" * 80] * 4, True),
+        ([*["! " * 80] * 3, "!"], True),
+        (["!" * 80] * 3 + ["?" * 80], False),
+        (["!" * 80] * 3 + [PROSE], False),
+        (["!" * 80], False),
+        (["no no " * 30] * 4, False),
+    ],
+)
+def test_only_where_all_lanes_write_the_same_character_it_may_be_that_there_are_no_numbers(
+    texts: list[str], no_numbers: bool
+) -> None:
+    fault = health_of(PROBLEMS, [lane(None, text) for text in texts]).fault
+    assert "over and over, like" in fault
+    assert (
+        fault.endswith("the same in all, as where the weights or the computation give no numbers (NaN)") is no_numbers
+    )
+
+
 def test_what_the_agent_wrote_into_a_lane_is_not_what_the_model_wrote() -> None:
     forced = replace(lane(None), turns=(Turn(NOISE, 40, 1.0, inserted=PROSE * 9),))
     assert "'????" in health_of(PROBLEMS, [forced, lane(150, NOISE)]).fault
