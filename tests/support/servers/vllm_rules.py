@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
+from argparse import ArgumentParser
 from collections.abc import Mapping
 from typing import Any
 
+# The common ones of 0.32.
+_KV_CACHE_DTYPES = ("auto", "float16", "bfloat16", "fp8", "fp8_e4m3", "fp8_e5m2")
 _TOKEN = re.compile(r"[0-9, ]|[^0-9, ]{1,4}", re.DOTALL)
+
+
+def add_flags(parser: ArgumentParser) -> None:
+    """Add flags whose values vLLM checks as it starts: another one ends it with status 2."""
+    parser.add_argument("--kv-cache-dtype", choices=_KV_CACHE_DTYPES, default="auto")
+    parser.add_argument("--speculative-config", type=json.loads)
+    parser.add_argument("--enforce-eager", action="store_true")
 
 
 def pieces_of(text: str) -> list[str]:

@@ -4,8 +4,10 @@ What it does is read from the JSON file that FAKE_VLLM names: `starts` is a list
 last one stays): "serve", "oom", "crash", "deaf", or "serve N", which serves N completions and then falls silent.
 It streams the `reply`, continuing after whatever part of it ends the prompt; `pause` is in seconds between
 tokens, `at_a_time` the streams that are computed at a time, `max_model_len` its context if not the flag's.
-A token of a reply is up to three bytes, so that tokens end in the middle of characters and of fences. What vLLM refuses
-is refused. Every start and every completion is appended to `log` as a JSON line.
+A token of a reply is up to three bytes, so that tokens end in the middle of characters and of fences. A prompt that
+holds one of the texts in `replies` gets that one's reply. A server without the flags of `sound_with` (values by the
+names that vLLM's parser gives them) answers everything with the `ruined` reply. What vLLM refuses is refused, flags
+included. Every start and every completion is appended to `log` as a JSON line.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.support.servers.vllm_rules import pieces_of, refusal, unauthorized
+from tests.support.servers.vllm_rules import add_flags, pieces_of, refusal, unauthorized
 
 PLAN: dict[str, Any] = json.loads(Path(os.environ["FAKE_VLLM"]).read_text())
 TOKEN_BYTES = 3
@@ -48,8 +50,9 @@ def starts() -> int:
 
 
 class Server:
-    def __init__(self, behaviour: str, model: str, max_model_len: int) -> None:
+    def __init__(self, behaviour: str, model: str, max_model_len: int, *, sound: bool) -> None:
         self.model = model
+        self.sound = sound
         self.max_model_len = max_model_len
         self.serves = int(behaviour.split()[1]) if " " in behaviour else None
         self.deaf = behaviour == "deaf"
@@ -93,8 +96,14 @@ class Server:
             await self.stream(response, written, ids, int(body["max_tokens"]))
         return response
 
+    def reply_to(self, prompt: str) -> str:
+        if not self.sound:
+            return str(PLAN["ruined"])
+        replies: dict[str, str] = PLAN.get("replies", {})
+        return next((reply for text, reply in replies.items() if text in prompt), str(PLAN["reply"]))
+
     async def stream(self, response: web.StreamResponse, written: bytes, ids: list[int], most: int) -> None:
-        reply = str(PLAN["reply"]).encode()
+        reply = self.reply_to(written.decode("utf-8", "replace")).encode()
         at = max((n for n in range(len(reply) + 1) if written.endswith(reply[:n])), default=0)
         rest = reply[at:]
         pieces = [rest[n : n + TOKEN_BYTES] for n in range(0, len(rest), TOKEN_BYTES)][:most]
@@ -140,6 +149,7 @@ def main() -> None:
     parser.add_argument("--served-model-name", default="model")
     parser.add_argument("--max-model-len", type=int, default=1 << 20)
     parser.add_argument("--api-key")
+    add_flags(parser)
     arguments, _ = parser.parse_known_args()
     behaviours = PLAN.get("starts", ["serve"])
     behaviour = behaviours[min(starts(), len(behaviours) - 1)]
@@ -150,7 +160,9 @@ def main() -> None:
         sys.exit("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.")
     if behaviour == "crash":
         raise ValueError("the model has no layers")
-    server = Server(behaviour, arguments.served_model_name, PLAN.get("max_model_len", arguments.max_model_len))
+    sound = all(getattr(arguments, name) == value for name, value in PLAN.get("sound_with", {}).items())
+    most = PLAN.get("max_model_len", arguments.max_model_len)
+    server = Server(behaviour, arguments.served_model_name, most, sound=sound)
     app = web.Application(middlewares=[guard])
     app[KEY] = arguments.api_key or os.environ.get("VLLM_API_KEY")
     app.router.add_get("/health", server.health)
