@@ -106,7 +106,7 @@ class HealthChecked:
     @property
     def text(self) -> str:
         """The outcome in one line."""
-        outcome = f"{self.right} of {self.asked} right, {self.seconds:.0f} s"
+        outcome = f"{self.right} of {self.asked} easy problems right, {self.seconds:.0f} s"
         changed = f"; set for its sake: {', '.join(self.changes)}" if self.changed else ""
         return f"model checked: {outcome}{changed}{f'; {self.fault}' if self.fault else ''}"
 

@@ -31,10 +31,14 @@ class OpenRun:
     before: RunRecord | None = None
     checked: HealthChecked | None = None
 
-    async def solve_all(self, problems: Sequence[Problem]) -> list[Solution]:
-        """Solve the problems in what is left of the run's time, as `run_problems`; first say how the check went."""
+    def tell_check(self) -> None:
+        """Tell the listeners how the served model was checked, if it was."""
         if self.checked is not None:
             self.runtime.emit(self.checked)
+
+    async def solve_all(self, problems: Sequence[Problem]) -> list[Solution]:
+        """Solve the problems in what is left of the run's time, as `run_problems`; first tell how the check went."""
+        self.tell_check()
         return await run_problems(problems, self.runtime, self.bank, before=self.before)
 
 

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from agent.events import (
     EngineEvent,
     Event,
+    HealthChecked,
     Listener,
     ProblemSolved,
     ProblemStarted,
@@ -83,8 +84,8 @@ class SamplingView:
                 self._closed += 1
                 if solution.problem_id in self._started and not self._console.is_terminal:
                     self._say(f"question {self._closed} of {self._questions}: {self._tokens:,} tokens so far")
-            case EngineEvent(text) | RunWarning(text):
-                self._say(text)
+            case EngineEvent() | RunWarning() | HealthChecked():
+                self._say(event.text)
 
     def _say(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,11 @@ from fastapi import FastAPI
 from fastapi.responses import FileResponse, Response
 from gradio.themes.utils.fonts import Font
 
-from agent.chat.task import answer_rule
 from agent.errors import InputError
 from agent.views.table import short
 from tools.demo.session import MOST_CHARS, MOST_WAITING, QuestionQueue
 from tools.demo.state import Question
-from tools.demo.view import answer_html, lanes_html, sentence_html, status_html
+from tools.demo.view import answer_html, heading_html, lanes_html, sentence_html, status_html
 from tools.shared.markup import code_css
 
 CSS = Path(__file__).with_name("demo.css")
@@ -42,7 +40,7 @@ def build_page(queue: QuestionQueue, model: str, examples: Sequence[str]) -> gr.
     """Build the page that puts questions in the queue; `model` is the name to show."""
     page = gr.Blocks(title="AIMO agent", analytics_enabled=False)
     with page:
-        gr.HTML(_heading(queue, model), apply_default_css=False)
+        gr.HTML(heading_html(queue.config, model, queue.checked), apply_default_css=False)
         problem = gr.Textbox(
             label="Problem",
             placeholder="A problem whose answer is an integer. Enter asks, Shift+Enter starts a new line.",
@@ -112,16 +110,6 @@ def build_app(queue: QuestionQueue, page: gr.Blocks) -> FastAPI:
         css=CSS.read_text(encoding="utf-8") + code_css(),
     )
     return app
-
-
-def _heading(queue: QuestionQueue, model: str) -> str:
-    lanes = queue.config.sample.count
-    facts = f"{model} · {lanes} lanes · up to {queue.config.time_limit_seconds:,.0f} s a question, one at a time"
-    return (
-        '<header class="heading"><h1>AIMO agent</h1><p>Many solutions of one problem are written side by side, each '
-        f"may run Python, and they vote. {escape(answer_rule(queue.config.rules))}</p>"
-        f'<p class="figures">{escape(facts)}</p></header>'
-    )
 
 
 def _asker(queue: QuestionQueue) -> Callable[[str, gr.Request], AsyncGenerator[Frame]]:

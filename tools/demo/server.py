@@ -49,8 +49,10 @@ async def serve_page(config: Config, directory: Path, listener: socket.socket, c
             fetch=partial(fetch_model, console=console),
             on_engine_event=engine_event_between_questions,
         )
-        with console.status("starting the engine"):
+        with console.status("starting the engine, and checking what it serves"):
             await stack.enter_async_context(agent)
+        if agent.checked is not None:
+            console.print(agent.checked.text, markup=False, highlight=False, soft_wrap=True)
         queue = QuestionQueue(agent, directory, loop.time, [print_engine_event])
         queues.append(queue)
         page = build_page(queue, _model(agent.config), [problem.text for problem in starter_problems()])

@@ -6,6 +6,9 @@ from collections import Counter
 from html import escape
 
 from agent.chat.format import ChatFormat
+from agent.chat.task import answer_rule
+from agent.config import Config
+from agent.events import HealthChecked
 from agent.types import Sample, StopReason
 from agent.views.table import code_facts
 from tools.demo.state import LaneState, Phase, Question
@@ -28,6 +31,18 @@ WHY = {
     StopReason.OUT_OF_TIME: "there was no time",
     StopReason.ENGINE_ERROR: "the engine failed",
 }
+
+
+def heading_html(config: Config, model: str, checked: HealthChecked | None) -> str:
+    """Return the heading of the page, with what answers: the model's name, its lanes, and how it was checked."""
+    seconds = f"up to {config.time_limit_seconds:,.0f} s a question, one at a time"
+    facts = [f"{model} · {config.sample.count} lanes · {seconds}", *([checked.text] if checked else [])]
+    figures = "".join(f'<p class="figures">{escape(fact)}</p>' for fact in facts)
+    return (
+        '<header class="heading"><h1>AIMO agent</h1><p>Many solutions of one problem are written side by side, each '
+        f"may run Python, and they vote. {escape(answer_rule(config.rules))}</p>"
+        f"{figures}</header>"
+    )
 
 
 def sentence_html(text: str) -> str:

@@ -56,7 +56,7 @@ def test_the_outcome_is_an_event_and_recorded_once_and_its_samples_are_not(tmp_p
         assert read_run(tmp_path / "run").checks == record.checks  # a resumed run is not checked again
     (checked,) = (event for event in told if isinstance(event, HealthChecked))
     assert record.checks == (checked,) and record.found_sound
-    assert checked.text.startswith("model checked: 2 of 2 right")
+    assert checked.text.startswith("model checked: 2 of 2 easy problems right, ")
     assert {sample.problem_id for sample in record.samples} == {problem.id for problem in PROBLEMS}
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
-from agent.events import EngineEvent, ProblemSolved, ProblemStarted, SampleEnded, TextGenerated
+from agent.events import EngineEvent, HealthChecked, ProblemSolved, ProblemStarted, SampleEnded, TextGenerated
 from agent.types import SampleEnd
 from tests.support.doubles import PROBLEM
 from tests.support.samples import sample, solution
@@ -27,6 +27,7 @@ def drawn(console: Console, clock: Callable[[], float]) -> None:
         view(SampleEnded(sample(None, end=SampleEnd.ENGINE_ERROR)))
         view(ProblemSolved(SOLUTION))
         view(EngineEvent("the engine [was] restarted", 1.0))
+        view(HealthChecked(1, 2, 41.2, changed={"vllm.enforce_eager": True}))
 
 
 def test_a_terminal_gets_a_bar_with_the_samples_that_count() -> None:
@@ -43,6 +44,7 @@ def test_elsewhere_each_question_of_this_call_is_a_line() -> None:
     assert output.getvalue().splitlines() == [
         "question 2 of 3: 1,500 tokens so far",
         "the engine [was] restarted",
+        "model checked: 1 of 2 easy problems right, 41 s; set for its sake: vllm.enforce_eager = True",
     ]
 
 

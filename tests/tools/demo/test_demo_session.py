@@ -15,6 +15,7 @@ from agent.errors import AgentError, EngineError, InputError
 from agent.journal.journal import read_run
 from agent.types import SampleEnd, StopReason
 from tests.support.doubles import BREAK, ScriptedEngine, ScriptedSandbox, config_with
+from tests.support.servers.scripted_server import ScriptedServer, serving
 from tests.support.virtual_time import run_virtual
 from tools.demo.session import ENGINE_FAILED, FRAME_SECONDS, LEFT, MOST_CHARS, MOST_WAITING, QuestionQueue
 from tools.demo.state import Question
@@ -63,6 +64,21 @@ def test_a_question_is_solved_and_recorded_as_a_run_of_its_own(tmp_path: Path) -
         assert {sample.text for sample in record.samples} >= {lane.text for lane in second.lanes if lane.sample}
 
     run(scene)
+
+
+def test_how_the_model_was_checked_is_recorded_with_each_question(tmp_path: Path) -> None:
+    with serving(ScriptedServer(lambda body: "so it is \\boxed{42}")) as server:
+
+        async def scene() -> None:
+            config = config_with(engine__kind="http", engine__url=server.url, engine__model="", sample__count=2)
+            async with Agent.open(config) as agent:
+                queue = QuestionQueue(agent, tmp_path, asyncio.get_running_loop().time)
+                assert queue.checked is not None and not queue.checked.fault
+                for number in (1, 2):
+                    await ask(queue)
+                    assert read_run(tmp_path / f"question-{number}").checks == (queue.checked,)
+
+        asyncio.run(scene())
 
 
 def test_an_earlier_demo_in_the_directory_is_not_overwritten(tmp_path: Path) -> None:

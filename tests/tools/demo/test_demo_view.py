@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from agent.chat.dialects import chat_format
 from agent.chat.family import family_names
-from agent.events import ProblemSolved, ProblemStarted, SampleEnded, TextGenerated
+from agent.events import HealthChecked, ProblemSolved, ProblemStarted, SampleEnded, TextGenerated
 from agent.policy.voting import tally
 from agent.types import Problem, Sample, SampleEnd, StopReason, ToolRun, ToolStatus, Turn
 from tests.support.doubles import config_with
@@ -21,10 +21,10 @@ from tests.support.samples import sample, solution
 from tests.support.tiers.cases import examples
 from tools.demo.state import Phase, Question
 from tools.demo.transcript import end_of, markdown_html, transcript_html
-from tools.demo.view import WHY, answer_html, lanes_html, sentence_html, status_html
+from tools.demo.view import WHY, answer_html, heading_html, lanes_html, sentence_html, status_html
 
 OURS = {"a", "article", "code", "details", "div", "header", "input", "label", "p", "pre", "section", "span", "strong"}
-OURS |= {"summary"}
+OURS |= {"h1", "summary"}
 HARMLESS = {"aria-hidden", "aria-label", "aria-live", "class", "data-phase", "download", "for", "href", "id", "open"}
 HARMLESS |= {"role", "style", "title", "type"}
 HARMLESS_STYLE = re.compile(r"width:[\d.]+%|color:#[0-9A-F]{6};|margin-left:-?[\d.]+em;")
@@ -147,6 +147,15 @@ def test_the_end_of_a_text_is_its_last_lines(text: str, most: int) -> None:
         last = text.rpartition("\n")[2]
         assert end.endswith(last[-most:])
         assert len(end) <= most + max((len(line) + 1 for line in text.split("\n")), default=0)
+
+
+def test_the_heading_says_how_the_model_was_checked_and_what_was_changed() -> None:
+    config = config_with(sample__count=3)
+    assert "checked" not in checked(heading_html(config, "qwq", None))
+    outcome = HealthChecked(1, 2, 41.2, changed={"vllm.extra_args": [ATTACKS[0]]})
+    shown = checked(heading_html(config, ATTACKS[1], outcome))
+    assert "model checked: 1 of 2 easy problems right, 41 s; set for its sake: vllm.extra_args" in shown
+    assert ATTACKS[0] in shown and ATTACKS[1] in shown
 
 
 def test_code_whose_beginning_is_cut_off_stays_code() -> None:

@@ -107,7 +107,7 @@ def test_how_the_served_model_was_checked_is_shown(run: Path) -> None:
     with (run / JOURNAL_FILE).open("a") as file:
         file.write(json.dumps(check) + "\n")
     assert main([str(run)]) == 0
-    shown = "health model checked: 1 of 2 right, 41 s; set for its sake: vllm.enforce_eager = True"
+    shown = "health model checked: 1 of 2 easy problems right, 41 s; set for its sake: vllm.enforce_eager = True"
     assert shown in words(run / "report.html")
 
 
