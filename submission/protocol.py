@@ -91,6 +91,13 @@ class StartupPart:
 
 
 @dataclass(frozen=True, slots=True)
+class SandboxTried:
+    """The worker has run a cell in its sandbox, or samples run none: a line on its layers and how long that took."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerStarted:
     """The worker's engine has started; `failure` says why no good answers can be expected, "" if they can."""
 
@@ -125,11 +132,19 @@ class RequestSolved:
 
 
 WorkerEvent = (
-    WorkerWarning | SetupChosen | StartupPart | WorkerStarted | AllowanceGranted | LeadingAnswer | RequestSolved
+    WorkerWarning
+    | SetupChosen
+    | SandboxTried
+    | StartupPart
+    | WorkerStarted
+    | AllowanceGranted
+    | LeadingAnswer
+    | RequestSolved
 )
 _EVENTS: dict[str, type[WorkerEvent]] = {
     "warning": WorkerWarning,
     "setup": SetupChosen,
+    "sandbox": SandboxTried,
     "part": StartupPart,
     "started": WorkerStarted,
     "granted": AllowanceGranted,

@@ -17,6 +17,7 @@ from submission.serving.problem_table import table_of
 from submission.serving.session import RUN_FOLDER, WORKER_LOG
 
 Finding = tuple[bool, str]
+_SANDBOX = re.compile(r"^Python sandbox: .+", re.MULTILINE)
 _TRACEBACK = re.compile(r"^Traceback \(most recent call last\):\n(?:[ \t].*\n|\n)*(.*)", re.MULTILINE)
 
 
@@ -24,6 +25,7 @@ def judge_rehearsal(stage: Stage, *, rerun: bool) -> list[Finding]:
     """Return the findings, each with whether it passed: the submission's format, and how it was answered."""
     return [
         *served_findings(stage.executed(rerun=rerun), genuine=stage.package is not None),
+        *sandbox_findings(stage.executed(rerun=rerun)),
         *submission_findings(stage.submission(rerun=rerun), table_of(load_problems(stage.csv)), stage),
         *record_findings(stage.working / RUN_FOLDER / PREDICTOR_FILE, stage.csv),
         *log_findings(stage.working / RUN_FOLDER / WORKER_LOG),
@@ -37,6 +39,14 @@ def served_findings(executed: Path, *, genuine: bool) -> list[Finding]:
     if found is None:
         return [(False, "nothing was served")]
     return [(not (genuine and found[1].startswith("the local")), f"{SERVED_BY} {found[1]}")]
+
+
+def sandbox_findings(executed: Path) -> list[Finding]:
+    """Return how the worker's first cell went in its sandbox: a small model may run none at all."""
+    cells = json.loads(executed.read_text(encoding="utf-8"))["cells"] if executed.exists() else []
+    printed = [output.get("text", "") for cell in cells for output in cell.get("outputs", ())]
+    found = _SANDBOX.search("\n".join("".join(text) for text in printed))
+    return [(True, found[0]) if found else (False, "no code was run in the sandbox")]
 
 
 def submission_findings(path: Path, problems: pl.DataFrame, stage: Stage) -> list[Finding]:

@@ -10,6 +10,7 @@ from submission.protocol import (
     AllowanceGranted,
     LeadingAnswer,
     RequestSolved,
+    SandboxTried,
     SetupChosen,
     SolveRequest,
     WorkerEvent,
@@ -39,7 +40,7 @@ class WorkerClient:
 
     A worker that has not begun with a problem `start_seconds` after it was asked, or is not done `grace_seconds` after
     the allowance that it granted, hangs: it is replaced, and the answer is the leader of its votes so far. `tell` is
-    called with what the worker has chosen to run, `hear` with each of its events.
+    called with what the worker has chosen to run and how its first cell of Python went, `hear` with each event.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class WorkerClient:
                 case WorkerWarning(why):
                     warnings.append(why)
                     self._tell(f"warning: {why}")
-                case SetupChosen(text):
+                case SetupChosen(text) | SandboxTried(text):
                     self._tell(text)
                 case WorkerStarted(""):
                     return
@@ -105,7 +106,7 @@ class WorkerClient:
             match self._receive(left):
                 case WorkerWarning(why):
                     result.warnings.append(why)
-                case SetupChosen(text):
+                case SetupChosen(text) | SandboxTried(text):
                     self._tell(text)
                 case WorkerStarted(failure) if failure:
                     result.warnings.append(failure)

@@ -25,6 +25,7 @@ from agent.journal.journal import RunRecord
 from agent.journal.run_directory import ENGINE_LOG
 from agent.models.own_file import own_model_file
 from agent.policy.budget import TimeBank
+from agent.sandbox.forkserver import ForkServerSandbox
 from agent.types import Problem, Solution
 from submission.protocol import (
     CHECK_FILE,
@@ -32,6 +33,7 @@ from submission.protocol import (
     LOAD_SECONDS,
     AllowanceGranted,
     RequestSolved,
+    SandboxTried,
     SetupChosen,
     SolveRequest,
     StartupPart,
@@ -43,6 +45,7 @@ from submission.protocol import (
     encode_event,
 )
 from submission.worker.recording import RunRecorder, VoteWatch, record_of
+from submission.worker.sandbox_trial import try_sandbox
 from submission.worker.setup import Setup, choose_setup
 
 SendEvent = Callable[[WorkerEvent], None]
@@ -83,6 +86,28 @@ class Worker:
             await self._solve(await requests.get())
 
     async def _start(self) -> None:
+        trial = asyncio.create_task(self._try_sandbox())
+        try:
+            failure = await self._start_engine()
+            failures = [failure or self.agent.gpu_mismatch, await trial]
+        finally:
+            trial.cancel()
+        self.send(WorkerStarted("; ".join(filter(None, failures))))
+
+    async def _try_sandbox(self) -> str:
+        """Say how a first cell went; returns why no code can be run, "" if it can or none is wanted."""
+        sandbox = self.agent.sandbox
+        if not self.agent.config.sample.runs_code or not isinstance(sandbox, ForkServerSandbox):
+            self.send(SandboxTried("Python sandbox: not used, as samples run no code"))
+            return ""
+        try:
+            self.send(SandboxTried(await try_sandbox(sandbox)))
+        except Exception as error:  # noqa: BLE001  # a scored run continues without Python
+            return f"samples cannot run Python: {str(error) or type(error).__name__}"
+        return ""
+
+    async def _start_engine(self) -> str:
+        """Start it and check its model; returns why no good answers can be expected, "" if they can."""
         failure = ""
         if self.check_begun is not None:
             with suppress(OSError):
@@ -102,7 +127,7 @@ class Worker:
             self.send(StartupPart("loading, as a rehearsal plays it", played))
         for part, seconds in self.agent.start_parts.items():
             self.send(StartupPart(part, seconds))
-        self.send(WorkerStarted(failure or self.agent.gpu_mismatch))
+        return failure
 
     async def _solve(self, pending: PendingRequest) -> None:
         request = pending.request

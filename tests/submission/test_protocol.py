@@ -13,6 +13,7 @@ from submission.protocol import (
     AllowanceGranted,
     LeadingAnswer,
     RequestSolved,
+    SandboxTried,
     SetupChosen,
     SolveRequest,
     WorkerEvent,
@@ -32,6 +33,7 @@ REQUESTS = st.builds(SolveRequest, WHOLE, TEXTS, TEXTS, WHOLE, SECONDS)
 EVENTS: st.SearchStrategy[WorkerEvent] = st.one_of(
     st.builds(WorkerWarning, TEXTS),
     st.builds(SetupChosen, TEXTS),
+    st.builds(SandboxTried, TEXTS),
     st.builds(WorkerStarted, TEXTS),
     st.builds(AllowanceGranted, WHOLE, SECONDS),
     st.builds(LeadingAnswer, WHOLE, WHOLE, TEXTS),

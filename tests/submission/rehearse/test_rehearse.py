@@ -21,7 +21,7 @@ from submission.competitions import COMPETITIONS
 from submission.isolation import can_isolate, isolated
 from submission.rehearse.command import main, only_one
 from submission.rehearse.stage import Stage, lay_out
-from submission.rehearse.verdict import log_findings, record_findings, submission_findings
+from submission.rehearse.verdict import log_findings, record_findings, sandbox_findings, submission_findings
 
 pytestmark = pytest.mark.process
 
@@ -90,6 +90,24 @@ def test_a_run_passes_if_votes_came_and_nothing_went_wrong(rows: list[str], good
     problems("a", "b").write_csv(tmp_path / "reference.csv")
     findings = record_findings(tmp_path / "predictor.jsonl", tmp_path / "reference.csv")
     assert all(right for right, _ in findings) is good
+
+
+@pytest.mark.parametrize(
+    ("printed", "good"),
+    [
+        ("Python sandbox: 9 of 10 layers, a cell ran in 31 ms", True),
+        ("Python sandbox: not used, as samples run no code", True),
+        ("warning: samples cannot run Python: no seccomp", False),
+    ],
+)
+def test_a_sandbox_that_was_not_seen_to_work_is_no_pass(printed: str, good: bool, tmp_path: Path) -> None:
+    assert sandbox_findings(tmp_path / "nothing") == [(False, "no code was run in the sandbox")]
+    output = nbformat.v4.new_output("stream", text=f"wheels: none\n{printed}\nnext")
+    source = "print('Python sandbox: ')\nPython sandbox: as in the sources of the agent"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source, outputs=[output])])
+    nbformat.write(notebook, tmp_path / "executed.ipynb")
+    finding = printed if good else "no code was run in the sandbox"
+    assert sandbox_findings(tmp_path / "executed.ipynb") == [(good, finding)]
 
 
 def test_an_exception_that_the_worker_survived_is_no_pass(tmp_path: Path) -> None:

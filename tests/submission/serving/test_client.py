@@ -9,6 +9,7 @@ import pytest
 from agent.errors import EngineError
 from submission.protocol import (
     RequestSolved,
+    SandboxTried,
     SetupChosen,
     SolveRequest,
     WorkerEvent,
@@ -60,8 +61,9 @@ def waited(*events: WorkerEvent | object) -> tuple[list[str], float]:
 
 
 def test_what_the_worker_runs_is_told_as_soon_as_it_is_chosen() -> None:
-    told, seconds = waited(WorkerWarning("slow disk"), SetupChosen("QwQ"), WorkerStarted(""), SetupChosen("never"))
-    assert (told, seconds) == (["warning: slow disk", "QwQ"], 3.0)
+    events = WorkerWarning("slow disk"), SetupChosen("QwQ"), SandboxTried("42"), WorkerStarted(""), SetupChosen("never")
+    told, seconds = waited(*events)
+    assert (told, seconds) == (["warning: slow disk", "QwQ", "42"], 4.0)
 
 
 def test_a_worker_whose_engine_does_not_start_fails_with_the_engine_s_reason() -> None:
@@ -81,9 +83,10 @@ def test_a_silent_worker_is_waited_for_as_long_as_one_may_take_to_start() -> Non
 
 def test_a_scored_run_tells_the_choice_and_keeps_a_failure_beside_the_answer() -> None:
     told: list[str] = []
-    events = [SetupChosen("QwQ"), WorkerStarted("the engine is dead"), RequestSolved(1, 7, "margin", "1 of 1")]
+    events = [SetupChosen("QwQ"), SandboxTried("42"), WorkerStarted("the engine is dead")]
+    events.append(RequestSolved(1, 7, "margin", "1 of 1"))
     connection = ListedConnection(events)
     client = WorkerClient(connection, connection.clock, start_seconds=START_SECONDS, tell=told.append)
     result = SolveResult()
     client.solve(result, "a", "text", problems_left=1, until=50.0)
-    assert (told, result.answer, result.warnings) == (["QwQ"], 7, ["the engine is dead"])
+    assert (told, result.answer, result.warnings) == (["QwQ", "42"], 7, ["the engine is dead"])
