@@ -137,18 +137,16 @@ _COLUMNS = (
 )
 
 
-def doubt_lines(
-    solutions: Sequence[Solution], samples: Mapping[str, Sequence[Sample]], *, most: int | None = _MOST_DOUBTS
-) -> Iterator[Text]:
-    """Lines on why the answers won that did not have the most votes, or had guesses alone; `most` such answers."""
+def doubt_lines(solutions: Sequence[Solution], samples: Mapping[str, Sequence[Sample]]) -> Iterator[Text]:
+    """Lines on why the answers won that did not have the most votes, or had guesses alone; some of them, if many."""
     doubtful = [each for each in solutions if is_doubtful(each, samples.get(each.problem_id, ()))]
     if doubtful:
         yield Text("why these answers won")
-    for solution in doubtful[:most]:
+    for solution in doubtful[:_MOST_DOUBTS]:
         reason = why_won(solution, samples.get(solution.problem_id, ()))
         yield Text(f"  {short(solution.problem_id, 12)}: {reason}")
-    if most is not None and doubtful[most:]:
-        yield Text(f"  and {len(doubtful) - most} more such answers, which python -m tools.report explains")
+    if doubtful[_MOST_DOUBTS:]:
+        yield Text(f"  and {len(doubtful) - _MOST_DOUBTS} more such answers, explained on the page of tools.report")
 
 
 def _legend(solutions: Sequence[Solution]) -> Text:

@@ -19,12 +19,13 @@ from rich.console import Console
 from agent.cli.arguments import seconds
 from agent.errors import InputError
 from agent.hardware.roofline import HARDWARE
+from tools.replay.export import export_runs, export_stops
 from tools.replay.full_runs import ReplayResult, replay_runs
 from tools.replay.policies import DEFAULT_STOP, OURS, POLICIES, POLICY_HELP
 from tools.replay.recordings import REPLAYED_EDITION, Recording, load_recordings
 from tools.replay.run import NO_LIMIT, Setting, replay_config
 from tools.replay.stop import StoppingResult, replay_stopping
-from tools.replay.view import comparison_line, draw_chart, runs_json, runs_table, stop_json, stop_table
+from tools.replay.view import comparison_line, draw_chart, power_line, runs_json, runs_table, stop_json, stop_table
 from tools.shared.command_line import run_command, whole_number
 
 _DEFAULT_POLICIES = (OURS, DEFAULT_STOP, "aimo3-clamp")
@@ -80,6 +81,8 @@ def _show_stops(experiment: _Experiment) -> None:
         print(json.dumps(stop_json(result), indent=2))
     else:
         _out().print(stop_table(result))
+    if experiment.args.export:
+        _tell_files(experiment, export_stops(experiment.args.export, result))
 
 
 def _show_runs(experiment: _Experiment) -> None:
@@ -92,12 +95,20 @@ def _show_runs(experiment: _Experiment) -> None:
         out = _out()
         out.print(runs_table(result))
         for pair in pairs:
-            out.print(comparison_line(result, pair), soft_wrap=True, markup=False, highlight=False)
+            for line in (comparison_line(result, pair), power_line(result, pair)):
+                out.print(line, soft_wrap=True, markup=False, highlight=False)
+    if args.export:
+        _tell_files(experiment, export_runs(args.export, result, pairs))
     if args.chart:
         limits = [step * setting.limit for step in _CHART_STEPS]
         results = [result if limit == setting.limit else experiment.play(limit) for limit in limits]
         draw_chart(args.chart, [limit / 3600 for limit in limits], results, f"hours on {setting.hardware.name}")
         experiment.console.print(f"chart in {args.chart}", soft_wrap=True, markup=False)
+
+
+def _tell_files(experiment: _Experiment, files: Sequence[Path]) -> None:
+    names = ", ".join(path.name for path in files)
+    experiment.console.print(f"in {experiment.args.export}: {names}", soft_wrap=True, markup=False, highlight=False)
 
 
 def _out() -> Console:
@@ -188,6 +199,9 @@ def _parser() -> argparse.ArgumentParser:
     out = parser.add_argument_group("what comes out")
     out.add_argument("--json", action="store_true", help="all figures as JSON on standard output")
     out.add_argument("--chart", type=Path, metavar="FILE", help="right answers against time limit, as .svg or .png")
+    out.add_argument(
+        "--export", type=Path, metavar="DIR", help="tables as .csv, .md and .tex, charts as .svg and .png, into DIR"
+    )
     out.add_argument("--no-bounds", action="store_true", help="leave out the bounds, which cost a run each")
     return parser
 

@@ -13,6 +13,7 @@ from tools.replay.pool import run_jobs
 from tools.replay.recordings import Recording
 from tools.replay.run import NO_LIMIT, ProblemOutcome, Setting, play_run, replay_config
 from tools.shared.intervals import Floats, Interval, Ratio, interval, mean_ratio, resamples
+from tools.shared.power import Power, paired_power
 
 _CHUNK = 10  # repeats per job: even, so that the two runs of a pair stay together
 
@@ -69,6 +70,17 @@ class ReplayResult:
     def difference(self, policy: str, other: str, recording: str | None = None) -> Interval:
         """Return how many more right answers `policy` gives than `other`, over the same runs."""
         return interval(self._correct(policy, recording) - self._correct(other, recording))
+
+    def power(self, policy: str, other: str) -> Power | None:
+        """Return what a comparison of two policies by their shares of right answers can show."""
+        shares = [
+            [score.right.above / np.maximum(score.right.below, 1e-12) for score in self.scores[name].values()]
+            for name in (policy, other)
+        ]
+        played = np.array([score.right.below > 0 for score in self.scores[policy].values()])
+        counts = played.sum(axis=0)
+        sums = ((np.array(shares[0]) - np.array(shares[1])) * played).sum(axis=0)
+        return paired_power([float(total / count) for total, count in zip(sums, counts, strict=True) if count])
 
     def mean(self, policy: str, what: str) -> float:
         """Return the mean over recordings of one figure of the scores."""

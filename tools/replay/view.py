@@ -9,17 +9,29 @@ from typing import Any
 
 from rich.table import Table
 
-from agent.errors import InputError
 from tools.replay.full_runs import ReplayResult
 from tools.replay.stop import ORACLE, StoppingResult
+from tools.shared.figures import draw_curves
 from tools.shared.intervals import Interval
 
 PolicyPair = tuple[str, str]
+RUN_COLUMNS = (
+    "wall: share of the time limit that was spent; M tokens: millions generated; cut: samples stopped before their "
+    "end; starved: problems for which no time was left; two runs: AIMO-3's score of two runs; knapsack, oracle: upper "
+    "bounds"
+)
+"""What the columns of full runs mean."""
+STOP_COLUMNS = (
+    "wall time is relative to waiting for all samples; accuracy lost is against it; gap closed: how much of the wall "
+    "time between margin-3 and an oracle that stops each problem once its answer is settled"
+)
+"""What the columns of stopping alone mean."""
 
 
 def runs_table(result: ReplayResult) -> Table:
     """Return a row per policy: right answers on each recording, their mean with its interval, the cost of a run."""
-    table = Table(title=f"right answers of {result.setting.problems}, {result.repeats} runs per recording")
+    title = f"right answers of {result.setting.problems}, {result.repeats} runs per recording"
+    table = Table(title=title, caption=RUN_COLUMNS, caption_justify="left")
     table.add_column("policy")
     for name in (*result.recordings, "mean", "95% interval", "wall", "M tokens", "cut", "starved", "two runs"):
         table.add_column(name, justify="right")
@@ -79,6 +91,7 @@ def comparison_json(result: ReplayResult, pair: PolicyPair) -> dict[str, Any]:
         "policies": list(pair),
         "difference": difference.value,
         "interval": _ends(difference),
+        "power": _power_json(result, pair),
         "recordings": {
             name: {
                 "difference": result.difference(first, second, name).value,
@@ -96,9 +109,17 @@ def comparison_line(result: ReplayResult, pair: PolicyPair) -> str:
     return f"{pair[0]} minus {pair[1]}: {difference.value:+.2f} ({_range(difference, 2)}); {each}"
 
 
+def power_line(result: ReplayResult, pair: PolicyPair) -> str:
+    """Return what it takes to see a difference of one right answer between the policies, as one line of text."""
+    power = result.power(*pair)
+    count = result.setting.problems
+    return "" if power is None else power.sentence(f"1 right answer of {count}", 1 / count)
+
+
 def stop_table(result: StoppingResult) -> Table:
     """Return a row per policy: accuracy and relative wall time on each recording, and their means with intervals."""
-    table = Table(title="one problem at a time: accuracy / wall time relative to waiting for all")
+    title = "one problem at a time: accuracy / wall time relative to waiting for all"
+    table = Table(title=title, caption=STOP_COLUMNS, caption_justify="left")
     table.add_column("policy")
     for name in (*result.recordings, "mean", "accuracy lost, 95%", "wall, 95%", "gap closed"):
         table.add_column(name, justify="right")
@@ -135,27 +156,16 @@ def stop_json(result: StoppingResult) -> dict[str, Any]:
 
 def draw_chart(path: Path, budgets: Sequence[float], results: Sequence[ReplayResult], unit: str) -> None:
     """Draw right answers over the time limit, a line per policy, into an image file. Raises InputError if it fails."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise InputError("--chart needs Matplotlib: pip install 'aimo-agent[lab]', or leave the flag out") from None
-    figure = Figure(figsize=(8, 5), layout="constrained")
-    axes = figure.add_subplot()
-    for policy in results[0].scores:
-        means = [result.correct(policy) for result in results]
-        axes.plot(budgets, [mean.value for mean in means], marker="o", label=policy)
-        axes.fill_between(budgets, [mean.low for mean in means], [mean.high for mean in means], alpha=0.08)
-    if results[0].bounds:
-        for bound in ("knapsack", "oracle"):
-            values = [sum(getattr(b, bound) for b in w.bounds.values()) / len(w.bounds) for w in results]
-            axes.plot(budgets, values, linestyle=":", color="grey", label=bound)
-    axes.set_xlabel(unit)
-    axes.set_ylabel(f"right answers of {results[0].setting.problems}, mean over recordings")
-    axes.legend(fontsize="small")
-    try:
-        figure.savefig(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"the chart cannot be written to {path} ({error}): name a .png, .svg or .pdf file") from error
+    curves = {
+        policy: [(budget, result.correct(policy)) for budget, result in zip(budgets, results, strict=True)]
+        for policy in results[0].scores
+    }
+    bounds = {}
+    for bound in ("knapsack", "oracle") if results[0].bounds else ():
+        means = [sum(getattr(b, bound) for b in result.bounds.values()) / len(result.bounds) for result in results]
+        bounds[bound] = list(zip(budgets, means, strict=True))
+    axes = (unit, f"right answers of {results[0].setting.problems}, mean over recordings")
+    draw_curves([path], curves, axes, bounds=bounds)
 
 
 def _figures(result: ReplayResult, policy: str) -> dict[str, Any]:
@@ -187,6 +197,19 @@ def _stop_figures(result: StoppingResult, policy: str, place: int | None) -> dic
         "wall_interval": _ends(wall),
         "gap_closed": result.gap_closed(policy, place).value,
         "gap_closed_interval": _ends(result.gap_closed(policy, place)),
+    }
+
+
+def _power_json(result: ReplayResult, pair: PolicyPair) -> dict[str, Any] | None:
+    """What shows a difference of one right answer of a run; None for a single problem."""
+    power = result.power(*pair)
+    if power is None:
+        return None
+    count = result.setting.problems
+    return {
+        "problems": power.problems,
+        "detectable_difference": power.detectable * count,
+        "problems_for_one_right_answer": power.problems_for(1 / count),
     }
 
 

@@ -40,6 +40,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         path = args.output or (args.runs[0] / _NAME if len(args.runs) == 1 else Path(_NAME))
         runs = load_runs(args.runs, console)
         size = write_report(runs, path, console)
+        if args.export:
+            from tools.report.export import export_report  # slow import, not needed for a page
+
+            files = ", ".join(file.name for file in export_report(args.export, runs))
+            console.print(f"in {args.export}: {files}", soft_wrap=True, markup=False, highlight=False)
         _print_figures(runs)
         console.print(f"{path}: {size / 1e6:,.1f} MB", soft_wrap=True, markup=False, highlight=False)
 
@@ -113,11 +118,13 @@ def write_report(runs: Sequence[ReportedRun], path: Path, console: Console) -> i
 
 def _print_figures(runs: Sequence[ReportedRun]) -> None:
     from tools.report.figures import doubts, figures
-    from tools.report.stats import known_problems
+    from tools.report.stats import known_problems, power_sentences
 
     out = Console(width=None if sys.stdout.isatty() else 160)
     if any(known_problems(run) for run in runs):
         out.print(figures(runs))
+    for sentence in power_sentences(*runs) if len(runs) == 2 else ():
+        out.print(sentence, soft_wrap=True, highlight=False)
     for run in runs:
         out.print(*doubts(run), sep="\n", end="\n" if doubts(run) else "")
 
@@ -141,5 +148,8 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help=f"write the one page that a notebook writes of its run instead, as {_BRIEF_NAME}: how it started, each "
         "problem, the fallback's answers, engine events, memory",
+    )
+    parser.add_argument(
+        "--export", type=Path, metavar="DIR", help="tables as .csv, .md and .tex, charts as .svg and .png, into DIR"
     )
     return parser

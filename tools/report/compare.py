@@ -10,7 +10,7 @@ from typing import Any
 
 from agent.errors import InputError
 from tools.report.data import ProblemRecord, ReportedRun
-from tools.report.stats import Difference, common_problems, differences
+from tools.report.stats import Difference, common_problems, differences, power_sentences
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,11 @@ class Comparison:
     def differences(self) -> list[Difference]:
         """The means of paired differences."""
         return differences(self.first, self.second)
+
+    @property
+    def power(self) -> list[str]:
+        """What it takes to see a difference between such runs."""
+        return power_sentences(self.first, self.second)
 
     @property
     def changed(self) -> list[tuple[ProblemRecord, ProblemRecord]]:

@@ -37,7 +37,7 @@ def figures(runs: Sequence[ReportedRun]) -> Table:
 def doubts(run: ReportedRun) -> list[Text]:
     """Why the answers won that did not have the most votes, or had guesses alone, with the name of the run above."""
     solutions = [problem.solution for problem in run.problems if problem.solution is not None]
-    lines = list(doubt_lines(solutions, {problem.problem.id: problem.samples for problem in run.problems}, most=None))
+    lines = list(doubt_lines(solutions, {problem.problem.id: problem.samples for problem in run.problems}))
     return [Text(f"{run.name}: ").append_text(lines[0]), *lines[1:]] if lines else []
 
 

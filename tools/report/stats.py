@@ -14,14 +14,17 @@ from statistics import fmean
 import numpy as np
 
 from agent.config import Config
-from agent.metrics import METRICS, Metric
+from agent.metrics import METRICS, ClosedProblem, Metric
 from agent.policy.voting import Ballot, ballot, count_ballots
 from agent.types import Sample
 from tools.report.data import ProblemRecord, ReportedRun, VoteStatus
 from tools.shared.intervals import Interval, Ratio, interval, resamples
+from tools.shared.power import paired_power, sampling_noise
 
 MAX_SUBSETS = 120
 """Subsets of a problem's samples that are voted on for one size: all of them, or so many drawn at random."""
+SEEN_DIFFERENCE = 0.05
+"""The difference for which a comparison says what it takes to see it: 2.5 of 50 problems."""
 _SEED = 0
 _SIZES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 
@@ -162,6 +165,22 @@ def differences(first: ReportedRun, second: ReportedRun) -> list[Difference]:
     return found
 
 
+def power_sentences(first: ReportedRun, second: ReportedRun) -> list[str]:
+    """What it takes to see a difference of SEEN_DIFFERENCE in the share right, and in pass@1, between such runs."""
+    closed = [(one.closed, other.closed) for one, other in common_problems(first, second)]
+    pairs = [(one, other) for one, other in closed if one and other and one.right is not None]
+    drawn = [(_right_of(one), _right_of(other)) for one, other in pairs if one.attempts and other.attempts]
+    shares = [other[0] / other[1] - one[0] / one[1] for one, other in drawn]
+    noises = [sampling_noise(counts) for counts in zip(*drawn, strict=True)]
+    noise = sum(each for each in noises if each is not None) if noises and None not in noises else None
+    powers = {
+        "the share right": paired_power([float(other.right or 0) - float(one.right or 0) for one, other in pairs]),
+        "pass@1": paired_power(shares, noise),
+    }
+    difference = f"{SEEN_DIFFERENCE:g} in"
+    return [power.sentence(f"{difference} {name}", SEEN_DIFFERENCE) for name, power in powers.items() if power]
+
+
 def common_problems(first: ReportedRun, second: ReportedRun) -> list[tuple[ProblemRecord, ProblemRecord]]:
     """The problems with the same id and text that are closed in both runs."""
     others = {problem.problem.id: problem for problem in second.problems if problem.solution}
@@ -205,6 +224,11 @@ def bin_counts(values: Sequence[float], edges: Sequence[float]) -> list[int]:
     """Count the values in each bin; one on an edge is in the bin above, the last bin includes its upper edge."""
     counts = np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0]
     return [int(count) for count in counts]
+
+
+def _right_of(closed: ClosedProblem) -> tuple[int, int]:
+    """How many attempts at a problem are right, and how many there are."""
+    return sum(sample.answer == closed.problem.answer for sample in closed.attempts), len(closed.attempts)
 
 
 def _value(metric: Metric, problem: ProblemRecord, run: ReportedRun) -> float | None:

@@ -201,7 +201,7 @@ class TestTable:
         names = [f"p{n}" for n in range(14)]
         lines = printed([], [solution(name, {1: 1, 2: 1}) for name in names], [])
         assert sum("tie at a weight" in line for line in lines) == 10
-        assert "  and 4 more such answers, which python -m tools.report explains" in lines
+        assert "  and 4 more such answers, explained on the page of tools.report" in lines
 
     def test_the_columns_and_the_reasons_that_occur_are_explained(self) -> None:
         told = "\n".join(printed(PROBLEMS, [solution("a", {7: 3})], []))

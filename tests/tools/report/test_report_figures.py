@@ -55,3 +55,30 @@ def test_the_command_prints_them_where_truths_are_known(tmp_path: Path, capsys: 
     unknown = write_run(tmp_path / "unknown", [Problem("p", "?")], {"p": [vote(0, 1)]})
     assert main([str(unknown)]) == 0
     assert capsys.readouterr().out == ""
+
+
+def test_a_comparison_says_how_many_problems_it_takes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    half = write_run(tmp_path / "half", PROBLEMS, HALF_RIGHT)
+    mixed = write_run(tmp_path / "mixed", PROBLEMS, {**ALL_RIGHT, "p3": NONE_RIGHT["p3"]})
+    assert main([str(half), str(mixed), "--output", str(tmp_path / "page.html")]) == 0
+    told = capsys.readouterr().out
+    # Differences of 1/2, 1/2, 1/2 and -1/2 have a variance of 1/4: 2.8016^2 / 4 / 0.05^2.
+    assert "A difference of 0.05 in pass@1 shows in 80% of comparisons (paired by problem, 5% level) with 785" in told
+    assert "0.05 in the share right" in told
+    assert "0.05 in pass@1 shows" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_the_figures_are_exported(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    runs = [write_run(tmp_path / name, PROBLEMS, votes) for name, votes in (("a", HALF_RIGHT), ("b", ALL_RIGHT))]
+    pages = ["--output", str(tmp_path / "page.html"), "--export"]
+    assert main([str(runs[0]), *pages, str(tmp_path / "one")]) == 0
+    suffixes = (".csv", ".md", ".tex")
+    tables = {f"{name}{suffix}" for name in ("metrics", "problems") for suffix in suffixes}
+    assert {path.name for path in (tmp_path / "one").iterdir()} == {
+        *tables, "accuracy_by_samples.svg", "accuracy_by_samples.png",
+    }  # fmt: skip
+    assert "has 2 of 4 votes" in (tmp_path / "one" / "problems.csv").read_text(encoding="utf-8")
+    assert main([*map(str, runs), *pages, str(tmp_path / "two")]) == 0
+    names = {path.name for path in (tmp_path / "two").iterdir()}
+    assert {"metrics_first.tex", "problems_second.md", "differences.csv", "differences.svg"} <= names

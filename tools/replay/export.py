@@ -1,0 +1,90 @@
+"""The results of a replay as tables and charts in files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tools.replay.full_runs import ReplayResult
+from tools.replay.stop import StoppingResult
+from tools.replay.view import STOP_COLUMNS, PolicyPair
+from tools.shared.exports import Column, ExportedTable, write_tables
+from tools.shared.figures import EXPORTED, draw_intervals
+from tools.shared.power import POWER
+
+
+def export_runs(directory: Path, result: ReplayResult, comparisons: Sequence[PolicyPair]) -> list[Path]:
+    """Write the tables of policies and comparisons, and a chart of each; return the files. Raises InputError."""
+    tables = [_policies(result)]
+    count = result.setting.problems
+    charts = {"policies": ({policy: result.correct(policy) for policy in result.scores}, f"right answers of {count}")}
+    if comparisons:
+        tables.append(_comparisons(result, comparisons))
+        values = {f"{one} minus {other}": result.difference(one, other) for one, other in comparisons}
+        charts["comparisons"] = (values, f"difference in right answers of {count}")
+    written = write_tables(directory, tables)
+    for name, (values, axis) in charts.items():
+        paths = [directory / f"{name}{suffix}" for suffix in EXPORTED]
+        draw_intervals(paths, values, axis, zero=name == "comparisons")
+        written += paths
+    return written
+
+
+def export_stops(directory: Path, result: StoppingResult) -> list[Path]:
+    """Write the table of stopping rules and a chart of their wall times; return the files. Raises InputError."""
+    rows = [
+        (policy, result.accuracy(policy), result.loss(policy), result.wall(policy), result.gap_closed(policy))
+        for policy in result.policies
+    ]
+    names = ("accuracy", "accuracy minus waiting for all", "relative wall time", "gap closed")
+    columns = (Column("policy"), *(Column(name, 3) for name in names))
+    caption = f"One problem at a time, with 95% intervals; {STOP_COLUMNS}."
+    written = write_tables(directory, [ExportedTable("stopping", caption, columns, tuple(rows))])
+    paths = [directory / f"stopping{suffix}" for suffix in EXPORTED]
+    walls = {policy: result.wall(policy) for policy in result.policies}
+    draw_intervals(paths, walls, "wall time relative to waiting for all samples")
+    return written + paths
+
+
+def _policies(result: ReplayResult) -> ExportedTable:
+    columns = (
+        *(Column("policy"), Column("right answers", 2)),
+        *(Column(name, 2) for name in result.recordings),
+        *(Column("wall seconds"), Column("tokens"), Column("cut", 1), Column("starved", 1), Column("two runs", 1)),
+    )
+    figures = ("seconds", "tokens", "cut", "starved", "two_runs")
+    rows = [
+        (
+            *(policy, result.correct(policy)),
+            *(result.correct(policy, name) for name in result.recordings),
+            *(result.mean(policy, figure) for figure in figures),
+        )
+        for policy in result.scores
+    ]
+    setting = result.setting
+    caption = (
+        f"Right answers of {setting.problems} with 95% intervals, and means of a run: seconds, generated tokens, "
+        "samples stopped before their end, problems for which no time was left, AIMO-3's score of two runs; "
+        f"{result.repeats} runs per recording, {setting.samples} lanes on {setting.hardware.name}, "
+        f"{setting.limit:,.0f} s a run, seed {setting.seed}."
+    )
+    return ExportedTable("policies", caption, columns, tuple(rows))
+
+
+def _comparisons(result: ReplayResult, comparisons: Sequence[PolicyPair]) -> ExportedTable:
+    columns = (
+        *(Column("policy"), Column("minus"), Column("right answers", 2)),
+        *(Column(name, 2) for name in result.recordings),
+        Column("problems to see 1"),
+    )
+    rows = []
+    for pair in comparisons:
+        power = result.power(*pair)
+        needed = power.problems_for(1 / result.setting.problems) if power and power.spread else None
+        each = (result.difference(*pair, name) for name in result.recordings)
+        rows.append((*pair, result.difference(*pair), *each, needed))
+    caption = (
+        f"Differences in right answers of {result.setting.problems} over the same runs, with 95% intervals, and how "
+        f"many problems show a difference of 1 in {POWER:.0%} of comparisons."
+    )
+    return ExportedTable("comparisons", caption, columns, tuple(rows))

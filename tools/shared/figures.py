@@ -1,0 +1,87 @@
+"""Charts with intervals as image files, drawn by Matplotlib (extra `lab`).
+
+The pictures of report pages are drawn by the report itself, as these follow the page's width and colours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from agent.errors import InputError
+from tools.shared.intervals import Interval
+
+EXPORTED = (".svg", ".png")
+"""The kinds of files of an exported chart."""
+Curve = Sequence[tuple[float, Interval]]
+"""Points of a curve: a place on the x axis, and the value there."""
+
+
+def draw_curves(
+    paths: Sequence[Path],
+    curves: Mapping[str, Curve],
+    axes: tuple[str, str],
+    *,
+    bounds: Mapping[str, Sequence[tuple[float, float]]] | None = None,
+    logarithmic: bool = False,
+) -> None:
+    """Draw curves with their intervals as bands, and dotted `bounds`; `axes` names the two axes.
+
+    Raises InputError if Matplotlib is missing or a file cannot be written.
+    """
+
+    def draw(plot: Any) -> None:
+        for name, points in curves.items():
+            places = [place for place, _ in points]
+            plot.plot(places, [value.value for _, value in points], marker="o", label=name)
+            plot.fill_between(places, [v.low for _, v in points], [v.high for _, v in points], alpha=0.08)
+        for name, line in (bounds or {}).items():
+            plot.plot([x for x, _ in line], [y for _, y in line], linestyle=":", color="grey", label=name)
+        if logarithmic:
+            plot.set_xscale("log", base=2)
+            plot.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        plot.set_xlabel(axes[0])
+        plot.set_ylabel(axes[1])
+        plot.legend(fontsize="small")
+
+    _save(paths, (8, 5), draw)
+
+
+def draw_intervals(paths: Sequence[Path], values: Mapping[str, Interval], axis: str, *, zero: bool = False) -> None:
+    """Draw a point with its interval for each name, the first on top; `zero` marks where there is no difference.
+
+    Raises InputError if Matplotlib is missing or a file cannot be written.
+    """
+
+    def draw(plot: Any) -> None:
+        places = range(len(values))
+        middle = [value.value for value in values.values()]
+        ends = [[v.value - v.low for v in values.values()], [v.high - v.value for v in values.values()]]
+        plot.errorbar(middle, places, xerr=ends, fmt="o", capsize=3)
+        plot.set_yticks(places, list(values))
+        plot.invert_yaxis()
+        plot.grid(axis="x", alpha=0.3)
+        if zero:
+            plot.axvline(0.0, color="grey", linewidth=0.8)
+        plot.set_xlabel(axis)
+
+    _save(paths, (8, 1.2 + 0.35 * len(values)), draw)
+
+
+def _save(paths: Sequence[Path], size: tuple[float, float], draw: Callable[[Any], None]) -> None:
+    try:
+        from matplotlib import rc_context
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise InputError("charts need Matplotlib: pip install 'aimo-agent[lab]', or leave the flag out") from None
+    with rc_context({"svg.hashsalt": "aimo-agent"}):  # the same figures give the same file
+        figure = Figure(figsize=size, layout="constrained")
+        draw(figure.add_subplot())
+        for path in paths:
+            try:
+                figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+            except (OSError, ValueError) as error:
+                raise InputError(
+                    f"the chart cannot be written to {path} ({error}): name a .png, .svg or .pdf file"
+                ) from error
