@@ -7,20 +7,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tools.shared.intervals import Floats
 from tools.shared.power import POWER, Power, paired_power, sampling_noise
 
 RNG_SEED = 5
 DIFFERENCE = 0.1
 
 
-def shares(rng: np.random.Generator, runs: int, problems: int, samples: int) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+def shares(rng: np.random.Generator, runs: int, problems: int, samples: int) -> tuple[Floats, Floats]:
     """The shares of right samples of two models in repeated comparisons, with a mean true difference of 0.1."""
     first = rng.beta(1.2, 1.2, (runs, problems)) * 0.8
     second = first + DIFFERENCE + rng.normal(0, 0.05, first.shape).clip(-0.1, 0.1)
     return rng.binomial(samples, first) / samples, rng.binomial(samples, second) / samples
 
 
-def seen(first: np.ndarray, second: np.ndarray) -> float:  # type: ignore[type-arg]
+def seen(first: Floats, second: Floats) -> float:
     """How often the 95% interval of the mean paired difference lies above 0."""
     differences = second - first
     error = differences.std(axis=1, ddof=1) / np.sqrt(differences.shape[1])

@@ -1,1 +1,1 @@
-"""The benchmarks of QwQ's release, each graded by its usual rules."""
+"""The benchmarks of QwQ's release and harder ones, each graded by its usual rules."""

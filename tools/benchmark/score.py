@@ -12,6 +12,7 @@ import numpy as np
 from agent.metrics import pass_at_k, plain_majority
 from tools.benchmark.question import GradedCompletion
 from tools.shared.intervals import Interval, interval, resamples
+from tools.shared.power import Power, paired_power, sampling_noise
 
 _Z = 1.959964  # the two-sided 95% quantile of the normal distribution
 
@@ -44,6 +45,16 @@ def score(verdicts: Sequence[GradedCompletion]) -> Score:
     passes = {k: _mean([pass_at_k(len(group), _right(group), k) for group in groups]) for k in sizes}
     voted = any(verdict.grade.answer is not None for verdict in verdicts)
     return Score(len(groups), samples, passes, _mean([majority(group) for group in groups]) if voted else None)
+
+
+def single_power(verdicts: Sequence[GradedCompletion]) -> Power | None:
+    """What these questions and samples can show of a difference in pass@1 from a fixed figure; None for one alone."""
+    counts: dict[str, tuple[int, int]] = {}
+    for verdict in verdicts:
+        right, drawn = counts.get(verdict.question, (0, 0))
+        counts[verdict.question] = (right + verdict.grade.right, drawn + 1)
+    shares = [right / drawn for right, drawn in counts.values()]
+    return paired_power(shares, sampling_noise(list(counts.values())))
 
 
 def majority(verdicts: Sequence[GradedCompletion]) -> float:

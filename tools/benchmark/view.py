@@ -12,7 +12,7 @@ from rich.text import Text
 
 from tools.benchmark.published import Published, published_figures, same_model
 from tools.benchmark.question import BenchmarkResult
-from tools.benchmark.score import Score, score
+from tools.benchmark.score import Score, score, single_power
 from tools.shared.intervals import Interval
 
 INTERVALS = "bootstrap over questions (Wilson's where all agree)"
@@ -60,7 +60,9 @@ def scores_table(outcome: BenchmarkResult) -> RenderableType:
         ours.add_row(metric, _percent(value.value), f"{_percent(value.low)} to {_percent(value.high)}", told, sources)
     lines = Text(f"model {outcome.model or 'unknown'}; the intervals are from a {INTERVALS}; {_why_wrong(outcome)}")
     below: list[RenderableType] = [Text(), _others(published)] if published else []
-    return Group(ours, lines, *below)
+    power = single_power(outcome.verdicts)
+    seen = [Text(power.sentence("5 points in pass@1", 0.05, "with a fixed figure"))] if power is not None else []
+    return Group(ours, lines, *seen, *below)
 
 
 def _others(published: Sequence[Published]) -> Table:

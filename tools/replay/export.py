@@ -8,7 +8,7 @@ from pathlib import Path
 from tools.replay.full_runs import ReplayResult
 from tools.replay.stop import StoppingResult
 from tools.replay.view import STOP_COLUMNS, PolicyPair
-from tools.shared.exports import Column, ExportedTable, write_tables
+from tools.shared.exports import Cell, Column, ExportedTable, write_tables
 from tools.shared.figures import EXPORTED, draw_intervals
 from tools.shared.power import POWER
 
@@ -53,7 +53,7 @@ def _policies(result: ReplayResult) -> ExportedTable:
         *(Column("wall seconds"), Column("tokens"), Column("cut", 1), Column("starved", 1), Column("two runs", 1)),
     )
     figures = ("seconds", "tokens", "cut", "starved", "two_runs")
-    rows = [
+    rows: list[tuple[Cell, ...]] = [
         (
             *(policy, result.correct(policy)),
             *(result.correct(policy, name) for name in result.recordings),
@@ -77,7 +77,7 @@ def _comparisons(result: ReplayResult, comparisons: Sequence[PolicyPair]) -> Exp
         *(Column(name, 2) for name in result.recordings),
         Column("problems to see 1"),
     )
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
     for pair in comparisons:
         power = result.power(*pair)
         needed = power.problems_for(1 / result.setting.problems) if power and power.spread else None

@@ -25,6 +25,22 @@ AIME_2025: list[dict[str, object]] = [
     {"problem": "What is $30 \\cdot 3$ degrees, in degrees?", "answer": "90^\\circ", "id": "0"},
     {"problem": "What is $2^9$?", "answer": 512, "id": "1"},
 ]
+AIME_2026: list[dict[str, object]] = [{"problem_idx": 1, "problem": "What is $9+9$?", "answer": 18, "type": ["A"]}]
+MATHARENA: list[dict[str, object]] = [
+    {"problem_idx": 1, "problem": "What is $2^5$?", "answer": "32", "problem_type": ["Algebra"]},
+    {"problem_idx": 2, "problem": "What is a third?", "answer": "\\frac{1}{3}", "problem_type": ["Algebra"]},
+    {"problem_idx": 3, "problem": "What is $10^4+1$?", "answer": "$10001$", "problem_type": ["Number Theory"]},
+    {"problem_idx": 4, "problem": "What is $2-5$?", "answer": "-3", "problem_type": ["Algebra"]},
+]
+OLYMMATH: list[dict[str, object]] = [
+    {"problem": "What is $7+7$?", "answer": "14", "subject": "Algebra", "unique_id": "OlymMATH-HARD-0-EN"},
+    {
+        "problem": "What is $\\sqrt 2$?",
+        "answer": "$\\sqrt{2}$",
+        "subject": "Algebra",
+        "unique_id": "OlymMATH-HARD-1-EN",
+    },
+]
 MATH: list[dict[str, object]] = [
     {
         "problem": "What is half of one third?",
@@ -130,9 +146,15 @@ def write_set(folder: Path, name: str) -> Path:
     if name.endswith("-reference"):
         (folder / "reference.csv").write_text(AIMO)
         return folder / "reference.csv"
+    if name == "aime2026" or name.startswith(("hmmt", "apex")):
+        path = folder / "train-00000-of-00001.parquet"
+        pd.DataFrame(AIME_2026 if name == "aime2026" else MATHARENA).to_parquet(path)
+        return path
     rows: Mapping[str, Sequence[Mapping[str, object]]] = {
         "aime2025": AIME_2025,
         "math500": MATH,
+        "olymmath-easy": OLYMMATH,
+        "olymmath-hard": OLYMMATH,
         "livecodebench": PROGRAMS,
     }
     return write_jsonl(folder / f"{name}.jsonl", rows[name])

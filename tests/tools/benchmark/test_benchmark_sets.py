@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import pickle
+import re
 import string
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,6 +26,7 @@ from tests.support.runs.benchmark_fixtures import (
     CALL_HIDDEN,
     GPQA,
     MATH,
+    MATHARENA,
     PROGRAMS,
     SUM_HIDDEN,
     SUM_TESTS,
@@ -57,6 +60,13 @@ def refused(name: str, path: Path) -> str:
     [
         ("aime2024", ["60", "61"], ["404", "7"]),
         ("aime2025", ["0", "1"], ["90", "512"]),
+        ("aime2026", ["1"], ["18"]),
+        ("hmmt-feb2025", ["1", "3"], ["32", "10001"]),
+        ("hmmt-nov2025", ["1", "3"], ["32", "10001"]),
+        ("hmmt-feb2026", ["1", "3"], ["32", "10001"]),
+        ("apex2025", ["1", "3"], ["32", "10001"]),
+        ("olymmath-easy", ["OlymMATH-HARD-0-EN"], ["14"]),
+        ("olymmath-hard", ["OlymMATH-HARD-0-EN"], ["14"]),
         ("math500", ["test/own/1.json", "test/own/2.json"], ["\\frac{1}{6}", "(1, 2)"]),
         ("aimo1-reference", ["a", "b"], ["1", "998"]),
         ("aimo2-reference", ["a", "b"], ["1", "998"]),
@@ -68,6 +78,21 @@ def test_each_format_gives_its_questions(name: str, ids: list[str], truths: list
     assert [question.id for question in questions] == ids
     assert [question.truth for question in questions] == truths
     assert load(tmp_path, name, limit=1) == questions[:1]
+
+
+def test_questions_without_a_votable_answer_are_left_out_and_counted(tmp_path: Path) -> None:
+    console = Console(file=io.StringIO(), width=200)
+    load_set(SETS["hmmt-nov2025"], [write_set(tmp_path, "hmmt-nov2025")], 0, None, console)
+    assert isinstance(console.file, io.StringIO)
+    assert "2 of 4 questions of hmmt-nov2025 are left out" in console.file.getvalue()
+    fractions = write_jsonl(tmp_path / "fractions.jsonl", [MATHARENA[1]])
+    assert "no answer is an integer of 0 or more" in refused("olymmath-hard", fractions)
+
+
+def test_every_published_set_is_pinned_to_a_commit() -> None:
+    sources = [chosen.source for chosen in SETS.values() if chosen.source]
+    assert all(re.fullmatch("[0-9a-f]{40}", source.revision) for source in sources)
+    assert len({(source.repository, source.file) for source in sources}) == len(sources)
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".json", ".jsonl", ".parquet"])

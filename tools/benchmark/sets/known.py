@@ -23,9 +23,12 @@ from tools.benchmark.sets.tasks import CHOICE, EXPRESSION, PROGRAM
 
 LETTERS = "ABCD"
 _AIME = Edition("aime", max_answer=999, modulus=None, problem_count=30, time_limit_seconds=6 * HOUR)
+# For sets whose answers are any expressions: their integers are asked, within what no answer of them exceeds.
+_INTEGERS = replace(_AIME, name="integers", max_answer=10**12)
+_MATHARENA_FILE = "data/train-00000-of-00001.parquet"
 
-Loader = Callable[[Sequence[Path], int], list[BenchmarkQuestion]]
-"""Reads the questions of a set from its files; the seed shuffles multiple choices."""
+Loader = Callable[[Sequence[Path], int], list[BenchmarkQuestion | None]]
+"""Reads the questions of a set from its files; the seed shuffles multiple choices. None is one that is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +47,18 @@ class BenchmarkSet:
 def load_set(
     chosen: BenchmarkSet, paths: Sequence[Path], seed: int, limit: int | None, console: Console
 ) -> list[BenchmarkQuestion]:
-    """Read the first `limit` questions of the set's files. Raises InputError for invalid ones."""
+    """Read the first `limit` questions of the set's files, and say how many of the set cannot be asked.
+
+    Raises InputError for invalid ones, and where none is left.
+    """
     with console.status("reading the questions"):  # gigabytes of tests take a while
-        questions = chosen.load(paths, seed)
+        rows = chosen.load(paths, seed)
+    questions = [question for question in rows if question is not None]
+    if not questions:
+        raise InputError(f"{paths[0]}: no answer is an integer of 0 or more, and only these are voted on")
+    if len(questions) < len(rows):
+        told = f"{len(rows) - len(questions)} of {len(rows)} questions of {chosen.name} are left out"
+        console.print(f"{told}: only answers that are integers of 0 or more are voted on", soft_wrap=True)
     places: set[str] = set()
     for question in questions:
         if question.id in places:
@@ -55,10 +67,10 @@ def load_set(
     return questions[:limit]
 
 
-def _rows_as(read: Callable[[DatasetRow, str, int], BenchmarkQuestion]) -> Loader:
+def _rows_as(read: Callable[[DatasetRow, str, int], BenchmarkQuestion | None]) -> Loader:
     """A loader that makes a question of each row, from the row, its number as an id, and the seed."""
 
-    def load(paths: Sequence[Path], seed: int) -> list[BenchmarkQuestion]:
+    def load(paths: Sequence[Path], seed: int) -> list[BenchmarkQuestion | None]:
         return [read(row, str(number), seed) for number, row in enumerate(read_dataset(paths), start=1)]
 
     return load
@@ -71,12 +83,23 @@ def _aime(row: DatasetRow, number: str, seed: int) -> BenchmarkQuestion:
         raise InputError(
             f"{row.place}: the answer {answer!r} is not an integer from 0 to {_AIME.max_answer}: correct it"
         )
-    id_ = row.text("id") if row.has("id") else number
-    return BenchmarkQuestion(Problem(id_, row.text("problem", "question"), value), str(value))
+    return BenchmarkQuestion(Problem(_id(row, number), row.text("problem", "question"), value), str(value))
+
+
+def _integer(row: DatasetRow, number: str, seed: int) -> BenchmarkQuestion | None:
+    """The question of a row, None where its answer is no integer that is voted on."""
+    value = parse_integer(row.text("answer"))
+    if value is None or _INTEGERS.reduce(value) is None:
+        return None
+    return BenchmarkQuestion(Problem(_id(row, number), row.text("problem", "question"), value), str(value))
+
+
+def _id(row: DatasetRow, number: str) -> str:
+    return next((row.text(name) for name in ("id", "problem_idx", "unique_id") if row.has(name)), number)
 
 
 def _aimo(edition: Edition) -> Loader:
-    def load(paths: Sequence[Path], seed: int) -> list[BenchmarkQuestion]:
+    def load(paths: Sequence[Path], seed: int) -> list[BenchmarkQuestion | None]:
         return [_competition(problem, edition, path) for path in paths for problem in load_problems(path)]
 
     return load
@@ -120,6 +143,20 @@ def _livecodebench(row: DatasetRow, number: str, seed: int) -> BenchmarkQuestion
     return BenchmarkQuestion(Problem(id_, f"{row.text('question_content')}\n\n{how}"), "", tests)
 
 
+def _integers(name: str, source: HubFile) -> BenchmarkSet:
+    """A set of which the problems with integer answers are asked."""
+    return BenchmarkSet(name, CompetitionTask(_INTEGERS), _rows_as(_integer), source)
+
+
+def _olymmath(level: str) -> HubFile:
+    revision = "2c6532ea2cf929ac1c421532af5951553eaee727"
+    return HubFile("RUC-AIBOX/OlymMATH", revision, f"data/OlymMATH-EN-{level}.jsonl")
+
+
+def _matharena(name: str, revision: str) -> HubFile:
+    return HubFile(f"MathArena/{name}", revision, _MATHARENA_FILE)
+
+
 def _named(sets: Iterable[BenchmarkSet]) -> Mapping[str, BenchmarkSet]:
     return {chosen.name: chosen for chosen in sets}
 
@@ -142,6 +179,18 @@ SETS = _named(
             _rows_as(_aime),
             HubFile("math-ai/aime25", "563bb8404243c5f09de6ec262f2db674fe5bce9b", "test.jsonl"),
         ),
+        BenchmarkSet(
+            "aime2026",
+            CompetitionTask(_AIME),
+            _rows_as(_aime),
+            _matharena("aime_2026", "d2de22f3c656b4f56cf8981212186377d1e23bc3"),
+        ),
+        _integers("hmmt-feb2025", _matharena("hmmt_feb_2025", "6fdc4277120810ff75aa22d2d5489b91f7a262a1")),
+        _integers("hmmt-nov2025", _matharena("hmmt_nov_2025", "118dbfb45c4c9467c672268ed55166642897aa46")),
+        _integers("hmmt-feb2026", _matharena("hmmt_feb_2026", "02fba4f74d8e68e73e66a02d540fd979c05c274c")),
+        _integers("apex2025", _matharena("apex_2025", "ac8a641db12cc87be39e61ea89f2e04c80c5f2e7")),
+        _integers("olymmath-easy", _olymmath("EASY")),
+        _integers("olymmath-hard", _olymmath("HARD")),
         BenchmarkSet(
             "math500",
             EXPRESSION,
