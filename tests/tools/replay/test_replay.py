@@ -174,38 +174,6 @@ def test_stopping_alone_lies_between_the_oracle_and_waiting(capsys: pytest.Captu
     assert policies["oracle"]["gap_closed"] == 1
 
 
-def test_tables_and_a_chart_are_drawn(capsys: pytest.CaptureFixture[str], traces: Path, tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
-    chart = tmp_path / "chart.svg"
-    flags = ["--repeats", "2", "--problems", "6", "--budget-tokens", "3000", "--processes", "1", "--samples", "4"]
-    assert main([str(traces), *flags, "--compare", "patience", "margin-3", "--chart", str(chart)]) == 0
-    out = capsys.readouterr().out
-    assert "(knapsack)" in out
-    assert "patience minus margin-3" in out
-    assert chart.read_text(encoding="utf-8").startswith("<?xml")
-    assert main([str(traces), *flags[:4], "--samples", "4", "--stop-only", "--processes", "1"]) == 0
-    assert "(oracle)" in capsys.readouterr().out
-    assert "cannot be written" in complaint(capsys, traces, *flags, "--chart", tmp_path / "no" / "chart.svg")
-
-
-def test_tables_and_charts_are_exported_and_a_comparison_says_what_it_can_show(
-    capsys: pytest.CaptureFixture[str], traces: Path, tmp_path: Path
-) -> None:
-    pytest.importorskip("matplotlib")
-    flags = ["--repeats", "2", "--problems", "6", "--budget-tokens", "3000", "--processes", "1", "--samples", "4"]
-    export = ["--no-bounds", "--export", str(tmp_path / "out")]
-    assert main([str(traces), *flags, *export, "--compare", "patience", "margin-3"]) == 0
-    assert "difference of 1 right answer of 6" in capsys.readouterr().out
-    tables = {f"{name}{suffix}" for name in ("policies", "comparisons") for suffix in (".csv", ".md", ".tex")}
-    charts = {f"{name}{suffix}" for name in ("policies", "comparisons") for suffix in (".svg", ".png")}
-    assert {path.name for path in (tmp_path / "out").iterdir()} == tables | charts
-    assert (tmp_path / "out" / "policies.csv").read_text(encoding="utf-8").startswith("policy,right answers,")
-    stops = [*flags[:2], "--samples", "4", "--processes", "1", "--stop-only", "--export", str(tmp_path / "stops")]
-    assert main([str(traces), *stops]) == 0
-    assert "(oracle)" not in (tmp_path / "stops" / "stopping.csv").read_text(encoding="utf-8")
-    assert (tmp_path / "stops" / "stopping.png").exists()
-
-
 def test_help_names_every_policy(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])
