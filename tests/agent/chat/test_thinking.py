@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.chat.box import first_box
 from agent.chat.dialects import chat_format
 from agent.chat.reply import finished_answer
 from agent.chat.task import CompetitionTask
@@ -102,6 +103,36 @@ def test_a_turn_end_is_found_where_it_begins_however_the_stream_is_cut(stream: l
         assert scanner.held == max((len(each) for each in beginnings if text.endswith(each)), default=0)
     places = [text.find(mark) for mark in TURN_ENDS if mark in text]
     assert found == (min(places) if places else None)
+
+
+def box_end(text: str) -> int | None:
+    """Where a box that this text begins with is closed, read sign by sign."""
+    depth = 0
+    for place, sign in enumerate(text):
+        if sign in "{}" and not (place and text[place - 1] == "\\"):
+            depth += 1 if sign == "{" else -1
+            if not depth:
+                return place + 1
+    return None
+
+
+braces = st.lists(st.text("{}\\4\n", max_size=4) | st.sampled_from(TURN_ENDS), max_size=10)
+
+
+@given(st.sampled_from(["\\boxed{", "\\boxed{4", "\\boxed{\\frac{1"]), braces)
+def test_a_turn_that_completes_a_box_ends_behind_it_however_the_stream_is_cut(begun: str, stream: list[str]) -> None:
+    scanner = TurnEndScanner(TURN_ENDS, begun)
+    text, found = "", None
+    for piece in stream:
+        text += piece
+        found = scanner.feed(piece)
+        if found is not None:
+            break
+    closed = box_end(begun + text)
+    ends = [text.find(mark) for mark in TURN_ENDS if mark in text]
+    ends += [] if closed is None else [closed - len(begun)]
+    assert found == (min(ends) if ends else None)
+    assert first_box(begun + text) == (begun + text)[:closed]
 
 
 @given(st.text("ab`~\n", max_size=40), st.text("ab \n", max_size=20))
