@@ -17,6 +17,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from agent.cli.one_line_parser import OneLineParser
 from agent.config import Config, load_config, profile_names
 from agent.errors import AgentError, ConfigError, InputError
 from agent.hardware.capacity import CapacityPlan
@@ -61,7 +62,7 @@ class ProfileRow:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the table; return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m tools.capacity", description=__doc__)
+    parser = OneLineParser(prog="python -m tools.capacity", description=__doc__)
     parser.add_argument(
         "profiles",
         nargs="*",

@@ -22,6 +22,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import track
 
+from agent.cli.one_line_parser import OneLineParser
 from agent.errors import InputError
 from tools.shared.command_line import run_command
 
@@ -134,7 +135,7 @@ def _read(name: str, source: Path | None) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="python -m tools.traces",
         description="Download the public recordings of Best-of-Infinity and convert them into traces for tools.replay.",
     )

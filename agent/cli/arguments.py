@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from agent.cli.streams import write_result
+from agent.cli.one_line_parser import OneLineParser
 from agent.editions import EDITIONS
 from agent.errors import InputError
 from agent.files.addresses import expand_home, utf8
@@ -18,6 +17,9 @@ from agent.files.addresses import expand_home, utf8
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 _EPILOG = """\
+without flags: the 12 starter problems under the profile cpu, which draws 8 samples each and takes at most 9 minutes for
+the whole run, however many problems it has; flags that are not given are as the profile says
+
 examples:
   python -m agent.solve                                   the bundled starter problems, with a small model on the CPU
   python -m agent.solve "What is 2^100 modulo 1000?"      one problem
@@ -27,21 +29,6 @@ examples:
 
 exit status: 0 the run ended, 2 something has to be fixed (a one-line message says what), 130 interrupted
 """
-
-
-class OneLineParser(argparse.ArgumentParser):
-    """An argument parser that reports errors as one line, and writes its help like any result."""
-
-    def error(self, message: str) -> NoReturn:
-        """Report the error and exit with status 2."""
-        self.exit(2, f"error: {message}; --help lists the flags\n")
-
-    def print_help(self, file: Any = None) -> None:
-        """Write the help. Raises AgentError if it cannot be written."""
-        if file is None and sys.stdout is not None:
-            write_result(self.format_help())
-        else:
-            super().print_help(file)
 
 
 def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
@@ -65,7 +52,12 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
     )
     how = parser.add_argument_group("how to solve it")
     add_setting_flags(how, time_limit_of="the whole run")
-    how.add_argument("--problems-in-flight", type=int, metavar="N", help="problems solved at a time (for a big engine)")
+    how.add_argument(
+        "--problems-in-flight",
+        type=int,
+        metavar="N",
+        help="problems solved at a time, for a big engine (default: the profile's, else 1)",
+    )
     record = parser.add_argument_group("where it is recorded")
     record.add_argument("--run-dir", type=given_path, metavar="DIR", help="directory of the run (default: runs/<date>)")
     record.add_argument("--resume", action="store_true", help="continue the run in --run-dir")
@@ -88,13 +80,19 @@ def _decode(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
 
 def add_setting_flags(parser: argparse._ActionsContainer, *, time_limit_of: str) -> None:
     """Add the flags that select a profile and override single keys of it; `overrides` reads them."""
-    parser.add_argument("--edition", help=f"rules for the answer: {', '.join(EDITIONS)}")
+    parser.add_argument("--edition", help=f"rules for the answer: {', '.join(EDITIONS)} (default: the profile's)")
     parser.add_argument(
         "--profile", help="cpu (the default), vllm, kaggle-l4x4 or another of agent/profiles, or a TOML file"
     )
-    parser.add_argument("--samples", type=int, metavar="N", help="solutions drawn for each problem")
-    parser.add_argument("--time-limit", metavar="T", help=f"of {time_limit_of}: seconds, or like 90m or 5h")
-    parser.add_argument("--seed", type=int, help="seed of the run")
+    parser.add_argument(
+        "--samples", type=int, metavar="N", help="solutions drawn for each problem (default: the profile's)"
+    )
+    parser.add_argument(
+        "--time-limit",
+        metavar="T",
+        help=f"of {time_limit_of}: seconds, or like 90m or 5h (default: the profile's, else the edition's)",
+    )
+    parser.add_argument("--seed", type=int, help="seed of the run (default: the profile's, else 0)")
     parser.add_argument("--url", help="an engine that speaks the OpenAI completions protocol")
     parser.add_argument(
         "--api-key-env",

@@ -34,6 +34,7 @@ def execute(plan: Plan, *, as_json: bool) -> None:
     recorded all the same.
     """
     console = Console(stderr=True)
+    console.print(plan.announcement, soft_wrap=True, markup=False, highlight=False)
     try:
         solutions = run_plan(plan, console)
     except RequestRefusedError as error:

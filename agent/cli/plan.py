@@ -13,6 +13,7 @@ from pathlib import Path
 from agent.cli.arguments import overrides
 from agent.config import Config, load_config, override_config
 from agent.errors import InputError
+from agent.files.suggestions import did_you_mean
 from agent.journal.journal import CONFIG_FILE, RunRecord, read_run
 from agent.journal.run_directory import RUNS, RunDirectory, check_model, new_directory, old_directory
 from agent.problems.reader import BUNDLED, check_text, load_problems, starter_problems
@@ -42,11 +43,40 @@ class Plan:
         return RunDirectory(self.directory, self.problems, self.before, self.files)
 
     @property
+    def announcement(self) -> str:
+        """What the run is going to do, in one line: how many problems share how much time, and who solves them."""
+        config, count = self.config, len(self.problems)
+        left = config.time_limit_seconds
+        many = f"{count} problem{'s' if count > 1 else ''}"
+        if self.before:
+            count -= len(self.before.solved)
+            left = max(0.0, left - self.before.spent)
+            many = f"{count} of {many} left"
+        limit = f"{spoken_seconds(left)} in all"
+        if count > 1:
+            limit += f" ({spoken_seconds(left / count)} a problem on average; --time-limit sets it)"
+        model = config.engine.model or f"of {config.engine.url}"
+        samples = f"up to {config.sample.count} samples{' each' if len(self.problems) > 1 else ''}"
+        return f"{many}, {limit}, {samples}; profile {config.profile}, edition {config.edition}, model {model}"
+
+    @property
     def resume_command(self) -> str | None:
         """The command that resumes this run; None as long as nothing is recorded."""
         if not (self.directory / CONFIG_FILE).exists():
             return None
         return resume_command("agent.solve", self.directory)
+
+
+def spoken_seconds(seconds: float) -> str:
+    """Write a duration as a person says it, to two digits or more.
+
+    >>> spoken_seconds(9.0), spoken_seconds(540.0), spoken_seconds(5_400.0)
+    ('9 s', '9 min', '1.5 h')
+    """
+    for unit, length in (("h", 3_600.0), ("min", 60.0)):
+        if seconds >= 1.5 * length:
+            return f"{seconds / length:.3g} {unit}"
+    return f"{seconds:.3g} s"
 
 
 def resume_command(module: str, directory: Path) -> str:
@@ -105,7 +135,10 @@ def _named_problems(source: Path) -> list[Problem]:
         raise InputError("--problems cannot be standard input: name a file, or give - as the problem for a single text")
     if name not in BUNDLED and not source.suffix:
         sets = ", ".join(BUNDLED)
-        raise InputError(f"{name!r} is not a problem set: give one of {sets}, or a CSV, JSONL, JSON or parquet file")
+        meant = did_you_mean(name, BUNDLED)
+        raise InputError(
+            f"{name!r} is not a problem set{meant}: give one of {sets}, or a CSV, JSONL, JSON or parquet file"
+        )
     return load_problems(BUNDLED.get(name, source))
 
 

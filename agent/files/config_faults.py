@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import reprlib
 from collections.abc import Iterator
 from typing import Any
@@ -10,8 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from agent.files.renamed_keys import RENAMED
-
-_MIN_SIMILARITY = 0.7  # from here on a key counts as a misspelling of another one
+from agent.files.suggestions import nearest_name
 
 _IN_TOML = {"model_type": "input should be a table", "tuple_type": "input should be a list"}
 
@@ -45,7 +43,6 @@ def _keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
 
 def _nearest(key: str, keys: list[str]) -> str | None:
     """Return the most similar key, compared with or without its table."""
-    whole = difflib.get_close_matches(key, keys, 1, _MIN_SIMILARITY)
     names = {name.rpartition(".")[2]: name for name in keys}
-    alone = difflib.get_close_matches(key.rpartition(".")[2], names, 1, _MIN_SIMILARITY)
-    return whole[0] if whole else names[alone[0]] if alone else None
+    alone = nearest_name(key.rpartition(".")[2], names)
+    return nearest_name(key, keys) or (names[alone] if alone else None)

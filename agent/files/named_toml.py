@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Sequence
 from importlib.resources.abc import Traversable
@@ -11,8 +10,7 @@ from typing import Any
 
 from agent.errors import ConfigError
 from agent.files.addresses import expand_home
-
-_MIN_SIMILARITY = 0.6  # from here on a name counts as a misspelling of another one
+from agent.files.suggestions import did_you_mean
 
 
 def toml_names(folder: Traversable) -> list[str]:
@@ -40,8 +38,7 @@ def read_named(folder: Traversable, name: str, kind: str, further: Sequence[str]
         return tomllib.loads(file.read_text(encoding="utf-8-sig"))  # editors on Windows write a BOM
     except FileNotFoundError:
         names = [*bundled, *further]
-        near = difflib.get_close_matches(name.removesuffix(".toml"), names, 1, _MIN_SIMILARITY)
-        meant = f" (did you mean {near[0]}?)" if near else ""
+        meant = did_you_mean(name.removesuffix(".toml"), names)
         raise ConfigError(
             f"no {kind} {name!r}{meant}: give one of {', '.join(names)} or the path of a TOML file"
         ) from None

@@ -26,7 +26,8 @@ def grant(left: float, problems_left: int, config: Config, past: Sequence[Soluti
     bank = Bank(left, problems_left, config.time_limit_seconds / rounds, tuple(s.seconds for s in past))
     share = left / problems_left
     usual = usual_first_vote(share, past)
-    wanted = min(max(GRANT_RULES[budget.rule](bank, budget), budget.min_first_votes * usual), budget.ceiling_seconds)
+    ruled = GRANT_RULES[budget.rule].seconds(bank, budget)
+    wanted = min(max(ruled, budget.min_first_votes * usual), budget.ceiling_seconds)
     seconds = max(0.0, min(left, max(min(budget.floor_seconds, share), wanted)))
     reserve = min(budget.answer_reserve_seconds, seconds / 2)
     lanes = lanes_worth(share, usual, config.sample.count, budget)

@@ -55,10 +55,18 @@ def aimo3_clamp(bank: Bank, budget: BudgetConfig) -> float:
     return min(max(bank.left - (bank.problems_left - 1) * unit, unit), 4 * unit)
 
 
-GRANT_RULES: Mapping[str, Callable[[Bank, BudgetConfig], float]] = {
-    "spread": spread,
-    "equal": equal,
-    "nemoskills": nemoskills_grant,
-    "aimo3-clamp": aimo3_clamp,
+@dataclass(frozen=True, slots=True)
+class GrantRule:
+    """What the next problem may use, in seconds; `source` is as that of a stopping rule."""
+
+    seconds: Callable[[Bank, BudgetConfig], float]
+    source: str = ""
+
+
+GRANT_RULES: Mapping[str, GrantRule] = {
+    "spread": GrantRule(spread),
+    "equal": GrantRule(equal),
+    "nemoskills": GrantRule(nemoskills_grant, "moshkov2025aimo2"),
+    "aimo3-clamp": GrantRule(aimo3_clamp),
 }
-"""The rules by their names, which configuration, replay and documents share; each gives seconds."""
+"""The rules by their names, which configuration, replay and documents share."""

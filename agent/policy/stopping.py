@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from agent.policy import published
 from agent.policy.patience import patience
@@ -12,19 +13,28 @@ from agent.types import StopReason
 
 WAIT_FOR_ALL = "wait-for-all"
 
-STOPPING_RULES: Mapping[str, Callable[[Progress, StoppingConfig], Verdict]] = {
-    "patience": patience,
-    WAIT_FOR_ALL: published.wait,
-    "uncatchable": published.wait,
-    "margin": published.margin,
-    "beta": published.beta,
-    "window": published.window,
-    "bayes-factor": published.bayes_factor,
-    "certified": published.certified,
-    "agree": published.agree,
-    "aimo2-second": published.aimo2_second,
-    "nemoskills": published.nemoskills_stop,
-    "hopeless": published.hopeless,
+
+@dataclass(frozen=True, slots=True)
+class StoppingRule:
+    """When a problem is closed: the verdict, and the rule's key in references.bib, "" where nothing is to be cited."""
+
+    verdict: Callable[[Progress, StoppingConfig], Verdict]
+    source: str = ""
+
+
+STOPPING_RULES: Mapping[str, StoppingRule] = {
+    "patience": StoppingRule(patience),
+    WAIT_FOR_ALL: StoppingRule(published.wait, "wang2023selfconsistency"),
+    "uncatchable": StoppingRule(published.wait, "wang2023selfconsistency"),
+    "margin": StoppingRule(published.margin, "lee2025consol"),
+    "beta": StoppingRule(published.beta, "aggarwal2023adaptive"),
+    "window": StoppingRule(published.window, "li2024escape"),
+    "bayes-factor": StoppingRule(published.bayes_factor, "komiyama2025bestofinfinity"),
+    "certified": StoppingRule(published.certified, "cordero2025certified"),
+    "agree": StoppingRule(published.agree),
+    "aimo2-second": StoppingRule(published.aimo2_second),
+    "nemoskills": StoppingRule(published.nemoskills_stop, "moshkov2025aimo2"),
+    "hopeless": StoppingRule(published.hopeless),
 }
 """The rules by their names, which configuration, replay and documents share.
 
@@ -44,4 +54,4 @@ def judge(progress: Progress, config: StoppingConfig) -> Verdict:
     safe = tally.leader is not None and tally.lead > progress.running * progress.largest_weight
     if safe and config.rule != WAIT_FOR_ALL:
         return Verdict(StopReason.UNCATCHABLE)
-    return STOPPING_RULES[config.rule](progress, config)
+    return STOPPING_RULES[config.rule].verdict(progress, config)

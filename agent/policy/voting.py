@@ -23,11 +23,12 @@ class VotingRule:
 
     Both are given what a vote weighs by itself: 1, or `forced_weight` for an answer that was forced. A problem is
     closed early where its lead exceeds that bound for each lane still running, so no weight may exceed it or be
-    negative.
+    negative. `source` is the rule's key in references.bib, "" where nothing is to be cited.
     """
 
     weight: Callable[[float, Sample, VotingConfig, Edition], float]
     bound: Callable[[float, VotingConfig], float]
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,11 @@ def majority_weight(own: float, sample: Sample, voting: VotingConfig, edition: E
 
 
 VOTING_RULES: Mapping[str, VotingRule] = {
-    "majority": VotingRule(majority_weight, lambda own, voting: own + voting.code_bonus + voting.confidence_bonus),
+    "majority": VotingRule(
+        majority_weight,
+        lambda own, voting: own + voting.code_bonus + voting.confidence_bonus,
+        "wang2023selfconsistency",
+    ),
 }
 """The rules by their names, which configuration, replay and documents share."""
 

@@ -181,7 +181,7 @@ def _total_lines(sums: Totals) -> Iterator[list[str]]:
         yield [f"{count:,} {'sample' if count == 1 else 'samples'} opened code that was not run"]
     time = [f"{duration(sums.seconds)} for {sums.closed} of {sums.problems} problems"]
     if sums.projected_seconds is not None:
-        time.append(f"{sums.scored_problems} would take {duration(sums.projected_seconds)}")
+        time.append(f"a scored run of {sums.scored_problems} would take {duration(sums.projected_seconds)}")
     yield time
 
 

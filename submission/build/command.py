@@ -19,6 +19,7 @@ import jupytext  # type: ignore[import-untyped]
 import nbformat
 from nbformat import NotebookNode
 
+from agent.cli.one_line_parser import OneLineParser
 from agent.errors import AgentError, InputError
 from submission.build.embedded_files import chapter_of, embedded_files, purpose_of
 from submission.build.own_settings import own_settings
@@ -218,7 +219,7 @@ def _warnings(args: argparse.Namespace) -> list[str]:
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="python -m submission.build",
         description=__doc__,
         epilog=_EXAMPLE,

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from rich.console import Console
 
+from agent.cli.one_line_parser import OneLineParser
 from agent.errors import AgentError, InputError
 from submission.competitions import COMPETITIONS
 from submission.metadata import (
@@ -211,7 +212,7 @@ def _say(console: Console, text: str) -> None:
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m submission.push", description=__doc__)
+    parser = OneLineParser(prog="python -m submission.push", description=__doc__)
     parser.add_argument("--notebook", type=Path, default=Path("build/notebook"), metavar="DIR", help="built notebook")
     parser.add_argument("--wheels", type=Path, metavar="DIR", help="wheelhouse to upload (default: leave the dataset)")
     parser.add_argument("--out", type=Path, default=Path("build/output"), metavar="DIR", help="for the run's output")

@@ -13,6 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from agent.cli.one_line_parser import OneLineParser
 from agent.config import load_config
 from agent.errors import AgentError, InputError
 from agent.models.store import fetch_model
@@ -163,7 +164,7 @@ def _stepper(console: Console) -> Callable[[str], None]:
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="python -m submission.rehearse",
         description="Execute the built notebook in a fresh environment without network, in both modes of Kaggle.",
     )

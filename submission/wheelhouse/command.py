@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 from rich.console import Console
 from rich.progress import Progress
 
+from agent.cli.one_line_parser import OneLineParser
 from agent.errors import AgentError, InputError
 from submission.environment import REQUIREMENTS
 from submission.metadata import DATASET_FILE, check_dataset, make_output_folder, write_metadata
@@ -176,7 +177,7 @@ def _last_lines(text: str) -> str:
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m submission.wheelhouse", description=__doc__)
+    parser = OneLineParser(prog="python -m submission.wheelhouse", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("build/wheelhouse"), metavar="DIR", help="dataset folder")
     parser.add_argument("--owner", default="owner", help="your name on Kaggle")
     parser.add_argument("--engine", choices=sorted(_ENGINES), default="vllm", help="what generates tokens")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 
+from agent.cli.one_line_parser import OneLineParser
 from agent.errors import AgentError
 from tools.bench.engine import ENGINE_SUMMARY, add_engine_flags, bench_engine
 from tools.bench.kv_cache import KV_CACHE_SUMMARY, add_kv_cache_flags, bench_kv_cache
@@ -20,7 +20,7 @@ BENCHES = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one of the benchmarks; return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m tools.bench", description=__doc__)
+    parser = OneLineParser(prog="python -m tools.bench", description=__doc__)
     commands = parser.add_subparsers(dest="bench", required=True)
     for name, (summary, add_flags, _) in BENCHES.items():
         add_flags(commands.add_parser(name, help=summary, description=summary))

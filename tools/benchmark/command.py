@@ -13,7 +13,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from agent.cli.arguments import OneLineParser, add_check_flag, given_path
+from agent.cli.arguments import add_check_flag, given_path
+from agent.cli.one_line_parser import OneLineParser
 from agent.errors import InputError
 from tools.benchmark.completions import read_completions
 from tools.benchmark.grading.grade import VerdictFile, grade_completions

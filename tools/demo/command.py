@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.cli.arguments import add_setting_flags, given_path, overrides
+from agent.cli.one_line_parser import OneLineParser
 from agent.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ DEFAULT_PORT = 7_860
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve until interrupted; return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m tools.demo", description=__doc__)
+    parser = OneLineParser(prog="python -m tools.demo", description=__doc__)
     how = parser.add_argument_group("how to solve")
     add_setting_flags(how, time_limit_of=f"each question (default {SECONDS:g})")
     parser.set_defaults(problems_in_flight=None)

@@ -17,6 +17,7 @@ from typing import Any
 from rich.console import Console
 
 from agent.cli.arguments import seconds
+from agent.cli.one_line_parser import OneLineParser
 from agent.errors import InputError
 from agent.hardware.roofline import HARDWARE
 from tools.replay.export import export_runs, export_stops
@@ -156,7 +157,7 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="python -m tools.replay",
         description="Evaluate stopping, voting and budget policies on recorded samples, with the real solver in "
         "virtual time.",

@@ -20,6 +20,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from agent.cli.one_line_parser import OneLineParser
 from agent.errors import InputError
 from agent.hardware.roofline import HARDWARE
 from tools.replay.full_runs import ReplayResult, replay_runs
@@ -210,7 +211,7 @@ def _as_json(fit: Fit) -> dict[str, Any]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="python -m tools.replay.fit",
         description="Fit the default policy's parameters, with leave-one-out validation on unseen models and problems.",
     )

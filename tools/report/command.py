@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import track
 
+from agent.cli.one_line_parser import OneLineParser
 from agent.errors import InputError
 from tools.shared.command_line import run_command
 
@@ -130,7 +131,7 @@ def _print_figures(runs: Sequence[ReportedRun]) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="python -m tools.report", description="Write a recorded run, or two to compare, as one HTML file."
     )
     parser.add_argument(

@@ -156,7 +156,7 @@ class TestTable:
         assert lines[-3:] == [
             "2 of 2 answered · 1 of 2 known correct · majority 50% · pass@1 75%",
             "16 samples, 12 finished · 6 tool runs · 2,000 tokens · 22 tokens/s",
-            "0:01:30 for 2 of 4 problems · 50 would take 0:37:30",
+            "0:01:30 for 2 of 4 problems · a scored run of 50 would take 0:37:30",
         ]
 
     def test_what_code_was_worth_is_told_where_any_ran(self) -> None:

@@ -266,7 +266,7 @@ def test_adaptive_consistency_agrees_with_its_own_package() -> None:
     rng = random.Random(0)
     for _ in range(200):
         answers = random_answers(rng)
-        ours = STOPPING_RULES["beta"](progress(list(answers)), StoppingConfig(confidence=0.95)).stop is not None
+        ours = STOPPING_RULES["beta"].verdict(progress(list(answers)), StoppingConfig(confidence=0.95)).stop is not None
         assert ours == bool(rule.should_stop(answers))
 
 

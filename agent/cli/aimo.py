@@ -1,0 +1,97 @@
+"""The command `aimo`: `aimo solve` is `python -m agent.solve`, and so on for every command that the wheel holds."""
+
+from __future__ import annotations
+
+import platform
+import runpy
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from agent import __version__
+from agent.files.suggestions import did_you_mean
+
+_FAILED = 2
+_OWN = ("agent", "submission", "tools")
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command: the module that is run, what it does, and the extra of the package that it needs beyond the rest."""
+
+    module: str
+    summary: str
+    extra: str = ""
+
+
+COMMANDS: Mapping[str, Command] = {
+    "solve": Command("agent.solve", "solve problems, with tools, under a time limit", "embedded"),
+    "models": Command("agent.models", "list the models in the cache, and remove them"),
+    "report": Command("tools.report", "a recorded run, or two to compare, as one HTML page", "report"),
+    "replay": Command("tools.replay", "judge policies on recorded samples, in virtual time"),
+    "demo": Command("tools.demo", "a web page on which visitors ask problems and watch the lanes", "demo"),
+    "benchmark": Command("tools.benchmark", "run and grade AIME, MATH-500, GPQA Diamond and others", "benchmark"),
+    "bench": Command("tools.bench", "measure the speed of engine and sandbox"),
+    "capacity": Command("tools.capacity", "what each vLLM profile needs of its GPUs"),
+    "traces": Command("tools.traces", "fetch public recordings for replay"),
+    "sandbox": Command("agent.sandbox", "show the sandbox's layers, or run cells in it"),
+    "build": Command("submission.build", "build the notebook for Kaggle", "kaggle"),
+    "wheelhouse": Command("submission.wheelhouse", "fetch the wheels that the notebook needs", "kaggle"),
+    "rehearse": Command("submission.rehearse", "run the notebook here as Kaggle does", "kaggle"),
+    "push": Command("submission.push", "upload the notebook and submit it", "kaggle"),
+}
+"""The commands by the names that `aimo` knows them by: the last part of their modules' names."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command that the first argument names with the other arguments; return the exit status."""
+    name, *arguments = (sys.argv[1:] if argv is None else argv) or ["--help"]
+    if name in ("-h", "--help", "help"):
+        print(_help())
+        return 0
+    if name == "--version":
+        print(f"aimo-agent {__version__} (Python {platform.python_version()})")
+        return 0
+    if name not in COMMANDS:
+        kind = "flag" if name.startswith("-") else "command"
+        meant = did_you_mean(name, [*COMMANDS, "--help", "--version"])
+        print(f"error: no {kind} {name!r}{meant}; aimo --help lists the commands", file=sys.stderr)
+        return _FAILED
+    return _run(COMMANDS[name], arguments)
+
+
+def _run(command: Command, arguments: Sequence[str]) -> int:
+    """Run the module as `python -m` does, in this process."""
+    before = sys.argv
+    sys.argv = [command.module, *arguments]
+    try:
+        runpy.run_module(command.module, run_name="__main__", alter_sys=True)
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").split(".")[0]
+        if missing in ("", *_OWN):
+            raise
+        wanted = f"aimo-agent[{command.extra}]" if command.extra else missing
+        print(f"error: {command.module} needs the package {missing}: pip install '{wanted}'", file=sys.stderr)
+        return _FAILED
+    finally:
+        sys.argv = before
+    return 0
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {command.summary}" for name, command in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: aimo COMMAND [FLAGS]",
+            "",
+            *lines,
+            "",
+            "aimo COMMAND --help lists its flags; aimo --version tells the version.",
+            "Each is a module too: aimo solve is python -m agent.solve, aimo report is python -m tools.report.",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

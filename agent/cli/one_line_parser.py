@@ -1,0 +1,36 @@
+"""The argument parser of the commands: errors in one line, with the name that was probably meant."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from typing import Any, NoReturn
+
+from agent.cli.streams import write_result
+from agent.files.suggestions import did_you_mean
+
+_UNKNOWN_FLAG = re.compile(r"unrecognized arguments: (?:.*? )?(--[\w-]+)")
+_INVALID_CHOICE = re.compile(r"(invalid choice: '([^']*)')")
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """An argument parser that reports errors as one line, and writes its help like any result."""
+
+    def error(self, message: str) -> NoReturn:
+        """Report the error, with the flag or value that was probably meant, and exit with status 2."""
+        self.exit(2, f"error: {self._with_guess(message)}; --help lists the flags\n")
+
+    def print_help(self, file: Any = None) -> None:
+        """Write the help. Raises AgentError if it cannot be written."""
+        if file is None and sys.stdout is not None:
+            write_result(self.format_help())
+        else:
+            super().print_help(file)
+
+    def _with_guess(self, message: str) -> str:
+        flag = _UNKNOWN_FLAG.match(message)
+        if flag:
+            return message + did_you_mean(flag[1], self._option_string_actions)
+        choices = [str(choice) for action in self._actions for choice in action.choices or ()]
+        return _INVALID_CHOICE.sub(lambda found: found[1] + did_you_mean(found[2], choices), message)
