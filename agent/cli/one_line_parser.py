@@ -1,4 +1,8 @@
-"""The argument parser of the commands: errors in one line, with the name that was probably meant."""
+"""The argument parser of the commands: errors in one line, with the name that was probably meant; defaults in the help.
+
+It is argparse, which typer or cyclopts would replace by signatures of functions: the flags here become dotted keys of a
+configuration and are optional, so each would have to be declared twice, and none of the messages would be shorter.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from agent.cli.streams import write_result
 from agent.files.suggestions import did_you_mean
 
 _UNKNOWN_FLAG = re.compile(r"unrecognized arguments: (?:.*? )?(--[\w-]+)")
+_UNTOLD: tuple[object, ...] = (None, False, "", argparse.SUPPRESS)  # defaults that say nothing
 _INVALID_CHOICE = re.compile(r"(invalid choice: '([^']*)')")
 
 
@@ -20,6 +25,14 @@ class OneLineParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Report the error, with the flag or value that was probably meant, and exit with status 2."""
         self.exit(2, f"error: {self._with_guess(message)}; --help lists the flags\n")
+
+    def format_help(self) -> str:
+        """The help, with the default of each flag that has one."""
+        for action in self._actions:
+            told = action.default in _UNTOLD or action.default == [] or "default" in (action.help or "")
+            if action.option_strings and action.help is not argparse.SUPPRESS and not told:
+                action.help = f"{action.help or ''} (default: %(default)s)"
+        return super().format_help()
 
     def print_help(self, file: Any = None) -> None:
         """Write the help. Raises AgentError if it cannot be written."""

@@ -71,10 +71,10 @@ def spoken_seconds(seconds: float) -> str:
     """Write a duration as a person says it, to two digits or more.
 
     >>> spoken_seconds(9.0), spoken_seconds(540.0), spoken_seconds(5_400.0)
-    ('9 s', '9 min', '1.5 h')
+    ('9 s', '9 min', '90 min')
     """
     for unit, length in (("h", 3_600.0), ("min", 60.0)):
-        if seconds >= 1.5 * length:
+        if seconds >= 2 * length:
             return f"{seconds / length:.3g} {unit}"
     return f"{seconds:.3g} s"
 

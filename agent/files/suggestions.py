@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
+from difflib import SequenceMatcher
 
-_MIN_SIMILARITY = 0.7  # from here on a name counts as a misspelling of another one
+_MIN_SIMILARITY = 0.66  # from here on a name counts as a misspelling of another one; two of three letters are 0.667
 
 
 def nearest_name(given: str, known: Iterable[str]) -> str | None:
-    """Return the known name that is most similar to the one given, whatever their case; None where none is alike."""
-    by_small = {name.lower(): name for name in known}
-    found = difflib.get_close_matches(given.lower(), by_small, 1, _MIN_SIMILARITY)
-    return by_small[found[0]] if found else None
+    """Return the known name that is most similar to the one given, whatever their case; None where no single one is."""
+    small = given.lower()
+    alike = sorted(((SequenceMatcher(None, name.lower(), small).ratio(), name) for name in known), reverse=True)
+    near = [name for similarity, name in alike if similarity >= max(_MIN_SIMILARITY, alike[0][0])]
+    return near[0] if len(near) == 1 else None
 
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:
-    """Return the end of a message about an unknown name: "; did you mean NAME?", or "" where no known one is alike."""
+    """Return what follows an unknown name in a message: " (did you mean NAME?)", or "" where no single one is alike."""
     meant = nearest_name(given, known)
-    return f"; did you mean {meant}?" if meant else ""
+    return f" (did you mean {meant}?)" if meant else ""

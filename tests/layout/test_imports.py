@@ -46,6 +46,7 @@ LAYERS = (
     ("agent.cli",),
     ("agent.sandbox.cli", "agent.sandbox.__main__", "agent.solve"),
     ("agent",),  # the public API, which imports its parts when they are asked for
+    ("agent.cli.aimo",),  # which tells the version, and runs modules by their names
     ("submission",),  # records and rules that all its packages share
     ("submission.serving", "submission.worker"),
     ("submission.notebook",),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
-from importlib.util import find_spec
 from typing import cast
 
 import pytest
@@ -17,14 +16,16 @@ from agent.config import load_config
 from agent.errors import ConfigError, InputError
 from agent.files.suggestions import did_you_mean
 from agent.problems.reader import starter_problems
+from tests.support.calls import ROOT
 from tools.replay.policies import policy_keys
 
-_NO_DEFAULT = (None, False, argparse.SUPPRESS)
+_NO_DEFAULT = (None, False, "", argparse.SUPPRESS)
 
 
 def parser() -> OneLineParser:
     built = OneLineParser(prog="x")
-    built.add_argument("--samples", type=int)
+    built.add_argument("--samples", type=int, default=8, help="how many")
+    built.add_argument("--seed", type=int, help="of the run")
     built.add_argument("--hardware", choices=["kaggle-h100", "kaggle-l4x4"])
     built.add_argument("name", nargs="?", choices=["aime2024", "math500"])
     return built
@@ -33,11 +34,11 @@ def parser() -> OneLineParser:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--smaples", "4"], "error: unrecognized arguments: --smaples 4; did you mean --samples?; --help lists"),
+        (["--smaples=4"], "error: unrecognized arguments: --smaples=4 (did you mean --samples?); --help lists"),
         (["aime2024", "--smaples=4"], "did you mean --samples?"),
         (["--quux"], "error: unrecognized arguments: --quux; --help lists the flags"),
-        (["--hardware", "kagle-h100"], "invalid choice: 'kagle-h100'; did you mean kaggle-h100?"),
-        (["aime24"], "invalid choice: 'aime24'; did you mean aime2024?"),
+        (["--hardware", "kagle-h100"], "invalid choice: 'kagle-h100' (did you mean kaggle-h100?)"),
+        (["aime24"], "invalid choice: 'aime24' (did you mean aime2024?)"),
     ],
 )
 def test_a_misspelled_flag_or_value_is_guessed(
@@ -58,17 +59,24 @@ def test_a_misspelled_flag_or_value_is_guessed(
 def test_a_misspelled_profile_is_guessed(given: str, meant: str) -> None:
     with pytest.raises(ConfigError) as refused:
         load_config(given)
-    guess = f"no profile {given!r}; did you mean {meant}?: give one of" if meant else f"no profile {given!r}: give one"
+    guess = f"no profile {given!r} (did you mean {meant}?): give one of" if meant else f"no profile {given!r}: give one"
     assert guess in str(refused.value)
 
 
 def test_misspelled_editions_families_and_policies_are_guessed() -> None:
-    with pytest.raises(ConfigError, match=r"unknown edition 'aimo-3'; did you mean aimo3\?"):
+    with pytest.raises(ConfigError, match=r"unknown edition 'aimo-3' \(did you mean aimo3\?\)"):
         load_config("cpu", {"edition": "aimo-3"})
     with pytest.raises(ConfigError, match=r"did you mean qwq-calls\?"):
         load_config("cpu", {"sample.family": "qwq-call"})
-    with pytest.raises(InputError, match=r"no policy 'nemoskils'; did you mean nemoskills\?"):
+    with pytest.raises(InputError, match=r"no policy 'nemoskils' \(did you mean nemoskills\?\)"):
         policy_keys("nemoskils")
+
+
+def test_a_default_is_told_once_and_only_where_there_is_one() -> None:
+    built = parser()
+    assert built.format_help() == built.format_help()
+    assert "how many (default: 8)\n" in built.format_help()
+    assert "of the run\n" in built.format_help()
 
 
 def test_nothing_is_guessed_of_what_is_like_no_name() -> None:
@@ -77,12 +85,17 @@ def test_nothing_is_guessed_of_what_is_like_no_name() -> None:
     assert did_you_mean("solve", []) == ""
 
 
+def test_nothing_is_guessed_where_several_are_equally_like_it() -> None:
+    assert did_you_mean("aimo9", ["aimo1", "aimo2", "aimo3"]) == ""
+    assert did_you_mean("aimo1 ", ["aimo1", "aimo2", "aimo3"]) == " (did you mean aimo1?)"
+
+
 class _Built(Exception):  # noqa: N818
     """Carries a command's parser out of the command, which would go on to run."""
 
 
 @pytest.fixture
-def parsers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[argparse.ArgumentParser]]:
+def parsers(monkeypatch: pytest.MonkeyPatch) -> list[argparse.ArgumentParser]:
     """The parsers that commands have built until they parse with them."""
     found: list[argparse.ArgumentParser] = []
 
@@ -91,44 +104,40 @@ def parsers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[argparse.ArgumentP
         raise _Built
 
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", keep)
-    yield found
+    monkeypatch.setenv("COLUMNS", "500")  # no line of the help is broken
+    return found
 
 
-def flags(built: argparse.ArgumentParser) -> Iterator[argparse.Action]:
-    """The flags of a parser and of its subcommands."""
+def with_subcommands(built: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    yield built
     for action in built._actions:
         if isinstance(action, argparse._SubParsersAction):
-            for inner in action.choices.values():
-                yield from flags(inner)
-        else:
-            yield action
+            yield from action.choices.values()
 
 
 def entry(module: str) -> Callable[[Sequence[str]], object]:
     """The function that a command begins with."""
-    home = f"{module}.command" if find_spec(module) and find_spec(f"{module}.command") else module
-    begin = import_module(home).main
+    package = (ROOT / module.replace(".", "/")).is_dir()
+    begin = import_module(f"{module}.command" if package else module).main
     assert callable(begin)
     return cast(Callable[[Sequence[str]], object], begin)
 
 
+@pytest.mark.process  # some look for programs when they are imported
 @pytest.mark.parametrize("name", sorted(set(COMMANDS) - {"sandbox"}))
 def test_help_tells_the_default_of_every_flag_that_has_one(name: str, parsers: list[argparse.ArgumentParser]) -> None:
     with pytest.raises(_Built):
         entry(COMMANDS[name].module)([])
-    untold = [
-        f"{action.option_strings} has {action.default!r}"
-        for action in flags(parsers[-1])
-        if action.option_strings and action.default not in _NO_DEFAULT and not tells_default(action)
-    ]
-    assert untold == []
+    for built in with_subcommands(parsers[-1]):
+        shown = " ".join(built.format_help().split())
+        for action in built._actions:
+            if action.option_strings and action.default not in _NO_DEFAULT and action.default != []:
+                told = " ".join(((action.help or "") % {**vars(action), "prog": ""}).split())
+                assert str(action.default) in told or "default" in told, action.option_strings
+                assert told in shown
 
 
-def tells_default(action: argparse.Action) -> bool:
-    told = (action.help or "") % {**vars(action), "prog": ""}
-    return str(action.default) in told or "default" in told
-
-
+@pytest.mark.process  # some look for programs when they are imported
 @pytest.mark.parametrize("name", sorted(set(COMMANDS) - {"sandbox"}))
 def test_every_command_answers_a_misspelled_flag_in_one_line(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:

@@ -43,7 +43,7 @@ def test_the_defaults_are_registered() -> None:
 
 
 def test_a_rule_that_is_misspelled_is_guessed() -> None:
-    with pytest.raises(ConfigError, match=r"no rule 'patiense'; did you mean patience\?: give one of"):
+    with pytest.raises(ConfigError, match=r"no rule 'patiense' \(did you mean patience\?\): give one of"):
         load_config("qwq", {"stopping.rule": "patiense"})
 
 
