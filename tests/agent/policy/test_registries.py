@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.resources import files
 
 import pytest
@@ -62,7 +62,7 @@ def test_what_rules_cite_is_in_the_references_and_nothing_else_is() -> None:
 
 
 def test_a_published_rule_with_an_author_and_a_year_has_a_reference() -> None:
-    rules = {
+    rules: dict[Callable[..., object], str] = {
         **{rule.verdict: rule.source for rule in STOPPING_RULES.values()},
         **{rule.weight: rule.source for rule in VOTING_RULES.values()},
     }
