@@ -38,7 +38,7 @@ def test_the_page_lies_in_the_run_and_says_what_it_came_to(run: Path, capsys: py
     for part in (
         "1 of 2 known",
         "50.0% by vote",
-        "25.0 of 50",
+        "25.0 of the 50 of a scored run",
         "edition aimo3",
         "stops by margin",
         "closed by all done",
