@@ -113,9 +113,9 @@ class Agent:
             agent._engine_happened(text)
 
         # Its clients are slow to import, and often not needed.
-        from agent.engine.configured import open_engine, settle_family
+        from agent.engine.configured import open_engine, settle_family, settle_hub_model
 
-        settled = settle_family(config, fetch)
+        settled = settle_family(settle_hub_model(config), fetch)
         reopen = partial(open_engine, fetch=fetch, log=log, on_event=on_event)
         agent = cls(config, reopen(settled), task=task, on_engine_event=on_engine_event)
         agent._service.settle(settled)

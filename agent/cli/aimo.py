@@ -26,6 +26,7 @@ class Command:
 
 COMMANDS: Mapping[str, Command] = {
     "solve": Command("agent.solve", "solve problems, with tools, under a time limit", "embedded"),
+    "models": Command("agent.models", "list the models in the cache, and remove them"),
     "report": Command("tools.report", "a recorded run, or two to compare, as one HTML page", "report"),
     "replay": Command("tools.replay", "judge policies on recorded samples, in virtual time"),
     "demo": Command("tools.demo", "a web page on which visitors ask problems and watch the lanes", "demo"),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from agent.chat.family import AUTO
 from agent.chat.recognize import recognized_family
-from agent.config import Config, override_config
+from agent.config import Config, EngineConfig, override_config
 from agent.engine.api_key import USUAL_VARIABLE, read_key
 from agent.engine.base import Engine, OnEvent
 from agent.engine.connection import ServerConnection
@@ -20,6 +20,7 @@ from agent.engine.vllm.server import VllmEngine
 from agent.errors import EngineError, RequestRefusedError
 from agent.hardware.detect import check_profile, find_gpus
 from agent.models.chat_template import family_of_model, family_of_served
+from agent.models.own_file import HUB_PREFIX
 
 _MOST_SLOTS = 16  # in the embedded engine, each with its own context in memory; lanes beyond wait for one
 _INFO_SECONDS = 30.0  # for a server to tell what it serves
@@ -45,11 +46,12 @@ def open_engine(config: Config, fetch: Callable[[str], Path] | None, log: Path, 
             on_event=on_event,
         )
     if engine.kind == "vllm":
-        check_profile(config, find_gpus())
+        engine = engine.model_copy(update={"model": str(_model_path(engine, fetch))})
+        check_profile(config.model_copy(update={"engine": engine}), find_gpus())
         key = read_key(engine.api_key_env, os.environ)
         return VllmEngine(engine, config.vllm, log_path=log, on_event=on_event, api_key=key)
     return EmbeddedEngine(
-        (fetch or _fetch_model)(engine.model),
+        Path(_model_path(engine, fetch)),
         slots=min(config.sample.count * config.problems_in_flight, _MOST_SLOTS),
         streams=engine.streams or None,
         context_tokens=engine.context_tokens,
@@ -58,6 +60,27 @@ def open_engine(config: Config, fetch: Callable[[str], Path] | None, log: Path, 
         stall_seconds=engine.stall_seconds,
         log_path=log,
     )
+
+
+def settle_hub_model(config: Config) -> Config:
+    """Return the configuration with a model of the Hugging Face Hub that we serve ourselves fetched, and named exactly.
+
+    Its name then has the digest of the file or the commit of the repository, whatever it was given with, so that what
+    is stored means this very model. Raises ModelError if it cannot be had.
+    """
+    engine = config.engine
+    if engine.kind == "http" or not engine.model.startswith(HUB_PREFIX):
+        return config
+    from agent.models.store import exact_name  # as `_fetch_model`
+
+    return override_config(config, {"engine.model": exact_name(engine.model, directory=engine.kind == "vllm")})
+
+
+def _model_path(engine: EngineConfig, fetch: Callable[[str], Path] | None) -> Path | str:
+    """Where an engine of ours finds its model; vLLM is given any name as it is, but for one with our prefix."""
+    if engine.kind == "vllm" and not engine.model.startswith(HUB_PREFIX):
+        return engine.model
+    return (fetch or _fetch_model)(engine.model)
 
 
 def _fetch_model(name: str) -> Path:
@@ -78,8 +101,7 @@ def settle_family(config: Config, fetch: Callable[[str], Path] | None) -> Config
     if not engine.model:
         family = recognized_family("", own=config.sample.own_families)
     else:
-        find = Path if engine.kind == "vllm" else fetch or _fetch_model
-        family = family_of_model(find(engine.model), config.sample.own_families)
+        family = family_of_model(Path(_model_path(engine, fetch)), config.sample.own_families)
     return override_config(config, {"sample.family": family})
 
 

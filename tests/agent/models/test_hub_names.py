@@ -1,0 +1,74 @@
+"""How a model on the Hub is named."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.errors import ModelError
+from agent.models.hub_name import HubName, parse_hub_name
+
+DIGEST = "ab" * 32
+
+parts = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,20}", fullmatch=True)
+repositories = st.builds(lambda owner, name: f"{owner}/{name}", parts, parts)
+files = st.builds(lambda folders, name: "/".join([*folders, f"{name}.gguf"]), st.lists(parts, max_size=2), parts)
+digests = st.from_regex(r"[0-9a-f]{64}", fullmatch=True)
+revisions = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,20}(/[a-z]{1,5})?", fullmatch=True)
+names = st.one_of(
+    st.builds(HubName, repositories, files, st.just("") | digests),
+    st.builds(HubName, repositories, st.just(""), st.just("") | revisions),
+)
+
+
+@given(names)
+def test_a_name_is_read_as_it_is_written(name: HubName) -> None:
+    assert parse_hub_name(str(name)) == name
+
+
+@given(st.text())
+def test_any_text_is_a_name_no_name_or_refused_in_one_line(text: str) -> None:
+    assert text.startswith("hf:") or parse_hub_name(text) is None
+    try:
+        name = parse_hub_name(f"hf:{text}")
+    except ModelError as error:
+        assert "\n" not in str(error)
+    else:
+        assert isinstance(name, HubName)
+
+
+@pytest.mark.parametrize("text", ["qwen2.5-coder-1.5b", "owner/repository", "/a/hf:b", "", "HF:a/b", "./hf:a/b"])
+def test_other_names_are_none_of_the_hub(text: str) -> None:
+    assert parse_hub_name(text) is None
+
+
+def test_the_digits_of_a_digest_may_be_capital() -> None:
+    assert parse_hub_name(f"hf:a/b/c.gguf@{DIGEST.upper()}") == HubName("a/b", "c.gguf", DIGEST)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("hf:", "write hf:owner/repository"),
+        ("hf:owner", "write hf:owner/repository"),
+        ("hf:owner/", "write hf:owner/repository"),
+        ("hf://owner/repository", "write hf:owner/repository"),
+        ("hf: owner/repository", "write hf:owner/repository"),
+        ("hf:owner/repository/", "write hf:owner/repository"),
+        ("hf:owner/repository@", "write hf:owner/repository"),
+        ("hf:owner/repository/model.safetensors", "names no GGUF file: name one, or give hf:owner/repository alone"),
+        ("hf:owner/repository/../x.gguf", "is no path within a repository"),
+        ("hf:owner/repository//x.gguf", "is no path within a repository"),
+        ("hf:owner/repository/x-00001-of-00003.gguf", "one of several parts"),
+        ("hf:owner/repository/x.gguf@main", "64 hexadecimal digits"),
+        (f"hf:owner/repository/x.gguf@{DIGEST}0", "64 hexadecimal digits"),
+        ("hf:owner/repository@a..b", "give a branch, tag or commit"),
+        ("hf:owner/repository@-x", "give a branch, tag or commit"),
+    ],
+)
+def test_what_is_no_name_is_refused_with_how_it_is_written(text: str, message: str) -> None:
+    with pytest.raises(ModelError) as refused:
+        parse_hub_name(text)
+    assert message in str(refused.value)
+    assert text in str(refused.value)
