@@ -122,14 +122,19 @@ def _remove_own(model: CachedModel) -> None:
             else:
                 model.path.unlink()
             lock_of(target).unlink()
-        for parent in model.path.parents:
-            if parent == models_folder() or any(parent.iterdir()):
-                break
-            parent.rmdir()
+        for place in (model.path, target):
+            _remove_empty(place.parent)
     except BlockingIOError as error:
         raise ModelError(f"{model.name} is just being fetched by another process: end that first") from error
     except OSError as error:
         raise ModelError(f"{model.path} cannot be removed ({error.strerror})") from error
+
+
+def _remove_empty(folder: Path) -> None:
+    """Remove a directory in ours and those that it stands in, as far as nothing is in them."""
+    while folder != models_folder() and not any(folder.iterdir()):
+        folder.rmdir()
+        folder = folder.parent
 
 
 def _target_of(path: Path) -> Path:

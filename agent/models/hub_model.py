@@ -122,7 +122,8 @@ def _directory(name: HubName, console: Console) -> tuple[Path, HubName]:
     files = _wanted(exact, sizes)
     if (kept := _complete_snapshot(exact)) is not None and all((kept / file).exists() for file in files):
         return kept, exact
-    return _snapshot(exact, {file: sizes[file] for file in files}, console), exact
+    folder = _snapshot(name, {file: sizes[file] for file in files}, console)
+    return folder, name.pinned(folder.name)
 
 
 def _contents(name: HubName) -> tuple[str, dict[str, int]]:
@@ -161,13 +162,13 @@ def _snapshot(name: HubName, sizes: dict[str, int], console: Console) -> Path:
     check_room(cache, total - _here(name, sizes), str(name))
     console.print(f"fetching {name} ({gigabytes(total)} in {len(sizes)} files)", soft_wrap=True, markup=False)
     with hub_errors(name, cache):
-        path = hub.snapshot_download(name.repository, revision=name.pin, allow_patterns=sorted(sizes))
+        path = hub.snapshot_download(name.repository, revision=name.pin or None, allow_patterns=sorted(sizes))
     return Path(path)
 
 
 def _here(name: HubName, sizes: dict[str, int]) -> int:
     """The bytes of a snapshot's files that an interrupted download has left."""
-    files = {file: in_hub_cache(HubName(name.repository, file), name.pin) for file in sizes}
+    files = {file: in_hub_cache(HubName(name.repository, file), name.pin or None) for file in sizes}
     return sum(size for file, size in sizes.items() if files[file] is not None)
 
 
