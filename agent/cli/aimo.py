@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, Command] = {
     "models": Command("agent.models", "list the models in the cache, and remove them"),
     "report": Command("tools.report", "a recorded run, or two to compare, as one HTML page", "report"),
     "replay": Command("tools.replay", "judge policies on recorded samples, in virtual time"),
+    "convert": Command("tools.convert", "samples of your own, or other tools' logs, as recordings for replay"),
     "demo": Command("tools.demo", "a web page on which visitors ask problems and watch the lanes", "demo"),
     "benchmark": Command("tools.benchmark", "run and grade AIME, MATH-500, GPQA Diamond and others", "benchmark"),
     "bench": Command("tools.bench", "measure the speed of engine and sandbox"),
@@ -37,6 +38,7 @@ COMMANDS: Mapping[str, Command] = {
     "sandbox": Command("agent.sandbox", "show the sandbox's layers, or run cells in it"),
     "build": Command("submission.build", "build the notebook for Kaggle", "kaggle"),
     "wheelhouse": Command("submission.wheelhouse", "fetch the wheels that the notebook needs", "kaggle"),
+    "diff": Command("submission.diff", "say in words how two notebooks differ", "kaggle"),
     "rehearse": Command("submission.rehearse", "run the notebook here as Kaggle does", "kaggle"),
     "push": Command("submission.push", "upload the notebook and submit it", "kaggle"),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import SequenceMatcher
 
-_MIN_SIMILARITY = 0.66  # from here on a name counts as a misspelling of another one; two of three letters are 0.667
+_MIN_SIMILARITY = 0.6  # from here on a name counts as a misspelling of another one
 
 
 def nearest_name(given: str, known: Iterable[str]) -> str | None:

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from agent.cli.one_line_parser import OneLineParser
 from agent.errors import AgentError, InputError
 from submission.built_notebook import read_notebook
 from submission.diff.differences import ChangedSection, flat_values, notebook_differences, value_lines
@@ -68,7 +69,7 @@ def _versions(folder: Path) -> dict[str, object]:
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="python -m submission.diff",
         description="Say in words what changed from one built notebook to another. "
         "Exit status: 0 where nothing differs, 1 where something does, 2 for an error.",

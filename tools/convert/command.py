@@ -16,6 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import track
 
+from agent.cli.one_line_parser import OneLineParser
 from agent.errors import InputError
 from agent.files.whole_file import write_whole
 from tools.convert.drawn import DrawnSample, ReadingRules, SampleFile, TokenCounter
@@ -154,7 +155,7 @@ def _write(path: Path, conversion: Conversion) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="python -m tools.convert",
         description="Convert samples from elsewhere into recordings for tools.replay: JSON lines of your own, logs of "
         "Inspect, sample files of lm-evaluation-harness, details of lighteval.",
