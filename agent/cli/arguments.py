@@ -101,7 +101,8 @@ def add_setting_flags(parser: argparse._ActionsContainer, *, time_limit_of: str)
     )
     parser.add_argument(
         "--model",
-        help="a known model's name or a GGUF file; for vLLM a directory or Hub name; with --url the server's name",
+        help="a known model's name, a GGUF file or hf:owner/repository/file.gguf[@SHA-256]; for vLLM a directory or "
+        "hf:owner/repository; with --url the name that the server lists (default: the profile's)",
     )
     add_check_flag(parser)
     parser.add_argument("--set", action="append", metavar="KEY=VALUE", help="any key, as in sample.max_tokens=800")

@@ -68,7 +68,9 @@ def check_room(folder: Path, size: int, what: str) -> None:
     """Raise ModelError if the disk of a directory, which exists, has no room for `size` more bytes."""
     free = shutil.disk_usage(folder).free
     if size > free:
-        raise ModelError(f"{what} needs {gigabytes(size)} in {folder}, whose disk has {gigabytes(free)}: {_MAKE_ROOM}")
+        raise ModelError(
+            f"{what} needs {spoken_size(size)} in {folder}, whose disk has {spoken_size(free)}: {_MAKE_ROOM}"
+        )
 
 
 _MAKE_ROOM = f"make room (python -m agent.models lists what can go), or set {CACHE_VARIABLE} to a directory elsewhere"
@@ -81,13 +83,16 @@ def disk_problem(error: OSError, folder: Path) -> str:
     return ""
 
 
-def gigabytes(size: int) -> str:
+def spoken_size(size: int) -> str:
     """Write a size in bytes for people.
 
-    >>> gigabytes(1_117_320_768), gigabytes(98_362_432)
-    ('1.12 GB', '98.4 MB')
+    >>> spoken_size(1_117_320_768), spoken_size(98_362_432), spoken_size(12)
+    ('1.12 GB', '98.4 MB', '0.012 kB')
     """
-    return f"{size / 1e9:.3g} GB" if size >= 1e9 else f"{size / 1e6:.3g} MB"
+    for unit, length in (("GB", 1e9), ("MB", 1e6)):
+        if size >= length:
+            return f"{size / length:.3g} {unit}"
+    return f"{size / 1e3:.3g} kB"
 
 
 def file_digest(path: Path) -> str:

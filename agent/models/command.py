@@ -17,7 +17,7 @@ from agent.config import load_config, profile_names
 from agent.errors import AgentError
 from agent.journal.journal import CONFIG_FILE
 from agent.journal.run_directory import RUNS
-from agent.models.cache_folder import CACHE_VARIABLE, gigabytes, models_folder
+from agent.models.cache_folder import CACHE_VARIABLE, models_folder, spoken_size
 from agent.models.cached import HUBS, CachedModel, cached_models, hub_cache, is_called, remove_model
 
 _FAILED, _INTERRUPTED = 2, 130
@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _removed(names: Sequence[str]) -> str:
     removed = [model for name in dict.fromkeys(names) for model in remove_model(name)]
-    return "".join(f"removed {model.name} ({gigabytes(model.size)})\n" for model in removed)
+    return "".join(f"removed {model.name} ({spoken_size(model.size)})\n" for model in removed)
 
 
 def _listing() -> str:
@@ -62,7 +62,7 @@ def _listing() -> str:
     console = Console(file=text, width=None if sys.stdout and sys.stdout.isatty() else _WIDTH)
     if models:
         console.print(_table(models))
-        total = gigabytes(sum(model.size for model in models))
+        total = spoken_size(sum(model.size for model in models))
         places.insert(0, f"{total} in all; python -m agent.models --remove NAME removes one")
     else:
         places.insert(0, "no models in the cache")
@@ -81,7 +81,7 @@ def _table(models: Sequence[CachedModel]) -> Table:
     users = list(_users())
     for model in models:
         used = ", ".join(user for user, name in users if is_called(model, name))
-        table.add_row(model.name, gigabytes(model.size), used, model.cache, model.remark)
+        table.add_row(model.name, spoken_size(model.size), used, model.cache, model.remark)
     return table
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from rich.console import Console
 
@@ -100,18 +100,17 @@ def download(name: HubName, remote: RemoteFile, part: Path, console: Console) ->
     with (
         hub_errors(name, part.parent),
         open_download_view(Path(name.file).name, remote.size, console) as view,
-        _own_view_alone(),
+        without_bars(_BAR),
         part.open("ab") as opened,
     ):
         import huggingface_hub as hub
         from huggingface_hub.file_download import http_get
-        from huggingface_hub.utils import build_hf_headers
 
         http_get(
             hub.hf_hub_url(name.repository, name.file),
             cast(BinaryIO, _Watched(opened, view)),
             resume_size=done,
-            headers=build_hf_headers(),
+            headers=_helpers().build_hf_headers(),
             expected_size=remote.size,
         )
 
@@ -140,16 +139,26 @@ class _Watched:
 
 
 @contextmanager
-def _own_view_alone() -> Iterator[None]:
-    """Leave out the library's own progress bar while the context lasts, unless its user has decided on it."""
-    from huggingface_hub import constants
-    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+def without_bars(group: str | None = None) -> Iterator[None]:
+    """Leave out the library's progress bars, or those of a group, while the context lasts.
 
-    if constants.HF_HUB_DISABLE_PROGRESS_BARS is not None or are_progress_bars_disabled(_BAR):
+    Where the environment says whether there are any, it is left at that.
+    """
+    from huggingface_hub import constants
+
+    helpers = _helpers()
+    if constants.HF_HUB_DISABLE_PROGRESS_BARS is not None or helpers.are_progress_bars_disabled(group):
         yield
         return
-    disable_progress_bars(_BAR)
+    helpers.disable_progress_bars(group)
     try:
         yield
     finally:
-        enable_progress_bars(_BAR)
+        helpers.enable_progress_bars(group)
+
+
+def _helpers() -> Any:
+    """The library's helpers, which it documents and does not declare as exported."""
+    import huggingface_hub.utils
+
+    return huggingface_hub.utils

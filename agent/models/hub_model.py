@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from rich.console import Console
 
 from agent.errors import ModelError
-from agent.models.cache_folder import check_room, file_digest, gigabytes, locked, models_folder
-from agent.models.hub import ANSWER_SECONDS, RemoteFile, download, in_hub_cache, remote_file
+from agent.models.cache_folder import check_room, file_digest, locked, models_folder, spoken_size
+from agent.models.hub import ANSWER_SECONDS, RemoteFile, download, in_hub_cache, remote_file, without_bars
 from agent.models.hub_errors import hub_errors
 from agent.models.hub_name import HubName
 
@@ -160,8 +161,8 @@ def _snapshot(name: HubName, sizes: dict[str, int], console: Console) -> Path:
     cache.mkdir(parents=True, exist_ok=True)
     total = sum(sizes.values())
     check_room(cache, total - _here(name, sizes), str(name))
-    console.print(f"fetching {name} ({gigabytes(total)} in {len(sizes)} files)", soft_wrap=True, markup=False)
-    with hub_errors(name, cache):
+    console.print(f"fetching {name} ({spoken_size(total)} in {len(sizes)} files)", soft_wrap=True, markup=False)
+    with hub_errors(name, cache), nullcontext() if console.is_terminal else without_bars():
         path = hub.snapshot_download(name.repository, revision=name.pin or None, allow_patterns=sorted(sizes))
     return Path(path)
 

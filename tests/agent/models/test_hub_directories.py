@@ -69,6 +69,11 @@ def test_what_a_server_needs_is_fetched_and_nothing_twice(hub: HubStandIn) -> No
     assert f"in {len(FILES)} files)" in told
 
 
+def test_off_a_terminal_no_bar_is_drawn(hub: HubStandIn, capfd: pytest.CaptureFixture[str]) -> None:
+    fetched(NAME)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_what_is_here_is_not_fetched_again(hub: HubStandIn) -> None:
     folder, _ = fetched(NAME)
     hub.asked.clear()

@@ -66,7 +66,7 @@ def test_models_are_listed_with_their_size_and_users(
     Path("runs/broken/config.toml").write_text("engine = ")
     lines = listed(capsys)
     assert lines["qwen2.5-coder-1.5b"].split()[1:] == ["1", "MB", "profile", "cpu", "ours"]
-    assert lines[exact].split()[1:] == ["0.004", "MB", "runs/one", "ours"]
+    assert lines[exact].split()[1:] == ["4", "kB", "runs/one", "ours"]
     assert lines[DIRECTORY].split()[1:3] == ["2", "MB"]
     assert "runs/two" in lines[DIRECTORY]
     assert "the Hub's" in lines[DIRECTORY]
