@@ -23,7 +23,7 @@ from agent.files.named_toml import read_named, toml_names
 from agent.files.renamed_keys import renamed_tree
 from agent.files.section import Section
 from agent.files.stored_config import seal
-from agent.files.suggestions import did_you_mean
+from agent.files.suggestions import no_such
 from agent.files.whole_file import write_whole
 from agent.policy.grants import GRANT_RULES
 from agent.policy.settings import BudgetConfig, StoppingConfig, VotingConfig
@@ -234,15 +234,11 @@ def parse_config(tree: Mapping[str, Any], source: str) -> Config:
     except ValidationError as error:
         raise ConfigError(f"configuration ({source}): {first_fault(error, Config)}") from None
     if config.edition not in EDITIONS:
-        meant = did_you_mean(config.edition, EDITIONS)
-        raise ConfigError(f"unknown edition {config.edition!r}{meant}: give one of {', '.join(EDITIONS)}")
+        raise ConfigError(no_such("unknown edition", config.edition, EDITIONS))
     for table, rules in _RULES.items():
         rule = getattr(config, table).rule
         if rule not in rules:
-            meant = did_you_mean(rule, rules)
-            raise ConfigError(
-                f"configuration ({source}): {table}.rule: no rule {rule!r}{meant}: give one of {', '.join(rules)}"
-            )
+            raise ConfigError(f"configuration ({source}): {table}.rule: {no_such('no rule', rule, rules)}")
     if config.sample.probe_tokens and not config.sample.answer_tokens:
         raise ConfigError(f"configuration ({source}): sample.answer_tokens is needed where sample.probe_tokens is set")
     if config.engine.kind == "http" and not config.engine.url:

@@ -20,3 +20,9 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
     """Return what follows an unknown name in a message: " (did you mean NAME?)", or "" where no single one is alike."""
     meant = nearest_name(given, known)
     return f" (did you mean {meant}?)" if meant else ""
+
+
+def no_such(what: str, given: str, known: Iterable[str]) -> str:
+    """Return a message about an unknown name: `what` it is, the name, the one that was probably meant, and all known."""
+    names = list(known)
+    return f"{what} {given!r}{did_you_mean(given, names)}: give one of {', '.join(names)}"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.errors import InputError, ModelError
-from agent.files.suggestions import did_you_mean
+from agent.files.suggestions import no_such
 from agent.models.cache_folder import lock_of, locked, models_folder
 from agent.models.hub_errors import hub_errors
 from agent.models.hub_model import HUB_FOLDER
@@ -49,9 +49,9 @@ def remove_model(name: str) -> list[CachedModel]:
     models = cached_models()
     removed = [model for model in models if name in (model.name, model.name.partition("@")[0])]
     if not removed:
-        names = sorted({model.name for model in models})
-        there = f"give one of {', '.join(names)}" if names else "there is none"
-        raise InputError(f"no model {name!r} in the cache{did_you_mean(name, names)}: {there}")
+        if not models:
+            raise InputError(f"no model {name!r}: the cache holds none")
+        raise InputError(no_such("the cache has no model", name, sorted({model.name for model in models})))
     for model in removed:
         if model.cache == OURS:
             _remove_own(model)

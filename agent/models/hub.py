@@ -56,7 +56,7 @@ def fetch_from_hub(known: KnownModel, target: Path, console: Console) -> Path:
     if remote.size != known.size or remote.digest not in ("", known.sha256):
         raise ModelError(f"Hugging Face Hub: {known.hub} has a different {known.file}")
     part = target.with_name(f"{target.name}.{known.sha256[:12]}.part")
-    download(name, remote, part, console)
+    download_hub_file(name, remote, part, console)
     if not known.matches(part):
         part.unlink()
         raise ModelError(f"Hugging Face Hub: the file from {known.hub} has a wrong digest")
@@ -84,7 +84,7 @@ def remote_file(name: HubName) -> RemoteFile:
     return RemoteFile(found.size, found.etag)
 
 
-def download(name: HubName, remote: RemoteFile, part: Path, console: Console) -> None:
+def download_hub_file(name: HubName, remote: RemoteFile, part: Path, console: Console) -> None:
     """Download a file into `part`, behind what is there already; that stays if the download is interrupted.
 
     Raises ModelError.

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from agent.errors import ModelError
 from agent.models.cache_folder import check_room, file_digest, locked, models_folder, spoken_size
-from agent.models.hub import ANSWER_SECONDS, RemoteFile, download, in_hub_cache, remote_file, without_bars
+from agent.models.hub import ANSWER_SECONDS, RemoteFile, download_hub_file, in_hub_cache, remote_file, without_bars
 from agent.models.hub_errors import hub_errors
 from agent.models.hub_name import HubName
 
@@ -83,7 +83,7 @@ def _remote(name: HubName) -> RemoteFile:
 
 def _downloaded(name: HubName, remote: RemoteFile, folder: Path, console: Console) -> Path:
     part = folder / remote.tag / f"{name.file}.part"
-    download(name, remote, part, console)
+    download_hub_file(name, remote, part, console)
     digest = file_digest(part)
     expected = name.pin or remote.digest or digest
     if digest != expected:

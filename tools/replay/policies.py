@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from agent.errors import InputError
-from agent.files.suggestions import did_you_mean
+from agent.files.suggestions import no_such
 from agent.policy.grants import GRANT_RULES
 from agent.policy.stopping import STOPPING_RULES, WAIT_FOR_ALL
 from agent.policy.voting import VOTING_RULES
@@ -71,9 +71,8 @@ def _rule_keys(part: str) -> dict[str, Any]:
     if rule in VOTING_RULES:
         keys["voting.rule"] = rule
     if not keys:
-        known = list(dict.fromkeys([*POLICIES, *VOTING_RULES]))
-        meant = did_you_mean(part, known)
-        raise InputError(f"no policy {part!r}{meant}: give one of {', '.join(known)}, or several with + between")
+        known = dict.fromkeys([*POLICIES, *VOTING_RULES])
+        raise InputError(f"{no_such('no policy', part, known)}, or several with + between")
     if numbered and rule != part:
         keys[_PARAMETERS[rule]] = _value(numbered["number"])
     return keys

@@ -114,7 +114,7 @@ def test_a_name_that_is_not_there_is_refused_with_those_that_are(
     hub: HubStandIn, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["--remove", "qwen"]) == 2
-    assert "error: no model 'qwen' in the cache: there is none" in capsys.readouterr().err
+    assert "error: no model 'qwen': the cache holds none" in capsys.readouterr().err
     put_known("qwen2.5-coder-1.5b")
     assert main(["--remove", "qwen2.5-coder-15b"]) == 2
     told = capsys.readouterr().err
