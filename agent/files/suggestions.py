@@ -23,6 +23,6 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
 
 
 def no_such(what: str, given: str, known: Iterable[str]) -> str:
-    """Return a message about an unknown name: `what` it is, the name, the one that was probably meant, and all known."""
+    """Return a message about an unknown name: what it is not, the one that was probably meant, and all that are."""
     names = list(known)
     return f"{what} {given!r}{did_you_mean(given, names)}: give one of {', '.join(names)}"
