@@ -1,13 +1,13 @@
 """The figures of runs, each defined once: correctness, pass@k, maj@k, time, tokens.
 
-A figure of reports is a `Metric` in METRICS: the terminal's table, the page and the comparison of two runs all show
-what is in there. To add one, write its function and enter it.
+A figure of reports is a `Metric` in METRICS: the report's table, its page and the comparison of two runs show all that
+is in there, and `agent.solve` below its table those with a `summary`. To add one, write its function and enter it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -40,12 +40,18 @@ class Metric:
     """A figure of a closed problem; that of a run is its mean over the problems of which it is not None.
 
     `digits` after the point are shown. One that is `signed` is shown with its sign even where it is no difference.
+    `summary` is what `agent.solve` shows of it, with a place for the value, as in "pass@1 {:.0%}"; nothing where empty.
     """
 
     name: str
     value: Callable[[ClosedProblem, Config], float | None]
     digits: int
     signed: bool = False
+    summary: str = ""
+
+    def mean(self, closed: Iterable[ClosedProblem], config: Config) -> float | None:
+        """Its value for a run that closed these problems; None where it says nothing of any."""
+        return _mean(self.value(problem, config) for problem in closed)
 
     def text(self, value: float, *, difference: bool = False) -> str:
         """A value as it is shown."""
@@ -120,7 +126,8 @@ def totals(
 ) -> Totals:
     """The figures of a run from what was recorded of it; `solutions` holds one for each closed problem."""
     truths = {problem.id: problem.answer for problem in problems}
-    verdicts = [is_right(solution.answer, truths.get(solution.problem_id)) for solution in solutions]
+    closed = closed_problems(problems, solutions, samples)
+    verdicts = [each.right for each in closed]
     return Totals(
         problems=len(problems),
         closed=len(solutions),
@@ -133,12 +140,26 @@ def totals(
         tokens=sum(solution.tokens for solution in solutions),
         tool_runs=sum(solution.tool_runs for solution in solutions),
         seconds=busy_seconds(solutions),
-        pass_at_1=_mean_pass_at_1(truths, solutions, samples),
+        pass_at_1=_mean(pass_at_1(each.samples, each.problem.answer) for each in closed),
         samples_with_unrun_code=sum(sample.unrun_blocks > 0 for sample in samples),
         with_code=count_attempts(solutions, [sample for sample in samples if sample.tool_runs], truths),
         without_code=count_attempts(solutions, [sample for sample in samples if not sample.tool_runs], truths),
         scored_problems=edition.problem_count,
     )
+
+
+def closed_problems(
+    problems: Sequence[Problem], solutions: Sequence[Solution], samples: Sequence[Sample]
+) -> list[ClosedProblem]:
+    """The problem of each solution, in their order; of one that is not in the set neither text nor truth is known."""
+    by_id = {problem.id: problem for problem in problems}
+    drawn: dict[str, list[Sample]] = {}
+    for sample in samples:
+        drawn.setdefault(sample.problem_id, []).append(sample)
+    return [
+        ClosedProblem(by_id.get(one.problem_id, Problem(one.problem_id, "")), one, tuple(drawn.get(one.problem_id, ())))
+        for one in solutions
+    ]
 
 
 def count_attempts(
@@ -203,20 +224,9 @@ def pass_at_1(samples: Sequence[Sample], truth: int | None) -> float | None:
     return pass_at_k(len(verdicts), verdicts.count(True), 1)
 
 
-def _mean_pass_at_1(
-    truths: Mapping[str, int | None], solutions: Sequence[Solution], samples: Sequence[Sample]
-) -> float | None:
-    drawn: dict[str, list[Sample]] = {solution.problem_id: [] for solution in solutions}
-    for sample in samples:
-        if sample.problem_id in drawn:
-            drawn[sample.problem_id].append(sample)
-    shares = [pass_at_1(each, truths.get(problem_id)) for problem_id, each in drawn.items()]
-    told = [share for share in shares if share is not None]
+def _mean(values: Iterable[float | None]) -> float | None:
+    told = [value for value in values if value is not None]
     return fmean(told) if told else None
-
-
-def _share_right(closed: ClosedProblem, config: Config) -> float | None:
-    return None if closed.right is None else float(closed.right)
 
 
 def _single(closed: ClosedProblem, config: Config) -> float | None:
@@ -272,8 +282,8 @@ def _agreement(closed: ClosedProblem, *, code: bool) -> float | None:
 
 
 METRICS = (
-    Metric("share right", _share_right, 3),
-    Metric("pass@1", _single, 3),
+    Metric("share right", lambda closed, _: closed.right, 3, summary="majority {:.0%}"),
+    Metric("pass@1", _single, 3, summary="pass@1 {:.0%}"),
     Metric("majority of all samples", _majority, 3),
     Metric("gain of voting over pass@1", _voting_gain, 3, signed=True),
     Metric("tokens by sample", _tokens_a_sample, 0),

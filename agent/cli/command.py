@@ -60,7 +60,7 @@ def _result(plan: Plan, solutions: Sequence[Solution], samples: Sequence[Sample]
     if as_json:
         return json.dumps(summary_json(plan.problems, solutions, samples, plan.config.rules), indent=2) + "\n"
     held = HeldOutput()
-    Console(file=cast(IO[str], held)).print(render(plan.problems, solutions, samples, plan.config.rules))
+    Console(file=cast(IO[str], held)).print(render(plan.problems, solutions, samples, plan.config))
     return held.text
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -12,7 +11,8 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from agent.metrics import AttemptCount, Totals, is_right, totals
+from agent.config import Config
+from agent.metrics import METRICS, AttemptCount, ClosedProblem, Totals, closed_problems, is_right, totals
 from agent.types import Edition, Problem, Sample, Solution
 from agent.views.verdict import COLUMN_MEANINGS, STOP_MEANINGS, is_doubtful, votes_text, why_won
 
@@ -40,16 +40,15 @@ def as_json(
 
 
 def render(
-    problems: Sequence[Problem], solutions: Sequence[Solution], samples: Sequence[Sample], edition: Edition
+    problems: Sequence[Problem], solutions: Sequence[Solution], samples: Sequence[Sample], config: Config
 ) -> RenderableType:
     """The outcome for a terminal: a row for each solution in the order given, the totals below."""
     if not solutions:
         return Text(f"0 of {len(problems)} problems closed")
-    sums = totals(problems, solutions, samples, edition)
-    lines = Text("\n").join(Text(" · ").join(map(Text, parts)) for parts in _total_lines(sums))
-    drawn: dict[str, list[Sample]] = defaultdict(list)
-    for sample in samples:
-        drawn[sample.problem_id].append(sample)
+    sums = totals(problems, solutions, samples, config.rules)
+    closed = closed_problems(problems, solutions, samples)
+    lines = Text("\n").join(Text(" · ").join(map(Text, parts)) for parts in _total_lines(sums, _summaries(closed, config)))
+    drawn = {each.problem.id: each.samples for each in closed}
     table = SolutionTable(solutions, _truths(problems), drawn)
     return Group(table, *doubt_lines(solutions, drawn), _legend(solutions), Text(), lines)
 
@@ -161,13 +160,15 @@ def _truths(problems: Sequence[Problem]) -> dict[str, int | None]:
     return {problem.id: problem.answer for problem in problems}
 
 
-def _total_lines(sums: Totals) -> Iterator[list[str]]:
-    verdict = [f"{sums.answered} of {sums.closed} answered"]
-    if sums.majority is not None:
-        verdict += [f"{sums.correct} of {sums.known} known correct", f"majority {sums.majority:.0%}"]
-    if sums.pass_at_1 is not None:
-        verdict.append(f"pass@1 {sums.pass_at_1:.0%}")
-    yield verdict
+def _summaries(closed: Sequence[ClosedProblem], config: Config) -> list[str]:
+    """The metrics that have a summary and say something of the run."""
+    means = [(metric.summary, metric.mean(closed, config)) for metric in METRICS if metric.summary]
+    return [summary.format(mean) for summary, mean in means if mean is not None]
+
+
+def _total_lines(sums: Totals, figures: Sequence[str]) -> Iterator[list[str]]:
+    known = [f"{sums.correct} of {sums.known} known correct"] if sums.known else []
+    yield [f"{sums.answered} of {sums.closed} answered", *known, *figures]
     yield [
         f"{sums.samples:,} samples, {sums.samples_finished:,} finished",
         f"{sums.tool_runs:,} tool runs",

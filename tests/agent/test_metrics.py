@@ -17,6 +17,8 @@ from agent.metrics import (
     METRICS,
     AttemptCount,
     ClosedProblem,
+    Metric,
+    closed_problems,
     count_attempts,
     is_right,
     pass_at_1,
@@ -25,6 +27,7 @@ from agent.metrics import (
 )
 from agent.policy.voting import tally
 from agent.types import Problem, Sample, SampleEnd, Solution, StopReason, ToolRun, ToolStatus, Turn
+from agent.views.table import render
 from tests.support.runs.report_runs import vote, write_run
 from tests.support.samples import sample, solution, tool_run
 from tools.report.data import load_run
@@ -126,6 +129,36 @@ def test_a_value_is_shown_with_its_digits_and_with_a_sign_where_it_is_a_differen
     assert by_name["tokens by problem"].text(12_345.6) == "12,346"
     assert by_name["pass@1"].text(0.25, difference=True) == "+0.250"
     assert by_name["gain of voting over pass@1"].text(0.25) == "+0.250"
+
+
+@given(st.lists(st.tuples(st.lists(answers, max_size=4), answers, answers), max_size=4))
+def test_a_metric_of_a_run_is_its_mean_over_the_problems_of_which_it_says_something(
+    drawn: list[tuple[list[int | None], int | None, int | None]],
+) -> None:
+    problems = [closed([sample(each) for each in votes], truth, answer) for votes, truth, answer in drawn]
+    for metric in METRICS:
+        values = [value for each in problems if (value := metric.value(each, CONFIG)) is not None]
+        expected = pytest.approx(sum(values) / len(values)) if values else None
+        assert metric.mean(problems, CONFIG) == expected
+
+
+def test_samples_go_with_the_solution_of_their_problem_and_an_open_problem_has_none() -> None:
+    known, strange = Problem("p1", "?", 7), "not in the set"
+    samples = [sample(7), sample(5, problem_id="open"), sample(3, problem_id=strange), sample(9)]
+    first, second = closed_problems([known, Problem("open", "?", 5)], [solution(strange), solution("p1")], samples)
+    assert (first.problem.id, first.right, first.samples) == (strange, None, (samples[2],))
+    assert (second.problem, second.samples) == (known, (samples[0], samples[3]))
+
+
+def test_a_metric_with_a_summary_is_below_the_table_of_a_run_and_no_other_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    entered = [Metric("shown", lambda *_: 0.5, 2, summary="half is {:.2f}"), Metric("not shown", lambda *_: 0.5, 2)]
+    silent = Metric("silent", lambda *_: None, 2, summary="silent {:.0%}")
+    monkeypatch.setattr("agent.views.table.METRICS", (*METRICS, *entered, silent))
+    console = Console(width=200)
+    with console.capture() as capture:
+        console.print(render([Problem("p1", "?", 7)], [solution("p1", {7: 1})], [sample(7), sample(5)], CONFIG))
+    below = "1 of 1 answered · 1 of 1 known correct · majority 100% · pass@1 50% · half is 0.50"
+    assert below in capture.get().splitlines()
 
 
 def test_every_metric_is_in_the_terminal_s_table_on_the_page_and_in_the_comparison(tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ import pytest
 from rich.console import Console
 
 from agent.config import load_config
-from agent.editions import EDITIONS
 from agent.problems.reader import practice_problems, starter_problems
 from agent.types import Problem, Solution, StopReason, Tally, Vote
 from agent.views.table import render
@@ -104,7 +103,7 @@ def test_the_lines_that_the_readme_shows_are_those_of_the_terminal() -> None:
     assert len(shown) > 3
     problems = [Problem(line["id"], "", int(line["truth"])) for line in shown]
     console = Console(file=io.StringIO(), width=100, color_system=None)
-    console.print(render(problems, [solution(line) for line in shown], [], EDITIONS["aimo3"]))
+    console.print(render(problems, [solution(line) for line in shown], [], load_config("qwq", {"edition": "aimo3"})))
     assert isinstance(console.file, io.StringIO)
     printed = [line.split() for line in console.file.getvalue().splitlines()]
     heading = next(line for line in text(README).splitlines() if line.startswith("    problem "))

@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
+from agent.config import load_config
 from agent.editions import EDITIONS
 from agent.metrics import is_right, totals
 from agent.types import Problem, Sample, SampleEnd, Solution, StopReason, Tally, ToolRun, ToolStatus, Turn, Vote
 from agent.views.table import as_json, duration, render, short
 
 RULES = EDITIONS["aimo3"]
+CONFIG = load_config("qwq", {"edition": "aimo3"})
 PROBLEMS = [
     Problem("a", "first", 7),
     Problem("b", "second", 8),
@@ -45,7 +47,7 @@ def solution(
 
 def printed(problems: list[Problem], solutions: list[Solution], samples: list[Sample], width: int = 100) -> list[str]:
     console = Console(file=io.StringIO(), width=width, color_system=None)
-    console.print(render(problems, solutions, samples, RULES))
+    console.print(render(problems, solutions, samples, CONFIG))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue().splitlines()
 
