@@ -12,8 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from agent.config import Config
-from agent.metrics import METRICS, AttemptCount, ClosedProblem, Totals, closed_problems, is_right, totals
+from agent.metrics import METRICS, ClosedProblem, closed_problems, is_right
 from agent.types import Edition, Problem, Sample, Solution
+from agent.views.totals import AttemptCount, Totals, totals
 from agent.views.verdict import COLUMN_MEANINGS, STOP_MEANINGS, is_doubtful, votes_text, why_won
 
 _MOST_DOUBTS = 10  # lines below the table

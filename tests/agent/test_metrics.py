@@ -15,11 +15,9 @@ from rich.console import Console
 from agent.config import load_config
 from agent.metrics import (
     METRICS,
-    AttemptCount,
     ClosedProblem,
     Metric,
     closed_problems,
-    count_attempts,
     is_right,
     pass_at_1,
     pass_at_k,
@@ -28,6 +26,7 @@ from agent.metrics import (
 from agent.policy.voting import tally
 from agent.types import Problem, Sample, SampleEnd, Solution, StopReason, ToolRun, ToolStatus, Turn
 from agent.views.table import render
+from agent.views.totals import AttemptCount, count_attempts
 from tests.support.runs.report_runs import vote, write_run
 from tests.support.samples import sample, solution, tool_run
 from tools.report.data import load_run

@@ -71,7 +71,7 @@ ONLY: Mapping[str, tuple[str, ...]] = {
 }
 # Packages that know nothing of each other.
 APART = (("submission.serving", "submission.worker"), ("submission.build", "submission.wheelhouse"))
-PURE = ("agent.answers", "agent.latex", "agent.chat", "agent.policy", "agent.metrics")
+PURE = ("agent.answers", "agent.latex", "agent.chat", "agent.policy", "agent.metrics", "agent.views.totals")
 EFFECTS = ("asyncio", "os", "pathlib", "io", "time", "datetime", "random", "socket", "subprocess", "threading")
 
 

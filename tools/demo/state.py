@@ -23,10 +23,10 @@ from agent.events import (
     TextGenerated,
     TextInserted,
 )
-from agent.metrics import AttemptCount, count_attempts
 from agent.policy.voting import tally
 from agent.types import Edition, Problem, Sample, SampleEnd, Solution, Tally
 from agent.views.state import TokenRate
+from agent.views.totals import AttemptCount, count_attempts
 
 _ANSWER_CHARS = 2_000  # last characters of a text in which a running lane's answer is looked for
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from agent.events import EngineEvent
 from agent.journal.journal import RunRecord, read_run
 from agent.journal.lines import RecordedStart
-from agent.metrics import ClosedProblem, Totals, is_attempt, is_right, totals
+from agent.metrics import ClosedProblem, is_attempt, is_right
 from agent.types import Problem, Sample, Solution
+from agent.views.totals import Totals, totals
 
 Span = tuple[float, float]
 """Start and end in seconds since the run began."""

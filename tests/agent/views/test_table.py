@@ -14,9 +14,10 @@ from rich.console import Console
 
 from agent.config import load_config
 from agent.editions import EDITIONS
-from agent.metrics import is_right, totals
+from agent.metrics import is_right
 from agent.types import Problem, Sample, SampleEnd, Solution, StopReason, Tally, ToolRun, ToolStatus, Turn, Vote
 from agent.views.table import as_json, duration, render, short
+from agent.views.totals import totals
 
 RULES = EDITIONS["aimo3"]
 CONFIG = load_config("qwq", {"edition": "aimo3"})

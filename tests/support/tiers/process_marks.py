@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Generator
+from functools import cache
+from types import ModuleType
 
 import pytest
 
@@ -50,7 +52,11 @@ def mark(items: list[pytest.Item]) -> None:
     """Mark the tests that start processes by what they ask for or what their module imports."""
     for item in items:
         module = inspect.getmodule(getattr(item, "function", None))
-        values = vars(module).values() if module else ()
-        homes = {getattr(value, name, None) for value in values for name in ("__module__", "__name__")}
-        if homes & _MODULES or _FIXTURES & set(getattr(item, "fixturenames", ())):
+        if (module and _uses_processes(module)) or _FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.process)
+
+
+@cache
+def _uses_processes(module: ModuleType) -> bool:
+    homes = {getattr(value, name, None) for value in vars(module).values() for name in ("__module__", "__name__")}
+    return bool(homes & _MODULES)
