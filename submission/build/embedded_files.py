@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -112,15 +113,18 @@ def _closure() -> set[str]:
 
 
 def _imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for module in _imported_modules(path.read_text(encoding="utf-8")):
+        file = module.replace(".", "/")
+        yield from (name for name in (f"{file}.py", f"{file}/__init__.py") if (ROOT / name).is_file())
+
+
+@cache  # a source takes far longer to parse than to read
+def _imported_modules(source: str) -> tuple[str, ...]:
+    """What may be modules of ours among the names that a source imports."""
+    modules: list[str] = []
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            modules = [alias.name for alias in node.names]
+            modules += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            modules = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        else:
-            continue
-        for module in modules:
-            file = module.replace(".", "/")
-            for name in (f"{file}.py", f"{file}/__init__.py"):
-                if module.split(".")[0] in ("agent", "submission") and (ROOT / name).is_file():
-                    yield name
+            modules += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return tuple(module for module in modules if module.split(".")[0] in ("agent", "submission"))

@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[2]
 ROOMS = ("agent", "submission", "tools")
 SOURCES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
+_WITH_STATEMENTS = (ast.stmt, ast.ExceptHandler, ast.match_case)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +25,31 @@ class Import:
     typing_only: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What the rules look at in a file: a few words of it, since the trees of all files would be a million objects."""
+
+    docstring: str
+    public_names: tuple[str, ...]  # defined by the module's top level
+    function_lines: tuple[tuple[str, int], ...]
+    imports: tuple[Import, ...]
+
+
 @cache
 def text(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
 @cache
-def tree(path: Path) -> ast.Module:
-    return ast.parse(text(path))
+def outline(path: Path) -> Outline:
+    tree = ast.parse(text(path))
+    functions = [node for node in _statements(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return Outline(
+        ast.get_docstring(tree) or "",
+        tuple(name for node in tree.body for name in _defined(node) if not name.startswith("_")),
+        tuple((node.name, (node.end_lineno or 0) - node.lineno + 1) for node in functions),
+        tuple(_imports(tree, typing_only=False)),
+    )
 
 
 def shown(path: Path) -> str:
@@ -42,9 +60,20 @@ def module_name(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-@cache
-def imports(path: Path) -> tuple[Import, ...]:
-    return tuple(_imports(tree(path), typing_only=False))
+def _statements(node: ast.AST) -> Iterator[ast.stmt]:
+    """The statements in the node, and those in their blocks; no expression holds any."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.stmt):
+            yield child
+        if isinstance(child, _WITH_STATEMENTS):
+            yield from _statements(child)
+
+
+def _defined(node: ast.stmt) -> list[str]:
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return [node.name]
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    return [target.id for target in targets if isinstance(target, ast.Name)]
 
 
 def _imports(node: ast.AST, *, typing_only: bool) -> Iterator[Import]:
@@ -59,13 +88,16 @@ def _imports(node: ast.AST, *, typing_only: bool) -> Iterator[Import]:
             yield from _imports(other, typing_only=typing_only)
     else:
         for child in ast.iter_child_nodes(node):
-            yield from _imports(child, typing_only=typing_only)
+            if isinstance(child, _WITH_STATEMENTS):
+                yield from _imports(child, typing_only=typing_only)
 
 
 @cache
 def imported_modules(path: Path) -> frozenset[str]:
     """The project's own modules that the file imports when it runs, but for a top package by its bare name."""
-    found = (_own_module(each.name) for each in imports(path) if not each.typing_only and each.name not in ROOMS)
+    found = (
+        _own_module(each.name) for each in outline(path).imports if not each.typing_only and each.name not in ROOMS
+    )
     return frozenset(module for module in found if module and module != module_name(path))
 
 

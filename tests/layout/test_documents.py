@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.layout.source import ROOMS, ROOT, refuse, shown, text, tree
+from tests.layout.source import ROOMS, ROOT, outline, refuse, shown, text
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(path for room in (*ROOMS, "tests") for path in (ROOT / room).rglob("*.md"))])
 MOST_LINES = 150
@@ -31,7 +30,7 @@ def test_a_folders_readme_begins_with_what_the_package_says_it_is() -> None:
         f"{shown(path)} does not begin with: {sentence}"
         for path in DOCUMENTS
         if path.name == "README.md" and path.with_name("__init__.py").exists()
-        if opening(path) != (sentence := first_sentence(ast.get_docstring(tree(path.with_name("__init__.py"))) or ""))
+        if opening(path) != (sentence := first_sentence(outline(path.with_name("__init__.py")).docstring))
     )
     refuse(offenders)
 

@@ -16,9 +16,9 @@ from tests.layout.source import (
     SOURCES,
     TESTS,
     imported_modules,
-    imports,
     is_in,
     module_name,
+    outline,
     own_modules,
     refuse,
     shown,
@@ -141,7 +141,7 @@ def test_pure_packages_touch_no_file_no_clock_and_no_chance() -> None:
         f"{shown(path)} imports {each.name}"
         for path in SOURCES
         if any(is_in(module_name(path), package) for package in PURE)
-        for each in imports(path)
+        for each in outline(path).imports
         if each.name.split(".")[0] in EFFECTS
     ]
     refuse(offenders)
@@ -151,7 +151,7 @@ def test_every_import_is_declared() -> None:
     declared, owners = declared_distributions(), packages_distributions()
     offenders = []
     for path in (*SOURCES, *TESTS):
-        for name in sorted({each.name.split(".")[0] for each in imports(path)}):
+        for name in sorted({each.name.split(".")[0] for each in outline(path).imports}):
             distributions = {owner.lower().replace("_", "-") for owner in owners.get(name, [name])}
             if name not in sys.stdlib_module_names and name not in (*ROOMS, "tests") and not distributions & declared:
                 offenders.append(f"{shown(path)} imports {name}, which pyproject.toml does not declare")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import ast
 from collections import Counter
+from pathlib import Path
 
-from tests.layout.source import ROOT, SOURCES, TESTS, refuse, shown, text, tree
+from tests.layout.source import ROOT, SOURCES, TESTS, outline, refuse, shown, text
 
 LONGEST_FILE = 300
 LONGEST_FUNCTION = 60
@@ -19,11 +19,10 @@ def test_a_file_has_at_most_300_lines() -> None:
 
 def test_a_function_has_at_most_60_lines() -> None:
     offenders = [
-        f"{shown(path)}: {node.name}"
+        f"{shown(path)}: {name}"
         for path in (*SOURCES, *TESTS)
-        for node in ast.walk(tree(path))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        if (node.end_lineno or 0) - node.lineno >= LONGEST_FUNCTION
+        for name, lines in outline(path).function_lines
+        if lines > LONGEST_FUNCTION
     ]
     refuse(offenders)
 
@@ -38,3 +37,12 @@ def test_what_is_measured_is_there() -> None:
     assert ROOT / "agent" / "types.py" in SOURCES
     assert len(SOURCES) > 150
     assert len(TESTS) > 100
+
+
+def test_functions_are_measured_wherever_they_stand(tmp_path: Path) -> None:
+    inner = "    async def two():\n        return 2\n"
+    blocks = ["class A:\n", "def a():\n", "if a:\n    a\nelse:\n", "try:\n    a\nexcept E:\n", "match a:\n  case 1:\n"]
+    for number, block in enumerate(blocks):
+        path = tmp_path / f"{number}.py"
+        path.write_text(block + inner)
+        assert ("two", 2) in outline(path).function_lines
