@@ -48,7 +48,8 @@ def render(
         return Text(f"0 of {len(problems)} problems closed")
     sums = totals(problems, solutions, samples, config.rules)
     closed = closed_problems(problems, solutions, samples)
-    lines = Text("\n").join(Text(" · ").join(map(Text, parts)) for parts in _total_lines(sums, _summaries(closed, config)))
+    figures = _summaries(closed, config)
+    lines = Text("\n").join(Text(" · ").join(map(Text, parts)) for parts in _total_lines(sums, figures))
     drawn = {each.problem.id: each.samples for each in closed}
     table = SolutionTable(solutions, _truths(problems), drawn)
     return Group(table, *doubt_lines(solutions, drawn), _legend(solutions), Text(), lines)
