@@ -40,9 +40,11 @@ def looped(unit: str, length: int) -> str:
 
 
 def processor_seconds(text: str) -> float:
-    pieces, seconds = cut(text, [4]), []
-    for _ in range(3):
-        start = time.process_time()
-        fires(pieces)
-        seconds.append(time.process_time() - start)
-    return min(seconds)
+    pieces, start = cut(text, [4]), time.process_time()
+    fires(pieces)
+    return time.process_time() - start
+
+
+def takes_less(text: str, seconds: float) -> bool:
+    """Whether the quickest of three runs takes less, as other work does not count; one may be enough to show it."""
+    return any(processor_seconds(text) < seconds for _ in range(3))

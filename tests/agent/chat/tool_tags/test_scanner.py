@@ -130,4 +130,5 @@ def test_a_character_costs_the_same_however_long_the_stream_is() -> None:
         return time.process_time() - started
 
     seconds(2_000)
-    assert min(seconds(40_000) for _ in range(3)) < 25 * min(seconds(4_000) for _ in range(3)) + 0.05
+    limit = 25 * min(seconds(4_000) for _ in range(3)) + 0.05
+    assert any(seconds(40_000) < limit for _ in range(3))
