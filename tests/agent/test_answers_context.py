@@ -88,8 +88,14 @@ def test_what_leaves_the_number_alone_is_read_over(value: int, form: str, earlie
     ),
 )
 def test_boxes_side_by_side_are_a_list_unless_they_agree(first: int, second: int, between: str) -> None:
-    text = rf"So $x = \boxed{{{first}}}{between}\boxed{{{second}}}$."
-    assert extract_answer(text, AIMO3) == (second if first == second else None)
+    for last in (rf"\boxed{{{second}}}", rf"\boxed{{\boxed{{{second}}}}}"):
+        text = rf"So $x = \boxed{{{first}}}{between}{last}$."
+        assert extract_answer(text, AIMO3) == (second if first == second else None)
+
+
+@given(values, st.sampled_from(["x", ""]), st.sampled_from(["", "First \\boxed{7}, so the total.\n\n"]))
+def test_boxes_within_the_last_one_are_no_list_with_it(value: int, inner: str, before: str) -> None:
+    assert extract_answer(rf"{before}\boxed{{\boxed{{{inner}}} = \boxed{{{value}}}}}", AIMO3) == value
 
 
 @pytest.mark.parametrize("between", [" then ", ", which misses a case; the count is ", ". Half of it is ", " no: "])

@@ -110,6 +110,7 @@ OPENINGS = [
         "```python (run it)",
         "```python runs this now:",
         "```python # first",
+        "```python it's done!",
         "```python\u200b",
         "\ufeff```py",
     ),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from agent.chat.box import first_box
 from agent.chat.dialects import chat_format
-from agent.chat.reply import finished_answer
+from agent.chat.reply import Reply, finished_answer, settled_answer
 from agent.chat.task import CompetitionTask
 from agent.chat.thinking import TurnEndScanner, near_its_end, thinking_end
 from agent.editions import EDITIONS
@@ -17,6 +17,23 @@ CLOSE = "</think>"
 QWQ = chat_format("qwq", tools=True)
 TURN_ENDS = QWQ.stop_strings
 TASK = CompetitionTask(EDITIONS["aimo3"])
+
+
+class Letters:
+    """A kind of question that is answered by a letter, which is not voted on."""
+
+    def instructions(self, usual: str) -> str:
+        return usual
+
+    def read(self, text: str) -> str | None:
+        return text[-2] if text.endswith("}") else None
+
+
+def test_a_stream_that_breaks_behind_its_box_has_answered_if_that_is_a_vote() -> None:
+    whole, cut = Reply("", "So it is \\boxed{7}"), Reply("So it is \\boxed{7}", None)
+    assert (finished_answer(TASK, whole), settled_answer(TASK, whole)) == (7, 7)
+    assert settled_answer(TASK, cut) is settled_answer(TASK, Reply("", "\\boxed{7}, and then")) is None
+    assert (finished_answer(Letters(), whole), settled_answer(Letters(), whole)) == ("7", None)
 
 
 def read(text: str) -> int | str | None:
