@@ -44,6 +44,7 @@ def call(arguments: object, name: str = "python") -> str:
         lambda code: call({"code": code})[:-2] + ",}, }",
         lambda code: repr({"name": "python", "arguments": {"code": code}}),
         lambda code: repr({"name": "python", "arguments": {"code": code, "trace": None, "x": True}}),
+        lambda code: f"{{'name': 'python', 'arguments': {{'code': {code!r}, 'a': true, 'b': [false, null]}}}}",
         lambda code: call({"code": code}).replace("\\n", "\n", code.count("\n")) if "\\\\n" not in code else call(code),
         lambda code: call({"code": code}, "my_tool"),
         lambda code: call({"command": code, "language": "python"}),
@@ -140,6 +141,21 @@ def test_whatever_is_written_either_is_code_or_is_refused(body: str) -> None:
 )
 def test_code_between_tags_is_taken_as_it_is_without_fence_margin_or_json(body: str) -> None:
     assert read_code(body).code == "print(1)"
+
+
+@pytest.mark.parametrize(
+    ("code", "is_whole"), [("print(1)\n", True), ("x = 1\nx\n\n", True), ("print(1", False), ("", False)]
+)
+def test_code_between_tags_may_end_where_it_is_python(code: str, is_whole: bool) -> None:
+    found = read_code(code)
+    assert (found.code, found.is_whole) == (code.strip(), is_whole)
+
+
+@pytest.mark.parametrize("code", [CODE, PLAIN])
+def test_a_call_may_end_behind_its_last_brace_alone(code: str) -> None:
+    written = call({"code": code})
+    assert read_function_call(written).is_whole and read_function_call(f"[{written}]").is_whole
+    assert not any(read_function_call(written[:end]).is_whole for end in range(len(written) - 2))
 
 
 def test_code_before_a_dict_is_code() -> None:
