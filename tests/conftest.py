@@ -49,6 +49,7 @@ def pytest_collection() -> Generator[None, object, object]:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(20_000)  # tests leave little behind: few looks at it are enough
         gc.enable()
 
 

@@ -14,7 +14,7 @@ from tests.support.tiers.cases import quick_cases
 AIMO2 = EDITIONS["aimo2"]
 
 
-_RUNS = 5  # of which the quickest counts, so that other work on the machine does not
+_RUNS = 5  # the quickest counts, so that other work on the machine does not
 
 
 def processor_seconds(text: str) -> float:

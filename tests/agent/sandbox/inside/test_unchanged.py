@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import gc
 import io
 import os
 import sys
@@ -70,7 +71,9 @@ def test_where_a_dictionary_was_not_found_each_may_have_changed() -> None:
 
 
 def test_the_handlers_of_codec_errors_are_found() -> None:
+    gc.unfreeze()  # what the suite has left to no collector would not be found
     name, handlers = "of-this-test", snapshot().watched()[-1]
+    gc.freeze()
     codecs.register_error(name, codecs.strict_errors)
     assert handlers is not None and handlers.pop(name) is codecs.strict_errors
 
