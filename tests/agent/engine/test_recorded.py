@@ -132,7 +132,7 @@ def test_a_lane_that_is_asked_answers_only_as_late_as_is_assumed(played_tokens: 
     async def main() -> str:
         async for _ in engine.stream("", SamplingParams(max_tokens=played_tokens, seed=5)):
             pass
-        asked = engine.stream("", SamplingParams(max_tokens=24, seed=5, stop=("\n",)))
+        asked = engine.stream("", SamplingParams(max_tokens=24, seed=5, forces_answer=True))
         return "".join([chunk.text async for chunk in asked])
 
     assert run_virtual(main()) == answer
