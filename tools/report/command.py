@@ -46,6 +46,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             files = ", ".join(file.name for file in export_report(args.export, runs))
             console.print(f"in {args.export}: {files}", soft_wrap=True, markup=False, highlight=False)
+        if args.failures:
+            from tools.report.failures import write_failures
+
+            count = write_failures(args.failures, runs)
+            console.print(f"{args.failures}/failures.jsonl and .html: {count:,} samples", soft_wrap=True, markup=False)
         _print_figures(runs)
         console.print(f"{path}: {size / 1e6:,.1f} MB", soft_wrap=True, markup=False, highlight=False)
 
@@ -152,5 +157,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--export", type=Path, metavar="DIR", help="tables as .csv, .md and .tex, charts as .svg and .png, into DIR"
+    )
+    parser.add_argument(
+        "--failures",
+        type=Path,
+        metavar="DIR",
+        help="wrong samples beside right ones of their problems, to be labelled, as failures.jsonl and .html into DIR",
     )
     return parser

@@ -202,18 +202,15 @@ def page(
 ) -> Iterator[str]:
     """Render the page in pieces; `progress` wraps the iteration over problems."""
     views = [RunView(run, key) for run, key in zip(runs, "ab", strict=False)]
-    script = (PAGE / "page.js").read_text(encoding="utf-8")
     problems = [problem for view in views for problem in view.problems]
     yield from (
-        _environment()
+        page_environment()
         .get_template("page.html.j2")
         .generate(
             views=views,
             comparison=Comparison(*runs) if len(runs) == 2 else None,
             outcomes=[o for o in ProblemStatus if any(o in view.outcomes for view in views)],
-            script=Markup(script),
-            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-            style=Markup((PAGE / "page.css").read_text(encoding="utf-8") + code_css()),
+            **page_parts("page.js"),
             blobs=_blobs(views, progress(problems)),
         )
     )
@@ -230,7 +227,18 @@ def _blobs(views: Sequence[RunView], problems: Iterator[ProblemView]) -> Iterato
             yield sample.key, packed(transcript(sample.sample, configs[problem.key[0]]))
 
 
-def _environment() -> Environment:
+def page_parts(script: str) -> dict[str, str]:
+    """The script of a page behind the one that unpacks transcripts, its hash for the page's policy, and the style."""
+    text = "".join((PAGE / name).read_text(encoding="utf-8") for name in ("unpack.js", script))
+    return {
+        "script": Markup(text),
+        "script_hash": base64.b64encode(hashlib.sha256(text.encode()).digest()).decode(),
+        "style": Markup((PAGE / "page.css").read_text(encoding="utf-8") + code_css()),
+    }
+
+
+def page_environment() -> Environment:
+    """The templates of pages, which escape whatever is not markup."""
     environment = Environment(
         loader=FileSystemLoader(PAGE),
         autoescape=True,

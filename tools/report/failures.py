@@ -1,0 +1,129 @@
+"""Wrong samples beside right ones of the same problem, to be labelled: as JSON lines and as a page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from agent.types import Sample, Turn
+from tools.report.data import ProblemRecord, ReportedRun, VoteStatus
+from tools.report.html_page import page_environment, page_parts
+from tools.report.transcript import packed, transcript
+from tools.report.waterfall import end_text
+from tools.shared.exports import write_export
+from tools.shared.markup import to_html
+
+CAUSES = (
+    *("misread the problem", "wrong approach", "slip in algebra or arithmetic", "case forgotten", "wrong code"),
+    *("misread what code printed", "guessed", "repeated itself", "cut off", "right but in the wrong form"),
+    *("the true answer is doubtful", "other"),
+)
+"""The labels that the page offers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A sample that counts and is not right, and the shortest right one of its problem, None where none is.
+
+    `id` is the name by which labels refer to it, `right_id` that of the right sample.
+    """
+
+    id: str
+    run: ReportedRun
+    problem: ProblemRecord
+    wrong: Sample
+    right: Sample | None
+    right_id: str
+
+    @property
+    def text(self) -> Markup:
+        """The question, with its formulas drawn."""
+        return to_html(self.problem.problem.text.strip())
+
+    @property
+    def end(self) -> str:
+        """Why the wrong sample ended."""
+        return end_text(self.wrong)
+
+    def row(self) -> dict[str, Any]:
+        """What its line of JSON holds; `label` and `note` are empty, to be filled in."""
+        solution = self.problem.solution
+        return {
+            "id": self.id,
+            "model": self.run.record.config.engine.model,
+            "problem_id": self.problem.problem.id,
+            "problem": self.problem.problem.text,
+            "truth": self.problem.problem.answer,
+            "voted": solution.answer if solution is not None else None,
+            "wrong": _sample_row(self.wrong),
+            "right": None if self.right is None else _sample_row(self.right),
+            "label": None,
+            "note": "",
+        }
+
+
+def failures_of(runs: Sequence[ReportedRun]) -> list[Failure]:
+    """Find the failures at problems whose truth is known, in the order of the runs, problems and samples."""
+    alike = len({run.name for run in runs}) < len(runs)
+    found: list[Failure] = []
+    for number, run in enumerate(runs, 1):
+        name = f"{run.name}-{number}" if alike else run.name
+        for problem in run.problems:
+            if problem.problem.answer is not None:
+                found += _of_problem(f"{name}/{problem.problem.id}", run, problem)
+    return found
+
+
+def _of_problem(name: str, run: ReportedRun, problem: ProblemRecord) -> Iterator[Failure]:
+    right = [sample for sample in problem.samples if problem.verdict(sample) is VoteStatus.RIGHT]
+    best = min(right, key=lambda sample: sample.tokens, default=None)
+    beside = "" if best is None else f"{name}/{best.index}"
+    for sample in problem.counted:
+        if sample not in right:
+            yield Failure(f"{name}/{sample.index}", run, problem, sample, best, beside)
+
+
+def write_failures(directory: Path, runs: Sequence[ReportedRun]) -> int:
+    """Write failures.jsonl and failures.html; return how many there are. Raises InputError if that fails."""
+    found = failures_of(runs)
+    write_export(directory / "failures.jsonl", "".join(json.dumps(failure.row()) + "\n" for failure in found))
+    template = page_environment().get_template("failures.html.j2")
+    page = template.render(failures=found, causes=CAUSES, blobs=list(_blobs(found)), **page_parts("failures.js"))
+    write_export(directory / "failures.html", page)
+    return len(found)
+
+
+def _blobs(found: Sequence[Failure]) -> Iterator[tuple[str, Markup]]:
+    """Yield each transcript once, as a right sample stands beside several wrong ones: its id and compressed HTML."""
+    seen = set()
+    for failure in found:
+        for id_, sample in ((failure.id, failure.wrong), (failure.right_id, failure.right)):
+            if sample is not None and id_ not in seen:
+                seen.add(id_)
+                yield id_, packed(transcript(sample, failure.run.record.config))
+
+
+def _sample_row(sample: Sample) -> dict[str, Any]:
+    return {
+        "index": sample.index,
+        "seed": sample.seed,
+        "answer": sample.answer,
+        "end": str(sample.end),
+        "forced": sample.forced,
+        "tokens": sample.tokens,
+        "seconds": sample.seconds,
+        "turns": [_turn_row(turn) for turn in sample.turns],
+    }
+
+
+def _turn_row(turn: Turn) -> dict[str, Any]:
+    run = turn.tool_run
+    tool = None
+    if run is not None:
+        tool = {"code": run.code, "output": run.output, "status": str(run.status), "seconds": run.seconds}
+    return {"text": turn.text, "tool_run": tool, "inserted": turn.inserted}
