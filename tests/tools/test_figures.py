@@ -1,0 +1,89 @@
+"""The figures of README are remade by the commands that it names."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.layout.source import ROOT, text
+from tools.figures import BUDGETS, FIGURES, POLICIES, main, readme_table, results_table
+
+README = text(ROOT / "README.md")
+
+
+def replayed(oracle: float, mean: float) -> dict[str, Any]:
+    """What a replay of two recordings prints."""
+    return {
+        "bounds": {"a": {"oracle": oracle - 1}, "b": {"oracle": oracle + 1}},
+        "policies": {policy: {"mean_correct": mean} for policy in POLICIES},
+    }
+
+
+class Commands:
+    """Answers each command as if it had run, and keeps what was run."""
+
+    def __init__(self, **told: Any) -> None:
+        self.told, self.ran = told, list[str]()
+
+    def __call__(self, command: Sequence[str], **keys: Any) -> subprocess.CompletedProcess[str]:
+        self.ran.append(" ".join(command[1:]))
+        budget = next((name for name, tokens in BUDGETS.items() if f" {tokens} " in self.ran[-1]), "")
+        return subprocess.CompletedProcess(list(command), self.told.get("status", 0), json.dumps(self.told.get(budget)))
+
+
+def test_the_rows_and_policies_are_those_of_the_readme() -> None:
+    labels = [row[0] for row in readme_table(README)]
+    assert labels == [row[0] for row in results_table({name: replayed(1.0, 1.0) for name in BUDGETS})]
+    shown = " ".join(README.replace("\\\n", " ").split())
+    policies = " ".join(f"--policy {policy}" for policy in POLICIES)
+    assert f"python -m tools.replay traces --budget-tokens 9000 --repeats 40 {policies}" in shown
+
+
+@pytest.mark.parametrize("figure", FIGURES, ids=lambda figure: figure.name)
+def test_each_command_is_named_in_the_readme(figure: Any) -> None:
+    made = {"solve": "make solve", "tests": "make test"}
+    named = " ".join(part for part in figure.command if part != "-q")
+    assert made.get(figure.name, f"python {named}") in README
+
+
+def test_the_table_is_compared_with_the_one_that_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = {row[0]: [float(cell.strip("*")) for cell in row[1:]] for row in readme_table(README)}
+    oracle, *others = rows.values()
+    told = {name: replayed(oracle[place], 0.0) for place, name in enumerate(BUDGETS)}
+    for policy, values in zip(POLICIES, others, strict=True):
+        for name, value in zip(BUDGETS, values, strict=True):
+            told[name]["policies"][policy]["mean_correct"] = value + 0.04
+    monkeypatch.setattr("subprocess.run", commands := Commands(**told))
+    argv = ["results", "--traces", str(tmp_path), "--out", str(tmp_path / "out")]
+    assert main(argv) == 0
+    assert "results.md, as README.md shows it" in " ".join(capsys.readouterr().err.split())
+    assert len(commands.ran) == 2 and all("--repeats 40" in command for command in commands.ran)
+    told["9k"]["policies"]["patience"]["mean_correct"] += 0.1
+    assert main(argv) == 1
+    assert "not as README.md shows it" in " ".join(capsys.readouterr().err.split())
+
+
+def test_what_cannot_be_made_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("subprocess.run", Commands(status=3))
+    monkeypatch.setattr("tools.figures.ROOT", tmp_path)
+    assert main(["results", "--traces", str(tmp_path / "none"), "--out", str(tmp_path)]) == 1
+    assert "python -m tools.traces fetches it" in " ".join(capsys.readouterr().err.split())
+    assert main(["engine", "--out", str(tmp_path)]) == 0
+    assert "engine: left out, as" in capsys.readouterr().err
+    assert main(["predict", "--out", str(tmp_path)]) == 1
+    assert "ended with status 3" in " ".join(capsys.readouterr().err.split())
+    assert main(["nothing"]) == 2
+    capsys.readouterr()
+    assert main(["--list"]) == 0
+    assert [line.partition(":")[0] for line in capsys.readouterr().out.splitlines()] == [
+        "results", *(figure.name for figure in FIGURES),
+    ]  # fmt: skip

@@ -1,0 +1,186 @@
+"""Remake the figures of README.md with the commands that it names, and compare its table of results.
+
+python -m tools.figures                       # all that this machine can make, into figures/
+python -m tools.figures results --traces traces
+python -m tools.figures --list
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import re
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from agent.errors import InputError
+from tools.shared.command_line import run_command
+
+ROOT = Path(__file__).resolve().parents[1]
+BUDGETS = {"9k": 9_000, "12k": 12_000}
+"""The columns of the table of results: mean tokens a lane and problem."""
+POLICIES = {
+    "patience": "**patience, the default**",
+    "aimo2-second": "AIMO-2, second place: stopping rule",
+    "nemoskills": "NVIDIA NemoSkills, AIMO-2 winner",
+    "agree-4+aimo3-clamp": "AIMO-3 base notebook",
+    "wait-for-all": "wait for all lanes",
+}
+"""The rows of the table of results by their policies, below that of the oracle."""
+_ORACLE = "(upper bound: an oracle stops each problem)"
+_VLLM = Path(".venv-vllm", "bin", "python")
+
+
+@dataclass(frozen=True, slots=True)
+class ReadmeFigure:
+    """A figure: what it is, the command that prints it, and what that needs beside this environment."""
+
+    name: str
+    shows: str
+    command: tuple[str, ...]
+    module: str = ""
+    vllm: bool = False
+
+    @property
+    def missing(self) -> str:
+        """What is missing here to make it; "" for nothing."""
+        if self.module and importlib.util.find_spec(self.module) is None:
+            return f"{self.module} is not installed"
+        return f"{_VLLM} is missing (make test-vllm makes it)" if self.vllm and not (ROOT / _VLLM).exists() else ""
+
+
+FIGURES = (
+    ReadmeFigure("solve", "the closing table of `make solve`", ("-m", "agent.solve"), "xllamacpp"),
+    ReadmeFigure("tests", "the number of tests", ("-m", "pytest", "-q", "-n", "3", "-m", "not long"), "pytest"),
+    ReadmeFigure(
+        *("predict", "40 competitions in which everything fails"),
+        ("-m", "pytest", "-q", "tests/submission/serving/test_predictor.py"),
+        "pytest",
+    ),
+    ReadmeFigure("sandbox", "the memory of 64 sandboxes and four kernels", ("-m", "tools.bench", "sandbox"), "IPython"),
+    ReadmeFigure("engine", "tokens per second beside vLLM's own client", ("-m", "tools.bench", "engine"), vllm=True),
+)
+"""The figures that one command prints; `results` is the table of policies, which takes two."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return the exit status: 1 if a figure could not be made, or the table differs from README's."""
+    args = _parser().parse_args(argv)
+    failed: list[str] = []
+
+    def remake(console: Console) -> None:
+        known = {figure.name: figure for figure in FIGURES}
+        names = args.names or ["results", *known]
+        unknown = [name for name in names if name != "results" and name not in known]
+        if unknown:
+            raise InputError(f"no figure {unknown[0]!r}: give some of results, {', '.join(known)}")
+        if args.list:
+            print("\n".join(_listed(names, known)))
+            return
+        args.out.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            made = _results(args, console) if name == "results" else _remade(known[name], args.out, console)
+            failed.extend([] if made else [name])
+
+    return run_command(remake) or int(bool(failed))
+
+
+def results_table(replays: Mapping[str, Any]) -> list[list[str]]:
+    """Return the rows of the table of results from what `tools.replay --json` prints for each budget."""
+    bounds = [[limits["oracle"] for limits in told["bounds"].values()] for told in replays.values()]
+    rows = [[_ORACLE, *(f"{sum(each) / len(each):.1f}" for each in bounds)]]
+    for policy, label in POLICIES.items():
+        means = [f"{told['policies'][policy]['mean_correct']:.1f}" for told in replays.values()]
+        rows.append([label, *(f"**{mean}**" if label.startswith("**") else mean for mean in means)])
+    return rows
+
+
+def readme_table(text: str) -> list[list[str]]:
+    """Return the rows of the table of results that README shows."""
+    section = text.partition("\n## Results\n")[2].partition("\n## ")[0]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in re.findall(r"^\|.*\|$", section, re.M)]
+    return cells[2:]
+
+
+def _results(args: argparse.Namespace, console: Console) -> bool:
+    if not args.traces.is_dir():
+        console.print(f"results: {args.traces} is missing: python -m tools.traces fetches it", soft_wrap=True)
+        return False
+    replays = {}
+    for name, tokens in BUDGETS.items():
+        policies = [part for policy in POLICIES for part in ("--policy", policy)]
+        how = ["--budget-tokens", str(tokens), "--repeats", str(args.repeats), "--json", *policies]
+        export = (
+            ["--export", str((args.out / f"results-{name}").resolve())]
+            if importlib.util.find_spec("matplotlib")
+            else []
+        )
+        told = _run(["-m", "tools.replay", str(args.traces.resolve()), *how, *export], f"results, {name}", console)
+        if told.returncode:
+            return False
+        replays[name] = json.loads(told.stdout)
+    rows = results_table(replays)
+    lines = [["policy", *BUDGETS], ["---"] * (1 + len(BUDGETS)), *rows]
+    text = "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
+    (args.out / "results.md").write_text(text, encoding="utf-8")
+    shown = readme_table((ROOT / "README.md").read_text(encoding="utf-8"))
+    verdict = "as README.md shows it" if rows == shown else "not as README.md shows it"
+    console.print(f"results: {args.out / 'results.md'}, {verdict}", soft_wrap=True)
+    return rows == shown
+
+
+def _remade(figure: ReadmeFigure, out: Path, console: Console) -> bool:
+    if figure.missing:
+        console.print(f"{figure.name}: left out, as {figure.missing}", soft_wrap=True)
+        return True
+    told = _run(figure.command, figure.name, console)
+    path = out / f"{figure.name}.txt"
+    path.write_text(told.stdout, encoding="utf-8")
+    ended = f", which ended with status {told.returncode}" if told.returncode else ""
+    console.print(f"{figure.name}: {path}{ended}", soft_wrap=True)
+    return told.returncode == 0
+
+
+def _run(command: Sequence[str], what: str, console: Console) -> subprocess.CompletedProcess[str]:
+    """Run a command of this environment at the root; what it says while it works stays on standard error."""
+    console.print(f"{what}: python {shlex.join(command)}", soft_wrap=True, highlight=False, markup=False)
+    begun = time.monotonic()
+    ended = subprocess.run([sys.executable, *command], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    console.print(f"{what}: {time.monotonic() - begun:,.0f} s", highlight=False)
+    return ended
+
+
+def _listed(names: Sequence[str], known: Mapping[str, ReadmeFigure]) -> Iterator[str]:
+    for name in names:
+        if name == "results":
+            yield "results: the table of policies (python -m tools.replay, twice)"
+        else:
+            figure = known[name]
+            missing = f"; not here, as {figure.missing}" if figure.missing else ""
+            yield f"{name}: {figure.shows} (python {shlex.join(figure.command)}){missing}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.figures",
+        description="Remake the figures of README.md with the commands that it names; compare its table of results.",
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"results, {', '.join(f.name for f in FIGURES)} (all)")
+    parser.add_argument("--traces", type=Path, default=Path("traces"), metavar="DIR", help="what tools.traces fetched")
+    parser.add_argument("--repeats", type=int, default=40, metavar="N", help="runs per recording; README has 40")
+    parser.add_argument("--out", type=Path, default=Path("figures"), metavar="DIR", help="where they go (figures)")
+    parser.add_argument("--list", action="store_true", help="say what each is and how it is made, and make none")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
