@@ -25,10 +25,10 @@ from rich.console import Console
 from agent.errors import InputError
 from tools.shared.command_line import run_command
 
-ROOT = Path(__file__).resolve().parents[1]
-BUDGETS = {"9k": 9_000, "12k": 12_000}
+_ROOT = Path(__file__).resolve().parents[1]
+TABLE_BUDGETS = {"9k": 9_000, "12k": 12_000}
 """The columns of the table of results: mean tokens a lane and problem."""
-POLICIES = {
+TABLE_POLICIES = {
     "patience": "**patience, the default**",
     "aimo2-second": "AIMO-2, second place: stopping rule",
     "nemoskills": "NVIDIA NemoSkills, AIMO-2 winner",
@@ -55,7 +55,7 @@ class ReadmeFigure:
         """What is missing here to make it; "" for nothing."""
         if self.module and importlib.util.find_spec(self.module) is None:
             return f"{self.module} is not installed"
-        return f"{_VLLM} is missing (make test-vllm makes it)" if self.vllm and not (ROOT / _VLLM).exists() else ""
+        return f"{_VLLM} is missing (make test-vllm makes it)" if self.vllm and not (_ROOT / _VLLM).exists() else ""
 
 
 FIGURES = (
@@ -98,7 +98,7 @@ def results_table(replays: Mapping[str, Any]) -> list[list[str]]:
     """Return the rows of the table of results from what `tools.replay --json` prints for each budget."""
     bounds = [[limits["oracle"] for limits in told["bounds"].values()] for told in replays.values()]
     rows = [[_ORACLE, *(f"{sum(each) / len(each):.1f}" for each in bounds)]]
-    for policy, label in POLICIES.items():
+    for policy, label in TABLE_POLICIES.items():
         means = [f"{told['policies'][policy]['mean_correct']:.1f}" for told in replays.values()]
         rows.append([label, *(f"**{mean}**" if label.startswith("**") else mean for mean in means)])
     return rows
@@ -116,8 +116,8 @@ def _results(args: argparse.Namespace, console: Console) -> bool:
         console.print(f"results: {args.traces} is missing: python -m tools.traces fetches it", soft_wrap=True)
         return False
     replays = {}
-    for name, tokens in BUDGETS.items():
-        policies = [part for policy in POLICIES for part in ("--policy", policy)]
+    for name, tokens in TABLE_BUDGETS.items():
+        policies = [part for policy in TABLE_POLICIES for part in ("--policy", policy)]
         how = ["--budget-tokens", str(tokens), "--repeats", str(args.repeats), "--json", *policies]
         export = (
             ["--export", str((args.out / f"results-{name}").resolve())]
@@ -129,10 +129,10 @@ def _results(args: argparse.Namespace, console: Console) -> bool:
             return False
         replays[name] = json.loads(told.stdout)
     rows = results_table(replays)
-    lines = [["policy", *BUDGETS], ["---"] * (1 + len(BUDGETS)), *rows]
+    lines = [["policy", *TABLE_BUDGETS], ["---"] * (1 + len(TABLE_BUDGETS)), *rows]
     text = "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
     (args.out / "results.md").write_text(text, encoding="utf-8")
-    shown = readme_table((ROOT / "README.md").read_text(encoding="utf-8"))
+    shown = readme_table((_ROOT / "README.md").read_text(encoding="utf-8"))
     verdict = "as README.md shows it" if rows == shown else "not as README.md shows it"
     console.print(f"results: {args.out / 'results.md'}, {verdict}", soft_wrap=True)
     return rows == shown
@@ -154,7 +154,7 @@ def _run(command: Sequence[str], what: str, console: Console) -> subprocess.Comp
     """Run a command of this environment at the root; what it says while it works stays on standard error."""
     console.print(f"{what}: python {shlex.join(command)}", soft_wrap=True, highlight=False, markup=False)
     begun = time.monotonic()
-    ended = subprocess.run([sys.executable, *command], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    ended = subprocess.run([sys.executable, *command], cwd=_ROOT, stdout=subprocess.PIPE, text=True, check=False)
     console.print(f"{what}: {time.monotonic() - begun:,.0f} s", highlight=False)
     return ended
 

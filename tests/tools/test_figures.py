@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.layout.source import ROOT, text
-from tools.figures import BUDGETS, FIGURES, POLICIES, main, readme_table, results_table
+from tools.figures import FIGURES, TABLE_BUDGETS, TABLE_POLICIES, main, readme_table, results_table
 
 README = text(ROOT / "README.md")
 
@@ -20,7 +20,7 @@ def replayed(oracle: float, mean: float) -> dict[str, Any]:
     """What a replay of two recordings prints."""
     return {
         "bounds": {"a": {"oracle": oracle - 1}, "b": {"oracle": oracle + 1}},
-        "policies": {policy: {"mean_correct": mean} for policy in POLICIES},
+        "policies": {policy: {"mean_correct": mean} for policy in TABLE_POLICIES},
     }
 
 
@@ -32,15 +32,15 @@ class Commands:
 
     def __call__(self, command: Sequence[str], **keys: Any) -> subprocess.CompletedProcess[str]:
         self.ran.append(" ".join(command[1:]))
-        budget = next((name for name, tokens in BUDGETS.items() if f" {tokens} " in self.ran[-1]), "")
+        budget = next((name for name, tokens in TABLE_BUDGETS.items() if f" {tokens} " in self.ran[-1]), "")
         return subprocess.CompletedProcess(list(command), self.told.get("status", 0), json.dumps(self.told.get(budget)))
 
 
 def test_the_rows_and_policies_are_those_of_the_readme() -> None:
     labels = [row[0] for row in readme_table(README)]
-    assert labels == [row[0] for row in results_table({name: replayed(1.0, 1.0) for name in BUDGETS})]
+    assert labels == [row[0] for row in results_table({name: replayed(1.0, 1.0) for name in TABLE_BUDGETS})]
     shown = " ".join(README.replace("\\\n", " ").split())
-    policies = " ".join(f"--policy {policy}" for policy in POLICIES)
+    policies = " ".join(f"--policy {policy}" for policy in TABLE_POLICIES)
     assert f"python -m tools.replay traces --budget-tokens 9000 --repeats 40 {policies}" in shown
 
 
@@ -56,9 +56,9 @@ def test_the_table_is_compared_with_the_one_that_is_shown(
 ) -> None:
     rows = {row[0]: [float(cell.strip("*")) for cell in row[1:]] for row in readme_table(README)}
     oracle, *others = rows.values()
-    told = {name: replayed(oracle[place], 0.0) for place, name in enumerate(BUDGETS)}
-    for policy, values in zip(POLICIES, others, strict=True):
-        for name, value in zip(BUDGETS, values, strict=True):
+    told = {name: replayed(oracle[place], 0.0) for place, name in enumerate(TABLE_BUDGETS)}
+    for policy, values in zip(TABLE_POLICIES, others, strict=True):
+        for name, value in zip(TABLE_BUDGETS, values, strict=True):
             told[name]["policies"][policy]["mean_correct"] = value + 0.04
     monkeypatch.setattr("subprocess.run", commands := Commands(**told))
     argv = ["results", "--traces", str(tmp_path), "--out", str(tmp_path / "out")]
@@ -74,7 +74,7 @@ def test_what_cannot_be_made_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("subprocess.run", Commands(status=3))
-    monkeypatch.setattr("tools.figures.ROOT", tmp_path)
+    monkeypatch.setattr("tools.figures._ROOT", tmp_path)
     assert main(["results", "--traces", str(tmp_path / "none"), "--out", str(tmp_path)]) == 1
     assert "python -m tools.traces fetches it" in " ".join(capsys.readouterr().err.split())
     assert main(["engine", "--out", str(tmp_path)]) == 0

@@ -59,12 +59,17 @@ def _log(outcome: BenchmarkResult) -> Any:
 
 def _sample(outcome: BenchmarkResult, completion: Completion, verdict: GradedCompletion) -> Any:
     from inspect_ai.log import EvalSample
-    from inspect_ai.model import ChatMessageUser, ModelOutput
+    from inspect_ai.model import ChatMessageUser, ModelOutput, ModelUsage
     from inspect_ai.scorer import CORRECT, INCORRECT, Score
 
     question, grade = outcome.questions[completion.question], verdict.grade
     reason = "stop" if completion.text is not None else "max_tokens"
     output = ModelOutput.from_content(outcome.model or "unknown", completion.text or "", stop_reason=reason)
+    usage = {}
+    if completion.tokens:
+        output.usage = ModelUsage(output_tokens=completion.tokens, total_tokens=completion.tokens)
+        output.time = completion.seconds
+        usage[outcome.model or "unknown"] = output.usage
     right = CORRECT if grade.right else INCORRECT
     return EvalSample(
         id=question.id,
@@ -73,6 +78,8 @@ def _sample(outcome: BenchmarkResult, completion: Completion, verdict: GradedCom
         target=question.truth,
         messages=[ChatMessageUser(content=question.problem.text), output.message],
         output=output,
+        model_usage=usage,
+        total_time=completion.seconds or None,
         scores={_SCORER: Score(value=right, answer=grade.answer, explanation=grade.note or None)},
     )
 

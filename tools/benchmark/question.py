@@ -44,12 +44,17 @@ class BenchmarkQuestion:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """The `index`-th reply to a question; `text` is None if the model did not finish."""
+    """The `index`-th reply to a question; `text` is None if the model did not finish.
+
+    `tokens` and `seconds` are those of drawing it, 0 for one that was made elsewhere.
+    """
 
     question: str
     index: int
     text: str | None
     note: str = ""
+    tokens: int = 0
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

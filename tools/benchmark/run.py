@@ -165,8 +165,9 @@ def _with_all_samples(before: RunRecord) -> RunRecord:
 
 
 def _completion(sample: Sample, chat: ChatFormat) -> Completion:
+    drawn_with = sample.tokens, sample.seconds
     if sample.forced:
-        return Completion(sample.problem_id, sample.index, chat.shown(sample.text))
+        return Completion(sample.problem_id, sample.index, chat.shown(sample.text), "", *drawn_with)
     if sample.end not in _ENDED:
-        return Completion(sample.problem_id, sample.index, None, str(sample.end))
-    return Completion(sample.problem_id, sample.index, chat.shown(sample.turns[-1].text))
+        return Completion(sample.problem_id, sample.index, None, str(sample.end), *drawn_with)
+    return Completion(sample.problem_id, sample.index, chat.shown(sample.turns[-1].text), "", *drawn_with)

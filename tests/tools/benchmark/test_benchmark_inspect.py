@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from agent.errors import InputError
 from agent.types import Problem
 from tools.benchmark.inspect_log import write_inspect_log
 from tools.benchmark.question import BenchmarkQuestion, BenchmarkResult, Completion, Grade, GradedCompletion
+from tools.convert.drawn import ReadingRules
+from tools.convert.sources import read_source
 
 QUESTIONS = {id_: BenchmarkQuestion(Problem(id_, f"What is {id_}?"), "7") for id_ in ("a", "b")}
 COMPLETIONS = [
@@ -48,6 +51,21 @@ def test_inspect_reads_what_was_written(name: str, tmp_path: Path) -> None:
     assert log.results is not None
     metrics = log.results.scores[0].metrics
     assert {name: metric.value for name, metric in metrics.items()} == {"pass@1": 0.25, "pass@2": 0.5, "maj@2": 0.25}
+
+
+@pytest.mark.skipif(find_spec("inspect_ai") is None, reason="inspect_ai is not installed (extra `inspect`)")
+def test_what_was_written_becomes_a_recording(tmp_path: Path) -> None:
+    completions = [replace(completion, tokens=100 + n) for n, completion in enumerate(COMPLETIONS)]
+    write_inspect_log(replace(OUTCOME, completions=completions), tmp_path / "log.eval")
+    found = read_source(tmp_path / "log.eval", ReadingRules())
+    assert (found.task, found.model) == ("aime2024", "QwQ-32B")
+    told = sorted((s.problem_id, s.tokens, s.answer, s.truncated) for s in found.samples)
+    assert told == [
+        ("a", 100, "7", False),
+        ("a", 101, "8", False),
+        ("b", 102, None, False),
+        ("b", 103, None, True),
+    ]
 
 
 def test_without_inspect_a_one_line_message_says_what_to_install(
