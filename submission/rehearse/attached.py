@@ -94,10 +94,7 @@ def attach_model(given: str, folder: Path) -> None:
     if Path(given).is_dir():
         _copy(Path(given), folder)
         return
-    shape = known_model(given)
-    description = next((value for part, value in _DESCRIPTIONS.items() if part in given.lower()), None)
-    if shape is None or description is None:
-        raise InputError(f"no model {given!r}: give one of {', '.join(_DESCRIPTIONS)} or the directory of your own")
+    shape, description = _known(given)
     quantization = {} if "quantization_config" in description else _quantization(shape)
     config = {**description, **quantization, "_name_or_path": given}
     (folder / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
@@ -105,6 +102,21 @@ def attach_model(given: str, folder: Path) -> None:
     (folder / "chat_template.jinja").write_text("\n".join(marks), encoding="utf-8")
     (folder / "tokenizer.json").write_text("{}", encoding="utf-8")
     _reserve(folder / "model.safetensors", shape.weight_bytes)
+
+
+def check_attachable(given: str) -> None:
+    """Raise InputError for what `attach_model` cannot attach."""
+    if not Path(given).is_dir():
+        _known(given)
+
+
+def _known(name: str) -> tuple[ModelShape, Mapping[str, Any]]:
+    """The shape of a known model, and what its config.json says. Raises InputError for another name."""
+    shape = known_model(name)
+    description = next((value for part, value in _DESCRIPTIONS.items() if part in name.lower()), None)
+    if shape is None or description is None:
+        raise InputError(f"no model {name!r}: give one of {', '.join(_DESCRIPTIONS)} or the directory of your own")
+    return shape, description
 
 
 def _quantization(shape: ModelShape) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from submission.metadata import (
     write_metadata,
 )
 from submission.protocol import AUTO_PROFILE
-from submission.rehearse.attached import likeness_for, place_of
+from submission.rehearse.attached import check_attachable, likeness_for, place_of
 from submission.rehearse.page import write_page
 from submission.rehearse.stage import Stage, copy_stand_in, lay_out, make_image
 from submission.rehearse.verdict import judge_rehearsal
@@ -77,6 +77,10 @@ def prepare(args: argparse.Namespace, console: Console) -> Stage:
     notebook = args.notebook.absolute() if args.notebook else _build(out / "notebook", args, step)
     built = read_notebook(notebook)
     competition = _competition(args, built)
+    machine = args.machine_shape or _machine(notebook.with_name(KERNEL_FILE)) or competition.machine_shape
+    attached = args.attach or likeness_for(built, load_config(competition.profile).engine.model)
+    check_attachable(attached)
+    place = place_of(built, attached)
     step("gathering the wheels")
     wheels = out / "wheels"
     target = Target(f"{sys.version_info.major}.{sys.version_info.minor}", here=True)
@@ -88,10 +92,7 @@ def prepare(args: argparse.Namespace, console: Console) -> Stage:
     image = make_image(out / "image")
     step("laying out /kaggle")
     package = args.evaluation_package.absolute() if args.evaluation_package else None
-    stage = Stage(competition, out, notebook, image, args.seconds, stand_in)
-    machine = args.machine_shape or _machine(notebook.with_name(KERNEL_FILE)) or competition.machine_shape
-    attached = args.attach or likeness_for(built, load_config(competition.profile).engine.model)
-    place = place_of(built, attached)
+    stage = Stage(competition, out, notebook, image, args.seconds, stand_in, args.load_seconds)
     lay_out(
         stage,
         problems=args.problems,
@@ -102,7 +103,7 @@ def prepare(args: argparse.Namespace, console: Console) -> Stage:
         place=place,
     )
     step(f"attached a likeness of {attached} at /kaggle/input/{place}, on the GPUs of {machine}")
-    step(f"what runs is {args.model} on the CPU, with {_own_keys(built)}")
+    step(f"{_own_keys(built)}; what runs is {args.model} on the CPU, with fewer and shorter lanes")
     step("isolated" if can_isolate() else "NOT isolated: bubblewrap is not usable here, so the network cannot be cut")
     return stage
 
@@ -121,9 +122,9 @@ def _machine(metadata: Path) -> str | None:
 
 
 def _own_keys(built: BuiltNotebook) -> str:
-    """The profile of the notebook and the keys set on top, in a few words."""
-    keys = ", ".join(f"{key} = {value}" for key, value in built.setting("SETTINGS", dict).items())
-    return f"PROFILE {built.setting('PROFILE', str)}" + (f" and {keys}" if keys else "")
+    """What the notebook sets: its profile and the keys on top."""
+    keys = (f", {key} = {value}" for key, value in built.setting("SETTINGS", dict).items())
+    return f"the notebook sets the profile {built.setting('PROFILE', str)}{''.join(keys)}"
 
 
 def _build(folder: Path, args: argparse.Namespace, step: Callable[[str], None]) -> Path:
@@ -192,9 +193,17 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help="a small model that answers in its place: a known name or a GGUF file (default qwen2.5-coder-0.5b)",
     )
     parser.add_argument("--seconds", type=float, default=160.0, help="time limit of each run")
+    parser.add_argument(
+        "--load-seconds",
+        type=float,
+        default=15.0,
+        help="how long it plays to load in the scored run, where the server has to listen before that (default 15)",
+    )
     parser.add_argument("--mode", choices=("interactive", "scored"), help="run only one of the two modes")
     parser.add_argument("--out", type=Path, default=Path("build/rehearsal"), metavar="DIR", help="output directory")
     args = parser.parse_args(argv)
     if not args.seconds > 0:
         parser.error("--seconds has to be above 0")
+    if not args.load_seconds >= 0:
+        parser.error("--load-seconds has to be 0 or more")
     return args

@@ -20,6 +20,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
+from submission.rehearse.listening import LISTENING_FILE, watch_for_server
+from submission.serving.local_gateway import GATEWAY_PORT
 from submission.serving.mounts import RERUN_VARIABLE
 
 _TIME_TO_END = 10.0  # seconds for a server to notice that the gateway is done
@@ -35,6 +37,7 @@ def main() -> int:
     caller = None
     if gateway:
         environment[RERUN_VARIABLE] = "1"
+        watch_for_server(GATEWAY_PORT, Path(out).with_name(LISTENING_FILE))
         caller = subprocess.Popen(gateway, cwd=Path(out).parent, env={**os.environ, RERUN_VARIABLE: "1"})
         threading.Thread(target=_interrupt_after, args=(caller, client), daemon=True).start()
     try:

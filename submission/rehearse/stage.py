@@ -20,6 +20,7 @@ from agent.problems.writer import write_problems
 from submission.competitions import Competition
 from submission.environment import create_environment
 from submission.isolation import can_isolate, isolated, offline_environment
+from submission.protocol import LOAD_SECONDS
 from submission.rehearse.attached import attach_model
 from submission.rehearse.machine import put_driver
 from submission.serving.local_gateway import SUBMISSION_FILE
@@ -47,9 +48,10 @@ _STAND_IN: dict[str, object] = {
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The directories of a rehearsal, all below `out`; a run has `seconds` for its problems.
+    """The directories of a rehearsal, all below `out`; a run has `seconds` for its start and its problems.
 
-    `stand_in` is the GGUF file that answers in place of the attached model.
+    `stand_in` is the GGUF file that answers in place of the attached model; in the scored run, where the gateway's
+    patience counts, it plays to load for `load_seconds` more, as a big model does for minutes.
     """
 
     competition: Competition
@@ -58,6 +60,7 @@ class Stage:
     image: Path
     seconds: float
     stand_in: Path
+    load_seconds: float = 0.0
 
     @property
     def driver(self) -> Path:
@@ -111,7 +114,7 @@ class Stage:
         for emptied in (folder, scratch, self.working):
             shutil.rmtree(emptied, ignore_errors=True)
             emptied.mkdir(parents=True)
-        parametrised = self._parametrised(folder)
+        parametrised = self._parametrised(folder, load_seconds=self.load_seconds if rerun else 0.0)
         command = [
             str(self.image),
             "-m",
@@ -119,7 +122,7 @@ class Stage:
             str(parametrised),
             str(self.executed(rerun=rerun)),
         ]
-        command.append(str(int(self.seconds + _SPARE_SECONDS)))
+        command.append(str(int(self.seconds + self.load_seconds + _SPARE_SECONDS)))
         if rerun and not self._iterates:
             command += self._gateway(folder)
         environment = {**_plain_environment(), "PYTHONPATH": str(_ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
@@ -146,15 +149,16 @@ class Stage:
             *package,
         ]
 
-    def _parametrised(self, folder: Path) -> Path:
+    def _parametrised(self, folder: Path, *, load_seconds: float = 0.0) -> Path:
         """Return the notebook with a cell that overrides its configuration, as papermill does."""
         notebook: NotebookNode = nbformat.read(self.notebook, as_version=4)
         values = {
             "STAND_IN": {
                 **_STAND_IN,
                 "engine.model": str(self.stand_in),
-                "budget.time_limit_seconds": self.seconds,
+                "budget.time_limit_seconds": self.seconds + load_seconds,
                 "budget.floor_seconds": self.seconds / _SHARES,
+                LOAD_SECONDS: load_seconds,
             },
             "MARGIN_SECONDS": self.seconds / 10,
         }

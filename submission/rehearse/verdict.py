@@ -4,31 +4,41 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from html import escape
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from agent.problems.reader import load_problems
-from agent.summary.run_page import PREDICTOR_FILE
+from agent.summary.run_page import NOTES_FILE, PREDICTOR_FILE
+from submission.rehearse.listening import LISTENING_FILE, SOCKETS
 from submission.rehearse.stage import Stage
 from submission.serving.evaluation import SERVED_BY
-from submission.serving.local_gateway import SUBMISSION_FILE
+from submission.serving.local_gateway import GATEWAY_PORT, STARTUP_SECONDS, SUBMISSION_FILE
+from submission.serving.notes import PAGE_FILE
 from submission.serving.problem_table import table_of
 from submission.serving.session import RUN_FOLDER, WORKER_LOG
 
 Finding = tuple[bool, str]
 _SANDBOX = re.compile(r"^Python sandbox: .+", re.MULTILINE)
-_TRACEBACK = re.compile(r"^Traceback \(most recent call last\):\n(?:[ \t].*\n|\n)*(.*)", re.MULTILINE)
+_TRACEBACK = re.compile(r"(?P<margin> *[+|] )?(?:Exception Group )?Traceback \(most recent call last\):")
+_MARGIN = re.compile(r" *[+|] ?")  # before the lines of a group of exceptions
 
 
 def judge_rehearsal(stage: Stage, *, rerun: bool) -> list[Finding]:
     """Return the findings, each with whether it passed: the submission's format, and how it was answered."""
+    run = stage.working / RUN_FOLDER
+    called = rerun and stage.competition.server is not None  # by a gateway, which waits only so long
     return [
         *served_findings(stage.executed(rerun=rerun), genuine=stage.package is not None),
         *sandbox_findings(stage.executed(rerun=rerun)),
+        *(start_findings(stage.folder(rerun=rerun) / LISTENING_FILE, run) if called else ()),
         *submission_findings(stage.submission(rerun=rerun), table_of(load_problems(stage.csv)), stage),
-        *record_findings(stage.working / RUN_FOLDER / PREDICTOR_FILE, stage.csv),
-        *log_findings(stage.working / RUN_FOLDER / WORKER_LOG),
+        *record_findings(run / PREDICTOR_FILE, stage.csv),
+        *page_findings(stage.working / PAGE_FILE, run / PREDICTOR_FILE),
+        *log_findings(run / WORKER_LOG),
     ]
 
 
@@ -47,6 +57,31 @@ def sandbox_findings(executed: Path) -> list[Finding]:
     printed = [output.get("text", "") for cell in cells for output in cell.get("outputs", ())]
     found = _SANDBOX.search("\n".join("".join(text) for text in printed))
     return [(True, found[0]) if found else (False, "no code was run in the sandbox")]
+
+
+def start_findings(listening: Path, run: Path) -> list[Finding]:
+    """Whether the server listened while Kaggle's gateway still waits, and before the model was loaded."""
+    if not listening.exists():
+        if not any(path.exists() for path in SOCKETS):
+            return [(True, "after how many seconds the server listened cannot be seen on this system")]
+        return [(False, f"nothing listened at port {GATEWAY_PORT}, so the gateway would have given up")]
+    after = float(listening.read_text(encoding="ascii"))
+    said = f"the server listened after {after:.0f} s of the {STARTUP_SECONDS:.0f} s that the gateway waits"
+    started = [row for row in _rows(run / NOTES_FILE) if row["kind"] == "started"]
+    if not started:
+        return [(after <= STARTUP_SECONDS, said)]
+    loaded = float(started[0]["at"])
+    first = [row["seconds"] for row in _rows(run / PREDICTOR_FILE)][:1]
+    waited = f", for which the first problem waited: it took {first[0]:.0f} s" if first else ""
+    early = f"{loaded - after:.0f} s before" if after < loaded else f"{after - loaded:.0f} s AFTER"
+    return [(after <= STARTUP_SECONDS and after < loaded, f"{said}, {early} the model was loaded{waited}")]
+
+
+def page_findings(page: Path, record: Path) -> list[Finding]:
+    """Whether the notebook left the page of its run, with each problem that it answered."""
+    text = page.read_text(encoding="utf-8") if page.exists() else ""
+    lacking = [row["id"] for row in _rows(record) if f"<td>{escape(row['id'])}</td>" not in text]
+    return [(bool(text) and not lacking, f"{page.name} {'shows every problem' if not lacking else f'lacks {lacking}'}")]
 
 
 def submission_findings(path: Path, problems: pl.DataFrame, stage: Stage) -> list[Finding]:
@@ -72,15 +107,29 @@ def submission_findings(path: Path, problems: pl.DataFrame, stage: Stage) -> lis
 def log_findings(path: Path) -> list[Finding]:
     """Return each exception that the worker survived, by its last line: nobody reads the log of a run that passed."""
     text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
-    raised = (match[1].strip() for match in _TRACEBACK.finditer(text))
-    return [(False, f"an exception in {path.name}: {line}") for line in dict.fromkeys(raised)]
+    return [(False, f"an exception in {path.name}: {line}") for line in dict.fromkeys(_raised(text))]
+
+
+def _raised(log: str) -> Iterator[str]:
+    """The line behind each traceback, and what Python says where a signal ends it."""
+    heading = None
+    for line in log.splitlines():
+        if found := _TRACEBACK.fullmatch(line.rstrip()):
+            heading = found
+        elif line.startswith("Fatal Python error: "):
+            yield line.strip()
+        elif heading is not None:
+            bare = _MARGIN.sub("", line, count=1) if heading["margin"] else line
+            if bare.strip() and not bare[0].isspace():
+                yield bare.strip()
+                heading = None
 
 
 def record_findings(path: Path, csv: Path) -> list[Finding]:
     """Return how the problems were answered, and what went wrong."""
     if not path.exists():
         return [(False, "the predictor recorded nothing")]
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    rows = _rows(path)
     voted = [row for row in rows if row["source"] == "vote"]
     warnings = sorted({warning for row in rows for warning in row["warnings"]})
     truths = {problem.id: problem.answer for problem in load_problems(csv)}
@@ -91,3 +140,9 @@ def record_findings(path: Path, csv: Path) -> list[Finding]:
         (True, f"the slowest problem took {slowest:.0f} s"),
         *((False, f"warning: {warning}") for warning in warnings),
     ]
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    """What each line of a file of JSON holds; nothing where the file is missing."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return [json.loads(line) for line in lines]

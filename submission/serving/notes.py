@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from agent.summary.run_page import NOTES_FILE, write_run_page
-from submission.protocol import SetupChosen, StartupPart, WorkerEvent, WorkerStarted
+from submission.protocol import SandboxTried, SetupChosen, StartupPart, WorkerEvent, WorkerStarted
 from submission.serving.predictor import print_safely
 
 PAGE_FILE = "run-page.html"
@@ -44,7 +44,7 @@ class RunNotes:
     def hear(self, event: WorkerEvent) -> None:
         """Note what the worker says of its start."""
         match event:
-            case SetupChosen(text):
+            case SetupChosen(text) | SandboxTried(text):
                 self.add("setup", text=text)
             case StartupPart(part, seconds):
                 self.add("start", part=part, seconds=seconds)

@@ -18,7 +18,17 @@ import pytest
 
 from agent.journal.journal import read_run
 from agent.problems.reader import check_problems
-from submission.protocol import CHECK_FILE, LeadingAnswer, SolveRequest, WorkerSettings, WorkerWarning, encode_event
+from submission.protocol import (
+    CHECK_FILE,
+    LOAD_SECONDS,
+    LeadingAnswer,
+    SolveRequest,
+    StartupPart,
+    WorkerSettings,
+    WorkerStarted,
+    WorkerWarning,
+    encode_event,
+)
 from submission.serving.client import SolveResult, WorkerClient
 from submission.serving.connection import WorkerLostError, WorkerProcess
 from submission.worker.launch import prepared
@@ -96,6 +106,19 @@ def test_that_a_stand_in_runs_no_code_is_recorded_and_no_warning_of_the_notebook
         client = client_of(connection)
         assert [solve(client, id_).warnings for id_ in "abcd"] == [[], [], [], []]
     assert len(read_run(tmp_path / "run").warnings) == 1
+
+
+def test_the_parts_of_the_start_are_told_with_their_seconds(tmp_path: Path) -> None:
+    stand_in = {LOAD_SECONDS: 0.2}  # which is no key of a configuration
+    with serving(ScriptedServer(answer)) as server, worker(server.url, tmp_path, stand_in=stand_in) as connection:
+        told: list[StartupPart] = []
+        while not isinstance(event := connection.receive(SECONDS), WorkerStarted):
+            assert not isinstance(event, WorkerWarning | None)
+            told += [event] if isinstance(event, StartupPart) else []
+    engine = ["loading, as a rehearsal plays it", "engine, with its weights", "warm-up", "check of the model"]
+    assert [part.part for part in told] == ["wheels", "Python and imports", "choice of the model", *engine]
+    assert all(part.seconds >= 0 for part in told) and told[3].seconds == 0.2
+    assert event == WorkerStarted("")
 
 
 def test_a_killed_worker_is_replaced_and_resumes_with_what_was_recorded(tmp_path: Path) -> None:

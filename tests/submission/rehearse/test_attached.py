@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
+from submission.build.command import NOTEBOOK_FILE, build_notebook, write_notebook
 from submission.built_notebook import BuiltNotebook
+from submission.competitions import COMPETITIONS
 from submission.rehearse.attached import likeness_for, place_of
+from submission.rehearse.command import main
 
 SOURCE = "me/my-model/transformers/default/1"
 DEFAULT = "Qwen/QwQ-32B-AWQ"
@@ -60,3 +63,22 @@ def test_the_likeness_is_that_of_the_model_that_is_named(tmp_path: Path) -> None
     own = built(PROFILE="aimo_agent/own/mine.toml", files=profile(tmp_path))
     assert likeness_for(own, DEFAULT) == str(tmp_path)
     assert likeness_for(built(PROFILE="x", files=profile("qwq-32b-q4.gguf")), DEFAULT) == DEFAULT
+
+
+@pytest.mark.parametrize(
+    ("flags", "fault"),
+    [
+        (["--attach", "models/typo"], "no model 'models/typo': give one of qwq-32b, "),
+        (["--edition", "aimo3"], "--edition aimo3 is not that of the notebook, aimo2: leave it out"),
+        (["--notebook", "no.ipynb"], "no.ipynb cannot be read (No such file or directory)"),
+        (["--notebook", "README.md"], "README.md is no notebook"),
+    ],
+)
+def test_what_is_wrong_with_the_notebook_is_said_before_anything_is_fetched(
+    flags: list[str], fault: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("submission.rehearse.command.resolve", lambda *_: pytest.fail("wheels are fetched"))
+    write_notebook(build_notebook(COMPETITIONS["aimo2"], {}), tmp_path / NOTEBOOK_FILE)
+    assert main(["--notebook", str(tmp_path / NOTEBOOK_FILE), "--out", str(tmp_path / "out"), *flags]) == 2
+    error = capsys.readouterr().err
+    assert fault in " ".join(error.split()) and "Traceback" not in error

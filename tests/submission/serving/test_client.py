@@ -8,6 +8,7 @@ import pytest
 
 from agent.errors import EngineError
 from submission.protocol import (
+    AllowanceGranted,
     RequestSolved,
     SandboxTried,
     SetupChosen,
@@ -90,3 +91,26 @@ def test_a_scored_run_tells_the_choice_and_keeps_a_failure_beside_the_answer() -
     result = SolveResult()
     client.solve(result, "a", "text", problems_left=1, until=50.0)
     assert (told, result.answer, result.warnings) == (["QwQ", "42"], 7, ["the engine is dead"])
+
+
+@pytest.mark.parametrize("minutes", [0.5, 5, 14, 29])
+def test_the_first_problem_waits_for_a_model_that_takes_minutes_to_load(minutes: float) -> None:
+    """In virtual time: the gateway's first call has no deadline, but the ones behind it may have one."""
+    loading = minutes * 60.0
+
+    class Loading(ListedConnection):
+        def receive(self, seconds: float) -> WorkerEvent | None:
+            if self.now < loading:
+                self.now = min(loading, self.now + seconds)
+                return None
+            return super().receive(seconds)
+
+        def restart(self) -> None:
+            pytest.fail("a worker that loads was replaced")
+
+    connection = Loading([WorkerStarted(""), AllowanceGranted(1, 300.0), RequestSolved(1, 7, "margin", "1 of 1")])
+    client = WorkerClient(connection, connection.clock, start_seconds=1_800.0)
+    result = SolveResult()
+    client.solve(result, "a", "text", problems_left=1, until=18_000.0)
+    assert (result.answer, result.closed, result.warnings) == (7, "margin", [])
+    assert connection.now == loading + 3
