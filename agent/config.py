@@ -49,6 +49,8 @@ class EngineConfig(Section):
 
     kind: Literal["embedded", "vllm", "http"] = "embedded"
     url: Annotated[str, AfterValidator(checked_url)] = ""
+    # What `url` is sent: texts to complete, or messages; "auto": texts, unless the server takes none.
+    protocol: Literal["auto", "completions", "chat"] = "auto"
     api_key_env: str = ""  # the environment variable with the server's API key; for `url` OPENAI_API_KEY where empty
     model: HomePath = "qwen2.5-coder-1.5b"
     port: int = Field(0, ge=0, le=65_535)  # for the embedded server; 0: any free one

@@ -9,11 +9,13 @@ from agent.chat.family import Family, load_family
 from agent.chat.fenced import FencedChatML, FencedR1
 from agent.chat.format import ChatFormat
 from agent.chat.harmony.dialect import Harmony
+from agent.chat.messages.fenced_turns import FencedTurns
 from agent.chat.tool_tags.function_calls import FunctionCalls
 from agent.chat.tool_tags.tagged_code import TaggedCode
 
 DIALECTS: Mapping[str, Callable[[Family, bool], ChatFormat]] = {
     "chatml-fenced": FencedChatML,
+    "chatml-fenced-turns": FencedTurns,
     "chatml-calls": FunctionCalls,
     "chatml-tagged": TaggedCode,
     "harmony": Harmony,

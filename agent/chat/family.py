@@ -102,7 +102,7 @@ class Family(_Table):
     read these.
     """
 
-    dialect: Literal["chatml-fenced", "chatml-calls", "chatml-tagged", "harmony", "r1-fenced"]
+    dialect: Literal["chatml-fenced", "chatml-fenced-turns", "chatml-calls", "chatml-tagged", "harmony", "r1-fenced"]
     instructions: str
     tool_instructions: str
     opening: str = ""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from agent.chat.family import AUTO
+from agent.chat.family import AUTO, load_family
 from agent.chat.recognize import recognized_family
 from agent.config import Config, EngineConfig, override_config
 from agent.engine.api_key import USUAL_VARIABLE, read_key
@@ -17,12 +18,14 @@ from agent.engine.http import HttpEngine, api_url, complete_one_token
 from agent.engine.llamacpp.embedded import EmbeddedEngine
 from agent.engine.server_info import fetch_served_model
 from agent.engine.vllm.server import VllmEngine
-from agent.errors import EngineError, RequestRefusedError
+from agent.errors import ConfigError, EngineError, RequestRefusedError
 from agent.hardware.detect import check_profile, find_gpus
 from agent.models.chat_template import family_of_model, family_of_served
 from agent.models.own_file import HUB_PREFIX
 
 _MOST_SLOTS = 16  # in the embedded engine, each with its own context in memory; lanes beyond wait for one
+_CHAT_FAMILY = "chat"  # of any model whose template the server applies
+_MESSAGE_DIALECTS = "chatml-"  # what their names begin with: ChatML is read back as messages
 _INFO_SECONDS = 30.0  # for a server to tell what it serves
 _ALIAS_SECONDS = 30.0  # for a server to refuse a model that it does not know
 
@@ -37,14 +40,7 @@ def open_engine(config: Config, fetch: Callable[[str], Path] | None, log: Path, 
     """
     engine = config.engine
     if engine.kind == "http":
-        return HttpEngine(
-            api_url(engine.url),
-            model=engine.model or None,
-            stall_seconds=engine.stall_seconds,
-            api_key=_url_key(config),
-            proxied=True,
-            on_event=on_event,
-        )
+        return _engine_at_url(config, on_event)
     if engine.kind == "vllm":
         engine = engine.model_copy(update={"model": str(_model_path(engine, fetch))})
         check_profile(config.model_copy(update={"engine": engine}), find_gpus())
@@ -81,6 +77,24 @@ def _model_path(engine: EngineConfig, fetch: Callable[[str], Path] | None) -> Pa
     if engine.kind == "vllm" and not engine.model.startswith(HUB_PREFIX):
         return engine.model
     return (fetch or _fetch_model)(engine.model)
+
+
+def _engine_at_url(config: Config, on_event: OnEvent) -> HttpEngine:
+    engine = config.engine
+    opened: Callable[..., HttpEngine] = HttpEngine
+    if engine.protocol != "completions":
+        # Not needed where a server of ours completes texts, as in a notebook.
+        from agent.engine.chat_completion.engine import ChatEngine
+
+        opened = partial(ChatEngine, probes=engine.protocol == "auto")
+    return opened(
+        api_url(engine.url),
+        model=engine.model or None,
+        stall_seconds=engine.stall_seconds,
+        api_key=_url_key(config),
+        proxied=True,
+        on_event=on_event,
+    )
 
 
 def _fetch_model(name: str) -> Path:
@@ -120,7 +134,23 @@ async def settle_model(config: Config, engine: Engine) -> Config:
         config = override_config(config, {"engine.model": engine.model or ""})
     elif named not in engine.listed:
         await _check_alias(engine, named)
+    if engine.chats:
+        return _with_family_of_messages(config)
     return config if config.sample.family != AUTO else await _with_served_family(config)
+
+
+def _with_family_of_messages(config: Config) -> Config:
+    """The configuration with a family whose prompts can be sent as messages: the model's template is the server's."""
+    family = config.sample.family
+    if family == AUTO:
+        return override_config(config, {"sample.family": _CHAT_FAMILY})
+    dialect = load_family(family).dialect
+    if not dialect.startswith(_MESSAGE_DIALECTS):
+        raise ConfigError(
+            f"the engine at {config.engine.url} is sent messages, which the family {family} cannot be written in (its "
+            f"dialect is {dialect}): set sample.family to {_CHAT_FAMILY}"
+        )
+    return config
 
 
 async def _with_served_family(config: Config) -> Config:

@@ -31,6 +31,7 @@ from agent.errors import (
 
 _INFO_SECONDS = 30.0  # for requests about the server itself
 _HEALTH_SECONDS = 10.0
+_VERSION = re.compile(r"[^:/]/v\d\w*(?:/|\Z)")  # in the path of a URL
 _BLANK_ENDS = 8  # an empty finish reason means a cut reply, unless a server gave this many and never another reason
 
 
@@ -97,6 +98,11 @@ class HttpEngine:
         return self._model
 
     @property
+    def chats(self) -> bool:
+        """Whether prompts are sent as messages."""
+        return False
+
+    @property
     def listed(self) -> tuple[str, ...]:
         """The models listed by the server when it was last ready."""
         return self._listed
@@ -114,16 +120,15 @@ class HttpEngine:
 
         `slot` selects the slot of a llama.cpp server. Once the reply has ended, nothing that follows it can fail it.
         """
-        stop_ids = await self._tokenizer.stop_ids(params.stop)
         last: Chunk | None = None
         while True:
-            body = self._body(prompt, params, stop_ids) | ({} if slot is None else {"id_slot": slot})
-            reply = ReplyReader(params.max_tokens, params.answer_head)
+            body, reply = await self._exchange(prompt, params)
+            body |= {} if slot is None else {"id_slot": slot}
             watch = self._stalls.watch()
             parser = EventParser()
             answered = done = False
             try:
-                async with self._server.open("POST", "/completions", body, send=watch.within) as response:
+                async with self._server.open("POST", self._path, body, send=watch.within) as response:
                     answered = True
                     async with aclosing(_events(response, parser, watch)) as stream:
                         async for event in stream:
@@ -134,7 +139,7 @@ class HttpEngine:
                 last = reply.end(done=done, blank_is_none=self._blank_is_none(reply, done=done))
             except EngineError as error:
                 if reply.finish is None:
-                    if not reply.text and self._refusals.learn(error, body):
+                    if not reply.text and self._learns_refusal(error, body):
                         continue
                     self._learn(error)
                     self._server.clean(error, reply.text)
@@ -219,7 +224,17 @@ class HttpEngine:
         """The time limit of requests about the server itself."""
         return min(_INFO_SECONDS, self._stalls.seconds)
 
-    def _body(self, prompt: Prompt, params: SamplingParams, stop_ids: list[int]) -> dict[str, Any]:
+    @property
+    def _path(self) -> str:
+        return "/completions"
+
+    def _learns_refusal(self, error: EngineError, body: Mapping[str, Any]) -> bool:
+        """Whether the server refused a part of the request that it can be asked without."""
+        return self._refusals.learn(error, body)
+
+    async def _exchange(self, prompt: Prompt, params: SamplingParams) -> tuple[dict[str, Any], ReplyReader]:
+        """The body of a request, and what reads the reply to it."""
+        stop_ids = await self._tokenizer.stop_ids(params.stop)
         body = completion_body(
             self._served_by,
             self.sent(prompt) if isinstance(prompt, str) else prompt,
@@ -228,7 +243,7 @@ class HttpEngine:
             stop_ids=stop_ids,
             thinking_budget=self._thinking_budget,
         )
-        return self._refusals.applied(body)
+        return self._refusals.applied(body), ReplyReader(params.max_tokens, params.answer_head)
 
     def _report_refusal(self, field: str) -> None:
         self._on_event(f"the engine at {self._server.shown} refuses the field {field}: it gets its requests without it")
@@ -253,15 +268,17 @@ async def _events(
 
 
 def api_url(url: str) -> str:
-    """Return the base URL of the OpenAI protocol for a server's URL.
+    """Return the base URL of the OpenAI protocol for a server's URL: the version 1, unless it names one.
 
     >>> api_url("http://127.0.0.1:8000/")
     'http://127.0.0.1:8000/v1'
     >>> api_url("http://127.0.0.1:8000/v1/chat/completions")
     'http://127.0.0.1:8000/v1'
+    >>> api_url("https://api.example.com/v1/openai")
+    'https://api.example.com/v1/openai'
     """
     base = url.rstrip("/").removesuffix("/chat/completions").removesuffix("/completions").rstrip("/")
-    return base if base.endswith("/v1") else f"{base}/v1"
+    return base if _VERSION.search(base) else f"{base}/v1"
 
 
 async def complete_one_token(engine: HttpEngine) -> None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import ClassVar
 
 from agent.chat.box import BOX_OPEN, open_box
 from agent.chat.family import WorkedExample
 from agent.chat.fenced import END_OF_TURN, FencedChatML, answer_sentence, chatml_turn, without_start
-from agent.chat.format import ForcedAnswer, OpenThing, Passage, broken_off
+from agent.chat.format import ForcedAnswer, OpenThing, Passage, ToolCallScanner, broken_off
 from agent.chat.output_text import defused, rendered
 from agent.chat.reply import Reply
 from agent.chat.thinking import think_open, thinking_end
@@ -35,7 +36,7 @@ PYTHON_TOOL = {
 }
 """The function that the model is offered, as chat templates take it."""
 
-_TOOLS = f"""\
+TOOL_SECTION = f"""\
 
 
 # Tools
@@ -51,15 +52,19 @@ For each function call, return a json object with function name and arguments wi
 {OPEN}
 {{"name": <function-name>, "arguments": <args-json-object>}}
 {CLOSE}"""
+"""What the system turn says of it, as QwQ's template does."""
+
+RESPONSE_HEAD, RESPONSE_TAIL = "<tool_response>\n", "\n</tool_response>"
+"""What stands around a result in the user's turn."""
+
 _ASSISTANT = "<|im_start|>assistant\n"
-_RESULT_HEAD = f"{END_OF_TURN}\n<|im_start|>user\n<tool_response>\n"
-_RESULT_TAIL = f"\n</tool_response>{END_OF_TURN}\n{_ASSISTANT}"
 
 
 class FunctionCalls(FencedChatML):
     """A `ChatFormat` of the families whose templates describe functions to the model."""
 
     __slots__ = ()
+    result_frame: ClassVar[tuple[str, str]] = (RESPONSE_HEAD, RESPONSE_TAIL)
 
     @property
     def hint(self) -> None:
@@ -82,7 +87,7 @@ class FunctionCalls(FencedChatML):
         As QwQ's template leaves it out: all up to the last tag that closes it, and the line breaks at the start of the
         rest. Thinking in which a call stands without such a tag is content for the template, and stays.
         """
-        turn, head, result = written.rpartition(_RESULT_HEAD)
+        turn, head, result = written.rpartition(self._result_head)
         if self.family.keeps_thinking or not self.think_close or not head:
             return prompt + written
         openings = filter(None, (self.opening, self.family.opening))
@@ -94,13 +99,13 @@ class FunctionCalls(FencedChatML):
         line = f"{kept}\n" if content else ""
         return f"{prompt.removesuffix(opening)}{line}{tag}{call}{head}{result}"
 
-    def call_scanner(self) -> TagScanner:
+    def call_scanner(self) -> ToolCallScanner:
         """A scanner for function calls."""
-        return TagScanner(read_function_call, self.think_close, thinking=self._opens_thinking)
+        return self._tag_scanner()
 
     def tool_result(self, output: str) -> str:
         """The end of the turn, the output in the user's with every mark in it broken, and the next turn's start."""
-        return f"{_RESULT_HEAD}{defused(rendered(output).strip(chr(10)))}{_RESULT_TAIL}{self.family.opening}"
+        return f"{self._result_head}{defused(rendered(output).strip(chr(10)))}{self._result_tail}{self.family.opening}"
 
     def after_result(self, calls_left: int) -> str:
         """Nothing: no model is known that was trained on it in these turns."""
@@ -108,7 +113,7 @@ class FunctionCalls(FencedChatML):
 
     def behind_result(self, inserted: str) -> str:
         """What follows the start of that turn."""
-        return inserted.rpartition(f"{_RESULT_TAIL}{self.family.opening}")[2]
+        return inserted.rpartition(f"{self._result_tail}{self.family.opening}")[2]
 
     def force_answer(self, said: str, *, ended: bool = False) -> ForcedAnswer:
         """Close an open call and the thinking, then open the box; a box that is open is continued."""
@@ -136,8 +141,8 @@ class FunctionCalls(FencedChatML):
 
     def passages(self, turn: str) -> Iterator[Passage]:
         """Thinking and answer of each of the turns, with calls as blocks of code, and the results between them."""
-        *rounds, last = turn.split(_RESULT_TAIL)
-        for said, head, output in (round_.rpartition(_RESULT_HEAD) for round_ in rounds):
+        *rounds, last = turn.split(self._result_tail)
+        for said, head, output in (round_.rpartition(self._result_head) for round_ in rounds):
             if head:
                 yield from self._passages(said)
             yield Passage("result", output)
@@ -151,6 +156,14 @@ class FunctionCalls(FencedChatML):
             yield Passage("answer", self.shown(reply.answer_text))
 
     @property
+    def _result_head(self) -> str:
+        return f"{END_OF_TURN}\n<|im_start|>user\n{self.result_frame[0]}"
+
+    @property
+    def _result_tail(self) -> str:
+        return f"{self.result_frame[1]}{END_OF_TURN}\n{_ASSISTANT}"
+
+    @property
     def _opens_thinking(self) -> bool:
         """Whether the assistant's turns begin within the thinking."""
         return bool(self.think_close) and think_open(self.think_close) in self.family.opening
@@ -162,17 +175,24 @@ class FunctionCalls(FencedChatML):
 
     def _last_stretch(self, written: str) -> tuple[str, bool]:
         """What was written since the last tool call that has a result, and whether a call is open in it."""
-        scanner, rest = self.call_scanner(), written
+        scanner, rest = self._tag_scanner(), written
         while self.tools and (call := scanner.feed(rest)) and rest[call.end :]:
-            scanner, rest = self.call_scanner(), rest[call.end :]
+            scanner, rest = self._tag_scanner(), rest[call.end :]
         return rest, scanner.is_open
+
+    def _tag_scanner(self) -> TagScanner:
+        return TagScanner(read_function_call, self.think_close, thinking=self._opens_thinking)
 
     @property
     def _tool_section(self) -> str:
-        return _TOOLS if self.tools else ""
+        return TOOL_SECTION if self.tools else ""
 
     def _worked(self, example: WorkedExample) -> str:
         """A question, the call that answers it, its result, and the answer."""
-        call = json.dumps({"name": "python", "arguments": {"code": example.code}}, ensure_ascii=False)
-        run = f"{_ASSISTANT}{OPEN}\n{call}\n{CLOSE}{_RESULT_HEAD}{example.output}{_RESULT_TAIL}"
+        run = f"{_ASSISTANT}{self._called(example.code)}{self._result_head}{example.output}{self._result_tail}"
         return f"{chatml_turn('user', example.question)}{run}{answer_sentence(example)}{END_OF_TURN}\n"
+
+    def _called(self, code: str) -> str:
+        """A call of Python as the model writes it."""
+        call = json.dumps({"name": "python", "arguments": {"code": code}}, ensure_ascii=False)
+        return f"{OPEN}\n{call}\n{CLOSE}"

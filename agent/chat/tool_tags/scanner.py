@@ -128,6 +128,12 @@ def _marks(think_close: str, fence: str) -> re.Pattern[str]:
     return re.compile("|".join([CLOSE, _OPENED, *names]))
 
 
+def last_call(text: str) -> tuple[str, str] | None:
+    """What stands before the call with which a text ends, and what that encloses; None where it ends with none."""
+    opened = list(re.finditer(_OPENED, text)) if text.endswith(CLOSE) else []
+    return (text[: opened[-1].start()], text[opened[-1].end() : -len(CLOSE)]) if opened else None
+
+
 def shown_calls(text: str, read: Callable[[str], CallBody]) -> str:
     """The text as Markdown for people: its calls as blocks of code, also one that is open or cannot be read."""
 

@@ -75,12 +75,7 @@ def completion_body(
     body: dict[str, Any] = {
         "prompt": prompt if isinstance(prompt, str) else list(prompt),
         "max_tokens": params.max_tokens,
-        "temperature": params.temperature,
-        "top_p": params.top_p,
-        "top_k": params.top_k,
-        "min_p": params.min_p,
-        "presence_penalty": params.presence_penalty,
-        "frequency_penalty": 0.0,
+        **sampling_fields(server, params),
         "stream": True,
         "stream_options": {"include_usage": True},
     }
@@ -96,10 +91,27 @@ def completion_body(
     return body | {key: value for key, value in optional.items() if value is not None}
 
 
+def sampling_fields(server: Server, params: SamplingParams) -> dict[str, Any]:
+    """How tokens are drawn: all that a server might else set by itself, but for the seed."""
+    cut = params.top_k or (_OFF if server.takes_stop_ids else 0)
+    fields = {
+        "temperature": params.temperature,
+        "top_p": params.top_p,
+        "top_k": cut,
+        "min_p": params.min_p,
+        "presence_penalty": params.presence_penalty,
+        "frequency_penalty": 0.0,
+    }
+    if server.kind is not ServerKind.LLAMA_CPP:
+        fields["repetition_penalty"] = 1.0
+    if not server.takes_stop_ids:
+        fields["repeat_penalty"] = 1.0
+    return fields
+
+
 def _of_vllm(server: Server, params: SamplingParams) -> dict[str, Any]:
     return {
         **_with_control_tokens(),
-        "top_k": params.top_k or _OFF,
         "return_token_ids": True,
         "logprobs": 0,
         "add_special_tokens": False,  # a prompt begins with the token that its family's template has
@@ -111,19 +123,19 @@ def _of_vllm(server: Server, params: SamplingParams) -> dict[str, Any]:
 
 def _of_sglang(server: Server, params: SamplingParams) -> dict[str, Any]:
     # Otherwise a control token that ends the reply is cut off, and a call looks like the end of the turn.
-    return {**_with_control_tokens(), "top_k": params.top_k or _OFF, "no_stop_trim": True}
+    return {**_with_control_tokens(), "no_stop_trim": True}
 
 
 def _of_llama(server: Server, params: SamplingParams) -> dict[str, Any]:
-    return {"repeat_penalty": 1.0, "preserved_tokens": list(params.control_tokens) or None}
+    return {"preserved_tokens": list(params.control_tokens) or None}
 
 
 def _of_others(server: Server, params: SamplingParams) -> dict[str, Any]:
-    return {**_with_control_tokens(), "repeat_penalty": 1.0}
+    return _with_control_tokens()
 
 
 def _with_control_tokens() -> dict[str, Any]:
-    return {"repetition_penalty": 1.0, "skip_special_tokens": False, "spaces_between_special_tokens": False}
+    return {"skip_special_tokens": False, "spaces_between_special_tokens": False}
 
 
 _OWN_FIELDS = {

@@ -13,7 +13,7 @@ _DISPENSABLE = (
     *("preserved_tokens", "no_stop_trim", "repetition_detection", "thinking_token_budget", "return_token_ids"),
     *("include_stop_str_in_output", "spaces_between_special_tokens", "skip_special_tokens", "add_special_tokens"),
     *("stop_token_ids", "repeat_penalty", "repetition_penalty", "min_p", "top_k", "top_p", "frequency_penalty"),
-    *("presence_penalty", "stream_options", "logprobs", "seed"),
+    *("presence_penalty", "parallel_tool_calls", "tool_choice", "stream_options", "logprobs", "seed"),
 )
 # With these values a field changes nothing, so it can be left out whatever is wrong with it. Other values are the
 # user's, and a complaint about the value itself is for them to read.

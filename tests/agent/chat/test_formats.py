@@ -19,6 +19,7 @@ from agent.types import Edition, Problem
 
 QUESTIONS = {
     "chatml-fenced": "<|im_start|>user\nHow many?<|im_end|>\n<|im_start|>assistant\n",
+    "chatml-fenced-turns": "<|im_start|>user\nHow many?<|im_end|>\n<|im_start|>assistant\n",
     "r1-fenced": "\n\nHow many?<\uff5cAssistant\uff5c>",
     "harmony": "<|start|>user<|message|>How many?<|end|><|start|>assistant",
     "chatml-calls": "<|im_start|>user\nHow many?<|im_end|>\n<|im_start|>assistant\n",

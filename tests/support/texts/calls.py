@@ -7,6 +7,7 @@ from agent.chat.family import load_family
 
 _CALLS = {
     "chatml-fenced": "Let me see.\n```python\n{}\n```\n",
+    "chatml-fenced-turns": "Let me see.\n```python\n{}\n```\n",
     "chatml-calls": 'So</think>\n<tool_call>\n{{"name": "python", "arguments": {{"code": "{}"}}}}\n</tool_call>',
     "chatml-tagged": "Let me see.\n<tool_call>\n{}\n</tool_call>",
     "r1-fenced": "Let me see.\n```python\n{}\n```\n",

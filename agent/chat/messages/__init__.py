@@ -1,0 +1,1 @@
+"""Conversations as messages, for servers that put their model's template around them."""

@@ -1,0 +1,43 @@
+"""ChatML with fenced blocks of Python whose output comes in a turn of the user's: for servers that continue no turn.
+
+A server that puts the model's template around messages begins a turn of the assistant's anew with each request, so that
+nothing can be written into one, and it may take no functions.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from agent.chat.fenced import CODE_OPEN, OUTPUT_HEAD
+from agent.chat.fences import FenceScanner
+from agent.chat.format import ToolCallScanner
+from agent.chat.tool_tags.function_calls import FunctionCalls
+
+
+class FencedTurns(FunctionCalls):
+    """A `ChatFormat` of models behind a chat endpoint that is told no functions."""
+
+    __slots__ = ()
+    result_frame: ClassVar[tuple[str, str]] = (OUTPUT_HEAD.lstrip("\n"), "\n```")
+
+    def call_scanner(self) -> ToolCallScanner:
+        """A scanner for fenced blocks."""
+        return FenceScanner()
+
+    def shown(self, text: str) -> str:
+        """The text itself, which is Markdown."""
+        return text
+
+    def _last_stretch(self, written: str) -> tuple[str, bool]:
+        """What was written since the last block that has an output; what is open in it is a fence, and no call."""
+        scanner, rest = FenceScanner(), written
+        while self.tools and (call := scanner.feed(rest)) and rest[call.end :]:
+            scanner, rest = FenceScanner(), rest[call.end :]
+        return rest, False
+
+    @property
+    def _tool_section(self) -> str:
+        return ""
+
+    def _called(self, code: str) -> str:
+        return f"{CODE_OPEN}{code}\n```"

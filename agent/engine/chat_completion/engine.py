@@ -1,0 +1,128 @@
+"""The client of servers that are sent messages, and have nothing else or nothing better."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from agent.chat.box import open_box
+from agent.chat.messages.conversation import read_conversation
+from agent.engine.base import OnEvent, Prompt, SamplingParams
+from agent.engine.chat_completion.manner import ChatManner, prefix_of
+from agent.engine.chat_completion.reply import ChatReply, ForcedReply
+from agent.engine.chat_completion.request import chat_body, forces_answer, is_continued, written
+from agent.engine.completion.fields import ServerKind
+from agent.engine.http import HttpEngine, complete_one_token
+from agent.engine.wire import ReplyReader
+from agent.errors import EngineError, EngineUnavailableError, RequestRefusedError
+
+_PROBE_SECONDS = 30.0
+_NO_SUCH_PATH = re.compile(r" answered (?:404|405|501)\b")
+_ABOUT_MODEL = re.compile(r"\bmodels?\b", re.IGNORECASE)
+_CHATS = re.compile(
+    r"chat[ /_.]*(?:completions?|models?)|completions?\b[^.]{0,40}\bnot (?:supported|available|implemented)",
+    re.IGNORECASE,
+)
+_OLLAMA = "library"  # what it lists as the owner of its models
+
+
+class ChatEngine(HttpEngine):
+    """An engine behind a base URL that is sent messages: each prompt is read as a conversation.
+
+    Takes the arguments of `HttpEngine`. With `probes` it is found out, when the server is first ready, whether it
+    completes texts too; then it is spoken to as `HttpEngine` does. That costs a request for one token, and none where
+    the server is known.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        probes: bool,
+        model: str | None = None,
+        stall_seconds: float = 120.0,
+        api_key: str | None = None,
+        proxied: bool = False,
+        on_event: OnEvent = lambda text: None,
+    ) -> None:
+        super().__init__(
+            base_url, model=model, stall_seconds=stall_seconds, api_key=api_key, proxied=proxied, on_event=on_event
+        )
+        self._base_url = base_url
+        self._is_settled = False
+        self._chats = not probes
+        self._owners: frozenset[object] = frozenset()  # of the models that the server lists
+        self._manner = ChatManner(lambda text: on_event(f"the engine at {self._server.shown} {text}"))
+
+    @property
+    def chats(self) -> bool:
+        """Whether prompts are sent as messages."""
+        return self._chats
+
+    async def ready(self) -> None:
+        """As `HttpEngine`; the first time it is settled how the server is spoken to."""
+        await super().ready()
+        if not self._is_settled:
+            self._chats = self._chats or await self._only_chats()
+            self._manner.prefix = prefix_of(self._served_by, self._base_url)
+            self._is_settled = True
+
+    async def tokenize(self, text: str) -> list[int] | None:
+        """Return None where prompts are messages: they are no tokens."""
+        return None if self._chats else await super().tokenize(text)
+
+    @property
+    def _path(self) -> str:
+        return "/chat/completions" if self._chats else super()._path
+
+    async def _exchange(self, prompt: Prompt, params: SamplingParams) -> tuple[dict[str, Any], ReplyReader]:
+        if not self._chats or not isinstance(prompt, str):
+            return await super()._exchange(prompt, params)
+        conversation, manner = read_conversation(prompt), self._manner
+        body = chat_body(conversation, params, self._served_by, manner, self._model)
+        if is_continued(conversation, manner):
+            reply = ChatReply(params, manner, thinks=conversation.thinks)
+        elif forces_answer(params):
+            reply = ForcedReply(params, manner, open_box(conversation.begun) or "")
+        else:
+            seam = "\n\n" if written(conversation.begun) else ""
+            reply = ChatReply(params, manner, thinks=conversation.thinks, seam=seam)
+        return self._refusals.applied(body), reply
+
+    def _learns_refusal(self, error: EngineError, body: Mapping[str, Any]) -> bool:
+        return (self._chats and self._manner.learn(error, body)) or super()._learns_refusal(error, body)
+
+    async def _served_models(self) -> list[Mapping[str, Any]]:
+        listed = await super()._served_models()
+        self._owners = frozenset(model.get("owned_by") for model in listed if isinstance(model.get("owned_by"), str))
+        return listed
+
+    async def _only_chats(self) -> bool:
+        """Whether the server completes no texts, or none as they are."""
+        if self._served_by.kind is not ServerKind.OTHER:
+            return False
+        reason = "it puts other prompts into its model's template" if _OLLAMA in self._owners else await self._refusal()
+        way = f"is sent messages, as {reason}" if reason else "completes texts, so that it is sent no messages"
+        self._manner.say(f"{way} (engine.protocol = 'auto')")
+        return bool(reason)
+
+    async def _refusal(self) -> str:
+        """Why the server cannot be sent texts, by one request; "" if it can. Raises EngineUnavailableError."""
+        try:
+            async with asyncio.timeout(_PROBE_SECONDS):
+                await complete_one_token(self)
+        except RequestRefusedError as error:
+            return "it completes no texts" if _completes_nothing(error) else ""
+        except EngineUnavailableError:
+            raise
+        except (EngineError, TimeoutError):  # it has the endpoint
+            pass
+        return ""
+
+
+def _completes_nothing(error: RequestRefusedError) -> bool:
+    """Whether a server that refused to complete a text has no such endpoint, or says that its models chat."""
+    is_absent = _NO_SUCH_PATH.search(str(error)) and not _ABOUT_MODEL.search(error.about)
+    return bool(is_absent or _CHATS.search(error.about))

@@ -1,0 +1,103 @@
+"""How one server takes a conversation: what its kind can do, what its replies show, and what it has refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+from urllib.parse import urlsplit
+
+from agent.engine.completion.fields import Server, ServerKind
+from agent.errors import EngineError, RequestRefusedError, StreamBrokenError
+
+_BY_HOST = ("api.mistral.ai", "api.deepseek.com")  # each documents `prefix`, DeepSeek for the URL that ends with /beta
+_TOOLS = re.compile(r"\btools?\b|\bfunction[ _]?call", re.IGNORECASE)
+_PREFIX = re.compile(
+    r"continue_final_message|add_generation_prompt|\bprefix\b|\bprefill|final message|template|jinja"
+    r"|\blast (?:role|message)|assistant messages?\b",
+    re.IGNORECASE,
+)
+_THINKING = re.compile(r"\breasoning(?:_content)?\b")
+_LENGTHS = ("max_tokens", "max_completion_tokens")
+
+
+class Prefix(Enum):
+    """How a request says that the last message, the assistant's, is to be continued."""
+
+    NONE = "it cannot"
+    CONTINUED = "continue_final_message"
+    FLAGGED = "prefix"
+    LAST = "by its place"
+
+
+@dataclass(slots=True)
+class ChatManner:
+    """What the messages to one server look like; `say` is called with what it turns out to refuse.
+
+    `thinking` is the field in which it sends thinking apart, and in which that is sent back: "" until it has sent any,
+    None once it has refused it.
+    """
+
+    say: Callable[[str], None]
+    tools: bool = True
+    prefix: Prefix = Prefix.NONE
+    thinking: str | None = ""
+    length: str = _LENGTHS[0]
+    counts: bool = True
+
+    def sends_thinking_in(self, field: str) -> None:
+        """Note the field of a reply that holds thinking."""
+        if self.thinking == "":
+            self.thinking = field
+
+    def reported_nothing(self) -> None:
+        """Note a reply that ended without a count of its tokens."""
+        if self.counts:
+            self.counts = False
+            self.say("reports no usage: the tokens of its replies are estimated from their text")
+
+    def learn(self, error: EngineError, sent: Mapping[str, Any]) -> bool:
+        """Whether the error refuses something of the request `sent` that it can do without, or can have otherwise."""
+        if not isinstance(error, RequestRefusedError | StreamBrokenError):
+            return False
+        words = error.about
+        if _LENGTHS[0] in sent and _LENGTHS[1] in words:
+            self.length = _LENGTHS[1]
+        elif _THINKING.search(words) and any("reasoning" in key for each in sent["messages"] for key in each):
+            self._drop_thinking()
+        elif sent["messages"][-1]["role"] == "assistant" and _PREFIX.search(words):
+            self._drop_prefix()
+        elif "tools" in sent and _TOOLS.search(words):
+            self._drop_tools(str(error))
+        else:
+            return False
+        return True
+
+    def _drop_thinking(self) -> None:
+        if self.thinking is not None:
+            self.thinking = None
+            self.say("takes no thinking back: earlier thinking is left out of its messages")
+
+    def _drop_prefix(self) -> None:
+        if self.prefix is not Prefix.NONE:
+            self.prefix = Prefix.NONE
+            self.say("continues no message of the assistant's: it is asked to by one of the user's")
+
+    def _drop_tools(self, error: str) -> None:
+        if self.tools:
+            self.tools = False
+            self.say(
+                f"takes no tools ({error}): calls are described in words; sample.family = 'chat-fenced' asks for "
+                "fenced code instead"
+            )
+
+
+def prefix_of(server: Server, url: str) -> Prefix:
+    """How the server at a URL is known to continue a message of the assistant's."""
+    if server.takes_stop_ids:  # vLLM and SGLang
+        return Prefix.CONTINUED
+    if server.kind is ServerKind.LLAMA_CPP:
+        return Prefix.LAST
+    return Prefix.FLAGGED if urlsplit(url).hostname in _BY_HOST else Prefix.NONE
