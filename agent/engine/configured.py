@@ -24,7 +24,7 @@ from agent.models.chat_template import family_of_model, family_of_served
 from agent.models.own_file import HUB_PREFIX
 
 _MOST_SLOTS = 16  # in the embedded engine, each with its own context in memory; lanes beyond wait for one
-_CHAT_FAMILY = "chat"  # of any model whose template the server applies
+_CHAT_FAMILY = "chat"  # fits any model whose template the server applies
 _MESSAGE_DIALECTS = "chatml-"  # what their names begin with: ChatML is read back as messages
 _INFO_SECONDS = 30.0  # for a server to tell what it serves
 _ALIAS_SECONDS = 30.0  # for a server to refuse a model that it does not know

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import ssl
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -27,6 +28,7 @@ _MAX_REDIRECTS = 3
 _WITHOUT_BODY = (204, 205)
 _KEPT_METHOD = (307, 308)
 _KEY_FRAGMENT = 6  # consecutive characters of the key that are redacted
+_TRUST_VARIABLE = "SSL_CERT_FILE"  # read by OpenSSL, in place of the system's authorities
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 _Send = Callable[[Awaitable[aiohttp.ClientResponse]], Awaitable[aiohttp.ClientResponse]]
@@ -94,6 +96,10 @@ class ServerConnection:
         """Return the error for a server that did not respond."""
         permanent = (aiohttp.InvalidURL, aiohttp.ClientConnectorCertificateError)
         hint = "start a server there or give another --url"
+        if isinstance(error, aiohttp.ClientConnectorCertificateError):
+            hint = (
+                f"if you trust it, export {_TRUST_VARIABLE} with the path of a PEM file of its certificate or authority"
+            )
         message = f"no engine answers at {self.shown}: {self.brief(error)}; {hint}"
         refused = isinstance(error, permanent) or (isinstance(error, ValueError) and not isinstance(error, OSError))
         return RequestRefusedError(message) if refused else EngineUnavailableError(message)
@@ -138,10 +144,14 @@ class ServerConnection:
         if self._client is None:
             self._client = aiohttp.ClientSession(
                 # One connection per stream: llama.cpp's server breaks one that is reused after a stream.
-                connector=aiohttp.TCPConnector(limit=0, force_close=True),
+                connector=aiohttp.TCPConnector(limit=0, force_close=True, ssl=self._trusted()),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS),
             )
         return self._client
+
+    def _trusted(self) -> ssl.SSLContext | bool:
+        """The certificates that are trusted, by the environment as it is now, not as it was when aiohttp was loaded."""
+        return ssl.create_default_context() if self._url.startswith("https:") else True
 
     def _options(self, target: str, body: dict[str, Any] | None) -> dict[str, Any]:
         """Return the options of a request. aiohttp would read passwords from the environment (.netrc), so we do it."""

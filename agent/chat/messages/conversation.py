@@ -23,7 +23,7 @@ _ROLES: dict[str, Role] = {"system": "system", "user": "user", "assistant": "ass
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class ChatMessage:
     """What one side has said. A `text` of the assistant's that ends with a call of Python, which has its result in the
     next message, leaves that out: `call` is what the call encloses."""
 
@@ -39,7 +39,7 @@ class Conversation:
     `tools` is whether Python is described to the model, which is left out of the messages.
     """
 
-    messages: tuple[Message, ...]
+    messages: tuple[ChatMessage, ...]
     begun: str
     tools: bool
 
@@ -58,7 +58,7 @@ def read_conversation(prompt: str) -> Conversation:
     begun = ""
     if turns[-1].role == "assistant" and not prompt.rstrip("\n").endswith(END_OF_TURN):
         begun = turns.pop().text
-    head, *rest = turns or [Message("user", "")]
+    head, *rest = turns or [ChatMessage("user", "")]
     tools = head.role == "system" and head.text.endswith(TOOL_SECTION)
     told = replace(head, text=head.text.removesuffix(TOOL_SECTION)) if tools else head
     return Conversation(tuple(_with_results([told, *rest])), begun, tools)
@@ -77,31 +77,31 @@ def split_thinking(text: str) -> tuple[str, str]:
     return inner[:end].strip("\n"), inner[end + len(THINK_CLOSE) :].lstrip("\n")
 
 
-def _turns(prompt: str) -> Iterator[Message]:
+def _turns(prompt: str) -> Iterator[ChatMessage]:
     """The turns as they stand. Text between two is what is left of an assistant's turn whose start was cut out."""
     before, *pieces = prompt.split(_START)
     if before.strip() or not pieces:
-        yield Message("user", before.replace(END_OF_TURN, ""))
+        yield ChatMessage("user", before.replace(END_OF_TURN, ""))
     for piece in pieces:
         name, line_end, rest = piece.partition("\n")
         role = _ROLES.get(name) if line_end else None
         text, *others = (rest if role else piece).split(END_OF_TURN)
-        yield Message(role or "assistant", text)
-        yield from (Message("assistant", other) for other in others if other.strip())
+        yield ChatMessage(role or "assistant", text)
+        yield from (ChatMessage("assistant", other) for other in others if other.strip())
 
 
-def _with_results(turns: list[Message]) -> Iterator[Message]:
+def _with_results(turns: list[ChatMessage]) -> Iterator[ChatMessage]:
     """The turns, with calls and their results told apart from what is said."""
     called = False
     for turn, following in zip(turns, [*turns[1:], None], strict=True):
         if called:
             called = False
-            yield Message("tool", turn.text.removeprefix(RESPONSE_HEAD).removesuffix(RESPONSE_TAIL))
+            yield ChatMessage("tool", turn.text.removeprefix(RESPONSE_HEAD).removesuffix(RESPONSE_TAIL))
             continue
         found = last_call(turn.text) if turn.role == "assistant" and following and _is_response(following) else None
         called = found is not None
-        yield turn if found is None else Message("assistant", *found)
+        yield turn if found is None else ChatMessage("assistant", *found)
 
 
-def _is_response(turn: Message) -> bool:
+def _is_response(turn: ChatMessage) -> bool:
     return turn.role == "user" and turn.text.startswith(RESPONSE_HEAD) and turn.text.endswith(RESPONSE_TAIL)

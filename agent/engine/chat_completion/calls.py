@@ -39,11 +39,6 @@ class CallWriter:
     _calls: list[_Call] = field(default_factory=list)  # the first one is being written, those after it wait
     _written: list[object] = field(default_factory=list)  # numbers of those that are done
 
-    @property
-    def is_open(self) -> bool:
-        """Whether a call is being written."""
-        return bool(self._calls)
-
     def feed(self, pieces: object) -> str:
         """Take the `tool_calls` of an event."""
         listed = pieces if isinstance(pieces, list) else []

@@ -53,7 +53,7 @@ class ChatEngine(HttpEngine):
         self._base_url = base_url
         self._is_settled = False
         self._chats = not probes
-        self._owners: frozenset[object] = frozenset()  # of the models that the server lists
+        self._owners: frozenset[object] = frozenset()  # as the server lists them for its models
         self._manner = ChatManner(lambda text: on_event(f"the engine at {self._server.shown} {text}"))
 
     @property

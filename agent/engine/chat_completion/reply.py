@@ -39,6 +39,7 @@ class ChatReply(ReplyReader):
         self._thinking = thinks and bool(manner.thinking)  # a server that sends thinking apart may leave it out
         self._seam = seam
         self._calls = CallWriter()
+        self._in_call = False  # whether the text ends with calls
         self._grown = 0  # characters of the last event
         self._has_usage = False
 
@@ -56,7 +57,7 @@ class ChatReply(ReplyReader):
         return chunk and self._with_end(chunk)
 
     def _with_end(self, chunk: Chunk) -> Chunk:
-        rest = self._calls.close(ended=True, cut=chunk.finish == "length")
+        rest = self._call_text(self._calls.close(ended=True, cut=chunk.finish == "length"))
         self._pieces.append(rest)
         return replace(chunk, text=chunk.text + rest)
 
@@ -64,10 +65,8 @@ class ChatReply(ReplyReader):
         delta = choice.get("delta") or choice.get("message")
         thought, said, calls = self._parts(delta if isinstance(delta, Mapping) else {})
         text = self._thought(thought) + self._said(said)
-        if calls:
-            before = "" if self._calls.is_open else self._line_start(text)
-            called = self._calls.feed(calls)
-            text += before + called if called else ""
+        called = self._calls.feed(calls)
+        text += self._call_text(called, text)
         self._grown = len(text)
         if text and self._seam:
             text, self._seam = self._seam + text, ""
@@ -92,7 +91,8 @@ class ChatReply(ReplyReader):
     def _thought(self, text: str) -> str:
         if not text:
             return ""
-        head = self._calls.close()
+        head = self._call_text(self._calls.close())
+        self._in_call = False
         if self._tag and not self._tag_is_open:
             head += f"{self._tag}\n"
         self._tag_is_open = self._thinking = True
@@ -101,18 +101,22 @@ class ChatReply(ReplyReader):
     def _said(self, text: str) -> str:
         if not text:
             return ""
-        head = self._calls.close() + (self._answer_head if self._thinking else "")
+        head = self._call_text(self._calls.close()) + (self._answer_head if self._thinking else "")
+        self._in_call = False
         self._tag_is_open = self._tag_is_open and not self._thinking
         self._thinking = False
         return head + text
 
-    def _line_start(self, text: str) -> str:
-        """What is written before a call: the end of the thinking, or of the line."""
+    def _call_text(self, called: str, before: str = "") -> str:
+        """The text of calls, which begins with a line of its own, and after the thinking."""
+        if not called or self._in_call:
+            return called
+        self._in_call = True
         if self._thinking:
             self._thinking = self._tag_is_open = False
-            return self._answer_head
-        before = text or next((piece for piece in reversed(self._pieces) if piece), "\n")
-        return "" if before.endswith("\n") else "\n"
+            return self._answer_head + called
+        before = before or next((piece for piece in reversed(self._pieces) if piece), "\n")
+        return called if before.endswith("\n") else f"\n{called}"
 
     def _new_tokens(self, usage: Mapping[str, Any], seen: int) -> int:
         """As `ReplyReader`; a long piece counts by its characters while the server has not reported the total."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from agent.chat.box import BOX_OPEN, open_box
-from agent.chat.messages.conversation import THINK_CLOSE, Conversation, Message, split_thinking
+from agent.chat.messages.conversation import THINK_CLOSE, Conversation, ChatMessage, split_thinking
 from agent.chat.thinking import think_open
 from agent.chat.tool_tags.body import read_function_call
 from agent.chat.tool_tags.function_calls import PYTHON_TOOL, RESPONSE_HEAD, RESPONSE_TAIL, TOOL_SECTION
@@ -106,7 +106,7 @@ def _earlier(conversation: Conversation, manner: ChatManner) -> Iterator[Wire]:
             yield {"role": message.role, "content": text}
 
 
-def _with_call(message: Message, number: int, manner: ChatManner) -> Wire:
+def _with_call(message: ChatMessage, number: int, manner: ChatManner) -> Wire:
     """A message with a call: as the protocol has it, or in words."""
     if not manner.tools:
         return {"role": "assistant", **_said(f"{message.text}{OPEN}\n{(message.call or '').strip()}\n{CLOSE}", manner)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,8 +12,8 @@ from aiohttp import web
 
 
 @contextmanager
-def background_server(app: web.Application) -> Iterator[str]:
-    """Gives the URL."""
+def background_server(app: web.Application, *, tls: ssl.SSLContext | None = None) -> Iterator[str]:
+    """Gives the URL; `tls` makes it one of HTTPS."""
     loop = asyncio.new_event_loop()
     started = threading.Event()
     stop = asyncio.Event()
@@ -21,8 +22,8 @@ def background_server(app: web.Application) -> Iterator[str]:
     async def serve() -> None:
         runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        urls.append(f"http://127.0.0.1:{runner.addresses[0][1]}")
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
+        urls.append(f"http{'s' if tls else ''}://127.0.0.1:{runner.addresses[0][1]}")
         started.set()
         try:
             await stop.wait()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from agent.chat.dialects import chat_format
 from agent.chat.family import family_names, load_family
 from agent.chat.format import ChatFormat
-from agent.chat.messages.conversation import Message, read_conversation, split_thinking
+from agent.chat.messages.conversation import ChatMessage, read_conversation, split_thinking
 from agent.chat.output_text import defused, rendered
 from agent.chat.task import CompetitionTask, plain_question
 from agent.editions import EDITIONS
@@ -42,7 +42,7 @@ SAID = st.lists(st.sampled_from(["so ", "<think>\n", "</think>", "\n", "7", "```
 )
 
 
-def asked(chat: ChatFormat, text: str) -> tuple[Message, ...]:
+def asked(chat: ChatFormat, text: str) -> tuple[ChatMessage, ...]:
     """What stands before the problem's first turn of the assistant's, by the family's own words."""
     return read_conversation(chat.prompt(TASK, Problem("a", text))).messages
 
@@ -55,13 +55,13 @@ def test_a_prompt_is_read_as_the_messages_that_were_meant(
     chat = chat_format(family, tools=True)
     prompt = chat.prompt(TASK, Problem("a", text))
     expected = [*asked(chat, "")[:-1]]
-    expected.append(Message("user", plain_question(text)))
+    expected.append(ChatMessage("user", plain_question(text)))
     opening = chat.opening
     for said, output in rounds:
         prompt += f"{said}{CALL}{chat.tool_result(output)}"
         before = opening + said
-        expected.append(Message("assistant", before, BODY))
-        expected.append(Message("tool", defused(rendered(output).strip("\n"))))
+        expected.append(ChatMessage("assistant", before, BODY))
+        expected.append(ChatMessage("tool", defused(rendered(output).strip("\n"))))
         opening = load_family(family).opening
     read = read_conversation(prompt + last)
     assert read.tools
@@ -74,7 +74,7 @@ def test_no_problem_is_more_than_the_users_last_message(text: str, tools: bool, 
     chat = chat_format(family, tools=tools)
     read, empty = (read_conversation(chat.prompt(TASK, Problem("a", each))) for each in (text, ""))
     assert read.messages[:-1] == empty.messages[:-1]
-    assert read.messages[-1] == Message("user", empty.messages[-1].text + plain_question(text))
+    assert read.messages[-1] == ChatMessage("user", empty.messages[-1].text + plain_question(text))
     assert read.begun == chat.opening
     assert read.tools == (tools and load_family(family).dialect == "chatml-calls")
 
@@ -86,7 +86,7 @@ def test_an_output_in_a_turn_of_the_users_is_no_more_than_that(output: str, last
     prompt = chat.prompt(TASK, Problem("a", "How many?"))
     read = read_conversation(f"{prompt}{block}{chat.tool_result(output)}{last}")
     shown = defused(rendered(output).strip("\n"))
-    assert read.messages[-2:] == (Message("assistant", block), Message("user", f"```output\n{shown}\n```"))
+    assert read.messages[-2:] == (ChatMessage("assistant", block), ChatMessage("user", f"```output\n{shown}\n```"))
     assert read.begun == last
 
 
@@ -101,7 +101,10 @@ def test_an_answer_to_no_call_is_the_users() -> None:
     for said in ("so it is", f"{CALL} or not", "</tool_call>"):
         answer = "<|im_start|>user\n<tool_response>\n7\n</tool_response><|im_end|>\n"
         read = read_conversation(f"<|im_start|>assistant\n{said}<|im_end|>\n{answer}<|im_start|>assistant\n")
-        assert read.messages == (Message("assistant", said), Message("user", "<tool_response>\n7\n</tool_response>"))
+        assert read.messages == (
+            ChatMessage("assistant", said),
+            ChatMessage("user", "<tool_response>\n7\n</tool_response>"),
+        )
 
 
 @given(st.integers(0, 2_000), st.integers(0, 2_000))
@@ -122,7 +125,11 @@ def test_a_prompt_whose_middle_was_cut_out_is_a_conversation_still(start: int, l
 def test_a_text_that_is_no_chatml_is_a_question(text: str) -> None:
     if "<|im_start|>" not in text:
         read = read_conversation(text)
-        assert read.messages == (Message("user", text.replace("<|im_end|>", "")),) and not read.begun and not read.tools
+        assert (
+            read.messages == (ChatMessage("user", text.replace("<|im_end|>", "")),)
+            and not read.begun
+            and not read.tools
+        )
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from agent.chat.reply import Reply
 from agent.engine.base import Chunk, SamplingParams
 from agent.engine.chat_completion.manner import ChatManner
 from agent.engine.chat_completion.reply import ChatReply, ForcedReply
+from tests.support.servers.chat_server import called
 from tests.support.tiers.cases import examples
 
 CHAT = chat_format("chat", tools=True)
@@ -153,6 +154,14 @@ def test_the_code_of_a_call_is_what_the_server_sent(code: str, cuts: list[int]) 
 )
 def test_a_call_is_read_however_it_comes(deltas: list[Delta]) -> None:
     assert code_in(text_of(deltas, "tool_calls")) == "print(7)"
+
+
+@pytest.mark.parametrize(
+    "pieces", [called("print(7)"), [call("python", "print(7)")], [call(None, '{"code": "print(7)"}')]]
+)
+def test_a_call_begins_behind_the_thinking_and_on_a_line_of_its_own(pieces: list[Delta]) -> None:
+    assert text_of([{"reasoning": "So"}, *pieces], "tool_calls").startswith("<think>\nSo\n</think>\n\n<tool_call>\n")
+    assert text_of([{"content": "So:"}, *pieces], "tool_calls").startswith("So:\n<tool_call>\n")
 
 
 def test_of_calls_side_by_side_each_is_written_and_the_first_is_run() -> None:
