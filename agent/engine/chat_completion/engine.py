@@ -104,8 +104,8 @@ class ChatEngine(HttpEngine):
         if self._served_by.kind is not ServerKind.OTHER:
             return False
         reason = "it puts other prompts into its model's template" if _OLLAMA in self._owners else await self._refusal()
-        way = f"is sent messages, as {reason}" if reason else "completes texts, so that it is sent no messages"
-        self._manner.say(f"{way} (engine.protocol = 'auto')")
+        if reason:
+            self._manner.say(f"is sent messages, as {reason} (engine.protocol = 'auto')")
         return bool(reason)
 
     async def _refusal(self) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from agent.chat.box import BOX_OPEN, open_box
-from agent.chat.messages.conversation import THINK_CLOSE, Conversation, ChatMessage, split_thinking
+from agent.chat.messages.conversation import THINK_CLOSE, ChatMessage, Conversation, split_thinking
 from agent.chat.thinking import think_open
 from agent.chat.tool_tags.body import read_function_call
 from agent.chat.tool_tags.function_calls import PYTHON_TOOL, RESPONSE_HEAD, RESPONSE_TAIL, TOOL_SECTION

@@ -78,7 +78,9 @@ class ScriptedServer:
         return response
 
     def _known(self, body: dict[str, Any]) -> str | None:
-        """The answer to a problem of the check, None to any other."""
+        """The answer to a problem of the check, and to what tries the server; None to any other."""
+        if body.get("prompt") == "1 + 1 =":
+            return "2"
         asked = next((problem for problem in check_problems() if problem.text in str(body.get("prompt"))), None)
         return f"\\boxed{{{asked.answer}}}" if asked and self.sound else None
 
