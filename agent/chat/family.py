@@ -20,6 +20,7 @@ _FOLDER = files("agent.chat") / "families"
 _IN_TURN = frozenset(("examples", "think_close", "hint", "calls_left", "no_calls_left"))
 DIALECT_KEYS: Mapping[str, frozenset[str]] = {
     "chatml-fenced": _IN_TURN | {"instructions_in"},
+    "chatml-fenced-turns": frozenset(("examples", "think_close", "instructions_in")),
     "chatml-calls": frozenset(("examples", "think_close", "keeps_thinking", "instructions_in")),
     "chatml-tagged": _IN_TURN | {"instructions_in"},
     "harmony": frozenset(("system", "tool_system", "reasoning_effort")),

@@ -12,7 +12,7 @@ from agent.chat.messages.conversation import read_conversation
 from agent.engine.base import OnEvent, Prompt, SamplingParams
 from agent.engine.chat_completion.manner import ChatManner, prefix_of
 from agent.engine.chat_completion.reply import ChatReply, ForcedReply
-from agent.engine.chat_completion.request import chat_body, forces_answer, is_continued, written
+from agent.engine.chat_completion.request import chat_body, is_continued, written
 from agent.engine.completion.fields import ServerKind
 from agent.engine.http import HttpEngine, complete_one_token
 from agent.engine.wire import ReplyReader
@@ -84,7 +84,7 @@ class ChatEngine(HttpEngine):
         body = chat_body(conversation, params, self._served_by, manner, self._model)
         if is_continued(conversation, manner):
             reply = ChatReply(params, manner, thinks=conversation.thinks)
-        elif forces_answer(params):
+        elif params.forces_answer:
             reply = ForcedReply(params, manner, open_box(conversation.begun) or "")
         else:
             seam = "\n\n" if written(conversation.begun) else ""

@@ -24,11 +24,6 @@ Wire = dict[str, Any]
 """A message as it is sent."""
 
 
-def forces_answer(params: SamplingParams) -> bool:
-    """Whether a request forces an answer: only such requests end with the line."""
-    return "\n" in params.stop
-
-
 def is_continued(conversation: Conversation, manner: ChatManner) -> bool:
     """Whether the request continues what the assistant has begun, and is not only asked to by the user."""
     return bool(written(conversation.begun)) and manner.prefix is not Prefix.NONE
@@ -37,10 +32,7 @@ def is_continued(conversation: Conversation, manner: ChatManner) -> bool:
 def chat_body(
     conversation: Conversation, params: SamplingParams, server: Server, manner: ChatManner, model: str | None
 ) -> dict[str, Any]:
-    """The body of a request that streams the next message, or the rest of the one that has been begun.
-
-    What follows a forced answer's box is cut off by the server where that continues the message itself.
-    """
+    """The body of a request that streams the next message, or the rest of the one that has been begun."""
     continued = is_continued(conversation, manner)
     body: dict[str, Any] = {
         "messages": _messages(conversation, params, manner),
@@ -49,14 +41,10 @@ def chat_body(
         "stream": True,
         "stream_options": {"include_usage": True},
     }
-    optional: dict[str, Any] = {
-        "model": model,
-        "seed": params.seed,
-        "stop": ["\n"] if continued and forces_answer(params) else None,
-    }
+    optional: dict[str, Any] = {"model": model, "seed": params.seed}
     if conversation.tools and manner.tools:  # for a forced answer too: they are part of what the server has computed
         optional |= {"tools": [PYTHON_TOOL], "parallel_tool_calls": False}
-        optional |= {"tool_choice": "none"} if forces_answer(params) else {}
+        optional |= {"tool_choice": "none"} if params.forces_answer else {}
     if continued and manner.prefix is Prefix.CONTINUED:
         optional |= {"continue_final_message": True, "add_generation_prompt": False}
     return body | {key: value for key, value in optional.items() if value is not None}
@@ -77,7 +65,7 @@ def _messages(conversation: Conversation, params: SamplingParams, manner: ChatMa
         last: Wire = {"role": "assistant", "content": conversation.begun}
         return [*sent, last | ({"prefix": True} if manner.prefix is Prefix.FLAGGED else {})]
     text = written(conversation.begun)
-    asked = FORCE_ANSWER if forces_answer(params) else CONTINUE if text else ""
+    asked = FORCE_ANSWER if params.forces_answer else CONTINUE if text else ""
     if text:
         sent.append({"role": "assistant", "content": text})
     if asked and sent and sent[-1]["role"] == "user":  # some servers want the two sides to alternate

@@ -28,7 +28,7 @@ from tests.support.servers.field_rules import as_groq, as_mistral, as_openai
 CHAT = chat_format("chat", tools=True)
 PROMPT = CHAT.prompt(CompetitionTask(EDITIONS["aimo3"]), Problem("a", "How many?"))
 PARAMS = SamplingParams(90, top_k=20, seed=3, stop=CHAT.stop_strings, answer_head=CHAT.answer_head)
-FORCED = replace(PARAMS, stop=("\n", *CHAT.stop_strings), max_tokens=24)
+FORCED = replace(PARAMS, forces_answer=True, max_tokens=24)
 KNOWN = ("messages", "model", "temperature", "top_p", "max_tokens", "stream", "stream_options", "tools")
 PEM = Path(__file__).parents[3] / "support" / "servers" / "self_signed.pem"
 

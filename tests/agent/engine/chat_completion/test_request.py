@@ -28,7 +28,7 @@ PROMPT = CHAT.prompt(TASK, Problem("a", "How many?"))
 CALL = '<tool_call>\n{"name": "python", "arguments": {"code": "print(1)"}}\n</tool_call>'
 ROUND = f"<think>\nSo\n</think>\n\nI compute.\n{CALL}{CHAT.tool_result('1')}"
 PARAMS = SamplingParams(90, seed=3, stop=CHAT.stop_strings, answer_head=CHAT.answer_head)
-FORCED = replace(PARAMS, stop=("\n", *CHAT.stop_strings), max_tokens=24)
+FORCED = replace(PARAMS, forces_answer=True, max_tokens=24)
 BOX = "\n</think>\n\n**Final Answer**\n\n\\boxed{"
 
 
@@ -108,7 +108,7 @@ def test_a_server_that_can_continues_the_message(
     assert sent["messages"][-1] == {"role": "assistant", "content": "<think>\nSo it"} | flag
     assert fields.items() <= sent.items() and "stop" not in sent
     forced = body(f"<think>\nSo it{BOX}", FORCED, prefix=prefix)
-    assert forced["messages"][-1]["content"].endswith("\\boxed{") and forced["stop"] == ["\n"]
+    assert forced["messages"][-1]["content"].endswith("\\boxed{")
 
 
 def test_other_servers_are_asked_to_continue_or_to_answer() -> None:
@@ -117,7 +117,6 @@ def test_other_servers_are_asked_to_continue_or_to_answer() -> None:
     said, asked = messages(f"<think>\nSo it{BOX}", FORCED)
     assert said["content"].startswith("So it") and "boxed" not in said["content"] and "think" not in said["content"]
     assert asked == {"role": "user", "content": FORCE_ANSWER}
-    assert body(f"<think>\nSo it{BOX}", FORCED).get("stop") is None
     assert body(f"<think>\nSo it{BOX}", FORCED)["tool_choice"] == "none"
 
 
