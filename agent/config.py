@@ -49,8 +49,7 @@ class EngineConfig(Section):
 
     kind: Literal["embedded", "vllm", "http"] = "embedded"
     url: Annotated[str, AfterValidator(checked_url)] = ""
-    # What `url` is sent: texts to complete, or messages; "auto": texts, unless the server takes none.
-    protocol: Literal["auto", "completions", "chat"] = "auto"
+    protocol: Literal["auto", "completions", "chat"] = "auto"  # what `url` is sent; "auto": texts, if it takes any
     api_key_env: str = ""  # the environment variable with the server's API key; for `url` OPENAI_API_KEY where empty
     model: HomePath = "qwen2.5-coder-1.5b"
     port: int = Field(0, ge=0, le=65_535)  # for the embedded server; 0: any free one
@@ -121,9 +120,7 @@ class SampleConfig(Section):
     tools: bool = True
     max_tokens: int = Field(1_024, ge=1)
     max_rounds: int = Field(4, ge=0)  # tool runs; by default as many as the family's models are used to
-    accept_printed_answer: bool = (
-        False  # a tool run that prints nothing but an integer of the edition's range is a vote
-    )
+    accept_printed_answer: bool = False  # a tool run that prints just an integer of the edition's range is a vote
     max_failed_tool_runs: int = Field(0, ge=0)  # so many failed tool runs end a sample without a vote; 0: no limit
     max_seconds: float = Field(3_600.0, gt=0)
     answer_at_think_close: bool = False  # where its thinking closes on a box, a sample has answered
