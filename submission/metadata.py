@@ -154,6 +154,11 @@ def mount_of(source: str) -> PurePosixPath:
     return PurePosixPath("datasets", *parts[:2])
 
 
+def is_mounted_at(source: str, path: PurePosixPath) -> bool:
+    """Whether a path below Kaggle's input folder may lead to what is attached, with or without its kind and owner."""
+    return set(mount_of(source).parts[2:]) <= set(path.parts)
+
+
 def make_output_folder(folder: Path) -> None:
     """Make the folder that metadata and what they describe go to. Raises InputError if that is not possible."""
     try:

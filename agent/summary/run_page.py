@@ -39,10 +39,10 @@ def run_page(directory: Path) -> str:
         f"<h1>{escape(directory.resolve().name)}</h1>",
         f"<p>{escape(_headline(problems, solutions))}</p>",
         *_section("Start", _start(notes, directory)),
-        *_section("Problems", _problems(problems, solutions)),
         *_section("Answered by the fallback, and why", _listed(_fallbacks(answered))),
         *_section("Engine events and warnings", _listed(_events(journal, answered))),
         *_section("Memory", _listed(_memory(notes))),
+        *_section("Problems", _problems(problems, solutions)),
     ]
     head = f"<meta charset=utf-8><meta name=viewport content=width=device-width><style>{_STYLE}</style>"
     return f"<!doctype html><html lang=en><title>The run</title>{head}\n" + "\n".join(parts) + "\n"

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any
 
@@ -26,7 +26,15 @@ from submission.build.own_settings import own_settings
 from submission.build.packed import PACKED_FOLDER, packed_cell
 from submission.built_notebook import CODE_FOLDER
 from submission.competitions import COMPETITIONS, Competition, competition_of
-from submission.metadata import KERNEL_FILE, MACHINE_SHAPES, check_kernel, make_output_folder, write_metadata
+from submission.metadata import (
+    KERNEL_FILE,
+    MACHINE_SHAPES,
+    check_kernel,
+    is_mounted_at,
+    make_output_folder,
+    mount_of,
+    write_metadata,
+)
 from submission.protocol import AUTO_PROFILE
 
 NOTEBOOK_FILE = "aimo-agent.ipynb"
@@ -39,6 +47,7 @@ _EXAMPLE = """\
 for example, a model of your own with 12 lanes and another temperature, built and rehearsed:
   python -m submission.build --owner me --model-source me/my-model/transformers/default/1 \\
       --samples 12 --set sampling.temperature=0.7 --rehearse ~/models/my-model"""
+_INPUT = "kaggle/input/"
 _DIGITS = 12  # hexadecimal ones of a file's digest: enough against accidents, and Kaggle limits a notebook's size
 _CHECK = """\
 import hashlib
@@ -215,6 +224,11 @@ def _warnings(args: argparse.Namespace) -> list[str]:
         missing.append("--owner is missing: give your name on Kaggle, or the notebook cannot be pushed")
     if not args.model_source and not args.dataset_source:
         missing.append("no model is attached: give --model-source, or --dataset-source for a dataset that holds one")
+    attached = [*args.model_source, *args.dataset_source]
+    path = PurePosixPath(args.model.strip("/").removeprefix(_INPUT))
+    if attached and args.model.startswith(f"/{_INPUT}") and not any(is_mounted_at(each, path) for each in attached):
+        places = ", ".join(f"/{_INPUT}{mount_of(each)}" for each in attached)
+        missing.append(f"nothing that is attached will be at --model {args.model}: give {places}, or a path below it")
     return missing
 
 

@@ -14,7 +14,7 @@ from agent.chat.recognize import recognized_family
 from agent.errors import InputError
 from agent.hardware.shapes import BF16_BITS, FP8_BITS, ModelShape, known_model
 from submission.built_notebook import CODE_FOLDER, BuiltNotebook
-from submission.metadata import mount_of
+from submission.metadata import is_mounted_at, mount_of
 
 _INPUT = "kaggle/input/"
 _QWEN2_32B = {
@@ -68,14 +68,14 @@ def place_of(built: BuiltNotebook, attached: str) -> PurePosixPath:
     """
     name = Path(attached).name.lower()
     model = built.setting("MODEL", str).strip().strip("/")
-    mounts = [mount_of(str(source)) for source in built.setting("SOURCES", list)]
+    sources = [str(source) for source in built.setting("SOURCES", list)]
+    mounts = [mount_of(source) for source in sources]
     places = [mount if mount.parts[0] == "models" else mount / name for mount in mounts]
     if not model.startswith(_INPUT):
         fallback = PurePosixPath("models", "owner", model or name, "transformers", "default", "1")
         return next((place for place in places if model.lower() in str(place).lower()), [*places, fallback][0])
     path = PurePosixPath(model.removeprefix(_INPUT))
-    below = any(set(mount.parts[2:]) <= set(path.parts) for mount in mounts)  # with and without its owner and kind
-    return path if below or not places else places[0]
+    return path if not places or any(is_mounted_at(source, path) for source in sources) else places[0]
 
 
 def _model_of_profile(built: BuiltNotebook) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -34,6 +35,7 @@ from submission.rehearse.attached import check_attachable, likeness_for, place_o
 from submission.rehearse.page import write_page
 from submission.rehearse.stage import Stage, copy_stand_in, lay_out, make_image
 from submission.rehearse.verdict import judge_rehearsal
+from submission.serving.notes import PAGE_FILE
 from submission.wheelhouse.command import Target, download, resolve, write_dataset
 
 _OWNER, _EDITION = "owner", "aimo3"
@@ -146,6 +148,8 @@ def run_mode(stage: Stage, name: str, *, rerun: bool, console: Console) -> bool:
     findings = judge_rehearsal(stage, rerun=rerun)
     if error is not None:
         findings.insert(0, (False, error))
+    with suppress(FileNotFoundError):  # which is a finding; the next mode begins with an empty working directory
+        shutil.copyfile(stage.working / PAGE_FILE, stage.folder(rerun=rerun) / PAGE_FILE)
     executed = stage.executed(rerun=rerun)
     if executed.exists():
         write_page(executed, executed.with_suffix(".html"))

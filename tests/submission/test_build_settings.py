@@ -88,6 +88,26 @@ def test_a_missing_owner_and_a_missing_model_are_warned_of(tmp_path: Path, capsy
 
 
 @pytest.mark.parametrize(
+    ("path", "warned"),
+    [
+        ("/kaggle/input/models/me/my-model/transformers/default/1/awq", False),
+        ("/kaggle/input/my-model/transformers/default/1", False),
+        ("/kaggle/input/my-data/folder", False),
+        ("my-model", False),
+        ("/kaggle/input/models/me/my-model/transformers/default/2", True),
+        ("/kaggle/input/models/me/other/transformers/default/1", True),
+    ],
+)
+def test_a_path_at_which_nothing_will_be_is_warned_of(
+    path: str, warned: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build(tmp_path, "--model", path, "--dataset-source", "me/my-data")
+    error = capsys.readouterr().err
+    assert error.startswith(f"warning: nothing that is attached will be at --model {path}: give ") is warned
+    assert ("/kaggle/input/models/me/my-model/transformers/default/1, " in error) is warned
+
+
+@pytest.mark.parametrize(
     ("flags", "fault"),
     [
         (["--set", "sample.number=3"], "sample.number: unknown key"),
