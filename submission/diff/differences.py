@@ -12,6 +12,7 @@ from submission.build.embedded_files import OWN_FOLDER
 from submission.built_notebook import BuiltNotebook
 
 _PROFILES, _FAMILIES, _OWN = "agent/profiles/", "agent/chat/families/", f"{OWN_FOLDER}/"
+_KINDS = {_PROFILES: "profile", _FAMILIES: "family", _OWN: "your"}
 _FILE_SECTIONS = ("prompts", "profiles", "modules")
 _SHOWN_CHARS = 120  # characters that are shown
 
@@ -119,7 +120,8 @@ def _section_of(path: str, text: str) -> str:
 
 def _file_lines(path: str, one: str | None, other: str | None) -> list[str]:
     """What changed in a file: of a TOML file the keys, of any other how many lines."""
-    name = f"{'your ' if path.startswith(_OWN) else ''}{PurePosixPath(path).stem}" if path.endswith(".toml") else path
+    kind = next((kind for folder, kind in _KINDS.items() if path.startswith(folder)), "")
+    name = f"{kind} {PurePosixPath(path).stem}" if kind else path
     if one is None or other is None:
         return [f"{name}: {'added' if one is None else 'removed'}"]
     before, after = (_keys(one), _keys(other)) if path.endswith(".toml") else (None, None)

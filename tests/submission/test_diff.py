@@ -115,8 +115,8 @@ def test_prompts_modules_and_cells_are_named(plain: Path, tmp_path: Path, capsys
     status, lines = said(capsys, plain, edited(plain, tmp_path, edit))
     assert status == 1
     assert lines[0] == "prompts"
-    assert lines[1].startswith('  qwq-calls: instructions: "Think step by step and put') and "was" in lines[1]
-    assert lines[2] == '  qwq-calls: opening: "<think>\\nOkay", was "<think>\\n"'
+    assert lines[1].startswith('  family qwq-calls: instructions: "Think step by step and put') and "was" in lines[1]
+    assert lines[2] == '  family qwq-calls: opening: "<think>\\nOkay", was "<think>\\n"'
     assert sorted(lines[3:]) == [
         "  \"print('mine')\": added",
         "  agent/policy/patience.py: removed",
