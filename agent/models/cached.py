@@ -132,8 +132,11 @@ def _remove_own(model: CachedModel) -> None:
 
 def _remove_empty(folder: Path) -> None:
     """Remove a directory in ours and those that it stands in, as far as nothing is in them."""
-    while folder != models_folder() and not any(folder.iterdir()):
-        folder.rmdir()
+    while folder != models_folder():
+        if folder.is_dir():
+            if any(folder.iterdir()):
+                return
+            folder.rmdir()
         folder = folder.parent
 
 

@@ -54,8 +54,8 @@ def _reason(error: Exception, name: HubName) -> str:
     if type(error) is OSError:  # the library's own check of how long the file is
         return f"{name} broke off before its end ({first}): run it again, and the download is resumed"
     return (
-        f"{constants.ENDPOINT} cannot be reached ({first}): check the network and the proxy, or set HF_ENDPOINT to a "
-        "mirror; what has been downloaded stays, and is resumed"
+        f"the connection to {constants.ENDPOINT} failed ({first}): check the network and the proxy, or set HF_ENDPOINT "
+        "to a mirror; what has been downloaded stays, and is resumed"
     )
 
 

@@ -216,7 +216,7 @@ def test_a_hub_that_does_not_answer(hub: HubStandIn, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template.replace(hub.endpoint, "http://127.0.0.1:9"))
     message = refusal(NAME)
-    assert "http://127.0.0.1:9 cannot be reached" in message
+    assert "the connection to http://127.0.0.1:9 failed" in message
     assert "HF_ENDPOINT" in message
 
 

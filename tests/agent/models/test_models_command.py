@@ -19,6 +19,7 @@ from tests.support.doubles import config_with
 from tests.support.servers.hub_stand_in import COMMIT, HubStandIn, serving_hub
 
 FILE = "hf:someone/tiny-GGUF/q4/tiny.gguf"
+TOP = "hf:someone/tiny-GGUF/top.gguf"
 DIRECTORY = "hf:someone/Tiny-1B"
 
 
@@ -27,7 +28,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubStandIn]
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
     with serving_hub(monkeypatch, tmp_path) as serving:
-        serving.repositories["someone/tiny-GGUF"] = {"q4/tiny.gguf": b"GGUF" * 1_000}
+        serving.repositories["someone/tiny-GGUF"] = {"q4/tiny.gguf": b"GGUF" * 1_000, "top.gguf": b"GGUF"}
         serving.repositories["someone/Tiny-1B"] = {"config.json": b"{}", "model.safetensors": b"x" * 2_000_000}
         yield serving
 
@@ -94,12 +95,19 @@ def test_removing_a_model_leaves_the_others_and_no_empty_folder(
     put_known("qwen2.5-coder-1.5b")
     put_known("qwen2.5-coder-0.5b")
     fetch_model(FILE)
+    fetch_model(TOP)
     capsys.readouterr()
-    assert main(["--remove", "qwen2.5-coder-1.5b", FILE]) == 0
+    assert main(["--remove", "qwen2.5-coder-1.5b", FILE, TOP]) == 0
     told = capsys.readouterr().out
     assert told.startswith("removed qwen2.5-coder-1.5b (1 MB)\n")
     assert f"removed {FILE}@" in told
     assert [path.name for path in models_folder().iterdir()] == [known_models()["qwen2.5-coder-0.5b"].file]
+
+
+def test_removing_the_only_file_of_a_repository_leaves_nothing(hub: HubStandIn) -> None:
+    fetch_model(TOP)
+    assert main(["--remove", TOP]) == 0
+    assert list(models_folder().iterdir()) == []
 
 
 def test_a_repository_is_removed_from_the_hubs_cache(hub: HubStandIn, capsys: pytest.CaptureFixture[str]) -> None:
