@@ -18,7 +18,7 @@ from agent.engine.http import HttpEngine, api_url, complete_one_token
 from agent.engine.llamacpp.embedded import EmbeddedEngine
 from agent.engine.server_info import fetch_served_model
 from agent.engine.vllm.server import VllmEngine
-from agent.errors import ConfigError, EngineError, RequestRefusedError
+from agent.errors import ConfigError, EngineError, ModelError, RequestRefusedError
 from agent.hardware.detect import check_profile, find_gpus
 from agent.models.chat_template import family_of_model, family_of_served
 from agent.models.own_file import HUB_PREFIX
@@ -26,6 +26,7 @@ from agent.models.own_file import HUB_PREFIX
 _MOST_SLOTS = 16  # in the embedded engine, each with its own context in memory; lanes beyond wait for one
 _CHAT_FAMILY = "chat"  # fits any model whose template the server applies
 _MESSAGE_DIALECTS = "chatml-"  # what their names begin with: ChatML is read back as messages
+_PATHS = ("/", "./", "../")  # how a model's name begins that can be nothing but a path
 _INFO_SECONDS = 30.0  # for a server to tell what it serves
 _ALIAS_SECONDS = 30.0  # for a server to refuse a model that it does not know
 
@@ -73,8 +74,16 @@ def settle_hub_model(config: Config) -> Config:
 
 
 def _model_path(engine: EngineConfig, fetch: Callable[[str], Path] | None) -> Path | str:
-    """Where an engine of ours finds its model; vLLM is given any name as it is, but for one with our prefix."""
+    """Where an engine of ours finds its model; vLLM is given any name as it is, but for one with our prefix.
+
+    Raises ModelError for a path at which there is nothing.
+    """
     if engine.kind == "vllm" and not engine.model.startswith(HUB_PREFIX):
+        if engine.model.startswith(_PATHS) and not Path(engine.model).exists():
+            raise ModelError(
+                f"there is no model at {engine.model}: give a directory that is there, or hf:owner/repository for one "
+                "on the Hugging Face Hub"
+            )
         return engine.model
     return (fetch or _fetch_model)(engine.model)
 

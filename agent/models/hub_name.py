@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from agent.errors import ModelError
 from agent.models.own_file import HUB_PREFIX
@@ -79,3 +80,12 @@ def _checked_repository(name: HubName) -> HubName:
     if name.pin and (not _REVISION.fullmatch(name.pin) or ".." in name.pin):
         raise ModelError(f"{name}: behind the @ of a repository comes a revision: give a branch, tag or commit of it")
     return name
+
+
+def short_name(model: str) -> str:
+    """What a model is called without its directories and, if it is on the Hub, without what says which version it is.
+
+    >>> short_name("hf:Qwen/QwQ-32B@0123abc"), short_name("/models/QwQ-32B-AWQ")
+    ('QwQ-32B', 'QwQ-32B-AWQ')
+    """
+    return Path(model.partition("@")[0] if model.startswith(HUB_PREFIX) else model).name

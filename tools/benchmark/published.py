@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.models.hub_name import short_name
+
 _FILE = Path(__file__).parent / "published.toml"
 # Parts of a name that only say how the weights are stored.
 _STORED = re.compile(r"(?:awq|gptq|gguf|fp8|bf16|int[48]|w[48]a(?:8|16)|bnb|[48]bit|i?q\d[0-9a-z]*)*")
@@ -28,8 +30,10 @@ class Published:
 
         >>> Published("", "QwQ-32B", "", 0, "").is_of("/models/Qwen/qwq-32b-awq")
         True
+        >>> Published("", "QwQ-32B", "", 0, "").is_of("hf:Qwen/QwQ-32B-GGUF/qwq-32b-q4_k_m.gguf@0123")
+        True
         """
-        name, own = _plain(Path(model).name.removesuffix(".gguf")), _plain(self.model)
+        name, own = _plain(short_name(model).removesuffix(".gguf")), _plain(self.model)
         return name.startswith(own) and _STORED.fullmatch(name.removeprefix(own)) is not None
 
 

@@ -17,6 +17,7 @@ from agent.agent import Agent
 from agent.config import Config
 from agent.events import EngineEvent, Event, RunWarning
 from agent.journal.run_directory import ENGINE_LOG
+from agent.models.hub_name import short_name
 from agent.models.store import fetch_model
 from agent.problems.reader import starter_problems
 from tools.demo.page import build_app, build_page
@@ -86,4 +87,4 @@ class _Server(uvicorn.Server):
 
 def _model(config: Config) -> str:
     """The model's name to show, without its directories."""
-    return Path(config.engine.model).name or "the served model"
+    return short_name(config.engine.model) or "the served model"

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.errors import ModelError
-from agent.models.hub_name import HubName, parse_hub_name
+from agent.models.hub_name import HubName, parse_hub_name, short_name
+from tools.benchmark.published import Published
 
 DIGEST = "ab" * 32
 
@@ -72,3 +73,25 @@ def test_what_is_no_name_is_refused_with_how_it_is_written(text: str, message: s
         parse_hub_name(text)
     assert message in str(refused.value)
     assert text in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("model", "short"),
+    [
+        ("hf:Qwen/QwQ-32B", "QwQ-32B"),
+        ("hf:Qwen/QwQ-32B@0123abc", "QwQ-32B"),
+        (f"hf:Qwen/QwQ-32B-GGUF/q4/qwq.gguf@{DIGEST}", "qwq.gguf"),
+        ("/models/QwQ-32B@home", "QwQ-32B@home"),
+        ("Qwen/QwQ-32B", "QwQ-32B"),
+        ("", ""),
+    ],
+)
+def test_a_short_name_says_neither_where_nor_which_version(model: str, short: str) -> None:
+    assert short_name(model) == short
+
+
+def test_the_published_figures_of_a_model_are_found_by_its_name_on_the_hub() -> None:
+    figure = Published("", "QwQ-32B", "", 0, "")
+    assert figure.is_of("hf:Qwen/QwQ-32B@0123abc")
+    assert figure.is_of(f"hf:Qwen/QwQ-32B-GGUF/qwq-32b-q4_k_m.gguf@{DIGEST}")
+    assert not figure.is_of("hf:Qwen/QwQ-32B-Preview")

@@ -78,3 +78,9 @@ def test_a_server_at_a_url_is_asked_for_the_name_as_it_is(hub: HubStandIn) -> No
 def test_a_name_that_is_none_is_refused(kind: str) -> None:
     with pytest.raises(ModelError, match="is no name of a model on the Hugging Face Hub"):
         settle_hub_model(load_config("cpu", {"engine.kind": kind, "engine.model": "hf:x"}))
+
+
+@pytest.mark.parametrize("name", ["/no/such/model", "./nothing", "../nothing/here"])
+def test_a_path_at_which_there_is_nothing_is_refused_before_a_server_is_started(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=f"there is no model at {name}: give a directory that is there"):
+        open_engine(load_config("vllm-cpu", {"engine.model": name}), None, tmp_path / "log", lambda text: None)
