@@ -88,6 +88,8 @@ def _show_stops(experiment: _Experiment) -> None:
 
 def _show_runs(experiment: _Experiment) -> None:
     args, setting = experiment.args, experiment.setting
+    if told := _repeated_problems(experiment):
+        experiment.console.print(told, soft_wrap=True, markup=False, highlight=False)
     result = experiment.play(setting.limit)
     pairs = [tuple(pair) for pair in args.compare or ()]
     if args.json:
@@ -147,6 +149,15 @@ def _check_playable(experiment: _Experiment) -> None:
                     f"problem {recorded.problem.id} of {recording.name} has {len(recorded.lanes)} recorded samples, "
                     f"and {count} are to be drawn: give a smaller --samples"
                 )
+
+
+def _repeated_problems(experiment: _Experiment) -> str:
+    """Which recordings have fewer problems than a run, so that some of them come twice or more; "" where none has."""
+    count = experiment.setting.problems
+    short = [f"{each.name} has {len(each.problems)}" for each in experiment.recordings if len(each.problems) < count]
+    if not short:
+        return ""
+    return f"a run has {count} problems (--problems sets how many), so some come more than once: {', '.join(short)}"
 
 
 def _check(args: argparse.Namespace) -> None:

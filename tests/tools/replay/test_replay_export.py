@@ -46,3 +46,17 @@ def test_tables_and_charts_are_exported_and_a_comparison_says_what_it_can_show(
     assert main([str(traces), *stops]) == 0
     assert "(oracle)" not in (tmp_path / "stops" / "stopping.csv").read_text(encoding="utf-8")
     assert (tmp_path / "stops" / "stopping.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("problems", "told"),
+    [(12, ""), (13, "a run has 13 problems (--problems sets how many), so some come more than once: model has 12\n")],
+)
+def test_a_run_that_has_more_problems_than_a_recording_is_said_to(
+    problems: int, told: str, traces: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--problems", problems, "--samples", 4, "--repeats", 1, "--processes", 1, "--policy", "margin-2", "--json"]
+    assert main([str(traces), "--no-bounds", *map(str, flags)]) == 0
+    assert [line for line in capsys.readouterr().err.splitlines(keepends=True) if "--problems" in line] == [
+        told
+    ] * bool(told)
