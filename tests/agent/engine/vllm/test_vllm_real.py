@@ -43,10 +43,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 
 
 @contextmanager
-def serving(folder: Path, *, model: Path | None = None, **keys: Any) -> Iterator[int]:
+def serving(folder: Path, *, model: Path | None = None, context: int = CONTEXT, **keys: Any) -> Iterator[int]:
     """A server of the tiny model, or that at `model`, that is not the agent's own; its port."""
     port = free_port()
-    engine = EngineConfig(kind="vllm", model=str(model or hf_model("smollm2-135m")), context_tokens=CONTEXT)
+    engine = EngineConfig(kind="vllm", model=str(model or hf_model("smollm2-135m")), context_tokens=context)
     profile = load_config("vllm-cpu").vllm
     settings = profile.model_copy(update={"python": str(PYTHON), **keys})
     guarded = [sys.executable, "-m", "agent.engine.guardian", *server_command(engine, settings, port)]
@@ -56,7 +56,7 @@ def serving(folder: Path, *, model: Path | None = None, **keys: Any) -> Iterator
             guarded, stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment | {"PYTHONPATH": str(ROOT)}
         )
     try:
-        deadline = time.monotonic() + 240
+        deadline = time.monotonic() + 900  # a busy machine takes minutes
         while True:
             assert process.poll() is None and time.monotonic() < deadline, (folder / "log").read_text()[-3_000:]
             try:
