@@ -19,7 +19,9 @@ __builtins__ = BUILTINS  # type: ignore[assignment] # the interpreter takes a di
 
 _NAMES = ("create_task", "ensure_future", "get_running_loop")
 _OWN_LOOP = ("run_until_complete", "run_forever", "new_event_loop", "get_event_loop")
-_MAY_NEED_LOOP = re.compile("|".join(_NAMES)).search
+may_need_loop = re.compile("|".join(_NAMES)).search
+"""Find in a source the name of what only works in a running event loop."""
+
 _children = private.copy_of("ast").iter_child_nodes
 _GRACE = 1.0  # seconds for tasks that a cell leaves behind although it could have awaited them
 # Bound before any cell can replace them.
@@ -30,7 +32,7 @@ _all_tasks, _current_task, _wait = asyncio.all_tasks, asyncio.current_task, asyn
 
 def needs_loop(tree: Module, source: str) -> bool:
     """Whether the cell itself, not only a function of it, calls what only works in a running event loop."""
-    if not _MAY_NEED_LOOP(source) or any(name in source for name in _OWN_LOOP):
+    if not may_need_loop(source) or any(name in source for name in _OWN_LOOP):
         return False
     return any(isinstance(node, Call) and _name(node.func) in _NAMES for node in _outside_functions(tree))
 

@@ -7,10 +7,11 @@ import inspect
 import linecache
 import sys
 import types
-from ast import AST, Expr, Module, PyCF_ONLY_AST
+from ast import Expr
+from collections.abc import Sequence
 from types import CoroutineType
-from typing import Any
 
+from agent.sandbox.inside.session.compiling import SOURCE_ERRORS, compile_plain, compile_tree
 from agent.sandbox.inside.session.errors import CELL, Errors, describe_briefly, is_from
 from agent.sandbox.inside.session.event_loops import needs_loop, run_awaiting
 from agent.sandbox.inside.session.hints import Hints, Requests
@@ -18,7 +19,7 @@ from agent.sandbox.inside.session.private import BUILTINS
 from agent.sandbox.inside.session.reading import FLAGS, read
 from agent.sandbox.inside.session.repair import Repair
 from agent.sandbox.inside.session.room import Room
-from agent.sandbox.inside.session.shown import CALLED, is_shown, watch_calls
+from agent.sandbox.inside.session.shown import CALLED, is_shown
 from agent.sandbox.inside.session.streams import Streams
 from agent.sandbox.protocol import BROKEN, ERROR, NOT_RUN, OK, OUT_OF_MEMORY
 
@@ -26,14 +27,12 @@ __builtins__ = BUILTINS  # type: ignore[assignment] # the interpreter takes a di
 
 _COROUTINE = inspect.CO_COROUTINE
 _count_holders = sys.getrefcount
-_ONLY_HERE = 2  # holders: a variable and the argument
+_ONLY_HERE = 3  # holders: a variable, what it was passed on as, and the argument
 _NOT_AWAITED = "(This coroutine was not awaited, so none of it has run: use await.)\n"
-_REHEARSAL = "print(end='')\n7;"  # shows nothing
+_REHEARSALS = ("print(end='')\n7;", "print(end='')\nNone")  # with and without a tree; neither shows anything
 _VALUES = ("_", "__", "___")  # the names of the last values shown, the latest first
 _ANNOTATIONS = annotations.compiler_flag  # what that import sets
 _collect = gc.collect
-_WHOLE: Any = compile("0", "", "eval", PyCF_ONLY_AST)  # its body is replaced; a cell might replace its constructor
-_OF_SOURCE = (SyntaxError, ValueError, OverflowError, MemoryError, RecursionError)  # what compiling it may raise
 
 
 class Interpreter:
@@ -44,7 +43,7 @@ class Interpreter:
     """
 
     def __init__(self, home: str, hints: Hints) -> None:
-        self._count = -1  # before the rehearsal
+        self._count = -len(_REHEARSALS)
         self._in_cell = self._has_ended = False
         self._error: BaseException | None = None
         self._module = types.ModuleType("__main__")
@@ -61,7 +60,8 @@ class Interpreter:
 
     def rehearse(self) -> None:
         """Do once, while nobody waits, what every cell does, so that the first one finds its pages copied."""
-        self.run(_REHEARSAL)
+        for cell in _REHEARSALS:
+            self.run(cell)
         self._values = []
         self._scope.pop("_", None)
 
@@ -130,46 +130,64 @@ class Interpreter:
             self._error = error
 
     def _execute(self, source: str, name: str) -> None:
+        plain = compile_plain(source, name, self._flags)
+        if plain is None:
+            self._execute_tree(source, name)
+            return
+        self._begin(source, name)
+        value = self._evaluate(plain.parts, in_loop=False)
+        if value is not None:
+            shown = plain.is_shown(value) or is_shown(plain.expression(), source, value, None, self._scope)
+            self._take_value(value, shown=shown)
+
+    def _execute_tree(self, source: str, name: str) -> None:
+        """Run a cell of which the tree is needed: to correct its source, or to know whether a value is shown."""
         tree, source, note = read(source, name)
-        self._remember_lines(name, source)
-        self._requests.begin(source)
+        self._begin(source, name)
         if note:
             self._streams.say(note)
         in_loop = needs_loop(tree, source)
         last = tree.body[-1] if tree.body else None
-        parts, scope = self._compiled(tree, name, source), self._scope
-        called: object = None
+        parts, called = compile_tree(tree, name, source, self._flags), None
         try:
-            if in_loop or (parts and (parts[0].co_flags | parts[-1].co_flags) & _COROUTINE):
-                value = run_awaiting(parts, scope)
-            else:
-                value = None
-                for part in parts:
-                    value = eval(part, scope)
+            value = self._evaluate(parts, in_loop=in_loop)
         finally:
-            called = scope.pop(CALLED, None)
-        self._has_ended = True
+            called = self._scope.pop(CALLED, None)
         if isinstance(last, Expr) and value is not None:
-            if not isinstance(value, CoroutineType):
-                self._remember_value(scope, value)
-            if is_shown(last, source, value, called, scope):
-                text = repr(value)
-                self._streams.flush()
-                self._streams.say(f"{text}\n")
-            if isinstance(value, CoroutineType) and _count_holders(value) == _ONLY_HERE:
-                value.close()  # or Python would complain, in words about the runner, when it goes
-                self._streams.say(_NOT_AWAITED)
+            self._take_value(value, shown=is_shown(last, source, value, called, self._scope))
 
-    def _compiled(self, tree: Module, name: str, source: str) -> list[types.CodeType]:
-        """The code of a cell, in which `from __future__ import annotations` of earlier cells still holds."""
-        try:
-            parts = _compile(tree, name, self._flags)
-        except SyntaxError as error:
-            _locate(error, source)
-            raise
+    def _begin(self, source: str, name: str) -> None:
+        self._remember_lines(name, source)
+        self._requests.begin(source)
+
+    def _evaluate(self, parts: Sequence[types.CodeType], *, in_loop: bool) -> object:
+        """Run the parts of a cell and return the value of the last one.
+
+        `from __future__ import annotations` holds in later cells, too.
+        """
+        scope, value = self._scope, None
         if parts:
             self._flags |= parts[0].co_flags & _ANNOTATIONS
-        return parts
+            in_loop = in_loop or bool((parts[0].co_flags | parts[-1].co_flags) & _COROUTINE)
+        if in_loop:
+            value = run_awaiting(parts, scope)
+        else:
+            for part in parts:
+                value = eval(part, scope)
+        self._has_ended = True
+        return value
+
+    def _take_value(self, value: object, *, shown: bool) -> None:
+        """Remember the value of a cell's last expression, and show it."""
+        if not isinstance(value, CoroutineType):
+            self._remember_value(self._scope, value)
+        if shown:
+            text = repr(value)
+            self._streams.flush()
+            self._streams.say(f"{text}\n")
+        if isinstance(value, CoroutineType) and _count_holders(value) == _ONLY_HERE:
+            value.close()  # or Python would complain, in words about the runner, when it goes
+            self._streams.say(_NOT_AWAITED)
 
     def _remember_lines(self, name: str, source: str) -> None:
         """For tracebacks, and in the public place for `inspect` and `doctest`."""
@@ -203,7 +221,7 @@ class Interpreter:
         """NOT_RUN if not a line of the cell has run: then it failed for what an earlier one did to Python."""
         if isinstance(error, SystemExit) and not error.code:
             return OK
-        if self._has_ended or isinstance(error, _OF_SOURCE) or is_from(error, f"{CELL}{self._count}>"):
+        if self._has_ended or isinstance(error, SOURCE_ERRORS) or is_from(error, f"{CELL}{self._count}>"):
             return ERROR
         return NOT_RUN
 
@@ -241,33 +259,3 @@ class Interpreter:
     def _interrupt(self, number: int, frame: types.FrameType | None) -> None:
         if self._in_cell:
             raise KeyboardInterrupt
-
-
-def _compile(tree: Module, name: str, flags: int) -> list[types.CodeType]:
-    """The code of a cell: all but a last expression, and that."""
-    last = tree.body.pop() if tree.body and isinstance(tree.body[-1], Expr) else None
-    parts = [_code(tree, name, "exec", flags)] if tree.body else []
-    if isinstance(last, Expr):
-        watch_calls(last.value)
-        _WHOLE.body = last.value
-        parts.append(_code(_WHOLE, name, "eval", flags))
-    return parts
-
-
-def _code(tree: AST, name: str, mode: str, flags: int) -> types.CodeType:
-    code: types.CodeType = compile(tree, name, mode, flags, dont_inherit=True)  # type: ignore[call-overload]
-    return code
-
-
-def _locate(error: SyntaxError, source: str) -> None:
-    """Give an error the source line that it lacks where the compiler knew only the tree; its offsets count bytes."""
-    if error.text is None and error.lineno is not None and error.offset is not None:
-        line = [*source.encode("utf-8", "surrogatepass").splitlines(), b""][error.lineno - 1]
-        error.text = line.decode("utf-8", "replace")
-        error.offset = _characters(line, error.offset)
-        if error.end_offset is not None and error.end_lineno == error.lineno:
-            error.end_offset = _characters(line, error.end_offset)
-
-
-def _characters(line: bytes, offset: int) -> int:
-    return len(line[: offset - 1].decode("utf-8", "replace")) + 1

@@ -36,7 +36,9 @@ _WRITES = ("write", "writelines", "writerow", "writerows", "write_text", "write_
 _MOVES = ("seek", "truncate", "flush", "lseek")
 _SYSTEM = ("pwrite", "writev", "pwritev", "sendfile", "ftruncate", "system")
 _C_LIBRARY = ("printf", "puts", "putchar", "fputs", "putc", "fwrite", "fflush", "dprintf", "fprintf", "perror")
-_EFFECTS = frozenset((*_WRITES, *_MOVES, *_SYSTEM, *_C_LIBRARY))
+EFFECTS = frozenset((*_WRITES, *_MOVES, *_SYSTEM, *_C_LIBRARY))
+"""The names of methods and functions that write, or move in a file."""
+
 _SEMICOLON = re.compile(rb"(?:[\s\\]|#[^\n]*\n)*;")
 _STREAMS = ("_csv", "csv", "pathlib", "mmap", "codecs", "tempfile")  # modules of what writes, besides the streams of io
 _METHODS = (types.BuiltinFunctionType, types.MethodType, types.MethodWrapperType)
@@ -68,7 +70,7 @@ def watch_calls(node: expr) -> None:
 
 
 def _may_write(node: expr) -> bool:
-    return isinstance(node, Call) and isinstance(node.func, Attribute) and node.func.attr in _EFFECTS
+    return isinstance(node, Call) and isinstance(node.func, Attribute) and node.func.attr in EFFECTS
 
 
 def is_shown(last: Expr, source: str, value: object, called: object, scope: Mapping[str, object]) -> bool:
@@ -78,7 +80,7 @@ def is_shown(last: Expr, source: str, value: object, called: object, scope: Mapp
     """
     if value is None:
         return False
-    if type(last.value) in _COMPOUND and _is_count(value):
+    if type(last.value) in _COMPOUND and is_count(value):
         called = called or _named_call(last.value, scope)
         if called is not None and _writes(called):
             return False
@@ -92,7 +94,7 @@ def _behind(last: Expr, source: str) -> bytes:
     return b"\n".join([lines[end - 1][last.end_col_offset :], *lines[end:]])
 
 
-def _is_count(value: object) -> bool:
+def is_count(value: object) -> bool:
     """Whether it is what calls that write return: a number of characters or bytes, None, or several of these."""
     if type(value) in _MANY:
         return bool(value) and all(type(each) is int or each is None for each in value)  # type: ignore[attr-defined]
@@ -117,7 +119,7 @@ def _writes(called: object) -> bool:
     if isinstance(called, types.FunctionType):  # what `tempfile` puts around the methods of its files
         called = getattr(called, "__wrapped__", called)
     if isinstance(called, _METHODS):
-        return called.__name__ in _EFFECTS and _is_stream(called.__self__)
+        return called.__name__ in EFFECTS and _is_stream(called.__self__)
     return any(kind.__module__ == "_ctypes" for kind in type(called).__mro__)
 
 
