@@ -49,9 +49,10 @@ class SessionProcess:
         self._due = 0.0
         self._unsent = memoryview(b"")
         self._stop = Stop.NONE
-        self._lost = self._released = self._flowing = False
+        self._lost = self._released = self._flowing = self._paused = False
         self._background = BackgroundThreads(self._meter)
         self._started = self._seconds = self._cpu_before = self._waited_before = self._held_up = 0.0
+        self._waited_so_far: float | None = None  # as it still is where the process has only slept since
         self._loop.add_reader(handle.control, self._on_control)
         if handle.life >= 0:
             self._loop.add_reader(handle.life, self._on_exit)
@@ -95,8 +96,9 @@ class SessionProcess:
 
     def worked(self) -> float:
         """Seconds that the last cell took, not counting those that it waited for a CPU; call it right after its end."""
-        elapsed, _, waited = self._usage()
-        return max(0.0, elapsed - waited)
+        self._waited_so_far = self._meter.waiting_seconds()
+        waited = self._waited_so_far - self._waited_before
+        return max(0.0, self._loop.time() - self._started - waited)
 
     def release(self) -> None:
         """Kill the process and close its descriptors; the zygote still has to reap it. May be called twice."""
@@ -113,7 +115,9 @@ class SessionProcess:
     def _start(self, source: bytes, seed: int) -> None:
         self._held_up = 0.0  # seconds in which the session had not begun the cell
         self._started = self._loop.time()
-        self._cpu_before, self._waited_before = self._meter.cpu_seconds(), self._meter.waiting_seconds()
+        self._cpu_before, so_far = self._meter.cpu_seconds(), self._waited_so_far
+        self._waited_before = self._meter.waiting_seconds() if so_far is None else so_far
+        self._waited_so_far = None
         if self._lost:
             self._decoder = SessionDecoder()  # which knows nothing of this cell
             self._end()
@@ -124,7 +128,8 @@ class SessionProcess:
         self._send()
         if self._unsent and not self._lost:
             self._loop.add_writer(self.handle.control, self._on_writable)
-        self._signal(signal.SIGCONT)
+        if self._paused or self._background.may_be_active:  # threads may have stopped the process, too
+            self._continue()
         self._set_timer(min(_STREAMING_AFTER_SECONDS, self._seconds), self._check)
 
     def _send(self) -> None:
@@ -168,6 +173,7 @@ class SessionProcess:
             self._lose()
         else:
             self._held_up = elapsed
+            self._continue()  # a timer that an earlier cell has left behind may have stopped it
             self._set_timer(_MIN_CHECK_SECONDS, self._check)
 
     def _observe_background(self) -> None:
@@ -178,7 +184,7 @@ class SessionProcess:
         self._stop = why
         self._observe_background()
         self._signal(signal.SIGINT)
-        self._signal(signal.SIGCONT)  # a cell may have stopped itself
+        self._continue()  # a cell may have stopped itself
         self._set_timer(_GRACE_SECONDS, self._lose)
 
     def _on_control(self) -> None:
@@ -231,7 +237,12 @@ class SessionProcess:
 
     def _pause(self) -> None:
         if not self._lost:
+            self._paused, self._waited_so_far = True, None
             self._signal(signal.SIGSTOP)
+
+    def _continue(self) -> None:
+        self._paused = False
+        self._signal(signal.SIGCONT)
 
     def _lose(self) -> None:
         if not self._lost:

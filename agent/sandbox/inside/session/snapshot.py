@@ -57,7 +57,7 @@ _FREE: dict[str, frozenset[str]] = {  # names that a cell may set for itself
 _POINTER, _FIXED = tuple.__itemsize__, dict.__basicsize__
 _KEYS = _FIXED - 2 * _POINTER  # where a dictionary keeps the address of its table: the last field but one
 _VERSION = _KEYS - _POINTER  # where Python keeps a number that grows whenever the dictionary changes; 3.14 does not
-_read, _total = attrgetter("value"), sum
+_read, _raw, _total = attrgetter("value"), attrgetter("raw"), sum
 _HEAD = 2 * _POINTER  # bytes of a table that say how it is used, and change when it is only read
 _compare = PyDLL(None).memcmp
 _compare.argtypes = (c_void_p, c_char_p, c_size_t)
@@ -93,22 +93,23 @@ class Snapshot:
 
 
 class Changes:
-    """Whether any of these dictionaries may have changed since this was last asked.
+    """Whether any of these dictionaries, or of these pieces of memory, may have changed since this was last asked.
 
-    Their versions are read, and nothing else of them: where many sessions run, each finds its memory out of the CPU's
-    caches, and what a small cell takes is the time to fetch what is touched after it.
+    Of a dictionary only its version is read: where many sessions run, each finds its memory out of the CPU's caches,
+    and what a small cell costs is mostly the time to fetch what is touched after it.
     """
 
-    def __init__(self, watched: Sequence[dict[str, Any] | None]) -> None:
+    def __init__(self, watched: Sequence[dict[str, Any] | None], memory: Sequence[Any] = ()) -> None:
         found = [each for each in watched if each is not None]
         self._is_certain = _HAS_VERSIONS and len(found) == len(watched)
         self._watched = found  # which keeps them where they are
         self._versions = [_version(each) for each in found]
-        self._seen = 0
+        self._memory = [*memory]
+        self._seen: object = None
 
     def may_have_happened(self) -> bool:
         """Whether one has, or there is no telling."""
-        now = _total(map(_read, self._versions))  # each of them only grows
+        now = (_total(map(_read, self._versions)), [*map(_raw, self._memory)])  # each version only grows
         before, self._seen = self._seen, now
         return now != before or not self._is_certain
 

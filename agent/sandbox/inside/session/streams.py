@@ -71,24 +71,24 @@ class _Stream:
             functools.update_wrapper(write, self.text.write)
             self._write = self._own["write"] = write
             self._made_of = write.__code__, write.__defaults__
-        self._changes = Changes((self._own, vars(self._buffer), vars(self.raw)))
-        self._views = [_view(self.text), _view(self.raw)]
-        self._bytes = [b""]
+
+    @property
+    def names(self) -> list[dict[str, Any]]:
+        """The dictionaries of its parts."""
+        return [self._own, vars(self._buffer), vars(self.raw)]
+
+    @property
+    def memory(self) -> list[Any]:
+        """The memory of its parts, but for what lies behind the buffer."""
+        return [_view(self.text), _view(self.raw)]
+
+    def is_whole(self) -> bool:
+        """Whether what neither names nor memory tell is as it was."""
+        return self._buffer.raw is self.raw and (self._write is None or self._writes())
 
     def is_sound(self) -> bool:
-        """Whether it is open and does what it did at first; what a cell has put into it is not called.
-
-        While not a byte of its own has changed since it was found sound, and no name in it, it still is.
-        """
-        if self._write and not self._writes():
-            return False
-        changed = self._changes.may_have_happened()
-        now = [view.raw for view in self._views]
-        if changed or now != self._bytes or self._buffer.raw is not self.raw:
-            if not self._is_as_made():
-                return False
-            self._bytes = [view.raw for view in self._views]
-        return True
+        """Whether it is open and does what it did at first; what a cell has put into it is not called."""
+        return (self._write is None or self._writes()) and self._is_as_made()
 
     def _is_as_made(self) -> bool:
         text, buffer, raw = self.text, self._buffer, self.raw
@@ -148,8 +148,9 @@ class Streams:
         self._null = os.devnull
         self._fixed = [self._identity(descriptor) for descriptor in (_OUTPUT, _ERRORS)]
         self._nothing = self._identity(_INPUT)
-        self._reading = Changes(gc.get_referents(vars(_Input)))
         self._input, self._output, self._errors = map(_Stream, (_INPUT, _OUTPUT, _ERRORS))
+        self._changes = self._watch()
+        self._is_input_sound = True
         self._names["stdin"] = self._input.text
         self._put_in_place()
 
@@ -185,26 +186,43 @@ class Streams:
         return True
 
     def restore(self) -> None:
-        """Open anew what a cell closed or changed, and put the session's streams under their names again."""
+        """Open anew what a cell closed or changed, and put the session's streams under their names again.
+
+        While no name and no byte of the streams has changed since they were found sound, they still are.
+        """
         self._free_descriptors()
         self._put_in_place()  # first, since a wrapper of the cell's own closes what it wraps as it goes
-        if not self._output.is_sound():
-            self._output = _Stream(_OUTPUT)
-        if not self._errors.is_sound():
-            self._errors = _Stream(_ERRORS)
-        self._restore_input()
+        leads_away = self._identity(_INPUT) != self._nothing
+        if leads_away or self._changes.may_have_happened() or not self._are_whole():
+            self._restore_changed(leads_away=leads_away)
         self._put_in_place()
 
     def fit(self) -> bool:
         """Whether the descriptors of output lead where they did at first, and what reads the input is what it was."""
         identity = self._identity
-        if self._reading.may_have_happened() and vars(_Input) != _INPUT_CLASS:
-            return False
-        return self._fixed == [identity(_OUTPUT), identity(_ERRORS)]
+        return self._is_input_sound and self._fixed == [identity(_OUTPUT), identity(_ERRORS)]
 
-    def _restore_input(self) -> None:
+    def _are_whole(self) -> bool:
+        return self._output.is_whole() and self._errors.is_whole() and self._input.is_whole()
+
+    def _watch(self) -> Changes:
+        """What tells whether the streams there are now, or the class that reads the input, have changed."""
+        streams = (self._input, self._output, self._errors)
+        names = [each for stream in streams for each in stream.names] + gc.get_referents(vars(_Input))
+        return Changes(names, [each for stream in streams for each in stream.memory])
+
+    def _restore_changed(self, *, leads_away: bool) -> None:
+        if not self._output.is_sound():
+            self._output = _Stream(_OUTPUT)
+        if not self._errors.is_sound():
+            self._errors = _Stream(_ERRORS)
+        self._restore_input(leads_away=leads_away)
+        self._is_input_sound = vars(_Input) == _INPUT_CLASS
+        self._changes = self._watch()
+        self._changes.may_have_happened()
+
+    def _restore_input(self, *, leads_away: bool) -> None:
         """Let there be nothing to read, whatever a cell has put in the place of that; a stream of its own may stay."""
-        leads_away = self._identity(_INPUT) != self._nothing
         if leads_away:
             self._open_null()
         if leads_away or not self._input.is_sound():
