@@ -6,6 +6,7 @@ import contextlib
 import math
 import os
 import time
+from collections.abc import Callable
 
 _PROCESS_CLOCK = 2  # the low bits of the number of a process's own clock (see clock_getcpuclockid(3))
 _IDLE_SECONDS, _IDLE_SHARE = 0.002, 0.02  # the CPU time of a thread that wakes now and then to do nothing
@@ -79,6 +80,36 @@ class Meter:
             if descriptor >= 0:
                 os.close(descriptor)
         self._schedule = self._tasks = -1
+
+
+class CellMeter:
+    """What a cell has used since its start, in seconds: wall time, CPU time, and time that it waited for a CPU."""
+
+    def __init__(self, meter: Meter, clock: Callable[[], float]) -> None:
+        self._meter, self._clock = meter, clock
+        self._started = self._cpu = self._waited = 0.0
+        self._waited_at_end: float | None = None  # of the cell before
+
+    def start(self, *, has_slept: bool) -> None:
+        """Begin at zero. `has_slept`: since the last cell's end the process has done nothing, nor waited for a CPU."""
+        ended, self._waited_at_end = self._waited_at_end, None
+        self._started, self._cpu = self._clock(), self._meter.cpu_seconds()
+        self._waited = ended if has_slept and ended is not None else self._meter.waiting_seconds()
+
+    @property
+    def elapsed(self) -> float:
+        """Wall time since the start."""
+        return self._clock() - self._started
+
+    def read(self) -> tuple[float, float, float]:
+        """Return wall time, CPU time, and time spent waiting for a CPU."""
+        cpu, waited = self._meter.cpu_seconds() - self._cpu, self._meter.waiting_seconds() - self._waited
+        return self.elapsed, cpu, waited
+
+    def worked(self) -> float:
+        """Return the wall time without the time spent waiting for a CPU; to be called right after the cell's end."""
+        self._waited_at_end = self._meter.waiting_seconds()
+        return max(0.0, self.elapsed - (self._waited_at_end - self._waited))
 
 
 class BackgroundThreads:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from agent.sandbox.base import Limits
 from agent.sandbox.capture import Capture
 from agent.sandbox.client import ProcessHandle
-from agent.sandbox.meter import BackgroundThreads, Meter
+from agent.sandbox.meter import BackgroundThreads, CellMeter, Meter
 from agent.sandbox.outcome import CellOutcome, Stop
 from agent.sandbox.protocol import BROKEN, TOKEN_SIZE, CellRequest, SessionDecoder, encode_cell
 
@@ -51,8 +51,8 @@ class SessionProcess:
         self._stop = Stop.NONE
         self._lost = self._released = self._flowing = self._paused = False
         self._background = BackgroundThreads(self._meter)
-        self._started = self._seconds = self._cpu_before = self._waited_before = self._held_up = 0.0
-        self._waited_so_far: float | None = None  # as it still is where the process has only slept since
+        self._usage = CellMeter(self._meter, self._loop.time)
+        self._seconds = self._held_up = 0.0
         self._loop.add_reader(handle.control, self._on_control)
         if handle.life >= 0:
             self._loop.add_reader(handle.life, self._on_exit)
@@ -96,9 +96,7 @@ class SessionProcess:
 
     def worked(self) -> float:
         """Seconds that the last cell took, not counting those that it waited for a CPU; call it right after its end."""
-        self._waited_so_far = self._meter.waiting_seconds()
-        waited = self._waited_so_far - self._waited_before
-        return max(0.0, self._loop.time() - self._started - waited)
+        return self._usage.worked()
 
     def release(self) -> None:
         """Kill the process and close its descriptors; the zygote still has to reap it. May be called twice."""
@@ -114,10 +112,7 @@ class SessionProcess:
 
     def _start(self, source: bytes, seed: int) -> None:
         self._held_up = 0.0  # seconds in which the session had not begun the cell
-        self._started = self._loop.time()
-        self._cpu_before, so_far = self._meter.cpu_seconds(), self._waited_so_far
-        self._waited_before = self._meter.waiting_seconds() if so_far is None else so_far
-        self._waited_so_far = None
+        self._usage.start(has_slept=not self._paused)
         if self._lost:
             self._decoder = SessionDecoder()  # which knows nothing of this cell
             self._end()
@@ -145,11 +140,6 @@ class SessionProcess:
         if not self._unsent:
             self._loop.remove_writer(self.handle.control)
 
-    def _usage(self) -> tuple[float, float, float]:
-        """Seconds since the start, CPU time of the process since then, and how long that waited for a CPU."""
-        cpu, waited = self._meter.cpu_seconds() - self._cpu_before, self._meter.waiting_seconds() - self._waited_before
-        return self._loop.time() - self._started, cpu, waited
-
     def _check(self) -> None:
         """Check what the cell has used, and check again when it might have used too much."""
         self._take_output()
@@ -157,7 +147,7 @@ class SessionProcess:
         if not self._decoder.begun:
             self._wait_for_beginning()
             return
-        elapsed, cpu, waited = self._usage()
+        elapsed, cpu, waited = self._usage.read()
         left = _allowed(self._seconds, elapsed, cpu, max(waited, self._held_up)) - elapsed
         cpu_left = (self._limits.cpu_factor * self._seconds - cpu) / _CPUS
         if left <= 0:
@@ -168,7 +158,7 @@ class SessionProcess:
             self._set_timer(max(min(left, cpu_left, _MAX_CHECK_SECONDS), _MIN_CHECK_SECONDS), self._check)
 
     def _wait_for_beginning(self) -> None:
-        elapsed, cpu, waited = self._usage()
+        elapsed, cpu, waited = self._usage.read()
         if elapsed >= _allowed_to_begin(cpu, waited):
             self._lose()
         else:
@@ -178,7 +168,7 @@ class SessionProcess:
 
     def _observe_background(self) -> None:
         if self._stop is not Stop.OUTPUT:  # a thread needs next to no CPU time to write all that may be written
-            self._background.observe(self._loop.time() - self._started)
+            self._background.observe(self._usage.elapsed)
 
     def _interrupt(self, why: Stop) -> None:
         self._stop = why
@@ -237,7 +227,7 @@ class SessionProcess:
 
     def _pause(self) -> None:
         if not self._lost:
-            self._paused, self._waited_so_far = True, None
+            self._paused = True
             self._signal(signal.SIGSTOP)
 
     def _continue(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import types
-from ast import AST, Expr, Module, PyCF_ONLY_AST
+from ast import Expr, Module, PyCF_ONLY_AST
 from typing import Any, NamedTuple
 
 from agent.sandbox.inside.session.event_loops import may_need_loop
@@ -78,8 +78,8 @@ def compile_tree(tree: Module, name: str, source: str, flags: int) -> list[types
     return parts
 
 
-def _code(source: AST | str, name: str, mode: str, flags: int) -> types.CodeType:
-    code: types.CodeType = compile(source, name, mode, flags, dont_inherit=True)  # type: ignore[call-overload]
+def _code(source: Module | str, name: str, mode: str, flags: int) -> types.CodeType:
+    code: types.CodeType = compile(source, name, mode, flags, dont_inherit=True)
     return code
 
 
