@@ -88,13 +88,11 @@ class CellMeter:
     def __init__(self, meter: Meter, clock: Callable[[], float]) -> None:
         self._meter, self._clock = meter, clock
         self._started = self._cpu = self._waited = 0.0
-        self._waited_at_end: float | None = None  # of the cell before
 
-    def start(self, *, has_slept: bool) -> None:
-        """Begin at zero. `has_slept`: since the last cell's end the process has done nothing, nor waited for a CPU."""
-        ended, self._waited_at_end = self._waited_at_end, None
-        self._started, self._cpu = self._clock(), self._meter.cpu_seconds()
-        self._waited = ended if has_slept and ended is not None else self._meter.waiting_seconds()
+    def start(self) -> None:
+        """Begin at zero."""
+        self._started = self._clock()
+        self._cpu, self._waited = self._meter.cpu_seconds(), self._meter.waiting_seconds()
 
     @property
     def elapsed(self) -> float:
@@ -107,9 +105,8 @@ class CellMeter:
         return self.elapsed, cpu, waited
 
     def worked(self) -> float:
-        """Return the wall time without the time spent waiting for a CPU; to be called right after the cell's end."""
-        self._waited_at_end = self._meter.waiting_seconds()
-        return max(0.0, self.elapsed - (self._waited_at_end - self._waited))
+        """Return the wall time without the time spent waiting for a CPU."""
+        return max(0.0, self.elapsed - (self._meter.waiting_seconds() - self._waited))
 
 
 class BackgroundThreads:

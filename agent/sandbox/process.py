@@ -112,7 +112,7 @@ class SessionProcess:
 
     def _start(self, source: bytes, seed: int) -> None:
         self._held_up = 0.0  # seconds in which the session had not begun the cell
-        self._usage.start(has_slept=not self._paused)
+        self._usage.start()
         if self._lost:
             self._decoder = SessionDecoder()  # which knows nothing of this cell
             self._end()
