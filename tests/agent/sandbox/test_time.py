@@ -101,3 +101,14 @@ async def test_a_cell_that_begins_late_still_has_its_full_time() -> None:
         process._signal(signal.SIGCONT)
         run = await cell
         assert run.output.startswith("slept") and run.status is ToolStatus.TIMEOUT and 0.9 < run.seconds < 5
+
+
+async def test_a_session_that_was_stopped_by_something_else_runs_its_next_cell() -> None:
+    async with sandbox() as box:
+        session = await box.session()
+        await session.run("x = 7")
+        process = session._process
+        assert process is not None
+        for _ in range(2):
+            os.kill(process.handle.pid, signal.SIGSTOP)
+            assert (await session.run("x")).output == "7"

@@ -53,7 +53,7 @@ class Repair:
         self._home, self._main, self._scope = home, main, vars(main)
         self._names = vars(sys)
         self._names["addaudithook"] = _refuse_audit_hook
-        self._mask = 0o022  # of file modes, as last seen
+        self._mask = 0o022  # the umask, as last seen
         self._recursion, self._open_flags = sys.getrecursionlimit(), sys.getdlopenflags()
         _signal.signal(signal.SIGINT, on_interrupt)
         self._numbers = tuple(sorted(set(map(int, _signal.valid_signals())) - {signal.SIGKILL, signal.SIGSTOP}))
