@@ -17,6 +17,7 @@ from submission.built_notebook import CODE_FOLDER, BuiltNotebook
 from submission.metadata import is_mounted_at, mount_of
 
 _INPUT = "kaggle/input/"
+_GGUF_HEAD_BYTES = 64 << 20  # with the chat template, behind a tokenizer's words
 _QWEN2_32B = {
     **{"model_type": "qwen2", "architectures": ["Qwen2ForCausalLM"], "hidden_size": 5_120, "intermediate_size": 27_648},
     **{"num_hidden_layers": 64, "num_attention_heads": 40, "num_key_value_heads": 8, "vocab_size": 152_064},
@@ -129,12 +130,15 @@ def _quantization(shape: ModelShape) -> dict[str, Any]:
 def _copy(source: Path, folder: Path) -> None:
     for path in sorted(source.iterdir()):
         if path.suffix in (".safetensors", ".bin", ".gguf"):
-            _reserve(folder / path.name, path.stat().st_size)
+            with path.open("rb") as file:
+                head = file.read(_GGUF_HEAD_BYTES if path.suffix == ".gguf" else 0)
+            _reserve(folder / path.name, path.stat().st_size, head)
         elif path.is_file():
             shutil.copyfile(path, folder / path.name)
 
 
-def _reserve(path: Path, size: int) -> None:
-    """Make a file of that size that takes no room on the disk."""
+def _reserve(path: Path, size: int, head: bytes = b"") -> None:
+    """Make a file of that size that begins so; the rest takes no room on the disk."""
     with path.open("wb") as file:
+        file.write(head)
         file.truncate(size)

@@ -10,7 +10,7 @@ import pytest
 from submission.build.command import NOTEBOOK_FILE, build_notebook, write_notebook
 from submission.built_notebook import BuiltNotebook
 from submission.competitions import COMPETITIONS
-from submission.rehearse.attached import likeness_for, place_of
+from submission.rehearse.attached import attach_model, likeness_for, place_of
 from submission.rehearse.command import main
 
 SOURCE = "me/my-model/transformers/default/1"
@@ -82,3 +82,19 @@ def test_what_is_wrong_with_the_notebook_is_said_before_anything_is_fetched(
     assert main(["--notebook", str(tmp_path / NOTEBOOK_FILE), "--out", str(tmp_path / "out"), *flags]) == 2
     error = capsys.readouterr().err
     assert fault in " ".join(error.split()) and "Traceback" not in error
+
+
+def test_the_likeness_of_a_directory_has_its_description_and_the_size_of_its_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("submission.rehearse.attached._GGUF_HEAD_BYTES", 4)
+    own, likeness = tmp_path / "own", tmp_path / "likeness"
+    (own / "folder").mkdir(parents=True)
+    for name in ("config.json", "model.safetensors", "model.gguf"):
+        (own / name).write_bytes(b"GGUF1234")
+    attach_model(str(own), likeness)
+    assert {path.name: path.read_bytes() for path in likeness.iterdir()} == {
+        "config.json": b"GGUF1234",
+        "model.safetensors": b"\0" * 8,
+        "model.gguf": b"GGUF\0\0\0\0",
+    }
