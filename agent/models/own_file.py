@@ -25,6 +25,11 @@ def own_model_file(path: str, *, known: Iterable[str] = ()) -> Path:
     try:
         with file.open("rb") as opened:
             magic = opened.read(len(GGUF_MAGIC))
+    except IsADirectoryError as error:
+        found = sorted(each.name for each in file.glob("*.gguf"))
+        here = f"name one of its GGUF files, {', '.join(found)}"
+        other = f"{names} the path of a GGUF file, or have vLLM serve the directory (--profile vllm)"
+        raise ModelError(f"{file} is a directory: {here if found else other}") from error
     except OSError as error:
         reason = f"({error.strerror}){did_you_mean(path, known)}"
         raise ModelError(f"no model {str(file)!r} {reason}: {names} the path of a GGUF file") from error

@@ -21,6 +21,8 @@ from agent.models.hub_name import HubName, parse_hub_name
 from agent.models.known import KnownModel, known_models
 from agent.models.own_file import own_model_file
 
+_ON_HUB = "hf:owner/repository/file.gguf"
+
 
 def fetch_model(
     name_or_path: str, *, console: Console | None = None, models: Mapping[str, KnownModel] | None = None
@@ -42,7 +44,7 @@ def fetch_model(
         return _from_hub(on_hub, console)[0]
     known = models.get(name_or_path)
     if known is None:
-        return own_model_file(name_or_path, known=models)
+        return own_model_file(name_or_path, known=[*models, _ON_HUB])
     with _storing(name_or_path):
         return _known_file(name_or_path, known, console)
 

@@ -167,6 +167,22 @@ def test_an_unknown_name_lists_the_known_ones(name: str) -> None:
         fetch_model(name)
 
 
+def test_a_directory_is_answered_with_the_files_in_it_that_can_be_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"is a directory: give one of .* or have vLLM serve the directory"):
+        fetch_model(str(tmp_path))
+    for name in ("b.gguf", "a.gguf"):
+        (tmp_path / name).write_bytes(b"GGUF")
+    with pytest.raises(ModelError, match=r"is a directory: name one of its GGUF files, a\.gguf, b\.gguf$"):
+        fetch_model(str(tmp_path))
+
+
+def test_an_unknown_name_is_guessed_and_the_form_of_one_on_the_hub_is_told() -> None:
+    with pytest.raises(ModelError) as refused:
+        fetch_model("qwen2.5-coder-15b")
+    assert "(did you mean qwen2.5-coder-1.5b?): give one of" in str(refused.value)
+    assert "hf:owner/repository/file.gguf or the path of a GGUF file" in str(refused.value)
+
+
 def test_the_bundled_pins_fit_together() -> None:
     assert EngineConfig().model in known_models()
     for known in known_models().values():
