@@ -23,7 +23,7 @@ from agent.cli.one_line_parser import OneLineParser
 from agent.errors import AgentError, InputError
 from submission.build.embedded_files import chapter_of, embedded_files, purpose_of
 from submission.build.own_settings import own_settings
-from submission.build.packed import PACKED_FOLDER, packed_cell
+from submission.build.packed import PACKED_FOLDERS, packed_cell
 from submission.built_notebook import CODE_FOLDER
 from submission.competitions import COMPETITIONS, Competition, competition_of
 from submission.metadata import (
@@ -162,7 +162,7 @@ def _module_cells(own_files: Mapping[str, str]) -> list[NotebookNode]:
     lines = ["from pathlib import Path", "", f"for folder in {json.dumps(made, indent=4)}:"]
     lines.append("    Path(folder).mkdir(parents=True, exist_ok=True)")
     cells = [_code("\n".join(lines), "folders")]
-    packed = {name: text for name, text in files.items() if text and name.startswith(PACKED_FOLDER)}
+    packed = {name: text for name, text in files.items() if text and name.startswith(PACKED_FOLDERS)}
     read = (name for name, text in files.items() if text and name not in packed)
     for title, group in groupby(read, key=chapter_of):
         names = list(group)

@@ -13,7 +13,7 @@ from nbformat import NotebookNode
 from agent.errors import InputError
 from submission.build.command import NOTEBOOK_FILE, build_notebook, write_notebook
 from submission.build.command import main as build
-from submission.build.packed import packed_cell
+from submission.build.packed import PACKED_FOLDERS, packed_cell
 from submission.built_notebook import read_notebook
 from submission.competitions import COMPETITIONS
 from submission.diff.command import main
@@ -133,7 +133,7 @@ def test_what_is_packed_is_compared_too(plain: Path, tmp_path: Path, capsys: pyt
         inside["agent/sandbox/inside/boot.py"] += "# more\n"
         cell.source = packed_cell(inside, "aimo_agent")
 
-    cell_names = {name for name in read_notebook(plain).files if name.startswith("agent/sandbox/inside/")}
+    cell_names = {name for name in read_notebook(plain).files if name.startswith(PACKED_FOLDERS)}
     status, lines = said(capsys, plain, edited(plain, tmp_path, edit))
     assert (status, lines) == (1, ["modules", "  agent/sandbox/inside/boot.py: 1 line added, 0 removed"])
 
