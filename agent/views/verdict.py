@@ -83,9 +83,12 @@ def why_won(solution: Solution, samples: Sequence[Sample]) -> str:
     guessed = guesses(samples, first.answer)
     if not guessed:
         return f"{reason}."
-    some = "all of them" if guessed >= first.samples > 1 else "it" if first.samples == 1 else f"{guessed} of them"
-    were = "were guesses" if some != "it" and guessed > 1 else "was a guess"
-    return f"{reason}; {some} {were}, forced before the sample had ended."
+    how = "forced before the sample had ended"
+    if first.samples == 1:
+        return f"{reason}; that vote was a guess, {how}."
+    if guessed >= first.samples:
+        return f"{reason}; all votes for {first.answer} were guesses, {how}."
+    return f"{reason}; {guessed} of the votes for {first.answer} {'was a guess' if guessed == 1 else 'were guesses'}, {how}."
 
 
 def weight_text(weight: float) -> str:

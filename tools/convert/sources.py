@@ -40,6 +40,8 @@ def find_sources(paths: Sequence[Path]) -> list[Path]:
 
 def read_source(path: Path, reading: ReadingRules) -> SampleFile:
     """Read a file of any kind. Raises InputError, naming file, line and field, for what cannot be read."""
+    if not path.exists():
+        raise InputError(f"{path} is not there: give {_KINDS}")
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise InputError(f"{path} is of an unknown kind: give {_KINDS}")

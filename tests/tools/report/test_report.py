@@ -69,7 +69,7 @@ def test_why_an_answer_won_is_said_on_the_page_and_where_it_is_doubtful_on_the_t
     out = capsys.readouterr().out
     assert "tied: why these answers won" in out
     assert "  first: 2 and 3 tie at a weight of 1; 2 is the smaller number." in out
-    assert "  second: 5 has the only vote; it was a guess" in out
+    assert "  second: 5 has the only vote; that vote was a guess" in out
 
 
 def test_two_runs_are_compared_here(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
