@@ -88,7 +88,8 @@ def why_won(solution: Solution, samples: Sequence[Sample]) -> str:
         return f"{reason}; that vote was a guess, {how}."
     if guessed >= first.samples:
         return f"{reason}; all votes for {first.answer} were guesses, {how}."
-    return f"{reason}; {guessed} of the votes for {first.answer} {'was a guess' if guessed == 1 else 'were guesses'}, {how}."
+    were = "was a guess" if guessed == 1 else "were guesses"
+    return f"{reason}; {guessed} of the votes for {first.answer} {were}, {how}."
 
 
 def weight_text(weight: float) -> str:
