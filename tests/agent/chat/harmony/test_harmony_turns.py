@@ -74,6 +74,11 @@ def test_no_output_holds_a_mark_and_what_follows_it_is_told_apart(output: str) -
             None,
             42,
         ),
+        (f"{THOUGHT}<|message|>It is <|constrain|>\\boxed{{42}}", Reply("So it is. It is  \\boxed{42}", ""), 42),
+        ("So it is \\boxed{42}.<|end|>", Reply("So it is \\boxed{42}.", ""), 42),
+        ("<|channel|>analysis<|message|><|end|>", Reply("", ""), None),
+        ("<|channel|>analysis<|end|>", Reply("", None), None),
+        (f"{CHAT.tool_result('9')}{TO_FINAL}\\boxed{{42}}", Reply("", "\\boxed{42}"), 42),
         ("", Reply("", None), None),
     ],
 )
@@ -142,6 +147,12 @@ def test_a_turn_is_shown_as_its_messages() -> None:
     ]
     assert CHAT.shown(f"{NEXT}{TO_FINAL}{BOX}") == BOX
     assert CHAT.shown(f"{CALL}<|call|>") == "\n```python\nprint(6 * 7)\n```\n"
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\n\n"])
+def test_a_header_without_a_message_is_no_passage(blank: str) -> None:
+    turn = f"<|channel|>analysis{blank}<|end|><|start|>assistant{TO_FINAL}It is 42."
+    assert list(CHAT.passages(turn)) == [Passage("answer", "It is 42.")]
 
 
 def test_code_that_holds_a_fence_is_shown_in_a_longer_one() -> None:

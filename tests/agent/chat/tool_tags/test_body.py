@@ -127,6 +127,7 @@ def test_what_cannot_be_read_is_refused_with_what_is_wrong_and_how_to_do_it(body
 def test_whatever_is_written_either_is_code_or_is_refused(body: str) -> None:
     found = read_function_call(body)
     assert bool(found.code) != bool(found.refusal)
+    assert found.code or not found.is_whole
     assert not read_code(body).refusal
 
 
@@ -156,6 +157,22 @@ def test_a_call_may_end_behind_its_last_brace_alone(code: str) -> None:
     written = call({"code": code})
     assert read_function_call(written).is_whole and read_function_call(f"[{written}]").is_whole
     assert not any(read_function_call(written[:end]).is_whole for end in range(len(written) - 2))
+
+
+@pytest.mark.parametrize("arguments", [{}, {"code": ""}, {"code": 7}])
+def test_a_call_without_code_is_not_whole(arguments: object) -> None:
+    assert not read_function_call(call(arguments)).is_whole
+
+
+def test_code_is_sought_in_a_few_layers_and_no_deeper() -> None:
+    in_lists: list[object] = [{"code": PLAIN}]
+    in_dicts: object = PLAIN
+    found = []
+    for _ in range(6):
+        found.append((read_function_call(call(in_lists)).code, read_function_call(call({"code": in_dicts})).code))
+        in_lists, in_dicts = [in_lists], {"code": in_dicts}
+    assert found[:2] == [(PLAIN, PLAIN)] * 2
+    assert found[4:] == [("", "")] * 2
 
 
 def test_code_before_a_dict_is_code() -> None:
