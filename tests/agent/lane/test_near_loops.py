@@ -252,3 +252,19 @@ def test_a_loop_of_few_different_words_may_differ(seed: int, edit: Edit, period:
     words = near_loop(Random(seed), edit, period, 1_000)
     few = [word if word in WORDS[:12] else "x" for word in words]
     assert not fires([" ".join(few)], NearRepeatDetector)
+
+
+@pytest.mark.parametrize("start", [".5", "5.5", ".", "\n7", ""])
+def test_a_stream_may_begin_with_any_mark_or_number(start: str) -> None:
+    assert fires_after([f"{start} is where it starts, and "] + ["so on and on. "] * 20, NearRepeatDetector) is None
+
+
+@pytest.mark.parametrize("slots", [1, 2])
+def test_words_that_alternate_in_two_places_are_cases(slots: int) -> None:
+    rng = Random(5)
+    line = (
+        "If the {} ball is drawn from the bag that stands in front of the wall while the {} lamp is on, then by the "
+        "rule above we win this round and have to put everything back where it was taken from before playing again, "
+    )
+    colours, lamps = ["red", "green", "blue", "white"], ["first", "second", "third", "last"] if slots == 2 else ["hot"]
+    assert fires([line.format(rng.choice(colours), rng.choice(lamps)) for _ in range(30)]) == (slots == 1)
