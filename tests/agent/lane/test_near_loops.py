@@ -261,10 +261,7 @@ def test_a_stream_may_begin_with_any_mark_or_number(start: str) -> None:
 
 @pytest.mark.parametrize("slots", [1, 2])
 def test_words_that_alternate_in_two_places_are_cases(slots: int) -> None:
-    rng = Random(5)
-    line = (
-        "If the {} ball is drawn from the bag that stands in front of the wall while the {} lamp is on, then by the "
-        "rule above we win this round and have to put everything back where it was taken from before playing again, "
-    )
-    colours, lamps = ["red", "green", "blue", "white"], ["first", "second", "third", "last"] if slots == 2 else ["hot"]
-    assert fires([line.format(rng.choice(colours), rng.choice(lamps)) for _ in range(30)]) == (slots == 1)
+    line = "if a {} ball is drawn while the {} lamp shines then we win this round and put all of it back where it was, "
+    colours, lamps = ["red", "green", "blue"], ["first", "second"] if slots == 2 else ["only"]
+    lines = [line.format(colours[n % 3], lamps[n % len(lamps)]) for n in range(60)]
+    assert fires(lines, NearRepeatDetector) == (slots == 1)
