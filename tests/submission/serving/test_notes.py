@@ -12,6 +12,8 @@ from agent.summary.run_page import NOTES_FILE
 from submission.protocol import RequestSolved, SetupChosen, StartupPart, WorkerStarted
 from submission.serving import notes as module
 from submission.serving.notes import PAGE_FILE, RunNotes, memory_in_use
+from submission.serving.predictor import Predictor
+from tests.submission.serving.test_predictor import Oracle, predictor_before
 
 MEMINFO = "MemTotal:       1000 kB\nMemFree:         100 kB\nMemAvailable:    {} kB\n"
 
@@ -85,3 +87,12 @@ def test_memory_that_is_not_told_is_an_error() -> None:
     assert memory_in_use(MEMINFO.format(1_000)) == (0, 1_000 << 10)
     with pytest.raises(LookupError):
         memory_in_use("MemTotal: 1 kB\n")
+
+
+def test_each_answer_asks_for_the_page(tmp_path: Path) -> None:
+    asked: list[int] = []
+    predictor: Predictor = predictor_before(Oracle(), tmp_path, noted=lambda: asked.append(len(predictor.answered)))
+    for id_ in ("a", "b", "a"):
+        predictor.answer(id_, "text")
+    assert asked == [1, 2, 3]
+    assert len((tmp_path / "record").read_text().splitlines()) == 3
