@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from agent.chat.dialects import chat_format
 from agent.config import Config, load_config, profile_names
+from agent.engine.base import Chunk, Prompt, SamplingParams
 from agent.engine.persistent import PersistentEngine
 from agent.lane.runtime import Runtime
 from agent.solver import solve_problem
@@ -134,3 +136,28 @@ def test_an_output_that_does_not_fit_keeps_its_beginning_and_its_end() -> None:
     solution, recorder = solve(config, engine, Long(), "What is 6 times 7?")
     shown = recorder.samples[0].turns[0].inserted
     assert solution.answer == 42 and "begin" in shown and "end\n```" in shown and "[... cut to fit" in shown
+
+
+class Noting(RefusingEngine):
+    """Notes of each request whether it forces an answer, and how long prompt and reply may be together."""
+
+    noted: list[tuple[bool, int]]
+
+    async def stream(self, prompt: Prompt, params: SamplingParams) -> AsyncGenerator[Chunk, None]:
+        length = len(self.encode(prompt) if isinstance(prompt, str) else prompt)
+        self.noted.append((params.forces_answer, length + params.max_tokens))
+        async for chunk in super().stream(prompt, params):
+            yield chunk
+
+
+@pytest.mark.parametrize("context", [1_500, 2_048, 4_096])
+def test_a_turn_leaves_room_for_a_forced_answer_to_the_whole_of_it(context: int) -> None:
+    config = load_config("kaggle-l4x4", {"sample.count": 1})
+    plain = model(0, 1, "</think>")
+    engine = Noting(lambda prompt: plain.reply(prompt) if prompt.endswith("{") else "on, " * 5_000, context=context)
+    engine.noted = []
+    solution, recorder = solve(config, engine, Digits(), "What is 6 times 7?")
+    assert (solution.answer, recorder.samples[0].forced) == (42, True)
+    (_, turn), (forces, forced) = engine.noted
+    assert forces and forced <= context
+    assert turn == context - config.sample.answer_tokens - 32
