@@ -1,16 +1,16 @@
-"""Runs a coroutine from code that is not asynchronous, also where an event loop is running already."""
+"""Runs coroutines from code that is not asynchronous, also where an event loop is running already."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import Future, wait
 from contextlib import suppress
+from types import TracebackType
 from typing import Any, TypeVar
 
 _T = TypeVar("_T")
-_Started = tuple[asyncio.AbstractEventLoop, "asyncio.Task[Any] | None"]
 
 
 def run_blocking(main: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
@@ -22,41 +22,83 @@ def run_blocking(main: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(main())
-    return _run_on_a_thread(main)
+    with LoopThread() as thread:
+        return thread.run(main)
 
 
-def _run_on_a_thread(main: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
-    started: Future[_Started] = Future()
-    result: Future[_T] = Future()
+class LoopThread:
+    """An event loop on a thread of its own until it is closed; other threads run coroutines on it and wait for them.
 
-    async def tracked() -> _T:
-        started.set_result((asyncio.get_running_loop(), asyncio.current_task()))
-        return await main()
+    What lives on the loop, such as connections and processes, lives from one call of `run` to the next.
+    """
 
-    def work() -> None:
+    def __init__(self) -> None:
+        started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+
+        async def hold() -> None:
+            closing = asyncio.Event()
+            started.set_result((asyncio.get_running_loop(), closing))
+            await closing.wait()
+
+        # A daemon: a program that ends without closing it must not wait for it.
+        self._thread = threading.Thread(target=lambda: asyncio.run(hold()), name="agent", daemon=True)
+        self._thread.start()
+        self._loop, self._closing = started.result()
+
+    def __enter__(self) -> LoopThread:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def is_current(self) -> bool:
+        """Whether this is called on the loop's own thread, which cannot wait for itself."""
+        return threading.current_thread() is self._thread
+
+    def run(
+        self,
+        main: Callable[[], Coroutine[Any, Any, _T]],
+        *,
+        meanwhile: Callable[[], None] = lambda: None,
+        every_seconds: float | None = None,
+    ) -> _T:
+        """Run the coroutine to its end and return its result; call `meanwhile` on this thread while it runs.
+
+        An interrupt, or an error of `meanwhile`, cancels the coroutine, and is raised when that has ended.
+        """
+        ended: Future[_T] = Future()
+        tasks: list[asyncio.Task[None]] = []
+
+        async def tracked() -> None:
+            try:
+                ended.set_result(await main())
+            except BaseException as error:  # noqa: BLE001  # it is raised by the thread that waits
+                ended.set_exception(error)
+
+        def begin() -> None:
+            task = self._loop.create_task(tracked())
+            task.add_done_callback(end_cancelled)
+            tasks.append(task)
+
+        def end_cancelled(_: asyncio.Task[None]) -> None:
+            if not ended.done():  # it was cancelled before it began
+                ended.set_exception(asyncio.CancelledError())
+
+        self._loop.call_soon_threadsafe(begin)
         try:
-            result.set_result(asyncio.run(tracked()))
-        except BaseException as error:  # noqa: BLE001  # it is raised by the thread that waits
-            result.set_exception(error)
+            while not wait((ended,), every_seconds).done:
+                meanwhile()
+        except BaseException:
+            self._loop.call_soon_threadsafe(lambda: tasks[0].cancel())
+            wait((ended,))
+            raise
+        return ended.result()
 
-    ends: tuple[Future[Any], ...] = (started, result)
-    thread = threading.Thread(target=work, name="agent")
-    try:
-        thread.start()
-        return result.result()
-    except KeyboardInterrupt:
-        if thread.ident is not None:
-            wait(ends, return_when=FIRST_COMPLETED)
-            _cancel(started)
-        raise
-    finally:
-        if thread.ident is not None:
-            thread.join()
-
-
-def _cancel(started: Future[_Started]) -> None:
-    if started.done():
-        loop, task = started.result()
-        with suppress(RuntimeError):  # it has ended meanwhile, and its loop is closed
-            if task is not None:
-                loop.call_soon_threadsafe(task.cancel)
+    def close(self) -> None:
+        """Cancel what still runs, and end the thread. May be called twice."""
+        with suppress(RuntimeError):  # its loop is closed already
+            self._loop.call_soon_threadsafe(self._closing.set)
+        self._thread.join()

@@ -51,7 +51,7 @@ def load_problems(path: Path) -> list[Problem]:
 
     Raises InputError, naming the line, if anything is invalid or there are no problems.
     """
-    problems = _problems(path, read_rows(path))
+    problems = problems_of_rows(path, read_rows(path))
     if not problems:
         raise InputError(f"{path} holds no problems: add a row with an id and a problem")
     return problems
@@ -74,7 +74,7 @@ def check_problems() -> list[Problem]:
 
 def parse_csv(path: Path, text: str) -> list[Problem]:
     """Parse the problems of a CSV text, perhaps none; errors name `path`. Raises InputError as `load_problems`."""
-    return _problems(path, table_rows(path, text))
+    return problems_of_rows(path, table_rows(path, text))
 
 
 def check_text(text: str, name: str = "the problem") -> None:
@@ -85,7 +85,11 @@ def check_text(text: str, name: str = "the problem") -> None:
         raise InputError(f"{name} contains a NUL byte, which is not text: remove it")
 
 
-def _problems(path: Path, rows: Iterable[Row]) -> list[Problem]:
+def problems_of_rows(path: Path, rows: Iterable[Row]) -> list[Problem]:
+    """Check the rows and return their problems, perhaps none; errors name `path`.
+
+    Raises InputError as `load_problems`.
+    """
     problems = []
     places: dict[str, str] = {}
     named = None

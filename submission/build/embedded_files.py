@@ -15,9 +15,11 @@ _ROOTS = (_NOTEBOOK, "submission/worker/launch.py", "submission/worker/__main__.
 _STARTED = ("agent/engine/guardian.py", "agent/engine/llamacpp/embedded_server.py")
 _WHOLE = "agent/sandbox/inside"
 _DATA = ("agent/problems/data/check.csv", "agent/problems/data/starter.csv")
-_NOT_NEEDED = (  # a notebook has no network: it downloads no models, and its worker starts the server
+_NOT_NEEDED = (
+    # A notebook has no network: it downloads no models, and its worker starts the server.
     "agent/models/store.py",
     "agent/engine/chat_completion/engine.py",
+    "agent/jupyter/blocking_agent.py",  # called by people alone
 )
 
 OWN_FOLDER = "own"  # in the notebook's code, with the user's own files

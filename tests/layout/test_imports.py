@@ -43,7 +43,7 @@ LAYERS = (
     ("agent.health",),
     ("agent.agent",),
     ("agent.views",),
-    ("agent.cli",),
+    ("agent.cli", "agent.jupyter"),
     ("agent.sandbox.cli", "agent.sandbox.__main__", "agent.models.command", "agent.models.__main__", "agent.solve"),
     ("agent",),  # the public API, which imports its parts when they are asked for
     ("agent.cli.aimo",),  # which tells the version, and runs modules by their names
