@@ -17,7 +17,7 @@ from agent.config import Config, load_config, override_config
 from agent.errors import InputError
 from agent.events import Event, SampleEnded
 from agent.journal.journal import read_run
-from agent.jupyter.progress import FRAME_SECONDS, Progress, open_progress
+from agent.jupyter.progress import REDRAW_SECONDS, CellProgress, open_progress
 from agent.jupyter.solution import SolutionWithSamples, with_samples
 from agent.jupyter.tables import solutions_table
 from agent.problems.given import listed_problems, single_problem
@@ -162,7 +162,7 @@ class _OpenedAgent:
         """Whether this is called on its thread."""
         return self._thread is not None and self._thread.is_current
 
-    def started(self, progress: Progress) -> Agent:
+    def started(self, progress: CellProgress) -> Agent:
         """The agent with its engine up; one that does not come up is closed, so that the next call tries again."""
         agent = self.agent
         if not self._running:
@@ -175,11 +175,11 @@ class _OpenedAgent:
             self._running = True
         return agent
 
-    def run(self, main: Callable[[], Any], progress: Progress) -> Any:
+    def run(self, main: Callable[[], Any], progress: CellProgress) -> Any:
         """Run the coroutine on the agent's thread, drawing the progress meanwhile."""
         if self._thread is None:
             self._thread = LoopThread()
-        return self._thread.run(main, meanwhile=progress.draw, every_seconds=FRAME_SECONDS)
+        return self._thread.run(main, meanwhile=progress.draw, every_seconds=REDRAW_SECONDS)
 
     def close(self) -> None:
         """Close the agent, and end its thread."""

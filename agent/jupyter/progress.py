@@ -21,12 +21,12 @@ from agent.views.live import open_view
 from agent.views.state import ProblemState, RunState
 from agent.views.table import duration, short
 
-FRAME_SECONDS = 0.5
+REDRAW_SECONDS = 0.5
 _MOST_PROBLEMS = 4  # in flight that are shown
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class CellProgress:
     """What a run tells its events, and what is called now and then to draw them, on the thread of the notebook's cell.
 
     `say` shows what happens while no run is under way, such as the start of the engine.
@@ -38,20 +38,20 @@ class Progress:
 
 
 @contextmanager
-def open_progress(problems: Sequence[Problem], *, shown: bool = True) -> Iterator[Progress]:
+def open_progress(problems: Sequence[Problem], *, shown: bool = True) -> Iterator[CellProgress]:
     """Show a run of the problems for as long as the context lasts, as a notebook or a terminal can; or nothing."""
     if not shown:
-        yield Progress(_ignore, _nothing, _ignore)
+        yield CellProgress(_ignore, _nothing, _ignore)
     elif in_notebook():
         view = NotebookView(problems, time.monotonic)
         try:
-            yield Progress(view, view.draw, view.say)
+            yield CellProgress(view, view.draw, view.say)
         finally:
             view.finish()
     else:
         console = Console(stderr=True, force_jupyter=False)
         with open_view(problems, console) as listener:
-            yield Progress(listener, _nothing, lambda text: console.print(text, markup=False, highlight=False))
+            yield CellProgress(listener, _nothing, lambda text: console.print(text, markup=False, highlight=False))
 
 
 def in_notebook() -> bool:

@@ -84,7 +84,7 @@ def test_an_empty_table_gives_an_empty_one_without_an_engine() -> None:
     [
         (TABLE.drop(columns="problem"), "the table, header: no column 'problem' or 'question'"),
         (TABLE.assign(id=1), "the table, row 2: the id '1' is already used in row 1"),
-        (TABLE.assign(problem=["Why?", None, "How?"]), "the table, row 2: the problem is empty"),
+        (TABLE.assign(problem=["Why?", "", "How?"]), "the table, row 2: the problem is empty"),
         (TABLE.assign(answer=["1", "2.5", ""]), "the table, row 2: the answer '2.5' is not an integer"),
     ],
 )
