@@ -134,6 +134,11 @@ def last_call(text: str) -> tuple[str, str] | None:
     return (text[: opened[-1].start()], text[opened[-1].end() : -len(CLOSE)]) if opened else None
 
 
+def without_calls(text: str) -> str:
+    """The text without its calls, also one that is open."""
+    return _CALL.sub("", text)
+
+
 def shown_calls(text: str, read: Callable[[str], CallBody]) -> str:
     """The text as Markdown for people: its calls as blocks of code, also one that is open or cannot be read."""
 

@@ -12,7 +12,7 @@ from agent.chat.messages.conversation import read_conversation
 from agent.engine.base import OnEvent, Prompt, SamplingParams
 from agent.engine.chat_completion.manner import ChatManner, prefix_of
 from agent.engine.chat_completion.reply import ChatReply, ForcedReply
-from agent.engine.chat_completion.request import chat_body, is_continued, written
+from agent.engine.chat_completion.request import begun_text, chat_body, is_continued, written
 from agent.engine.completion.fields import ServerKind
 from agent.engine.http import HttpEngine, complete_one_token
 from agent.engine.wire import ReplyReader
@@ -82,12 +82,14 @@ class ChatEngine(HttpEngine):
             return await super()._exchange(prompt, params)
         conversation, manner = read_conversation(prompt), self._manner
         body = chat_body(conversation, params, self._served_by, manner, self._model)
-        if is_continued(conversation, manner):
-            reply = ChatReply(params, manner, thinks=conversation.thinks)
-        elif params.forces_answer:
-            reply = ForcedReply(params, manner, open_box(conversation.begun) or "")
+        begun, continued = begun_text(conversation, manner), is_continued(conversation, manner)
+        reply: ChatReply
+        if params.forces_answer and not continued:
+            reply = ForcedReply(params, manner, open_box(begun) or "")
         else:
-            seam = "\n\n" if written(conversation.begun) else ""
+            is_new = not continued and written(begun)  # or else it stands behind a call that has been left out
+            seam = "\n\n" if is_new or begun != conversation.begun else ""
+            seam = "" if params.forces_answer else seam
             reply = ChatReply(params, manner, thinks=conversation.thinks, seam=seam)
         return self._refusals.applied(body), reply
 

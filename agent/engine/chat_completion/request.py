@@ -11,7 +11,7 @@ from agent.chat.messages.conversation import THINK_CLOSE, ChatMessage, Conversat
 from agent.chat.thinking import think_open
 from agent.chat.tool_tags.body import read_function_call
 from agent.chat.tool_tags.function_calls import PYTHON_TOOL, RESPONSE_HEAD, RESPONSE_TAIL, TOOL_SECTION
-from agent.chat.tool_tags.scanner import CLOSE, OPEN
+from agent.chat.tool_tags.scanner import CLOSE, OPEN, without_calls
 from agent.engine.base import SamplingParams
 from agent.engine.chat_completion.manner import ChatManner, Prefix
 from agent.engine.completion.fields import Server, sampling_fields
@@ -24,9 +24,19 @@ Wire = dict[str, Any]
 """A message as it is sent."""
 
 
+def begun_text(conversation: Conversation, manner: ChatManner) -> str:
+    """What has been begun of the assistant's turn, as far as the server can be shown it.
+
+    A call in it was cut off, or not run. It is left out where the server reads calls: llama.cpp would continue it as a
+    call without a beginning, others as text.
+    """
+    reads_calls = conversation.tools and manner.tools
+    return without_calls(conversation.begun) if reads_calls else conversation.begun
+
+
 def is_continued(conversation: Conversation, manner: ChatManner) -> bool:
-    """Whether the request continues what the assistant has begun, and is not only asked to by the user."""
-    return bool(written(conversation.begun)) and manner.prefix is not Prefix.NONE
+    """Whether the request continues what the assistant has begun, and the user does not ask for that."""
+    return bool(written(begun_text(conversation, manner))) and manner.prefix is not Prefix.NONE
 
 
 def chat_body(
@@ -62,9 +72,9 @@ def written(begun: str) -> str:
 def _messages(conversation: Conversation, params: SamplingParams, manner: ChatManner) -> list[Wire]:
     sent = list(_earlier(conversation, manner))
     if is_continued(conversation, manner):
-        last: Wire = {"role": "assistant", "content": conversation.begun}
+        last: Wire = {"role": "assistant", "content": begun_text(conversation, manner)}
         return [*sent, last | ({"prefix": True} if manner.prefix is Prefix.FLAGGED else {})]
-    text = written(conversation.begun)
+    text = written(begun_text(conversation, manner))
     asked = FORCE_ANSWER if params.forces_answer else CONTINUE if text else ""
     if text:
         sent.append({"role": "assistant", "content": text})

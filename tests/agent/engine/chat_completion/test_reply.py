@@ -118,7 +118,7 @@ def test_any_cutting_of_the_same_reply_gives_the_same_text(
         calling = [call(None, piece) for piece in cut(arguments, lengths)]
         return [*thinking, *saying, call("python", "", ident="c1"), {}, *calling]
 
-    texts = {text_of(deltas(lengths), "tool_calls") for lengths in ([], cuts, others, [1] * 400)}
+    texts = {text_of(deltas(lengths), "tool_calls") for lengths in ([], cuts, others, [1] * 60)}
     assert len(texts) == 1
 
 

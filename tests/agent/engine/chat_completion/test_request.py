@@ -120,6 +120,16 @@ def test_other_servers_are_asked_to_continue_or_to_answer() -> None:
     assert body(f"<think>\nSo it{BOX}", FORCED)["tool_choice"] == "none"
 
 
+@pytest.mark.parametrize("prefix", list(Prefix))
+def test_a_call_that_was_cut_off_is_not_shown_to_a_server_that_reads_calls(prefix: Prefix) -> None:
+    half = '<tool_call>\n{"name": "python", "arguments": {"code": "'
+    for cut in (half, f"{half}\n</tool_call>"):
+        assert messages(cut, prefix=prefix) == []
+        said = messages(f"So it{cut}", prefix=prefix)[0]
+        assert said["content"] == "So it" and "tool_calls" not in said
+        assert half in messages(f"So it{cut}", prefix=prefix, tools=False)[0]["content"]
+
+
 @pytest.mark.parametrize("opening", ["", "<think>\n", "<think>"])
 def test_what_the_dialect_opens_a_turn_with_is_left_to_the_servers_template(opening: str) -> None:
     for prefix in Prefix:
