@@ -17,6 +17,7 @@ from typing import Any
 from agent.blocking import run_blocking
 from agent.chat.task import Task
 from agent.config import Config, load_config, override_config
+from agent.cost.ledger import run_ledger
 from agent.engine.base import Engine
 from agent.engine.persistent import PersistentEngine
 from agent.errors import InputError
@@ -279,7 +280,8 @@ class Agent:
             run = emit, opened
             self._runs.append(run)
             stack.callback(self._runs.remove, run)
-            runtime = Runtime(self.config, self.engine, self.sandbox, emit, lambda: opened.spent, self._task)
+            ledger = run_ledger(self.config, before, self.checked)
+            runtime = Runtime(self.config, self.engine, self.sandbox, emit, lambda: opened.spent, self._task, ledger)
             yield OpenRun(runtime, opened, before, self.checked)
 
     async def _solve_all(

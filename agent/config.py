@@ -8,7 +8,6 @@ the run directory and is itself a profile.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,7 +16,7 @@ from pydantic import AfterValidator, Field, ValidationError, field_validator, mo
 from agent.chat.family import AUTO, check_keys, family_names, known_family, load_family
 from agent.editions import EDITIONS
 from agent.errors import ConfigError
-from agent.files.addresses import checked_url, expand_home
+from agent.files.addresses import beside, checked_url, expand_home
 from agent.files.config_faults import first_fault
 from agent.files.named_toml import read_named, toml_names
 from agent.files.renamed_keys import renamed_tree
@@ -26,6 +25,7 @@ from agent.files.stored_config import seal
 from agent.files.suggestions import no_such
 from agent.files.whole_file import write_whole
 from agent.policy.grants import GRANT_RULES
+from agent.policy.prices import NO_PRICE, PriceConfig
 from agent.policy.settings import BudgetConfig, StoppingConfig, VotingConfig
 from agent.policy.stopping import STOPPING_RULES
 from agent.policy.voting import VOTING_RULES
@@ -156,6 +156,7 @@ class Config(Section):
     voting: VotingConfig = VotingConfig()
     stopping: StoppingConfig = StoppingConfig()
     budget: BudgetConfig = BudgetConfig()
+    price: PriceConfig = PriceConfig()
     sandbox: SandboxConfig = SandboxConfig()
 
     @model_validator(mode="before")
@@ -242,6 +243,8 @@ def parse_config(tree: Mapping[str, Any], source: str) -> Config:
         raise ConfigError(f"configuration ({source}): sample.answer_tokens is needed where sample.probe_tokens is set")
     if config.engine.kind == "http" and not config.engine.url:
         raise ConfigError(f"configuration ({source}): engine.url is needed where engine.kind is 'http'")
+    if config.budget.max_cost and not config.price.known:
+        raise ConfigError(f"configuration ({source}): {NO_PRICE}")
     return config
 
 
@@ -256,11 +259,8 @@ def _find_families_beside(folder: Path, sample: dict[str, Any]) -> None:
     """Make a family's path, relative in a user's own profile, that of the file beside the profile if there is one."""
 
     def found(name: Any) -> Any:
-        if not isinstance(name, str) or name in (AUTO, *family_names()):
-            return name
-        with suppress(OSError):  # a name that is too long, a folder that nobody may enter
-            return str(folder / name) if (folder / name).is_file() else name
-        return name
+        is_known = not isinstance(name, str) or name in (AUTO, *family_names())
+        return name if is_known else beside(folder, name)
 
     if "family" in sample:
         sample["family"] = found(sample["family"])

@@ -55,6 +55,17 @@ class ToolRan:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestCharged:
+    """A request of a sample has ended and has cost so much; `total` is what the run has cost until now."""
+
+    problem_id: str
+    index: int
+    cost: float
+    total: float
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
 class SampleEnded:
     """A sample has ended, for whatever reason."""
 
@@ -89,7 +100,7 @@ class HealthChecked:
     """Before the run the served model was checked, for `seconds`: `right` of the `asked` problems were answered right.
 
     `fault` says what was wrong with it, "" if it is sound; `changed` holds the dotted configuration keys that were set
-    anew for its sake, and are in force.
+    anew for its sake, and are in force. `cost` is what its requests cost, 0 where no prices are configured.
     """
 
     right: int
@@ -97,6 +108,7 @@ class HealthChecked:
     seconds: float
     fault: str = ""
     changed: dict[str, Any] = field(default_factory=dict)
+    cost: float = 0.0
 
     @property
     def changes(self) -> list[str]:
@@ -116,6 +128,7 @@ Event = (
     | TextGenerated
     | TextInserted
     | ToolRan
+    | RequestCharged
     | SampleEnded
     | ProblemSolved
     | EngineEvent

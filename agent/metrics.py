@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from agent.config import Config
+from agent.policy.prices import cost_of
 from agent.policy.voting import tally
 from agent.types import Problem, Sample, SampleEnd, Solution
 
@@ -181,6 +182,7 @@ METRICS = (
     Metric("tokens by sample", _tokens_a_sample, 0),
     Metric("tokens by problem", lambda closed, _: float(closed.solution.tokens), 0),
     Metric("seconds by problem", lambda closed, _: closed.solution.seconds, 1),
+    Metric("cost by problem", lambda closed, _: cost_of(closed.samples), 4),
     Metric("samples that ran code", _share_with_code, 3),
     Metric("tool runs by sample", _tool_runs_a_sample, 2),
     Metric("pass@1 with code", lambda closed, _: _single_by_code(closed, code=True), 3),

@@ -6,10 +6,13 @@ import asyncio
 import math
 from collections.abc import Iterable, Sequence
 
+from agent.cost.account import Account
+from agent.cost.ledger import CostLedger
 from agent.errors import EngineError, RequestRefusedError
-from agent.events import ProblemSolved, ProblemStarted, SampleEnded
+from agent.events import ProblemSolved, ProblemStarted, RequestCharged, RunWarning, SampleEnded
 from agent.lane.lane import Lane
 from agent.lane.runtime import Runtime
+from agent.lane.transcript import most_tokens
 from agent.policy.state import Progress, Verdict
 from agent.policy.stopping import judge
 from agent.policy.voting import largest_weight, tally
@@ -18,6 +21,7 @@ from agent.types import Allowance, Problem, Sample, SampleEnd, Solution, StopRea
 # The vote is not settled then: unfinished samples are forced to answer.
 _FORCE_ANSWERS_AFTER = (StopReason.DEADLINE, StopReason.SHARE, StopReason.SCATTERED, StopReason.REQUESTED)
 _OUTAGE_POLL_SECONDS = 0.25  # between two looks at the time while the engine is down
+_MONEY_POLL_SECONDS = 0.25  # between two looks at what other problems have reserved
 _MIN_WAIT_SECONDS = 1e-3  # less may be lost in the clock's rounding
 
 
@@ -124,13 +128,40 @@ class Attempt:
         if self._missing:
             await engine.ready()
             await engine.warm(self._prompt)
-        missing, self._missing = self._missing, []
-        for index in missing:
-            lane = Lane(self._problem, self._prompt, index, self._runtime)
+        self._start_affordable()
+
+    def _start_affordable(self) -> None:
+        """Start the missing samples, or as many of them as there is money for; the others wait for more."""
+        while self._missing:
+            account = self._account(self._missing[0])
+            if account is None and self._runtime.ledger is not None:
+                return
+            lane = Lane(self._problem, self._prompt, self._missing.pop(0), self._runtime, account)
             self._running[asyncio.create_task(lane.run())] = lane
+
+    def _account(self, index: int) -> Account | None:
+        """The money of another sample; None where no cost is counted, or too little is left."""
+        ledger = self._runtime.ledger
+        needed = ledger.needed(most_tokens(self._prompt)) if ledger else 0.0
+        if ledger is None or not ledger.take(needed):
+            return None
+
+        def charged(cost: float) -> None:
+            event = RequestCharged(self._problem.id, index, cost, ledger.spent, ledger.price.currency)
+            self._runtime.emit(event)
+
+        return Account(ledger, needed, charged)
 
     async def _sample(self) -> StopReason:
         while True:
+            self._start_affordable()
+            ledger = self._runtime.ledger
+            if ledger is not None and self._missing and not self._running:
+                if ledger.open_accounts and self._tally().leader is None:  # by other problems, which may give it back
+                    await asyncio.sleep(_MONEY_POLL_SECONDS)
+                    continue
+                self._tell_cost_limit(ledger)
+                return StopReason.COST_LIMIT
             verdict = self._verdict()
             if verdict.stop is StopReason.ALL_DONE and self._undecided() and self._spare:
                 self._missing, self._spare = self._spare[: self._batch], self._spare[self._batch :]
@@ -152,6 +183,12 @@ class Attempt:
             drawn = self._samples[self._prior :]
             if lane.refusal and self._refusals == len(drawn) and not self._running and not any(s.tokens for s in drawn):
                 raise lane.refusal
+
+    def _tell_cost_limit(self, ledger: CostLedger) -> None:
+        """Warn, once in a run, that no more samples are started."""
+        if not ledger.reached:
+            ledger.reached = True
+            self._runtime.emit(RunWarning(ledger.stop_text(most_tokens(self._prompt)), self._runtime.clock()))
 
     def _undecided(self) -> bool:
         """Whether no answer leads."""

@@ -39,6 +39,7 @@ class StopReason(StrEnum):
     DEADLINE = "deadline"
     REQUESTED = "requested"  # the caller asked for the answer before the vote was settled
     OUT_OF_TIME = "out of time"  # the run had no time left to start this problem
+    COST_LIMIT = "cost limit"  # the run had no money left to start this problem, or all of its samples
     ENGINE_ERROR = "engine error"
 
 
@@ -131,13 +132,31 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """What the requests of a sample took and cost, also those that broke, were closed early or forced an answer.
+
+    `prompt_tokens` hold the `cached_tokens`; `tokens` are those generated. Of `unreported` requests the server did not
+    tell the tokens: their prompts are taken at an upper bound, none of it cached. `cost` is in `currency`.
+    """
+
+    requests: int
+    unreported: int
+    prompt_tokens: int
+    cached_tokens: int
+    tokens: int
+    cost: float
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One generated solution of one problem, finished or cut.
 
     `forced` is true if the answer was forced from an unfinished sample. `started` is in seconds since the run began.
     The log-probabilities are means over the tokens generated before any forced answer, of all and of the last 256; None
     if the engine does not report them. `language_mixing` counts letters of scripts that mathematics in English does
-    not use. `failure` is the error that ended the sample, "" if there was none.
+    not use. `failure` is the error that ended the sample, "" if there was none. `usage` is what it cost, None where no
+    prices are configured.
     """
 
     problem_id: str
@@ -154,6 +173,7 @@ class Sample:
     language_mixing: int = 0
     probes: tuple[Probe, ...] = ()
     failure: str = ""
+    usage: Usage | None = None
 
     @property
     def tokens(self) -> int:
@@ -253,3 +273,9 @@ class Solution:
     at: float
     first_vote: float | None = None
     failure: str = ""
+
+    @property
+    def attempted(self) -> bool:
+        """Whether the run had time and money left for the problem."""
+        unpaid = self.stop is StopReason.COST_LIMIT and not self.samples_started
+        return not unpaid and self.stop is not StopReason.OUT_OF_TIME

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 import tomllib
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from agent.editions import EDITIONS
 from agent.errors import InputError
 from agent.files.addresses import expand_home, utf8
 
+_PRICES = {2: ("input", "output"), 3: ("input", "cached_input", "output")}
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 _EPILOG = """\
@@ -92,6 +94,19 @@ def add_setting_flags(parser: argparse._ActionsContainer, *, time_limit_of: str)
         metavar="T",
         help=f"of {time_limit_of}: seconds, or like 90m or 5h (default: the profile's, else the edition's)",
     )
+    parser.add_argument(
+        "--price",
+        metavar="INPUT,OUTPUT",
+        help="what a million tokens cost, or INPUT,CACHED,OUTPUT where cached ones of a prompt are cheaper; what the "
+        "run costs is then shown and recorded (default: the profile's, else not counted)",
+    )
+    parser.add_argument(
+        "--max-cost",
+        type=float,
+        metavar="X",
+        help="start no sample that may make the run cost more, in the currency of the prices (default: the profile's, "
+        "else no limit)",
+    )
     parser.add_argument("--seed", type=int, help="seed of the run (default: the profile's, else 0)")
     parser.add_argument("--url", help="an engine that speaks the OpenAI completions protocol")
     parser.add_argument(
@@ -135,6 +150,8 @@ def overrides(args: argparse.Namespace) -> dict[str, Any]:
         "edition": ("--edition", args.edition),
         "sample.count": ("--samples", args.samples),
         "budget.time_limit_seconds": ("--time-limit", None if args.time_limit is None else seconds(args.time_limit)),
+        "budget.max_cost": ("--max-cost", args.max_cost),
+        **{key: ("--price", value) for key, value in prices(args.price).items()},
         "seed": ("--seed", args.seed),
         "problems_in_flight": ("--problems-in-flight", args.problems_in_flight),
         "engine.url": ("--url", args.url),
@@ -151,6 +168,28 @@ def overrides(args: argparse.Namespace) -> dict[str, Any]:
             raise InputError(f"{flag} and --set {key} contradict each other: give one of them")
         keys[key] = value
     return keys
+
+
+def prices(text: str | None) -> dict[str, float]:
+    """Return the keys set by the value of --price, none if it is not given. Raises InputError for an invalid value.
+
+    >>> prices("0.15,0.4")
+    {'price.input_per_million': 0.15, 'price.output_per_million': 0.4}
+    """
+    if text is None:
+        return {}
+    numbers = text.split(",")
+    try:
+        values = [float(number) for number in numbers]
+    except ValueError:
+        values = []
+    names = _PRICES.get(len(values), ())
+    if not names or not all(math.isfinite(value) and value >= 0 for value in values):
+        raise InputError(
+            f"--price {text!r} is not valid: give the prices of a million tokens as INPUT,OUTPUT or "
+            "INPUT,CACHED,OUTPUT, like 0.15,0.4"
+        )
+    return {f"price.{name}_per_million": value for name, value in zip(names, values, strict=True)}
 
 
 def set_keys(pairs: Sequence[str]) -> dict[str, Any]:
@@ -186,7 +225,7 @@ def check(args: argparse.Namespace) -> None:
         return
     if args.run_dir is None:
         raise InputError("--resume needs the directory of a run: add --run-dir DIR")
-    fixed = ("problem", "problems", "edition", "profile", "samples", "seed", "set")
+    fixed = ("problem", "problems", "edition", "profile", "samples", "seed", "price", "set")
     given = [name if name == "problem" else f"--{name}" for name in fixed if getattr(args, name) is not None]
     if given:
         raise InputError(f"--resume continues what the run was started with: leave out {', '.join(given)}")

@@ -16,15 +16,19 @@ from agent.agent import Agent
 from agent.chat.task import Task
 from agent.cli.plan import Plan
 from agent.cli.streams import HeldOutput, write_result
+from agent.cost.ledger import recorded_cost
 from agent.errors import EngineError, RequestRefusedError
-from agent.journal.journal import read_run
+from agent.journal.journal import RunRecord, read_run
 from agent.journal.run_directory import ENGINE_LOG
 from agent.models.store import fetch_model
 from agent.policy.budget import TimeBank
+from agent.policy.prices import cost_of, money_text
 from agent.types import Sample, Solution, StopReason
 from agent.views.live import ViewOpener, open_view
 from agent.views.table import as_json as summary_json
 from agent.views.table import render
+
+_MORE = 1.0001  # times the samples' cost: more than rounding
 
 
 def execute(plan: Plan, *, as_json: bool) -> None:
@@ -46,6 +50,7 @@ def execute(plan: Plan, *, as_json: bool) -> None:
         write_result(_result(plan, solutions, record.samples, as_json=as_json))
     finally:
         if not as_json:
+            _say_cost(plan, record, console)
             console.print(f"recorded in {plan.directory}", soft_wrap=True, markup=False)
     failed = [solution for solution in solutions if solution.stop is StopReason.ENGINE_ERROR]
     if failed:
@@ -54,6 +59,17 @@ def execute(plan: Plan, *, as_json: bool) -> None:
             f"the engine failed at {len(failed)} of {len(solutions)} problems ({cause}); "
             f"fix it and resume with: {plan.resume_command}"
         )
+
+
+def _say_cost(plan: Plan, record: RunRecord, console: Console) -> None:
+    """Say what the run has cost where its samples do not tell all of it, or where there is a limit."""
+    price, limit = plan.config.price, plan.config.budget.max_cost
+    spent = recorded_cost(record)
+    if not price.known or not (limit or spent > (cost_of(record.samples) or 0.0) * _MORE):
+        return
+    most = f" of at most {money_text(limit, price.currency)}" if limit else ""
+    text = f"the run has cost {money_text(spent, price.currency)}{most}, with its check and what was interrupted"
+    console.print(text, soft_wrap=True, markup=False, highlight=False)
 
 
 def _result(plan: Plan, solutions: Sequence[Solution], samples: Sequence[Sample], *, as_json: bool) -> str:

@@ -16,6 +16,7 @@ from agent.errors import InputError
 from agent.files.suggestions import did_you_mean
 from agent.journal.journal import CONFIG_FILE, RunRecord, read_run
 from agent.journal.run_directory import RUNS, RunDirectory, check_model, new_directory, old_directory
+from agent.policy.prices import money_text
 from agent.problems.reader import BUNDLED, check_text, load_problems, starter_problems
 from agent.problems.rows import SUFFIXES
 from agent.types import Problem
@@ -55,6 +56,8 @@ class Plan:
         limit = f"{spoken_seconds(left)} in all"
         if count > 1:
             limit += f" ({spoken_seconds(left / count)} a problem on average; --time-limit sets it)"
+        if config.budget.max_cost:
+            limit += f", for at most {money_text(config.budget.max_cost, config.price.currency)}"
         model = config.engine.model or f"of {config.engine.url}"
         samples = f"up to {config.sample.count} samples{' each' if len(self.problems) > 1 else ''}"
         return f"{many}, {limit}, {samples}; profile {config.profile}, edition {config.edition}, model {model}"

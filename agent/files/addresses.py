@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -38,3 +39,10 @@ def checked_url(text: str) -> str:
     if text and not right:
         raise ValueError(f"{text!r} is not the URL of a server: write it like http://127.0.0.1:8000")
     return text
+
+
+def beside(folder: Path, name: str) -> str:
+    """The path of the file of this name in the folder; the name itself where there is none."""
+    with suppress(OSError):  # a name that is too long, a folder that nobody may enter
+        return str(folder / name) if (folder / name).is_file() else name
+    return name

@@ -42,7 +42,9 @@ def _keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
 
 
 def _nearest(key: str, keys: list[str]) -> str | None:
-    """Return the most similar key, compared with or without its table."""
+    """Return the key of that name in another table, else the most similar one, compared with or without its table."""
     names = {name.rpartition(".")[2]: name for name in keys}
-    alone = nearest_name(key.rpartition(".")[2], names)
+    alone = nearest_name(last := key.rpartition(".")[2], names)
+    if last in names:
+        return names[last]
     return nearest_name(key, keys) or (names[alone] if alone else None)

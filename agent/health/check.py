@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from agent.config import Config
+from agent.cost.ledger import open_ledger
 from agent.engine.persistent import PersistentEngine
 from agent.events import Event, SampleEnded
 from agent.health.verdict import Health, health_of
@@ -12,13 +14,14 @@ from agent.lane.runtime import Runtime
 from agent.problems.reader import check_problems
 from agent.sandbox.base import Sandbox
 from agent.solver import Attempt
-from agent.types import Allowance, Problem, Sample, Solution
+from agent.types import Allowance, Problem, Sample, Solution, StopReason
 
 CHECK_SECONDS = 90.0
 """The longest that a check takes, its forced answers included."""
 
 _ANSWER_SECONDS = 15.0
 _MAX_LANES = 2  # for one problem
+_NO_MONEY = "budget.max_cost is too little for it: give more, or skip the check with --no-check"
 _MAX_TOKENS = 2_048  # a model that thinks long has its answer forced then
 
 
@@ -48,7 +51,9 @@ async def check_served_model(config: Config, engine: PersistentEngine, sandbox: 
     }
     check = _Check(config.model_copy(update={"sample": sample.model_copy(update=small)}), engine, sandbox)
     solutions = await asyncio.gather(*map(check.solve, problems))
-    return health_of(problems, check.samples, next((each.failure for each in solutions if each.failure), ""))
+    failures = (_NO_MONEY if each.stop is StopReason.COST_LIMIT else each.failure for each in solutions)
+    health = health_of(problems, check.samples, next(filter(None, failures), ""))
+    return replace(health, cost=check.ledger.spent if check.ledger else 0.0)
 
 
 class _Check:
@@ -59,6 +64,7 @@ class _Check:
         self._engine = engine
         self._sandbox = sandbox
         self._clock = asyncio.get_running_loop().time
+        self.ledger = open_ledger(config)
         self.samples: list[Sample] = []
 
     async def solve(self, problem: Problem) -> Solution:
@@ -71,7 +77,7 @@ class _Check:
                 if event.sample.answer == problem.answer:
                     solved.set()
 
-        runtime = Runtime(self._config, self._engine, self._sandbox, keep, self._clock)
+        runtime = Runtime(self._config, self._engine, self._sandbox, keep, self._clock, ledger=self.ledger)
         attempt = Attempt(problem, runtime, Allowance(CHECK_SECONDS, CHECK_SECONDS - _ANSWER_SECONDS), ())
         solution = await attempt.solve(solved)
         if attempt.refusal is not None:

@@ -37,6 +37,7 @@ class HealthGate:
     outcome: HealthChecked | None = None
     _changed: dict[str, Any] = field(default_factory=dict)
     _start_seconds: float = 0.0
+    _cost: float = 0.0
 
     async def check(self) -> None:
         """Check the model, with safer settings of its server one after the other until it passes.
@@ -47,14 +48,17 @@ class HealthGate:
         clock = asyncio.get_running_loop().time
         began = clock()
         self._start_seconds = began - self.started
-        health = await check_served_model(self.config, self.engine, self.sandbox)
+        health = await self._health(self.config)
         try:
             for step in safer_steps(self.config):
                 if not health.fault:
                     break
                 health = await self._checked_with(step, health)
         finally:  # also where the server does not come up again
-            self.outcome = HealthChecked(health.right, health.asked, clock() - began, health.fault, dict(self._changed))
+            seconds = clock() - began
+            self.outcome = HealthChecked(
+                health.right, health.asked, seconds, health.fault, dict(self._changed), self._cost
+            )
         if health.fault:
             raise _unhealthy(self.outcome, self.config)
 
@@ -81,7 +85,12 @@ class HealthGate:
             return before
         self.config = safer
         self._changed |= step.keys
-        return await check_served_model(safer, self.engine, self.sandbox)
+        return await self._health(safer)
+
+    async def _health(self, config: Config) -> Health:
+        health = await check_served_model(config, self.engine, self.sandbox)
+        self._cost += health.cost
+        return health
 
     async def _start_as_before(self, until: float) -> None:
         try:

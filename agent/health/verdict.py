@@ -13,11 +13,15 @@ _QUOTED_CHARS = 60
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How many problems of the check were answered right by at least one lane, and what is wrong ("" if nothing)."""
+    """How many problems of the check were answered right by at least one lane, and what is wrong ("" if nothing).
+
+    `cost` is what the check cost, 0 where there are no prices.
+    """
 
     right: int
     asked: int
     fault: str = ""
+    cost: float = 0.0
 
 
 def health_of(problems: Sequence[Problem], samples: Sequence[Sample], failure: str = "") -> Health:

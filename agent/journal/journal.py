@@ -25,7 +25,16 @@ from typing import Any
 
 from agent.config import Config, override_config, parse_config, save_config
 from agent.errors import ConfigError, InputError, JournalError
-from agent.events import EngineEvent, Event, HealthChecked, ProblemSolved, ProblemStarted, RunWarning, SampleEnded
+from agent.events import (
+    EngineEvent,
+    Event,
+    HealthChecked,
+    ProblemSolved,
+    ProblemStarted,
+    RequestCharged,
+    RunWarning,
+    SampleEnded,
+)
 from agent.files.renamed_keys import renamed_keys
 from agent.files.stored_config import stored_tree
 from agent.files.whole_file import write_whole
@@ -62,6 +71,7 @@ class RunRecord:
     changes: tuple[SettingsChange, ...] = ()
     warnings: tuple[RunWarning, ...] = ()
     checks: tuple[HealthChecked, ...] = ()
+    charges: tuple[RequestCharged, ...] = ()
 
     @property
     def found_sound(self) -> bool:
@@ -87,8 +97,8 @@ class RunRecord:
 
 
 def needs_another_attempt(solution: Solution) -> bool:
-    """Whether its problem has to be attempted again: the engine failed, or there was no time left for it."""
-    return solution.stop in (StopReason.ENGINE_ERROR, StopReason.OUT_OF_TIME)
+    """Whether its problem has to be attempted again: the engine failed, or time or money was missing."""
+    return solution.stop in (StopReason.ENGINE_ERROR, StopReason.OUT_OF_TIME, StopReason.COST_LIMIT)
 
 
 def read_run(directory: Path) -> RunRecord:
@@ -117,6 +127,7 @@ def read_run(directory: Path) -> RunRecord:
         changes=changes,
         warnings=tuple(entry for entry in entries if isinstance(entry, RunWarning)),
         checks=tuple(entry for entry in entries if isinstance(entry, HealthChecked)),
+        charges=tuple(entry for entry in entries if isinstance(entry, RequestCharged)),
     )
 
 
@@ -211,6 +222,8 @@ class Journal:
                 self._append("problem", asdict(start))
             case SampleEnded(sample):
                 self._append("sample", asdict(sample))
+            case RequestCharged():
+                self._append("cost", asdict(event))
             case ProblemSolved(solution):
                 self._append("solution", asdict(solution))
                 self._answers[solution.problem_id] = solution.answer

@@ -1,9 +1,9 @@
 """The lines of a run's journal, one JSON object each, of a `kind`.
 
 "problem" (a problem was started: its prompt and its allowance), "sample" (one that has ended, whole), "solution",
-"engine" (what happened to the engine), "check" (how the served model was checked before the run), "warning" (what
-should be set otherwise) and "settings" (what a resumed run changed: the stored configuration stays as the run was
-started).
+"cost" (what a request of a sample cost, where prices are configured), "engine" (what happened to the engine), "check"
+(how the served model was checked before the run), "warning" (what should be set otherwise) and "settings" (what a
+resumed run changed: the stored configuration stays as the run was started).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from agent.errors import InputError
-from agent.events import EngineEvent, HealthChecked, RunWarning
+from agent.events import EngineEvent, HealthChecked, RequestCharged, RunWarning
 from agent.types import Sample, Solution
 
 
@@ -40,11 +40,13 @@ class SettingsChange:
     at: float
 
 
-Entry = Sample | Solution | RecordedStart | EngineEvent | RunWarning | HealthChecked | SettingsChange
+_Note = RecordedStart | RequestCharged | EngineEvent | RunWarning | HealthChecked | SettingsChange
+Entry = Sample | Solution | _Note
 _KINDS: dict[str, TypeAdapter[Entry]] = {
     "problem": TypeAdapter(RecordedStart),
     "sample": TypeAdapter(Sample),
     "solution": TypeAdapter(Solution),
+    "cost": TypeAdapter(RequestCharged),
     "engine": TypeAdapter(EngineEvent),
     "warning": TypeAdapter(RunWarning),
     "check": TypeAdapter(HealthChecked),
@@ -68,10 +70,7 @@ def has_recorded(path: Path) -> bool:
     """
     content = _content(path)
     lines = _lines(content[: _whole(content)])
-    return any(
-        not isinstance(_entry(line), RecordedStart | EngineEvent | RunWarning | HealthChecked | SettingsChange)
-        for line in lines
-    )
+    return any(not isinstance(_entry(line), _Note) for line in lines)
 
 
 def close_last_line(path: Path) -> None:

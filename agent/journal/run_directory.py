@@ -18,7 +18,7 @@ from agent.types import Problem
 RUNS = Path("runs")
 ENGINE_LOG = "engine.log"
 # What may differ when a run is resumed, besides where its engine is: it decides no sample.
-_MAY_CHANGE = ("budget.time_limit_seconds", "problems_in_flight")
+_MAY_CHANGE = ("budget.time_limit_seconds", "budget.max_cost", "problems_in_flight")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import AsyncGenerator
 
 from agent.chat.output_text import defused, rendered
-from agent.engine.base import Prompt, SamplingParams
+from agent.cost.account import Account
+from agent.engine.base import Chunk, Prompt, SamplingParams
 from agent.errors import ContextExceededError, EngineError
 from agent.lane.runtime import Runtime
 from agent.lane.transcript import Transcript, most_tokens
@@ -24,19 +26,21 @@ class ContextFitter:
     """Works out what a sample may still request: prompt and reply together never exceed the context.
 
     The context is the configured one, or the server's if that is smaller; lengths are the server's own counts where it
-    reports them. Some of it is always kept for the forced answer.
+    reports them. Some of it is always kept for the forced answer. The money of an `account` is a limit too.
     """
 
-    def __init__(self, transcript: Transcript, runtime: Runtime, seed: int) -> None:
+    def __init__(self, transcript: Transcript, runtime: Runtime, seed: int, account: Account | None = None) -> None:
         self._transcript = transcript
         self._runtime = runtime
         self._chat = runtime.chat
         self._seed = seed
+        self._account = account
         self._limit = math.inf  # learned from refusals
         self._refusals = 0
         self._last_refusal: ContextExceededError | None = None
         self._full = False
         self._requested = 0  # tokens of the last request, the reply included
+        self._length = 0  # tokens of its prompt
 
     async def next(self, *, thinks: bool) -> Request | None:
         """The request for the next turn, or for the rest of it; None where there is no room for it."""
@@ -44,9 +48,11 @@ class ContextFitter:
         prompt = await self._transcript.request()
         length = await self._transcript.length()
         room = min(config.sample.max_tokens - self._transcript.tokens, self._room(length))
-        if room < 1:
+        if self._account is not None:
+            room = int(min(room, self._account.room(length)))
+        if room < 1 or not (self._account is None or self._account.reserve(length, room)):
             return None
-        self._requested = length + room
+        self._length, self._requested = length, length + room
         return prompt, self._params(room, thinks=thinks)
 
     async def for_forced_answer(self, writer: TurnWriter) -> Request | None:
@@ -64,8 +70,28 @@ class ContextFitter:
         length = await self._transcript.length()
         if length > room:
             prompt, length = await self._transcript.shorten(prompt, room), room
-        self._requested = length + tokens
+        if not (self._account is None or self._account.reserve(length, tokens, answer=False)):
+            return None
+        self._length, self._requested = length, length + tokens
         return prompt, self.answer_params(tokens)
+
+    def stream(self, prompt: Prompt, params: SamplingParams) -> AsyncGenerator[Chunk, None]:
+        """Send the request that was worked out last."""
+        chunks = self._runtime.engine.stream(prompt, params)
+        if self._account is None:
+            return chunks
+        return self._account.stream(chunks, self._length, params.max_tokens)
+
+    def probe(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
+        """Force an answer beside the sample's own request. Raises EngineError where there is no money for it."""
+        params = self.answer_params(self._runtime.config.sample.answer_tokens)
+        chunks = self._runtime.engine.stream(prompt, params)
+        if self._account is None:
+            return chunks
+        length = most_tokens(prompt) if isinstance(prompt, str) else len(prompt)
+        if not self._account.reserve(length, params.max_tokens):
+            raise EngineError("there is no money left for a probe")
+        return self._account.stream(chunks, length, params.max_tokens)
 
     async def output(self, text: str, after: str = "") -> str:
         """Return what is inserted for an output: at most half of the room left, its middle cut out if it is longer.

@@ -11,6 +11,7 @@ from agent.chat.format import ToolCall, turn_start
 from agent.chat.hints import HintPlace, HintScanner
 from agent.chat.task import vote
 from agent.chat.thinking import TurnEndScanner
+from agent.cost.account import Account
 from agent.engine.base import Chunk
 from agent.errors import AgentError, EngineError, RequestRefusedError, SandboxError, StreamBrokenError
 from agent.events import InsertedKind, ToolRan
@@ -40,12 +41,14 @@ def sample_seed(run_seed: int, problem_id: str, index: int) -> int:
 
 
 class Lane:
-    """A sample while it runs.
+    """A sample while it runs. It spends from its `account`; None where no cost is counted.
 
     `refusal` is set where the server refused a request for good.
     """
 
-    def __init__(self, problem: Problem, prompt: str, index: int, runtime: Runtime) -> None:
+    def __init__(
+        self, problem: Problem, prompt: str, index: int, runtime: Runtime, account: Account | None = None
+    ) -> None:
         self._problem = problem
         self._index = index
         self._runtime = runtime
@@ -53,7 +56,8 @@ class Lane:
         self._seed = sample_seed(runtime.config.seed, problem.id, index)
         self._started = runtime.clock()
         self._transcript = Transcript(prompt, runtime.engine, runtime.chat.next_prompt)
-        self._fitter = ContextFitter(self._transcript, runtime, self._seed)
+        self._account = account
+        self._fitter = ContextFitter(self._transcript, runtime, self._seed, account)
         self._outages = OutageCounter(runtime.engine, runtime.config.engine.retries)
         self._turn_ends = TurnEndScanner(self._chat.turn_marks)
         self._text_events = TextEmitter(runtime.emit, problem.id, index)
@@ -64,8 +68,7 @@ class Lane:
         self._hints = HintScanner(hint, self._chat.think_close, self._chat.opening) if hint else None
         self._session: Session | None = None
         self._failed_runs = 0
-        at_close = runtime.config.sample.answer_at_think_close
-        self._watch = AnswerWatch(runtime.task, self._chat, at_close=at_close)
+        self._watch = AnswerWatch(runtime.task, self._chat, at_close=runtime.config.sample.answer_at_think_close)
         self._forced_end: SampleEnd | None = None  # why its answer is being forced
         self.refusal: RequestRefusedError | None = None
 
@@ -94,9 +97,8 @@ class Lane:
         try:
             forced = self._chat.force_answer(self._transcript.said, ended=(self._forced_end or end) in _OWN_ENDS)
             if self._forced_end is None and end is SampleEnd.NO_ANSWER:
-                end = own_end(
-                    self._chat, self._transcript.turns, forced.closes, tools=self._runtime.config.sample.tools
-                )
+                tools = self._runtime.config.sample.tools
+                end = own_end(self._chat, self._transcript.turns, forced.closes, tools=tools)
             if not self._runtime.config.sample.answer_tokens:
                 return self.cut(end)
             end = self._forced_end = self._forced_end or end
@@ -186,14 +188,13 @@ class Lane:
 
     async def _read(self, writer: TurnWriter, *, forcing: bool) -> ToolCall | HintPlace | SampleEnd:
         """Read one stream into the writer, continuing what it already holds."""
-        request = await (
-            self._fitter.for_forced_answer(writer) if forcing else self._fitter.next(thinks=self._watch.thinks)
-        )
+        fitter = self._fitter
+        request = await (fitter.for_forced_answer(writer) if forcing else fitter.next(thinks=self._watch.thinks))
         if request is None:
             return SampleEnd.TOKEN_LIMIT
         length, finish = len(writer.text), ""
         try:
-            async with aclosing(self._runtime.engine.stream(*request)) as chunks:
+            async with aclosing(fitter.stream(*request)) as chunks:
                 async for chunk in chunks:
                     length += len(chunk.text)
                     finish = chunk.finish or finish
@@ -242,10 +243,9 @@ class Lane:
         started = self._runtime.clock()
         forced = self._chat.force_answer(self._transcript.said)
         prompt = await self._transcript.request_with(forced.inserted)
-        params = self._fitter.answer_params(self._runtime.config.sample.answer_tokens)
         ends = TurnEndScanner(self._chat.turn_marks, forced.begun)
         try:
-            reply = await read_reply(self._runtime.engine.stream(prompt, params), ends)
+            reply = await read_reply(self._fitter.probe(prompt), ends)
         except Exception:  # noqa: BLE001  # the sample itself does not need it
             return None
         answer = vote(self._runtime.task, forced.answer_text(reply))
@@ -291,6 +291,7 @@ class Lane:
             tail_logprob=self._logprobs.tail_mean,
             language_mixing=self._mixing.letters,
             probes=tuple(self._prober.probes),
+            usage=None if self._account is None else self._account.close(),
         )
 
     async def _close_session(self) -> None:

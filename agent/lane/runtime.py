@@ -9,6 +9,7 @@ from agent.chat.dialects import chat_format
 from agent.chat.format import ChatFormat
 from agent.chat.task import CompetitionTask, Task
 from agent.config import Config
+from agent.cost.ledger import CostLedger
 from agent.engine.persistent import PersistentEngine
 from agent.events import Listener
 from agent.sandbox.base import Sandbox
@@ -18,7 +19,8 @@ from agent.sandbox.base import Sandbox
 class Runtime:
     """The parts of a run; `emit` is given its events; `clock` gives seconds since it began.
 
-    `own_task` is the kind of question where that is not a problem of the configured edition.
+    `own_task` is the kind of question where that is not a problem of the configured edition; `ledger` keeps the run's
+    money, None where no cost is counted.
     """
 
     config: Config
@@ -27,6 +29,7 @@ class Runtime:
     emit: Listener
     clock: Callable[[], float]
     own_task: Task | None = None
+    ledger: CostLedger | None = None
 
     @property
     def task(self) -> Task:

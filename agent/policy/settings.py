@@ -44,6 +44,7 @@ class BudgetConfig(Section):
     `time_limit_seconds` of 0 stands for the edition's own limit. The last `answer_reserve_seconds` of an allowance
     are kept for the forced answers of unfinished samples. A problem starts `lanes_per_first_vote` lanes for each time
     that its share of the bank holds the usual time of a first vote, and at least `min_lanes`; 0 starts all lanes.
+    No sample is started that may make the run cost more than `max_cost`, in the currency of the prices; 0: no limit.
     """
 
     rule: str = "spread"
@@ -55,3 +56,4 @@ class BudgetConfig(Section):
     floor_seconds: float = Field(10.0, ge=0)
     ceiling_seconds: float = Field(1_800.0, gt=0)
     answer_reserve_seconds: float = Field(8.0, ge=0)
+    max_cost: float = Field(0.0, ge=0)

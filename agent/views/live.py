@@ -72,7 +72,7 @@ class LiveView(RunState):
 
     def _header(self, now: float, hidden: int) -> Text:
         more = f"{hidden} more in flight" if hidden else ""
-        facts = [self._place(), self._score(), duration(now - self._begun), more, self._engine_text(now)]
+        facts = [self._place(), self._score(), duration(now - self._begun), self._cost, more, self._engine_text(now)]
         dot = Text(" · ", no_wrap=True, overflow="ellipsis")
         return dot.join(Text(fact, "bold") for fact in facts if fact)
 

@@ -52,6 +52,7 @@ class PlainView(RunState):
             f"{solution.tokens:,} tokens",
             str(solution.stop),
             self._score(),
+            self._cost,
         )
 
     def _beat(self) -> None:
@@ -65,6 +66,7 @@ class PlainView(RunState):
             "".join(f"leading {leader.answer} with {leader.samples}" for leader in leaders),
             f"{state.tokens:,} tokens, {state.rate.per_second(now):,.0f}/s",
             f"{len(self._open) - 1} more in flight" if len(self._open) > 1 else "",
+            self._cost,
         )
 
     def _say(self, *facts: str) -> None:

@@ -15,6 +15,7 @@ from agent.events import (
     HealthChecked,
     ProblemSolved,
     ProblemStarted,
+    RequestCharged,
     RunWarning,
     SampleEnded,
     TextGenerated,
@@ -22,6 +23,7 @@ from agent.events import (
     ToolRan,
 )
 from agent.metrics import is_right
+from agent.policy.prices import money_text
 from agent.types import Problem, Sample, SampleEnd, Solution, ToolStatus
 
 _RATE_SECONDS = 5.0
@@ -150,6 +152,7 @@ class RunState:
         self._open: dict[str, ProblemState] = {}
         self._solved: dict[str, Solution] = {}
         self._engine_event: tuple[float, str] | None = None
+        self._cost = ""  # what the run has cost, as it is shown
         self._lock = threading.Lock()  # frames are drawn on a thread of their own
 
     def __call__(self, event: Event) -> None:
@@ -165,16 +168,21 @@ class RunState:
                 case TextInserted() | ToolRan():
                     if state := self._open.get(event.problem_id):
                         state.paused(event)
+                case RequestCharged():
+                    self._cost = f"cost {money_text(event.total, event.currency)}"
                 case SampleEnded(sample):
-                    if state := self._open.get(sample.problem_id):
-                        state.ended[sample.index] = sample
-                        state.add_sample(sample.index)
+                    self._end(sample)
                 case ProblemSolved(solution):
                     self._open.pop(solution.problem_id, None)
                     self._solved.pop(solution.problem_id, None)  # a second solution counts once, as the latest
                     self._solved[solution.problem_id] = solution
                 case EngineEvent() | RunWarning() | HealthChecked():
                     self._engine_event = self._clock(), event.text
+
+    def _end(self, sample: Sample) -> None:
+        if state := self._open.get(sample.problem_id):
+            state.ended[sample.index] = sample
+            state.add_sample(sample.index)
 
     def _score(self) -> str:
         right = [is_right(done.answer, self._truths.get(key)) for key, done in self._solved.items()]

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from agent.config import Config
 from agent.metrics import METRICS, ClosedProblem, closed_problems, is_right
+from agent.policy.prices import cost_of, currency_of, money_text
 from agent.types import Edition, Problem, Sample, Solution
 from agent.views.totals import AttemptCount, Totals, totals
 from agent.views.verdict import COLUMN_MEANINGS, STOP_MEANINGS, is_doubtful, votes_text, why_won
@@ -78,10 +79,13 @@ class SolutionTable:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         """Draw the columns that have room."""
         known = any(truth is not None for truth in self._truths.values())
+        priced = any(cost_of(samples) is not None for samples in self._samples.values())
         columns = [
             column
             for column in _COLUMNS
-            if column.needs_width <= options.max_width and (known or column.heading != "truth")
+            if column.needs_width <= options.max_width
+            and (known or column.heading != "truth")
+            and (priced or column.heading != "cost")
         ]
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
         for column in columns:
@@ -121,6 +125,11 @@ def _truth_cell(solution: Solution, truth: int | None, samples: Sequence[Sample]
     return Text(f"{'✓' if right else '✗'} {short(str(truth), 12)}", "green" if right else "red")
 
 
+def _cost_cell(solution: Solution, truth: int | None, samples: Sequence[Sample]) -> Text:
+    cost = cost_of(samples)
+    return Text() if cost is None else Text(money_text(cost, currency_of(samples)))
+
+
 _COLUMNS = (
     _Column("problem", lambda solution, *_: Text(short(solution.problem_id, 12)), 7),
     _Column("answer", _answer_cell, 6, right=True),
@@ -134,6 +143,7 @@ _COLUMNS = (
         60,
     ),
     _Column("tokens", lambda solution, *_: Text(f"{solution.tokens:,}"), 7, True, 72),
+    _Column("cost", _cost_cell, 6, True, 84),
     _Column("closed by", lambda solution, *_: Text(solution.stop), 11, needs_width=72),
 )
 
@@ -177,6 +187,9 @@ def _total_lines(sums: Totals, figures: Sequence[str]) -> Iterator[list[str]]:
         f"{sums.tokens:,} tokens",
         f"{sums.tokens_per_second:,.0f} tokens/s",
     ]
+    if sums.cost is not None:
+        each = money_text(sums.cost / max(1, sums.attempted), sums.currency)
+        yield [f"{money_text(sums.cost, sums.currency)} for the samples", f"{each} a problem"]
     if sums.with_code.samples:
         yield code_facts(sums.with_code, sums.without_code)
     if sums.samples_with_unrun_code:

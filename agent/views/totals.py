@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from agent.metrics import closed_problems, is_attempt, is_right, mean_of_known, pass_at_1
-from agent.types import Edition, Problem, Sample, Solution, StopReason
+from agent.policy.prices import cost_of, currency_of
+from agent.types import Edition, Problem, Sample, Solution
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +28,14 @@ class AttemptCount:
 class Totals:
     """A run in figures.
 
-    Of the `problems` of the set, `closed` have a solution; `attempted` those of them that were given time,
+    Of the `problems` of the set, `closed` have a solution; `attempted` those of them that were given time and money,
     `answered` those with an answer, `known` those whose truth is known, `correct` those that match it.
     Samples, tokens and tool runs are summed over the solutions. `seconds` is the wall time with at least one
     problem in flight: problems solved side by side count once, pauses between problems not at all.
     `samples_with_unrun_code` counts the samples that opened a block of code that was not run, those that were cut
     short from outside left aside. `with_code` counts the attempts at the closed problems that ran code, `without_code`
-    the others. `scored_problems` is how many a scored run of the edition has.
+    the others. `scored_problems` is how many a scored run of the edition has. `cost` is that of the samples, in
+    `currency`; None where none of them has one.
 
     `pass_at_1` is the chance that one sample drawn at random is right: the mean, over the known problems with
     a sample that counts, of the share of those samples that are right; None where there is no such problem.
@@ -55,6 +57,8 @@ class Totals:
     with_code: AttemptCount
     without_code: AttemptCount
     scored_problems: int
+    cost: float | None = None
+    currency: str = ""
 
     @property
     def majority(self) -> float | None:
@@ -82,7 +86,7 @@ def totals(
     return Totals(
         problems=len(problems),
         closed=len(solutions),
-        attempted=sum(solution.stop is not StopReason.OUT_OF_TIME for solution in solutions),
+        attempted=sum(solution.attempted for solution in solutions),
         answered=sum(solution.answer is not None for solution in solutions),
         known=sum(verdict is not None for verdict in verdicts),
         correct=verdicts.count(True),
@@ -96,6 +100,8 @@ def totals(
         with_code=count_attempts(solutions, [sample for sample in samples if sample.tool_runs], truths),
         without_code=count_attempts(solutions, [sample for sample in samples if not sample.tool_runs], truths),
         scored_problems=edition.problem_count,
+        cost=cost_of(samples),
+        currency=currency_of(samples),
     )
 
 

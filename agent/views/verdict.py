@@ -26,6 +26,7 @@ STOP_MEANINGS: Mapping[StopReason, str] = {
     StopReason.DEADLINE: "the time granted was spent",
     StopReason.REQUESTED: "the caller asked for the answer",
     StopReason.OUT_OF_TIME: "the run had no time left to start it",
+    StopReason.COST_LIMIT: "the run had no money left to start it, or all of its samples",
     StopReason.ENGINE_ERROR: "the engine failed",
 }
 """What closed a problem, by the reason that is recorded."""

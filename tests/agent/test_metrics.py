@@ -24,7 +24,7 @@ from agent.metrics import (
     plain_majority,
 )
 from agent.policy.voting import tally
-from agent.types import Problem, Sample, SampleEnd, Solution, StopReason, ToolRun, ToolStatus, Turn
+from agent.types import Problem, Sample, SampleEnd, Solution, StopReason, ToolRun, ToolStatus, Turn, Usage
 from agent.views.table import render
 from agent.views.totals import AttemptCount, count_attempts
 from tests.support.runs.report_runs import vote, write_run
@@ -162,7 +162,8 @@ def test_a_metric_with_a_summary_is_below_the_table_of_a_run_and_no_other_is(mon
 def test_every_metric_is_in_the_terminal_s_table_on_the_page_and_in_the_comparison(tmp_path: Path) -> None:
     problems = [Problem("p1", "?", 1), Problem("p2", "?")]
     turns = (Turn("text", 9, 1.0, "", tool_run("1")),)
-    samples = {name: [replace(vote(0, 1), turns=turns), vote(1, 1), vote(2, 2)] for name in ("p1", "p2")}
+    used = Usage(2, 0, 100, 50, 9, 0.01, "USD")
+    samples = {name: [replace(vote(0, 1), turns=turns, usage=used), vote(1, 1), vote(2, 2)] for name in ("p1", "p2")}
     runs = [load_run(write_run(tmp_path / name, problems, samples)) for name in ("a", "b")]
     console = Console(width=200)
     with console.capture() as capture:

@@ -37,6 +37,7 @@ LAYERS = (
     ("agent.chat", "agent.metrics"),
     ("agent.problems", "agent.models", "agent.hardware"),
     ("agent.engine", "agent.sandbox", "agent.journal"),
+    ("agent.cost",),
     ("agent.lane",),
     ("agent.solver",),
     ("agent.run", "agent.gateway_run"),

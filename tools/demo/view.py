@@ -29,6 +29,7 @@ WHY = {
     StopReason.DEADLINE: "the time was spent",
     StopReason.REQUESTED: "the answer was requested",
     StopReason.OUT_OF_TIME: "there was no time",
+    StopReason.COST_LIMIT: "the money was spent",
     StopReason.ENGINE_ERROR: "the engine failed",
 }
 

@@ -16,7 +16,7 @@ from agent.lane.lane import sample_seed
 from agent.metrics import is_right
 from agent.sandbox.base import Session
 from agent.solver import solve_problem
-from agent.types import Allowance, Problem, Sample, SampleEnd, Solution, StopReason, ToolRun, ToolStatus
+from agent.types import Allowance, Problem, Sample, SampleEnd, Solution, ToolRun, ToolStatus
 from agent.virtual_time import run_virtual
 from tools.replay.policies import policy_keys
 from tools.replay.recordings import REPLAYED_EDITION, Recording
@@ -198,5 +198,5 @@ def _outcome(index: int, problem: Problem, solution: Solution, samples: Sequence
         seconds=solution.seconds,
         tokens=solution.tokens,
         cut=sum(sample.end in _CUT for sample in samples),
-        starved=solution.stop is StopReason.OUT_OF_TIME,
+        starved=not solution.attempted,
     )

@@ -1,0 +1,1 @@
+"""What the requests of a run cost, and the limit on that."""
