@@ -213,7 +213,9 @@ def _codes(content: object) -> str:
     inner = content.get("error")
     sources = (content, inner) if isinstance(inner, Mapping) else (content,)
     codes = (str(source[key]) for source in sources for key in ("type", "code", "param") if _is_plain(source.get(key)))
-    return "".join(f"{code[:_MAX_CODE_CHARS]} " for code in codes) + _place(content.get("detail"))
+    message = content.get("message")  # Mistral's has the details in it
+    details = message.get("detail") if isinstance(message, Mapping) else content.get("detail")
+    return "".join(f"{code[:_MAX_CODE_CHARS]} " for code in codes) + _place(details)
 
 
 def _place(details: object) -> str:

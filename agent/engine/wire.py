@@ -96,10 +96,15 @@ class ReplyReader:
         lenient = done and blank_is_none and self.blank
         if self._odd_reason is not None and not lenient:
             raise ValueError(f"it ended early, for the reason {self._odd_reason[:_LONGEST_REASON]!r}")
-        if not done or not (self.text or lenient):
+        if not done or not (self._has_content or lenient):
             raise ValueError("it ended early")
         self.finish = "stop"
         return Chunk("", 0, "stop")
+
+    @property
+    def _has_content(self) -> bool:
+        """Whether anything has been said."""
+        return bool(self.text)
 
     def _text(self, choice: Mapping[str, Any]) -> str:
         """Return the text of a choice of either protocol, in which thinking may be separate from the rest."""

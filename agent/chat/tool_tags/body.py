@@ -173,7 +173,7 @@ def _loose_code(text: str) -> str:
     found = _LOOSE.search(text)
     if found is None:
         return ""
-    written = found["code"]
+    written = found["code"].replace("\\u003c", "<")  # as a mark in it is written
     decoded = _ESCAPED.sub(_unescaped, written)
     bare = _QUOTE_ESCAPED.sub(r"\1", written)
     likely = (written, bare, decoded) if "\n" in written else (decoded, written)

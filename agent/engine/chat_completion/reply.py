@@ -1,7 +1,8 @@
 """Reads the events of a chat stream into the text of the assistant's turn, as it stands in a prompt.
 
-Thinking that comes apart from the answer is put in tags, a call of a function is written as a model writes it. The text
-is the same however the reply is cut into events.
+Thinking that comes apart from the answer is put in tags, with the control tokens in it broken up: one that stands there
+is only mentioned, and ends no turn. A call of a function is written as a model writes it. The text is the same however the
+reply is cut into events.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 from agent.chat.box import BOX_OPEN, first_box
 from agent.chat.messages.conversation import THINK_CLOSE
+from agent.chat.task import plain_question
 from agent.chat.thinking import think_open
 from agent.engine.base import Chunk, SamplingParams
 from agent.engine.chat_completion.calls import CallWriter
@@ -38,6 +40,7 @@ class ChatReply(ReplyReader):
         self._tag_is_open = thinks
         self._thinking = thinks and bool(manner.thinking)  # a server that sends thinking apart may leave it out
         self._seam = seam
+        self._mark = ""  # the end of a thinking with which a control token may begin
         self._calls = CallWriter()
         self._in_call = False  # whether the text ends with calls
         self._grown = 0  # characters of the last event
@@ -56,15 +59,22 @@ class ChatReply(ReplyReader):
             self._manner.reported_nothing()
         return chunk and self._with_end(chunk)
 
+    @property
+    def _has_content(self) -> bool:
+        return self._calls.is_open or super()._has_content
+
     def _with_end(self, chunk: Chunk) -> Chunk:
-        rest = self._call_text(self._calls.close(ended=True, cut=chunk.finish == "length"))
+        rest, self._mark = self._mark, ""
+        rest = self._whole(rest + self._call_text(self._calls.close(ended=True, cut=chunk.finish == "length"), rest))
         self._pieces.append(rest)
-        return replace(chunk, text=chunk.text + rest)
+        tokens = 0 if self._has_usage else len(rest) // _CHARS_PER_TOKEN
+        self._counted += tokens
+        return replace(chunk, text=chunk.text + rest, tokens=chunk.tokens + tokens)
 
     def _text(self, choice: Mapping[str, Any]) -> str:
         delta = choice.get("delta") or choice.get("message")
         thought, said, calls = self._parts(delta if isinstance(delta, Mapping) else {})
-        text = self._thought(thought) + self._said(said)
+        text = self._thought(self._unmarked(thought, more=not (said or calls))) + self._said(said)
         called = self._calls.feed(calls)
         text += self._call_text(called, text)
         self._grown = len(text)
@@ -74,22 +84,33 @@ class ChatReply(ReplyReader):
 
     def _parts(self, delta: Mapping[str, Any]) -> tuple[str, str, object]:
         """Thinking, answer and calls of a message or of a piece of one."""
-        content = delta.get("content")
+        content, thought = delta.get("content") or delta.get("refusal"), ""
         if isinstance(content, list):  # parts, of which Mistral's name themselves thinking
             inner = [part["thinking"] for part in content if isinstance(part, Mapping) and part.get("thinking")]
             thought = "".join(map(_joined, inner))
             content = [part for part in content if isinstance(part, Mapping) and not part.get("thinking")]
         elif content and not isinstance(content, str):
             raise ValueError(f"its text is not a string but of type {type(content).__name__}")
-        else:
+        if not thought:
             field = next((name for name in _FIELDS if delta.get(name)), None)
             thought = _joined(delta.get(field)) if field else ""
             if thought and field:
                 self._manner.sends_thinking_in(field)
         return thought, _joined(content), delta.get("tool_calls") or _older_call(delta.get("function_call"))
 
+    def _unmarked(self, text: str, *, more: bool) -> str:
+        """A piece of the thinking with its control tokens broken up; a last `<` is held where `more` may come."""
+        text, self._mark = self._mark + text, ""
+        if more and text.endswith("<"):
+            text, self._mark = text[:-1], "<"
+        return plain_question(text)
+
+    def _is_nothing(self, text: str) -> bool:
+        """Whether a piece of the message is empty, or white space between the pieces of a call."""
+        return not text or (self._calls.is_open and not text.strip())
+
     def _thought(self, text: str) -> str:
-        if not text:
+        if self._is_nothing(text):
             return ""
         head = self._call_text(self._calls.close())
         self._in_call = False
@@ -99,7 +120,7 @@ class ChatReply(ReplyReader):
         return head + text
 
     def _said(self, text: str) -> str:
-        if not text:
+        if self._is_nothing(text):
             return ""
         head = self._call_text(self._calls.close()) + (self._answer_head if self._thinking else "")
         self._in_call = False
@@ -139,8 +160,12 @@ class ForcedReply(ChatReply):
         self._grown = len(thought) + len(said)
         return ""
 
+    @property
+    def _has_content(self) -> bool:
+        return bool(self._message)
+
     def _with_end(self, chunk: Chunk) -> Chunk:
-        text = self._completed()
+        text = self._whole(self._completed())
         self._pieces.append(text)
         return replace(chunk, text=text)
 
