@@ -88,6 +88,12 @@ _UNAUTHORIZED = re.compile(  # whatever the status: some servers answer 200 or 5
     re.IGNORECASE,
 )
 _UNAUTHORIZED_CODE = re.compile(r"\b40[123]\b")
+# What the model wrote, and not what was asked, is at fault, though some servers answer 400 to it.
+_MODELS_CALL = re.compile(
+    r"tool_use_failed|failed_generation|failed to (?:call a function|parse (?:tool[ _]call|function[ _]call|input at))"
+    r"|model (?:has )?(?:called|generated) an? |tool[ _]call[ _]validation",
+    re.IGNORECASE,
+)
 _OUT_OF_CREDIT = re.compile(r"insufficient_quota|insufficient (balance|credit|funds)|billing", re.IGNORECASE)
 
 
@@ -122,6 +128,11 @@ def error_message(content: object) -> str:
         return ""
     texts = (" ".join(text.split())[:_MAX_MESSAGE_CHARS] for text in _texts(content))
     return next(filter(None, texts), "")
+
+
+def is_models_call(text: str) -> bool:
+    """Whether a message says that the model called a function as the server cannot read or does not allow."""
+    return _MODELS_CALL.search(text) is not None
 
 
 def response_message(body: str) -> str:
@@ -172,7 +183,7 @@ def _typed_error(
         return RequestRefusedError(message)
     if status in _TEMPORARY or not_yet:
         return EngineUnavailableError(message, retry_after=wait, answered=True)
-    if status is None or (status >= 500 and status not in _UNSUPPORTED):
+    if status is None or is_models_call(words) or (status >= 500 and status not in _UNSUPPORTED):
         return StreamBrokenError(message)
     return RequestRefusedError(message)
 

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from agent.engine.completion.fields import Server, ServerKind
+from agent.engine.server_errors import is_models_call
 from agent.errors import EngineError, RequestRefusedError, StreamBrokenError
 
 _BY_HOST = ("api.mistral.ai", "api.deepseek.com")  # each documents `prefix`, DeepSeek for the URL that ends with /beta
@@ -60,7 +61,7 @@ class ChatManner:
 
     def learn(self, error: EngineError, sent: Mapping[str, Any]) -> bool:
         """Whether the error refuses something of the request `sent` that it can do without, or can have otherwise."""
-        if not isinstance(error, RequestRefusedError | StreamBrokenError):
+        if not isinstance(error, RequestRefusedError | StreamBrokenError) or is_models_call(error.about):
             return False
         words = error.about
         if _LENGTHS[0] in sent and _LENGTHS[1] in words:

@@ -1,8 +1,8 @@
 """Reads the events of a chat stream into the text of the assistant's turn, as it stands in a prompt.
 
 Thinking that comes apart from the answer is put in tags, with the control tokens in it broken up: one that stands there
-is only mentioned, and ends no turn. A call of a function is written as a model writes it. The text is the same however the
-reply is cut into events.
+is only mentioned, and ends no turn. A call of a function is written as a model writes it. The text is the same however
+the reply is cut into events.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.engine.chat_completion.manner import ChatManner
 from agent.engine.server_errors import event_error, response_error, retry_after
 from agent.errors import (
     ContextExceededError,
@@ -50,6 +51,25 @@ def test_a_server_that_does_not_serve_just_now_is_waited_for(status: int) -> Non
 )
 def test_a_server_that_says_not_yet_is_waited_for_whatever_its_status(status: int, body: object) -> None:
     assert isinstance(answered(status, body), EngineUnavailableError)
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "code"),
+    [
+        (400, "Failed to call a function. Please adjust your prompt. See 'failed_generation'.", "tool_use_failed"),
+        (400, "Tool choice is none, but model called a tool", "tool_use_failed"),
+        (400, "tool call validation failed: attempted to call tool 'search' which was not in request.tools", None),
+        (500, "Failed to parse tool call arguments as JSON: unexpected end of input", "server_error"),
+        (500, "Failed to parse input at pos 12: <tool_call>", "server_error"),
+    ],
+)
+def test_a_call_of_the_models_that_the_server_cannot_read_ends_no_run(
+    status: int, message: str, code: str | None
+) -> None:
+    error = answered(status, {"error": {"message": message, "type": "invalid_request_error", "code": code}})
+    assert type(error) is StreamBrokenError
+    body = {"tools": [{}], "messages": [{"role": "user"}], "max_tokens": 7}
+    assert not ChatManner(lambda text: None).learn(error, body)
 
 
 @pytest.mark.parametrize("status", [500, 507, 599])

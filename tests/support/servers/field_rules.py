@@ -54,6 +54,13 @@ def as_mistral(body: Body, known: Collection[str] = OPENAI) -> Refusal:
     return (422, {"detail": details}) if details else None
 
 
+def as_mistral_of_late(body: Body, known: Collection[str] = OPENAI) -> Refusal:
+    """The same list within the message."""
+    refusal = as_mistral(body, known)
+    error = {"object": "error", "type": "invalid_request_error", "param": None, "code": None}
+    return (422, error | {"message": refusal[1]}) if refusal else None
+
+
 def as_fireworks(body: Body, known: Collection[str] = OPENAI) -> Refusal:
     """One of them, in the message."""
     for field in _unknown(body, known):
@@ -113,7 +120,8 @@ def as_tgi(body: Body) -> Refusal:
 
 
 BY_NAME = (
-    *(as_openai, as_openais_later, as_mistral, as_fireworks, as_groq, as_nim, as_a_traceback),
+    *(as_openai, as_openais_later, as_mistral, as_mistral_of_late, as_fireworks, as_groq, as_nim),
+    as_a_traceback,
     as_a_list_of_what_is_known,
 )
 """The servers that refuse what they do not know."""
