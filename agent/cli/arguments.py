@@ -94,19 +94,7 @@ def add_setting_flags(parser: argparse._ActionsContainer, *, time_limit_of: str)
         metavar="T",
         help=f"of {time_limit_of}: seconds, or like 90m or 5h (default: the profile's, else the edition's)",
     )
-    parser.add_argument(
-        "--price",
-        metavar="INPUT,OUTPUT",
-        help="what a million tokens cost, or INPUT,CACHED,OUTPUT where cached ones of a prompt are cheaper; what the "
-        "run costs is then shown and recorded (default: the profile's, else not counted)",
-    )
-    parser.add_argument(
-        "--max-cost",
-        type=float,
-        metavar="X",
-        help="start no sample that may make the run cost more, in the currency of the prices (default: the profile's, "
-        "else no limit)",
-    )
+    add_cost_flags(parser)
     parser.add_argument("--seed", type=int, help="seed of the run (default: the profile's, else 0)")
     parser.add_argument("--url", help="an engine that speaks the OpenAI completions protocol")
     parser.add_argument(
@@ -121,6 +109,23 @@ def add_setting_flags(parser: argparse._ActionsContainer, *, time_limit_of: str)
     )
     add_check_flag(parser)
     parser.add_argument("--set", action="append", metavar="KEY=VALUE", help="any key, as in sample.max_tokens=800")
+
+
+def add_cost_flags(parser: argparse._ActionsContainer) -> None:
+    """Add the flags for prices and for the limit on what a run costs."""
+    parser.add_argument(
+        "--price",
+        metavar="INPUT,OUTPUT",
+        help="what a million tokens cost, or INPUT,CACHED,OUTPUT where cached ones of a prompt are cheaper; what the "
+        "run costs is then shown and recorded (default: the profile's, else not counted)",
+    )
+    parser.add_argument(
+        "--max-cost",
+        type=float,
+        metavar="X",
+        help="start no sample that may make the run cost more, in the currency of the prices (default: the profile's, "
+        "else no limit)",
+    )
 
 
 def add_check_flag(parser: argparse._ActionsContainer) -> None:

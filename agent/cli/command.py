@@ -65,10 +65,12 @@ def _say_cost(plan: Plan, record: RunRecord, console: Console) -> None:
     """Say what the run has cost where its samples do not tell all of it, or where there is a limit."""
     price, limit = plan.config.price, plan.config.budget.max_cost
     spent = recorded_cost(record)
-    if not price.known or not (limit or spent > (cost_of(record.samples) or 0.0) * _MORE):
+    more = spent > (cost_of(record.samples) or 0.0) * _MORE
+    if not price.known or not (limit or more):
         return
     most = f" of at most {money_text(limit, price.currency)}" if limit else ""
-    text = f"the run has cost {money_text(spent, price.currency)}{most}, with its check and what was interrupted"
+    rest = ", with its check and what was interrupted" if more else ""
+    text = f"the run has cost {money_text(spent, price.currency)}{most}{rest}"
     console.print(text, soft_wrap=True, markup=False, highlight=False)
 
 

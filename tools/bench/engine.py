@@ -129,7 +129,7 @@ def _config(args: argparse.Namespace, folder: Path) -> Config:
         keys |= {"engine.model": str(model), "vllm.load_format": "dummy"}
     elif args.model or args.url:
         keys["engine.model"] = args.model or ""
-    others = ("edition", "samples", "time_limit", "seed", "url", "api_key_env", "model", "check")
+    others = ("edition", "samples", "time_limit", "price", "max_cost", "seed", "url", "api_key_env", "model", "check")
     flags = argparse.Namespace(**dict.fromkeys(others))
     flags.set, flags.problems_in_flight = args.set, None
     return load_config(args.profile, keys | overrides(flags))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from agent.cli.arguments import add_check_flag, given_path
+from agent.cli.arguments import add_check_flag, add_cost_flags, given_path
 from agent.cli.one_line_parser import OneLineParser
 from agent.errors import InputError
 from tools.benchmark.completions import read_completions
@@ -26,7 +26,7 @@ from tools.benchmark.view import scores_as_json, scores_table
 from tools.shared.command_line import run_command, whole_number
 
 _FIXED_BY_RUN = ("profile", "samples", "limit", "seed", "set")
-_OF_SAMPLING = ("profile", "samples", "url", "set", "run_dir", "problems_in_flight")
+_OF_SAMPLING = ("profile", "samples", "url", "price", "max_cost", "set", "run_dir", "problems_in_flight")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -133,6 +133,7 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument("--model", help="as for agent.solve; with --grade the model that made the completions")
     how.add_argument("--set", action="append", metavar="KEY=VALUE", help="any key of the configuration")
     how.add_argument("--problems-in-flight", type=whole_number, metavar="N", help="default: enough to fill the lanes")
+    add_cost_flags(how)
     add_check_flag(how)
     record = parser.add_argument_group("what comes out")
     record.add_argument(
