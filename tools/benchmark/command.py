@@ -25,7 +25,7 @@ from tools.benchmark.sets.known import SETS, BenchmarkSet, load_set
 from tools.benchmark.view import scores_as_json, scores_table
 from tools.shared.command_line import run_command, whole_number
 
-_FIXED_BY_RUN = ("profile", "samples", "limit", "seed", "set")
+_FIXED_BY_RUN = ("profile", "samples", "limit", "seed", "price", "set")
 _OF_SAMPLING = ("profile", "samples", "url", "price", "max_cost", "set", "run_dir", "problems_in_flight")
 
 
