@@ -33,6 +33,7 @@ FAMILIES: dict[str, tuple[str, str]] = {
     "qwq": ("So.\n</think>\n\n", _FENCE),
     "r1-distill-qwen": ("So.\n</think>\n\n", _FENCE),
     "qwen-coder": ("6\n```\nSo.", _FENCE),
+    "chat-fenced": ("<think>\nSo.\n</think>\n\n", _FENCE),
     "qwq-calls": ("So.\n</think>\n\n", _JSON),
     "qwen3": ("<think>\nSo.\n</think>\n\n", _JSON),
     "qwen-coder-calls": ('6"}}\n</tool_call>\nSo.', _JSON),
@@ -109,8 +110,8 @@ def test_a_call_for_which_no_tool_run_is_left_waits_for_its_result(written: Dial
 @pytest.mark.parametrize("family", [name for name in FAMILIES if load_family(name).think_close or name == "gpt-oss"])
 @pytest.mark.parametrize(("thought", "natural"), [("It is \\boxed{42}.", True), ("Is it \\boxed{42}?", False)])
 def test_an_open_thinking_is_no_natural_end_unless_it_ends_on_its_box(family: str, thought: str, natural: bool) -> None:
-    head = {"qwen3": "<think>\n", "gpt-oss": "<|channel|>commentary<|message|>"}.get(family, "")
-    sample = drawn(family, head + thought)
+    heads = dict.fromkeys(("qwen3", "chat-fenced"), "<think>\n") | {"gpt-oss": "<|channel|>commentary<|message|>"}
+    sample = drawn(family, heads.get(family, "") + thought)
     assert (sample.answer, sample.end is SampleEnd.NO_ANSWER, weight(sample)) == (42, natural, 1 if natural else 0.25)
 
 
