@@ -20,6 +20,7 @@ from agent.errors import ConfigError, InputError
 if TYPE_CHECKING:
     from rich.console import Console
 
+AUTH_VARIABLE = "AIMO_DEMO_AUTH"
 SECONDS = 180.0  # for a question without --time-limit: a profile's own limit is for a whole run
 DEFAULT_PORT = 7_860
 
@@ -39,6 +40,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         help=f"port to serve on (default {DEFAULT_PORT}; 0: any free one)",
     )
     where.add_argument(
+        "--auth",
+        metavar="USER:PASSWORD",
+        help="ask visitors to log in; the list of processes shows it to others on this machine, unlike the variable "
+        f"{AUTH_VARIABLE}, which is read where this flag is not given (default: no login)",
+    )
+    where.add_argument(
         "--run-dir", type=given_path, metavar="DIR", help="where questions are recorded (default: runs/demo-…)"
     )
     args = parser.parse_args(argv)
@@ -50,6 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _demo(args: argparse.Namespace, console: Console) -> None:
     from agent.config import load_config
 
+    login = _login(args.auth)
     config = load_config(args.profile or "cpu", {"budget.time_limit_seconds": SECONDS, **overrides(args)})
     directory = args.run_dir or Path("runs") / datetime.now().astimezone().strftime("demo-%Y-%m-%dT%H-%M-%S")
     if importlib.util.find_spec("gradio") is None:
@@ -58,7 +66,18 @@ def _demo(args: argparse.Namespace, console: Console) -> None:
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
         from tools.demo.server import serve_page
 
-        asyncio.run(serve_page(config, directory, listener, console))
+        asyncio.run(serve_page(config, directory, listener, console, login))
+
+
+def _login(given: str | None) -> tuple[str, str] | None:
+    """Return the name and the password that visitors have to give. Raises InputError, which does not repeat them."""
+    name, text = ("--auth", given) if given is not None else (AUTH_VARIABLE, os.environ.get(AUTH_VARIABLE))
+    if text is None:
+        return None
+    user, colon, password = text.partition(":")
+    if not (user and colon and password):
+        raise InputError(f"{name} is not of the form USER:PASSWORD: give a name, a colon and a password")
+    return user, password
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, Response
 from gradio.themes.utils.fonts import Font
 
 from agent.errors import InputError
 from agent.views.table import short
+from tools.demo.access import VisitorCookie, visitor_of
 from tools.demo.session import MOST_CHARS, MOST_WAITING, QuestionQueue
 from tools.demo.state import Question
-from tools.demo.view import answer_html, heading_html, lanes_html, sentence_html, status_html
+from tools.demo.view import answer_html, heading_html, lanes_html, preview_html, sentence_html, status_html
 from tools.shared.markup import code_css
 
 CSS = Path(__file__).with_name("demo.css")
@@ -33,6 +35,8 @@ _CTRL_ENTER = """() => {
 _SANS = [Font("system-ui"), Font("sans-serif")]  # the visitor's own fonts: nothing is downloaded
 _MONO = [Font("ui-monospace"), Font("monospace")]
 
+_TYPING_SECONDS = 0.3  # between what is typed and its preview, for which one keystroke in between suffices
+
 Frame = tuple[Any, ...]
 
 
@@ -48,6 +52,7 @@ def build_page(queue: QuestionQueue, model: str, examples: Sequence[str]) -> gr.
             max_lines=12,
             elem_id="problem",
         )
+        preview = gr.HTML(apply_default_css=False, elem_id="preview")
         with gr.Row():
             ask = gr.Button("Ask", variant="primary", elem_id="ask")
             stop = gr.Button("Stop and answer now", variant="stop", interactive=False, elem_id="stop")
@@ -78,19 +83,37 @@ def build_page(queue: QuestionQueue, model: str, examples: Sequence[str]) -> gr.
         async def leave(request: gr.Request) -> None:
             queue.leave(request.session_hash or "")
 
+        async def draw_preview(text: str) -> str:
+            await asyncio.sleep(_TYPING_SECONDS)
+            return preview_html(text[:MOST_CHARS])
+
+        # Of the keystrokes that come while one is answered, only the last is sent.
+        problem.change(
+            draw_preview,
+            problem,
+            preview,
+            queue=False,
+            trigger_mode="always_last",
+            show_progress="hidden",
+            api_visibility="private",
+        )
         stop.click(answer_now, queue=False, show_progress="hidden", api_visibility="private")
         page.unload(leave)
     page.queue(max_size=2 * MOST_WAITING)
     return page
 
 
-def build_app(queue: QuestionQueue, page: gr.Blocks) -> FastAPI:
-    """Build the web application: the page, and the journals of its questions for download."""
+def build_app(queue: QuestionQueue, page: gr.Blocks, login: tuple[str, str] | None = None) -> FastAPI:
+    """Build the web application: the page, and the journals of its questions for who asked them.
+
+    `login` is the name and the password that visitors have to give, None where everybody may ask.
+    """
     app = FastAPI(openapi_url=None)
+    app.add_middleware(VisitorCookie)
 
     @app.get("/journal/{name}")
-    def journal(name: str) -> Response:
-        path = queue.journal(name)
+    def journal(name: str, request: Request) -> Response:
+        path = queue.journal(name, visitor_of(request.headers.get("cookie", "")))
         return FileResponse(path, filename=f"{name}.jsonl") if path else Response("no such question", 404)
 
     theme = gr.themes.Default(font=_SANS, font_mono=_MONO)
@@ -98,6 +121,7 @@ def build_app(queue: QuestionQueue, page: gr.Blocks) -> FastAPI:
         app,
         page,
         path="",
+        auth=login,
         footer_links=[],
         run_history=False,
         ssr_mode=False,
@@ -115,8 +139,9 @@ def build_app(queue: QuestionQueue, page: gr.Blocks) -> FastAPI:
 def _asker(queue: QuestionQueue) -> Callable[[str, gr.Request], AsyncGenerator[Frame]]:
     async def ask(text: str, request: gr.Request) -> AsyncGenerator[Frame]:
         last: Frame = ()
+        owner = visitor_of(request.headers.get("cookie", ""))
         try:
-            async with aclosing(queue.ask(request.session_hash or "", text)) as questions:
+            async with aclosing(queue.ask(request.session_hash or "", text, owner)) as questions:
                 async for question in questions:
                     frame = _frame(question)
                     yield _changes(last, frame)

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
 
 import uvicorn
@@ -26,10 +27,13 @@ from tools.demo.session import QuestionQueue
 _GRACE_SECONDS = 1  # for open connections at shutdown
 
 
-async def serve_page(config: Config, directory: Path, listener: socket.socket, console: Console) -> None:
+async def serve_page(
+    config: Config, directory: Path, listener: socket.socket, console: Console, login: tuple[str, str] | None
+) -> None:
     """Start the engine, then serve the page on the listening socket until SIGINT or SIGTERM.
 
-    Questions are recorded below `directory`. Raises AgentError if the engine or its model is not available.
+    Questions are recorded below `directory`. `login` is the name and the password that visitors have to give, None
+    where everybody may ask. Raises AgentError if the engine or its model is not available.
     """
     loop = asyncio.get_running_loop()
     async with AsyncExitStack() as stack:
@@ -59,12 +63,17 @@ async def serve_page(config: Config, directory: Path, listener: socket.socket, c
         page = build_page(queue, _model(agent.config), [problem.text for problem in starter_problems()])
         server = _Server(
             uvicorn.Config(
-                build_app(queue, page), log_level="error", access_log=False, timeout_graceful_shutdown=_GRACE_SECONDS
+                build_app(queue, page, login),
+                log_level="error",
+                access_log=False,
+                timeout_graceful_shutdown=_GRACE_SECONDS,
             )
         )
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, server.stop)
         host, port, *_ = listener.getsockname()
+        if login is None and not ip_address(host).is_loopback:
+            console.print("everybody who reaches this address can ask: --auth USER:PASSWORD asks them to log in")
         where = f"[{host}]" if ":" in host else host
         console.print(f"serving http://{where}:{port} · stop with Ctrl-C", highlight=False, soft_wrap=True)
         console.print(f"questions are recorded in {directory}", highlight=False, soft_wrap=True, markup=False)

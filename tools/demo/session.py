@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import re
+import secrets
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +20,6 @@ from tools.demo.state import Question
 
 MOST_CHARS = 4_000  # in a problem
 MOST_WAITING = 20
-_NAME = re.compile(r"question-\d+")
 FRAME_SECONDS = 0.4  # between two frames: what a browser can draw with many lanes
 LEFT = "Withdrawn: there is no answer."
 ENGINE_FAILED = (
@@ -47,16 +46,19 @@ class QuestionQueue:
         self._turn = asyncio.Lock()
         self._queue: list[Question] = []
         self._visits: dict[str, tuple[Question, asyncio.Task[None]]] = {}
+        self._owners: dict[str, str] = {}  # of questions, by their ids
         self._asked = 0
 
-    async def ask(self, visitor: str, text: str) -> AsyncGenerator[Question]:
+    async def ask(self, visitor: str, text: str, owner: str = "") -> AsyncGenerator[Question]:
         """Solve a problem, yielding the same question again and again until it is closed.
 
-        Closing the generator cancels the question: its lanes end at once. Raises InputError for a text that is not
-        accepted.
+        `visitor` is the open page, which has one question at a time; `owner` the secret of its browser, which may fetch
+        the journal. Closing the generator cancels the question: its lanes end at once. Raises InputError for a text
+        that is not accepted.
         """
         text = self._checked(visitor, text)
         question = Question(Problem(self._next_id(), text), self.config, self._clock)
+        self._owners[question.problem.id] = owner
         self._queue.append(question)
         solving = asyncio.create_task(self._solve(question))
         self._visits[visitor] = question, solving
@@ -94,10 +96,13 @@ class QuestionQueue:
         if self._queue:
             self._queue[0].engine_event = text
 
-    def journal(self, name: str) -> Path | None:
-        """Return the path of a question's journal, None if there is no such question."""
+    def journal(self, name: str, owner: str) -> Path | None:
+        """Return the path of a question's journal, None if it has none or somebody else asked it."""
+        asker = self._owners.get(name, "")
+        if not asker or not secrets.compare_digest(asker.encode(), owner.encode()):
+            return None
         path = self.directory / name / JOURNAL_FILE
-        return path if _NAME.fullmatch(name) and path.is_file() else None
+        return path if path.is_file() else None
 
     def _checked(self, visitor: str, text: str) -> str:
         if not text.strip():

@@ -25,6 +25,7 @@ from agent.events import (
 )
 from agent.policy.voting import tally
 from agent.types import Edition, Problem, Sample, SampleEnd, Solution, Tally
+from agent.views.sample_votes import shortest_backer
 from agent.views.state import TokenRate
 from agent.views.totals import AttemptCount, count_attempts
 
@@ -178,8 +179,7 @@ class Question:
     def evidence(self) -> Sample | None:
         """The shortest sample that gave the answer; forced answers come after all others."""
         leader = self.tally.leader
-        backers = [sample for sample in self.samples if leader is not None and sample.answer == leader.answer]
-        return min(backers, key=lambda sample: (sample.forced, sample.tokens, sample.index), default=None)
+        return shortest_backer(self.samples, leader.answer if leader else None)
 
     @property
     def chat(self) -> ChatFormat:

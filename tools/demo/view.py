@@ -9,14 +9,18 @@ from agent.chat.format import ChatFormat
 from agent.chat.task import answer_rule
 from agent.config import Config
 from agent.events import HealthChecked
-from agent.types import Sample, StopReason
+from agent.types import Sample, Solution, StopReason, Vote
+from agent.views.sample_votes import sample_votes
 from agent.views.table import code_facts
+from agent.views.verdict import guesses, is_doubtful, weight_text, why_won
 from tools.demo.state import LaneState, Phase, Question
 from tools.demo.transcript import end_of, markdown_html, transcript_html
+from tools.shared.markup import pieces
 
 LIVE_CHARS = 1_600  # shown of a running lane's text, from its end
 CLOSED_CHARS = 20_000  # shown of a lane's text once the question is closed
 MOST_BARS = 6
+_LANE_COLUMNS = ("lane", "answer", "weight", "how", "tool runs", "tokens", "ended")
 
 WHY = {
     StopReason.UNCATCHABLE: "no other answer could have caught up",
@@ -58,14 +62,8 @@ def answer_html(question: Question) -> str:
     solution = question.solution
     if solution is None:
         return ""
-    leader = solution.tally.leader
-    votes = (
-        f"{_count(leader.samples, 'vote')} of {_count(solution.samples_started, 'lane')}"
-        if leader
-        else "no lane gave an answer"
-    )
     facts = [
-        votes,
+        _count(solution.samples_started, "lane"),
         f"closed because {WHY[solution.stop]}",
         f"{solution.seconds:,.0f} s",
         _count(solution.tokens, "token"),
@@ -74,12 +72,51 @@ def answer_html(question: Question) -> str:
     ]
     number = question.problem.id
     answer = "no answer" if solution.answer is None else str(solution.answer)
+    kind, label = _verdict(question, solution)
     return (
-        f'<section class="answer" aria-live="polite"><p class="label">Answer</p><p class="big">{answer}</p>'
+        f'<section class="answer {kind}" aria-live="polite"><p class="label">{label}</p><p class="big">{answer}</p>'
+        f'<p class="why">{escape(why_won(solution, question.samples))}</p>'
         f"<p>{escape(' · '.join(facts))}</p>{_engine_event(question)}"
         f'<p><a class="download" href="/journal/{number}" download="{number}.jsonl">Download the journal</a></p>'
-        f"{_evidence_html(question.evidence, question.chat)}</section>"
+        f"{_evidence_html(question.evidence, question.chat)}{_lane_votes_html(question)}</section>"
     )
+
+
+def _verdict(question: Question, solution: Solution) -> tuple[str, str]:
+    """Return how sure the answer is, as a class of the style sheet and as its label."""
+    if solution.answer is None:
+        return "none", "Answer"
+    if is_doubtful(solution, question.samples):
+        return "doubtful", "Doubtful answer"
+    return "settled", "Answer"
+
+
+def _lane_votes_html(question: Question) -> str:
+    """Return what each lane voted and why, the answer's lanes first."""
+    votes = sample_votes(question.samples, question.config)
+    if not votes:
+        return ""
+    ranks = {vote.answer: rank for rank, vote in enumerate(question.tally.votes)}
+    votes.sort(key=lambda vote: len(ranks) if vote.sample.answer is None else ranks[vote.sample.answer])
+    rows = [
+        (
+            str(vote.sample.index + 1),
+            "none" if vote.sample.answer is None else str(vote.sample.answer),
+            "" if vote.weight is None else weight_text(vote.weight),
+            *(vote.answered, vote.tools, f"{vote.sample.tokens:,}", vote.ended),
+        )
+        for vote in votes
+    ]
+    head = "".join(f"<th>{name}</th>" for name in _LANE_COLUMNS)
+    body = "".join("<tr>" + "".join(map(_cell, _LANE_COLUMNS, row)) + "</tr>" for row in rows)
+    return (
+        '<details class="lane-votes"><summary>What each lane voted, and why</summary>'
+        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></details>"
+    )
+
+
+def _cell(name: str, text: str) -> str:
+    return f'<td data-label="{name}">{escape(text)}</td>' if text else f'<td class="empty" data-label="{name}"></td>'
 
 
 def _evidence_html(sample: Sample | None, chat: ChatFormat) -> str:
@@ -90,6 +127,13 @@ def _evidence_html(sample: Sample | None, chat: ChatFormat) -> str:
         f'<details class="evidence" open><summary>{title}</summary>'
         f'<div class="transcript">{transcript_html(chat.opening + sample.text, chat)}</div></details>'
     )
+
+
+def preview_html(text: str) -> str:
+    """Return a problem as it will be read, "" where it has nothing but text that is seen as it is typed."""
+    if all(piece.kind == "text" for piece in pieces(text)):
+        return ""
+    return f'<section class="preview" aria-label="preview"><div class="problem">{markdown_html(text)}</div></section>'
 
 
 def status_html(question: Question) -> str:
@@ -121,12 +165,10 @@ def _waiting(question: Question) -> str:
 
 def _votes_html(question: Question) -> str:
     votes = question.tally.votes
-    forced = Counter(sample.answer for sample in question.samples if sample.forced)
     lanes = max(1, len(question.lanes))
     rows = [
         f'<div class="meter vote{" leader" if rank == 0 else ""}"><span class="label">{vote.answer}</span>'
-        f"{_bar(vote.samples / lanes, 'votes')}<span>{_count(vote.samples, 'vote')}"
-        f"{_forced(forced[vote.answer])}</span></div>"
+        f"{_bar(min(1.0, vote.weight / lanes), 'votes')}<span>{_votes_figure(vote, question)}</span></div>"
         for rank, vote in enumerate(votes[:MOST_BARS])
     ]
     if not rows:
@@ -170,8 +212,14 @@ def _bar(share: float, kind: str) -> str:
     return f'<span class="bar {kind}"><span style="width:{100 * share:.1f}%"></span></span>'
 
 
-def _forced(number: int) -> str:
-    return f" ({number} forced)" if number else ""
+def _votes_figure(vote: Vote, question: Question) -> str:
+    guessed = guesses(question.samples, vote.answer)
+    parts = [
+        _count(vote.samples, "vote"),
+        *([f"weight {weight_text(vote.weight)}"] if vote.weight != vote.samples else []),
+        *([f"{guessed} guessed"] if guessed else []),
+    ]
+    return " · ".join(parts)
 
 
 def _count(number: int, noun: str) -> str:

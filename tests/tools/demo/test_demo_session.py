@@ -39,9 +39,11 @@ def open_queue(directory: Path, engine: ScriptedEngine, **keys: object) -> Quest
     return QuestionQueue(agent, directory, asyncio.get_running_loop().time)
 
 
-async def ask(queue: QuestionQueue, visitor: str = "v", text: str = "What is 6 times 7?") -> Question:
+async def ask(
+    queue: QuestionQueue, visitor: str = "v", text: str = "What is 6 times 7?", owner: str = "secret"
+) -> Question:
     """The question when it is closed."""
-    async with aclosing(queue.ask(visitor, text)) as frames:
+    async with aclosing(queue.ask(visitor, text, owner)) as frames:
         async for question in frames:
             last = question
     return last
@@ -57,7 +59,7 @@ def test_a_question_is_solved_and_recorded_as_a_run_of_its_own(tmp_path: Path) -
         first, second = await ask(queue), await ask(queue, text="And 7 times 6?")
         assert first.solution is not None
         assert first.solution.answer == 42
-        assert queue.journal("question-2") == tmp_path / "question-2" / "journal.jsonl"
+        assert queue.journal("question-2", "secret") == tmp_path / "question-2" / "journal.jsonl"
         record = read_run(tmp_path / "question-2")
         assert [problem.text for problem in record.problems] == ["And 7 times 6?"]
         assert record.solutions == (second.solution,)
@@ -95,7 +97,27 @@ def test_no_other_file_is_given_for_a_journal(tmp_path: Path, name: str) -> None
     async def scene() -> None:
         queue = open_queue(tmp_path, ScriptedEngine(answers))
         await ask(queue)
-        assert queue.journal(name) is None
+        assert queue.journal(name, "secret") is None
+
+    run(scene)
+
+
+@pytest.mark.parametrize(("owner", "other"), [("secret", "another"), ("secret", ""), ("secret", "secré"), ("", "")])
+def test_a_journal_is_given_to_nobody_but_who_asked(tmp_path: Path, owner: str, other: str) -> None:
+    async def scene() -> None:
+        queue = open_queue(tmp_path, ScriptedEngine(answers))
+        await ask(queue, owner=owner)
+        assert (tmp_path / "question-1" / "journal.jsonl").is_file()
+        assert queue.journal("question-1", other) is None
+        assert (queue.journal("question-1", owner) is not None) is bool(owner)
+
+    run(scene)
+
+
+def test_a_journal_of_an_earlier_demo_in_the_directory_is_nobodys(tmp_path: Path) -> None:
+    async def scene() -> None:
+        await ask(open_queue(tmp_path, ScriptedEngine(answers)))
+        assert open_queue(tmp_path, ScriptedEngine(answers)).journal("question-1", "secret") is None
 
     run(scene)
 

@@ -20,12 +20,32 @@ from tests.support.doubles import config_with
 from tests.support.samples import sample, solution
 from tests.support.tiers.cases import examples
 from tools.demo.state import Phase, Question
-from tools.demo.transcript import end_of, markdown_html, transcript_html
-from tools.demo.view import WHY, answer_html, heading_html, lanes_html, sentence_html, status_html
+from tools.demo.transcript import markdown_html, transcript_html
+from tools.demo.view import (
+    WHY,
+    answer_html,
+    heading_html,
+    lanes_html,
+    preview_html,
+    sentence_html,
+    status_html,
+)
 
 OURS = {"a", "article", "code", "details", "div", "header", "input", "label", "p", "pre", "section", "span", "strong"}
-OURS |= {"h1", "summary"}
-HARMLESS = {"aria-hidden", "aria-label", "aria-live", "class", "data-phase", "download", "for", "href", "id", "open"}
+OURS |= {"h1", "summary", "table", "tbody", "td", "th", "thead", "tr"}
+HARMLESS = {
+    "aria-hidden",
+    "aria-label",
+    "aria-live",
+    "class",
+    "data-label",
+    "data-phase",
+    "download",
+    "for",
+    "href",
+    "id",
+    "open",
+}
 HARMLESS |= {"role", "style", "title", "type"}
 HARMLESS_STYLE = re.compile(r"width:[\d.]+%|color:#[0-9A-F]{6};|margin-left:-?[\d.]+em;")
 ATTACKS = (
@@ -125,7 +145,7 @@ def test_nothing_that_a_model_writes_becomes_markup(text: str) -> None:
 def test_nothing_that_a_visitor_or_the_engine_tells_becomes_markup(text: str) -> None:
     asked = question(text)
     asked.engine_event = text
-    checked(status_html(asked) + sentence_html(text))
+    checked(status_html(asked) + sentence_html(text) + preview_html(text))
     asked.failure = text or "x"
     assert text.split() == checked(sentence_html(text)).split() or "\x00" in text or "\r" in text
     checked(answer_html(asked))
@@ -138,17 +158,6 @@ def test_an_attack_is_shown_as_written(attack: str) -> None:
     assert word[0] in checked(transcript_html(attack, PREVIEW))
 
 
-@given(st.text(alphabet="ab`\n", max_size=200) | TEXTS, st.integers(1, 120))
-def test_the_end_of_a_text_is_its_last_lines(text: str, most: int) -> None:
-    end = end_of(text, most)
-    if len(text) <= most:
-        assert end == text
-    else:
-        last = text.rpartition("\n")[2]
-        assert end.endswith(last[-most:])
-        assert len(end) <= most + max((len(line) + 1 for line in text.split("\n")), default=0)
-
-
 def test_the_heading_says_how_the_model_was_checked_and_what_was_changed() -> None:
     config = config_with(sample__count=3)
     assert "checked" not in checked(heading_html(config, "qwq", None))
@@ -156,34 +165,6 @@ def test_the_heading_says_how_the_model_was_checked_and_what_was_changed() -> No
     shown = checked(heading_html(config, ATTACKS[1], outcome))
     assert "model checked: 1 of 2 easy problems right, 41 s; set for its sake: vllm.extra_args" in shown
     assert ATTACKS[0] in shown and ATTACKS[1] in shown
-
-
-def test_code_whose_beginning_is_cut_off_stays_code() -> None:
-    text = "```python\n" + "x = 1\n" * 50 + "print(x)"
-    html = str(transcript_html(end_of(text, 40), PREVIEW))
-    assert html.startswith('<pre class="code">')
-    assert html.count("<pre") == 1
-
-
-def test_code_output_and_formulas_are_told_apart() -> None:
-    text = "So $x^2$:\n```python\nprint(1)\n```\n```output\n1\n```\nThus **done** \\boxed{1}."
-    html = str(transcript_html(text, PREVIEW))
-    assert [html.count(f'<pre class="{kind}"') for kind in ("code", "output")] == [1, 1]
-    assert html.count("<math") == 2
-    assert "<strong>done</strong>" in html
-
-
-def test_the_end_of_the_thinking_is_shown_once_and_none_of_its_marks() -> None:
-    chat = chat_format("qwq", tools=True)
-    result = chat.tool_result("1")
-    turn = f"{chat.opening}So\n```python\nprint(1)\n```{result}good.\n</think>\n\nIt is 1."
-    html = str(transcript_html(turn, chat))
-    assert html.count("end of the thinking") == 1 and "think&gt;" not in html
-    before, _, behind = html.partition("end of the thinking")
-    assert 'class="output"' in before and "It is 1." in behind
-    for unclosed in (turn.partition("</think>")[0], chat.opening):
-        assert "end of the thinking" not in str(transcript_html(unclosed, chat))
-    assert "end of the thinking" not in str(transcript_html("It is 1.", PREVIEW))
 
 
 def test_a_lane_goes_through_its_phases() -> None:
@@ -235,8 +216,38 @@ def test_the_votes_are_drawn_with_the_leader_first() -> None:
     html = status_html(asked)
     assert html.index(">42<") < html.index(">7<")
     assert html.count("leader") == 1
-    assert "2 votes (1 forced)" in checked(html)
-    assert "width:50.0%" in html
+    assert "2 votes · weight 1.5 · 1 guessed" in checked(html)
+    assert "width:37.5%" in html
+
+
+def test_a_tie_and_guesses_are_shown_as_doubtful_with_the_reason() -> None:
+    sure = answer_html(closed(question(), sample(42), sample(42, index=1), sample(7, index=2)))
+    assert 'class="answer settled"' in sure and "42 has 2 of 3 votes" in checked(sure)
+    tied = answer_html(closed(question(), sample(42), sample(7, index=1)))
+    guessed = answer_html(closed(question(), sample(42, forced=True, end=SampleEnd.DEADLINE)))
+    for html, reason in ((tied, "tie at a weight of 1"), (guessed, "was a guess")):
+        assert 'class="answer doubtful"' in html
+        assert "Doubtful answer" in checked(html) and reason in checked(html)
+    assert 'class="answer none"' in answer_html(closed(question(), sample(None)))
+
+
+def test_what_each_lane_voted_and_why_is_listed_with_the_answers_lanes_first() -> None:
+    lost = sample(None, index=1, end=SampleEnd.ENGINE_ERROR, failure="the engine is down")
+    guess = sample(7, index=0, forced=True, end=SampleEnd.DEADLINE)
+    html = answer_html(closed(question(), guess, lost, replace(written("x", 2), turns=(_with_output(),))))
+    rows = [checked(row) for row in re.findall(r"<tr>(<td.*?)</tr>", html)]
+    assert rows == [
+        "3421by itself, as its code printed120answered",
+        "170.5guessed: forced before it had endednone10deadline",
+        "2noneno answernone10engine error: the engine is down",
+    ]
+
+
+def test_a_problem_is_previewed_where_it_holds_more_than_plain_text() -> None:
+    assert preview_html("How many primes are below 100?") == preview_html("") == preview_html("It costs $5.") == ""
+    html = preview_html("What is $x^2$ and $\\frac{$?")
+    assert html.count("<math") == 1
+    assert "\\frac{" in checked(html)
 
 
 def test_the_evidence_is_the_shortest_sample_that_was_not_forced() -> None:
