@@ -173,7 +173,7 @@ def test_what_is_typed_is_previewed_and_a_doubtful_answer_looked_into_at_any_wid
         page.wait_for_function("parseInt(document.querySelector('.lane .tokens')?.innerText) > 5")
         page.locator("#stop").click()
         assert big(page) == "42"
-        assert "all of them were guesses" in page.locator(".answer.doubtful .why").inner_text()
+        assert "were guesses" in page.locator(".answer.doubtful .why").inner_text()
         page.locator(".lane-votes summary").click()
         assert page.locator(".lane-votes tbody tr").count() == 3
         assert "guessed: forced before it had ended" in page.locator(".lane-votes tbody").inner_text()
@@ -195,19 +195,21 @@ def test_with_a_login_nobody_else_sees_the_page_or_asks(
     ):
         page = tab.page
         page.goto(served.url)
-        for password, allowed in (("wrong", False), ("pass:word", True)):
-            page.locator("input[type=password]").wait_for()
+        for password in ("wrong", "pass:word"):
             page.locator("input:not([type=password])").first.fill("ada")
             page.locator("input[type=password]").fill(password)
-            assert page.locator("#problem").count() == 0
             page.get_by_role("button", name="Login").click()
-            if allowed:
-                page.locator("#problem textarea").wait_for()
+            if password == "wrong":
+                page.get_by_text("Incorrect").wait_for()  # which empties the fields
+                assert page.locator("#problem").count() == 0
+        page.locator("#problem textarea").wait_for()
         assert page.request.get(f"{served.url}/gradio_api/info").ok
         with browser_page(browser) as stranger:
             assert stranger.page.request.get(f"{served.url}/gradio_api/info").status == 401
         page.locator("html[data-ready]").wait_for()
-        ask(page, "What is 6 times 7?")
+        ask(page, "Think for ever.")
+        page.locator(".lane").first.wait_for()
+        page.locator("#stop").click()
         assert big(page) == "42"
         assert "pass:word" not in "".join(served.output)
 
