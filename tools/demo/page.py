@@ -35,7 +35,7 @@ _CTRL_ENTER = """() => {
 _SANS = [Font("system-ui"), Font("sans-serif")]  # the visitor's own fonts: nothing is downloaded
 _MONO = [Font("ui-monospace"), Font("monospace")]
 
-_TYPING_SECONDS = 0.3  # between what is typed and its preview, for which one keystroke in between suffices
+_TYPING_SECONDS = 0.3  # between a keystroke and the preview
 
 Frame = tuple[Any, ...]
 
@@ -83,24 +83,29 @@ def build_page(queue: QuestionQueue, model: str, examples: Sequence[str]) -> gr.
         async def leave(request: gr.Request) -> None:
             queue.leave(request.session_hash or "")
 
-        async def draw_preview(text: str) -> str:
-            await asyncio.sleep(_TYPING_SECONDS)
-            return preview_html(text[:MOST_CHARS])
-
-        # Of the keystrokes that come while one is answered, only the last is sent.
-        problem.change(
-            draw_preview,
-            problem,
-            preview,
-            queue=False,
-            trigger_mode="always_last",
-            show_progress="hidden",
-            api_visibility="private",
-        )
+        _preview_while_typed(problem, preview)
         stop.click(answer_now, queue=False, show_progress="hidden", api_visibility="private")
         page.unload(leave)
     page.queue(max_size=2 * MOST_WAITING)
     return page
+
+
+def _preview_while_typed(problem: gr.Textbox, preview: gr.HTML) -> None:
+    """Have the text of the box drawn below it, a moment after the last keystroke."""
+
+    async def draw(text: str) -> str:
+        await asyncio.sleep(_TYPING_SECONDS)
+        return preview_html(text[:MOST_CHARS])
+
+    problem.change(
+        draw,
+        problem,
+        preview,
+        queue=False,
+        trigger_mode="always_last",  # while one is answered, only the last of the keystrokes is kept
+        show_progress="hidden",
+        api_visibility="private",
+    )
 
 
 def build_app(queue: QuestionQueue, page: gr.Blocks, login: tuple[str, str] | None = None) -> FastAPI:

@@ -46,7 +46,7 @@ class QuestionQueue:
         self._turn = asyncio.Lock()
         self._queue: list[Question] = []
         self._visits: dict[str, tuple[Question, asyncio.Task[None]]] = {}
-        self._owners: dict[str, str] = {}  # of questions, by their ids
+        self._owners: dict[str, str] = {}  # by the ids of their questions
         self._asked = 0
 
     async def ask(self, visitor: str, text: str, owner: str = "") -> AsyncGenerator[Question]:
