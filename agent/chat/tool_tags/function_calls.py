@@ -19,7 +19,7 @@ from agent.chat.output_text import defused, rendered
 from agent.chat.reply import Reply
 from agent.chat.thinking import think_open, thinking_end
 from agent.chat.tool_tags.body import read_function_call
-from agent.chat.tool_tags.scanner import CLOSE, OPEN, TagScanner, shown_calls
+from agent.chat.tool_tags.scanner import CLOSE, OPEN, FenceCounter, TagScanner, shown_calls
 
 PYTHON_TOOL = {
     "type": "function",
@@ -100,8 +100,8 @@ class FunctionCalls(FencedChatML):
         return f"{prompt.removesuffix(opening)}{line}{tag}{call}{head}{result}"
 
     def call_scanner(self) -> ToolCallScanner:
-        """A scanner for function calls."""
-        return self._tag_scanner()
+        """A scanner for function calls, which counts fenced code that nobody runs."""
+        return FenceCounter(self._tag_scanner())
 
     def tool_result(self, output: str) -> str:
         """The end of the turn, the output in the user's with every mark in it broken, and the next turn's start."""

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from functools import cache
 
+from agent.chat.fences import FenceScanner
 from agent.chat.format import ToolCall
 from agent.chat.thinking import think_open
 from agent.chat.tool_tags.body import CallBody
@@ -120,6 +121,41 @@ class TagScanner:
                 if _UNDECIDED.fullmatch(rest) or any(name.startswith(rest) for name in self._names):
                     return len(rest)
         return 0
+
+
+class FenceCounter:
+    """Finds calls as a `TagScanner` does, and counts the fenced blocks of Python of a turn without any.
+
+    A model that is offered functions may write blocks all the same, which nobody runs.
+    """
+
+    def __init__(self, calls: TagScanner) -> None:
+        self._calls = calls
+        self._fences = FenceScanner()
+        self._fed = 0  # to that scanner of fences
+        self._blocks = 0
+        self._called = False
+
+    @property
+    def unrun(self) -> int:
+        """How many calls were not run; where there was none at all, how many blocks of Python were opened."""
+        return self._calls.unrun or (0 if self._called else self._blocks + self._fences.unrun)
+
+    @property
+    def end_mark(self) -> str:
+        """That of the calls."""
+        return self._calls.end_mark
+
+    def feed(self, text: str) -> ToolCall | None:
+        """The first closed call, or None while there is none."""
+        call = self._calls.feed(text)
+        self._called = self._called or call is not None
+        self._fed += len(text)
+        while block := self._fences.feed(text):
+            self._blocks += 1 + self._fences.unrun
+            text = text[max(0, len(text) - (self._fed - block.end)) :]
+            self._fences, self._fed = FenceScanner(), len(text)
+        return call
 
 
 @cache

@@ -78,6 +78,26 @@ def test_a_call_that_the_end_of_the_turn_cuts_off_is_not_run() -> None:
     assert sample.turns[0].inserted == "\n</tool_call>\n\n**Final Answer**\n\n\\boxed{"
 
 
+@pytest.mark.parametrize(
+    ("said", "blocks"),
+    [
+        ("</think>Run this:\n```python\nprint(6 * 7)\n```\n", 1),
+        ("</think>Run this:\n```python\nprint(6 * 7)\n```\nand\n```py\nprint(7)\n```\nand\n```python\nprint(", 3),
+        ("</think>As text:\n```text\nprint(6 * 7)\n```\n", 0),
+        (f"</think>At first\n```python\nprint(7)\n```\n{CALL}", 0),
+        (f"</think>{CUT_CALL}```python\n1\n```\n", 1),
+    ],
+)
+@pytest.mark.parametrize("step", [1, 7, 1_000])
+def test_fenced_code_in_place_of_a_call_is_not_run_but_counted(said: str, blocks: int, step: int) -> None:
+    scanner = chat_format("qwq-calls", tools=True).call_scanner()
+    assert [scanner.feed(said[start : start + step]) for start in range(0, len(said), step)]
+    assert scanner.unrun == blocks
+    sandbox = ScriptedSandbox("42\n")
+    sample = run_lane(scripted(said, "</think>\\boxed{42}"), sandbox=sandbox, sample__family="qwq-calls")
+    assert len(sandbox.cells) == (CALL in said) and sample.turns[0].unrun_blocks == blocks
+
+
 def test_a_whole_call_that_the_end_of_the_turn_closes_is_run_as_some_servers_leave_the_tag_out() -> None:
     sandbox = ScriptedSandbox("42\n")
     engine = scripted(f"</think>{CALL.removesuffix('</tool_call>')}", "</think>It is \\boxed{42}.")
