@@ -20,6 +20,10 @@ class FencedTurns(FunctionCalls):
     __slots__ = ()
     result_frame: ClassVar[tuple[str, str]] = (OUTPUT_HEAD.lstrip("\n"), "\n```")
 
+    def next_prompt(self, prompt: str, written: str) -> str:
+        """Both: what a template leaves out of the turns before is the server's to leave out."""
+        return prompt + written
+
     def call_scanner(self) -> ToolCallScanner:
         """A scanner for fenced blocks."""
         return FenceScanner()
