@@ -174,10 +174,12 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m tools.figures",
         description="Remake the figures of README.md with the commands that it names; compare its table of results.",
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"results, {', '.join(f.name for f in FIGURES)} (all)")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"results, {', '.join(f.name for f in FIGURES)} (default: all)"
+    )
     parser.add_argument("--traces", type=Path, default=Path("traces"), metavar="DIR", help="what tools.traces fetched")
     parser.add_argument("--repeats", type=int, default=40, metavar="N", help="runs per recording; README has 40")
-    parser.add_argument("--out", type=Path, default=Path("figures"), metavar="DIR", help="where they go (figures)")
+    parser.add_argument("--out", type=Path, default=Path("figures"), metavar="DIR", help="where they go")
     parser.add_argument("--list", action="store_true", help="say what each is and how it is made, and make none")
     return parser
 

@@ -139,9 +139,11 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m tools.traces",
         description="Download the public recordings of Best-of-Infinity and convert them into traces for tools.replay.",
     )
-    parser.add_argument("--out", type=Path, default=Path("traces"), metavar="DIR", help="where they go (traces)")
+    parser.add_argument("--out", type=Path, default=Path("traces"), metavar="DIR", help="where they go")
     parser.add_argument("--source", type=Path, metavar="DIR", help="a folder with the jsonl files (none: the network)")
-    parser.add_argument("--model", action="append", metavar="NAME", help=f"one of {', '.join(sorted(DIGESTS))} (all)")
+    parser.add_argument(
+        "--model", action="append", metavar="NAME", help=f"one of {', '.join(sorted(DIGESTS))} (default: all)"
+    )
     return parser
 
 

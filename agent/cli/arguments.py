@@ -49,8 +49,8 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
         "--problems",
         type=given_path,
         metavar="FILE",
-        help="CSV, JSONL or parquet: id, problem[, answer]; or a bundled set by its name, starter (12 problems) or "
-        "practice (60), even if a file or directory has that name",
+        help="CSV, JSON lines, JSON or parquet: id, problem[, answer]; or a bundled set by its name, starter "
+        "(12 problems) or practice (60), even if a file or directory has that name",
     )
     how = parser.add_argument_group("how to solve it")
     add_setting_flags(how, time_limit_of="the whole run")
@@ -96,7 +96,7 @@ def add_setting_flags(parser: argparse._ActionsContainer, *, time_limit_of: str)
     )
     add_cost_flags(parser)
     parser.add_argument("--seed", type=int, help="seed of the run (default: the profile's, else 0)")
-    parser.add_argument("--url", help="an engine that speaks the OpenAI completions protocol")
+    parser.add_argument("--url", help="a server that speaks the OpenAI protocol, for completions or for chat")
     parser.add_argument(
         "--api-key-env",
         metavar="NAME",

@@ -15,7 +15,7 @@ from agent.cli.streams import write_result
 from agent.files.suggestions import did_you_mean
 
 _UNKNOWN_FLAG = re.compile(r"unrecognized arguments: (?:.*? )?(--[\w-]+)")
-_UNTOLD: tuple[object, ...] = (None, False, "", argparse.SUPPRESS)  # defaults that say nothing
+_UNTOLD: tuple[object, ...] = (None, "", argparse.SUPPRESS)  # defaults that say nothing, as False does
 _INVALID_CHOICE = re.compile(r"(invalid choice: '([^']*)')")
 
 
@@ -29,7 +29,8 @@ class OneLineParser(argparse.ArgumentParser):
     def format_help(self) -> str:
         """The help, with the default of each flag that has one."""
         for action in self._actions:
-            told = action.default in _UNTOLD or action.default == [] or "default" in (action.help or "")
+            silent = action.default is False or action.default in _UNTOLD or action.default == []
+            told = silent or "default" in (action.help or "")
             if action.option_strings and action.help is not argparse.SUPPRESS and not told:
                 action.help = f"{action.help or ''} (default: %(default)s)"
         return super().format_help()

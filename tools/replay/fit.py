@@ -217,16 +217,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("recordings", nargs="+", type=Path, metavar="PATH", help="trace files and folders of them")
     parser.add_argument(
-        "--budget-tokens", action="append", type=float, metavar="N", help="may be repeated (9000, 12000)"
+        "--budget-tokens", action="append", type=float, metavar="N", help="may be repeated (default: 9000 and 12000)"
     )
     parser.add_argument("--stop-only", action="store_true", help="fit stopping alone")
     parser.add_argument("--hardware", choices=sorted(HARDWARE), default="kaggle-l4x4", help="default: kaggle-l4x4")
-    parser.add_argument("--samples", type=int, default=16, metavar="K", help="lanes a problem (16)")
-    parser.add_argument(
-        "--problems", type=int, default=REPLAYED_EDITION.problem_count, metavar="N", help="of a run (%(default)s)"
-    )
-    parser.add_argument("--repeats", type=int, default=10, metavar="N", help="runs, or draws a problem (10)")
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of problem orders and sample draws (0)")
+    parser.add_argument("--samples", type=int, default=16, metavar="K", help="lanes a problem")
+    parser.add_argument("--problems", type=int, default=REPLAYED_EDITION.problem_count, metavar="N", help="of a run")
+    parser.add_argument("--repeats", type=int, default=10, metavar="N", help="runs, or draws a problem")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of problem orders and sample draws")
     parser.add_argument("--processes", type=int, metavar="N", help="default: one a core")
     parser.add_argument("--json", action="store_true", help="as JSON on standard output")
     return parser

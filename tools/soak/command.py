@@ -5,7 +5,6 @@ Run it only inside a throw-away jail or container: its hostile cells try to harm
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import random
@@ -16,6 +15,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from agent.cli.one_line_parser import OneLineParser
 from agent.sandbox.base import Limits, Session
 from agent.sandbox.forkserver import ForkServerSandbox
 from agent.types import ToolRun, ToolStatus
@@ -182,9 +182,9 @@ def _resident(pid: str) -> float:
 
 def main() -> int:
     """Soak and print the record as JSON; status 1 if a legitimate cell was wrong or a hostile one late."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sessions", type=int, default=64)
-    parser.add_argument("--seconds", type=float, default=1_800.0)
+    parser = OneLineParser(prog="python -m tools.soak", description=__doc__)
+    parser.add_argument("--sessions", type=int, default=64, metavar="N", help="sessions at a time")
+    parser.add_argument("--seconds", type=float, default=1_800.0, metavar="T", help="how long it runs")
     options = parser.parse_args()
     record = asyncio.run(soak(options.sessions, options.seconds))
     names = ("controller_mb", "zygote_mb", "descriptors", "processes", "scratch_files")

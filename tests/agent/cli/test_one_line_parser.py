@@ -19,13 +19,15 @@ from agent.problems.reader import starter_problems
 from tests.support.calls import ROOT
 from tools.replay.policies import policy_keys
 
-_NO_DEFAULT = (None, False, "", argparse.SUPPRESS)
+_NO_DEFAULT = (None, "", argparse.SUPPRESS)
 
 
 def parser() -> OneLineParser:
     built = OneLineParser(prog="x")
     built.add_argument("--samples", type=int, default=8, help="how many")
     built.add_argument("--seed", type=int, help="of the run")
+    built.add_argument("--fallback", type=int, default=0, help="no vote")
+    built.add_argument("--json", action="store_true", help="as JSON")
     built.add_argument("--hardware", choices=["kaggle-h100", "kaggle-l4x4"])
     built.add_argument("name", nargs="?", choices=["aime2024", "math500"])
     return built
@@ -76,6 +78,8 @@ def test_a_default_is_told_once_and_only_where_there_is_one() -> None:
     built = parser()
     assert built.format_help() == built.format_help()
     assert "how many (default: 8)\n" in built.format_help()
+    assert "no vote (default: 0)\n" in built.format_help()
+    assert "as JSON\n" in built.format_help()
     assert "of the run\n" in built.format_help()
 
 
@@ -131,9 +135,11 @@ def test_help_tells_the_default_of_every_flag_that_has_one(name: str, parsers: l
     for built in with_subcommands(parsers[-1]):
         shown = " ".join(built.format_help().split())
         for action in built._actions:
-            if action.option_strings and action.default not in _NO_DEFAULT and action.default != []:
+            silent = action.default is False or action.default in _NO_DEFAULT or action.default == []
+            if action.option_strings and not silent:
                 told = " ".join(((action.help or "") % {**vars(action), "prog": ""}).split())
-                assert str(action.default) in told or "default" in told, action.option_strings
+                assert told.count("default") == 1, action.option_strings
+                assert not told.endswith(f"({action.default}) (default: {action.default})"), action.option_strings
                 assert told in shown
 
 
