@@ -188,6 +188,8 @@ class ServerConnection:
         error = response_error(self.shown, response.status, text, response.headers)
         if response.status in (401, 403) and self._key is None:
             error = RequestRefusedError(f"{error}; name the environment variable with its key with --api-key-env")
+        elif response.status == 401:
+            error = RequestRefusedError(f"{error}; check the key in the environment variable that --api-key-env names")
         return self.clean(error)
 
 

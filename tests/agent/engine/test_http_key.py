@@ -42,6 +42,11 @@ async def test_a_server_that_wants_a_key_gets_it_from_the_environment(
         with pytest.raises(RequestRefusedError, match=r"answered 401: Unauthorized; .*--api-key-env"):
             await without.ready()
         await without.close()
+        monkeypatch.setenv(variable, "another")
+        wrong = opened(config(server, api_key_env=name))
+        with pytest.raises(RequestRefusedError, match=r"answered 401: Unauthorized; check the key in .*--api-key-env"):
+            await wrong.ready()
+        await wrong.close()
         monkeypatch.setenv(variable, KEY)
         engine = opened(config(server, api_key_env=name))
         await engine.ready()
