@@ -81,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         write_metadata(check_kernel(tree, args.out), args.out / KERNEL_FILE)
         print(f"built {args.out / NOTEBOOK_FILE} ({len(notebook.cells)} cells) and {KERNEL_FILE}")
         print(f"{competition.slug} runs it {competition.scored_runs} times for the private score")
-        for warning in _warnings(args):
+        for warning in _warnings(args, own.url):
             print(f"warning: {warning}", file=sys.stderr)
         return 0 if args.rehearse is None else _rehearse(args.out / NOTEBOOK_FILE, args.rehearse)
     except AgentError as error:
@@ -217,9 +217,14 @@ def _rehearse(notebook: Path, model: str) -> int:
     return subprocess.run([*command, *(["--attach", model] if model else [])], check=False).returncode
 
 
-def _warnings(args: argparse.Namespace) -> list[str]:
-    """What is missing for a push, a sentence each."""
+def _warnings(args: argparse.Namespace, url: str) -> list[str]:
+    """What is missing for a push, a sentence each; `url` is the server that the profile's engine asks, if it does."""
     missing = []
+    if url:
+        missing.append(
+            f"the profile {args.profile} asks the server at {url}, which a notebook without internet cannot reach: "
+            "give one whose engine.kind is vllm or embedded, or leave --profile out"
+        )
     if args.owner == _NO_OWNER:
         missing.append("--owner is missing: give your name on Kaggle, or the notebook cannot be pushed")
     if not args.model_source and not args.dataset_source:

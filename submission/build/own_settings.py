@@ -24,10 +24,14 @@ _ANY_PROFILE = "vllm"  # against which keys are checked where the notebook is to
 
 @dataclass(frozen=True, slots=True)
 class OwnSettings:
-    """Values of the configuration cell by their names, and texts of own files by their paths in the notebook's code."""
+    """Values of the configuration cell by their names, and texts of own files by their paths in the notebook's code.
+
+    `url` is the server that the profile's engine asks, "" where the engine is the notebook's own.
+    """
 
     values: Mapping[str, object]
     files: Mapping[str, str]
+    url: str = ""
 
 
 def own_settings(args: argparse.Namespace, competition: Competition) -> OwnSettings:
@@ -63,7 +67,7 @@ def own_settings(args: argparse.Namespace, competition: Competition) -> OwnSetti
         "SETTINGS": keys,
         "FALLBACK": args.fallback,
     }
-    return OwnSettings(values, files)
+    return OwnSettings(values, files, config.engine.url if config.engine.kind == "http" else "")
 
 
 def _embed(path: str, files: dict[str, str]) -> str:

@@ -87,6 +87,14 @@ def test_a_missing_owner_and_a_missing_model_are_warned_of(tmp_path: Path, capsy
     assert model.startswith("warning: no model is attached: give --model-source")
 
 
+def test_a_profile_that_asks_a_server_is_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    build(tmp_path, "--profile", "qwq")
+    url = load_config("qwq").engine.url
+    assert capsys.readouterr().err.startswith(f"warning: the profile qwq asks the server at {url}, which a notebook ")
+    build(tmp_path, "--profile", "vllm")
+    assert "asks the server" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("path", "warned"),
     [
