@@ -57,7 +57,8 @@ class Conversion:
             (self.failed, "left out, as they ended with an error"),
         )
         told = "".join(f", {count:,} {what}" for count, what in facts if count)
-        return f"{len(counts):,} problems, {each} samples each{told}"
+        problems = "1 problem" if len(counts) == 1 else f"{len(counts):,} problems"
+        return f"{problems}, {each} {'sample' if each == '1' else 'samples'} each{told}"
 
     def lines(self) -> list[str]:
         """The lines of its recording."""
@@ -163,7 +164,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "sources", nargs="+", type=Path, metavar="PATH", help="files, and folders of other programs' files"
     )
-    parser.add_argument("--out", type=Path, default=Path("traces"), metavar="DIR", help="where they go (traces)")
+    parser.add_argument("--out", type=Path, default=Path("traces"), metavar="DIR", help="where they go")
     parser.add_argument("--model", metavar="NAME", help="the model's name, where the files name none or another")
     parser.add_argument(
         "--tokenizer",

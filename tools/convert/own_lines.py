@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from agent.files.suggestions import did_you_mean
 from tools.convert.drawn import DrawnSample, ReadingRules, SampleFile, plain_answer
 from tools.convert.fields import Fields
 
@@ -27,7 +28,7 @@ def _samples(row: Fields) -> Iterator[DrawnSample]:
         at = f"{listed}[{number}]"
         if isinstance(entry, list):
             if len(entry) != 2:
-                raise row.wrong(at, f"has {len(entry)} entries: give the answer and the number of tokens")
+                raise row.wrong(at, "is no pair: give the answer and the number of tokens")
             entry = dict(zip(("answer", "tokens"), entry, strict=True))
         if not isinstance(entry, dict):
             raise row.wrong(at, "is neither an object nor a pair: give [answer, tokens]")
@@ -35,7 +36,17 @@ def _samples(row: Fields) -> Iterator[DrawnSample]:
 
 
 def _sample(fields: Fields, problem_id: str, gold: str) -> DrawnSample:
+    _check_names(fields)
     given = fields.get("answer")
     empty = given is None or (isinstance(given, str) and not given.strip())
     answer = None if empty else plain_answer(fields.text("answer"))
     return DrawnSample(fields.place, problem_id, gold, answer, fields.count("tokens"), fields.flag("truncated"))
+
+
+def _check_names(fields: Fields) -> None:
+    """Raise InputError for a misspelled name: without it the sample would have no vote, or count as whole."""
+    optional = ("truncated",) if fields.flag("truncated") else ("answer", "truncated")
+    for missing in (name for name in optional if name not in fields.values):
+        for name in fields.values:
+            if guess := did_you_mean(name, [missing]):
+                raise fields.wrong(name, f"is unknown{guess}: rename it")

@@ -97,7 +97,7 @@ GOOD = {"id": "a", "gold": 5, "samples": [[5, 9]]}
         ({"id": ["a"], "gold": 5, "samples": [[5, 9]]}, "'id' is ['a']"),
         ({"id": "a", "gold": 5, "samples": []}, "'samples' is []"),
         ({"id": "a", "gold": 5, "samples": {"5": 9}}, "'samples' is {'5': 9}"),
-        ({"id": "a", "gold": 5, "samples": [[5]]}, "'samples[0]' has 1 entries"),
+        ({"id": "a", "gold": 5, "samples": [[5]]}, "'samples[0]' is no pair: give"),
         ({"id": "a", "gold": 5, "samples": [[5, 9], 7]}, "'samples[1]' is neither"),
         ({"id": "a", "gold": 5, "samples": [[5, 0]]}, "'samples[0].tokens' is 0"),
         ({"id": "a", "gold": 5, "samples": [[5, 1.5]]}, "'samples[0].tokens' is 1.5"),
@@ -115,6 +115,26 @@ def test_what_is_wrong_is_named_by_file_line_and_field(
     told = complaint(capsys, path, "--out", tmp_path / "out")
     assert f"{path}, line 3, field {field}" in told and ": give " in told
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"id": "a", "gold": 5, "answr": 5, "tokens": 9},
+        {"id": "a", "gold": 5, "samples": [{"Answer": 5, "tokens": 9}]},
+        {"id": "a", "gold": 5, "samples": [{"answer": 5, "tokens": 9, "truncate": True}]},
+    ],
+)
+def test_a_misspelled_field_is_no_missing_one(row: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = written(tmp_path / "own.jsonl", GOOD, row)
+    assert f"{path}, line 2, field '" in (told := complaint(capsys, path, "--out", tmp_path / "out"))
+    assert " is unknown (did you mean " in told
+    assert not (tmp_path / "out").exists()
+
+
+def test_fields_that_are_like_none_and_samples_that_have_none_are_taken(tmp_path: Path) -> None:
+    row = {"id": "a", "gold": 5, "topic": "algebra", "samples": [{"tokens": 9}, {"tokens": 9, "truncated": True}]}
+    assert len(converted(tmp_path / "out", written(tmp_path / "own.jsonl", row))["a"]["samples"]) == 2
 
 
 @pytest.mark.parametrize(
