@@ -30,6 +30,8 @@ from tools.replay.view import comparison_line, draw_chart, power_line, runs_json
 from tools.shared.command_line import run_command, whole_number
 
 _DEFAULT_POLICIES = (OURS, DEFAULT_STOP, "aimo3-clamp")
+_POLICY_FLAG = f"a policy, see below; may be repeated (default: {', '.join(_DEFAULT_POLICIES)})"
+_CHART_KINDS = (".svg", ".png", ".pdf")
 _CHART_STEPS = (0.5, 0.75, 1.0, 1.5, 2.0)  # times the limit
 
 
@@ -142,13 +144,13 @@ def _check_playable(experiment: _Experiment) -> None:
     recordings, count = experiment.recordings, experiment.setting.samples
     for policy in experiment.policies:
         replay_config(policy, recordings[0], experiment.setting)
-    for recording in recordings:
-        for recorded in recording.problems:
-            if len(recorded.lanes) < count:
-                raise InputError(
-                    f"problem {recorded.problem.id} of {recording.name} has {len(recorded.lanes)} recorded samples, "
-                    f"and {count} are to be drawn: give a smaller --samples"
-                )
+    drawn = [(len(recorded.lanes), recorded.problem.id, each.name) for each in recordings for recorded in each.problems]
+    fewest, problem, name = min(drawn, key=lambda each: each[0])
+    if fewest < count:
+        samples = "1 recorded sample" if fewest == 1 else f"{fewest} recorded samples"
+        raise InputError(
+            f"problem {problem} of {name} has {samples}, and {count} are to be drawn: give --samples {fewest}"
+        )
 
 
 def _repeated_problems(experiment: _Experiment) -> str:
@@ -165,6 +167,10 @@ def _check(args: argparse.Namespace) -> None:
         raise InputError("both --budget-tokens and --time-limit were given: give one of them")
     if args.stop_only and (args.compare or args.chart):
         raise InputError("--stop-only has no time limit to compare or chart under: leave out --compare and --chart")
+    if args.chart and (args.chart.suffix.lower() not in _CHART_KINDS or not args.chart.parent.is_dir()):
+        raise InputError(
+            f"the chart cannot be written to {args.chart}: name a .svg, .png or .pdf file in a folder that exists"
+        )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -177,40 +183,44 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("recordings", nargs="+", type=Path, metavar="PATH", help="trace files, folders of them, runs")
     what = parser.add_argument_group("what to evaluate")
-    what.add_argument("--policy", action="append", metavar="NAME", help="a policy, see below; may be repeated")
+    what.add_argument("--policy", action="append", metavar="NAME", help=_POLICY_FLAG)
     what.add_argument("--compare", nargs=2, action="append", metavar=("A", "B"), help="paired difference A minus B")
     what.add_argument("--stop-only", action="store_true", help="stopping alone, one problem at a time")
     where = parser.add_argument_group("the competition")
     where.add_argument("--hardware", choices=sorted(HARDWARE), default="kaggle-l4x4", help="default: kaggle-l4x4")
-    where.add_argument("--samples", type=whole_number, default=16, metavar="K", help="lanes a problem (16)")
+    where.add_argument("--samples", type=whole_number, default=16, metavar="K", help="lanes a problem")
     limit = where.add_mutually_exclusive_group()
     limit.add_argument(
         "--budget-tokens", type=_positive, metavar="N", help="mean tokens a lane and problem that the limit allows"
     )
-    limit.add_argument("--time-limit", metavar="T", help="of a run: seconds, or like 90m or 5h (the edition's)")
+    limit.add_argument(
+        "--time-limit", metavar="T", help="of a run: seconds, or like 90m or 5h (default: the edition's)"
+    )
     where.add_argument("--token-cap", type=whole_number, metavar="N", help="a lane that reaches it has no vote")
     where.add_argument(
         "--problems",
         type=whole_number,
         default=REPLAYED_EDITION.problem_count,
         metavar="N",
-        help="of a run (%(default)s)",
+        help="of a run",
     )
     where.add_argument(
         "--forced-from",
-        type=_positive,
+        type=_share,
         metavar="F",
         help="a traced lane that is forced to answer gives its answer from this part of its tokens on (default: "
         "never, as traces do not tell)",
     )
     how = parser.add_argument_group("how much, and where")
-    how.add_argument("--repeats", type=whole_number, default=20, metavar="N", help="runs, or draws a problem (20)")
-    how.add_argument("--seed", type=int, default=0, metavar="S", help="of problem orders and sample draws (0)")
+    how.add_argument("--repeats", type=whole_number, default=20, metavar="N", help="runs, or draws a problem")
+    how.add_argument("--seed", type=int, default=0, metavar="S", help="of problem orders and sample draws")
     how.add_argument("--processes", type=whole_number, metavar="N", help="default: one a core")
     how.add_argument("--ray", action="store_true", help="over a Ray cluster (needs the extra `ray`); same numbers")
     out = parser.add_argument_group("what comes out")
     out.add_argument("--json", action="store_true", help="all figures as JSON on standard output")
-    out.add_argument("--chart", type=Path, metavar="FILE", help="right answers against time limit, as .svg or .png")
+    out.add_argument(
+        "--chart", type=Path, metavar="FILE", help="right answers against time limit, as .svg, .png or .pdf"
+    )
     out.add_argument(
         "--export", type=Path, metavar="DIR", help="tables as .csv, .md and .tex, charts as .svg and .png, into DIR"
     )
@@ -225,4 +235,11 @@ def _positive(text: str) -> float:
         value = math.nan
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return value
+
+
+def _share(text: str) -> float:
+    value = _positive(text)
+    if value > 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a part of the whole: give a number above 0, and at most 1")
     return value

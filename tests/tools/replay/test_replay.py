@@ -105,7 +105,12 @@ def test_what_cannot_be_replayed_is_reported(capsys: pytest.CaptureFixture[str],
     assert "cannot be read" in complaint(capsys, tmp_path / "none.jsonl")
     (tmp_path / "empty").mkdir()
     assert "neither a run nor trace files" in complaint(capsys, tmp_path / "empty")
-    assert "smaller --samples" in complaint(capsys, traces, "--samples", "99", "--processes", "1")
+    assert "give --samples 24" in complaint(capsys, traces, "--samples", "99", "--processes", "1")
+    for chart in (tmp_path / "chart.txt", tmp_path / "no" / "chart.svg"):
+        assert "name a .svg, .png or .pdf file" in complaint(capsys, traces, "--samples", "99", "--chart", str(chart))
+    with pytest.raises(SystemExit, match="2"):
+        main([str(traces), "--forced-from", "1.5"])
+    assert "at most 1" in capsys.readouterr().err
     assert "leave out --compare" in complaint(capsys, traces, "--stop-only", "--compare", "margin-2", "margin-3")
     assert "90m" in complaint(capsys, traces, "--time-limit", "soon")
 
