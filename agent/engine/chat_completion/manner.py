@@ -21,6 +21,9 @@ _PREFIX = re.compile(
     re.IGNORECASE,
 )
 _THINKING = re.compile(r"\breasoning(?:_content)?\b")
+_EMPTY = re.compile(
+    r"\bnon-?empty|\b(?:not|cannot|can't) be (?:empty|blank)|\bempty (?:content|text|string)", re.IGNORECASE
+)
 _LENGTHS = ("max_tokens", "max_completion_tokens")
 
 
@@ -38,13 +41,14 @@ class ChatManner:
     """What the messages to one server look like; `say` is called with what it turns out to refuse.
 
     `thinking` is the field in which it sends thinking apart, and in which that is sent back: "" until it has sent any,
-    None once it has refused it.
+    None once it has refused it. `blank` is the text of a message that only calls: None, once the server has refused "".
     """
 
     say: Callable[[str], None]
     tools: bool = True
     prefix: Prefix = Prefix.NONE
     thinking: str | None = ""
+    blank: str | None = ""
     length: str = _LENGTHS[0]
     counts: bool = True
 
@@ -66,6 +70,8 @@ class ChatManner:
         words = error.about
         if _LENGTHS[0] in sent and _LENGTHS[1] in words:
             self.length = _LENGTHS[1]
+        elif _EMPTY.search(words) and any("tool_calls" in each and each["content"] == "" for each in sent["messages"]):
+            self.blank = None
         elif _THINKING.search(words) and any("reasoning" in key for each in sent["messages"] for key in each):
             self._drop_thinking()
         elif sent["messages"][-1]["role"] == "assistant" and _PREFIX.search(words):

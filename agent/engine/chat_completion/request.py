@@ -111,7 +111,8 @@ def _with_call(message: ChatMessage, number: int, manner: ChatManner) -> Wire:
     arguments = json.dumps(_arguments(message.call or ""), ensure_ascii=False)
     function = {"name": "python", "arguments": arguments}
     call = {"id": _CALL_ID.format(number), "type": "function", "function": function}
-    return {"role": "assistant", **_said(message.text, manner), "tool_calls": [call]}
+    said = _said(message.text, manner)
+    return {"role": "assistant", **said, "content": said["content"] or manner.blank, "tool_calls": [call]}
 
 
 def _arguments(call: str) -> Mapping[str, Any]:

@@ -120,6 +120,18 @@ def test_other_servers_are_asked_to_continue_or_to_answer() -> None:
     assert body(f"<think>\nSo it{BOX}", FORCED)["tool_choice"] == "none"
 
 
+def test_a_message_that_only_calls_has_no_text_where_the_server_refuses_an_empty_one() -> None:
+    known = manner()
+    conversation = read_conversation(f"{PROMPT}{CALL}{CHAT.tool_result('1')}")
+    sent = chat_body(conversation, PARAMS, Server(), known, "served")
+    assert sent["messages"][2]["content"] == ""
+    error = RequestRefusedError("it answered 400: messages: text content blocks must be non-empty")
+    error.about = str(error)
+    assert known.learn(error, sent)
+    sent = chat_body(conversation, PARAMS, Server(), known, "served")
+    assert sent["messages"][2]["content"] is None and not known.learn(error, sent)
+
+
 @pytest.mark.parametrize("prefix", list(Prefix))
 def test_a_call_that_was_cut_off_is_not_shown_to_a_server_that_reads_calls(prefix: Prefix) -> None:
     half = '<tool_call>\n{"name": "python", "arguments": {"code": "'
