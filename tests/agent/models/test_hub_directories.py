@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from huggingface_hub import constants
-from rich.console import Console
 
-from agent.errors import ModelError
-from agent.models.store import exact_name, fetch_model
-from tests.support.servers.hub_stand_in import COMMIT, HubStandIn, serving_hub
+from agent.models.store import exact_name
+from tests.support.servers.hub_stand_in import COMMIT, HubStandIn, fetched, refusal, serving_hub
 
 REPOSITORY = "someone/Tiny-1B"
 NAME = f"hf:{REPOSITORY}"
@@ -40,20 +37,6 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubStandIn]
     with serving_hub(monkeypatch, tmp_path) as serving:
         serving.repositories[REPOSITORY] = FILES | LEFT_OUT
         yield serving
-
-
-def fetched(name: str) -> tuple[Path, str]:
-    """Where the model is, and what was said."""
-    output = io.StringIO()
-    return fetch_model(name, console=Console(file=output)), output.getvalue()
-
-
-def refusal(name: str) -> str:
-    with pytest.raises(ModelError) as refused:
-        fetched(name)
-    message = str(refused.value)
-    assert "\n" not in message
-    return message
 
 
 def names(folder: Path) -> list[str]:

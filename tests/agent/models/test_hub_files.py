@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import io
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,12 +11,11 @@ from types import SimpleNamespace
 
 import pytest
 from huggingface_hub import constants
-from rich.console import Console
 
 from agent.errors import ModelError
 from agent.models.cache_folder import models_folder
-from agent.models.store import exact_name, fetch_model
-from tests.support.servers.hub_stand_in import HubStandIn, serving_hub
+from agent.models.store import exact_name
+from tests.support.servers.hub_stand_in import HubStandIn, fetched, refusal, serving_hub
 
 REPOSITORY = "someone/tiny-GGUF"
 CONTENT = b"GGUF" + bytes(range(256)) * 20
@@ -32,20 +30,6 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubStandIn]
     with serving_hub(monkeypatch, tmp_path) as serving:
         serving.repositories[REPOSITORY] = {"tiny.gguf": CONTENT, "q4/other.gguf": OTHER, "README.md": b"hello"}
         yield serving
-
-
-def fetched(name: str) -> tuple[Path, str]:
-    """Where the model is, and what was said."""
-    output = io.StringIO()
-    return fetch_model(name, console=Console(file=output)), output.getvalue()
-
-
-def refusal(name: str) -> str:
-    with pytest.raises(ModelError) as refused:
-        fetched(name)
-    message = str(refused.value)
-    assert "\n" not in message
-    return message
 
 
 def kept(suffix: str) -> list[str]:

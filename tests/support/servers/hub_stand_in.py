@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -15,7 +16,10 @@ from threading import Thread
 
 import pytest
 from huggingface_hub import constants
+from rich.console import Console
 
+from agent.errors import ModelError
+from agent.models.store import fetch_model
 from tests.support.servers.model_carriers import no_registry
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -160,6 +164,21 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _is_large(file: str) -> bool:
     return file.endswith((".gguf", ".safetensors", ".bin"))
+
+
+def fetched(name: str) -> tuple[Path, str]:
+    """Where the model of this name is, fetched if need be, and what was said."""
+    output = io.StringIO()
+    return fetch_model(name, console=Console(file=output)), output.getvalue()
+
+
+def refusal(name: str) -> str:
+    """The one line in which the model of this name is refused."""
+    with pytest.raises(ModelError) as refused:
+        fetched(name)
+    message = str(refused.value)
+    assert "\n" not in message
+    return message
 
 
 @contextmanager
