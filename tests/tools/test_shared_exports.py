@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agent.errors import InputError
@@ -49,6 +49,7 @@ def test_markdown_and_latex_escape_what_is_theirs(tmp_path: Path) -> None:
 
 
 @examples(40)
+@example(rows=[("\r", None, 0.0)])
 @given(
     rows=st.lists(
         st.tuples(st.text(max_size=12), st.integers() | st.none(), st.floats(allow_nan=False, allow_infinity=False)),

@@ -69,10 +69,15 @@ def _csv(table: ExportedTable) -> str:
         for name in ([column.name, f"{column.name} low", f"{column.name} high"] if place in wide else [column.name])
     ]
     rows = [
-        [value for place, cell in enumerate(row) for value in (_ends(cell) if place in wide else (cell,))]
+        [value for place, cell in enumerate(row) for value in (_ends(cell) if place in wide else (_plain(cell),))]
         for row in table.rows
     ]
     return pd.DataFrame(rows, columns=names, dtype=object).to_csv(index=False, lineterminator="\n")
+
+
+def _plain(cell: Cell) -> Cell:
+    """A cell for CSV: pandas leaves a carriage return unquoted, behind which readers begin a new row."""
+    return _one_line(cell) if isinstance(cell, str) else cell
 
 
 def _ends(cell: Cell) -> tuple[Cell, ...]:
