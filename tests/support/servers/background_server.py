@@ -10,6 +10,8 @@ from contextlib import contextmanager
 
 from aiohttp import web
 
+_STEPS = 3  # of the loop: a connection that is closed ends in the next ones
+
 
 @contextmanager
 def background_server(app: web.Application, *, tls: ssl.SSLContext | None = None) -> Iterator[str]:
@@ -29,6 +31,8 @@ def background_server(app: web.Application, *, tls: ssl.SSLContext | None = None
             await stop.wait()
         finally:
             await runner.cleanup()
+            for _ in range(_STEPS):
+                await asyncio.sleep(0)
 
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
     thread.start()
