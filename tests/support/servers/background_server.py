@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from aiohttp import web
 
-_STEPS = 3  # of the loop: a connection that is closed ends in the next ones
+_STEPS = 3  # that the loop still takes: a connection that is closed ends in the next ones
 
 
 @contextmanager
