@@ -189,7 +189,7 @@ def test_with_a_login_nobody_else_sees_the_page_or_asks(
 ) -> None:
     pytest.importorskip("gradio", reason="gradio is not installed (pip install -e '.[demo]')")
     with (
-        serving(ScriptedServer(reply)) as engine,
+        serving(ScriptedServer(reply, pause=0.05)) as engine,
         demo_served(tmp_path, engine, "--auth", "ada:pass:word") as served,
         browser_page(browser) as tab,
     ):
