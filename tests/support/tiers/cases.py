@@ -9,11 +9,11 @@ import hypothesis
 import pytest
 from _pytest.mark import ParameterSet
 
-_USUAL = 100  # examples of a property in `make test`
+_USUAL = 100  # what the counts below are measured against: hypothesis's own default
 
 
 def examples(count: int, **keys: Any) -> hypothesis.settings:
-    """Settings of a property that needs more or fewer examples than others: `make quick` draws fewer in proportion.
+    """Settings of a property that needs more or fewer examples than others: each tier draws its share of them.
 
     Further `keys` are those of hypothesis. The default of the tier that runs is read here, so tests decorate with this
     while they are collected.
