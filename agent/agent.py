@@ -16,7 +16,7 @@ from typing import Any
 
 from agent.blocking import run_blocking
 from agent.chat.task import Task
-from agent.config import Config, load_config, override_config
+from agent.config import Config, load_config
 from agent.cost.ledger import run_ledger
 from agent.engine.base import Engine
 from agent.engine.persistent import PersistentEngine
@@ -102,10 +102,7 @@ class Agent:
         Raises ConfigError if the configuration is not valid or does not fit this machine, ModelError if the model is
         not available.
         """
-        if isinstance(profile, Config):
-            config = override_config(profile, overrides or {})
-        else:
-            config = load_config(str(profile), overrides)
+        config = load_config(profile, overrides)
         own_log = None
         if log is None:
             own_log = log = Path(tempfile.gettempdir()) / f"aimo-agent-{secrets.token_hex(8)}" / ENGINE_LOG

@@ -180,8 +180,8 @@ def profile_names() -> list[str]:
     return toml_names(PROFILES)
 
 
-def load_config(profile: str, overrides: Mapping[str, Any] | None = None) -> Config:
-    """Load the configuration of a profile (a bundled name or the path of a TOML file) with dotted keys overridden.
+def load_config(profile: str | Path | Config, overrides: Mapping[str, Any] | None = None) -> Config:
+    """The configuration of a profile (a bundled name, a TOML file's path, or one loaded) with dotted keys overridden.
 
     >>> load_config("cpu", {"sample.count": 4}).sample.count
     4
@@ -191,14 +191,16 @@ def load_config(profile: str, overrides: Mapping[str, Any] | None = None) -> Con
 
     Raises ConfigError, naming the key, if anything in it is not valid.
     """
-    tree = _read(profile)
+    if isinstance(profile, Config):
+        return override_config(profile, overrides or {})
+    tree = _read(str(profile))
     tree.setdefault("profile", Path(profile).stem.encode("utf-8", "replace").decode())
     keys = dict(overrides or {})
     engine = tree.get("engine")
     own = not (isinstance(engine, dict) and engine.get("kind") == "http")
     if own and keys.get("engine.kind") == "http":
         keys.setdefault("engine.model", "")
-    config = parse_config(_set(tree, keys), profile)
+    config = parse_config(_set(tree, keys), str(profile))
     for name in (config.sample.family, *config.sample.own_families):
         check_keys(name)
     return config

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast, overload
 
 from agent.agent import Agent
 from agent.blocking import LoopThread
-from agent.config import Config, load_config, override_config
+from agent.config import Config, load_config
 from agent.errors import InputError
 from agent.events import Event, SampleEnded
 from agent.journal.journal import read_run
@@ -54,10 +54,7 @@ class BlockingAgent:
 
         `progress` says whether the progress is shown: in a notebook in the output of the cell, else on standard error.
         """
-        if isinstance(profile, Config):
-            config = override_config(profile, overrides or {})
-        else:
-            config = load_config(str(profile), overrides)
+        config = load_config(profile, overrides)
         self._progress = progress
         self._opened = _OpenedAgent(lambda: Agent.open(config, check=check))
         self._finalizer = weakref.finalize(self, _close_unattended, self._opened)

@@ -11,9 +11,9 @@ from typing import Any
 from agent.errors import InputError, ModelError
 from agent.files.suggestions import no_such
 from agent.models.cache_folder import lock_of, locked, models_folder
-from agent.models.hub_errors import hub_errors
-from agent.models.hub_model import HUB_FOLDER
-from agent.models.hub_name import HubName
+from agent.models.hub.errors import hub_errors
+from agent.models.hub.model import HUB_FOLDER
+from agent.models.hub.name import HubName
 from agent.models.known import known_models
 
 OURS, HUBS = "ours", "the Hub's"

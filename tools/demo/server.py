@@ -18,7 +18,7 @@ from agent.agent import Agent
 from agent.config import Config
 from agent.events import EngineEvent, Event, RunWarning
 from agent.journal.run_directory import ENGINE_LOG
-from agent.models.hub_name import short_name
+from agent.models.hub.name import short_name
 from agent.models.store import fetch_model
 from agent.problems.reader import starter_problems
 from tools.demo.page import build_app, build_page

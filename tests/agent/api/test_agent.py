@@ -15,13 +15,12 @@ import pytest
 
 import agent
 from agent import Agent, AgentError, Problem, load_config
-from agent.config import Config
 from agent.errors import ConfigError, EngineError, InputError, ModelError, RequestRefusedError
 from agent.events import Event, SampleEnded
 from agent.journal.journal import read_run
 from agent.journal.run_directory import ENGINE_LOG
-from tests.support.agents import PROBLEMS, number_in, own_number, scripted
-from tests.support.doubles import ScriptedEngine, ScriptedSandbox, config_with
+from tests.support.agents import PROBLEMS, config_for, number_in, own_number, scripted
+from tests.support.doubles import ScriptedEngine, ScriptedSandbox
 from tests.support.servers.scripted_server import ScriptedServer, serving
 from tests.support.virtual_time import run_virtual
 
@@ -47,12 +46,6 @@ class ClosingSandbox(ScriptedSandbox):
         self.closed += 1
         if self.fails:
             raise OSError("no sandbox closes like that")
-
-
-def server_config(server: ScriptedServer, **keys: object) -> Config:
-    return config_with(
-        engine__kind="http", engine__url=server.url, engine__model="", sample__count=2, stopping__margin=9, **keys
-    )
 
 
 @pytest.fixture
@@ -84,7 +77,7 @@ def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
 
 
 async def test_one_problem_over_http(server: ScriptedServer) -> None:
-    async with Agent.open(server_config(server)) as opened:
+    async with Agent.open(config_for(server)) as opened:
         assert opened.config.engine.model == "scripted"
         solution = await opened.solve("Problem 7?")
         assert (solution.problem_id, solution.answer) == ("problem", 7)
@@ -96,7 +89,7 @@ def test_nothing_is_written_without_a_run_directory(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
-    Agent.run(PROBLEMS, server_config(server))
+    Agent.run(PROBLEMS, config_for(server))
     assert list(tmp_path.rglob("*")) == []
 
 
@@ -130,7 +123,7 @@ def test_what_is_warmed_at_the_start_is_what_the_prompts_begin_with(family: str,
 
 
 async def test_an_agent_solves_in_its_context_alone(server: ScriptedServer, tmp_path: Path) -> None:
-    opened = Agent.open(server_config(server))
+    opened = Agent.open(config_for(server))
     with pytest.raises(InputError, match="was not started: write `async with Agent"):
         await opened.solve("Problem 1?", run_dir=tmp_path / "run")
     async with opened:
@@ -194,7 +187,7 @@ async def test_a_configuration_can_be_opened_with_overridden_keys(server: Script
 async def test_a_model_that_the_server_does_not_know_is_refused_at_the_start() -> None:
     refused = pytest.raises(RequestRefusedError, match="the model 'gpt-9' is refused")
     with serving(ScriptedServer(lambda body: "", status=404)) as server, refused:
-        async with Agent.open(server_config(server), {"engine.model": "gpt-9"}):
+        async with Agent.open(config_for(server), {"engine.model": "gpt-9"}):
             raise AssertionError("entered")
 
 
@@ -202,7 +195,7 @@ def test_agent_run_solves_without_a_loop(server: ScriptedServer, tmp_path: Path)
     threads: set[threading.Thread] = set()
     solutions = Agent.run(
         PROBLEMS,
-        server_config(server),
+        config_for(server),
         {"seed": 5},
         run_dir=tmp_path / "run",
         listeners=[lambda event: threads.add(threading.current_thread())],
@@ -218,7 +211,7 @@ async def test_agent_run_solves_inside_a_running_loop(server: ScriptedServer) ->
     ended: list[Event] = []
     solutions = Agent.run(
         ["Problem 3?"],
-        server_config(server),
+        config_for(server),
         listeners=[lambda event: ended.append(event) if isinstance(event, SampleEnded) else None],
     )
     assert ([solution.answer for solution in solutions], len(ended)) == ([3], 2)

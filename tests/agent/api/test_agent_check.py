@@ -7,20 +7,15 @@ from pathlib import Path
 import pytest
 
 from agent import Agent
-from agent.config import Config
 from agent.errors import UnhealthyModelError
 from agent.events import Event, HealthChecked
 from agent.hardware.detect import Gpu, lesser_gpus
 from agent.hardware.devices import KNOWN_DEVICES
 from agent.health.check import is_checked
 from agent.journal.journal import read_run
-from tests.support.agents import PROBLEMS, number_in
+from tests.support.agents import PROBLEMS, config_for, number_in
 from tests.support.doubles import config_with
 from tests.support.servers.scripted_server import ScriptedServer, serving
-
-
-def config_of(server: ScriptedServer, **keys: object) -> Config:
-    return config_with(engine__kind="http", engine__url=server.url, engine__model="", sample__count=2, **keys)
 
 
 def sound() -> ScriptedServer:
@@ -33,13 +28,13 @@ def ruined() -> ScriptedServer:
 
 def test_a_ruined_model_is_stopped_before_anything_is_recorded(tmp_path: Path) -> None:
     with serving(ruined()) as server, pytest.raises(UnhealthyModelError, match=r"lanes wrote no language.*--no-check"):
-        Agent.run(PROBLEMS, config_of(server), run_dir=tmp_path / "run")
+        Agent.run(PROBLEMS, config_for(server), run_dir=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 async def test_an_agent_whose_model_failed_can_be_used_all_the_same() -> None:
     with serving(ruined()) as server:
-        agent = Agent.open(config_of(server))
+        agent = Agent.open(config_for(server))
         with pytest.raises(UnhealthyModelError):
             await agent.start()
         assert agent.checked is not None and agent.checked.fault
@@ -50,9 +45,9 @@ async def test_an_agent_whose_model_failed_can_be_used_all_the_same() -> None:
 def test_the_outcome_is_an_event_and_recorded_once_and_its_samples_are_not(tmp_path: Path) -> None:
     told: list[Event] = []
     with serving(sound()) as server:
-        Agent.run(PROBLEMS, config_of(server), run_dir=tmp_path / "run", listeners=[told.append])
+        Agent.run(PROBLEMS, config_for(server), run_dir=tmp_path / "run", listeners=[told.append])
         record = read_run(tmp_path / "run")
-        Agent.run(PROBLEMS, config_of(server), run_dir=tmp_path / "run", resume=True)
+        Agent.run(PROBLEMS, config_for(server), run_dir=tmp_path / "run", resume=True)
         assert read_run(tmp_path / "run").checks == record.checks  # a resumed run is not checked again
     (checked,) = (event for event in told if isinstance(event, HealthChecked))
     assert record.checks == (checked,) and record.found_sound
@@ -63,7 +58,7 @@ def test_the_outcome_is_an_event_and_recorded_once_and_its_samples_are_not(tmp_p
 @pytest.mark.parametrize("key", [True, False])
 def test_the_check_can_be_left_out(key: bool, tmp_path: Path) -> None:
     with serving(ruined()) as server:
-        config = config_of(server, **({"engine__check": "never"} if key else {}))
+        config = config_for(server, **({"engine__check": "never"} if key else {}))
         Agent.run(PROBLEMS, config, {} if key else {"engine.check": "never"}, run_dir=tmp_path / "run")
     assert read_run(tmp_path / "run").checks == ()
 

@@ -14,21 +14,13 @@ import pandas as pd
 import pytest
 
 from agent import BlockingAgent, Problem, Solution
-from agent.config import Config
 from agent.errors import AgentError, ConfigError, InputError
-from tests.support.agents import PROBLEMS, number_in
-from tests.support.doubles import config_with
+from tests.support.agents import PROBLEMS, config_for, number_in
 from tests.support.servers.scripted_server import ScriptedServer, serving
 
 TABLE = pd.DataFrame(
     {"id": [5, 6, 7], "problem": ["Problem 1?", "Problem 2?", "Problem 3?"], "answer": [1, 9, None]}, index=[*"abc"]
 )
-
-
-def config_of(server: ScriptedServer, **keys: object) -> Config:
-    return config_with(
-        engine__kind="http", engine__url=server.url, engine__model="", sample__count=2, stopping__margin=9, **keys
-    )
 
 
 @pytest.fixture
@@ -39,7 +31,7 @@ def server() -> Iterator[ScriptedServer]:
 
 @pytest.fixture
 def agent(server: ScriptedServer) -> Iterator[BlockingAgent]:
-    with BlockingAgent(config_of(server), check=False, progress=False) as opened:
+    with BlockingAgent(config_for(server), check=False, progress=False) as opened:
         yield opened
 
 
@@ -140,7 +132,7 @@ def test_an_interrupt_ends_the_run_and_leaves_the_engine(server: ScriptedServer,
 
 def test_an_engine_that_did_not_come_up_is_tried_again(server: ScriptedServer) -> None:
     server.key = "secret"
-    with BlockingAgent(config_of(server), check=False, progress=False) as agent:
+    with BlockingAgent(config_for(server), check=False, progress=False) as agent:
         with pytest.raises(AgentError):
             agent.solve("Problem 7?")
         server.key = None
@@ -164,7 +156,7 @@ def test_a_wrong_configuration_is_refused_before_anything_starts() -> None:
 
 def test_an_agent_that_nothing_refers_to_is_closed(server: ScriptedServer) -> None:
     threads = agent_threads()
-    agent = BlockingAgent(config_of(server), check=False, progress=False)
+    agent = BlockingAgent(config_for(server), check=False, progress=False)
     assert agent.solve(Problem("p", "Problem 7?")).answer == 7
     assert agent_threads() == threads + 1
     del agent
@@ -176,7 +168,7 @@ def test_an_agent_that_nothing_refers_to_is_closed(server: ScriptedServer) -> No
 def test_progress_is_written_to_standard_error_where_there_is_no_notebook(
     server: ScriptedServer, capsys: pytest.CaptureFixture[str], *, shown: bool
 ) -> None:
-    with BlockingAgent(config_of(server), check=False, progress=shown) as agent:
+    with BlockingAgent(config_for(server), check=False, progress=shown) as agent:
         agent.solve("Problem 7?")
     out, err = capsys.readouterr()
     assert out == ""

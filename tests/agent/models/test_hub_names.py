@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.errors import ModelError
-from agent.models.hub_name import HubName, parse_hub_name, short_name
+from agent.models.hub.name import HubName, parse_hub_name, short_name
 from tools.benchmark.published import Published
 
 DIGEST = "ab" * 32

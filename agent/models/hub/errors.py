@@ -9,7 +9,7 @@ from typing import cast
 
 from agent.errors import ModelError
 from agent.models.cache_folder import disk_problem
-from agent.models.hub_name import HubName
+from agent.models.hub.name import HubName
 
 
 @contextmanager

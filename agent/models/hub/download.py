@@ -17,8 +17,8 @@ from rich.console import Console
 from agent.errors import ModelError
 from agent.models.cache_folder import check_room
 from agent.models.download_view import DownloadView, open_download_view
-from agent.models.hub_errors import hub_errors
-from agent.models.hub_name import HubName
+from agent.models.hub.errors import hub_errors
+from agent.models.hub.name import HubName
 from agent.models.known import KnownModel
 
 ANSWER_SECONDS = 5.0

@@ -11,9 +11,16 @@ from rich.console import Console
 
 from agent.errors import ModelError
 from agent.models.cache_folder import check_room, file_digest, locked, models_folder, spoken_size
-from agent.models.hub import ANSWER_SECONDS, RemoteFile, download_hub_file, in_hub_cache, remote_file, without_bars
-from agent.models.hub_errors import hub_errors
-from agent.models.hub_name import HubName
+from agent.models.hub.download import (
+    ANSWER_SECONDS,
+    RemoteFile,
+    download_hub_file,
+    in_hub_cache,
+    remote_file,
+    without_bars,
+)
+from agent.models.hub.errors import hub_errors
+from agent.models.hub.name import HubName
 
 HUB_FOLDER = "hub"
 """The directory in that of the models with the files from the Hub: owner/repository/SHA-256/file."""
