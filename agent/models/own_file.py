@@ -14,14 +14,16 @@ HUB_PREFIX = "hf:"
 """What the names of models on the Hugging Face Hub begin with."""
 
 
-def own_model_file(path: str, *, known: Iterable[str] = ()) -> Path:
+def own_model_file(path: str, *, known: Iterable[str] = (), form: str = "") -> Path:
     """Return the path of a GGUF file, with a leading `~` expanded.
 
-    Raises ModelError if there is none or it is of another format; the message offers the `known` names of models.
+    Raises ModelError if there is none or it is of another format; the message offers the `known` names of models,
+    and the `form` of others.
     """
     file = at_home(path)
     known = list(known)
-    names = f"give one of {', '.join(known)} or" if known else "give"
+    offered = ", ".join([*known, *([form] if form else [])])
+    names = f"give one of {offered} or" if offered else "give"
     try:
         with file.open("rb") as opened:
             magic = opened.read(len(GGUF_MAGIC))

@@ -44,7 +44,7 @@ def fetch_model(
         return _from_hub(on_hub, console)[0]
     known = models.get(name_or_path)
     if known is None:
-        return own_model_file(name_or_path, known=[*models, _ON_HUB])
+        return own_model_file(name_or_path, known=models, form=_ON_HUB)
     with _storing(name_or_path):
         return _known_file(name_or_path, known, console)
 

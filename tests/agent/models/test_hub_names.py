@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from agent.errors import ModelError
 from agent.models.hub.name import HubName, parse_hub_name, short_name
+from agent.models.store import fetch_model
 from tools.benchmark.published import Published
 
 DIGEST = "ab" * 32
@@ -37,6 +38,14 @@ def test_any_text_is_a_name_no_name_or_refused_in_one_line(text: str) -> None:
         assert "\n" not in str(error)
     else:
         assert isinstance(name, HubName)
+
+
+@pytest.mark.parametrize("text", ["owner/repository/file.gguf", "hf-owner/repository/file.gguf"])
+def test_the_form_of_a_name_is_told_and_is_no_guess(text: str) -> None:
+    with pytest.raises(ModelError, match="or the path of a GGUF file") as refused:
+        fetch_model(text)
+    assert "did you mean" not in str(refused.value)
+    assert ", hf:owner/repository/file.gguf or the path" in str(refused.value)
 
 
 @pytest.mark.parametrize("text", ["qwen2.5-coder-1.5b", "owner/repository", "/a/hf:b", "", "HF:a/b", "./hf:a/b"])
