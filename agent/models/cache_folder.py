@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import TextIO
 
 import platformdirs
 from rich.console import Console
@@ -22,6 +23,7 @@ from agent.models.own_file import at_home
 CACHE_VARIABLE = "AIMO_AGENT_CACHE"
 _CLOCK_STEP = 2_000_000_000  # nanoseconds in which a file may change twice with the same time of change
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_UNWRITABLE = (errno.EIO, errno.EFBIG, errno.EROFS)
 
 
 def models_folder() -> Path:
@@ -47,16 +49,32 @@ def locked(target: Path, console: Console | None) -> Iterator[None]:
 
     Another one is waited for, which the console says. Without a console BlockingIOError is raised instead.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with lock_of(target).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if console is None:
-                raise
-            console.print(f"another process is fetching {target.name}: waiting for it", soft_wrap=True)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    while True:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with lock_of(target).open("w") as file:
+            _lock(file, target, console)
+            if _is_at(file, lock_of(target)):
+                yield
+                return
+            # Whoever removed the model meanwhile took the lock file along, and another process may hold a new one.
+
+
+def _lock(file: TextIO, target: Path, console: Console | None) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        if console is None:
+            raise
+        console.print(f"another process is fetching {target.name}: waiting for it", soft_wrap=True)
+        fcntl.flock(file, fcntl.LOCK_EX)
+
+
+def _is_at(file: TextIO, path: Path) -> bool:
+    """Whether the open file is still the one at the path."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def lock_of(target: Path) -> Path:
@@ -80,6 +98,8 @@ def disk_problem(error: OSError, folder: Path) -> str:
     """Return what to do about an error of writing into a directory, "" for an error of another kind."""
     if error.errno in _FULL:
         return f"the disk of {folder} is full: {_MAKE_ROOM}; what has been downloaded stays, and is resumed"
+    if error.errno in _UNWRITABLE:
+        return f"{folder} cannot be written ({error.strerror}): set {CACHE_VARIABLE} to a directory elsewhere"
     return ""
 
 

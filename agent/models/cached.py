@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,23 +41,29 @@ def cached_models() -> list[CachedModel]:
     return sorted(found, key=lambda model: (model.cache, model.name, model.remark))
 
 
-def remove_model(name: str) -> list[CachedModel]:
-    """Remove all that the caches hold under a name, and return it; a file's digest may be left out.
+def find_cached(names: Iterable[str]) -> list[CachedModel]:
+    """Return all that the caches hold under these names, each once; a file's digest may be left out.
 
-    Raises InputError for a name that is in no cache, ModelError if it is just being fetched or cannot be removed.
+    Raises InputError for a name that is in no cache.
     """
     models = cached_models()
-    removed = [model for model in models if name in (model.name, model.name.partition("@")[0])]
-    if not removed:
+    found: dict[CachedModel, None] = {}
+    for name in names:
+        called = [model for model in models if name in (model.name, model.name.partition("@")[0])]
         if not models:
             raise InputError(f"no model {name!r}: the cache holds none")
-        raise InputError(no_such("the cache has no model", name, sorted({model.name for model in models})))
-    for model in removed:
-        if model.cache == OURS:
-            _remove_own(model)
-        else:
-            _remove_from_hub_cache(model)
-    return removed
+        if not called:
+            raise InputError(no_such("the cache has no model", name, sorted({model.name for model in models})))
+        found |= dict.fromkeys(called)
+    return list(found)
+
+
+def remove_model(model: CachedModel) -> None:
+    """Remove a model from its cache. Raises ModelError if it is just being fetched or cannot be removed."""
+    if model.cache == OURS:
+        _remove_own(model)
+    else:
+        _remove_from_hub_cache(model)
 
 
 def hub_cache() -> Path | None:
@@ -84,7 +90,7 @@ def _hub_files(folder: Path) -> Iterator[CachedModel]:
             continue
         owner, repository, digest, *file = path.relative_to(folder).parts
         name = HubName(f"{owner}/{repository}", "/".join(file).removesuffix(".part"), digest)
-        yield CachedModel(str(name), path.stat().st_size, path, remark=_remark(path))
+        yield CachedModel(str(name), _bytes_of(path), path, remark=_remark(path))
 
 
 def _hub_repositories() -> Iterator[CachedModel]:
@@ -110,7 +116,15 @@ def _remark(path: Path) -> str:
 
 def _bytes_of(path: Path) -> int:
     files = path.rglob("*") if path.is_dir() else (path,)
-    return sum(file.stat().st_size for file in files if file.is_file())
+    return sum(_length(file) for file in files if file.is_file())
+
+
+def _length(file: Path) -> int:
+    """The bytes of a file, 0 where a download that has ended since has renamed it."""
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _remove_own(model: CachedModel) -> None:
@@ -127,7 +141,8 @@ def _remove_own(model: CachedModel) -> None:
     except BlockingIOError as error:
         raise ModelError(f"{model.name} is just being fetched by another process: end that first") from error
     except OSError as error:
-        raise ModelError(f"{model.path} cannot be removed ({error.strerror})") from error
+        reason = f"({error.strerror}): remove it as a user who may write to {model.path.parent}"
+        raise ModelError(f"{model.path} cannot be removed {reason}") from error
 
 
 def _remove_empty(folder: Path) -> None:

@@ -18,7 +18,7 @@ from agent.errors import AgentError
 from agent.journal.journal import CONFIG_FILE
 from agent.journal.run_directory import RUNS
 from agent.models.cache_folder import CACHE_VARIABLE, models_folder, spoken_size
-from agent.models.cached import HUBS, CachedModel, cached_models, hub_cache, is_called, remove_model
+from agent.models.cached import HUBS, CachedModel, cached_models, find_cached, hub_cache, is_called, remove_model
 
 _FAILED, _INTERRUPTED = 2, 130
 _WIDTH = 160  # where the output is no terminal
@@ -49,8 +49,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _removed(names: Sequence[str]) -> str:
-    removed = [model for name in dict.fromkeys(names) for model in remove_model(name)]
-    return "".join(f"removed {model.name} ({spoken_size(model.size)})\n" for model in removed)
+    models = find_cached(names)  # an unknown name leaves them all
+    for model in models:
+        remove_model(model)
+    return "".join(f"removed {model.name} ({spoken_size(model.size)})\n" for model in models)
 
 
 def _listing() -> str:

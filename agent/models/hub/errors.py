@@ -37,6 +37,16 @@ def hub_errors(name: HubName, folder: Path | None = None) -> Iterator[None]:
         raise ModelError(f"Hugging Face Hub: {reason or _reason(error, name)}") from error
 
 
+def is_missing_file(error: ModelError) -> bool:
+    """Whether the Hub has the repository and not the file."""
+    cause = error.__cause__
+    if isinstance(cause, ImportError):
+        return False
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+    return isinstance(cause, EntryNotFoundError) and not isinstance(cause, LocalEntryNotFoundError)
+
+
 def _reason(error: Exception, name: HubName) -> str:
     """What is wrong, and what to do about it."""
     from huggingface_hub import constants, errors
@@ -51,7 +61,7 @@ def _reason(error: Exception, name: HubName) -> str:
     first = next(iter(str(error).splitlines()), "") or type(error).__name__
     if isinstance(error, ValueError):
         return f"{name}: {first}"
-    if type(error) is OSError:  # the library's own check of how long the file is
+    if type(error) is OSError and error.errno is None:  # the library's own check of how long the file is
         return f"{name} broke off before its end ({first}): run it again, and the download is resumed"
     return (
         f"the connection to {constants.ENDPOINT} failed ({first}): check the network and the proxy, or set HF_ENDPOINT "

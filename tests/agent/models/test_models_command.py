@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import fcntl
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from huggingface_hub import constants
+from rich.console import Console
 
 from agent.journal.journal import create_run
-from agent.models.cache_folder import lock_of, models_folder
+from agent.models.cache_folder import lock_of, locked, models_folder
 from agent.models.command import main
 from agent.models.known import known_models
 from agent.models.store import exact_name, fetch_model
@@ -128,6 +130,66 @@ def test_a_name_that_is_not_there_is_refused_with_those_that_are(
     told = capsys.readouterr().err
     assert "(did you mean qwen2.5-coder-1.5b?): give one of qwen2.5-coder-1.5b" in told
     assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize("unknown", ["qwen2.5-coder-15b", "hf:someone/tiny-GGUF/nothing.gguf"])
+def test_an_unknown_name_among_others_removes_nothing(
+    hub: HubStandIn, unknown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = put_known("qwen2.5-coder-1.5b")
+    assert main(["--remove", "qwen2.5-coder-1.5b", unknown]) == 2
+    assert path.exists()
+    assert "removed" not in capsys.readouterr().out
+
+
+def test_a_model_named_twice_is_removed_once(hub: HubStandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    exact = exact_name(FILE, directory=False)
+    capsys.readouterr()
+    assert main(["--remove", FILE, exact]) == 0
+    assert capsys.readouterr().out == f"removed {exact} (4 kB)\n"
+
+
+def test_a_download_that_ends_while_it_is_listed_ends_no_listing(
+    hub: HubStandIn, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = put_known("qwen2.5-coder-1.5b", ".0123456789ab.part")
+    is_file = Path.is_file
+
+    def renamed_then(path: Path) -> bool:
+        found = is_file(path)
+        if path == part:
+            part.unlink(missing_ok=True)
+        return found
+
+    monkeypatch.setattr(Path, "is_file", renamed_then)
+    assert "qwen2.5-coder-1.5b" in listed(capsys)
+
+
+def test_whoever_waits_for_a_lock_that_is_removed_meanwhile_takes_the_new_one(tmp_path: Path) -> None:
+    target = tmp_path / "model.gguf"
+    waiting, entered = threading.Event(), threading.Event()
+
+    class Told(Console):
+        def print(self, *objects: object, **style: object) -> None:
+            waiting.set()
+
+    def enter() -> None:
+        with locked(target, Told()):
+            entered.set()
+
+    with locked(target, None):
+        thread = threading.Thread(target=enter, daemon=True)
+        thread.start()
+        assert waiting.wait(20)
+        lock_of(target).unlink()
+        taken = lock_of(target).open("w")
+        fcntl.flock(taken, fcntl.LOCK_EX)
+        waiting.clear()
+    assert waiting.wait(20)  # again, for whoever holds the new one
+    assert not entered.is_set()
+    taken.close()
+    assert entered.wait(20)
+    thread.join()
 
 
 def test_a_model_that_is_being_fetched_is_not_removed(hub: HubStandIn, capsys: pytest.CaptureFixture[str]) -> None:
