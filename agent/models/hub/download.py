@@ -6,6 +6,7 @@ removes when it is interrupted. Here it writes behind what is there already.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import Any, BinaryIO, cast
 from rich.console import Console
 
 from agent.errors import ModelError
-from agent.models.cache_folder import check_room
+from agent.models.cache_folder import check_room, spoken_size
 from agent.models.download_view import DownloadView, open_download_view
 from agent.models.hub.errors import hub_errors
 from agent.models.hub.name import HubName
@@ -26,6 +27,7 @@ ANSWER_SECONDS = 5.0
 
 _BAR = "huggingface_hub.http_get"  # the library's own bar of a download
 _DIGEST_LENGTH = 64
+_TAG = re.compile(r"[\w-]+", re.ASCII)  # names a directory
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +81,9 @@ def remote_file(name: HubName) -> RemoteFile:
 
         url = hub.hf_hub_url(name.repository, name.file)
         found = hub.get_hf_file_metadata(url, timeout=ANSWER_SECONDS)
-    if found.size is None or not found.etag:
+    if found.size is None or not _TAG.fullmatch(found.etag or ""):
         raise ModelError(f"{name}: the Hub does not say which file it has: check HF_ENDPOINT and the proxy")
-    return RemoteFile(found.size, found.etag)
+    return RemoteFile(found.size, str(found.etag))
 
 
 def download_hub_file(name: HubName, remote: RemoteFile, part: Path, console: Console) -> None:
@@ -95,6 +97,7 @@ def download_hub_file(name: HubName, remote: RemoteFile, part: Path, console: Co
         part.unlink()
         done = 0
     check_room(part.parent, remote.size - done, str(name))
+    _check_size(name, remote)
     if done:
         console.print(f"{Path(name.file).name}: resumed at {done * 100 // remote.size}%", soft_wrap=True, markup=False)
     with (
@@ -112,6 +115,19 @@ def download_hub_file(name: HubName, remote: RemoteFile, part: Path, console: Co
             resume_size=done,
             headers=_helpers().build_hf_headers(),
             expected_size=remote.size,
+        )
+
+
+def _check_size(name: HubName, remote: RemoteFile) -> None:
+    """Raise ModelError for a file longer than those that the Hub sends in one answer."""
+    with hub_errors(name):
+        from huggingface_hub import constants
+
+    if remote.size > constants.MAX_HTTP_DOWNLOAD_SIZE:
+        raise ModelError(
+            f"Hugging Face Hub: {name} has {spoken_size(remote.size)}, and a file of more than "
+            f"{spoken_size(constants.MAX_HTTP_DOWNLOAD_SIZE)} comes only by its own command: run hf download "
+            f"{name.repository} {name.file}, and then this again, which takes the file from there"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
@@ -19,7 +20,7 @@ from agent.models.hub.download import (
     remote_file,
     without_bars,
 )
-from agent.models.hub.errors import hub_errors
+from agent.models.hub.errors import hub_errors, is_missing_file
 from agent.models.hub.name import HubName
 
 HUB_FOLDER = "hub"
@@ -84,7 +85,7 @@ def _remote(name: HubName) -> RemoteFile:
     try:
         return remote_file(name)
     except ModelError as error:
-        names = gguf_files(name) if "has no file" in str(error) else []
+        names = gguf_files(name) if is_missing_file(error) else []
         raise ModelError(f"{error}; it has {_listed(names)}" if names else str(error)) from error
 
 
@@ -103,15 +104,18 @@ def _downloaded(name: HubName, remote: RemoteFile, folder: Path, console: Consol
 
 def _kept(name: HubName, folder: Path, digest: str) -> Path | None:
     """The file with this digest where it is here already."""
-    places = (folder / digest / name.file, in_hub_cache(name))
-    return next((place for place in places if place is not None and file_digest(place) == digest), None)
+    own = folder / digest / name.file
+    if file_digest(own) == digest:
+        return own
+    shared = in_hub_cache(name)
+    return shared if shared is not None and file_digest(shared) == digest else None
 
 
 def _any_kept(name: HubName, folder: Path) -> Path | None:
     """The file that came last, whatever its digest, as long as it still has that."""
-    found = sorted(folder.glob(f"*/{name.file}"), key=lambda path: path.stat().st_mtime, reverse=True)
-    own = (path for path in found if file_digest(path) == path.relative_to(folder).parts[0])
-    return next(own, in_hub_cache(name))
+    found = sorted(folder.glob(f"*/{glob.escape(name.file)}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    own = next((path for path in found if file_digest(path) == path.relative_to(folder).parts[0]), None)
+    return own or in_hub_cache(name)
 
 
 def _directory(name: HubName, console: Console) -> tuple[Path, HubName]:
@@ -130,8 +134,10 @@ def _directory(name: HubName, console: Console) -> tuple[Path, HubName]:
     files = _wanted(exact, sizes)
     if (kept := _complete_snapshot(exact)) is not None and all((kept / file).exists() for file in files):
         return kept, exact
-    folder = _snapshot(name, {file: sizes[file] for file in files}, console)
-    return folder, name.pinned(folder.name)
+    folder = _snapshot(name, commit, {file: sizes[file] for file in files}, console)
+    if folder.name != commit:  # a push since may have changed which files there are
+        return _directory(name.pinned(folder.name), console)
+    return folder, exact
 
 
 def _contents(name: HubName) -> tuple[str, dict[str, int]]:
@@ -159,7 +165,12 @@ def _wanted(name: HubName, files: Iterable[str]) -> list[str]:
     raise ModelError(f"{name.repository} has no weights with a config.json at its top: {hint}")
 
 
-def _snapshot(name: HubName, sizes: dict[str, int], console: Console) -> Path:
+def _snapshot(name: HubName, commit: str, sizes: dict[str, int], console: Console) -> Path:
+    """The directory of these files of the revision, downloaded.
+
+    The library is asked for the revision, not for its commit, as it notes only so which commit that is, which has to
+    be known without a network.
+    """
     with hub_errors(name):
         import huggingface_hub as hub
         from huggingface_hub import constants
@@ -167,7 +178,7 @@ def _snapshot(name: HubName, sizes: dict[str, int], console: Console) -> Path:
         cache = Path(constants.HF_HUB_CACHE)
     cache.mkdir(parents=True, exist_ok=True)
     total = sum(sizes.values())
-    check_room(cache, total - _here(name, sizes), str(name))
+    check_room(cache, total - _here(name.pinned(commit), sizes), str(name))
     console.print(f"fetching {name} ({spoken_size(total)} in {len(sizes)} files)", soft_wrap=True, markup=False)
     with hub_errors(name, cache), nullcontext() if console.is_terminal else without_bars():
         path = hub.snapshot_download(name.repository, revision=name.pin or None, allow_patterns=sorted(sizes))
@@ -175,8 +186,8 @@ def _snapshot(name: HubName, sizes: dict[str, int], console: Console) -> Path:
 
 
 def _here(name: HubName, sizes: dict[str, int]) -> int:
-    """The bytes of a snapshot's files that an interrupted download has left."""
-    files = {file: in_hub_cache(HubName(name.repository, file), name.pin or None) for file in sizes}
+    """The bytes of the files of a commit that an interrupted download has left."""
+    files = {file: in_hub_cache(HubName(name.repository, file), name.pin) for file in sizes}
     return sum(size for file, size in sizes.items() if files[file] is not None)
 
 

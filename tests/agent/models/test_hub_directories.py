@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from huggingface_hub import constants
@@ -122,6 +123,30 @@ def test_without_a_network_a_whole_copy_is_used_and_a_part_of_one_is_not(
     assert "the copy that is here is used" in told
     (folder / "model-00002-of-00002.safetensors").unlink()
     assert "HF_HUB_OFFLINE forbids to fetch" in refusal(NAME)
+
+
+NEXT = "89abcdef0123456789abcdef0123456789abcdef"
+
+
+def test_a_push_while_it_is_fetched_leaves_no_mixture(hub: HubStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    pushed = {"config.json": b"{1}", "model.safetensors": b"new" * 100, "tokenizer.json": b"{2}"}
+    hub.push = (NEXT, pushed)
+    folder, told = fetched(NAME)
+    assert folder.name == NEXT
+    assert {name: (folder / name).read_bytes() for name in names(folder)} == pushed
+    assert f"this is {NAME}@{NEXT}" in told
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert fetched(NAME)[0] == folder
+
+
+def test_what_an_older_commit_has_of_the_same_names_is_not_counted_as_here(
+    hub: HubStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched(NAME)
+    hub.commit = NEXT
+    hub.repositories[REPOSITORY] = FILES | {"model-00002-of-00002.safetensors": b"new" * 100}
+    monkeypatch.setattr("agent.models.cache_folder.shutil.disk_usage", lambda path: SimpleNamespace(free=200))
+    assert "whose disk has" in refusal(NAME)
 
 
 def test_a_repository_is_not_begun_on_a_disk_without_room(hub: HubStandIn, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import shutil
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
+import huggingface_hub
 import pytest
 from huggingface_hub import constants
 
@@ -120,8 +122,52 @@ def test_what_is_left_of_another_file_is_not_continued(hub: HubStandIn) -> None:
     assert not part.exists()
     assert fetched(NAME)[0].read_bytes() == CONTENT
     part.write_bytes(b"x" * len(CONTENT) * 2)
-    shutil.rmtree(part.parent.parent)
+    part.with_suffix("").unlink()
     assert fetched(NAME)[0].read_bytes() == CONTENT
+    assert kept(".part") == []
+
+
+@pytest.mark.parametrize("tag", ["../../../../elsewhere", "a/b", ".."])
+def test_a_tag_that_leads_elsewhere_is_refused(hub: HubStandIn, tag: str) -> None:
+    hub.tagged = tag
+    assert "does not say which file it has" in refusal(NAME)
+    assert hub.ranges == []
+
+
+def test_a_name_with_characters_of_a_pattern_is_that_of_one_file(
+    hub: HubStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.repositories[REPOSITORY] = {"tiny[1].gguf": CONTENT, "tiny1.gguf": OTHER}
+    one, other = (f"hf:{REPOSITORY}/{file}" for file in hub.repositories[REPOSITORY])
+    fetched(other)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert "HF_HUB_OFFLINE forbids to fetch" in refusal(one)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    path, _ = fetched(one)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert fetched(one)[0] == path
+
+
+def test_a_file_that_is_here_needs_no_library_of_the_hubs(hub: HubStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, _ = fetched(NAME)
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    assert fetched(f"{NAME}@{DIGEST}") == (path, "")
+    found, told = fetched(NAME)
+    assert found == path
+    assert "huggingface_hub is not installed" in told
+    assert "huggingface_hub is not installed" in refusal(f"hf:{REPOSITORY}/q4/other.gguf")
+
+
+def test_a_file_longer_than_the_hub_sends_at_once_is_taken_from_its_own_cache(
+    hub: HubStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "MAX_HTTP_DOWNLOAD_SIZE", len(CONTENT) - 1)
+    assert f"run hf download {REPOSITORY} tiny.gguf, and then this again" in refusal(NAME)
+    assert hub.ranges == []
+    monkeypatch.setattr(constants, "MAX_HTTP_DOWNLOAD_SIZE", len(CONTENT))
+    shared = huggingface_hub.hf_hub_download(REPOSITORY, "tiny.gguf")
+    monkeypatch.setattr(constants, "MAX_HTTP_DOWNLOAD_SIZE", len(CONTENT) - 1)
+    assert fetched(NAME)[0] == Path(shared)
 
 
 def test_another_digest_is_refused_before_anything_is_fetched(hub: HubStandIn) -> None:
@@ -214,14 +260,24 @@ def test_a_file_is_not_begun_on_a_disk_without_room(hub: HubStandIn, monkeypatch
     assert hub.ranges == []
 
 
-def test_a_disk_that_is_full_in_the_middle_of_it(hub: HubStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Full:
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (errno.ENOSPC, "is full: make room"),
+        (errno.EIO, "cannot be written (Input/output error): set AIMO_AGENT_CACHE"),
+        (errno.EFBIG, "cannot be written (File too large): set AIMO_AGENT_CACHE"),
+    ],
+)
+def test_a_disk_that_fails_in_the_middle_of_it(
+    hub: HubStandIn, kind: int, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Failing:
         def show(self, done: int) -> None:
-            raise OSError(errno.ENOSPC, "No space left on device")
+            raise OSError(kind, os.strerror(kind))
 
     with monkeypatch.context() as patch:
-        patch.setattr("agent.models.download_view._Lines", lambda *_: Full())
-        assert "is full: make room" in refusal(NAME)
+        patch.setattr("agent.models.download_view._Lines", lambda *_: Failing())
+        assert said in refusal(NAME)
     assert fetched(NAME)[0].read_bytes() == CONTENT
 
 

@@ -13,6 +13,7 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from urllib.parse import quote, unquote
 
 import pytest
 from huggingface_hub import constants
@@ -34,7 +35,8 @@ class HubStandIn:
     """What the stand-in has and does; tests change it while it serves.
 
     A gated repository is only for `token`. The next downloads are cut after `cuts` bytes each, one after the other.
-    With `status` every request for a repository is answered so. `ranges` are the Range headers of the downloads.
+    With `status` every request for a repository is answered so. A push, a commit and its files, comes behind the next
+    description of a repository. `ranges` are the Range headers of the downloads.
     """
 
     repositories: dict[str, dict[str, bytes]] = field(default_factory=dict)
@@ -42,6 +44,9 @@ class HubStandIn:
     token: str = "hf_right"
     cuts: list[int] = field(default_factory=list)
     status: int = 0
+    commit: str = COMMIT
+    push: tuple[str, dict[str, bytes]] | None = None
+    tagged: str = ""  # in place of the digest
     takes_ranges: bool = True
     lies: bool = False  # about the digests
     ranges: list[str | None] = field(default_factory=list)
@@ -50,7 +55,7 @@ class HubStandIn:
 
     def tag(self, content: bytes) -> str:
         """The digest that it says a large file has."""
-        return hashlib.sha256(content + b"x" * self.lies).hexdigest()
+        return self.tagged or hashlib.sha256(content + b"x" * self.lies).hexdigest()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -80,7 +85,7 @@ class _Handler(BaseHTTPRequestHandler):
         if refusal:
             self._send(*refusal)
         elif found.re is _RESOLVE:
-            self._resolve(found["repository"], found["file"])
+            self._resolve(found["repository"], unquote(found["file"]))
         else:
             self._describe(found["repository"], tree=found["what"] == "tree")
 
@@ -96,13 +101,13 @@ class _Handler(BaseHTTPRequestHandler):
             return (404 if token else 401), b"", told
         if repository in hub.gated and not token:
             return 401, b"", {"X-Error-Code": "GatedRepo", "X-Error-Message": f"Access to {repository} is restricted."}
-        if revision not in (None, "main", COMMIT):
+        if revision not in (None, "main", hub.commit):
             return 404, b"", {"X-Error-Code": "RevisionNotFound", "X-Error-Message": "Invalid rev id"}
         return None
 
     def _resolve(self, repository: str, file: str) -> None:
         content = self._hub.repositories[repository].get(file)
-        told = {"X-Repo-Commit": COMMIT}
+        told = {"X-Repo-Commit": self._hub.commit}
         if content is None:
             self._send(404, b"", {**told, "X-Error-Code": "EntryNotFound", "X-Error-Message": "Entry not found"})
         elif _is_large(file):
@@ -110,7 +115,7 @@ class _Handler(BaseHTTPRequestHandler):
             told |= {"X-Linked-Size": str(len(content)), "X-Linked-Etag": f'"{tag}"', "ETag": '"of-the-redirect"'}
             # Another host than that of the Hub's own address, as its store is.
             place = self._hub.endpoint.replace("127.0.0.1", "localhost")
-            self._send(302, b"Found", {**told, "Location": f"{place}/store/{repository}/{file}?signed=1"})
+            self._send(302, b"Found", {**told, "Location": f"{place}/store/{repository}/{quote(file)}?signed=1"})
         else:
             tag = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
             self._send(200, content, {**told, "ETag": f'"{tag}"'})
@@ -120,7 +125,7 @@ class _Handler(BaseHTTPRequestHandler):
         if "Authorization" in self.headers:
             self._send(400, b"Only one auth mechanism allowed")
             return
-        _, _, owner, name, file = self.path.partition("?")[0].split("/", 4)
+        _, _, owner, name, file = unquote(self.path.partition("?")[0]).split("/", 4)
         content = hub.repositories[f"{owner}/{name}"][file]
         asked = self.headers.get("Range")
         hub.ranges.append(asked)
@@ -138,7 +143,10 @@ class _Handler(BaseHTTPRequestHandler):
             told: object = [{"type": "file", "path": file, **self._entry(file, files[file])} for file in files]
         else:
             siblings = [{"rfilename": file, **self._entry(file, files[file])} for file in files]
-            told = {"id": repository, "modelId": repository, "sha": COMMIT, "siblings": siblings}
+            told = {"id": repository, "modelId": repository, "sha": self._hub.commit, "siblings": siblings}
+        if self._hub.push is not None:
+            self._hub.commit, self._hub.repositories[repository] = self._hub.push
+            self._hub.push = None
         self._send(200, json.dumps(told).encode(), {"Content-Type": "application/json"})
 
     def _entry(self, file: str, content: bytes) -> Mapping[str, object]:
