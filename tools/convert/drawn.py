@@ -82,6 +82,24 @@ def stated_answer(text: str) -> str | None:
     return None if boxed is None or not boxed.strip() else plain_answer(boxed)
 
 
+def read_answer(read: str, reply: str) -> str | None:
+    """The answer that a scorer or filter read out of a reply, None where that is none.
+
+    Many give the whole reply, in small letters at times; then it is the content of its last box, or the reply itself
+    where that is an integer.
+    """
+    whole = _bare(read) == _bare(reply)
+    text = reply if whole else read
+    stated = stated_answer(text)
+    if whole and stated is None and parse_integer(text.strip()) is None:
+        return None
+    return stated or plain_answer(text)
+
+
+def _bare(text: str) -> str:
+    return " ".join(text.split()).casefold()
+
+
 def graded(answer: str | None, gold: str, *, right: bool | None) -> tuple[str | None, bool]:
     """Return the answer that a graded sample votes for, and whether the grade contradicts what it states.
 

@@ -11,12 +11,12 @@ import os
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from agent.errors import InputError
-from tools.convert.drawn import DrawnSample, ReadingRules, SampleFile, graded, plain_answer, stated_answer
+from tools.convert.drawn import DrawnSample, ReadingRules, SampleFile, graded, plain_answer, read_answer, stated_answer
 from tools.convert.fields import Fields
 
 _HEADERS = ("header.json", "_journal/start.json")
@@ -94,13 +94,15 @@ def _log(path: Path, header: Fields, rows: list[Fields], reading: ReadingRules) 
 def _sample(row: Fields, model: str, reading: ReadingRules) -> DrawnSample:
     gold = plain_answer(_target(row))
     output = row.inner("output")
-    text = "\n".join(_texts(output))
-    answer, right = _score(row, reading)
-    vote, disputed = graded(answer or stated_answer(text), gold, right=right)
-    choices = output.get("choices") or [{}]
-    cut = isinstance(choices[0], Mapping) and choices[0].get("stop_reason") in _CUT_OFF
-    tokens = _tokens(row, output, model) or reading.tokens(row.place, text)
-    return DrawnSample(row.place, row.text("id"), gold, vote, tokens, bool(cut), disputed)
+    choice = next(output.objects("choices")) if output.get("choices") else Fields(row.place, {})
+    reasoning, reply = _written(choice)
+    read, right = _score(row, reading)
+    text = f"{reasoning}\n{reply}"
+    answer = (read_answer(read, reply) if read else None) or stated_answer(text)
+    vote, disputed = graded(answer, gold, right=right)
+    tokens = _tokens(row, output, model) or reading.tokens(row.place, text.strip())
+    cut = choice.get("stop_reason") in _CUT_OFF
+    return DrawnSample(row.place, row.text("id"), gold, vote, tokens, cut, disputed)
 
 
 def _target(row: Fields) -> str:
@@ -111,15 +113,15 @@ def _target(row: Fields) -> str:
     return Fields(row.place, {"target": target}).text("target")
 
 
-def _score(row: Fields, reading: ReadingRules) -> tuple[str | None, bool | None]:
-    """The answer that the scorer read, and whether it holds it for right; None and None for an unscored sample."""
+def _score(row: Fields, reading: ReadingRules) -> tuple[str, bool | None]:
+    """What the scorer read, "" for nothing, and whether it holds it for right; None for an unscored sample."""
     if not row.get("scores"):
-        return None, None
+        return "", None
     scores = row.inner("scores")
     name = reading.chosen(scores.values, row.place, "scorer")
     score = scores.inner(name)
     answer = score.get("answer")
-    read = plain_answer(answer) if isinstance(answer, str | int | float) and str(answer).strip() else None
+    read = str(answer).strip() if isinstance(answer, str | int | float) else ""
     return read, score.get("value") in _RIGHT
 
 
@@ -133,13 +135,14 @@ def _tokens(row: Fields, output: Fields, model: str) -> int:
     return 0
 
 
-def _texts(output: Fields) -> Iterator[str]:
-    """What the model wrote last, its reasoning before its reply."""
-    for choice in output.get("choices") or []:
-        content = ((choice or {}).get("message") or {}).get("content")
-        if isinstance(content, str):
-            yield content
-        for part in content if isinstance(content, list) else []:
-            if isinstance(part, Mapping):
-                yield str(part.get("reasoning") or part.get("text") or "")
-        return
+def _written(choice: Fields) -> tuple[str, str]:
+    """What the model wrote last: its reasoning, and its reply."""
+    if not choice.get("message"):
+        return "", ""
+    message = choice.inner("message")
+    content = message.get("content") or ""
+    if isinstance(content, str):
+        return "", content
+    parts = list(message.objects("content"))
+    reasoning, reply = ([str(part.get(name)) for part in parts if part.get(name)] for name in ("reasoning", "text"))
+    return "\n".join(reasoning), "\n".join(reply)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from tools.convert.drawn import DrawnSample, ReadingRules, SampleFile, graded, plain_answer, stated_answer
+from tools.convert.drawn import DrawnSample, ReadingRules, SampleFile, graded, plain_answer, read_answer, stated_answer
 from tools.convert.fields import Fields
 
 _NAME = re.compile(r"samples_(?P<task>.+?)(?:_\d{4}-\d\d-\d\dT[\d.\-]+)?")
@@ -48,10 +48,8 @@ def _gold(target: str) -> str:
 
 
 def _filtered(read: str, reply: str) -> str | None:
-    """What a filter read out of a reply, or its last box where the filter left the reply as it is."""
-    if read.strip() in ("", _NONE):
-        return None
-    return stated_answer(reply) if read.strip() == reply.strip() else stated_answer(read) or plain_answer(read)
+    """What a filter read out of a reply, None where it found nothing."""
+    return None if read.strip() in ("", _NONE) else read_answer(read, reply)
 
 
 def _flat(row: Fields, name: str) -> list[str]:
