@@ -21,7 +21,7 @@ from agent.errors import InputError
 from agent.files.whole_file import write_whole
 from tools.convert.drawn import DrawnSample, ReadingRules, SampleFile, TokenCounter
 from tools.convert.sources import find_sources, read_source
-from tools.shared.command_line import run_command
+from tools.shared.command_line import REPLAYED_SAMPLES, run_command
 
 _UNSAFE = re.compile(r"[^\w.+=@-]+")
 
@@ -92,15 +92,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             disable=not console.is_terminal,
         )
         conversions = merged([read_source(path, reading) for path in paths], args.model)
-        files = [args.out / each.file_name for each in conversions]
-        for path in files:
-            if path.exists():
-                raise InputError(f"{path} is there already: name another --out, or remove it")
-        for path, each in zip(files, conversions, strict=True):
+        files = _files(args.out, conversions)
+        for path, each in files.items():
             _write(path, each)
             console.print(f"{path}: {each.summary}", soft_wrap=True, markup=False, highlight=False)
         fewest = min(len(drawn) for each in conversions for drawn in each.problems.values())
-        most = f" --samples {fewest}" if fewest < 16 else ""
+        most = f" --samples {fewest}" if fewest < REPLAYED_SAMPLES else ""
         console.print(f"replay with: python -m tools.replay {args.out}{most}", soft_wrap=True, markup=False)
 
     return run_command(convert_all)
@@ -122,6 +119,20 @@ def merged(files: Sequence[SampleFile], model: str | None) -> list[Conversion]:
             drawn.append(sample)
         conversions[key] = Conversion(*key, before.problems, before.failed + file.failed)
     return list(conversions.values())
+
+
+def _files(out: Path, conversions: Sequence[Conversion]) -> dict[Path, Conversion]:
+    """The recordings by their files. Raises InputError for a file that is there, or that two recordings need."""
+    files: dict[Path, Conversion] = {}
+    for each in conversions:
+        path = out / each.file_name
+        if path.exists():
+            raise InputError(f"{path} is there already: name another --out, or remove it")
+        if path in files:
+            both = " and ".join(f"{one.task} of {one.model}" for one in (files[path], each))
+            raise InputError(f"{path} would hold both {both}: convert them one at a time, each to another --out")
+        files[path] = each
+    return files
 
 
 def _number(answer: str | None) -> int | str | None:

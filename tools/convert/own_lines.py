@@ -13,9 +13,20 @@ _LISTS = ("samples", "answers")
 
 def read_own_lines(name: str, rows: Sequence[Fields], reading: ReadingRules) -> SampleFile:
     """Read lines with all samples of a problem, or with one each. Raises InputError, naming line and field."""
-    models = {row.text("model") for row in rows if row.get("model") is not None}
+    model = _model(rows)
     samples = tuple(sample for row in rows for sample in _samples(row))
-    return SampleFile(name, models.pop() if len(models) == 1 else name, samples)
+    return SampleFile(name, model or name, samples)
+
+
+def _model(rows: Sequence[Fields]) -> str | None:
+    """The model that the lines name, None where none does. Raises InputError for two: their samples vote apart."""
+    found = None
+    for row in rows:
+        model = None if row.get("model") is None else row.text("model")
+        if found and model and model != found:
+            raise row.wrong("model", f"is {model!r}, and {found!r} above: give each model a file of its own")
+        found = found or model
+    return found
 
 
 def _samples(row: Fields) -> Iterator[DrawnSample]:

@@ -69,9 +69,10 @@ def _lines(path: Path) -> Iterator[Fields]:
 
 
 def _json(path: Path, reading: ReadingRules) -> SampleFile:
+    text = path.read_text(encoding="utf-8-sig")
     try:
-        document = json.loads(path.read_text(encoding="utf-8-sig"))
-    except json.JSONDecodeError as error:
+        document = json.loads(text)
+    except ValueError as error:
         raise InputError(f"{path} is malformed JSON ({error}): give a whole file, or name JSON lines .jsonl") from error
     if isinstance(document, Mapping) and "eval" in document:
         return read_inspect_json(path, document, reading)

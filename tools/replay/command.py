@@ -27,7 +27,7 @@ from tools.replay.recordings import REPLAYED_EDITION, Recording, load_recordings
 from tools.replay.run import NO_LIMIT, Setting, replay_config
 from tools.replay.stop import StoppingResult, replay_stopping
 from tools.replay.view import comparison_line, draw_chart, power_line, runs_json, runs_table, stop_json, stop_table
-from tools.shared.command_line import run_command, whole_number
+from tools.shared.command_line import REPLAYED_SAMPLES, run_command, whole_number
 
 _DEFAULT_POLICIES = (OURS, DEFAULT_STOP, "aimo3-clamp")
 _POLICY_FLAG = f"a policy, see below; may be repeated (default: {', '.join(_DEFAULT_POLICIES)})"
@@ -188,7 +188,7 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("--stop-only", action="store_true", help="stopping alone, one problem at a time")
     where = parser.add_argument_group("the competition")
     where.add_argument("--hardware", choices=sorted(HARDWARE), default="kaggle-l4x4", help="default: kaggle-l4x4")
-    where.add_argument("--samples", type=whole_number, default=16, metavar="K", help="lanes a problem")
+    where.add_argument("--samples", type=whole_number, default=REPLAYED_SAMPLES, metavar="K", help="lanes a problem")
     limit = where.add_mutually_exclusive_group()
     limit.add_argument(
         "--budget-tokens", type=_positive, metavar="N", help="mean tokens a lane and problem that the limit allows"

@@ -1,4 +1,4 @@
-"""Shared by the commands of the tools: how they parse numbers and how they end."""
+"""Shared by the commands of the tools: how they parse numbers, how they end, and what they name of each other."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from collections.abc import Callable
 from rich.console import Console
 
 from agent.errors import AgentError
+
+REPLAYED_SAMPLES = 16
+"""The lanes that a replay draws for each problem where it is not told how many."""
 
 
 def run_command(command: Callable[[Console], None]) -> int:

@@ -21,6 +21,7 @@ from tools.replay.recordings import load_recordings
 
 
 def written(path: Path, *rows: object) -> Path:
+    path.parent.mkdir(exist_ok=True)
     path.write_text("".join(f"{row if isinstance(row, str) else json.dumps(row)}\n" for row in rows), encoding="utf-8")
     return path
 
@@ -166,6 +167,11 @@ def test_missing_files_and_empty_folders_are_refused(tmp_path: Path, capsys: pyt
     assert "cannot be read" in complaint(capsys, tmp_path / "bytes.jsonl")
 
 
+def test_a_number_of_too_many_digits_is_refused_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "log.json").write_text(f"[{'7' * 5_000}]", encoding="utf-8")
+    assert "log.json is malformed JSON" in complaint(capsys, tmp_path / "log.json", "--out", tmp_path / "out")
+
+
 def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = written(tmp_path / "own.jsonl", GOOD)
     assert main([str(path), "--out", str(tmp_path)]) == 0
@@ -175,8 +181,24 @@ def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert (tmp_path / "own.own.jsonl").read_bytes() == before
 
 
+def test_two_recordings_of_one_name_are_refused_before_one_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tasks = [{**GOOD, "model": model} for model in ("a/b", "a-b")]
+    paths = [written(tmp_path / name / "own.jsonl", task) for name, task in zip(("x", "y"), tasks, strict=True)]
+    told = complaint(capsys, *paths, "--out", tmp_path / "out")
+    assert f"{tmp_path}/out/own.a-b.jsonl would hold both own of a/b and own of a-b" in told
+    assert not (tmp_path / "out").exists()
+
+
+def test_lines_of_several_models_are_no_samples_of_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = written(tmp_path / "own.jsonl", {**GOOD, "model": "a"}, {**GOOD, "id": "b"}, {**GOOD, "model": "b"})
+    told = complaint(capsys, path, "--out", tmp_path / "out")
+    assert f"{path}, line 3, field 'model' is 'b', and 'a' above: give each model a file of its own" in told
+    assert not (tmp_path / "out").exists()
+
+
 def test_files_of_one_task_and_model_are_joined_and_a_file_counts_once(tmp_path: Path) -> None:
-    (tmp_path / "again").mkdir()
     first, second = (written(tmp_path / place / "own.jsonl", GOOD) for place in (".", "again"))
     rows = converted(tmp_path / "out", first, first, second)
     assert len(rows["a"]["samples"]) == 2
