@@ -170,7 +170,7 @@ def test_what_an_inspect_sample_lacks_is_named(
 
 
 FIELDS = ("id", "target", "output", "scores", "model_usage", "error")
-LEAVES = st.sampled_from([None, True, 0, 7, 0.5, "7", r"\boxed{7}", "C", "max_tokens", [], {}])
+LEAVES: st.SearchStrategy[Any] = st.sampled_from([None, True, 0, 7, 0.5, "7", r"\boxed{7}", "C", "max_tokens", [], {}])
 INNER = (
     "choices",
     "message",
