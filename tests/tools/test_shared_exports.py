@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from agent.errors import InputError
 from tests.support.tiers.cases import examples
+from tools.shared.chart_files import draw_curves, draw_intervals
 from tools.shared.exports import Column, ExportedTable, write_tables
-from tools.shared.figures import draw_curves, draw_intervals
 from tools.shared.intervals import Interval
 
 TABLE = ExportedTable(

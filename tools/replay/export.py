@@ -8,8 +8,8 @@ from pathlib import Path
 from tools.replay.full_runs import ReplayResult
 from tools.replay.stop import StoppingResult
 from tools.replay.view import STOP_COLUMNS, PolicyPair
+from tools.shared.chart_files import EXPORTED, draw_intervals
 from tools.shared.exports import Cell, Column, ExportedTable, write_tables
-from tools.shared.figures import EXPORTED, draw_intervals
 from tools.shared.power import POWER
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from tools.replay.full_runs import ReplayResult
 from tools.replay.stop import ORACLE, StoppingResult
-from tools.shared.figures import draw_curves
+from tools.shared.chart_files import draw_curves
 from tools.shared.intervals import Interval
 
 PolicyPair = tuple[str, str]

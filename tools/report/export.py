@@ -8,8 +8,8 @@ from pathlib import Path
 from agent.views.verdict import why_won
 from tools.report.data import ReportedRun
 from tools.report.stats import differences, majority_curve, run_figures
+from tools.shared.chart_files import EXPORTED, draw_curves, draw_intervals
 from tools.shared.exports import Cell, Column, ExportedTable, write_tables
-from tools.shared.figures import EXPORTED, draw_curves, draw_intervals
 
 _CURVE = "accuracy_by_samples"
 
