@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from agent.errors import InputError
 from tests.support.tiers.cases import examples
 from tools.shared.chart_files import draw_curves, draw_intervals
-from tools.shared.exports import Column, ExportedTable, write_tables
+from tools.shared.exports import Column, ExportedTable, check_export, write_export, write_tables
 from tools.shared.intervals import Interval
 
 TABLE = ExportedTable(
@@ -87,5 +88,17 @@ def test_charts_are_written_alike_each_time(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
-    with pytest.raises(InputError, match="name another --export"):
-        write_tables(tmp_path / "file", [TABLE])
+    for act in (check_export, lambda folder: write_tables(folder, [TABLE])):
+        with pytest.raises(InputError, match="name another --export"):
+            act(tmp_path / "file")
+    with pytest.raises(InputError, match="name another --failures"):
+        write_export(tmp_path / "file" / "t.html", "", "--failures")
+
+
+@pytest.mark.parametrize("missing", ["jinja2", "matplotlib"])
+def test_what_an_export_needs_is_said_before_it_is_made(
+    missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(InputError, match=r"pip install 'aimo-agent\[lab\]'"):
+        check_export(tmp_path / "out")

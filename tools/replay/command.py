@@ -27,11 +27,12 @@ from tools.replay.recordings import REPLAYED_EDITION, Recording, load_recordings
 from tools.replay.run import NO_LIMIT, Setting, replay_config
 from tools.replay.stop import StoppingResult, replay_stopping
 from tools.replay.view import comparison_line, draw_chart, power_line, runs_json, runs_table, stop_json, stop_table
+from tools.shared.chart_files import check_charts
 from tools.shared.command_line import REPLAYED_SAMPLES, run_command, whole_number
+from tools.shared.exports import check_export
 
 _DEFAULT_POLICIES = (OURS, DEFAULT_STOP, "aimo3-clamp")
 _POLICY_FLAG = f"a policy, see below; may be repeated (default: {', '.join(_DEFAULT_POLICIES)})"
-_CHART_KINDS = (".svg", ".png", ".pdf")
 _CHART_STEPS = (0.5, 0.75, 1.0, 1.5, 2.0)  # times the limit
 
 
@@ -167,10 +168,10 @@ def _check(args: argparse.Namespace) -> None:
         raise InputError("both --budget-tokens and --time-limit were given: give one of them")
     if args.stop_only and (args.compare or args.chart):
         raise InputError("--stop-only has no time limit to compare or chart under: leave out --compare and --chart")
-    if args.chart and (args.chart.suffix.lower() not in _CHART_KINDS or not args.chart.parent.is_dir()):
-        raise InputError(
-            f"the chart cannot be written to {args.chart}: name a .svg, .png or .pdf file in a folder that exists"
-        )
+    if args.chart:
+        check_charts(args.chart)
+    if args.export:
+        check_export(args.export)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -35,6 +35,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     def report(console: Console) -> None:
         if len(args.runs) > 2:
             raise InputError(f"{len(args.runs)} runs were given: give one, or two to compare")
+        if args.brief and (args.export or args.failures):
+            raise InputError("--brief writes one page alone: leave out --export and --failures, or --brief")
+        if args.export:
+            from tools.shared.exports import check_export  # slow imports, not needed for a page
+
+            check_export(args.export)
         if args.brief:
             write_brief(args.runs, args.output, console)
             return
@@ -42,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         runs = load_runs(args.runs, console)
         size = write_report(runs, path, console)
         if args.export:
-            from tools.report.export import export_report  # slow import, not needed for a page
+            from tools.report.export import export_report
 
             files = ", ".join(file.name for file in export_report(args.export, runs))
             console.print(f"in {args.export}: {files}", soft_wrap=True, markup=False, highlight=False)

@@ -91,10 +91,12 @@ def _of_problem(name: str, run: ReportedRun, problem: ProblemRecord) -> Iterator
 def write_failures(directory: Path, runs: Sequence[ReportedRun]) -> int:
     """Write failures.jsonl and failures.html; return how many there are. Raises InputError if that fails."""
     found = failures_of(runs)
-    write_export(directory / "failures.jsonl", "".join(json.dumps(failure.row()) + "\n" for failure in found))
+    write_export(
+        directory / "failures.jsonl", "".join(json.dumps(failure.row()) + "\n" for failure in found), "--failures"
+    )
     template = page_environment().get_template("failures.html.j2")
     page = template.render(failures=found, causes=CAUSES, blobs=list(_blobs(found)), **page_parts("failures.js"))
-    write_export(directory / "failures.html", page)
+    write_export(directory / "failures.html", page, "--failures")
     return len(found)
 
 

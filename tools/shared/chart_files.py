@@ -5,6 +5,8 @@ The pictures of report pages are drawn by the report itself, as these follow the
 
 from __future__ import annotations
 
+import importlib.util
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,22 @@ from tools.shared.intervals import Interval
 
 EXPORTED = (".svg", ".png")
 """The kinds of files of an exported chart."""
+_KINDS = (".svg", ".png", ".pdf")
 Curve = Sequence[tuple[float, Interval]]
 """Points of a curve: a place on the x axis, and the value there."""
+
+
+def check_charts(*paths: Path) -> None:
+    """Check that charts can be written, before what they show is computed. Raises InputError."""
+    for path in paths:
+        writable = path.parent.is_dir() and os.access(path.parent, os.W_OK)
+        if path.suffix.lower() not in _KINDS or not writable:
+            raise InputError(
+                f"the chart cannot be written to {path}: name a .svg, .png or .pdf file in a folder that exists and "
+                "can be written to"
+            )
+    if importlib.util.find_spec("matplotlib") is None:
+        raise InputError("charts need Matplotlib: pip install 'aimo-agent[lab]', or leave the flag out")
 
 
 def draw_curves(
@@ -28,7 +44,7 @@ def draw_curves(
 ) -> None:
     """Draw curves with their intervals as bands, and dotted `bounds`; `axes` names the two axes.
 
-    Raises InputError if Matplotlib is missing or a file cannot be written.
+    Raises InputError where `check_charts` does, and if a file cannot be written.
     """
 
     def draw(plot: Any) -> None:
@@ -51,7 +67,7 @@ def draw_curves(
 def draw_intervals(paths: Sequence[Path], values: Mapping[str, Interval], axis: str, *, zero: bool = False) -> None:
     """Draw a point with its interval for each name, the first on top; `zero` marks where there is no difference.
 
-    Raises InputError if Matplotlib is missing or a file cannot be written.
+    Raises InputError where `check_charts` does, and if a file cannot be written.
     """
 
     def draw(plot: Any) -> None:
@@ -70,18 +86,15 @@ def draw_intervals(paths: Sequence[Path], values: Mapping[str, Interval], axis: 
 
 
 def _save(paths: Sequence[Path], size: tuple[float, float], draw: Callable[[Any], None]) -> None:
-    try:
-        from matplotlib import rc_context
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise InputError("charts need Matplotlib: pip install 'aimo-agent[lab]', or leave the flag out") from None
+    check_charts(*paths)
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
     with rc_context({"svg.hashsalt": "aimo-agent"}):  # the same figures give the same file
         figure = Figure(figsize=size, layout="constrained")
         draw(figure.add_subplot())
         for path in paths:
             try:
                 figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
-            except (OSError, ValueError) as error:
-                raise InputError(
-                    f"the chart cannot be written to {path} ({error}): name a .png, .svg or .pdf file"
-                ) from error
+            except OSError as error:
+                raise InputError(f"the chart cannot be written to {path} ({error.strerror}): name another") from error

@@ -6,11 +6,13 @@ package of its own.
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from agent.errors import InputError
+from tools.shared.chart_files import check_charts
 from tools.shared.intervals import Interval
 
 Cell = str | int | float | Interval | None
@@ -35,6 +37,20 @@ class ExportedTable:
     rows: tuple[tuple[Cell, ...], ...]
 
 
+def check_export(directory: Path) -> None:
+    """Make the directory of an export, and check that its tables and charts can be written there.
+
+    It is called before what they hold is computed. Raises InputError.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{directory} cannot be made a folder ({error.strerror}): name another --export") from error
+    if importlib.util.find_spec("jinja2") is None:
+        raise InputError("--export needs Jinja2 for LaTeX: pip install 'aimo-agent[lab]'")
+    check_charts(directory / "chart.svg")
+
+
 def write_tables(directory: Path, tables: Sequence[ExportedTable]) -> list[Path]:
     """Write each table as .csv, .md and .tex into a directory; return the files.
 
@@ -45,18 +61,18 @@ def write_tables(directory: Path, tables: Sequence[ExportedTable]) -> list[Path]
     for table in tables:
         for suffix, text in ((".csv", _csv(table)), (".md", _markdown(table)), (".tex", _latex(table))):
             path = directory / f"{table.name}{suffix}"
-            write_export(path, text)
+            write_export(path, text, "--export")
             written.append(path)
     return written
 
 
-def write_export(path: Path, text: str) -> None:
-    """Write a file of an export, with its directory. Raises InputError if that fails."""
+def write_export(path: Path, text: str, flag: str) -> None:
+    """Write a file of an export, with its directory. Raises InputError, with the flag that named it, if that fails."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
-        raise InputError(f"{path} cannot be written ({error.strerror}): name another --export") from error
+        raise InputError(f"{path} cannot be written ({error.strerror}): name another {flag}") from error
 
 
 def _csv(table: ExportedTable) -> str:
@@ -95,10 +111,7 @@ def _latex(table: ExportedTable) -> str:
 
     frame = pd.DataFrame(list(_texts(table)), columns=[column.name for column in table.columns])
     right = "".join("l" if _is_text(table, place) else "r" for place in range(len(table.columns)))
-    try:
-        body = frame.to_latex(index=False, escape=True, column_format=right)
-    except ImportError:
-        raise InputError("--export needs Jinja2 for LaTeX: pip install 'aimo-agent[lab]'") from None
+    body = frame.to_latex(index=False, escape=True, column_format=right)
     return f"% {_one_line(table.caption)}\n{body}"
 
 

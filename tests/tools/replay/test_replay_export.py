@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,16 @@ def test_a_run_that_has_more_problems_than_a_recording_is_said_to(
     assert [line for line in capsys.readouterr().err.splitlines(keepends=True) if "--problems" in line] == [
         told
     ] * bool(told)
+
+
+@pytest.mark.parametrize("missing", ["jinja2", "matplotlib"])
+def test_an_export_that_cannot_be_written_is_refused_before_the_replay(
+    missing: str, traces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tools.replay.command.load_recordings", None)
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    assert "name another --export" in complaint(capsys, traces, "--export", tmp_path / "file")
+    monkeypatch.setitem(sys.modules, missing, None)
+    assert "pip install 'aimo-agent[lab]'" in complaint(capsys, traces, "--export", tmp_path / "out")
+    if missing == "matplotlib":
+        assert "charts need Matplotlib" in complaint(capsys, traces, "--chart", tmp_path / "chart.svg")

@@ -50,3 +50,12 @@ def test_what_has_no_page_is_said_in_one_line(run: Path, tmp_path: Path, capsys:
         assert main([*map(str, arguments), "--brief"]) == 2
         error = capsys.readouterr().err
         assert fault in error.replace("\n", " ") and "Traceback" not in error
+
+
+@pytest.mark.parametrize("flag", ["--export", "--failures"])
+def test_what_a_brief_page_does_not_have_is_refused(
+    flag: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(run), "--brief", flag, str(tmp_path / "out")]) == 2
+    assert "leave out --export and --failures" in " ".join(capsys.readouterr().err.split())
+    assert not (run / "run-page.html").exists() and not (tmp_path / "out").exists()
