@@ -89,12 +89,15 @@ def write_brief(directories: Sequence[Path], output: Path | None, console: Conso
 
 
 def load_runs(directories: Sequence[Path], console: Console) -> list[ReportedRun]:
-    """Read one run, or two. Raises InputError if a directory contains none, or the two share no problem."""
+    """Read one run, or two, named apart.
+
+    Raises InputError if a directory contains none, or the two share no problem.
+    """
     from tools.report.compare import Comparison  # slow import, not needed for --help
-    from tools.report.data import load_run
+    from tools.report.data import load_run, named_apart
 
     with console.status("reading"):
-        runs = [load_run(directory) for directory in directories]
+        runs = named_apart([load_run(directory) for directory in directories])
         if len(runs) == 2:
             Comparison(*runs).check()
     return runs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -92,7 +92,7 @@ class ProblemRecord:
 
 @dataclass(frozen=True, slots=True)
 class ReportedRun:
-    """A run to report on: its name (that of its directory), its record and its problems in the order of their file."""
+    """A run to report on: its name (from its directory), its record and its problems in the order of their file."""
 
     name: str
     record: RunRecord
@@ -126,6 +126,13 @@ def load_run(directory: Path) -> ReportedRun:
     return ReportedRun(
         directory.resolve().name, record, problems, totals(record.problems, closed, record.samples, record.config.rules)
     )
+
+
+def named_apart(runs: Sequence[ReportedRun]) -> list[ReportedRun]:
+    """The runs, numbered behind their names where two directories are called alike, as those of notebooks are."""
+    if len({run.name for run in runs}) == len(runs):
+        return list(runs)
+    return [replace(run, name=f"{run.name}-{number}") for number, run in enumerate(runs, 1)]
 
 
 @dataclass(frozen=True, slots=True)

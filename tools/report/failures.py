@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -50,6 +51,12 @@ class Failure:
         """Why the wrong sample ended."""
         return end_text(self.wrong)
 
+    @property
+    def key(self) -> str:
+        """What a browser keeps its label by: runs of other samples have other keys, also where their ids are alike."""
+        written = json.dumps(_sample_row(self.wrong))
+        return f"{self.id} {hashlib.sha256(written.encode()).hexdigest()[:16]}"
+
     def row(self) -> dict[str, Any]:
         """What its line of JSON holds; `label` and `note` are empty, to be filled in."""
         solution = self.problem.solution
@@ -68,14 +75,15 @@ class Failure:
 
 
 def failures_of(runs: Sequence[ReportedRun]) -> list[Failure]:
-    """Find the failures at problems whose truth is known, in the order of the runs, problems and samples."""
-    alike = len({run.name for run in runs}) < len(runs)
+    """Find the failures at problems whose truth is known, in the order of the runs, problems and samples.
+
+    Runs have to be named apart.
+    """
     found: list[Failure] = []
-    for number, run in enumerate(runs, 1):
-        name = f"{run.name}-{number}" if alike else run.name
+    for run in runs:
         for problem in run.problems:
             if problem.problem.answer is not None:
-                found += _of_problem(f"{name}/{problem.problem.id}", run, problem)
+                found += _of_problem(f"{run.name}/{problem.problem.id}", run, problem)
     return found
 
 

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from rich.console import Console
 
 from agent.types import Problem, SampleEnd, ToolRun, ToolStatus, Turn
 from tests.support.browser import browser, browser_page
 from tests.support.runs.report_runs import vote, write_run
 from tests.support.texts.fenced import tool_result
 from tests.tools.report.test_report_page import HOSTILE, QUESTION
-from tools.report.command import main
+from tools.report.command import load_runs, main
 from tools.report.data import load_run
 from tools.report.failures import failures_of
 
-pytest.importorskip("playwright")
-from playwright.sync_api import Browser, expect
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 __all__ = ["browser"]
 
@@ -63,8 +64,28 @@ def test_every_failure_has_an_id_of_its_own(tmp_path: Path) -> None:
     for place in ("a", "b"):
         (tmp_path / place).mkdir()
     runs = [write_run(tmp_path / place / "run", PROBLEMS[:1], votes) for place in ("a", "b")]
-    ids = [failure.id for failure in failures_of([load_run(run) for run in runs])]
+    ids = [failure.id for failure in failures_of(load_runs(runs, Console(quiet=True)))]
     assert ids == ["run-1/mixed/0", "run-1/mixed/2", "run-2/mixed/0", "run-2/mixed/2"]
+
+
+def test_a_label_is_kept_for_its_sample_and_for_none_of_a_later_run_by_the_same_name(tmp_path: Path) -> None:
+    for place, number in (("first", 48), ("again", 48), ("later", 49)):
+        (tmp_path / place).mkdir()
+        turns = (Turn(f"so \\boxed{{{number}}}", 4, 1.0),)
+        write_run(tmp_path / place / "run", PROBLEMS[:1], {"mixed": [vote(0, 48, turns=turns)]})
+    found = {place: failures_of([load_run(tmp_path / place / "run")])[0] for place in ("first", "again", "later")}
+    assert len({failure.id for failure in found.values()}) == 1
+    assert found["first"].key == found["again"].key != found["later"].key
+
+
+def test_a_folder_that_cannot_be_made_is_refused_by_its_flag(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = write_run(tmp_path / "run", PROBLEMS, SAMPLES)
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    for flag in ("--failures", "--export"):
+        assert main([str(run), flag, str(tmp_path / "file" / "out")]) == 2
+        assert f"name another {flag}" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_run_without_failures_gives_an_empty_file(tmp_path: Path) -> None:
@@ -72,6 +93,8 @@ def test_a_run_without_failures_gives_an_empty_file(tmp_path: Path) -> None:
 
 
 def test_labels_are_given_kept_and_saved_in_a_browser(browser: Browser, tmp_path: Path) -> None:
+    from playwright.sync_api import expect
+
     exported(tmp_path, write_run(tmp_path / "run", PROBLEMS, SAMPLES))
     with browser_page(browser) as opened:
         page = opened.page

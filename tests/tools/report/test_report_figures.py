@@ -82,3 +82,17 @@ def test_the_figures_are_exported(tmp_path: Path) -> None:
     assert main([*map(str, runs), *pages, str(tmp_path / "two")]) == 0
     names = {path.name for path in (tmp_path / "two").iterdir()}
     assert {"metrics_first.tex", "problems_second.md", "differences.csv", "differences.svg"} <= names
+
+
+def test_the_curves_of_two_runs_of_one_name_are_both_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("matplotlib")
+    drawn: list[str] = []
+    monkeypatch.setattr("tools.report.export.draw_curves", lambda paths, curves, *_, **__: drawn.extend(curves))
+    for place in ("a", "b"):
+        (tmp_path / place).mkdir()
+    runs = [
+        write_run(tmp_path / place / "run", PROBLEMS, votes) for place, votes in (("a", HALF_RIGHT), ("b", ALL_RIGHT))
+    ]
+    assert main([*map(str, runs), "--output", str(tmp_path / "page.html"), "--export", str(tmp_path / "out")]) == 0
+    assert drawn == ["run-1", "run-2"]
+    assert "<h1>run-1 and run-2</h1>" in (tmp_path / "page.html").read_text(encoding="utf-8")

@@ -3,10 +3,10 @@ const failures = [...document.querySelectorAll(".failure")];
 const open = document.getElementById("open");
 const labels = new Map();
 
-function stored(id, text) {
+function stored(key, text) {
   try {
-    if (text === undefined) return localStorage.getItem(`failure ${id}`);
-    localStorage.setItem(`failure ${id}`, text);
+    if (text === undefined) return localStorage.getItem(`failure ${key}`);
+    localStorage.setItem(`failure ${key}`, text);
   } catch {
     // Without storage the labels last as long as the page is open.
   }
@@ -19,10 +19,10 @@ function count() {
 }
 
 for (const failure of failures) {
-  const id = failure.dataset.id;
+  const { id, key } = failure.dataset;
   const cause = failure.querySelector("select");
   const note = failure.querySelector("input");
-  const before = JSON.parse(stored(id) ?? "null");
+  const before = JSON.parse(stored(key) ?? "null");
   if (before) {
     cause.value = before.label ?? "";
     note.value = before.note;
@@ -31,7 +31,7 @@ for (const failure of failures) {
   failure.addEventListener("input", () => {
     const label = { id, label: cause.value || null, note: note.value };
     labels.set(id, label);
-    stored(id, JSON.stringify(label));
+    stored(key, JSON.stringify(label));
     count();
   });
 }
