@@ -85,7 +85,8 @@ class Attempt:
             else:
                 self._cut(await self._halt(), SampleEnd.CANCELLED)
         finally:
-            await self._halt()
+            for lane in await self._halt():  # it was cancelled: they are not recorded, but give back their money
+                lane.cut(SampleEnd.CANCELLED)
             self._runtime.engine.release(self._prompt)
         solution = self._solution(stop)
         self._runtime.emit(ProblemSolved(solution))
@@ -115,7 +116,7 @@ class Attempt:
 
     async def _sample_until_settled(self) -> StopReason:
         try:
-            await self._start()
+            await self._ready_engine()
             return await self._sample()
         except EngineError as error:
             self._failure = str(error)
@@ -123,12 +124,11 @@ class Attempt:
                 self.refusal = error
             return StopReason.ENGINE_ERROR
 
-    async def _start(self) -> None:
+    async def _ready_engine(self) -> None:
         engine = self._runtime.engine
         if self._missing:
             await engine.ready()
             await engine.warm(self._prompt)
-        self._start_affordable()
 
     def _start_affordable(self) -> None:
         """Start the missing samples, or as many of them as there is money for; the others wait for more."""
@@ -154,20 +154,21 @@ class Attempt:
 
     async def _sample(self) -> StopReason:
         while True:
+            verdict = self._verdict()
+            if verdict.stop is StopReason.ALL_DONE and self._undecided() and self._spare:
+                self._missing, self._spare = self._spare[: self._batch], self._spare[self._batch :]
+                await self._ready_engine()
+                continue
+            if verdict.stop is not None:
+                return verdict.stop
             self._start_affordable()
             ledger = self._runtime.ledger
-            if ledger is not None and self._missing and not self._running:
+            if ledger is not None and not self._running:
                 if ledger.open_accounts and self._tally().leader is None:  # by other problems, which may give it back
                     await asyncio.sleep(_MONEY_POLL_SECONDS)
                     continue
                 self._tell_cost_limit(ledger)
                 return StopReason.COST_LIMIT
-            verdict = self._verdict()
-            if verdict.stop is StopReason.ALL_DONE and self._undecided() and self._spare:
-                self._missing, self._spare = self._spare[: self._batch], self._spare[self._batch :]
-                await self._start()
-            elif verdict.stop is not None:
-                return verdict.stop
             done, _ = await asyncio.wait(
                 self._running, timeout=self._until(verdict), return_when=asyncio.FIRST_COMPLETED
             )
@@ -199,7 +200,7 @@ class Attempt:
         progress = Progress(
             tally=self._tally(),
             answers=tuple(sample.answer for sample in self._samples),
-            running=len(self._running),
+            running=len(self._running) + len(self._missing),  # those that wait for money may still vote
             largest_weight=largest_weight(config.voting),
             elapsed=-self._left(0.0),
             first_vote=self._first_vote(),
@@ -234,10 +235,10 @@ class Attempt:
 
     async def _halt(self) -> list[Lane]:
         """Cancel what runs and wait until it has ended. What finished all the same counts; returns the other lanes."""
-        running, self._running = self._running, {}
-        for task in running:
+        for task in self._running:
             task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        await asyncio.gather(*self._running, return_exceptions=True)
+        running, self._running = self._running, {}  # not before: this may be cancelled itself, and called again
         unfinished = []
         for task, lane in running.items():
             if task.cancelled():
