@@ -37,10 +37,13 @@ def is_checked(config: Config) -> bool:
     return engine.check == "always"
 
 
-async def check_served_model(config: Config, engine: PersistentEngine, sandbox: Sandbox) -> Health:
+async def check_served_model(
+    config: Config, engine: PersistentEngine, sandbox: Sandbox, *, spent: float = 0.0
+) -> Health:
     """Draw a few lanes of both problems side by side, until each has a right answer, and judge by them.
 
-    Nothing of it counts in any run. Raises RequestRefusedError if the server refuses the requests for good.
+    No vote of it counts in any run. It may cost what budget.max_cost leaves of what is `spent`, by earlier checks.
+    Raises RequestRefusedError if the server refuses the requests for good.
     """
     problems = check_problems()
     sample = config.sample
@@ -49,22 +52,22 @@ async def check_served_model(config: Config, engine: PersistentEngine, sandbox: 
         "max_tokens": min(sample.max_tokens, _MAX_TOKENS),
         "probe_tokens": 0,
     }
-    check = _Check(config.model_copy(update={"sample": sample.model_copy(update=small)}), engine, sandbox)
+    check = _Check(config.model_copy(update={"sample": sample.model_copy(update=small)}), engine, sandbox, spent)
     solutions = await asyncio.gather(*map(check.solve, problems))
     failures = (_NO_MONEY if each.stop is StopReason.COST_LIMIT else each.failure for each in solutions)
     health = health_of(problems, check.samples, next(filter(None, failures), ""))
-    return replace(health, cost=check.ledger.spent if check.ledger else 0.0)
+    return replace(health, cost=check.ledger.spent - spent if check.ledger else 0.0)
 
 
 class _Check:
     """Solves the problems and keeps their samples."""
 
-    def __init__(self, config: Config, engine: PersistentEngine, sandbox: Sandbox) -> None:
+    def __init__(self, config: Config, engine: PersistentEngine, sandbox: Sandbox, spent: float) -> None:
         self._config = config
         self._engine = engine
         self._sandbox = sandbox
         self._clock = asyncio.get_running_loop().time
-        self.ledger = open_ledger(config)
+        self.ledger = open_ledger(config, spent=spent)
         self.samples: list[Sample] = []
 
     async def solve(self, problem: Problem) -> Solution:

@@ -88,7 +88,7 @@ class HealthGate:
         return await self._health(safer)
 
     async def _health(self, config: Config) -> Health:
-        health = await check_served_model(config, self.engine, self.sandbox)
+        health = await check_served_model(config, self.engine, self.sandbox, spent=self._cost)
         self._cost += health.cost
         return health
 

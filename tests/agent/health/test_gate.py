@@ -257,3 +257,13 @@ def test_only_a_few_lanes_and_tokens_are_drawn_under_the_settings_of_the_run() -
     assert all((params.temperature, params.top_k) == (0.55, 17) for params in first)
     assert all(params.max_tokens <= 2_048 for params in first)
     assert len({params.seed for params in first}) == 4
+
+
+def test_all_checks_together_cost_no_more_than_the_run_may() -> None:
+    ample, scarce = (Machine(sound=lambda config: not steps_of(config)[1]) for _ in range(2))
+    prices = {"price.input_per_million": 1e6, "price.output_per_million": 1e6}
+    gate = run_virtual(ample.pass_gate(vllm_config(**prices, **{"budget.max_cost": 1e6})))
+    assert gate.outcome is not None and gate.outcome.cost > 1.5e4
+    with pytest.raises(UnhealthyModelError, match=r"budget\.max_cost is too little for it"):
+        run_virtual(scarce.pass_gate(vllm_config(**prices, **{"budget.max_cost": 1.5e4})))
+    assert "wrote no language" in scarce.said[0]  # there was money for the first check
