@@ -277,9 +277,10 @@ class Agent:
             run = emit, opened
             self._runs.append(run)
             stack.callback(self._runs.remove, run)
-            ledger = run_ledger(self.config, before, self.checked)
+            checked = None if before and self.checked in before.checks else self.checked  # recorded once
+            ledger = run_ledger(self.config, before, checked)
             runtime = Runtime(self.config, self.engine, self.sandbox, emit, lambda: opened.spent, self._task, ledger)
-            yield OpenRun(runtime, opened, before, self.checked)
+            yield OpenRun(runtime, opened, before, checked)
 
     async def _solve_all(
         self, problems: Sequence[Problem], directory: RunDirectory | None, listeners: Sequence[Listener]

@@ -94,7 +94,7 @@ def open_ledger(config: Config, *, spent: float = 0.0, dearest: float = 0.0) -> 
 
 
 def run_ledger(config: Config, before: RunRecord | None, checked: HealthChecked | None) -> CostLedger | None:
-    """The ledger of a run that continues the one `before`, if any, after the model was `checked`, if it was."""
+    """The ledger of a run that continues the one `before`, if any, after a check that is not recorded in it, if any."""
     spent = (recorded_cost(before) if before else 0.0) + (checked.cost if checked else 0.0)
     costs = [sample.usage.cost for sample in before.samples if sample.usage] if before else []
     return open_ledger(config, spent=spent, dearest=max(costs, default=0.0))

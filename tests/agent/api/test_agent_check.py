@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 
 from agent import Agent
+from agent.cost.ledger import recorded_cost
 from agent.errors import UnhealthyModelError
 from agent.events import Event, HealthChecked
 from agent.hardware.detect import Gpu, lesser_gpus
 from agent.hardware.devices import KNOWN_DEVICES
 from agent.health.check import is_checked
 from agent.journal.journal import read_run
+from agent.journal.run_directory import RunDirectory
 from tests.support.agents import PROBLEMS, config_for, number_in
 from tests.support.doubles import config_with
 from tests.support.servers.scripted_server import ScriptedServer, serving
@@ -53,6 +55,23 @@ def test_the_outcome_is_an_event_and_recorded_once_and_its_samples_are_not(tmp_p
     assert record.checks == (checked,) and record.found_sound
     assert checked.text.startswith("model checked: 2 of 2 easy problems right, ")
     assert {sample.problem_id for sample in record.samples} == {problem.id for problem in PROBLEMS}
+
+
+async def test_a_run_that_the_agent_which_began_it_resumes_has_paid_for_one_check(tmp_path: Path) -> None:
+    prices = {"price__input_per_million": 1.0, "price__output_per_million": 1.0}
+    told: list[Event] = []
+    with serving(sound()) as server:
+        async with Agent.open(config_for(server, **prices)) as agent:
+            await agent.solve_all(PROBLEMS, run_dir=tmp_path / "run")
+            first = read_run(tmp_path / "run")
+            await agent.solve_all(PROBLEMS, run_dir=tmp_path / "run", resume=True, listeners=[told.append])
+            again = read_run(tmp_path / "run")
+            with agent.begin(directory=RunDirectory(tmp_path / "run", PROBLEMS, again)) as run:
+                assert run.runtime.ledger is not None
+                spent = run.runtime.ledger.spent
+    assert len(first.checks) == 1 and first.checks[0].cost > 0
+    assert again.checks == first.checks and not any(isinstance(event, HealthChecked) for event in told)
+    assert spent == pytest.approx(recorded_cost(first))
 
 
 @pytest.mark.parametrize("key", [True, False])
