@@ -82,16 +82,15 @@ class ContextFitter:
             return chunks
         return self._account.stream(chunks, self._length, params.max_tokens)
 
-    def probe(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
-        """Force an answer beside the sample's own request. Raises EngineError where there is no money for it."""
+    def probe(self, prompt: Prompt) -> AsyncGenerator[Chunk, None] | None:
+        """Force an answer beside the sample's own request; None where there is no money for it."""
         params = self.answer_params(self._runtime.config.sample.answer_tokens)
-        chunks = self._runtime.engine.stream(prompt, params)
         if self._account is None:
-            return chunks
+            return self._runtime.engine.stream(prompt, params)
         length = most_tokens(prompt) if isinstance(prompt, str) else len(prompt)
         if not self._account.reserve(length, params.max_tokens):
-            raise EngineError("there is no money left for a probe")
-        return self._account.stream(chunks, length, params.max_tokens)
+            return None
+        return self._account.stream(self._runtime.engine.stream(prompt, params), length, params.max_tokens)
 
     async def output(self, text: str, after: str = "") -> str:
         """Return what is inserted for an output: at most half of the room left, its middle cut out if it is longer.

@@ -239,17 +239,17 @@ class Lane:
         return outcome
 
     async def _probe(self, tokens: int) -> Probe | None:
-        """Force the present answer of the running sample, beside its stream; None if the engine fails."""
+        """Force the present answer of the running sample, beside its stream; None without money or engine."""
         started = self._runtime.clock()
         forced = self._chat.force_answer(self._transcript.said)
-        prompt = await self._transcript.request_with(forced.inserted)
-        ends = TurnEndScanner(self._chat.turn_marks, forced.begun)
-        try:
-            reply = await read_reply(self._fitter.probe(prompt), ends)
-        except Exception:  # noqa: BLE001  # the sample itself does not need it
+        stream = self._fitter.probe(await self._transcript.request_with(forced.inserted))
+        if stream is None:
             return None
-        answer = vote(self._runtime.task, forced.answer_text(reply))
-        return Probe(tokens, answer, self._runtime.clock() - started)
+        try:
+            reply = await read_reply(stream, TurnEndScanner(self._chat.turn_marks, forced.begun))
+        except AgentError:  # the sample itself does not need it
+            return None
+        return Probe(tokens, vote(self._runtime.task, forced.answer_text(reply)), self._runtime.clock() - started)
 
     async def _run_code(self, call: ToolCall, *, left: int) -> ToolRun:
         try:

@@ -28,9 +28,14 @@ AMPLE = Allowance(500, 490)
 
 
 def answers(*given: int) -> Callable[[str, SamplingParams], str]:
-    """Sample n gives the nth answer after 20 tokens."""
+    """Sample n gives the nth answer after 20 tokens, or at once where it is forced."""
     by_seed = {sample_seed(0, "p1", index): answer for index, answer in enumerate(given)}
-    return lambda prompt, params: " ".join(["word"] * 19) + f" \\boxed{{{by_seed[params.seed or 0]}}}"
+
+    def reply(prompt: str, params: SamplingParams) -> str:
+        answer = f"{by_seed[params.seed or 0]}}}"
+        return answer if prompt.endswith("\\boxed{") else " ".join(["word"] * 19) + f" \\boxed{{{answer}"
+
+    return reply
 
 
 def with_ledger(engine: ScriptedEngine, emit: Recorder, config: Config, clock: Callable[[], float]) -> Runtime:
@@ -121,3 +126,16 @@ def test_a_problem_that_is_cancelled_gives_back_the_money_of_its_samples(cancell
     assert not ledger.open_accounts and ledger.reserved == pytest.approx(0.0)
     assert (ledger.spent > 0) is (cancelled_at > 0)
     assert not any(each.end is SampleEnd.CANCELLED for each in heard.samples)
+
+
+def test_a_probe_that_no_money_is_left_for_is_left_out_and_costs_nothing() -> None:
+    needed, cost = costs()
+    keys = {**PRICED, "sample__count": 1, "sample__probe_tokens": 5}
+    paid, scarce = ScriptedEngine(answers(42)), ScriptedEngine(answers(42))
+    probed, unprobed = (
+        solve(engine, {**keys, "budget__max_cost": limit})[1][0]
+        for engine, limit in ((paid, 100 * needed), (scarce, needed))
+    )
+    assert probed.probes and len(paid.prompts) > 1
+    assert (unprobed.answer, unprobed.probes, len(scarce.prompts)) == (42, (), 1)
+    assert unprobed.usage is not None and unprobed.usage.cost == pytest.approx(cost)
