@@ -8,6 +8,7 @@ the run directory and is itself a profile.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -24,15 +25,12 @@ from agent.files.section import Section
 from agent.files.stored_config import seal
 from agent.files.suggestions import no_such
 from agent.files.whole_file import write_whole
-from agent.policy.grants import GRANT_RULES
 from agent.policy.prices import NO_PRICE, PriceConfig
+from agent.policy.registries import RULES
 from agent.policy.settings import BudgetConfig, StoppingConfig, VotingConfig
-from agent.policy.stopping import STOPPING_RULES
-from agent.policy.voting import VOTING_RULES
 from agent.types import Edition
 
 PROFILES = Path(__file__).parent / "profiles"
-_RULES = {"voting": VOTING_RULES, "stopping": STOPPING_RULES, "budget": GRANT_RULES}
 
 HomePath = Annotated[str, AfterValidator(expand_home)]
 """A text that may be a path; a leading `~` is the home directory."""
@@ -237,10 +235,10 @@ def parse_config(tree: Mapping[str, Any], source: str) -> Config:
         raise ConfigError(f"configuration ({source}): {first_fault(error, Config)}") from None
     if config.edition not in EDITIONS:
         raise ConfigError(no_such("unknown edition", config.edition, EDITIONS))
-    for table, rules in _RULES.items():
-        rule = getattr(config, table).rule
+    for key, rules in RULES.items():
+        rule = attrgetter(key)(config)
         if rule not in rules:
-            raise ConfigError(f"configuration ({source}): {table}.rule: {no_such('no rule', rule, rules)}")
+            raise ConfigError(f"configuration ({source}): {key}: {no_such('no rule', rule, rules)}")
     if config.sample.probe_tokens and not config.sample.answer_tokens:
         raise ConfigError(f"configuration ({source}): sample.answer_tokens is needed where sample.probe_tokens is set")
     if config.engine.kind == "http" and not config.engine.url:

@@ -241,7 +241,7 @@ class Allowance:
     The rest is for the forced answers of lanes that are unfinished then. Time in which the engine was down is given
     back, but at most `extension_seconds` of it. `share` is the problem's even share of the bank in seconds, which
     tells what its time is worth to the others; `lanes` how many samples are worth starting (None: as many as are
-    configured).
+    configured), `price` the right answers that a second would buy elsewhere (0: none).
     """
 
     seconds: float
@@ -249,6 +249,7 @@ class Allowance:
     extension_seconds: float = 0.0
     share: float = math.inf
     lanes: int | None = None
+    price: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

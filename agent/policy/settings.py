@@ -39,6 +39,7 @@ class StoppingConfig(Section):
 class BudgetConfig(Section):
     """What the time bank grants, between `floor` and `ceiling` seconds; `agent.policy.grants` has the rules.
 
+    `agent.policy.planning` has the planners, which make a problem's time and lanes of it.
     Of the rule "spread": `spread` x time left / problems left. The floor is at most the even share of what is left.
     A problem gets at least `min_first_votes` times the time that a first vote has usually taken in the run.
     `time_limit_seconds` of 0 stands for the edition's own limit. The last `answer_reserve_seconds` of an allowance
@@ -47,6 +48,7 @@ class BudgetConfig(Section):
     No sample is started that may make the run cost more than `max_cost`, in the currency of the prices; 0: no limit.
     """
 
+    planner: str = "grant"
     rule: str = "spread"
     time_limit_seconds: float = Field(0.0, ge=0)
     spread: float = Field(3.0, ge=1)

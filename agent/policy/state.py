@@ -14,7 +14,8 @@ class Progress:
 
     `answers` are those of the ended samples in the order in which they ended, None for a sample without one;
     `running` lanes may still vote, with at most `largest_weight` each. Times are in seconds since the problem's start,
-    `share` is its even share of the time bank (infinite where no bank is kept).
+    `share` is its even share of the time bank (infinite where no bank is kept), `price` what a second is worth to other
+    problems, in right answers (0 where no planner tells).
     """
 
     tally: Tally
@@ -24,6 +25,7 @@ class Progress:
     elapsed: float
     first_vote: float | None
     share: float
+    price: float = 0.0
 
     @property
     def voted(self) -> tuple[int, ...]:

@@ -10,13 +10,15 @@ from typing import Any
 from agent.errors import InputError
 from agent.files.suggestions import no_such
 from agent.policy.grants import GRANT_RULES
+from agent.policy.planning.planners import PLANNERS
 from agent.policy.stopping import STOPPING_RULES, WAIT_FOR_ALL
 from agent.policy.voting import VOTING_RULES
 
 OURS = "patience"
 WAIT = WAIT_FOR_ALL
 DEFAULT_STOP, DEFAULT_GRANT = "margin-3", "spread-1.5"
-POLICIES = list(dict.fromkeys([OURS, *STOPPING_RULES, *GRANT_RULES]))
+_GRANT = "grant"  # the planner that gives what a grant rule grants
+POLICIES = [name for name in dict.fromkeys([OURS, *STOPPING_RULES, *GRANT_RULES, *PLANNERS]) if name != _GRANT]
 """What `all` stands for."""
 _PARAMETERS: Mapping[str, str] = {
     "margin": "stopping.margin",
@@ -30,15 +32,16 @@ _ALL_LANES = {"budget.lanes_per_first_vote": 0, "budget.min_first_votes": 0}
 _TRUTHS = {"true": True, "false": False}
 
 POLICY_HELP = f"""\
-A policy is named by rules of the configuration with + between: a stopping rule, a grant rule, a voting rule. A name
-that is both a stopping and a grant rule is both; a later one replaces an earlier one of its kind. A stopping rule
+A policy is named by rules of the configuration with + between: a stopping rule, a grant rule or a planner in its place,
+a voting rule. A name of two kinds of rule is both; a later one replaces an earlier one of its kind. A stopping rule
 alone takes the grant rule {DEFAULT_GRANT}, a grant rule alone the stopping rule {DEFAULT_STOP}; {OURS} alone is the
 profiles' default. {", ".join(_PARAMETERS)} may have their number behind them, as in {DEFAULT_STOP}, and keys of the
 configuration may follow, as in {OURS},stopping.max_dissent=3.
   stopping rules  {", ".join(STOPPING_RULES)}
   grant rules     {", ".join(GRANT_RULES)}
+  planners        {", ".join(PLANNERS)}
   voting rules    {", ".join(VOTING_RULES)}
-  all             every stopping and every grant rule"""
+  all             every stopping rule, grant rule and planner"""
 
 
 def policy_keys(name: str) -> dict[str, Any]:
@@ -49,8 +52,9 @@ def policy_keys(name: str) -> dict[str, Any]:
         keys |= _rule_keys(part)
     if "stopping.rule" not in keys:
         keys |= _rule_keys(DEFAULT_STOP)
-    if "budget.rule" not in keys:
-        keys |= {"budget.rule": "spread"} if keys["stopping.rule"] == OURS else _rule_keys(DEFAULT_GRANT)
+    if "budget.planner" not in keys:
+        ours = {"budget.planner": _GRANT, "budget.rule": "spread"}
+        keys |= ours if keys["stopping.rule"] == OURS else _rule_keys(DEFAULT_GRANT)
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals:
@@ -67,7 +71,9 @@ def _rule_keys(part: str) -> dict[str, Any]:
     if rule in STOPPING_RULES:
         keys["stopping.rule"] = rule
     if rule in GRANT_RULES:
-        keys |= {"budget.rule": rule, **_ALL_LANES}
+        keys |= {"budget.planner": _GRANT, "budget.rule": rule, **_ALL_LANES}
+    if rule in PLANNERS:
+        keys["budget.planner"] = rule
     if rule in VOTING_RULES:
         keys["voting.rule"] = rule
     if not keys:

@@ -9,8 +9,8 @@ from agent.editions import EDITIONS
 from agent.latex.integer import MAX_CHARS
 from agent.policy.budget import TimeBank, grant
 from agent.policy.code_output import printed_integer
-from agent.policy.first_vote import usual_first_vote
 from agent.policy.grants import Bank, nemoskills_grant
+from agent.policy.planning.granted import usual_first_vote
 from agent.policy.settings import BudgetConfig, StoppingConfig, VotingConfig
 from agent.policy.state import Progress
 from agent.policy.stopping import judge

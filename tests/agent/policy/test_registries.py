@@ -3,43 +3,41 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib.resources import files
+from operator import attrgetter
 
 import pytest
 
 from agent.config import load_config
 from agent.errors import ConfigError
-from agent.policy.grants import GRANT_RULES, GrantRule
+from agent.policy.grants import GRANT_RULES
+from agent.policy.planning.planners import PLANNERS
+from agent.policy.registries import RULES
 from agent.policy.settings import BudgetConfig, StoppingConfig, VotingConfig
-from agent.policy.stopping import STOPPING_RULES, StoppingRule
-from agent.policy.voting import VOTING_RULES, VotingRule
-
-REGISTRIES: dict[str, Mapping[str, VotingRule | StoppingRule | GrantRule]] = {
-    "voting": VOTING_RULES,
-    "stopping": STOPPING_RULES,
-    "budget": GRANT_RULES,
-}
+from agent.policy.stopping import STOPPING_RULES
+from agent.policy.voting import VOTING_RULES
 
 
-@pytest.mark.parametrize("table", REGISTRIES)
-def test_every_registered_rule_can_be_configured(table: str) -> None:
-    for rule in REGISTRIES[table]:
-        assert getattr(load_config("qwq", {f"{table}.rule": rule}), table).rule == rule
+@pytest.mark.parametrize("key", RULES)
+def test_every_registered_rule_can_be_configured(key: str) -> None:
+    for rule in RULES[key]:
+        assert attrgetter(key)(load_config("qwq", {key: rule})) == rule
 
 
-@pytest.mark.parametrize("table", REGISTRIES)
-def test_a_rule_that_is_not_registered_is_refused_with_the_names_of_those_that_are(table: str) -> None:
+@pytest.mark.parametrize("key", RULES)
+def test_a_rule_that_is_not_registered_is_refused_with_the_names_of_those_that_are(key: str) -> None:
     with pytest.raises(ConfigError) as error:
-        load_config("qwq", {f"{table}.rule": "guess"})
-    names = ", ".join(REGISTRIES[table])
-    assert str(error.value) == f"configuration (qwq): {table}.rule: no rule 'guess': give one of {names}"
+        load_config("qwq", {key: "guess"})
+    names = ", ".join(RULES[key])
+    assert str(error.value) == f"configuration (qwq): {key}: no rule 'guess': give one of {names}"
 
 
 def test_the_defaults_are_registered() -> None:
     assert VotingConfig().rule in VOTING_RULES
     assert StoppingConfig().rule in STOPPING_RULES
     assert BudgetConfig().rule in GRANT_RULES
+    assert BudgetConfig().planner in PLANNERS
 
 
 def test_a_rule_that_is_misspelled_is_guessed() -> None:
@@ -52,12 +50,13 @@ def test_every_rule_says_where_it_comes_from() -> None:
         *(rule.weight for rule in VOTING_RULES.values()),
         *(rule.verdict for rule in STOPPING_RULES.values()),
         *(rule.seconds for rule in GRANT_RULES.values()),
+        *(planner.plan for planner in PLANNERS.values()),
     ]
     assert [function for function in functions if not function.__doc__] == []
 
 
 def test_what_rules_cite_is_in_the_references_and_nothing_else_is() -> None:
-    cited = {rule.source for rules in REGISTRIES.values() for rule in rules.values()} - {""}
+    cited = {rule.source for rules in RULES.values() for rule in rules.values()} - {""}
     assert cited == set(references())
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from agent.config import load_config
-from agent.policy.grants import GRANT_RULES
+from agent.policy.registries import RULES
 from agent.policy.settings import StoppingConfig
 from agent.policy.stopping import STOPPING_RULES
 from agent.policy.voting import VOTING_RULES
@@ -69,9 +69,10 @@ def test_a_policy_sets_the_rules_that_its_name_has(name: str, keys: dict[str, ob
 
 
 def test_every_rule_of_the_configuration_is_a_policy_by_the_same_name() -> None:
-    for rules, key in ((STOPPING_RULES, "stopping.rule"), (GRANT_RULES, "budget.rule"), (VOTING_RULES, "voting.rule")):
+    for key, rules in RULES.items():
         assert [policy_keys(rule)[key] for rule in rules] == list(rules)
-    assert set(POLICIES) == {*STOPPING_RULES, *GRANT_RULES}
+    others = {name for key, rules in RULES.items() if key != "voting.rule" for name in rules}
+    assert set(POLICIES) == others - {"grant"}, "a planner that only applies a grant rule is named by that"
 
 
 def test_ours_is_what_the_profiles_use() -> None:

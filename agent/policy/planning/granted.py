@@ -1,13 +1,26 @@
-"""How long a first vote usually takes in a run, and what follows from it for the next problem."""
+"""The planner "grant": the time that the grant rule gives, and lanes for the first votes that it usually holds."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from agent.policy.grants import GRANT_RULES, Bank
+from agent.policy.planning.plan import ProblemPlan, RunSoFar
 from agent.policy.settings import BudgetConfig
 from agent.types import Solution
 
 _PRIOR = 0.4  # the first vote's time that a run expects before it has seen any, as part of the even share
+
+
+def plan_by_grant(run: RunSoFar, budget: BudgetConfig) -> ProblemPlan:
+    """What the grant rule `budget.rule` gives, or `min_first_votes` times the usual time of a first vote if longer.
+
+    Less than that would most likely be spent for nothing. Time has no price here.
+    """
+    bank = Bank(run.left, run.problems_left, run.mean, tuple(solution.seconds for solution in run.past))
+    usual = usual_first_vote(run.share, run.past)
+    seconds = max(GRANT_RULES[budget.rule].seconds(bank, budget), budget.min_first_votes * usual)
+    return ProblemPlan(seconds, lanes_worth(run.share, usual, run.max_lanes, budget))
 
 
 def usual_first_vote(share: float, past: Sequence[Solution]) -> float:
