@@ -87,14 +87,20 @@ class LoopThread:
             if not ended.done():  # it was cancelled before it began
                 ended.set_exception(asyncio.CancelledError())
 
+        def cancel() -> None:
+            if not ended.done():  # once: a second time would interrupt what it does to end
+                self._loop.call_soon_threadsafe(lambda: tasks[0].cancelling() or tasks[0].cancel())
+
         self._loop.call_soon_threadsafe(begin)
         try:
-            while not wait((ended,), every_seconds).done:
-                meanwhile()
-        except BaseException:
-            self._loop.call_soon_threadsafe(lambda: tasks[0].cancel())
+            try:
+                while not wait((ended,), every_seconds).done:
+                    meanwhile()
+            finally:
+                cancel()
+        finally:
+            cancel()  # a second interrupt may have come before the first had this done
             wait((ended,))
-            raise
         return ended.result()
 
     def close(self) -> None:

@@ -6,10 +6,11 @@ import asyncio
 import signal
 import threading
 import time
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from agent.blocking import run_blocking
+from agent.blocking import LoopThread, run_blocking
 
 
 async def where() -> threading.Thread:
@@ -67,3 +68,30 @@ def test_an_interrupt_of_a_notebook_ends_the_coroutine_first() -> None:
     finally:
         loop.close()
         signal.signal(signal.SIGINT, before)
+
+
+def test_a_second_interrupt_does_not_keep_the_coroutine_from_being_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[str] = []
+
+    async def get_loop() -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()
+
+    async def solve() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0.05)
+            ended.append("cleaned up")
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with LoopThread() as thread:
+        loop = thread.run(get_loop)
+        real = loop.call_soon_threadsafe
+        calls: Iterator[Callable[..., object]] = iter([real, interrupt, real])  # to begin, to cancel, to cancel after all
+        monkeypatch.setattr(loop, "call_soon_threadsafe", lambda callback: next(calls)(callback))
+        with pytest.raises(KeyboardInterrupt):
+            thread.run(solve, meanwhile=interrupt, every_seconds=0.01)
+        assert ended == ["cleaned up"]
+        monkeypatch.undo()
