@@ -199,8 +199,7 @@ def load_config(profile: str | Path | Config, overrides: Mapping[str, Any] | Non
     if own and keys.get("engine.kind") == "http":
         keys.setdefault("engine.model", "")
     config = parse_config(_set(tree, keys), str(profile))
-    for name in (config.sample.family, *config.sample.own_families):
-        check_keys(name)
+    check_keys(config.sample.family, *config.sample.own_families)
     return config
 
 
@@ -211,8 +210,8 @@ def override_config(config: Config, overrides: Mapping[str, Any]) -> Config:
     """
     tree = config.model_dump(exclude_unset=config.sample.family == AUTO)
     overridden = parse_config(_set(tree, overrides), config.profile)
-    if "sample.family" in overrides:
-        check_keys(overridden.sample.family)
+    if not overrides.keys().isdisjoint(("sample.family", "sample.own_families")):
+        check_keys(overridden.sample.family, *overridden.sample.own_families)
     return overridden
 
 

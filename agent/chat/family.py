@@ -143,21 +143,22 @@ def known_family(name: str) -> str:
     return lasting_name(_FOLDER, name)
 
 
-def check_keys(name: str) -> None:
-    """Raise ConfigError where the family's file sets a key that its dialect does not read, naming those that do.
+def check_keys(*names: str) -> None:
+    """Raise ConfigError where a family's file sets a key that its dialect does not read, naming those that do.
 
     AUTO has no file. A run that was recorded with such a family is read all the same: what is ignored changes nothing.
     """
-    if name == AUTO:
-        return
-    family = load_family(name)
-    for key in filter(family.model_fields_set.__contains__, Family.model_fields):
-        readers = [dialect for dialect, keys in DIALECT_KEYS.items() if key in keys]
-        if readers and family.dialect not in readers:
-            raise ConfigError(
-                f"family {name}: {key} means nothing in the dialect {family.dialect}: leave it out; "
-                f"dialects that read it: {', '.join(readers)}"
-            )
+    for name in names:
+        if name == AUTO:
+            continue
+        family = load_family(name)
+        for key in filter(family.model_fields_set.__contains__, Family.model_fields):
+            readers = [dialect for dialect, keys in DIALECT_KEYS.items() if key in keys]
+            if readers and family.dialect not in readers:
+                raise ConfigError(
+                    f"family {name}: {key} means nothing in the dialect {family.dialect}: leave it out; "
+                    f"dialects that read it: {', '.join(readers)}"
+                )
 
 
 @cache

@@ -193,8 +193,9 @@ def test_a_key_that_the_dialect_does_not_read_is_refused_with_those_that_do(
         readers = str(it.value).rpartition(": ")[2].split(", ")
         assert readers == [name for name in DIALECTS if key in DIALECT_KEYS[name]] and readers
     if key not in DIALECT_KEYS[dialect]:
-        with pytest.raises(ConfigError, match=f"{key} means nothing"):
-            override_config(load_config("cpu"), {"sample.family": str(path)})
+        for further in ({"sample.family": str(path)}, {"sample.own_families": [str(path)]}):
+            with pytest.raises(ConfigError, match=f"{key} means nothing"):
+                override_config(load_config("cpu"), further)
 
 
 class _Read:
