@@ -16,7 +16,7 @@ from agent.views.verdict import STOP_MEANINGS, guesses, is_doubtful, weight_text
 _MOST_CHARS = 20_000  # the end of a sample's text that is shown
 _FENCED = re.compile(r"^[ \t]*```[^\n`]*\n(.*?)(?:^[ \t]*```[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
 # Macros with which a formula could become a link, or cover the page, where a notebook draws it.
-_RISKY_MACRO = re.compile(r"\\(?=(?:href|url|class|cssId|style|data|require|csname)\b)")
+_RISKY_MACRO = re.compile(r"\\(?=(?:href|url|class|cssId|style|bbox|mmlToken|data|require|csname)\b)")
 _BOX = "border:1px solid #8886; border-left:5px solid {}; border-radius:6px; padding:0.5em 0.9em; max-width:60em"
 _GOOD, _DOUBTFUL, _NONE = "#2a8a55", "#c77700", "#888"
 _PRE = "white-space:pre-wrap; overflow-wrap:anywhere; margin:0.3em 0; padding:0.4em 0.7em; border-left:3px solid {}"

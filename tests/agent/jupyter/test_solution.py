@@ -128,7 +128,7 @@ def test_nothing_that_a_model_writes_becomes_markup(text: str) -> None:
     assert _Tags(outcome._repr_html_()).foreign == []
 
 
-@pytest.mark.parametrize("macro", ["href", "class", "cssId", "style", "require"])
+@pytest.mark.parametrize("macro", ["href", "class", "cssId", "style", "bbox", "mmlToken", "require"])
 def test_a_formula_can_be_no_link_and_set_no_style(macro: str) -> None:
     html = solved(written(f"$\\{macro}{{javascript:alert(1)}}{{x}}$ and $\\frac12$"))._repr_html_()
     assert f"\\{macro}" not in html and "\\frac12" in html
