@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import reprlib
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -42,9 +43,16 @@ def _keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
 
 
 def _nearest(key: str, keys: list[str]) -> str | None:
-    """Return the key of that name in another table, else the most similar one, compared with or without its table."""
-    names = {name.rpartition(".")[2]: name for name in keys}
-    alone = nearest_name(last := key.rpartition(".")[2], names)
-    if last in names:
-        return names[last]
-    return nearest_name(key, keys) or (names[alone] if alone else None)
+    """Return the key of that name in another table, else the most similar one, compared with or without its table.
+
+    None where keys of several tables are meant as well.
+    """
+    named: dict[str, list[str]] = defaultdict(list)
+    for each in keys:
+        named[each.rpartition(".")[2]].append(each)
+    last = key.rpartition(".")[2]
+    if last not in named:
+        if alike := nearest_name(key, keys):
+            return alike
+        last = nearest_name(last, named) or last
+    return named[last][0] if len(named[last]) == 1 else None

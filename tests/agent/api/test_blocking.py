@@ -89,7 +89,7 @@ def test_a_second_interrupt_does_not_keep_the_coroutine_from_being_cancelled(mon
     with LoopThread() as thread:
         loop = thread.run(get_loop)
         real = loop.call_soon_threadsafe
-        calls: Iterator[Callable[..., object]] = iter([real, interrupt, real])  # to begin, to cancel, to cancel after all
+        calls: Iterator[Callable[..., object]] = iter([real, interrupt, real])  # begin, cancel, cancel again
         monkeypatch.setattr(loop, "call_soon_threadsafe", lambda callback: next(calls)(callback))
         with pytest.raises(KeyboardInterrupt):
             thread.run(solve, meanwhile=interrupt, every_seconds=0.01)
