@@ -130,7 +130,7 @@ class BlockingAgent:
                 lambda: agent.solve_all(problems, run_dir=run_dir, resume=resume, listeners=listeners), progress
             )
         drawn = {id_: list(each.values()) for id_, each in samples.items()}
-        if run_dir is not None:  # a resumed run has samples that were drawn before
+        if resume and run_dir is not None:  # it has samples that were drawn before
             drawn = _recorded_samples(Path(run_dir))
         return with_samples(solutions, problems, drawn, agent.config)
 
