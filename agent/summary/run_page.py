@@ -87,7 +87,7 @@ def _start(notes: Sequence[_Row], directory: Path) -> Iterator[str]:
         yield _table(
             ("part of the start", "seconds"), ((row["part"], f"{row['seconds']:.1f}") for row in [*parts, whole])
         )
-    yield from _listed(dict.fromkeys(_engine_figures(directory / "engine.log")))
+    yield from _listed(_engine_figures(directory / "engine.log"))
 
 
 def _engine_figures(log: Path) -> Iterator[str]:

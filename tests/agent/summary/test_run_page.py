@@ -6,6 +6,7 @@ import gzip
 import json
 import re
 import shutil
+from contextlib import closing
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.events import RunWarning, SampleEnded
+from agent.journal.journal import Journal
 from agent.summary.run_page import NOTES_FILE, PREDICTOR_FILE, run_page, write_run_page
+from tests.support.samples import sample
 from tests.support.tiers.cases import examples
 
 SOLUTION = {
@@ -136,7 +140,17 @@ def test_the_page_needs_nothing_from_elsewhere_and_is_written_as_a_whole(directo
     assert [path.name for path in tmp_path.glob("*page*")] == ["page.html"]
 
 
-def test_a_long_journal_is_read_without_its_samples(directory: Path) -> None:
-    with (directory / "journal.jsonl").open("a") as file:
-        file.write('{"kind": "sample", "torn by hand\n' * 1_000)
-    assert "5 of 8" in run_page(directory)
+def test_a_long_journal_is_read_without_its_samples(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(Journal(directory)) as journal:
+        journal(SampleEnded(sample(42)))
+        journal(RunWarning("the last line", 70.0))
+    read: list[bytes] = []
+    loads = json.loads
+
+    def counted(line: bytes) -> object:
+        read.append(line)
+        return loads(line)
+
+    monkeypatch.setattr(json, "loads", counted)
+    assert "0:01:10: the last line" in texts(run_page(directory))
+    assert read and not any(b"sample" in line.split(b",")[0] for line in read)
