@@ -155,8 +155,10 @@ def mount_of(source: str) -> PurePosixPath:
 
 
 def is_mounted_at(source: str, path: PurePosixPath) -> bool:
-    """Whether a path below Kaggle's input folder may lead to what is attached, with or without its kind and owner."""
-    return set(mount_of(source).parts[2:]) <= set(path.parts)
+    """Whether a path below Kaggle's input folder leads to what is attached, with its kind and owner or without both."""
+    mount = mount_of(source)
+    short = PurePosixPath(*mount.parts[2:])
+    return path.is_relative_to(mount if path.parts[:1] in (("models",), ("datasets",)) else short)
 
 
 def make_output_folder(folder: Path) -> None:

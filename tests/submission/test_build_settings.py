@@ -104,6 +104,10 @@ def test_a_profile_that_asks_a_server_is_warned_of(tmp_path: Path, capsys: pytes
         ("my-model", False),
         ("/kaggle/input/models/me/my-model/transformers/default/2", True),
         ("/kaggle/input/models/me/other/transformers/default/1", True),
+        ("/kaggle/input/models/somebody-else/my-model/transformers/default/1", True),
+        ("/kaggle/input/datasets/somebody-else/my-data", True),
+        ("/kaggle/input/my-model/default/transformers/1", True),
+        ("/kaggle/input/folder/my-data", True),
     ],
 )
 def test_a_path_at_which_nothing_will_be_is_warned_of(

@@ -40,6 +40,8 @@ def built(*, files: Any = None, **settings: Any) -> BuiltNotebook:
         ({"SOURCES": [SOURCE], "MODEL": "other"}, f"models/{SOURCE}"),
         ({"SOURCES": [SOURCE], "MODEL": "/kaggle/input/models/me/other/transformers/default/1"}, f"models/{SOURCE}"),
         ({"SOURCES": [SOURCE], "MODEL": "/kaggle/input/models/me/my-model/transformers/default/2"}, f"models/{SOURCE}"),
+        ({"SOURCES": [SOURCE], "MODEL": f"/kaggle/input/models/you/{SOURCE[3:]}"}, f"models/{SOURCE}"),
+        ({"SOURCES": [SOURCE], "MODEL": "/kaggle/input/my-model/default/transformers/1"}, f"models/{SOURCE}"),
     ],
 )
 def test_the_model_lies_where_kaggle_will_mount_what_is_attached(settings: dict[str, Any], place: str) -> None:
