@@ -14,7 +14,6 @@ from typing import Any, TypeVar, get_origin, get_type_hints
 WARNING_CHARS = 300  # for one warning: the gateway's channel for errors takes 8 KB and loses the run beyond
 AUTO_PROFILE = "auto"  # in place of a profile's name: the worker chooses one for the model and the GPUs
 CHECK_FILE = "model-check-begun"  # in the run's directory, until the model is checked
-LOAD_SECONDS = "load_seconds"
 LAUNCHED_VARIABLE = "AIMO_WORKER_LAUNCHED"  # when the worker's Python was started, on the monotonic clock
 _KIND = "event"  # the key that names an event, which marks a line as one
 
@@ -28,7 +27,7 @@ class WorkerSettings:
     `limit_seconds` is the length of the whole run, of which `spent_seconds` had gone when the worker was started.
     `models` are the paths of those that are attached, among which the worker chooses, and `sources` Kaggle's names of
     what is attached, the preferred ones first. `stand_in` are keys for the engine of a rehearsal, which takes the place
-    of the one that was chosen; `LOAD_SECONDS` among them is how long that plays to load.
+    of the one that was chosen, and plays to load for `load_seconds` more.
     """
 
     profile: str
@@ -39,6 +38,7 @@ class WorkerSettings:
     models: list[str] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
     stand_in: dict[str, Any] = field(default_factory=dict)
+    load_seconds: float = 0.0
 
     def after(self, spent_seconds: float) -> WorkerSettings:
         """The same for a worker that starts when so much time has gone."""
@@ -99,9 +99,13 @@ class SandboxTried:
 
 @dataclass(frozen=True, slots=True)
 class WorkerStarted:
-    """The worker's engine has started; `failure` says why no good answers can be expected, "" if they can."""
+    """The worker's engine has started; `failure` says why no good answers can be expected, "" if they can.
+
+    `at` is when that was on the machine's monotonic clock: a notebook that waits for no event hears of it later.
+    """
 
     failure: str
+    at: float
 
 
 @dataclass(frozen=True, slots=True)

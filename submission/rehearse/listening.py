@@ -7,16 +7,20 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from agent.files.whole_file import write_whole
+
 SOCKETS = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 """Where Linux lists its sockets; other systems have no such files."""
 
 LISTENING_FILE = "listening-after.txt"
+"""Two numbers: after how many seconds the server listened, and when that was on the machine's monotonic clock."""
+
 _PAUSE_SECONDS = 0.1
 _LISTENS = "0A"  # the state of a socket
 
 
 def watch_for_server(port: int, noted: Path) -> None:
-    """Write into a file after how many seconds from now something listens at the port, once it does."""
+    """Write into a file after how many seconds from now something listens at the port, and when, once it does."""
     threading.Thread(target=_watch, args=(port, noted, time.monotonic()), daemon=True).start()
 
 
@@ -29,7 +33,8 @@ def is_listening(sockets: str, port: int) -> bool:
 def _watch(port: int, noted: Path, began: float) -> None:
     while not any(is_listening(_text(path), port) for path in SOCKETS):
         time.sleep(_PAUSE_SECONDS)
-    noted.write_text(f"{time.monotonic() - began:.1f}\n", encoding="ascii")
+    now = time.monotonic()
+    write_whole(noted, f"{now - began:.1f} {now:.1f}\n")
 
 
 def _text(path: Path) -> str:

@@ -20,7 +20,6 @@ from agent.problems.writer import write_problems
 from submission.competitions import Competition
 from submission.environment import create_environment
 from submission.isolation import can_isolate, isolated, offline_environment
-from submission.protocol import LOAD_SECONDS
 from submission.rehearse.attached import attach_model
 from submission.rehearse.machine import put_driver
 from submission.serving.local_gateway import SUBMISSION_FILE
@@ -158,8 +157,8 @@ class Stage:
                 "engine.model": str(self.stand_in),
                 "budget.time_limit_seconds": self.seconds + load_seconds,
                 "budget.floor_seconds": self.seconds / _SHARES,
-                LOAD_SECONDS: load_seconds,
             },
+            "LOAD_SECONDS": load_seconds,
             "MARGIN_SECONDS": self.seconds / 10,
         }
         source = "\n".join(

@@ -65,16 +65,16 @@ def start_findings(listening: Path, run: Path) -> list[Finding]:
         if not any(path.exists() for path in SOCKETS):
             return [(True, "after how many seconds the server listened cannot be seen on this system")]
         return [(False, f"nothing listened at port {GATEWAY_PORT}, so the gateway would have given up")]
-    after = float(listening.read_text(encoding="ascii"))
+    after, listened = map(float, listening.read_text(encoding="ascii").split())
     said = f"the server listened after {after:.0f} s of the {STARTUP_SECONDS:.0f} s that the gateway waits"
     started = [row for row in _rows(run / NOTES_FILE) if row["kind"] == "started"]
     if not started:
         return [(after <= STARTUP_SECONDS, said)]
-    loaded = float(started[0]["at"])
+    earlier = float(started[0]["monotonic"]) - listened
     first = [row["seconds"] for row in _rows(run / PREDICTOR_FILE)][:1]
     waited = f", for which the first problem waited: it took {first[0]:.0f} s" if first else ""
-    early = f"{loaded - after:.0f} s before" if after < loaded else f"{after - loaded:.0f} s AFTER"
-    return [(after <= STARTUP_SECONDS and after < loaded, f"{said}, {early} the model was loaded{waited}")]
+    early = f"{earlier:.0f} s before" if earlier > 0 else f"{-earlier:.0f} s AFTER"
+    return [(after <= STARTUP_SECONDS and earlier > 0, f"{said}, {early} the model was loaded{waited}")]
 
 
 def page_findings(page: Path, record: Path) -> list[Finding]:

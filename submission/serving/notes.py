@@ -48,8 +48,8 @@ class RunNotes:
                 self.add("setup", text=text)
             case StartupPart(part, seconds):
                 self.add("start", part=part, seconds=seconds)
-            case WorkerStarted(failure):
-                self.add("started", failure=failure)
+            case WorkerStarted(failure, at):
+                self.add("started", failure=failure, monotonic=at)
             case _:
                 pass
 

@@ -34,6 +34,7 @@ def open_predictor(
     sources: Sequence[str],
     settings: Mapping[str, object],
     stand_in: Mapping[str, object],
+    load_seconds: float,
     wheels: Path | None,
     started: float,
     margin_seconds: float,
@@ -42,9 +43,9 @@ def open_predictor(
 ) -> Predictor:
     """The predictor of a notebook that started at `started` on the monotonic clock.
 
-    `profile`, `settings`, `sources` and `stand_in` are those of `WorkerSettings`; `model` is a part of the path of the
-    model to run, "" for any that is attached. The worker starts to install the wheels and to load the model. `load`
-    reads the problems of an interactive run; in a scored run their number is the edition's. The run is recorded in
+    `profile`, `settings`, `sources`, `stand_in` and `load_seconds` are those of `WorkerSettings`; `model` is a part of
+    the path of the model to run, "" for any that is attached. The worker starts to install the wheels and to load the
+    model. `load` reads the problems of an interactive run; in a scored run their number is the edition's. The run is recorded in
     `run` below the current directory, beside which its page is kept up to date.
 
     An interactive run waits for the worker. Raises AgentError with the reason if that cannot solve problems, so that
@@ -64,6 +65,7 @@ def open_predictor(
         models=attached_models(model),
         sources=list(sources),
         stand_in=dict(stand_in),
+        load_seconds=load_seconds,
     )
     notes = _notes(folder, started)
     notes.start()

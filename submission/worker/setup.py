@@ -16,7 +16,7 @@ from agent.hardware.detect import Gpu, describe, profile_problem, read_descripti
 from agent.hardware.shapes import ModelShape
 from agent.hardware.sizing import Sizing, size_model, size_unknown
 from agent.models.chat_template import family_of_model
-from submission.protocol import AUTO_PROFILE, LOAD_SECONDS, WorkerSettings
+from submission.protocol import AUTO_PROFILE, WorkerSettings
 from submission.worker.candidates import Candidate, check_writes_text, ranked_candidates
 
 _ANY_GPU, _CPU = "vllm", "cpu"  # the profiles to set out from where none is made for the model
@@ -41,12 +41,11 @@ def choose_setup(settings: WorkerSettings, gpus: Sequence[Gpu]) -> Setup:
     Raises ConfigError if no model suits the profile and the GPUs, with the reason for each.
     """
     chosen = _chosen(settings, gpus)
-    keys = {key: value for key, value in settings.stand_in.items() if key != LOAD_SECONDS}
-    if not keys:
+    if not settings.stand_in:
         return chosen
-    replaced = ", ".join(f"{key} = {value}" for key, value in keys.items())
+    replaced = ", ".join(f"{key} = {value}" for key, value in settings.stand_in.items())
     text = f"{chosen.text}\nrehearsed with another engine and model: {replaced}"
-    return Setup(chosen.profile, {**chosen.overrides, **keys}, text)
+    return Setup(chosen.profile, {**chosen.overrides, **settings.stand_in}, text)
 
 
 def _chosen(settings: WorkerSettings, gpus: Sequence[Gpu]) -> Setup:

@@ -10,11 +10,10 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from agent.agent import Agent
 from agent.errors import AgentError, EngineError, InputError
@@ -30,7 +29,6 @@ from agent.types import Problem, Solution
 from submission.protocol import (
     CHECK_FILE,
     LAUNCHED_VARIABLE,
-    LOAD_SECONDS,
     AllowanceGranted,
     RequestSolved,
     SandboxTried,
@@ -63,8 +61,8 @@ class PendingRequest:
 class Worker:
     """Solves one problem after the other; `before` is what an earlier worker recorded.
 
-    `stand_in` is what a rehearsal's small model is set to, empty where the attached one answers: that the small one
-    runs no code says nothing, and it takes `LOAD_SECONDS` more to load.
+    `rehearsed` is whether a rehearsal's small model answers: that it runs no code says nothing. Its engine plays to
+    load for `load_seconds` more.
     The file `check_begun` is there from the start of the engine until its model is checked, and stays if the worker is
     lost meanwhile. It is None if no check is made.
     """
@@ -77,7 +75,8 @@ class Worker:
     clock: Callable[[], float]
     check_begun: Path | None = None
     solved: dict[str, Solution] = field(default_factory=dict)
-    stand_in: Mapping[str, Any] = field(default_factory=dict)
+    rehearsed: bool = False
+    load_seconds: float = 0.0
 
     async def answer_requests(self, requests: asyncio.Queue[PendingRequest]) -> None:
         """Start the engine, then answer requests until cancelled."""
@@ -92,7 +91,7 @@ class Worker:
             failures = [failure or self.agent.gpu_mismatch, await trial]
         finally:
             trial.cancel()
-        self.send(WorkerStarted("; ".join(filter(None, failures))))
+        self.send(WorkerStarted("; ".join(filter(None, failures)), self.clock()))
 
     async def _try_sandbox(self) -> str:
         """Say how a first cell went; returns why no code can be run, "" if it can or none is wanted."""
@@ -112,8 +111,7 @@ class Worker:
         if self.check_begun is not None:
             with suppress(OSError):
                 self.check_begun.touch()
-        played = float(self.stand_in.get(LOAD_SECONDS, 0.0))
-        await asyncio.sleep(played)
+        await asyncio.sleep(self.load_seconds)
         try:
             await self.agent.start()
         except EngineError as error:  # the run continues also with a model that failed its check
@@ -123,8 +121,8 @@ class Worker:
                 self.check_begun.unlink()
         if self.agent.checked is not None:
             self.recorder(self.agent.checked)
-        if played:
-            self.send(StartupPart("loading, as a rehearsal plays it", played))
+        if self.load_seconds:
+            self.send(StartupPart("loading, as a rehearsal plays it", self.load_seconds))
         for part, seconds in self.agent.start_parts.items():
             self.send(StartupPart(part, seconds))
         return failure
@@ -156,7 +154,7 @@ class Worker:
             return await solve_persistently(problem, run.runtime, allowance, prior)
 
     def _warn_of(self, event: Event) -> None:
-        if isinstance(event, EngineEvent) or (isinstance(event, RunWarning) and not self.stand_in):
+        if isinstance(event, EngineEvent) or (isinstance(event, RunWarning) and not self.rehearsed):
             self.send(WorkerWarning(event.text))
 
 
@@ -205,7 +203,8 @@ async def serve(settings: WorkerSettings, send: SendEvent) -> None:
     )
     requests: asyncio.Queue[PendingRequest] = asyncio.Queue()
     solved = before.solved if before else {}
-    worker = Worker(agent, bank, recorder, before, send, loop.time, check_begun, solved, settings.stand_in)
+    rehearsed, load_seconds = bool(settings.stand_in), settings.load_seconds
+    worker = Worker(agent, bank, recorder, before, send, loop.time, check_begun, solved, rehearsed, load_seconds)
     answering = asyncio.create_task(worker.answer_requests(requests))
     reading = asyncio.create_task(_read_requests(requests))
     try:

@@ -35,7 +35,7 @@ EVENTS: st.SearchStrategy[WorkerEvent] = st.one_of(
     st.builds(WorkerWarning, TEXTS),
     st.builds(SetupChosen, TEXTS),
     st.builds(SandboxTried, TEXTS),
-    st.builds(WorkerStarted, TEXTS),
+    st.builds(WorkerStarted, TEXTS, SECONDS),
     st.builds(StartupPart, TEXTS, SECONDS),
     st.builds(AllowanceGranted, WHOLE, SECONDS),
     st.builds(LeadingAnswer, WHOLE, WHOLE, TEXTS),

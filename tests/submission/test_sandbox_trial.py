@@ -77,7 +77,7 @@ async def test_a_worker_tells_of_its_sandbox_before_it_has_started(tmp_path: Pat
     events = await events_of_start(tmp_path)
     (trial,) = (event for event in events if isinstance(event, SandboxTried))
     assert re.search(r"of 10 layers, a cell ran in", trial.text)
-    assert events[-1] == WorkerStarted("")
+    assert isinstance(events[-1], WorkerStarted) and events[-1].failure == ""
 
 
 @pytest.mark.usefixtures("silent")
@@ -85,7 +85,7 @@ async def test_a_worker_whose_samples_run_no_code_tries_none(tmp_path: Path, mon
     monkeypatch.setattr("submission.worker.worker.try_sandbox", None)
     events = await events_of_start(tmp_path, **{"sample.tools": False})
     assert SandboxTried("Python sandbox: not used, as samples run no code") in events
-    assert events[-1] == WorkerStarted("")
+    assert isinstance(events[-1], WorkerStarted) and events[-1].failure == ""
 
 
 @pytest.mark.usefixtures("silent")

@@ -20,7 +20,6 @@ from agent.journal.journal import read_run
 from agent.problems.reader import check_problems
 from submission.protocol import (
     CHECK_FILE,
-    LOAD_SECONDS,
     LeadingAnswer,
     SolveRequest,
     StartupPart,
@@ -46,7 +45,9 @@ def answer(body: dict[str, Any]) -> str:
 
 
 @contextmanager
-def worker(url: str, folder: Path, *, stand_in: Any = None, **changes: Any) -> Iterator[WorkerProcess]:
+def worker(
+    url: str, folder: Path, *, stand_in: Any = None, load_seconds: float = 0.0, **changes: Any
+) -> Iterator[WorkerProcess]:
     keys = {
         "engine.kind": "http",
         "engine.url": url,
@@ -56,7 +57,8 @@ def worker(url: str, folder: Path, *, stand_in: Any = None, **changes: Any) -> I
         "stopping.margin": 9,
         **changes,
     }
-    told = WorkerSettings("cpu", str(folder / "run"), 500.0, overrides=keys, stand_in=stand_in or {})
+    run, stands_in = str(folder / "run"), stand_in or {}
+    told = WorkerSettings("cpu", run, 500.0, overrides=keys, stand_in=stands_in, load_seconds=load_seconds)
     folder.joinpath("run").mkdir(exist_ok=True)
 
     def command() -> list[str]:
@@ -109,8 +111,7 @@ def test_that_a_stand_in_runs_no_code_is_recorded_and_no_warning_of_the_notebook
 
 
 def test_the_parts_of_the_start_are_told_with_their_seconds(tmp_path: Path) -> None:
-    stand_in = {LOAD_SECONDS: 0.2}  # which is no key of a configuration
-    with serving(ScriptedServer(answer)) as server, worker(server.url, tmp_path, stand_in=stand_in) as connection:
+    with serving(ScriptedServer(answer)) as server, worker(server.url, tmp_path, load_seconds=0.2) as connection:
         told: list[StartupPart] = []
         while not isinstance(event := connection.receive(SECONDS), WorkerStarted):
             assert not isinstance(event, WorkerWarning | None)
@@ -118,7 +119,7 @@ def test_the_parts_of_the_start_are_told_with_their_seconds(tmp_path: Path) -> N
     engine = ["loading, as a rehearsal plays it", "engine, with its weights", "warm-up", "check of the model"]
     assert [part.part for part in told] == ["wheels", "Python and imports", "choice of the model", *engine]
     assert all(part.seconds >= 0 for part in told) and told[3].seconds == 0.2
-    assert event == WorkerStarted("")
+    assert event == WorkerStarted("", event.at) and event.at <= time.monotonic()
 
 
 def test_a_killed_worker_is_replaced_and_resumes_with_what_was_recorded(tmp_path: Path) -> None:

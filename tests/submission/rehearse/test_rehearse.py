@@ -171,7 +171,7 @@ def test_the_rehearsed_notebook_differs_by_one_cell(stage: Stage, tmp_path: Path
     names: dict[str, Any] = {}
     exec(added[0].source, names)
     assert names["MARGIN_SECONDS"] < names["STAND_IN"]["budget.time_limit_seconds"] == 60.0
-    assert set(names) - {"__builtins__"} == {"MARGIN_SECONDS", "STAND_IN"}
+    assert set(names) - {"__builtins__"} == {"MARGIN_SECONDS", "STAND_IN", "LOAD_SECONDS"}
 
 
 def test_bad_input_is_a_one_line_message(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -62,14 +62,15 @@ def waited(*events: WorkerEvent | object) -> tuple[list[str], float]:
 
 
 def test_what_the_worker_runs_is_told_as_soon_as_it_is_chosen() -> None:
-    events = WorkerWarning("slow disk"), SetupChosen("QwQ"), SandboxTried("42"), WorkerStarted(""), SetupChosen("never")
+    started = WorkerStarted("", 0.0)
+    events = WorkerWarning("slow disk"), SetupChosen("QwQ"), SandboxTried("42"), started, SetupChosen("never")
     told, seconds = waited(*events)
     assert (told, seconds) == (["warning: slow disk", "QwQ", "42"], 4.0)
 
 
 def test_a_worker_whose_engine_does_not_start_fails_with_the_engine_s_reason() -> None:
     with pytest.raises(EngineError, match=r"^the engine is dead$"):
-        waited(SetupChosen("QwQ"), WorkerStarted("the engine is dead"))
+        waited(SetupChosen("QwQ"), WorkerStarted("the engine is dead", 0.0))
 
 
 def test_a_worker_that_exits_fails_with_what_it_said_before() -> None:
@@ -84,7 +85,7 @@ def test_a_silent_worker_is_waited_for_as_long_as_one_may_take_to_start() -> Non
 
 def test_a_scored_run_tells_the_choice_and_keeps_a_failure_beside_the_answer() -> None:
     told: list[str] = []
-    events = [SetupChosen("QwQ"), SandboxTried("42"), WorkerStarted("the engine is dead")]
+    events = [SetupChosen("QwQ"), SandboxTried("42"), WorkerStarted("the engine is dead", 0.0)]
     events.append(RequestSolved(1, 7, "margin", "1 of 1"))
     connection = ListedConnection(events)
     client = WorkerClient(connection, connection.clock, start_seconds=START_SECONDS, tell=told.append)
@@ -108,7 +109,7 @@ def test_the_first_problem_waits_for_a_model_that_takes_minutes_to_load(minutes:
         def restart(self) -> None:
             pytest.fail("a worker that loads was replaced")
 
-    connection = Loading([WorkerStarted(""), AllowanceGranted(1, 300.0), RequestSolved(1, 7, "margin", "1 of 1")])
+    connection = Loading([WorkerStarted("", 0.0), AllowanceGranted(1, 300.0), RequestSolved(1, 7, "margin", "1 of 1")])
     client = WorkerClient(connection, connection.clock, start_seconds=1_800.0)
     result = SolveResult()
     client.solve(result, "a", "text", problems_left=1, until=18_000.0)

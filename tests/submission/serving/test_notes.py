@@ -32,7 +32,12 @@ def noted(folder: Path) -> list[dict[str, object]]:
 
 def test_the_parts_of_the_start_are_noted_with_their_seconds(notes: RunNotes, tmp_path: Path) -> None:
     notes.worker_starts()
-    for event in (SetupChosen("QwQ"), StartupPart("wheels", 95.0), WorkerStarted(""), RequestSolved(1, 2, "", "")):
+    for event in (
+        SetupChosen("QwQ"),
+        StartupPart("wheels", 95.0),
+        WorkerStarted("", 1234.5),
+        RequestSolved(1, 2, "", ""),
+    ):
         notes.hear(event)
     notes.worker_starts()
     at = {"at": 7.0}
@@ -40,7 +45,7 @@ def test_the_parts_of_the_start_are_noted_with_their_seconds(notes: RunNotes, tm
         {"kind": "start", **at, "part": "notebook", "seconds": 7.0},
         {"kind": "setup", **at, "text": "QwQ"},
         {"kind": "start", **at, "part": "wheels", "seconds": 95.0},
-        {"kind": "started", **at, "failure": ""},
+        {"kind": "started", **at, "failure": "", "monotonic": 1234.5},
         {"kind": "start", **at, "part": "another worker, at 7 s", "seconds": 0.0},
     ]
 

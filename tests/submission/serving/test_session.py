@@ -33,6 +33,7 @@ def opened(profile: str, **settings: Any) -> Predictor:
         sources=[],
         settings=settings,
         stand_in={},
+        load_seconds=0.0,
         wheels=None,
         started=time.monotonic(),
         margin_seconds=600.0,
