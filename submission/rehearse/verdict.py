@@ -79,9 +79,11 @@ def start_findings(listening: Path, run: Path) -> list[Finding]:
 
 def page_findings(page: Path, record: Path) -> list[Finding]:
     """Whether the notebook left the page of its run, with each problem that it answered."""
-    text = page.read_text(encoding="utf-8") if page.exists() else ""
+    if not page.exists():
+        return [(False, f"{page.name} is missing")]
+    text = page.read_text(encoding="utf-8")
     lacking = [row["id"] for row in _rows(record) if f"<td>{escape(row['id'])}</td>" not in text]
-    return [(bool(text) and not lacking, f"{page.name} {'shows every problem' if not lacking else f'lacks {lacking}'}")]
+    return [(not lacking, f"{page.name} {'shows every problem' if not lacking else f'lacks {lacking}'}")]
 
 
 def submission_findings(path: Path, problems: pl.DataFrame, stage: Stage) -> list[Finding]:

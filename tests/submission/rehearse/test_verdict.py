@@ -131,9 +131,10 @@ def test_the_server_has_to_listen_in_time_and_before_the_model_is_loaded(
 
 
 def test_a_page_that_lacks_a_problem_is_no_pass(tmp_path: Path) -> None:
-    (tmp_path / "predictor.jsonl").write_text("\n".join([row(), row(id="<b>")]))
     page = tmp_path / "run-page.html"
-    assert page_findings(page, tmp_path / "predictor.jsonl")[0][0] is False
+    assert page_findings(page, tmp_path / "predictor.jsonl") == [(False, "run-page.html is missing")]
+    (tmp_path / "predictor.jsonl").write_text("\n".join([row(), row(id="<b>")]))
+    assert page_findings(page, tmp_path / "predictor.jsonl") == [(False, "run-page.html is missing")]
     page.write_text("<td>a</td>")
     assert page_findings(page, tmp_path / "predictor.jsonl") == [(False, "run-page.html lacks ['<b>']")]
     page.write_text("<td>a</td><td>&lt;b&gt;</td>")
