@@ -90,7 +90,7 @@ print("problems of an interactive run:", csv)
 # vote so far, or with `FALLBACK`.
 
 # %%
-predictor = open_predictor(
+predictor, notes = open_predictor(
     competition,
     profile=PROFILE,
     model=MODEL,
@@ -126,4 +126,4 @@ serve_predict(predict, competition, read_problems)
 # | `run/worker.log`, `run/engine.log` | what the worker and the engine's server print |
 
 # %%
-report(predictor, read_problems, competition)
+report(predictor, notes, read_problems, competition)

@@ -19,7 +19,6 @@ PAGE_FILE = "run-page.html"
 _SAMPLE_SECONDS = 5.0  # between two looks at the memory
 _WRITE_SECONDS = 30.0  # at most, for a page that is being written to be done
 _MEMORY_FILE = Path("/proc/meminfo")
-_WRITING = threading.Lock()
 
 
 class RunNotes:
@@ -34,6 +33,8 @@ class RunNotes:
         self._seconds = seconds
         self._wanted = threading.Event()
         self._most = (0, 0)
+        self._remembering = threading.Lock()
+        self._writing = threading.Lock()
         self._workers = 0
         self._failures: set[str] = set()
 
@@ -82,9 +83,9 @@ class RunNotes:
 
     def write_page(self) -> None:
         """Note the most memory in use, and write the page now."""
-        if self._most[0]:
-            used, total = self._most
-            self._most = (0, 0)
+        with self._remembering:
+            (used, total), self._most = self._most, (0, 0)
+        if used:
             self.add("memory", used=used, total=total)
         self._survive(self._write)
 
@@ -97,15 +98,17 @@ class RunNotes:
                 self.write_page()
 
     def _look(self) -> None:
-        self._most = max(self._most, memory_in_use(_MEMORY_FILE.read_text(encoding="ascii")))
+        seen = memory_in_use(_MEMORY_FILE.read_text(encoding="ascii"))
+        with self._remembering:
+            self._most = max(self._most, seen)
 
     def _write(self) -> None:
-        if not _WRITING.acquire(timeout=_WRITE_SECONDS):
+        if not self._writing.acquire(timeout=_WRITE_SECONDS):
             raise TimeoutError("it is still being written")
         try:
             write_run_page(self._folder, self._page)
         finally:
-            _WRITING.release()
+            self._writing.release()
 
     def _survive(self, act: Callable[[], None]) -> None:
         try:

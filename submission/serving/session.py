@@ -40,13 +40,13 @@ def open_predictor(
     margin_seconds: float,
     fallback: int,
     load: Load,
-) -> Predictor:
-    """The predictor of a notebook that started at `started` on the monotonic clock.
+) -> tuple[Predictor, RunNotes]:
+    """The predictor of a notebook that started at `started` on the monotonic clock, and the notes of its run.
 
     `profile`, `settings`, `sources`, `stand_in` and `load_seconds` are those of `WorkerSettings`; `model` is a part of
     the path of the model to run, "" for any that is attached. The worker starts to install the wheels and to load the
-    model. `load` reads the problems of an interactive run; in a scored run their number is the edition's. The run is recorded in
-    `run` below the current directory, beside which its page is kept up to date.
+    model. `load` reads the problems of an interactive run; in a scored run their number is the edition's. The run is
+    recorded in `run` below the current directory, beside which its page is kept up to date.
 
     An interactive run waits for the worker. Raises AgentError with the reason if that cannot solve problems, so that
     such a notebook is not submitted; a scored run answers all the same.
@@ -67,10 +67,10 @@ def open_predictor(
         stand_in=dict(stand_in),
         load_seconds=load_seconds,
     )
-    notes = _notes(folder, started)
+    notes = RunNotes(folder, folder.with_name(PAGE_FILE), lambda: time.monotonic() - started)
     notes.start()
     client = _start_worker(sent, wheels, started, notes)
-    return Predictor(
+    predictor = Predictor(
         client,
         competition.edition,
         time.monotonic,
@@ -81,10 +81,7 @@ def open_predictor(
         record=folder / PREDICTOR_FILE,
         noted=notes.want_page,
     )
-
-
-def _notes(folder: Path, started: float) -> RunNotes:
-    return RunNotes(folder, folder.with_name(PAGE_FILE), lambda: time.monotonic() - started)
+    return predictor, notes
 
 
 def attached_models(name: str) -> list[str]:
@@ -131,12 +128,12 @@ def _start_worker(settings: WorkerSettings, wheels: Path | None, started: float,
     return client
 
 
-def report(predictor: Predictor, load: Load, competition: Competition) -> None:
+def report(predictor: Predictor, notes: RunNotes, load: Load, competition: Competition) -> None:
     """Write the run's page, print how the problems were answered, and how many answers are right where that is known.
 
     Raises EngineError after an interactive run in which nothing was voted, so that it is not submitted.
     """
-    _notes(Path.cwd() / RUN_FOLDER, 0.0).write_page()
+    notes.write_page()
     asked = [answered for answered in predictor.answered if answered.source != "memory"]
     voted = sum(answered.source == "vote" for answered in asked)
     warnings = sum(len(answered.warnings) for answered in asked)

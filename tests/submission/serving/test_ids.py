@@ -25,6 +25,7 @@ from submission.rehearse.verdict import record_findings, submission_findings
 from submission.serving.client import SolveResult
 from submission.serving.evaluation import PROBLEMS_COPY, serve_predict
 from submission.serving.local_gateway import SUBMISSION_FILE
+from submission.serving.notes import RunNotes
 from submission.serving.predictor import Predictor, make_predict
 from submission.serving.problem_table import read_table, table_of, write_table
 from submission.serving.session import report
@@ -54,6 +55,10 @@ def problem_file(path: Path, ids: Sequence[str], *columns: Sequence[object], hea
         file.write(header + "\n")
         csv.writer(file).writerows(zip(ids, *columns, strict=True))
     return path
+
+
+def notes_in(folder: Path) -> RunNotes:
+    return RunNotes(folder, folder / "page.html", lambda: 0.0)
 
 
 def rows_of(path: Path) -> list[list[str]]:
@@ -144,7 +149,7 @@ def test_the_record_the_verdict_and_the_notebook_s_own_report_know_each_id(
     assert (True, f"{len(ids)} of {len(ids)} answers were voted, {len(ids)} are right") in record_findings(
         record, stage.csv
     )
-    report(predictor, partial(load_problems, stage.csv), stage.competition)
+    report(predictor, notes_in(tmp_path), partial(load_problems, stage.csv), stage.competition)
     assert f"{len(ids)} of {len(ids)} answers are right" in capsys.readouterr().out
 
 
@@ -194,5 +199,5 @@ def test_an_unknown_id_is_not_counted_as_a_right_answer(tmp_path: Path, capsys: 
     predictor.answer("a", "?")
     predictor.answer("unknown", "")  # the fallback, which is -1 modulo the edition's modulus
     file = problem_file(tmp_path / "r.csv", ("a",), ("?",), (7,), header="id,problem,answer")
-    report(predictor, partial(load_problems, file), COMPETITIONS["aimo2"])
+    report(predictor, notes_in(tmp_path), partial(load_problems, file), COMPETITIONS["aimo2"])
     assert "1 of 2 answers are right" in capsys.readouterr().out

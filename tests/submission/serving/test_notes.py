@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 
 from agent.summary.run_page import NOTES_FILE
+from submission.competitions import COMPETITIONS
 from submission.protocol import RequestSolved, SetupChosen, StartupPart, WorkerStarted
 from submission.serving import notes as module
+from submission.serving.mounts import RERUN_VARIABLE
 from submission.serving.notes import PAGE_FILE, RunNotes, memory_in_use
 from submission.serving.predictor import Predictor
+from submission.serving.session import report
 from tests.submission.serving.test_predictor import Oracle, predictor_before
 
 MEMINFO = "MemTotal:       1000 kB\nMemFree:         100 kB\nMemAvailable:    {} kB\n"
@@ -58,6 +61,16 @@ def test_the_most_memory_since_the_page_before_is_noted_with_the_page(notes: Run
     notes.write_page()
     assert noted(tmp_path) == [{"kind": "memory", "at": 7.0, "used": 800 << 10, "total": 1_000 << 10}]
     assert "0.0 GB in use" in (tmp_path / PAGE_FILE).read_text()
+
+
+def test_the_report_at_the_end_notes_the_most_memory_since_the_last_page(
+    notes: RunNotes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(RERUN_VARIABLE, "1")
+    notes.look_at_memory()
+    report(predictor_before(Oracle(), tmp_path), notes, list, COMPETITIONS["aimo3"])
+    assert noted(tmp_path) == [{"kind": "memory", "at": 7.0, "used": 400 << 10, "total": 1_000 << 10}]
+    assert "at 0:00:07" in (tmp_path / PAGE_FILE).read_text()
 
 
 def test_the_page_is_written_as_the_run_goes(notes: RunNotes, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def opened(profile: str, **settings: Any) -> Predictor:
-    return open_predictor(
+    predictor, _ = open_predictor(
         COMPETITIONS["aimo3"],
         profile=profile,
         model="",
@@ -40,6 +40,7 @@ def opened(profile: str, **settings: Any) -> Predictor:
         fallback=3,
         load=lambda: [Problem("a", "What is 6 times 7?", 42)],
     )
+    return predictor
 
 
 def test_a_profile_that_is_not_there_fails_the_interactive_run() -> None:
