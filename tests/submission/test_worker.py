@@ -46,7 +46,7 @@ def answer(body: dict[str, Any]) -> str:
 
 @contextmanager
 def worker(
-    url: str, folder: Path, *, stand_in: Any = None, load_seconds: float = 0.0, **changes: Any
+    url: str, folder: Path, *, stand_in: Any = None, load_seconds: Any = 0.0, **changes: Any
 ) -> Iterator[WorkerProcess]:
     keys = {
         "engine.kind": "http",
