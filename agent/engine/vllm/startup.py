@@ -11,7 +11,7 @@ PROCESS = "process and imports"
 """From the start of the process until the first weights are asked for: Python, imports, the engine's own processes."""
 
 WEIGHTS = "weights read"
-MODEL = "model set-up"
+MODEL_SETUP = "model set-up"
 """What loading the model took besides reading its weights: its layers, and weights that are packed anew."""
 
 COMPILATION = "compilation"
@@ -68,7 +68,7 @@ def _without_overlap(told: Mapping[str, float], process: float | None) -> dict[s
     if WEIGHTS in told:
         parts[WEIGHTS] = told[WEIGHTS]
     if _LOADED in told:
-        parts[MODEL] = max(0.0, told[_LOADED] - told.get(WEIGHTS, 0.0))
+        parts[MODEL_SETUP] = max(0.0, told[_LOADED] - told.get(WEIGHTS, 0.0))
     within = {part: told[part] for part in (COMPILATION, WARM_UP, GRAPHS) if part in told}
     parts |= within
     if _INIT in told:

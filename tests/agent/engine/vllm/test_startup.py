@@ -12,7 +12,7 @@ from agent.engine.vllm.startup import (
     COMPILATION,
     GRAPHS,
     KV_CACHE,
-    MODEL,
+    MODEL_SETUP,
     PROCESS,
     WARM_UP,
     WEIGHTS,
@@ -70,13 +70,13 @@ def test_a_server_on_a_cpu_tells_three_parts() -> None:
 
 def test_of_several_gpus_the_slowest_counts_and_no_second_counts_twice() -> None:
     parts = startup_parts(GPU_LOG, datetime(2026, 12, 31, 23, 59, 10))
-    expected = {PROCESS: 48.0, WEIGHTS: 93.1, MODEL: 5.5, COMPILATION: 34.5, WARM_UP: 2.25, GRAPHS: 9.0}
+    expected = {PROCESS: 48.0, WEIGHTS: 93.1, MODEL_SETUP: 5.5, COMPILATION: 34.5, WARM_UP: 2.25, GRAPHS: 9.0}
     assert parts == pytest.approx(expected | {KV_CACHE: 50.0 - 34.5 - 2.25 - 9.0})
 
 
 def test_older_versions_are_read_too() -> None:
     parts = startup_parts(OLDER_LOG)
-    expected = {PROCESS: 0.0, WEIGHTS: 8.5, MODEL: 0.75, COMPILATION: 17.5, GRAPHS: 22.0, KV_CACHE: 4.0}
+    expected = {PROCESS: 0.0, WEIGHTS: 8.5, MODEL_SETUP: 0.75, COMPILATION: 17.5, GRAPHS: 22.0, KV_CACHE: 4.0}
     assert parts == pytest.approx(expected)
 
 
