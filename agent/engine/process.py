@@ -20,6 +20,7 @@ _MAX_QUOTE_CHARS = 400
 _STAMP = re.compile(r"^[\d.]+ [A-Z] ")  # llama.cpp's line prefix: minutes.seconds.millis.micros and the level
 # The cause of a failure: an error of llama.cpp, or the exception that ended a Python server.
 _ERROR = re.compile(r"^[\d.]+ E (?P<llama>.*)|(?:^|\s)(?P<python>(?:[a-z_]+\.)*[A-Z]\w*(?:Error|Exception): .*)")
+_LISTED_ERRORS = re.compile(r"ValidationError: \d+ validation errors? for ")  # what is wrong stands in the next line
 _GRACE_SECONDS = 15.0  # for a guardian to kill its server
 
 
@@ -121,10 +122,18 @@ class ServerProcess:
         with self._log_path.open("rb") as log:
             log.seek(max(self._log_start, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
             lines = log.read().decode("utf-8", "replace").splitlines()
-        errors = [found["llama"] or found["python"] for line in lines if (found := _ERROR.search(line))]
-        quoted = errors[:1] or [_STAMP.sub("", line) for line in lines[-_QUOTED_LINES:]]
+        quoted = _first_error(lines) or [_STAMP.sub("", line) for line in lines[-_QUOTED_LINES:]]
         cause = " / ".join(line.strip() for line in quoted)[:_MAX_QUOTE_CHARS] or "it wrote nothing"
         return f"{cause} (log: {self._log_path})"
+
+
+def _first_error(lines: Sequence[str]) -> list[str]:
+    """The first line that tells an error, from the error on; for one of pydantic also the line with its details."""
+    for place, line in enumerate(lines):
+        found = _ERROR.search(line)
+        if found and (error := found["llama"] or found["python"]):
+            return [error, *lines[place + 1 : place + 2]] if _LISTED_ERRORS.search(error) else [error]
+    return []
 
 
 def free_port() -> int:

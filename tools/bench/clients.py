@@ -40,10 +40,11 @@ _VLLM_BENCH = (
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Generated tokens and the wall time in seconds."""
+    """Generated tokens, the wall time in seconds, and the median seconds to a first token where that was watched."""
 
     tokens: int
     seconds: float
+    first_token: float | None = None
 
     @property
     def per_second(self) -> float:
@@ -72,11 +73,13 @@ async def through_the_agent(
 ) -> tuple[Speed, Sequence[Sample]]:
     """Measure the agent, journal and live view included, from the first sample's start to the last one's end."""
     agent = Agent(config, engine)
-    with directory.with_suffix(".screen").open("w", encoding="utf-8") as file:
-        screen = Console(file=file, force_terminal=True)
-        with open_view([problem], screen) as view:
-            await agent.solve_all([problem], run_dir=directory, listeners=[view])
-    await agent.sandbox.close()  # the engine is the caller's
+    try:
+        with directory.with_suffix(".screen").open("w", encoding="utf-8") as file:
+            screen = Console(file=file, force_terminal=True)
+            with open_view([problem], screen) as view:
+                await agent.solve_all([problem], run_dir=directory, listeners=[view])
+    finally:
+        await agent.sandbox.close()  # the engine is the caller's
     samples = [sample for sample in read_run(directory).samples if sample.tokens]
     started = min(sample.started for sample in samples)
     ended = max(sample.started + sample.seconds for sample in samples)
@@ -131,11 +134,17 @@ async def through_vllms_client(draw: Draw, python: str, tokenizer: str, folder: 
         stderr=asyncio.subprocess.STDOUT,
         env={**os.environ, "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"},
     )
-    output, _ = await process.communicate()
+    try:
+        output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
     if process.returncode or not result.exists():
         raise EngineError(f"vLLM's benchmark client failed: {output.decode('utf-8', 'replace')[-400:].strip()}")
     figures = json.loads(result.read_text(encoding="utf-8"))
-    return Speed(int(figures["total_output_tokens"]), float(figures["duration"]))
+    first_token = float(figures["median_ttft_ms"]) / 1_000
+    return Speed(int(figures["total_output_tokens"]), float(figures["duration"]), first_token)
 
 
 async def _read(client: aiohttp.ClientSession, url: str, asked: dict[str, Any]) -> int:

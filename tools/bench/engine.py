@@ -5,18 +5,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import math
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -27,13 +24,13 @@ from agent.config import Config, load_config, override_config
 from agent.engine.http import api_url
 from agent.engine.persistent import PersistentEngine
 from agent.engine.process import free_port
-from agent.hardware.detect import profile_plan, read_model
-from agent.hardware.devices import KNOWN_DEVICES, Device
+from agent.hardware.devices import Device
 from agent.journal.run_directory import ENGINE_LOG
 from agent.models.store import fetch_model
 from agent.types import Problem
 from tools.bench.clients import Draw, Speed, through_a_bare_client, through_the_agent, through_vllms_client
 from tools.bench.dummy_model import ARCHITECTURES, write_dummy
+from tools.bench.hardware import bounding_device, roofline
 from tools.bench.idle import IdleWatch
 
 ENGINE_SUMMARY = "tokens/s through the agent compared with other clients of the same server, interleaved"
@@ -148,7 +145,7 @@ async def _measure(
     """Measure all rounds, after a warm-up round for each number of lanes that fills the prompt cache."""
     config = agent.config
     url = api_url(config.engine.url or f"http://127.0.0.1:{config.engine.port}")
-    device = await asyncio.to_thread(_device, config)
+    device = await asyncio.to_thread(bounding_device, config)
     async with agent:
         rounds = []
         for count in lanes:
@@ -174,27 +171,4 @@ async def _round(config: Config, engine: PersistentEngine, directory: Path, url:
     if config.engine.kind == "vllm":
         vllm = await through_vllms_client(draw, config.vllm.python or sys.executable, config.engine.model, directory)
     context = len(draw.prompt) / 4 + config.sample.max_tokens / 2  # about four characters a token of English
-    return Round(config.sample.count, agent, bare, vllm, _roofline(config, device, context))
-
-
-def _roofline(config: Config, device: Device | None, context: float) -> float | None:
-    model = read_model(config)
-    if model is None or device is None:
-        return None
-    plan = profile_plan(config, model, device)
-    return plan.tokens_per_second(config.sample.count, context) if plan else None
-
-
-def _device(config: Config) -> Device | None:
-    """Return the profile's hardware; for a CPU only the measured memory bandwidth counts as a bound."""
-    if config.engine.kind != "vllm":
-        return None
-    if config.vllm.gpu != "cpu":
-        return KNOWN_DEVICES.get(config.vllm.gpu)
-    values = np.ones(1 << 27, dtype=np.float32)
-    spans = []
-    for _ in range(3):
-        started = time.perf_counter()
-        values.sum()
-        spans.append(time.perf_counter() - started)
-    return replace(KNOWN_DEVICES["H200"], name="cpu", bandwidth=values.nbytes / min(spans), flops=math.inf)
+    return Round(config.sample.count, agent, bare, vllm, roofline(config, device, context))

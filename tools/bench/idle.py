@@ -10,17 +10,18 @@ from contextlib import aclosing, suppress
 import aiohttp
 
 from agent.engine.base import Chunk, Engine, Prompt, SamplingParams
+from tools.bench.delegating_engine import DelegatingEngine
 
 _LOOK_SECONDS = 0.05
 _SETTLED_SECONDS = 1.0  # a request that has just been sent is in the server's count only after its next step
 _AT_WORK = re.compile(r"^vllm:num_requests_(?:running|waiting)\{[^}]*\} ([\d.]+)", re.MULTILINE)
 
 
-class IdleWatch:
-    """An engine that delegates to another one and polls its server meanwhile."""
+class IdleWatch(DelegatingEngine):
+    """Polls the server of an engine while its streams are open."""
 
     def __init__(self, engine: Engine, url: str) -> None:
-        self._engine = engine
+        super().__init__(engine)
         self._metrics = f"{url.removesuffix('/v1')}/metrics"
         self._since: dict[int, float] = {}  # when each open stream began
         self._looker: asyncio.Task[None] | None = None
@@ -32,35 +33,6 @@ class IdleWatch:
         """The share of polls during open streams in which the server was idle."""
         return self._idle / max(1, self._looks)
 
-    async def ready(self) -> None:
-        """Delegate."""
-        await self._engine.ready()
-
-    async def warm(self, prompt: str) -> None:
-        """Delegate."""
-        await self._engine.warm(prompt)
-
-    def release(self, prompt: str) -> None:
-        """Delegate."""
-        self._engine.release(prompt)
-
-    async def tokenize(self, text: str) -> list[int] | None:
-        """Delegate."""
-        return await self._engine.tokenize(text)
-
-    async def count_tokens(self, text: str) -> int | None:
-        """Delegate."""
-        return await self._engine.count_tokens(text)
-
-    @property
-    def context_tokens(self) -> int | None:
-        """The engine's context length."""
-        return self._engine.context_tokens
-
-    async def close(self) -> None:
-        """Delegate."""
-        await self._engine.close()
-
     async def stream(self, prompt: Prompt, params: SamplingParams) -> AsyncGenerator[Chunk, None]:
         """Delegate, and poll as long as any stream is open."""
         loop = asyncio.get_running_loop()
@@ -69,7 +41,7 @@ class IdleWatch:
         if self._looker is None or self._looker.done():
             self._looker = loop.create_task(self._look())
         try:
-            async with aclosing(self._engine.stream(prompt, params)) as chunks:
+            async with aclosing(super().stream(prompt, params)) as chunks:
                 async for chunk in chunks:
                     yield chunk
         finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,10 +10,8 @@ import numpy as np
 
 from agent.metrics import pass_at_k, plain_majority
 from tools.benchmark.question import GradedCompletion
-from tools.shared.intervals import Interval, interval, resamples
+from tools.shared.intervals import Interval, interval, resamples, wilson
 from tools.shared.power import Power, paired_power, sampling_noise
-
-_Z = 1.959964  # the two-sided 95% quantile of the normal distribution
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +63,6 @@ def majority(verdicts: Sequence[GradedCompletion]) -> float:
             votes[verdict.grade.answer] += 1
             rights.setdefault(verdict.grade.answer, verdict.grade.right)
     return plain_majority(votes, rights)
-
-
-def wilson(share: float, count: int) -> Interval:
-    """Return a share of `count` cases with its 95% Wilson interval."""
-    spread = _Z**2 / count
-    centre = (share + spread / 2) / (1 + spread)
-    half = _Z / (1 + spread) * math.sqrt(share * (1 - share) / count + spread / (4 * count))
-    return Interval(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)))
 
 
 def _right(verdicts: Sequence[GradedCompletion]) -> int:

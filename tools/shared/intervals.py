@@ -1,7 +1,8 @@
-"""Bootstrap intervals over problems, as samples of one problem are not independent."""
+"""Intervals over problems, bootstrapped or Wilson's, as samples of one problem are not independent."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 RESAMPLES = 2_000
+_Z = 1.959964  # the two-sided 95% quantile of the normal distribution
 Floats = NDArray[np.float64]
 
 
@@ -48,3 +50,11 @@ def interval(values: Floats) -> Interval:
     """Return the first value, with the 2.5% and 97.5% quantiles of the others."""
     low, high = np.quantile(values[1:], [0.025, 0.975])
     return Interval(float(values[0]), float(low), float(high))
+
+
+def wilson(share: float, count: int) -> Interval:
+    """Return a share of `count` cases with its 95% Wilson interval."""
+    spread = _Z**2 / count
+    centre = (share + spread / 2) / (1 + spread)
+    half = _Z / (1 + spread) * math.sqrt(share * (1 - share) / count + spread / (4 * count))
+    return Interval(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)))

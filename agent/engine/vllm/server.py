@@ -17,7 +17,7 @@ from agent.engine.http import HttpEngine, complete_one_token
 from agent.engine.process import ServerProcess, check_port, free_port
 from agent.engine.vllm.command import SERVED_NAME, VLLM_ENVIRONMENT, LaunchSettings, launch_settings, server_command
 from agent.engine.vllm.weights import Preread
-from agent.errors import EngineError, EngineUnavailableError
+from agent.errors import EngineError, EngineUnavailableError, RequestRefusedError
 
 _POLL_SECONDS = 0.25
 _STABLE_AFTER_SECONDS = 120.0  # a server that has been up this long is restarted with the same settings
@@ -47,8 +47,10 @@ class VllmEngine:
 
     A server that dies, or from which no lane gets a token for `hang_seconds`, is killed with all its processes; the
     streams break, and the next `ready()` starts it again. If it runs out of memory, or dies twice in a row within two
-    minutes, it is started with the smaller settings of `launch_settings` from then on. The server requires the
-    `api_key` if one is given, or else the one in its arguments or environment. Times are read from the event loop.
+    minutes, it is started with the smaller settings of `launch_settings` from then on. Without `restarts` it is started
+    once, with just the settings given, and once it is down `ready()` raises RequestRefusedError: for measurements. The
+    server requires the `api_key` if one is given, or else the one in its arguments or environment. Times are read from
+    the event loop.
     """
 
     def __init__(
@@ -59,10 +61,12 @@ class VllmEngine:
         log_path: Path,
         on_event: OnEvent,
         api_key: str | None = None,
+        restarts: bool = True,
     ) -> None:
         self._engine = engine
         self._key = vllm_key(api_key, settings.extra_args, {**settings.environment, **os.environ})
-        self._launches = launch_settings(settings)
+        self._launches = launch_settings(settings) if restarts else launch_settings(settings)[:1]
+        self._restarts = restarts
         self._launch_index = 0
         self._worked = 0  # index of the last launch with which the server was up
         self._settings = settings
@@ -93,6 +97,9 @@ class VllmEngine:
                 raise self._failed_start[1]
             if self._server is not None and await self._server.healthy():
                 return
+            if self._was_up and not self._restarts:
+                complaint = self._server.process.complaint() if self._server else "it was ended"
+                raise RequestRefusedError(f"the vLLM server is down: {complaint}")
             await self._end_server()
             try:
                 self._server = await self._start()

@@ -60,7 +60,7 @@ def plan(folder: Path, **keys: object) -> dict[str, str]:
 
 @asynccontextmanager
 async def fake_vllm(
-    folder: Path, *, hang_seconds: float = 20.0, start_seconds: float = 60.0, **keys: object
+    folder: Path, *, hang_seconds: float = 20.0, start_seconds: float = 60.0, restarts: bool = True, **keys: object
 ) -> AsyncIterator[FakeVllm]:
     """The engine, closed in the end."""
     events: list[str] = []
@@ -70,6 +70,7 @@ async def fake_vllm(
         settings,
         log_path=folder / "engine.log",
         on_event=events.append,
+        restarts=restarts,
     )
     try:
         yield FakeVllm(engine, folder, events)

@@ -17,9 +17,10 @@ from agent.metrics import pass_at_k
 from agent.types import Problem
 from tools.benchmark.published import Published, published_figures, same_model
 from tools.benchmark.question import BenchmarkQuestion, BenchmarkResult, Completion, Grade, GradedCompletion
-from tools.benchmark.score import majority, score, wilson
+from tools.benchmark.score import majority, score
 from tools.benchmark.sets.known import SETS
 from tools.benchmark.view import scores_as_json, scores_table
+from tools.shared.intervals import wilson
 
 PUBLISHED = Path(__file__).parents[3] / "tools" / "benchmark" / "published.toml"
 

@@ -54,6 +54,23 @@ async def test_failed_restarts_are_not_final_and_later_ones_use_the_settings_tha
     assert not fake.alive()
 
 
+async def test_a_server_to_be_measured_is_started_with_its_own_settings_or_not_at_all(tmp_path: Path) -> None:
+    async with fake_vllm(tmp_path, reply=REPLY, starts=["oom", "serve"], restarts=False) as fake:
+        with pytest.raises(EngineUnavailableError, match="CUDA out of memory"):
+            await fake.engine.ready()
+        assert sequences(fake) == ["16"]
+
+
+async def test_a_server_to_be_measured_does_not_come_back(tmp_path: Path) -> None:
+    async with fake_vllm(tmp_path, reply=REPLY, restarts=False) as fake:
+        await fake.engine.ready()
+        await fake.engine.ready()  # which starts none while it is up
+        os.kill(fake.server, signal.SIGKILL)
+        with pytest.raises(RequestRefusedError, match="the vLLM server is down"):
+            await fake.engine.ready()
+        assert sequences(fake) == ["16"]
+
+
 async def test_a_failed_first_start_is_reported_as_an_unavailable_engine(tmp_path: Path) -> None:
     async with fake_vllm(tmp_path, reply=REPLY, starts=["crash"]) as fake:
         with pytest.raises(EngineUnavailableError, match="the model has no layers") as caught:
