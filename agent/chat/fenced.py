@@ -13,7 +13,7 @@ from typing import Literal
 
 from agent.chat.box import BOX_OPEN, boxed, open_box
 from agent.chat.family import Family, WorkedExample
-from agent.chat.fences import FenceScanner
+from agent.chat.fences import FenceScanner, fence_is_open
 from agent.chat.format import ForcedAnswer, Passage, ToolCallScanner, broken_off
 from agent.chat.hints import Hint
 from agent.chat.output_text import defused, rendered
@@ -131,7 +131,7 @@ class FencedChatML:
         begun = None if ended else open_box(written)
         if begun is not None:
             return ForcedAnswer("", BOX_OPEN + begun)
-        close_fence = "\n```" if written.count("```") % 2 or _code_is_open(written) else ""
+        close_fence = "\n```" if fence_is_open(written) else ""
         thinks = bool(self.think_close) and thinking_end(written, self.think_close) is None
         close_thinking = f"\n{self.think_close}" if thinks else ""
         closes = broken_off(written, code=bool(close_fence), thinking=thinks)
@@ -219,14 +219,6 @@ class FencedR1(FencedChatML):
     def prompt(self, task: Task, problem: Problem) -> str:
         """The prefix, the problem, and the start of the assistant's turn."""
         return f"{self.prefix(task)}{plain_question(problem.text)}{_R1_ASSISTANT}{self.opening}"
-
-
-def _code_is_open(written: str) -> bool:
-    """Whether a block of Python is open; its opening fence may be written twice, so that their number does not tell."""
-    scanner, rest = FenceScanner(), written
-    while call := scanner.feed(rest):
-        scanner, rest = FenceScanner(), rest[call.end :]
-    return scanner.is_open
 
 
 @cache

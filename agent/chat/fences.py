@@ -8,6 +8,8 @@ import keyword
 import re
 import textwrap
 import warnings
+from collections.abc import Callable
+from typing import Protocol
 
 from agent.chat.fence_close import FenceClose
 from agent.chat.format import ToolCall
@@ -29,6 +31,17 @@ _ATTRIBUTES = re.compile(
 _INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff"
 _STATEMENTS = {*keyword.kwlist, "print"}
 _PYTHON_LIKE = re.compile(r"\W{0,3}(?:i?py|sage|tool_code)", re.IGNORECASE)
+
+
+class _Scanner(Protocol):
+    """What finds calls in a text, one after the other, and knows whether one is open."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a call is open."""
+
+    def feed(self, text: str) -> ToolCall | None:
+        """The first closed call, or None while there is none."""
 
 
 class FenceScanner:
@@ -96,6 +109,20 @@ class FenceScanner:
                 self._passed_over += bool(match["margin"] is not None and _PYTHON_LIKE.match(match["info"].strip()))
         self._line = ""
         return self._keep(text[text.rindex("\n") :])
+
+
+def unfinished(text: str, scanner_of: Callable[[], _Scanner]) -> tuple[str, bool]:
+    """What stands behind the last call that anything follows, and whether a call is open there."""
+    scanner = scanner_of()
+    while (call := scanner.feed(text)) and text[call.end :]:
+        scanner, text = scanner_of(), text[call.end :]
+    return text, scanner.is_open
+
+
+def fence_is_open(text: str) -> bool:
+    """Whether a fenced block is open. One of Python may begin with two fences: their number tells of others only."""
+    rest, is_open = unfinished(f"{text}\n", FenceScanner)
+    return is_open or rest.count("```") % 2 == 1
 
 
 class _Block:

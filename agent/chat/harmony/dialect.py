@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from agent.chat.box import BOX_OPEN, has_box, open_box
 from agent.chat.family import Family
+from agent.chat.fences import fence_is_open
 from agent.chat.format import ForcedAnswer, OpenThing, Passage, broken_off
 from agent.chat.harmony.calls import CallScanner
 from agent.chat.harmony.messages import (
@@ -143,7 +144,7 @@ class Harmony:
             begun = None if ended else open_box(last.content)
             if begun is not None:
                 return ForcedAnswer("", BOX_OPEN + begun)
-            close_fence = "\n```" if last.content.count("```") % 2 else ""
+            close_fence = "\n```" if fence_is_open(last.content) else ""
             is_final = last.header.channel == FINAL
             inserted = close_fence + ("\n\n" if is_final else self.answer_head)
         return ForcedAnswer(inserted + _BOX, BOX_OPEN, _broken_off(turn))
@@ -189,7 +190,7 @@ def _broken_off(turn: TurnReader) -> OpenThing:
         return "call"
     written = last.content if last is not None and turn.is_open else ""
     thinks = last is None or last.header.channel != FINAL
-    return broken_off(written, code=written.count("```") % 2 > 0, thinking=thinks)
+    return broken_off(written, code=fence_is_open(written), thinking=thinks)
 
 
 def _turn(role: str, content: str) -> str:

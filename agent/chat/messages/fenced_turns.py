@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from agent.chat.fenced import CODE_OPEN, OUTPUT_HEAD
-from agent.chat.fences import FenceScanner
+from agent.chat.fences import FenceScanner, unfinished
 from agent.chat.format import ToolCallScanner
 from agent.chat.tool_tags.function_calls import FunctionCalls
 
@@ -34,10 +34,7 @@ class FencedTurns(FunctionCalls):
 
     def _last_stretch(self, written: str) -> tuple[str, bool]:
         """What was written since the last block that has an output; what is open in it is a fence, and no call."""
-        scanner, rest = FenceScanner(), written
-        while self.tools and (call := scanner.feed(rest)) and rest[call.end :]:
-            scanner, rest = FenceScanner(), rest[call.end :]
-        return rest, False
+        return (unfinished(written, FenceScanner)[0] if self.tools else written), False
 
     @property
     def _tool_section(self) -> str:

@@ -14,6 +14,7 @@ from typing import ClassVar
 from agent.chat.box import BOX_OPEN, open_box
 from agent.chat.family import WorkedExample
 from agent.chat.fenced import END_OF_TURN, FencedChatML, answer_sentence, chatml_turn, without_start
+from agent.chat.fences import fence_is_open, unfinished
 from agent.chat.format import ForcedAnswer, OpenThing, Passage, ToolCallScanner, broken_off
 from agent.chat.output_text import defused, rendered
 from agent.chat.reply import Reply
@@ -122,7 +123,7 @@ class FunctionCalls(FencedChatML):
         if begun is not None:
             return ForcedAnswer("", BOX_OPEN + begun)
         close_call = f"\n{CLOSE}" if call_is_open else ""
-        close_fence = "\n```" if stretch.count("```") % 2 and not call_is_open else ""
+        close_fence = "\n```" if not call_is_open and fence_is_open(stretch) else ""
         thinks = self._thinks(stretch) and thinking_end(stretch, self.think_close) is None
         close_thinking = f"\n{self.think_close}" if thinks else ""
         closes: OpenThing = "call" if call_is_open else broken_off(stretch, code=bool(close_fence), thinking=thinks)
@@ -175,10 +176,7 @@ class FunctionCalls(FencedChatML):
 
     def _last_stretch(self, written: str) -> tuple[str, bool]:
         """What was written since the last tool call that has a result, and whether a call is open in it."""
-        scanner, rest = self._tag_scanner(), written
-        while self.tools and (call := scanner.feed(rest)) and rest[call.end :]:
-            scanner, rest = self._tag_scanner(), rest[call.end :]
-        return rest, scanner.is_open
+        return unfinished(written, self._tag_scanner) if self.tools else (written, False)
 
     def _tag_scanner(self) -> TagScanner:
         return TagScanner(read_function_call, self.think_close, thinking=self._opens_thinking)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from agent.chat.box import BOX_OPEN
 from agent.chat.family import WorkedExample
 from agent.chat.fenced import OUTPUT_HEAD, OUTPUT_TAIL, FencedChatML, answer_sentence
+from agent.chat.fences import unfinished
 from agent.chat.format import ForcedAnswer, Passage
 from agent.chat.tool_tags.body import read_code
 from agent.chat.tool_tags.scanner import CLOSE, OPEN, TagScanner, shown_calls
@@ -28,10 +29,7 @@ class TaggedCode(FencedChatML):
 
     def force_answer(self, said: str, *, ended: bool = False) -> ForcedAnswer:
         """Close an open call and the thinking, then open the box; a box that is open is continued."""
-        scanner, rest = self.call_scanner(), self.opening + said
-        while call := scanner.feed(rest):
-            scanner, rest = self.call_scanner(), rest[call.end :]
-        if not scanner.is_open:
+        if not unfinished(self.opening + said, self.call_scanner)[1]:
             return super().force_answer(said, ended=ended)
         close_call = f"\n{CLOSE}"
         forced = super().force_answer(f"{said}{close_call}", ended=ended)

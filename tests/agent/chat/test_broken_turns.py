@@ -45,6 +45,7 @@ FAMILIES: dict[str, tuple[str, str]] = {
 BROKEN: list[tuple[OpenThing, str, str]] = [
     ("", "", "It is 42."),
     ("code", "```\nx = 1", "```\nx = 1\n```\nIt is 42."),
+    ("code", "```python\n```python\nprint(6 *", "```python\n```python\nprint(6 * 7)\n```\nIt is 42."),
     ("box", "It is \\boxed{4", "It is \\boxed{}."),
     ("box", "It is \\boxed{\n4", "It is \\boxed{\n\n}."),
     ("box", "It is \\boxed{\\frac{84}{2", "It is \\boxed{\\text{unknown}}."),
