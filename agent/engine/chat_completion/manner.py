@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -20,11 +20,18 @@ _PREFIX = re.compile(
     r"|\blast (?:role|message)|assistant messages?\b",
     re.IGNORECASE,
 )
-_THINKING = re.compile(r"\breasoning(?:_content)?\b")
 _EMPTY = re.compile(
     r"\bnon-?empty|\b(?:not|cannot|can't) be (?:empty|blank)|\bempty (?:content|text|string)", re.IGNORECASE
 )
+# Words of a refusal, without which an error in the server is taken for a passing one.
+_REFUSES = re.compile(
+    r"\b(?:un)?support|\brequire|\bincompatible|\bexpect(?:ed|s)\b|\bpermitted|\ballowed|\bmust\b|\bdoes not\b"
+    r"|\bunknown\b|\bunrecogni[sz]ed|\binvalid\b|\bjinja\b|\btemplate (?:error|exception)|\brender",
+    re.IGNORECASE,
+)
 _LENGTHS = ("max_tokens", "max_completion_tokens")
+THINKING_FIELDS = ("reasoning_content", "reasoning", "thinking")
+"""The fields of messages in which servers send thinking apart."""
 
 
 class Prefix(Enum):
@@ -68,11 +75,13 @@ class ChatManner:
         if not isinstance(error, RequestRefusedError | StreamBrokenError) or is_models_call(error.about):
             return False
         words = error.about
+        if isinstance(error, StreamBrokenError) and not _REFUSES.search(words):
+            return False
         if _LENGTHS[0] in sent and _LENGTHS[1] in words:
             self.length = _LENGTHS[1]
         elif _EMPTY.search(words) and any("tool_calls" in each and each["content"] == "" for each in sent["messages"]):
             self.blank = None
-        elif _THINKING.search(words) and any("reasoning" in key for each in sent["messages"] for key in each):
+        elif _names_thinking(words, sent["messages"]):
             self._drop_thinking()
         elif sent["messages"][-1]["role"] == "assistant" and _PREFIX.search(words):
             self._drop_prefix()
@@ -99,6 +108,12 @@ class ChatManner:
                 f"takes no tools ({error}): calls are described in words; sample.family = 'chat-fenced' asks for "
                 "fenced code instead"
             )
+
+
+def _names_thinking(words: str, messages: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the words name the field in which these messages have thinking, as one of its two names if it has two."""
+    sent = {field.removesuffix("_content") for field in THINKING_FIELDS for each in messages if field in each}
+    return any(re.search(rf"\b{field}(?:_content)?\b", words) for field in sent)
 
 
 def prefix_of(server: Server, url: str) -> Prefix:

@@ -18,10 +18,9 @@ from agent.chat.task import plain_question
 from agent.chat.thinking import think_open
 from agent.engine.base import Chunk, SamplingParams
 from agent.engine.chat_completion.calls import CallWriter
-from agent.engine.chat_completion.manner import ChatManner
+from agent.engine.chat_completion.manner import THINKING_FIELDS, ChatManner
 from agent.engine.wire import ReplyReader
 
-_FIELDS = ("reasoning_content", "reasoning", "thinking")  # in which servers send thinking apart
 _LONG = 16  # characters; a piece with more is not one token
 _CHARS_PER_TOKEN = 4
 _INTEGER = re.compile(r"[\s*$]*(-?\d[\d,]*)[\s*$.]*")
@@ -92,7 +91,7 @@ class ChatReply(ReplyReader):
         elif content and not isinstance(content, str):
             raise ValueError(f"its text is not a string but of type {type(content).__name__}")
         if not thought:
-            field = next((name for name in _FIELDS if delta.get(name)), None)
+            field = next((name for name in THINKING_FIELDS if delta.get(name)), None)
             thought = _joined(delta.get(field)) if field else ""
             if thought and field:
                 self._manner.sends_thinking_in(field)
