@@ -190,6 +190,7 @@ def refused(words: str, kind: type[EngineError] = RequestRefusedError) -> Engine
         ("Unsupported parameter: 'max_tokens' is not supported. Use 'max_completion_tokens' instead.", "", "length"),
         ("'messages.2' : property 'reasoning' is unsupported", ROUND, "thinking"),
         ("messages.2.reasoning_content: Extra inputs are not permitted", ROUND, "thinking"),
+        ("messages.2.thinking: Extra inputs are not permitted", ROUND, "thinking"),
         ("continue_final_message is set but the final message does not appear in the chat", "so", "prefix"),
         ("Assistant response prefill is incompatible with enable_thinking.", "so", "prefix"),
         ("Expected last role User or Tool (or Assistant with prefix True) but got assistant", "so", "prefix"),
@@ -200,7 +201,8 @@ def test_what_a_server_refuses_is_left_out_from_then_on_and_said_once(
     words: str, written: str, differs: str, kind: type[EngineError]
 ) -> None:
     said: list[str] = []
-    told = ChatManner(said.append, prefix=Prefix.CONTINUED, thinking="reasoning")
+    field = "thinking" if ".thinking:" in words else "reasoning"
+    told = ChatManner(said.append, prefix=Prefix.CONTINUED, thinking=field)
     conversation = read_conversation(PROMPT + written)
     first = chat_body(conversation, PARAMS, Server(), told, "served")
     for _ in range(2):  # the second is of a request that was under way
@@ -208,7 +210,7 @@ def test_what_a_server_refuses_is_left_out_from_then_on_and_said_once(
     changed = [
         name
         for name in ("tools", "length", "thinking", "prefix")
-        if getattr(told, name) != getattr(manner(prefix=Prefix.CONTINUED, thinking="reasoning"), name)
+        if getattr(told, name) != getattr(manner(prefix=Prefix.CONTINUED, thinking=field), name)
     ]
     assert changed == [differs] and len(said) == (differs != "length")
     for _ in range(4):
@@ -225,6 +227,7 @@ def test_what_a_server_refuses_is_left_out_from_then_on_and_said_once(
         refused("the model does not exist"),
         refused("tools", ContextExceededError),
         refused("reasoning is not on"),
+        refused("thinking is not on"),
         refused(""),
     ],
 )
@@ -232,3 +235,20 @@ def test_other_refusals_are_not_taken_for_these(error: EngineError) -> None:
     told = manner()
     assert not told.learn(error, body())
     assert told.tools
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Internal error in the tool parser process",
+        "failed to read the cache of the template and its prefix",
+        "the reasoning parser ran out of memory",
+    ],
+)
+def test_an_error_in_the_server_that_may_pass_takes_nothing_from_later_requests(words: str) -> None:
+    known: dict[str, Any] = {"prefix": Prefix.CONTINUED, "thinking": "reasoning"}
+    told = manner(**known)
+    for written in ("", "so", ROUND):
+        sent = chat_body(read_conversation(PROMPT + written), PARAMS, Server(), told, "served")
+        assert not told.learn(refused(words, StreamBrokenError), sent)
+    assert (told.tools, told.prefix, told.thinking) == (True, Prefix.CONTINUED, "reasoning")
