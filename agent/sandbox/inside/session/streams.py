@@ -52,6 +52,7 @@ class _Input(io.FileIO):
 
 
 _INPUT_CLASS = {**vars(_Input)}
+_INPUT_NAMES = gc.get_referents(vars(_Input))  # the dictionary behind them
 
 
 class _Stream:
@@ -208,18 +209,21 @@ class Streams:
     def _watch(self) -> Changes:
         """What tells whether the streams there are now, or the class that reads the input, have changed."""
         streams = (self._input, self._output, self._errors)
-        names = [each for stream in streams for each in stream.names] + gc.get_referents(vars(_Input))
+        names = [each for stream in streams for each in stream.names] + _INPUT_NAMES
         return Changes(names, [each for stream in streams for each in stream.memory])
 
     def _restore_changed(self, *, leads_away: bool) -> None:
+        """Replace what is not sound. A thread of a cell's may still run: what it changes meanwhile is noticed later."""
+        before, changes = (self._input, self._output, self._errors), self._watch()
+        changes.may_have_happened()
         if not self._output.is_sound():
             self._output = _Stream(_OUTPUT)
         if not self._errors.is_sound():
             self._errors = _Stream(_ERRORS)
         self._restore_input(leads_away=leads_away)
         self._is_input_sound = vars(_Input) == _INPUT_CLASS
-        self._changes = self._watch()
-        self._changes.may_have_happened()
+        is_new = before[0] is not self._input or before[1] is not self._output or before[2] is not self._errors
+        self._changes = self._watch() if is_new else changes  # new ones are checked after the next cell
 
     def _restore_input(self, *, leads_away: bool) -> None:
         """Let there be nothing to read, whatever a cell has put in the place of that; a stream of its own may stay."""

@@ -43,6 +43,7 @@ KEPT = [  # after these, the next cell finds the variables of before
     "import sys\ndel sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__",
     "import sys\nsys.stdout.close(); sys.stderr.close(); sys.stdin.close()",
     "import sys\nsys.stdout.detach()",
+    "import gc, sys\ngc.get_referents = gc.get_referrers = None\nsys.stdout.close()",
     "import sys\nsys.stdout.buffer.raw.close()",
     "import sys\nsys.stdout.reconfigure(encoding='utf-16', errors='strict', line_buffering=False)",
     "import sys\nsys.stdout.write = lambda text: 0",
