@@ -107,7 +107,7 @@ class FencedChatML:
         """Both: a result belongs to the turn, which goes on."""
         return prompt + written
 
-    def call_scanner(self) -> ToolCallScanner:
+    def call_scanner(self, *, has_called: bool = False) -> ToolCallScanner:
         """A scanner for fenced blocks."""
         return FenceScanner()
 

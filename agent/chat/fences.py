@@ -125,6 +125,15 @@ def fence_is_open(text: str) -> bool:
     return is_open or rest.count("```") % 2 == 1
 
 
+def opened_blocks(text: str) -> int:
+    """How many blocks of Python a text opens, or looks as if it did."""
+    count, scanner = 0, FenceScanner()
+    while block := scanner.feed(text):
+        count += 1 + scanner.unrun
+        scanner, text = FenceScanner(), text[block.end :]
+    return count + scanner.unrun
+
+
 class _Block:
     """An open block: where its close stands, and what it encloses. `fence` is what opened it, with its margin."""
 

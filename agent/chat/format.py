@@ -125,8 +125,8 @@ class ChatFormat(Protocol):
         Both as they are, but for what the family leaves out of the turns before.
         """
 
-    def call_scanner(self) -> ToolCallScanner:
-        """A scanner for the tool calls of one stretch of generated text."""
+    def call_scanner(self, *, has_called: bool = False) -> ToolCallScanner:
+        """A scanner for the tool calls of one stretch of text; `has_called` says whether the sample has run code."""
 
     def tool_result(self, output: str) -> str:
         """What is written after a tool call that printed `output`, with nothing in it that could be more than that."""

@@ -162,7 +162,7 @@ class Lane:
         A forced answer ends behind the box that `begun_box` begins. A stream that breaks is resumed from the tokens
         that had arrived.
         """
-        calls = self._chat.call_scanner() if tools else None
+        calls = self._chat.call_scanner(has_called=self._session is not None) if tools else None
         hints = self._hints if tools else None
         writer = self._transcript.writer = TurnWriter(calls, turn_start(self._chat, self._transcript.turns), hints)
         self._turn_ends = TurnEndScanner(self._chat.turn_marks, begun_box)
@@ -226,7 +226,7 @@ class Lane:
         turn_end = self._turn_ends.feed(chunk.text)
         outcome = writer.write(chunk)
         if turn_end is not None and (outcome is None or turn_end < writer.length):
-            writer.end(turn_end, self._chat.call_scanner())
+            writer.end(turn_end, self._chat.call_scanner(has_called=self._session is not None))
             return None
         if outcome is None:
             self._text_events.grow(chunk.text, max(self._turn_ends.held, writer.held))

@@ -116,7 +116,7 @@ class Harmony:
         """Both: the template keeps the analysis until a final message was written."""
         return prompt + written
 
-    def call_scanner(self) -> CallScanner:
+    def call_scanner(self, *, has_called: bool = False) -> CallScanner:
         """A scanner for messages to python."""
         return CallScanner()
 

@@ -24,7 +24,7 @@ class FencedTurns(FunctionCalls):
         """Both: what a template leaves out of the turns before is the server's to leave out."""
         return prompt + written
 
-    def call_scanner(self) -> ToolCallScanner:
+    def call_scanner(self, *, has_called: bool = False) -> ToolCallScanner:
         """A scanner for fenced blocks."""
         return FenceScanner()
 

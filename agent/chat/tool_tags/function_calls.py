@@ -100,9 +100,9 @@ class FunctionCalls(FencedChatML):
         line = f"{kept}\n" if content else ""
         return f"{prompt.removesuffix(opening)}{line}{tag}{call}{head}{result}"
 
-    def call_scanner(self) -> ToolCallScanner:
-        """A scanner for function calls, which counts fenced code that nobody runs."""
-        return FenceCounter(self._tag_scanner())
+    def call_scanner(self, *, has_called: bool = False) -> ToolCallScanner:
+        """A scanner for function calls; in a sample without any it counts fenced code behind the thinking too."""
+        return self._tag_scanner() if has_called else FenceCounter(self._tag_scanner(), self._answer_text)
 
     def tool_result(self, output: str) -> str:
         """The end of the turn, the output in the user's with every mark in it broken, and the next turn's start."""
@@ -163,6 +163,9 @@ class FunctionCalls(FencedChatML):
     @property
     def _result_tail(self) -> str:
         return f"{self.result_frame[1]}{END_OF_TURN}\n{_ASSISTANT}"
+
+    def _answer_text(self, stretch: str) -> str:
+        return self.reply(stretch, thinking=True).answer_text or ""
 
     @property
     def _opens_thinking(self) -> bool:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from functools import cache
 
-from agent.chat.fences import FenceScanner
+from agent.chat.fences import opened_blocks
 from agent.chat.format import ToolCall
 from agent.chat.thinking import think_open
 from agent.chat.tool_tags.body import CallBody
@@ -124,22 +124,24 @@ class TagScanner:
 
 
 class FenceCounter:
-    """Finds calls as a `TagScanner` does, and counts the fenced blocks of Python of a turn without any.
+    """Finds calls as a `TagScanner` does, and counts the fenced blocks of Python in the answer of a turn without any.
 
-    A model that is offered functions may write blocks all the same, which nobody runs.
+    A model that is offered functions may write blocks in place of a call, which nobody runs. What it drafts in its
+    thinking is left out: `answer_of` returns what stands behind that in a turn.
     """
 
-    def __init__(self, calls: TagScanner) -> None:
+    def __init__(self, calls: TagScanner, answer_of: Callable[[str], str]) -> None:
         self._calls = calls
-        self._fences = FenceScanner()
-        self._fed = 0  # to that scanner of fences
-        self._blocks = 0
+        self._answer_of = answer_of
+        self._pieces: list[str] = []
         self._called = False
 
     @property
     def unrun(self) -> int:
         """How many calls were not run; where there was none at all, how many blocks of Python were opened."""
-        return self._calls.unrun or (0 if self._called else self._blocks + self._fences.unrun)
+        if self._called or self._calls.unrun:
+            return self._calls.unrun
+        return opened_blocks(self._answer_of("".join(self._pieces)))
 
     @property
     def end_mark(self) -> str:
@@ -148,13 +150,9 @@ class FenceCounter:
 
     def feed(self, text: str) -> ToolCall | None:
         """The first closed call, or None while there is none."""
+        self._pieces.append(text)
         call = self._calls.feed(text)
         self._called = self._called or call is not None
-        self._fed += len(text)
-        while block := self._fences.feed(text):
-            self._blocks += 1 + self._fences.unrun
-            text = text[max(0, len(text) - (self._fed - block.end)) :]
-            self._fences, self._fed = FenceScanner(), len(text)
         return call
 
 

@@ -23,7 +23,7 @@ class TaggedCode(FencedChatML):
         """The tags of calls too, which some vocabularies hold for control tokens."""
         return (*super().control_tokens, OPEN, CLOSE)
 
-    def call_scanner(self) -> TagScanner:
+    def call_scanner(self, *, has_called: bool = False) -> TagScanner:
         """A scanner for code in tags."""
         return TagScanner(read_code, self.think_close, thinking=False, fence_closes=True)
 

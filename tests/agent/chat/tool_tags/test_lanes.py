@@ -86,6 +86,8 @@ def test_a_call_that_the_end_of_the_turn_cuts_off_is_not_run() -> None:
         ("</think>As text:\n```text\nprint(6 * 7)\n```\n", 0),
         (f"</think>At first\n```python\nprint(7)\n```\n{CALL}", 0),
         (f"</think>{CUT_CALL}```python\n1\n```\n", 1),
+        ("At first\n```python\nprint(7)\n```\n and\n```python\n</think>\nIt is \\boxed{42}.", 0),
+        ("At first\n```python\nprint(7)\n```\n</think>```python\nprint(6 * 7)\n```\n", 1),
     ],
 )
 @pytest.mark.parametrize("step", [1, 7, 1_000])
@@ -96,6 +98,12 @@ def test_fenced_code_in_place_of_a_call_is_not_run_but_counted(said: str, blocks
     sandbox = ScriptedSandbox("42\n")
     sample = run_lane(scripted(said, "</think>\\boxed{42}"), sandbox=sandbox, sample__family="qwq-calls")
     assert len(sandbox.cells) == (CALL in said) and sample.turns[0].unrun_blocks == blocks
+
+
+def test_code_that_is_quoted_in_the_answer_of_a_sample_that_called_python_is_not_counted() -> None:
+    engine = scripted(f"</think>{CALL}", "</think>I ran\n```python\nprint(6 * 7)\n```\nso \\boxed{42}.")
+    sample = run_lane(engine, sandbox=ScriptedSandbox("42\n"), sample__family="qwq-calls")
+    assert (sample.answer, len(sample.tool_runs), sample.unrun_blocks) == (42, 1, 0)
 
 
 def test_a_whole_call_that_the_end_of_the_turn_closes_is_run_as_some_servers_leave_the_tag_out() -> None:
