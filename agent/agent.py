@@ -17,7 +17,7 @@ from typing import Any
 from agent.blocking import run_blocking
 from agent.chat.task import Task
 from agent.config import Config, load_config
-from agent.cost.ledger import run_ledger
+from agent.cost.ledger import recorded_cost, run_ledger
 from agent.engine.base import Engine
 from agent.engine.persistent import PersistentEngine
 from agent.errors import InputError
@@ -66,10 +66,9 @@ class Agent:
         edition. `on_engine_event` is called with a one-line message when something happens to the engine while no run
         is under way; during a run that is an event of the run. A PersistentEngine keeps its own `on_event` instead.
         """
-        limits = config.sandbox
-        self.sandbox = sandbox or ForkServerSandbox(
-            Limits(limits.cell_seconds, limits.memory_mib << 20, limits.output_chars)
-        )
+        keys = config.sandbox
+        limits = Limits(keys.cell_seconds, keys.memory_mib << 20, keys.output_chars)
+        self.sandbox = sandbox or ForkServerSandbox(limits)
         self._task = task
         self._on_engine_event = on_engine_event
         self._runs: list[tuple[Listener, TimeBank]] = []  # under way
@@ -89,6 +88,7 @@ class Agent:
         log: Path | None = None,
         fetch: Callable[[str], Path] | None = None,
         check: bool | None = None,
+        cost_before: float = 0.0,
         on_engine_event: Callable[[str], None] = _log.warning,
     ) -> Agent:
         """Open the agent of a profile (a bundled name or the path of a TOML file) or of a configuration.
@@ -96,8 +96,8 @@ class Agent:
         `overrides` set dotted keys anew. `log` is the file that a server of ours writes to; by default it is in the
         system's temporary directory, and removed on closing unless something happened to the engine. `fetch` finds a
         model's file by its name; by default a known model that is missing is downloaded now, which may take minutes.
-        `check` says whether the served model is checked on entering the context; by default `engine.check` does.
-        `task` and `on_engine_event` are those of the constructor.
+        `check` says whether the served model is checked on entering the context, by default `engine.check`; by then
+        the run has cost `cost_before`. `task` and `on_engine_event` are those of the constructor.
 
         Raises ConfigError if the configuration is not valid or does not fit this machine, ModelError if the model is
         not available.
@@ -118,6 +118,7 @@ class Agent:
         agent = cls(config, reopen(settled), task=task, on_engine_event=on_engine_event)
         agent._service.settle(settled)
         agent._service.reopen = reopen if check or (check is None and is_checked(settled)) else None
+        agent._service.cost_before = cost_before
         agent._own_log = own_log
         agent._unusable = _NOT_ENTERED
         return agent
@@ -245,7 +246,8 @@ class Agent:
 
         with hold_any_run(run_dir, asked, resume=resume) as directory:
             log = None if directory is None else directory.path / ENGINE_LOG
-            agent = cls.open(profile, overrides, log=log, check=directory.check if directory else None)
+            check, before = (directory.check, directory.before) if directory else (None, None)
+            agent = cls.open(profile, overrides, log=log, check=check, cost_before=recorded_cost(before))
             return run_blocking(main)
 
     @contextmanager

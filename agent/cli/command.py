@@ -97,6 +97,7 @@ def run_plan(plan: Plan, console: Console, *, task: Task | None = None, show: Vi
         log=plan.directory / ENGINE_LOG,
         fetch=partial(fetch_model, console=console),
         check=plan.run_directory.check,
+        cost_before=recorded_cost(plan.before),
         on_engine_event=partial(console.print, markup=False, highlight=False),
     )
     terminated = signal.getsignal(signal.SIGTERM)

@@ -95,11 +95,13 @@ def open_ledger(config: Config, *, spent: float = 0.0, dearest: float = 0.0) -> 
 
 def run_ledger(config: Config, before: RunRecord | None, checked: HealthChecked | None) -> CostLedger | None:
     """The ledger of a run that continues the one `before`, if any, after a check that is not recorded in it, if any."""
-    spent = (recorded_cost(before) if before else 0.0) + (checked.cost if checked else 0.0)
+    spent = recorded_cost(before) + (checked.cost if checked else 0.0)
     costs = [sample.usage.cost for sample in before.samples if sample.usage] if before else []
     return open_ledger(config, spent=spent, dearest=max(costs, default=0.0))
 
 
-def recorded_cost(record: RunRecord) -> float:
-    """What a recorded run has cost, its checks of the model and samples that were interrupted included."""
+def recorded_cost(record: RunRecord | None) -> float:
+    """What a recorded run has cost, its checks of the model and samples that were interrupted included; 0 for none."""
+    if record is None:
+        return 0.0
     return math.fsum([*(charge.cost for charge in record.charges), *(check.cost for check in record.checks)])

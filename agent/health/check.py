@@ -42,7 +42,7 @@ async def check_served_model(
 ) -> Health:
     """Draw a few lanes of both problems side by side, until each has a right answer, and judge by them.
 
-    No vote of it counts in any run. It may cost what budget.max_cost leaves of what is `spent`, by earlier checks.
+    No vote of it counts in any run. It may cost what budget.max_cost leaves beside what the run has `spent`.
     Raises RequestRefusedError if the server refuses the requests for good.
     """
     problems = check_problems()

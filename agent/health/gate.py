@@ -25,7 +25,8 @@ class HealthGate:
     """Checks the model of an engine that serves since its start at `started`, on the loop's clock.
 
     `config` is the one in force and `engine` that of it, also where the check fails in the end. `reopen` creates the
-    engine of another one, or raises ConfigError; `say` is called with what is done about a failed check.
+    engine of another one, or raises ConfigError; `say` is called with what is done about a failed check. The run has
+    cost `cost_before` already.
     """
 
     config: Config
@@ -34,6 +35,7 @@ class HealthGate:
     reopen: Callable[[Config], Engine]
     say: OnEvent
     started: float
+    cost_before: float = 0.0
     outcome: HealthChecked | None = None
     _changed: dict[str, Any] = field(default_factory=dict)
     _start_seconds: float = 0.0
@@ -88,7 +90,7 @@ class HealthGate:
         return await self._health(safer)
 
     async def _health(self, config: Config) -> Health:
-        health = await check_served_model(config, self.engine, self.sandbox, spent=self._cost)
+        health = await check_served_model(config, self.engine, self.sandbox, spent=self.cost_before + self._cost)
         self._cost += health.cost
         return health
 

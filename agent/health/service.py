@@ -23,7 +23,8 @@ class ModelService:
     """An `engine` with the `config` that is in force for it, also after a check that failed.
 
     `checked` says how the check went, `gpu_mismatch` what speaks against this machine's GPUs. `say` is called with
-    what may be wrong, `tell` with what was found out. `start_parts` are the seconds that the parts of the start took.
+    what may be wrong, `tell` with what was found out; `cost_before` is what the run has cost already.
+    `start_parts` are the seconds that the parts of the start took.
     """
 
     def __init__(self, config: Config, engine: Engine | PersistentEngine, *, say: OnEvent, tell: OnEvent) -> None:
@@ -33,6 +34,7 @@ class ModelService:
         if not isinstance(engine, PersistentEngine):
             engine = PersistentEngine(engine, on_event=say, start_seconds=config.engine.start_seconds)
         self.engine = engine
+        self.cost_before = 0.0
         self.reopen: Reopen | None = None  # where the model is checked
         self.checked: HealthChecked | None = None
         self.gpu_mismatch = ""
@@ -71,7 +73,7 @@ class ModelService:
                 self.start_parts["check of the model"] = clock() - warmed
 
     async def _check(self, reopen: Reopen, sandbox: Sandbox, started: float) -> None:
-        gate = HealthGate(self.config, self.engine, sandbox, reopen, self._say, started)
+        gate = HealthGate(self.config, self.engine, sandbox, reopen, self._say, started, self.cost_before)
         try:
             await gate.check()
         finally:

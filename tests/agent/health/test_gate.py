@@ -68,6 +68,7 @@ class Machine:
     fits: Sound = lambda config: True
     servers: list[tuple[Config, Server]] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
+    last: HealthGate = field(init=False)
 
     def open(self, config: Config) -> Server:
         if not self.fits(config):
@@ -78,11 +79,12 @@ class Machine:
         self.servers.append((config, server))
         return server
 
-    async def pass_gate(self, config: Config) -> HealthGate:
+    async def pass_gate(self, config: Config, cost_before: float = 0.0) -> HealthGate:
         engine = PersistentEngine(self.open(config))
         started = asyncio.get_running_loop().time()
         await engine.start()
-        gate = HealthGate(config, engine, ScriptedSandbox(), self._reopen, self.said.append, started)
+        gate = HealthGate(config, engine, ScriptedSandbox(), self._reopen, self.said.append, started, cost_before)
+        self.last = gate
         try:
             await gate.check()
         finally:
@@ -226,6 +228,22 @@ def test_a_server_that_starts_slowly_is_not_started_again_and_again() -> None:
     assert run_virtual(main()) < 900 + 2 * CHECK_SECONDS
     assert len(machine.servers) == 1
     assert all("no time left to start the server again" in said for said in machine.said)
+
+
+@pytest.mark.parametrize("before", [0.0, 2.0])
+def test_all_checks_together_and_what_the_run_has_cost_before_stay_within_its_limit(before: float) -> None:
+    """A word costs 1."""
+    limit = 3_000.0
+    price = {"price.input_per_million": 1e-3, "price.output_per_million": 1e6, "budget.max_cost": limit}
+    keys = {**price, "sample.max_tokens": 500, "sample.count": 2}
+    for spent in (before, before + limit / 2, before + limit):
+        machine = Machine(sound=lambda config: False)
+        gate = machine.pass_gate(vllm_config(**keys), cost_before=spent)
+        with pytest.raises(UnhealthyModelError):
+            run_virtual(gate)
+        assert machine.last.outcome is not None
+        assert spent + machine.last.outcome.cost <= max(limit, spent) * (1 + 1e-6)
+        assert (machine.last.outcome.cost > 0) == (spent < limit)
 
 
 @pytest.mark.parametrize("seconds", [0.001, 0.05, 5.0, 1e5])
