@@ -39,7 +39,7 @@ def with_kept_family(tree: Mapping[str, Any], directory: Path) -> dict[str, Any]
     copy = str((directory / FAMILY_FILE).absolute())
     if Path(copy).is_file() and _loaded(sample.get("family", "")) != load_family(copy):
         sample = {**sample, "family": copy, "own_families": []}
-    return {**tree, "sample": sample} if "sample" in tree else dict(tree)
+    return {**tree, "sample": sample} if sample else dict(tree)
 
 
 def _loaded(name: Any) -> Family | None:

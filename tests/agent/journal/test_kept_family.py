@@ -10,7 +10,7 @@ from agent.chat.family import load_family
 from agent.config import Config
 from agent.errors import ConfigError, InputError
 from agent.journal.journal import create_run, read_run
-from agent.journal.kept_family import FAMILY_FILE
+from agent.journal.kept_family import FAMILY_FILE, with_kept_family
 from agent.types import Problem
 from tests.support.doubles import config_with
 
@@ -109,6 +109,13 @@ def test_a_bundled_family_is_not_copied_and_an_earlier_copy_goes(config: Config,
     create_run(tmp_path / "run", config_with(), PROBLEMS)  # nothing was recorded until now
     assert not (tmp_path / "run" / FAMILY_FILE).exists()
     assert read_run(tmp_path / "run").config == config_with()
+
+
+def test_the_copy_is_the_family_of_a_stored_configuration_without_a_table_of_samples(own: Path, tmp_path: Path) -> None:
+    create_run(tmp_path / "run", config_with(sample__family=str(own)), PROBLEMS)
+    kept = str((tmp_path / "run" / FAMILY_FILE).absolute())
+    assert with_kept_family({"seed": 3}, tmp_path / "run")["sample"]["family"] == kept
+    assert with_kept_family({"seed": 3}, tmp_path) == {"seed": 3}
 
 
 def test_a_copy_that_is_damaged_is_named(config: Config, tmp_path: Path) -> None:
