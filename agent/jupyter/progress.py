@@ -130,7 +130,7 @@ def _block(state: ProblemState, now: float) -> tuple[str, str]:
     """A problem in flight as HTML and as plain text."""
     title = f"{short(state.problem.id, 20)}  {short(state.problem.text[:1_000], 80)}"
     votes = ", ".join(
-        f"{short(str(count.answer), 12)} ({count.samples}{', guessed' if count.forced == count.samples else ''})"
+        f"{short(str(count.answer), 12)} ({count.samples}{', guessed' if count.guesses == count.samples else ''})"
         for count in state.counts()[:3]
     )
     figures = " · ".join(

@@ -96,12 +96,16 @@ def count_ballots(ballots: Iterable[Ballot]) -> Tally:
 
 
 def sample_weight(sample: Sample, voting: VotingConfig, edition: Edition) -> float:
-    """The weight of one sample's vote.
+    """The weight of one sample's vote; a guess weighs less by itself."""
+    return VOTING_RULES[voting.rule].weight(_own_weight(voting, forced=is_guess(sample)), sample, voting, edition)
 
-    A sample that had ended by itself and only lacked the box weighs as much as one that gave it.
+
+def is_guess(sample: Sample) -> bool:
+    """Whether the sample's answer was forced while it was unfinished: cut short, or broken off by itself.
+
+    One that had ended by itself and only lacked the box is no guess.
     """
-    unfinished = sample.forced and sample.end is not SampleEnd.NO_ANSWER
-    return VOTING_RULES[voting.rule].weight(_own_weight(voting, forced=unfinished), sample, voting, edition)
+    return sample.forced and sample.answer is not None and sample.end is not SampleEnd.NO_ANSWER
 
 
 def largest_weight(voting: VotingConfig, *, forced: bool = False) -> float:

@@ -101,9 +101,9 @@ def _block(state: ProblemState, now: float, width: int, vote_rows: int) -> Table
     add(Text("  samples", "dim"), len(state.ended) / lanes, "blue", state.samples_figure)
     counts = state.counts()[:vote_rows]
     for count in counts:
-        forced = f" ({count.forced} forced)" if count.forced else ""
+        guessed = f" ({count.guesses} guessed)" if count.guesses else ""
         label = Text(f"  {short(str(count.answer), 10)}", "bold")
-        add(label, count.samples / lanes, "magenta", f"votes {count.samples}{forced}")
+        add(label, count.samples / lanes, "magenta", f"votes {count.samples}{guessed}")
     for _ in range(vote_rows - len(counts)):
         grid.add_row(Text())
     tokens = f"{state.tokens:,} · {state.rate.per_second(now):,.0f}/s"

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agent.config import Config
-from agent.policy.voting import code_agrees, sample_weight
+from agent.policy.voting import code_agrees, is_guess, sample_weight
 from agent.types import Sample, ToolStatus
-from agent.views.verdict import is_guess
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ def _answered(sample: Sample, config: Config) -> str:
         return "no answer"
     printed = ", as its code printed" if code_agrees(sample, config.rules) else ""
     if is_guess(sample):
-        return f"guessed: forced before it had ended{printed}"
+        return f"guessed: forced while unfinished{printed}"
     return f"forced after it had ended{printed}" if sample.forced else f"by itself{printed}"
 
 

@@ -24,6 +24,7 @@ from agent.events import (
 )
 from agent.metrics import is_right
 from agent.policy.prices import money_text
+from agent.policy.voting import is_guess
 from agent.types import Problem, Sample, SampleEnd, Solution, ToolStatus
 
 _RATE_SECONDS = 5.0
@@ -55,11 +56,11 @@ class TokenRate:
 
 
 class AnswerCount(NamedTuple):
-    """How many ended samples gave an answer, and how many of them were forced to."""
+    """How many ended samples gave an answer, and how many of them guessed it."""
 
     answer: int
     samples: int
-    forced: int
+    guesses: int
 
 
 @dataclass(slots=True)
@@ -131,11 +132,11 @@ class ProblemState:
 
     def counts(self) -> list[AnswerCount]:
         """Answers so far, those of most samples first; their weights are the business of the voting."""
-        voters = [(sample.answer, sample.forced) for sample in self.ended.values()]
-        samples = Counter(answer for answer, _ in voters if answer is not None)
-        forced = Counter(answer for answer, forced in voters if forced)
-        counts = [AnswerCount(answer, number, forced[answer]) for answer, number in samples.items()]
-        return sorted(counts, key=lambda count: (-count.samples, count.forced, count.answer))
+        ended = self.ended.values()
+        samples = Counter(sample.answer for sample in ended if sample.answer is not None)
+        guesses = Counter(sample.answer for sample in ended if is_guess(sample))
+        counts = [AnswerCount(answer, number, guesses[answer]) for answer, number in samples.items()]
+        return sorted(counts, key=lambda count: (-count.samples, count.guesses, count.answer))
 
 
 class RunState:

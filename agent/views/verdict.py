@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from agent.policy.voting import confidence
-from agent.types import Sample, SampleEnd, Solution, StopReason, Vote
+from agent.policy.voting import confidence, is_guess
+from agent.types import Sample, Solution, StopReason, Vote
 
 COLUMN_MEANINGS: Mapping[str, str] = {
     "votes": "weight of the votes for the answer out of all, and of the next answer or a tie; a vote counts 1, or what "
@@ -30,11 +30,6 @@ STOP_MEANINGS: Mapping[StopReason, str] = {
     StopReason.ENGINE_ERROR: "the engine failed",
 }
 """What closed a problem, by the reason that is recorded."""
-
-
-def is_guess(sample: Sample) -> bool:
-    """Whether the sample's answer was forced before it had ended by itself."""
-    return sample.forced and sample.answer is not None and sample.end is not SampleEnd.NO_ANSWER
 
 
 def guesses(samples: Sequence[Sample], answer: int) -> int:
@@ -84,13 +79,13 @@ def why_won(solution: Solution, samples: Sequence[Sample]) -> str:
     guessed = guesses(samples, first.answer)
     if not guessed:
         return f"{reason}."
-    how = "forced before the sample had ended"
     if first.samples == 1:
-        return f"{reason}; that vote was a guess, {how}."
+        return f"{reason}; that vote was a guess, forced from an unfinished sample."
+    how = "forced from unfinished samples"
     if guessed >= first.samples:
         return f"{reason}; all votes for {first.answer} were guesses, {how}."
-    were = "was a guess" if guessed == 1 else "were guesses"
-    return f"{reason}; {guessed} of the votes for {first.answer} {were}, {how}."
+    were = "was a guess, forced from an unfinished sample" if guessed == 1 else f"were guesses, {how}"
+    return f"{reason}; {guessed} of the votes for {first.answer} {were}."
 
 
 def weight_text(weight: float) -> str:

@@ -110,7 +110,7 @@ def test_how_each_sample_came_to_its_vote_is_told() -> None:
     assert [vote.weight for vote in votes] == [1, CONFIG.voting.forced_weight, 1, 1, None]
     assert [vote.answered for vote in votes] == [
         "by itself",
-        "guessed: forced before it had ended",
+        "guessed: forced while unfinished",
         "forced after it had ended",
         "by itself, as its code printed",
         "no answer",

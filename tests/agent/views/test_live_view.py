@@ -63,11 +63,13 @@ class TestLiveView:
         bars = [line.count("━") for line in written(console).splitlines() if "━" in line]
         assert bars == [18, 12, 6, 3, 3]
 
-    def test_forced_answers_are_marked(self, live: LiveView) -> None:
+    def test_guesses_are_marked_and_not_forced_answers_of_samples_that_had_ended(self, live: LiveView) -> None:
         live(ProblemStarted(LATEX, "", 60.0, 8))
         live(SampleEnded(sample(0, 42)))
         live(SampleEnded(sample(1, 42, SampleEnd.DEADLINE, forced=True)))
-        assert row(frame(live), "42") == "42 votes 2 (1 forced)"
+        live(SampleEnded(sample(2, 42, SampleEnd.NO_ANSWER, forced=True)))
+        live(SampleEnded(sample(3, None, SampleEnd.DEADLINE, forced=True)))
+        assert row(frame(live), "42") == "42 votes 3 (1 guessed)"
 
     def test_three_leaders_most_votes_first(self, live: LiveView) -> None:
         live(ProblemStarted(LATEX, "", 60.0, 16))

@@ -198,7 +198,7 @@ class TestTable:
         guess = [sample("a", 7, SampleEnd.DEADLINE, forced=True)] * 2
         lines = printed(PROBLEMS, [solution("a", {7: 2})], guess)
         assert "2/2 · guessed" in lines[1]
-        assert "  a: All 2 votes are for 7; all votes for 7 were guesses, forced before the sample had ended." in lines
+        assert "  a: All 2 votes are for 7; all votes for 7 were guesses, forced from unfinished samples." in lines
 
     def test_of_many_doubtful_answers_some_are_explained_and_the_others_counted(self) -> None:
         names = [f"p{n}" for n in range(14)]

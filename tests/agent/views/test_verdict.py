@@ -51,12 +51,12 @@ def test_guesses_are_counted_in_the_reason() -> None:
     samples = [sample(7), guess(7), guess(7), guess(1)]
     assert why_won(counted(samples), samples) == (
         "7 has 3 of 4 votes with a weight of 2, the next, 1, has 1 with 0.5; 2 of the votes for 7 were guesses, "
-        "forced before the sample had ended."
+        "forced from unfinished samples."
     )
     alone = [guess(7)]
     assert votes_text(counted(alone), alone) == "0.5/0.5 · guessed"
     assert why_won(counted(alone), alone).endswith(
-        "only vote; that vote was a guess, forced before the sample had ended."
+        "only vote; that vote was a guess, forced from an unfinished sample."
     )
     ended = [sample(7, end=SampleEnd.NO_ANSWER, forced=True)]
     assert votes_text(counted(ended), ended) == "1/1", "it had ended by itself and only lacked the box"

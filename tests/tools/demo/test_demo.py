@@ -176,7 +176,7 @@ def test_what_is_typed_is_previewed_and_a_doubtful_answer_looked_into_at_any_wid
         assert "were guesses" in page.locator(".answer.doubtful .why").inner_text()
         page.locator(".lane-votes summary").click()
         assert page.locator(".lane-votes tbody tr").count() == 3
-        assert "guessed: forced before it had ended" in page.locator(".lane-votes tbody").inner_text()
+        assert "guessed: forced while unfinished" in page.locator(".lane-votes tbody").inner_text()
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         shown = page.locator(".answer .big").bounding_box()
         assert shown is not None and shown["x"] >= 0 and shown["x"] + shown["width"] <= width

@@ -238,7 +238,7 @@ def test_what_each_lane_voted_and_why_is_listed_with_the_answers_lanes_first() -
     rows = [checked(row) for row in re.findall(r"<tr>(<td.*?)</tr>", html)]
     assert rows == [
         "3421by itself, as its code printed120answered",
-        "170.5guessed: forced before it had endednone10deadline",
+        "170.5guessed: forced while unfinishednone10deadline",
         "2noneno answernone10engine error: the engine is down",
     ]
 
