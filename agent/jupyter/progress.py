@@ -102,7 +102,7 @@ class NotebookView(RunState):
 
     def _headline(self, now: float) -> str:
         done = f"{len(self._solved)} of {self._problems} problems solved"
-        facts = [done, self._score(), duration(now - self._begun)]
+        facts = [done, self._score(), duration(now - self._begun), self._cost]
         return " · ".join(fact for fact in facts if fact)
 
     def _frame(self) -> tuple[str, str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 
 from agent.config import Config
 from agent.jupyter.solution_html import solution_html
+from agent.policy.prices import cost_of, currency_of, money_text
 from agent.types import Problem, Sample, Solution
 from agent.views.sample_votes import shortest_backer
 from agent.views.verdict import STOP_MEANINGS, votes_text, why_won
@@ -31,12 +32,14 @@ class SolutionWithSamples(Solution):
 
     def __repr__(self) -> str:
         answer = "no answer" if self.answer is None else f"answer {self.answer}"
+        cost = cost_of(self.samples)
+        paid = "" if cost is None else f" · cost {money_text(cost, currency_of(self.samples))}"
         votes = f" · votes {votes_text(self, self.samples)}" if self.tally.votes else ""
         lines = [
             f"{self.problem_id}: {answer}{votes}",
             why_won(self, self.samples),
             f"Closed because {STOP_MEANINGS[self.stop]} · {self.seconds:,.0f} s · {self.tokens:,} tokens · "
-            f"{self.tool_runs:,} tool runs",
+            f"{self.tool_runs:,} tool runs{paid}",
             *([f"The engine failed: {self.failure}"] if self.failure else []),
         ]
         return "\n".join(lines)

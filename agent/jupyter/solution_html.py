@@ -9,6 +9,7 @@ from html import escape
 from agent.chat.dialects import chat_format
 from agent.config import Config
 from agent.metrics import is_right
+from agent.policy.prices import cost_of, currency_of, money_text
 from agent.types import Problem, Sample, Solution
 from agent.views.sample_votes import sample_votes, shortest_backer
 from agent.views.verdict import STOP_MEANINGS, guesses, is_doubtful, weight_text, why_won
@@ -30,7 +31,7 @@ def solution_html(solution: Solution, problem: Problem, samples: Sequence[Sample
     colour = _NONE if solution.answer is None else _DOUBTFUL if doubtful else _GOOD
     return (
         f'<div class="aimo-solution" style="{_BOX.format(colour)}">{_answer(solution, problem, doubtful=doubtful)}'
-        f"<p>{escape(why_won(solution, samples))}</p>{_votes(solution, samples)}<p>{_cost(solution)}</p>"
+        f"<p>{escape(why_won(solution, samples))}</p>{_votes(solution, samples)}<p>{_cost(solution, samples)}</p>"
         f"{_evidence(shortest_backer(samples, solution.answer), config)}{_every_sample(samples, config)}</div>"
     )
 
@@ -54,12 +55,14 @@ def _votes(solution: Solution, samples: Sequence[Sample]) -> str:
     return _table(("answer", "votes", "weight", "guessed"), rows) if rows else ""
 
 
-def _cost(solution: Solution) -> str:
+def _cost(solution: Solution, samples: Sequence[Sample]) -> str:
+    cost = cost_of(samples)
     facts = [
         f"closed because {STOP_MEANINGS[solution.stop]}",
         f"{solution.seconds:,.0f} of {solution.allowance:,.0f} s",
         f"{solution.tokens:,} tokens",
         f"{solution.tool_runs:,} tool runs",
+        *([] if cost is None else [f"cost {money_text(cost, currency_of(samples))}"]),
         *([f"the engine failed: {solution.failure}"] if solution.failure else []),
     ]
     return escape(" · ".join(facts))

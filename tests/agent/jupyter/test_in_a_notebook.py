@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,8 @@ def executed(settings: dict[str, Any], cells: tuple[str, ...]) -> list[NotebookN
 def cells() -> Iterator[list[NotebookNode]]:
     with serving(ScriptedServer(lambda body: number_in(body["prompt"]), pause=0.1)) as server:
         settings = {"engine.kind": "http", "engine.url": server.url, "engine.model": "", "sample.count": 2}
-        yield executed({**settings, "engine.check": "never"}, CELLS)
+        prices = {"price.input_per_million": 1.0, "price.output_per_million": 2.0, "price.currency": "EUR"}
+        yield executed({**settings, **prices, "engine.check": "never"}, CELLS)
 
 
 def outputs(cell: NotebookNode, kind: str) -> list[NotebookNode]:
@@ -57,13 +59,14 @@ def test_a_table_is_solved_in_five_lines_of_which_none_is_asynchronous(cells: li
     (result,) = outputs(cells[0], "execute_result")
     assert "<table" in result.data["text/html"]
     shown = result.data["text/plain"].split()
-    assert shown[:7] == ["id", "answer", "right", "votes", "tokens", "seconds", "closed_by"]
+    assert shown[:8] == ["id", "answer", "right", "votes", "tokens", "cost", "seconds", "closed_by"]
     assert {"True", "False", "2/2"} <= set(shown)
 
 
 def test_the_progress_is_one_output_that_ends_as_one_line(cells: list[NotebookNode]) -> None:
     (progress,) = outputs(cells[0], "display_data")
     assert progress.data["text/plain"].startswith("2 of 2 problems solved · 1 of 2 correct · 0:0")
+    assert re.search(r" · cost 0\.0\d* EUR$", progress.data["text/plain"])
     assert "progress" not in progress.data["text/html"]
     assert outputs(cells[1], "stream") == []
 
@@ -71,7 +74,7 @@ def test_the_progress_is_one_output_that_ends_as_one_line(cells: list[NotebookNo
 def test_a_solution_shows_itself(cells: list[NotebookNode]) -> None:
     (result,) = outputs(cells[1], "execute_result")
     for shown in (result.data["text/html"], result.data["text/plain"]):
-        assert "7" in shown and "All 2 votes are for 7." in shown
+        assert "7" in shown and "All 2 votes are for 7." in shown and re.search(r" · cost 0\.0\d* EUR", shown)
     assert "so it is \\boxed{7}" in result.data["text/html"]
 
 
