@@ -3,35 +3,31 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable
-from http.cookies import CookieError, SimpleCookie
-from typing import Any
+from collections.abc import Mapping
+
+from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 COOKIE = "aimo-visitor"
-
-# An application of the protocol ASGI, and what it is called with.
-_Message = dict[str, Any]
-_Receive = Callable[[], Awaitable[_Message]]
-_Send = Callable[[_Message], Awaitable[None]]
-_Application = Callable[[_Message, _Receive, _Send], Awaitable[None]]
 
 
 class VisitorCookie:
     """Gives each browser that opens the page a secret of its own, which scripts cannot read, to know it again."""
 
-    def __init__(self, app: _Application) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
-    async def __call__(self, scope: _Message, receive: _Receive, send: _Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, with the cookie where the page is opened without one."""
-        opens = scope["type"] == "http" and scope["path"] == "/" and not visitor_of(_cookies(scope))
+        opens = scope["type"] == "http" and scope["path"] == "/" and not visitor_of(Headers(scope=scope))
         if not opens:
             await self._app(scope, receive, send)
             return
         secure = "; Secure" if scope["scheme"] == "https" else ""
         cookie = f"{COOKIE}={secrets.token_urlsafe(32)}; HttpOnly; Path=/; SameSite=Lax{secure}"
 
-        async def send_with_cookie(message: _Message) -> None:
+        async def send_with_cookie(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message = {**message, "headers": [*message.get("headers", ()), (b"set-cookie", cookie.encode())]}
             await send(message)
@@ -39,14 +35,6 @@ class VisitorCookie:
         await self._app(scope, receive, send_with_cookie)
 
 
-def visitor_of(cookies: str) -> str:
-    """The browser's secret in a header of cookies, "" where it has none."""
-    try:
-        found = SimpleCookie(cookies).get(COOKIE)
-    except CookieError:
-        return ""
-    return "" if found is None else found.value
-
-
-def _cookies(scope: _Message) -> str:
-    return "; ".join(value.decode("latin-1") for name, value in scope["headers"] if name == b"cookie")
+def visitor_of(headers: Mapping[str, str]) -> str:
+    """The browser's secret in the headers of its request, "" where it has none, whatever cookies others have set."""
+    return cookie_parser(headers.get("cookie", "")).get(COOKIE, "")

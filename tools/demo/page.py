@@ -118,7 +118,7 @@ def build_app(queue: QuestionQueue, page: gr.Blocks, login: tuple[str, str] | No
 
     @app.get("/journal/{name}")
     def journal(name: str, request: Request) -> Response:
-        path = queue.journal(name, visitor_of(request.headers.get("cookie", "")))
+        path = queue.journal(name, visitor_of(request.headers))
         return FileResponse(path, filename=f"{name}.jsonl") if path else Response("no such question", 404)
 
     theme = gr.themes.Default(font=_SANS, font_mono=_MONO)
@@ -144,7 +144,7 @@ def build_app(queue: QuestionQueue, page: gr.Blocks, login: tuple[str, str] | No
 def _asker(queue: QuestionQueue) -> Callable[[str, gr.Request], AsyncGenerator[Frame]]:
     async def ask(text: str, request: gr.Request) -> AsyncGenerator[Frame]:
         last: Frame = ()
-        owner = visitor_of(request.headers.get("cookie", ""))
+        owner = visitor_of(request.headers)
         try:
             async with aclosing(queue.ask(request.session_hash or "", text, owner)) as questions:
                 async for question in questions:
