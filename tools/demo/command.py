@@ -10,6 +10,7 @@ import socket
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,6 +64,8 @@ def _demo(args: argparse.Namespace, console: Console) -> None:
     if importlib.util.find_spec("gradio") is None:
         raise ConfigError("gradio is not installed: pip install -e '.[demo]' brings it")
     with _listen(args.host, args.port) as listener:
+        if login is None and not ip_address(listener.getsockname()[0]).is_loopback:
+            console.print(f"everybody who reaches this address can ask: {AUTH_VARIABLE}=USER:PASSWORD asks for a login")
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
         from tools.demo.server import serve_page
 

@@ -8,7 +8,6 @@ import socket
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
-from ipaddress import ip_address
 from pathlib import Path
 
 import uvicorn
@@ -72,8 +71,6 @@ async def serve_page(
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, server.stop)
         host, port, *_ = listener.getsockname()
-        if login is None and not ip_address(host).is_loopback:
-            console.print("everybody who reaches this address can ask: --auth USER:PASSWORD asks them to log in")
         where = f"[{host}]" if ":" in host else host
         console.print(f"serving http://{where}:{port} · stop with Ctrl-C", highlight=False, soft_wrap=True)
         console.print(f"questions are recorded in {directory}", highlight=False, soft_wrap=True, markup=False)

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,6 +65,16 @@ class Demo:
         return set(self.directory.glob(f"question-*/{JOURNAL_FILE}"))
 
 
+def _address(stderr: Iterable[str]) -> str:
+    """The address that a demo serves. Fails with all that it said where it ended without serving."""
+    said: list[str] = []
+    for line in stderr:
+        said.append(line)
+        if served := re.search(r"http://\S+", line):
+            return served[0]
+    pytest.fail(f"the demo ended without serving: {''.join(said)}")
+
+
 @contextmanager
 def demo_served(directory: Path, engine: ScriptedServer, *further: str) -> Iterator[Demo]:
     arguments = ("--url", engine.url, "--port", 0, "--run-dir", directory, "--samples", 3, "--time-limit", "60s")
@@ -73,8 +83,7 @@ def demo_served(directory: Path, engine: ScriptedServer, *further: str) -> Itera
         command(*arguments, *whole, *further), stderr=subprocess.PIPE, text=True, cwd=ROOT, env=ENVIRONMENT
     )
     assert process.stderr is not None
-    served = next(found for line in process.stderr if (found := re.search(r"http://\S+", line)))
-    demo = Demo(served[0], directory, engine, process)
+    demo = Demo(_address(process.stderr), directory, engine, process)
     stderr = process.stderr
     reader = threading.Thread(target=lambda: demo.output.extend(stderr))
     reader.start()

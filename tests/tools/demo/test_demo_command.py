@@ -1,15 +1,18 @@
-"""The demo's command without a browser: what it refuses, and how, and that its help is quick."""
+"""The demo's command without a browser: what it refuses, and how, and that its help loads little."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+
+from tools.demo.command import AUTH_VARIABLE, main
 
 pytestmark = pytest.mark.process
 ROOT = Path(__file__).parents[3]
@@ -53,7 +56,7 @@ def test_without_gradio_the_command_says_what_to_install() -> None:
     assert "pip install -e '.[demo]'" in refused(code=code)
 
 
-def test_help_is_quick_and_loads_nothing_heavy() -> None:
+def test_help_loads_nothing_heavy() -> None:
     code = (
         "import sys, tools.demo.command\n"
         "try: tools.demo.command.main(['--help'])\n"
@@ -61,14 +64,30 @@ def test_help_is_quick_and_loads_nothing_heavy() -> None:
         "heavy = {'gradio', 'pandas', 'numpy', 'pydantic', 'aiohttp', 'rich', 'uvicorn'}\n"
         "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
     )
-    begun = time.monotonic()
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
     assert result.returncode == 0, result.stderr
     assert "--time-limit" in result.stdout
-    assert time.monotonic() - begun < 10
 
 
 def test_the_login_is_taken_from_the_environment_where_no_flag_gives_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(ENVIRONMENT, "AIMO_DEMO_AUTH", "ada")
     sentence = refused()
     assert "AIMO_DEMO_AUTH is not of the form USER:PASSWORD" in sentence
+
+
+@pytest.mark.skipif(importlib.util.find_spec("gradio") is None, reason="gradio is not installed")
+@pytest.mark.parametrize(
+    ("flags", "warned"),
+    [(["--host", "0.0.0.0"], True), (["--host", "0.0.0.0", "--auth", "ada:word"], False), ([], False)],
+)
+def test_an_address_that_is_open_to_all_is_warned_of_with_the_variable_that_hides_the_password(
+    flags: list[str], warned: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def served(*_: object) -> None:
+        pass
+
+    monkeypatch.delenv(AUTH_VARIABLE, raising=False)
+    monkeypatch.setitem(sys.modules, "tools.demo.server", SimpleNamespace(serve_page=served))
+    assert main([*flags, "--port", "0"]) == 0
+    told = " ".join(capsys.readouterr().err.split())
+    assert (f"can ask: {AUTH_VARIABLE}=USER:PASSWORD asks for a login" in told) == warned
