@@ -12,6 +12,7 @@ import importlib.util
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -22,8 +23,11 @@ from typing import Any
 
 from rich.console import Console
 
+from agent.cli.one_line_parser import OneLineParser
 from agent.errors import InputError
-from tools.shared.command_line import run_command
+from agent.files.suggestions import no_such
+from tools.shared.command_line import run_command, whole_number
+from tools.shared.exports import write_export
 
 _ROOT = Path(__file__).resolve().parents[1]
 TABLE_BUDGETS = {"9k": 9_000, "12k": 12_000}
@@ -38,6 +42,7 @@ TABLE_POLICIES = {
 """The rows of the table of results by their policies, below that of the oracle."""
 _ORACLE = "(upper bound: an oracle stops each problem)"
 _VLLM = Path(".venv-vllm", "bin", "python")
+_PYTHON = "python"  # in a command, the Python that runs this one
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +58,31 @@ class ReadmeFigure:
     @property
     def missing(self) -> str:
         """What is missing here to make it; "" for nothing."""
+        if self.command[0] != _PYTHON and shutil.which(self.command[0]) is None:
+            return f"{self.command[0]} is not installed"
         if self.module and importlib.util.find_spec(self.module) is None:
             return f"{self.module} is not installed"
         return f"{_VLLM} is missing (make test-vllm makes it)" if self.vllm and not (_ROOT / _VLLM).exists() else ""
 
 
 FIGURES = (
-    ReadmeFigure("solve", "the closing table of `make solve`", ("-m", "agent.solve"), "xllamacpp"),
-    ReadmeFigure("tests", "the number of tests", ("-m", "pytest", "-q", "-n", "3", "-m", "not long"), "pytest"),
+    ReadmeFigure("solve", "the closing table", ("make", "solve")),
+    ReadmeFigure("tests", "the number of tests", ("make", "test")),
     ReadmeFigure(
         *("predict", "40 competitions in which everything fails"),
-        ("-m", "pytest", "-q", "tests/submission/serving/test_predictor.py"),
+        (_PYTHON, "-m", "pytest", "tests/submission/serving/test_predictor.py"),
         "pytest",
     ),
-    ReadmeFigure("sandbox", "the memory of 64 sandboxes and four kernels", ("-m", "tools.bench", "sandbox"), "IPython"),
-    ReadmeFigure("engine", "tokens per second beside vLLM's own client", ("-m", "tools.bench", "engine"), vllm=True),
+    ReadmeFigure(
+        *("sandbox", "the memory of 64 sandboxes and four kernels"),
+        (_PYTHON, "-m", "tools.bench", "sandbox"),
+        "IPython",
+    ),
+    ReadmeFigure(
+        *("engine", "tokens per second beside vLLM's own client"),
+        (_PYTHON, "-m", "tools.bench", "engine"),
+        vllm=True,
+    ),
 )
 """The figures that one command prints; `results` is the table of policies, which takes two."""
 
@@ -80,13 +95,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     def remake(console: Console) -> None:
         known = {figure.name: figure for figure in FIGURES}
         names = args.names or ["results", *known]
-        unknown = [name for name in names if name != "results" and name not in known]
-        if unknown:
-            raise InputError(f"no figure {unknown[0]!r}: give some of results, {', '.join(known)}")
+        for name in names:
+            if name != "results" and name not in known:
+                raise InputError(no_such("no figure", name, ["results", *known]))
         if args.list:
             print("\n".join(_listed(names, known)))
             return
-        args.out.mkdir(parents=True, exist_ok=True)
+        if "results" in args.names and not args.traces.is_dir():
+            raise InputError(f"{args.traces} is missing: python -m tools.traces fetches it")
+        try:
+            args.out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{args.out} cannot be made a folder ({error.strerror}): name another --out") from error
         for name in names:
             made = _results(args, console) if name == "results" else _remade(known[name], args.out, console)
             failed.extend([] if made else [name])
@@ -113,25 +133,24 @@ def readme_table(text: str) -> list[list[str]]:
 
 def _results(args: argparse.Namespace, console: Console) -> bool:
     if not args.traces.is_dir():
-        console.print(f"results: {args.traces} is missing: python -m tools.traces fetches it", soft_wrap=True)
-        return False
+        told = f"results: left out, as {args.traces} is missing (python -m tools.traces fetches it)"
+        console.print(told, soft_wrap=True, markup=False)
+        return True
     replays = {}
     for name, tokens in TABLE_BUDGETS.items():
         policies = [part for policy in TABLE_POLICIES for part in ("--policy", policy)]
         how = ["--budget-tokens", str(tokens), "--repeats", str(args.repeats), "--json", *policies]
-        export = (
-            ["--export", str((args.out / f"results-{name}").resolve())]
-            if importlib.util.find_spec("matplotlib")
-            else []
-        )
-        told = _run(["-m", "tools.replay", str(args.traces.resolve()), *how, *export], f"results, {name}", console)
-        if told.returncode:
+        if all(map(importlib.util.find_spec, ("jinja2", "matplotlib"))):
+            how += ["--export", str((args.out / f"results-{name}").resolve())]
+        command = [_PYTHON, "-m", "tools.replay", str(args.traces.resolve()), *how]
+        ended = _run(command, f"results, {name}", console)
+        if ended.returncode:
             return False
-        replays[name] = json.loads(told.stdout)
+        replays[name] = json.loads(ended.stdout)
     rows = results_table(replays)
     lines = [["policy", *TABLE_BUDGETS], ["---"] * (1 + len(TABLE_BUDGETS)), *rows]
     text = "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
-    (args.out / "results.md").write_text(text, encoding="utf-8")
+    write_export(args.out / "results.md", text, "--out")
     shown = readme_table((_ROOT / "README.md").read_text(encoding="utf-8"))
     verdict = "as README.md shows it" if rows == shown else "not as README.md shows it"
     console.print(f"results: {args.out / 'results.md'}, {verdict}", soft_wrap=True)
@@ -144,17 +163,18 @@ def _remade(figure: ReadmeFigure, out: Path, console: Console) -> bool:
         return True
     told = _run(figure.command, figure.name, console)
     path = out / f"{figure.name}.txt"
-    path.write_text(told.stdout, encoding="utf-8")
+    write_export(path, told.stdout, "--out")
     ended = f", which ended with status {told.returncode}" if told.returncode else ""
     console.print(f"{figure.name}: {path}{ended}", soft_wrap=True)
     return told.returncode == 0
 
 
 def _run(command: Sequence[str], what: str, console: Console) -> subprocess.CompletedProcess[str]:
-    """Run a command of this environment at the root; what it says while it works stays on standard error."""
-    console.print(f"{what}: python {shlex.join(command)}", soft_wrap=True, highlight=False, markup=False)
+    """Run a command at the root; what it says while it works stays on standard error."""
+    console.print(f"{what}: {shlex.join(command)}", soft_wrap=True, highlight=False, markup=False)
     begun = time.monotonic()
-    ended = subprocess.run([sys.executable, *command], cwd=_ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    argv = [sys.executable if command[0] == _PYTHON else command[0], *command[1:]]
+    ended = subprocess.run(argv, cwd=_ROOT, stdout=subprocess.PIPE, text=True, check=False)
     console.print(f"{what}: {time.monotonic() - begun:,.0f} s", highlight=False)
     return ended
 
@@ -166,11 +186,11 @@ def _listed(names: Sequence[str], known: Mapping[str, ReadmeFigure]) -> Iterator
         else:
             figure = known[name]
             missing = f"; not here, as {figure.missing}" if figure.missing else ""
-            yield f"{name}: {figure.shows} (python {shlex.join(figure.command)}){missing}"
+            yield f"{name}: {figure.shows} ({shlex.join(figure.command)}){missing}"
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="python -m tools.figures",
         description="Remake the figures of README.md with the commands that it names; compare its table of results.",
     )
@@ -178,7 +198,9 @@ def _parser() -> argparse.ArgumentParser:
         "names", nargs="*", metavar="NAME", help=f"results, {', '.join(f.name for f in FIGURES)} (default: all)"
     )
     parser.add_argument("--traces", type=Path, default=Path("traces"), metavar="DIR", help="what tools.traces fetched")
-    parser.add_argument("--repeats", type=int, default=40, metavar="N", help="runs per recording; README has 40")
+    parser.add_argument(
+        "--repeats", type=whole_number, default=40, metavar="N", help="runs per recording; README has 40"
+    )
     parser.add_argument("--out", type=Path, default=Path("figures"), metavar="DIR", help="where they go")
     parser.add_argument("--list", action="store_true", help="say what each is and how it is made, and make none")
     return parser

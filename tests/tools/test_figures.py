@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -31,7 +33,7 @@ class Commands:
         self.told, self.ran = told, list[str]()
 
     def __call__(self, command: Sequence[str], **keys: Any) -> subprocess.CompletedProcess[str]:
-        self.ran.append(" ".join(command[1:]))
+        self.ran.append(" ".join(command))
         budget = next((name for name, tokens in TABLE_BUDGETS.items() if f" {tokens} " in self.ran[-1]), "")
         return subprocess.CompletedProcess(list(command), self.told.get("status", 0), json.dumps(self.told.get(budget)))
 
@@ -46,9 +48,7 @@ def test_the_rows_and_policies_are_those_of_the_readme() -> None:
 
 @pytest.mark.parametrize("figure", FIGURES, ids=lambda figure: figure.name)
 def test_each_command_is_named_in_the_readme(figure: Any) -> None:
-    made = {"solve": "make solve", "tests": "make test"}
-    named = " ".join(part for part in figure.command if part != "-q")
-    assert made.get(figure.name, f"python {named}") in README
+    assert shlex.join(figure.command) in README
 
 
 def test_the_table_is_compared_with_the_one_that_is_shown(
@@ -65,6 +65,7 @@ def test_the_table_is_compared_with_the_one_that_is_shown(
     assert main(argv) == 0
     assert "results.md, as README.md shows it" in " ".join(capsys.readouterr().err.split())
     assert len(commands.ran) == 2 and all("--repeats 40" in command for command in commands.ran)
+    assert all(command.startswith(f"{sys.executable} -m tools.replay ") for command in commands.ran)
     told["9k"]["policies"]["patience"]["mean_correct"] += 0.1
     assert main(argv) == 1
     assert "not as README.md shows it" in " ".join(capsys.readouterr().err.split())
@@ -75,14 +76,27 @@ def test_what_cannot_be_made_is_said(
 ) -> None:
     monkeypatch.setattr("subprocess.run", Commands(status=3))
     monkeypatch.setattr("tools.figures._ROOT", tmp_path)
-    assert main(["results", "--traces", str(tmp_path / "none"), "--out", str(tmp_path)]) == 1
+    traces = ["--traces", str(tmp_path / "none")]
+    assert main(["results", *traces, "--out", str(tmp_path)]) == 2
     assert "python -m tools.traces fetches it" in " ".join(capsys.readouterr().err.split())
+    with monkeypatch.context() as patched:
+        patched.setattr("tools.figures.FIGURES", ())
+        assert main([*traces, "--out", str(tmp_path)]) == 0
+    assert "results: left out, as" in capsys.readouterr().err
     assert main(["engine", "--out", str(tmp_path)]) == 0
     assert "engine: left out, as" in capsys.readouterr().err
     assert main(["predict", "--out", str(tmp_path)]) == 1
     assert "ended with status 3" in " ".join(capsys.readouterr().err.split())
-    assert main(["nothing"]) == 2
-    capsys.readouterr()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert main(["tests", "--out", str(tmp_path)]) == 0
+    assert "tests: left out, as make is not installed" in capsys.readouterr().err
+    assert main(["engin"]) == 2
+    assert "did you mean engine?" in " ".join(capsys.readouterr().err.split())
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    (tmp_path / "out" / "predict.txt").mkdir(parents=True)
+    for out in ("file", "out"):
+        assert main(["predict", "--out", str(tmp_path / out)]) == 2
+        assert "name another --out" in " ".join(capsys.readouterr().err.split())
     assert main(["--list"]) == 0
     assert [line.partition(":")[0] for line in capsys.readouterr().out.splitlines()] == [
         "results", *(figure.name for figure in FIGURES),

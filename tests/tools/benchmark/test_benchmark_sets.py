@@ -85,8 +85,14 @@ def test_questions_without_a_votable_answer_are_left_out_and_counted(tmp_path: P
     load_set(SETS["hmmt-nov2025"], [write_set(tmp_path, "hmmt-nov2025")], 0, None, console)
     assert isinstance(console.file, io.StringIO)
     assert "2 of 4 questions of hmmt-nov2025 are left out" in console.file.getvalue()
-    fractions = write_jsonl(tmp_path / "fractions.jsonl", [MATHARENA[1]])
-    assert "no answer is an integer of 0 or more" in refused("olymmath-hard", fractions)
+    paths = [
+        write_jsonl(tmp_path / f"{len(answer)}.jsonl", [{**MATHARENA[1], "answer": answer}])
+        for answer in ("1/2", str(10**13))
+    ]
+    for name, files in (("olymmath-hard", paths), ("apex2025", paths[1:])):
+        with pytest.raises(InputError, match="only integers from 0 to 1,000,000,000,000 are voted on: give") as caught:
+            load_set(SETS[name], files, 0, None, QUIET)
+        assert all(str(path) in str(caught.value) for path in files) and "\n" not in str(caught.value)
 
 
 def test_every_published_set_is_pinned_to_a_commit() -> None:

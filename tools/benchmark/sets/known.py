@@ -23,8 +23,9 @@ from tools.benchmark.sets.tasks import CHOICE, EXPRESSION, PROGRAM
 
 LETTERS = "ABCD"
 _AIME = Edition("aime", max_answer=999, modulus=None, problem_count=30, time_limit_seconds=6 * HOUR)
-# For sets whose answers are any expressions: their integers are asked, within what no answer of them exceeds.
+# For sets whose answers are any expressions: their integers are asked.
 _INTEGERS = replace(_AIME, name="integers", max_answer=10**12)
+_VOTED_ON = f"only integers from 0 to {_INTEGERS.max_answer:,} are voted on"
 _MATHARENA_FILE = "data/train-00000-of-00001.parquet"
 
 Loader = Callable[[Sequence[Path], int], list[BenchmarkQuestion | None]]
@@ -55,10 +56,11 @@ def load_set(
         rows = chosen.load(paths, seed)
     questions = [question for question in rows if question is not None]
     if not questions:
-        raise InputError(f"{paths[0]}: no answer is an integer of 0 or more, and only these are voted on")
+        files = ", ".join(map(str, paths))
+        raise InputError(f"{files}: no question can be asked, as {_VOTED_ON}: give a file with such answers")
     if len(questions) < len(rows):
         told = f"{len(rows) - len(questions)} of {len(rows)} questions of {chosen.name} are left out"
-        console.print(f"{told}: only answers that are integers of 0 or more are voted on", soft_wrap=True)
+        console.print(f"{told}, as {_VOTED_ON}", soft_wrap=True)
     places: set[str] = set()
     for question in questions:
         if question.id in places:
