@@ -101,7 +101,7 @@ def sample_weight(sample: Sample, voting: VotingConfig, edition: Edition) -> flo
 
 
 def is_guess(sample: Sample) -> bool:
-    """Whether the sample's answer was forced while it was unfinished: cut short, or broken off by itself.
+    """Whether the sample's answer was forced while it was unfinished: cut short, or broken off.
 
     One that had ended by itself and only lacked the box is no guess.
     """
