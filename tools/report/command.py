@@ -29,7 +29,7 @@ _NAME, _BRIEF_NAME = "report.html", "run-page.html"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """ReportedRun the command; return the exit status."""
+    """Run the command; return the exit status."""
     args = _parser().parse_args(argv)
 
     def report(console: Console) -> None:
