@@ -6,6 +6,7 @@ import ast
 import base64
 import bz2
 import json
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,15 @@ class BuiltNotebook:
         """A value of the configuration cell; an empty one of that type where it is missing or of another type."""
         value = self.settings.get(name)
         return value if isinstance(value, kind) else kind()
+
+    def profile(self) -> Mapping[str, Any]:
+        """The profile that the configuration cell names; empty where none is named, or it is no TOML in these files."""
+        name = self.setting("PROFILE", str)
+        own = self.files.get(name.removeprefix(f"{CODE_FOLDER}/"), "")
+        try:
+            return tomllib.loads(self.files.get(f"agent/profiles/{name}.toml", own))
+        except tomllib.TOMLDecodeError:
+            return {}
 
 
 def read_notebook(path: Path) -> BuiltNotebook:

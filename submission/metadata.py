@@ -31,6 +31,8 @@ _OWNED = re.compile(rf"[A-Za-z0-9_-]+/{_SLUG}", re.IGNORECASE)
 _VERSIONED = re.compile(rf"[A-Za-z0-9_-]+/{_SLUG}(/\d+)?", re.IGNORECASE)
 _MODEL = re.compile(r"[\w-]+/[\w.-]+/[\w-]+/[\w.-]+/\d+", re.IGNORECASE)
 
+_INPUT_FOLDER = PurePosixPath("/kaggle/input")
+
 _T = TypeVar("_T", bound="_Metadata")
 
 
@@ -152,6 +154,12 @@ def mount_of(source: str) -> PurePosixPath:
     if len(parts) > 3:
         return PurePosixPath("models", *parts)
     return PurePosixPath("datasets", *parts[:2])
+
+
+def below_input(model: str) -> PurePosixPath | None:
+    """Where below Kaggle's input folder a model's path leads; None for a name, or a part of a path."""
+    path = PurePosixPath("/", model.strip().strip("/"))
+    return path.relative_to(_INPUT_FOLDER) if path.is_relative_to(_INPUT_FOLDER) else None
 
 
 def is_mounted_at(source: str, path: PurePosixPath) -> bool:

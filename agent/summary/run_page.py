@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 PREDICTOR_FILE = "predictor.jsonl"  # how the notebook answered each problem
+PAGE_FILE = "run-page.html"  # the page itself, as the notebook writes it beside its run
 NOTES_FILE = "notebook.jsonl"  # the parts of the start, and the memory, as the notebook saw them
 _JOURNALS = ("journal.jsonl", "journal.jsonl.gz")
 _SAMPLE = b'{"kind": "sample"'  # begins the lines that make a journal long

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -29,6 +29,7 @@ from submission.competitions import COMPETITIONS, Competition, competition_of
 from submission.metadata import (
     KERNEL_FILE,
     MACHINE_SHAPES,
+    below_input,
     check_kernel,
     is_mounted_at,
     make_output_folder,
@@ -47,7 +48,6 @@ _EXAMPLE = """\
 for example, a model of your own with 12 lanes and another temperature, built and rehearsed:
   python -m submission.build --owner me --model-source me/my-model/transformers/default/1 \\
       --samples 12 --set sampling.temperature=0.7 --rehearse ~/models/my-model"""
-_INPUT = "kaggle/input/"
 _DIGITS = 12  # hexadecimal ones of a file's digest: enough against accidents, and Kaggle limits a notebook's size
 _CHECK = """\
 import hashlib
@@ -230,9 +230,9 @@ def _warnings(args: argparse.Namespace, url: str) -> list[str]:
     if not args.model_source and not args.dataset_source:
         missing.append("no model is attached: give --model-source, or --dataset-source for a dataset that holds one")
     attached = [*args.model_source, *args.dataset_source]
-    path = PurePosixPath(args.model.strip("/").removeprefix(_INPUT))
-    if attached and args.model.startswith(f"/{_INPUT}") and not any(is_mounted_at(each, path) for each in attached):
-        places = ", ".join(f"/{_INPUT}{mount_of(each)}" for each in attached)
+    path = below_input(args.model)
+    if attached and path is not None and not any(is_mounted_at(each, path) for each in attached):
+        places = ", ".join(f"/kaggle/input/{mount_of(each)}" for each in attached)
         missing.append(f"nothing that is attached will be at --model {args.model}: give {places}, or a path below it")
     return missing
 

@@ -99,16 +99,9 @@ def _sample_lines(first: BuiltNotebook, second: BuiltNotebook) -> Iterator[str]:
 
 
 def _samples(notebook: BuiltNotebook) -> str:
-    keys = {**_profile_of(notebook), **notebook.setting("SETTINGS", dict)}
+    keys = {**flat_values(notebook.profile()), **notebook.setting("SETTINGS", dict)}
     count = keys.get("sample.count")
     return "as many as the notebook finds to fit" if count is None else str(count)
-
-
-def _profile_of(notebook: BuiltNotebook) -> dict[str, object]:
-    """The keys of the profile that the notebook names; none where it is to choose one."""
-    name = PurePosixPath(notebook.setting("PROFILE", str))
-    text = notebook.files.get(f"{_OWN}{name.name}" if name.suffix else f"{_PROFILES}{name}.toml", "")
-    return _keys(text) or {}
 
 
 def _section_of(path: str, text: str) -> str:

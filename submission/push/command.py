@@ -17,6 +17,7 @@ from rich.console import Console
 
 from agent.cli.one_line_parser import OneLineParser
 from agent.errors import AgentError, InputError
+from agent.summary.run_page import PAGE_FILE
 from submission.competitions import COMPETITIONS
 from submission.metadata import (
     DATASET_FILE,
@@ -33,7 +34,6 @@ from submission.push.kaggle_dataset import DatasetUpload
 from submission.push.kaggle_run import KernelRun, Output
 from submission.push.kaggle_wait import KaggleState, KaggleWatch
 from submission.serving.local_gateway import SUBMISSION_FILE
-from submission.serving.notes import PAGE_FILE
 from submission.serving.session import RUN_FOLDER
 
 _PROCESSING_SECONDS = 3_600.0  # for a dataset, and for a run beyond its own limit

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -13,10 +12,9 @@ from agent.chat.family import load_family
 from agent.chat.recognize import recognized_family
 from agent.errors import InputError
 from agent.hardware.shapes import BF16_BITS, FP8_BITS, ModelShape, known_model
-from submission.built_notebook import CODE_FOLDER, BuiltNotebook
-from submission.metadata import is_mounted_at, mount_of
+from submission.built_notebook import BuiltNotebook
+from submission.metadata import below_input, is_mounted_at, mount_of
 
-_INPUT = "kaggle/input/"
 _GGUF_HEAD_BYTES = 64 << 20  # with the chat template, behind a tokenizer's words
 _QWEN2_32B = {
     **{"model_type": "qwen2", "architectures": ["Qwen2ForCausalLM"], "hidden_size": 5_120, "intermediate_size": 27_648},
@@ -54,11 +52,8 @@ def likeness_for(built: BuiltNotebook, default: str) -> str:
     named = [built.setting("MODEL", str), *built.setting("SOURCES", list)]
     parts = [part for name in named for part in sorted(str(name).lower().split("/"), key=len, reverse=True)]
     model = _model_of_profile(built)
-    known = [
-        name for name in (*parts, model) if known_model(name) and any(part in name.lower() for part in _DESCRIPTIONS)
-    ]
-    if known:
-        return known[0]
+    if known := next(filter(_described, (*parts, model)), None):
+        return known
     return model if model and Path(model).is_dir() else default
 
 
@@ -68,22 +63,21 @@ def place_of(built: BuiltNotebook, attached: str) -> PurePosixPath:
     Where several things are attached it is the first of those that MODEL may mean.
     """
     name = Path(attached).name.lower()
-    model = built.setting("MODEL", str).strip().strip("/")
+    model = built.setting("MODEL", str)
     sources = [str(source) for source in built.setting("SOURCES", list)]
     mounts = [mount_of(source) for source in sources]
     places = [mount if mount.parts[0] == "models" else mount / name for mount in mounts]
-    if not model.startswith(_INPUT):
+    if (path := below_input(model)) is None:
+        model = model.strip().strip("/")
         fallback = PurePosixPath("models", "owner", model or name, "transformers", "default", "1")
         return next((place for place in places if model.lower() in str(place).lower()), [*places, fallback][0])
-    path = PurePosixPath(model.removeprefix(_INPUT))
     return path if not places or any(is_mounted_at(source, path) for source in sources) else places[0]
 
 
 def _model_of_profile(built: BuiltNotebook) -> str:
     """The model that the notebook's profile names, "" if it names none."""
-    name = built.setting("PROFILE", str)
-    text = built.files.get(f"agent/profiles/{name}.toml") or built.files.get(name.removeprefix(f"{CODE_FOLDER}/"), "")
-    return str(tomllib.loads(text).get("engine", {}).get("model", ""))
+    engine = built.profile().get("engine")
+    return str(engine.get("model", "")) if isinstance(engine, Mapping) else ""
 
 
 def attach_model(given: str, folder: Path) -> None:
@@ -113,11 +107,15 @@ def check_attachable(given: str) -> None:
 
 def _known(name: str) -> tuple[ModelShape, Mapping[str, Any]]:
     """The shape of a known model, and what its config.json says. Raises InputError for another name."""
+    if found := _described(name):
+        return found
+    raise InputError(f"no model {name!r}: give one of {', '.join(_DESCRIPTIONS)} or the directory of your own")
+
+
+def _described(name: str) -> tuple[ModelShape, Mapping[str, Any]] | None:
     shape = known_model(name)
     description = next((value for part, value in _DESCRIPTIONS.items() if part in name.lower()), None)
-    if shape is None or description is None:
-        raise InputError(f"no model {name!r}: give one of {', '.join(_DESCRIPTIONS)} or the directory of your own")
-    return shape, description
+    return (shape, description) if shape and description else None
 
 
 def _quantization(shape: ModelShape) -> dict[str, Any]:

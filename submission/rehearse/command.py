@@ -18,6 +18,7 @@ from agent.cli.one_line_parser import OneLineParser
 from agent.config import load_config
 from agent.errors import AgentError, InputError
 from agent.models.store import fetch_model
+from agent.summary.run_page import PAGE_FILE
 from submission.build.command import NOTEBOOK_FILE, Attached, build_notebook, kernel_tree, write_notebook
 from submission.built_notebook import BuiltNotebook, read_notebook
 from submission.competitions import COMPETITIONS, Competition, competition_of
@@ -35,7 +36,6 @@ from submission.rehearse.attached import check_attachable, likeness_for, place_o
 from submission.rehearse.page import write_page
 from submission.rehearse.stage import Stage, copy_stand_in, lay_out, make_image
 from submission.rehearse.verdict import judge_rehearsal
-from submission.serving.notes import PAGE_FILE
 from submission.wheelhouse.command import Target, download, resolve, write_dataset
 
 _OWNER, _EDITION = "owner", "aimo3"

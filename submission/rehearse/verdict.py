@@ -12,12 +12,11 @@ from typing import Any
 import polars as pl
 
 from agent.problems.reader import load_problems
-from agent.summary.run_page import NOTES_FILE, PREDICTOR_FILE
+from agent.summary.run_page import NOTES_FILE, PAGE_FILE, PREDICTOR_FILE
 from submission.rehearse.listening import LISTENING_FILE, SOCKETS
 from submission.rehearse.stage import Stage
 from submission.serving.evaluation import SERVED_BY
 from submission.serving.local_gateway import GATEWAY_PORT, STARTUP_SECONDS, SUBMISSION_FILE
-from submission.serving.notes import PAGE_FILE
 from submission.serving.problem_table import table_of
 from submission.serving.session import RUN_FOLDER, WORKER_LOG
 

@@ -15,7 +15,6 @@ from agent.summary.run_page import NOTES_FILE, write_run_page
 from submission.protocol import SandboxTried, SetupChosen, StartupPart, WorkerEvent, WorkerStarted
 from submission.serving.predictor import print_safely
 
-PAGE_FILE = "run-page.html"
 _SAMPLE_SECONDS = 5.0  # between two looks at the memory
 _WRITE_SECONDS = 30.0  # at most, for a page that is being written to be done
 _MEMORY_FILE = Path("/proc/meminfo")

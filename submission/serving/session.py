@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from agent.errors import AgentError, EngineError, InputError
-from agent.summary.run_page import PREDICTOR_FILE
+from agent.summary.run_page import PAGE_FILE, PREDICTOR_FILE
 from submission.competitions import Competition
 from submission.protocol import CHECK_FILE, WorkerSettings
 from submission.serving.client import WorkerClient
 from submission.serving.connection import WorkerProcess
 from submission.serving.evaluation import Load, is_rerun
 from submission.serving.mounts import find_models, incomplete_models, named_models, scratch_folder
-from submission.serving.notes import PAGE_FILE, RunNotes
+from submission.serving.notes import RunNotes
 from submission.serving.predictor import Predictor, print_safely
 
 RUN_FOLDER = "run"

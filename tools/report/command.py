@@ -19,13 +19,14 @@ from rich.progress import track
 
 from agent.cli.one_line_parser import OneLineParser
 from agent.errors import InputError
+from agent.summary.run_page import PAGE_FILE
 from tools.shared.command_line import run_command
 
 if TYPE_CHECKING:
     from tools.report.data import ReportedRun
     from tools.report.html_page import ProblemView
 
-_NAME, _BRIEF_NAME = "report.html", "run-page.html"
+_NAME = "report.html"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -76,7 +77,7 @@ def write_brief(directories: Sequence[Path], output: Path | None, console: Conso
         raise InputError(f"{len(directories)} runs were given: with --brief, give one")
     if not (directory / PREDICTOR_FILE).is_file():  # which a notebook has whose worker never started
         check_run(directory)
-    path = output or directory / _BRIEF_NAME
+    path = output or directory / PAGE_FILE
     try:
         write_run_page(directory, path)
     except OSError as error:
@@ -161,7 +162,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--brief",
         action="store_true",
-        help=f"write the one page that a notebook writes of its run instead, as {_BRIEF_NAME}: how it started, each "
+        help=f"write the one page that a notebook writes of its run instead, as {PAGE_FILE}: how it started, each "
         "problem, the fallback's answers, engine events, memory",
     )
     parser.add_argument(

@@ -67,6 +67,12 @@ def test_the_likeness_is_that_of_the_model_that_is_named(tmp_path: Path) -> None
     assert likeness_for(built(PROFILE="x", files=profile("qwq-32b-q4.gguf")), DEFAULT) == DEFAULT
 
 
+@pytest.mark.parametrize("text", ["[engine", "engine = 3", "[engine]\nmodel = 3", "\x00"])
+def test_a_profile_that_was_edited_into_none_names_no_model(text: str) -> None:
+    assert likeness_for(built(PROFILE="x", files={"agent/profiles/x.toml": text}), DEFAULT) == DEFAULT
+    assert likeness_for(built(PROFILE="aimo_agent/own/x.toml", files={"own/x.toml": text}), DEFAULT) == DEFAULT
+
+
 @pytest.mark.parametrize(
     ("flags", "fault"),
     [

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from agent.summary.run_page import NOTES_FILE
+from agent.summary.run_page import NOTES_FILE, PAGE_FILE
 from submission.competitions import COMPETITIONS
 from submission.protocol import RequestSolved, SetupChosen, StartupPart, WorkerStarted
 from submission.serving import notes as module
 from submission.serving.mounts import RERUN_VARIABLE
-from submission.serving.notes import PAGE_FILE, RunNotes, memory_in_use
+from submission.serving.notes import RunNotes, memory_in_use
 from submission.serving.predictor import Predictor
 from submission.serving.session import report
 from tests.submission.serving.test_predictor import Oracle, predictor_before
