@@ -14,7 +14,7 @@ def start_command(package: str) -> int:
         missing = (error.name or "").split(".")[0]
         if missing in ("", "agent", "submission"):
             raise
-        print(f"error: {package} needs the package {missing}: run pip install -e '.[dev]'", file=sys.stderr)
+        print(f"error: {package} needs the package {missing}: pip install 'aimo-agent[kaggle]'", file=sys.stderr)
         return 2
     status = command.main()
     assert isinstance(status, int)

@@ -12,35 +12,33 @@ from agent import __version__
 from agent.files.suggestions import did_you_mean
 
 _FAILED = 2
-_OWN = ("agent", "submission", "tools")
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command: the module that is run, what it does, and the extra of the package that it needs beyond the rest."""
+    """A command: the module that is run, and what it does."""
 
     module: str
     summary: str
-    extra: str = ""
 
 
 COMMANDS: Mapping[str, Command] = {
-    "solve": Command("agent.solve", "solve problems, with tools, under a time limit", "embedded"),
+    "solve": Command("agent.solve", "solve problems, with tools, under a time limit"),
     "models": Command("agent.models", "list the models in the cache, and remove them"),
-    "report": Command("tools.report", "a recorded run, or two to compare, as one HTML page", "report"),
+    "report": Command("tools.report", "a recorded run, or two to compare, as one HTML page"),
     "replay": Command("tools.replay", "judge policies on recorded samples, in virtual time"),
     "convert": Command("tools.convert", "samples of your own, or other tools' logs, as recordings for replay"),
-    "demo": Command("tools.demo", "a web page on which visitors ask problems and watch the lanes", "demo"),
-    "benchmark": Command("tools.benchmark", "run and grade AIME, MATH-500, GPQA Diamond and others", "benchmark"),
+    "demo": Command("tools.demo", "a web page on which visitors ask problems and watch the lanes"),
+    "benchmark": Command("tools.benchmark", "run and grade AIME, MATH-500, GPQA Diamond and others"),
     "bench": Command("tools.bench", "measure the speed of engine and sandbox"),
     "capacity": Command("tools.capacity", "what each vLLM profile needs of its GPUs"),
     "traces": Command("tools.traces", "fetch public recordings for replay"),
     "sandbox": Command("agent.sandbox", "show the sandbox's layers, or run cells in it"),
-    "build": Command("submission.build", "build the notebook for Kaggle", "kaggle"),
-    "wheelhouse": Command("submission.wheelhouse", "fetch the wheels that the notebook needs", "kaggle"),
-    "diff": Command("submission.diff", "say in words how two notebooks differ", "kaggle"),
-    "rehearse": Command("submission.rehearse", "run the notebook here as Kaggle does", "kaggle"),
-    "push": Command("submission.push", "upload the notebook and submit it", "kaggle"),
+    "build": Command("submission.build", "build the notebook for Kaggle"),
+    "wheelhouse": Command("submission.wheelhouse", "fetch the wheels that the notebook needs"),
+    "diff": Command("submission.diff", "say in words how two notebooks differ"),
+    "rehearse": Command("submission.rehearse", "run the notebook here as Kaggle does"),
+    "push": Command("submission.push", "upload the notebook and submit it"),
 }
 """The commands by the names that `aimo` knows them by: the last part of their modules' names."""
 
@@ -68,13 +66,6 @@ def _run(command: Command, arguments: Sequence[str]) -> int:
     sys.argv = [command.module, *arguments]
     try:
         runpy.run_module(command.module, run_name="__main__", alter_sys=True)
-    except ModuleNotFoundError as error:
-        missing = (error.name or "").split(".")[0]
-        if missing in ("", *_OWN):
-            raise
-        wanted = f"aimo-agent[{command.extra}]" if command.extra else missing
-        print(f"error: {command.module} needs the package {missing}: pip install '{wanted}'", file=sys.stderr)
-        return _FAILED
     finally:
         sys.argv = before
     return 0

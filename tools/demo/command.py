@@ -62,7 +62,7 @@ def _demo(args: argparse.Namespace, console: Console) -> None:
     config = load_config(args.profile or "cpu", {"budget.time_limit_seconds": SECONDS, **overrides(args)})
     directory = args.run_dir or Path("runs") / datetime.now().astimezone().strftime("demo-%Y-%m-%dT%H-%M-%S")
     if importlib.util.find_spec("gradio") is None:
-        raise ConfigError("gradio is not installed: pip install -e '.[demo]' brings it")
+        raise ConfigError("the demo needs Gradio: pip install 'aimo-agent[demo]'")
     with _listen(args.host, args.port) as listener:
         if login is None and not ip_address(listener.getsockname()[0]).is_loopback:
             console.print(f"everybody who reaches this address can ask: {AUTH_VARIABLE}=USER:PASSWORD asks for a login")

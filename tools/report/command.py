@@ -112,7 +112,7 @@ def write_report(runs: Sequence[ReportedRun], path: Path, console: Console) -> i
     try:  # not needed for --help
         from tools.report.html_page import page
     except ModuleNotFoundError as error:
-        raise InputError(f"{error.name} is not installed: pip install -e '.[report]'") from error
+        raise InputError(f"the report needs {error.name}: pip install 'aimo-agent[report]'") from error
 
     def progress(problems: Sequence[ProblemView]) -> Iterator[ProblemView]:
         quiet = not console.is_terminal

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-import runpy
 import sys
 import tomllib
-from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -17,6 +15,7 @@ import agent
 from agent.cli.aimo import COMMANDS, main
 from tests.support.calls import ROOT
 
+OWN = ("agent", "submission", "tools")
 # Commands of developers, whose tests or jails the wheel does not hold, and one that another starts.
 _NOT_IN_AIMO = {"tools.soak", "tools.fuzz", "submission.worker"}
 
@@ -29,9 +28,7 @@ def test_every_command_is_called_by_the_last_part_of_its_module() -> None:
 
 def test_every_package_that_can_be_run_is_a_command() -> None:
     runnable = {
-        ".".join(path.relative_to(ROOT).parts[:-1])
-        for room in ("agent", "submission", "tools")
-        for path in (ROOT / room).rglob("__main__.py")
+        ".".join(path.relative_to(ROOT).parts[:-1]) for room in OWN for path in (ROOT / room).rglob("__main__.py")
     }
     assert runnable - _NOT_IN_AIMO <= {command.module for command in COMMANDS.values()}
 
@@ -42,8 +39,12 @@ def test_the_project_installs_it_with_all_that_it_runs() -> None:
     assert getattr(import_module(module), function) is main
     packages = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
     assert {command.module.split(".")[0] for command in COMMANDS.values()} <= set(packages)
-    extras = {command.extra for command in COMMANDS.values()} - {""}
-    assert extras <= set(project["project"]["optional-dependencies"])
+
+
+def test_every_extra_that_is_to_be_installed_is_one_of_the_project() -> None:
+    told = "".join(path.read_text(encoding="utf-8") for room in OWN for path in (ROOT / room).rglob("*.py"))
+    named = set(re.findall(r"pip install 'aimo-agent\[(\w+)\]'", told))
+    assert {"embedded", "kaggle", "report", "demo"} <= named <= set(pyproject()["project"]["optional-dependencies"])
 
 
 def test_the_version_is_the_same_everywhere(capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,37 +91,6 @@ def test_it_runs_what_python_runs_as_a_module(
     assert ended.value.code == 2
     assert "required: RUN" in capsys.readouterr().err
     assert sys.argv[0] == "aimo"
-
-
-def run_that(error: Exception) -> Callable[..., Mapping[str, object]]:
-    def run_module(*words: object, **keys: object) -> Mapping[str, object]:
-        raise error
-
-    return run_module
-
-
-@pytest.mark.parametrize(
-    ("name", "missing", "wanted"),
-    [
-        ("demo", "gradio.themes", "'aimo-agent[demo]'"),
-        ("capacity", "rich", "'rich'"),
-        ("build", "jupytext", "[kaggle]"),
-    ],
-)
-def test_a_missing_package_is_named_with_what_to_install(
-    name: str, missing: str, wanted: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(runpy, "run_module", run_that(ModuleNotFoundError("no", name=missing)))
-    assert main([name]) == 2
-    told = capsys.readouterr().err
-    assert f"needs the package {missing.split('.')[0]}: pip install" in told
-    assert wanted in told
-
-
-def test_a_module_of_our_own_that_is_missing_is_no_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runpy, "run_module", run_that(ModuleNotFoundError("no", name="agent.nowhere")))
-    with pytest.raises(ModuleNotFoundError):
-        main(["solve"])
 
 
 def pyproject() -> dict[str, Any]:

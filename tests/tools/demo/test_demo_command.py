@@ -53,7 +53,7 @@ def test_without_gradio_the_command_says_what_to_install() -> None:
     code = (
         "import sys; sys.modules['gradio'] = None; from tools.demo.command import main; sys.exit(main(['--port', '0']))"
     )
-    assert "pip install -e '.[demo]'" in refused(code=code)
+    assert "the demo needs Gradio: pip install 'aimo-agent[demo]'" in refused(code=code)
 
 
 def test_help_loads_nothing_heavy() -> None:

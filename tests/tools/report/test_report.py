@@ -156,7 +156,7 @@ def test_without_the_packages_it_says_what_to_install(
     monkeypatch.delitem(sys.modules, "tools.report.html_page", raising=False)
     monkeypatch.setitem(sys.modules, "jinja2", None)
     assert main([str(run)]) == 2
-    assert "pip install -e '.[report]'" in capsys.readouterr().err
+    assert "the report needs jinja2: pip install 'aimo-agent[report]'" in capsys.readouterr().err
 
 
 def test_what_is_configured_and_what_befell_the_engine_is_text(run: Path) -> None:
