@@ -29,6 +29,7 @@ _WITHOUT_BODY = (204, 205)
 _KEPT_METHOD = (307, 308)
 _KEY_FRAGMENT = 6  # consecutive characters of the key that are redacted
 _TRUST_VARIABLE = "SSL_CERT_FILE"  # read by OpenSSL, in place of the system's authorities
+_UNKNOWN_ISSUER = range(18, 22)  # OpenSSL's codes: self-signed, or of an authority that is not known here
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 _Send = Callable[[Awaitable[aiohttp.ClientResponse]], Awaitable[aiohttp.ClientResponse]]
@@ -97,9 +98,7 @@ class ServerConnection:
         permanent = (aiohttp.InvalidURL, aiohttp.ClientConnectorCertificateError)
         hint = "start a server there or give another --url"
         if isinstance(error, aiohttp.ClientConnectorCertificateError):
-            hint = (
-                f"if you trust it, export {_TRUST_VARIABLE} with the path of a PEM file of its certificate or authority"
-            )
+            hint = _certificate_hint(error.certificate_error)
         message = f"no engine answers at {self.shown}: {self.brief(error)}; {hint}"
         refused = isinstance(error, permanent) or (isinstance(error, ValueError) and not isinstance(error, OSError))
         return RequestRefusedError(message) if refused else EngineUnavailableError(message)
@@ -191,6 +190,16 @@ class ServerConnection:
         elif response.status == 401:
             error = RequestRefusedError(f"{error}; check the key in the environment variable that --api-key-env names")
         return self.clean(error)
+
+
+def _certificate_hint(error: Exception) -> str:
+    """What to do about a certificate: one that is of another host, or has expired, is no matter of trust."""
+    if getattr(error, "verify_code", None) in _UNKNOWN_ISSUER:
+        return (
+            f"if you trust it, export {_TRUST_VARIABLE} with the path of a PEM file of its certificate or authority, "
+            "which then stands in place of the system's authorities"
+        )
+    return "give a --url with the name that its certificate is made out to, or have that renewed"
 
 
 def _fragments(key: str) -> frozenset[str]:
