@@ -38,13 +38,15 @@ class ModelError(AgentError):
 class EngineError(AgentError):
     """The engine failed; `received` is the text that it had sent before.
 
-    `about` holds the server's own words, codes and names of fields, which may be more than the message has.
+    `about` holds the server's own words, codes and names of fields, which may be more than the message has; `status` is
+    that of its response, None where there was none.
     """
 
     def __init__(self, message: str, *, received: str = "") -> None:
         super().__init__(message)
         self.received = received
         self.about = ""
+        self.status: int | None = None
 
 
 class EngineUnavailableError(EngineError):

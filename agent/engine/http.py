@@ -215,7 +215,7 @@ class HttpEngine:
         try:
             return await fetch_models(self._server, seconds=self._seconds)
         except RequestRefusedError as error:
-            if self._named is not None and " answered 404" in str(error):
+            if self._named is not None and error.status == 404:
                 return []
             raise
 

@@ -105,7 +105,9 @@ def response_error(
     text = response_message(body)
     message = f"the engine at {where} answered {status}: {text}"
     wait = retry_after(headers or {}, now or datetime.now(UTC))
-    return _error(message, status, _codes(content), text, _named_context(content), wait)
+    error = _error(message, status, _codes(content), text, _named_context(content), wait)
+    error.status = status
+    return error
 
 
 def event_error(where: str, event: Mapping[str, Any]) -> EngineError | None:

@@ -6,7 +6,7 @@ import unicodedata
 from collections import Counter
 from functools import lru_cache
 
-WHITE_SPACE = "white space"
+_WHITE_SPACE = "white space"
 ONE_CHARACTER = "one character over and over"
 
 _FEWEST_CHARS = 12  # visible ones; a shorter text says nothing
@@ -28,7 +28,7 @@ def broken_text(text: str) -> str:
     """
     visible = [char for char in text if not char.isspace()]
     if not visible:
-        return WHITE_SPACE if len(text) >= _FEWEST_CHARS else ""
+        return _WHITE_SPACE if len(text) >= _FEWEST_CHARS else ""
     if len(visible) < _FEWEST_CHARS:
         return ""
     if sum(map(_is_unreadable, visible)) > _MAX_UNREADABLE_SHARE * len(visible):

@@ -12,14 +12,14 @@ from agent.chat.messages.conversation import read_conversation
 from agent.engine.base import OnEvent, Prompt, SamplingParams
 from agent.engine.chat_completion.manner import ChatManner, prefix_of
 from agent.engine.chat_completion.reply import ChatReply, ForcedReply
-from agent.engine.chat_completion.request import begun_text, chat_body, is_continued, written
+from agent.engine.chat_completion.request import begun_turn, chat_body
 from agent.engine.completion.fields import ServerKind
 from agent.engine.http import HttpEngine, complete_one_token
 from agent.engine.wire import ReplyReader
 from agent.errors import EngineError, EngineUnavailableError, RequestRefusedError
 
 _PROBE_SECONDS = 30.0
-_NO_SUCH_PATH = re.compile(r" answered (?:404|405|501)\b")
+_NO_SUCH_PATH = (404, 405, 501)
 _ABOUT_MODEL = re.compile(r"\bmodels?\b", re.IGNORECASE)
 _CHATS = re.compile(
     r"chat[ /_.]*(?:completions?|models?)|completions?\b[^.]{0,40}\bnot (?:supported|available|implemented)",
@@ -50,7 +50,6 @@ class ChatEngine(HttpEngine):
         super().__init__(
             base_url, model=model, stall_seconds=stall_seconds, api_key=api_key, proxied=proxied, on_event=on_event
         )
-        self._base_url = base_url
         self._is_settled = False
         self._chats = not probes
         self._owners: frozenset[object] = frozenset()  # as the server lists them for its models
@@ -66,7 +65,7 @@ class ChatEngine(HttpEngine):
         await super().ready()
         if not self._is_settled:
             self._chats = self._chats or await self._only_chats()
-            self._manner.prefix = prefix_of(self._served_by, self._base_url)
+            self._manner.prefix = prefix_of(self._served_by, self._server.root)
             self._is_settled = True
 
     async def tokenize(self, text: str) -> list[int] | None:
@@ -81,14 +80,14 @@ class ChatEngine(HttpEngine):
         if not self._chats or not isinstance(prompt, str):
             return await super()._exchange(prompt, params)
         conversation, manner = read_conversation(prompt), self._manner
-        body = chat_body(conversation, params, self._served_by, manner, self._model)
-        begun, continued = begun_text(conversation, manner), is_continued(conversation, manner)
+        begun = begun_turn(conversation, manner)
+        body = chat_body(conversation, begun, params, self._served_by, manner, self._model)
         reply: ChatReply
-        if params.forces_answer and not continued:
-            reply = ForcedReply(params, manner, open_box(begun) or "")
+        if params.forces_answer and not begun.continued:
+            reply = ForcedReply(params, manner, open_box(begun.text) or "")
         else:
-            is_new = not continued and written(begun)  # or else it stands behind a call that has been left out
-            seam = "\n\n" if is_new or begun != conversation.begun else ""
+            is_new = not begun.continued and begun.said  # or else it stands behind a call that has been left out
+            seam = "\n\n" if is_new or begun.text != conversation.begun else ""
             seam = "" if params.forces_answer else seam
             reply = ChatReply(params, manner, thinks=conversation.thinks, seam=seam)
         return self._refusals.applied(body), reply
@@ -105,12 +104,13 @@ class ChatEngine(HttpEngine):
         """Whether the server completes no texts, or none as they are."""
         if self._served_by.kind is not ServerKind.OTHER:
             return False
-        reason = "it puts other prompts into its model's template" if _OLLAMA in self._owners else await self._refusal()
+        templated = "it puts other prompts into its model's template"
+        reason = templated if _OLLAMA in self._owners else await self._why_no_texts()
         if reason:
             self._manner.say(f"is sent messages, as {reason} (engine.protocol = 'auto')")
         return bool(reason)
 
-    async def _refusal(self) -> str:
+    async def _why_no_texts(self) -> str:
         """Why the server cannot be sent texts, by one request; "" if it can. Raises EngineUnavailableError."""
         try:
             async with asyncio.timeout(_PROBE_SECONDS):
@@ -119,12 +119,16 @@ class ChatEngine(HttpEngine):
             return "it completes no texts" if _completes_nothing(error) else ""
         except EngineUnavailableError:
             raise
-        except (EngineError, TimeoutError):  # it has the endpoint
-            pass
+        except (EngineError, TimeoutError) as error:  # it has the endpoint
+            cause = str(error) or f"no answer within {_PROBE_SECONDS:.0f} s"
+            self._manner.say(
+                f"may not complete texts, which it is sent ({cause}): if it takes messages alone, set "
+                "engine.protocol = 'chat'"
+            )
         return ""
 
 
 def _completes_nothing(error: RequestRefusedError) -> bool:
     """Whether a server that refused to complete a text has no such endpoint, or says that its models chat."""
-    is_absent = _NO_SUCH_PATH.search(str(error)) and not _ABOUT_MODEL.search(error.about)
+    is_absent = error.status in _NO_SUCH_PATH and not _ABOUT_MODEL.search(error.about)
     return bool(is_absent or _CHATS.search(error.about))

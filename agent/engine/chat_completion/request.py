@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from agent.chat.box import BOX_OPEN, open_box
@@ -24,28 +25,42 @@ Wire = dict[str, Any]
 """A message as it is sent."""
 
 
-def begun_text(conversation: Conversation, manner: ChatManner) -> str:
+@dataclass(frozen=True, slots=True)
+class BegunTurn:
     """What has been begun of the assistant's turn, as far as the server can be shown it.
+
+    `text` is that as it stands, `said` without the marks of its thinking and without a box that is still open.
+    `continued` is whether the request continues it, and the user does not ask for that.
+    """
+
+    text: str
+    said: str
+    continued: bool
+
+
+def begun_turn(conversation: Conversation, manner: ChatManner) -> BegunTurn:
+    """What has been begun of a conversation's last turn.
 
     A call in it was cut off, or not run. It is left out where the server reads calls: llama.cpp would continue it as a
     call without a beginning, others as text.
     """
     reads_calls = conversation.tools and manner.tools
-    return without_calls(conversation.begun) if reads_calls else conversation.begun
-
-
-def is_continued(conversation: Conversation, manner: ChatManner) -> bool:
-    """Whether the request continues what the assistant has begun, and the user does not ask for that."""
-    return bool(written(begun_text(conversation, manner))) and manner.prefix is not Prefix.NONE
+    text = without_calls(conversation.begun) if reads_calls else conversation.begun
+    said = _without_marks(text)
+    return BegunTurn(text, said, bool(said) and manner.prefix is not Prefix.NONE)
 
 
 def chat_body(
-    conversation: Conversation, params: SamplingParams, server: Server, manner: ChatManner, model: str | None
+    conversation: Conversation,
+    begun: BegunTurn,
+    params: SamplingParams,
+    server: Server,
+    manner: ChatManner,
+    model: str | None,
 ) -> dict[str, Any]:
     """The body of a request that streams the next message, or the rest of the one that has been begun."""
-    continued = is_continued(conversation, manner)
     body: dict[str, Any] = {
-        "messages": _messages(conversation, params, manner),
+        "messages": _messages(conversation, begun, params, manner),
         manner.length: params.max_tokens,
         **sampling_fields(server, params),
         "stream": True,
@@ -55,13 +70,12 @@ def chat_body(
     if conversation.tools and manner.tools:  # for a forced answer too: they are part of what the server has computed
         optional |= {"tools": [PYTHON_TOOL], "parallel_tool_calls": False}
         optional |= {"tool_choice": "none"} if params.forces_answer else {}
-    if continued and manner.prefix is Prefix.CONTINUED:
+    if begun.continued and manner.prefix is Prefix.CONTINUED:
         optional |= {"continue_final_message": True, "add_generation_prompt": False}
     return body | {key: value for key, value in optional.items() if value is not None}
 
 
-def written(begun: str) -> str:
-    """What has been written of the assistant's turn, without the marks of its thinking and a box that is still open."""
+def _without_marks(begun: str) -> str:
     box = open_box(begun)
     text = begun if box is None else begun[: len(begun) - len(BOX_OPEN + box)]
     if text.lstrip().startswith(think_open(THINK_CLOSE)) or THINK_CLOSE in text:
@@ -69,15 +83,14 @@ def written(begun: str) -> str:
     return text.strip()
 
 
-def _messages(conversation: Conversation, params: SamplingParams, manner: ChatManner) -> list[Wire]:
+def _messages(conversation: Conversation, begun: BegunTurn, params: SamplingParams, manner: ChatManner) -> list[Wire]:
     sent = list(_earlier(conversation, manner))
-    if is_continued(conversation, manner):
-        last: Wire = {"role": "assistant", "content": begun_text(conversation, manner)}
+    if begun.continued:
+        last: Wire = {"role": "assistant", "content": begun.text}
         return [*sent, last | ({"prefix": True} if manner.prefix is Prefix.FLAGGED else {})]
-    text = written(begun_text(conversation, manner))
-    asked = FORCE_ANSWER if params.forces_answer else CONTINUE if text else ""
-    if text:
-        sent.append({"role": "assistant", "content": text})
+    asked = FORCE_ANSWER if params.forces_answer else CONTINUE if begun.said else ""
+    if begun.said:
+        sent.append({"role": "assistant", "content": begun.said})
     if asked and sent and sent[-1]["role"] == "user":  # some servers want the two sides to alternate
         sent[-1] = {"role": "user", "content": f"{sent[-1]['content']}\n\n{asked}"}
     elif asked:

@@ -16,11 +16,12 @@ from agent.chat.task import CompetitionTask
 from agent.editions import EDITIONS
 from agent.engine.base import SamplingParams
 from agent.engine.chat_completion.manner import ChatManner, Prefix, prefix_of
-from agent.engine.chat_completion.request import CONTINUE, FORCE_ANSWER, chat_body
+from agent.engine.chat_completion.request import CONTINUE, FORCE_ANSWER, begun_turn, chat_body
 from agent.engine.completion.fields import Server, ServerKind
 from agent.errors import ContextExceededError, EngineError, RequestRefusedError, StreamBrokenError
 from agent.types import Problem
 from tests.support.servers.chat_server import protocol_refusal
+from tests.support.texts.chat_events import manner
 
 TASK = CompetitionTask(EDITIONS["aimo3"])
 CHAT = chat_format("chat", tools=True)
@@ -32,12 +33,13 @@ FORCED = replace(PARAMS, forces_answer=True, max_tokens=24)
 BOX = "\n</think>\n\n**Final Answer**\n\n\\boxed{"
 
 
-def manner(**keys: Any) -> ChatManner:
-    return ChatManner(lambda text: None, **keys)
+def body_for(known: ChatManner, written: str = "", params: SamplingParams = PARAMS) -> dict[str, Any]:
+    conversation = read_conversation(PROMPT + written)
+    return chat_body(conversation, begun_turn(conversation, known), params, Server(), known, "served")
 
 
-def body(written: str = "", params: SamplingParams = PARAMS, server: Server = Server(), **keys: Any) -> dict[str, Any]:  # noqa: B008
-    return chat_body(read_conversation(PROMPT + written), params, server, manner(**keys), "served")
+def body(written: str = "", params: SamplingParams = PARAMS, **keys: Any) -> dict[str, Any]:
+    return body_for(manner(**keys), written, params)
 
 
 def messages(written: str, params: SamplingParams = PARAMS, **keys: Any) -> list[dict[str, Any]]:
@@ -122,13 +124,13 @@ def test_other_servers_are_asked_to_continue_or_to_answer() -> None:
 
 def test_a_message_that_only_calls_has_no_text_where_the_server_refuses_an_empty_one() -> None:
     known = manner()
-    conversation = read_conversation(f"{PROMPT}{CALL}{CHAT.tool_result('1')}")
-    sent = chat_body(conversation, PARAMS, Server(), known, "served")
+    written = f"{CALL}{CHAT.tool_result('1')}"
+    sent = body_for(known, written)
     assert sent["messages"][2]["content"] == ""
     error = RequestRefusedError("it answered 400: messages: text content blocks must be non-empty")
     error.about = str(error)
     assert known.learn(error, sent)
-    sent = chat_body(conversation, PARAMS, Server(), known, "served")
+    sent = body_for(known, written)
     assert sent["messages"][2]["content"] is None and not known.learn(error, sent)
 
 
@@ -203,8 +205,7 @@ def test_what_a_server_refuses_is_left_out_from_then_on_and_said_once(
     said: list[str] = []
     field = "thinking" if ".thinking:" in words else "reasoning"
     told = ChatManner(said.append, prefix=Prefix.CONTINUED, thinking=field)
-    conversation = read_conversation(PROMPT + written)
-    first = chat_body(conversation, PARAMS, Server(), told, "served")
+    first = body_for(told, written)
     for _ in range(2):  # the second is of a request that was under way
         assert told.learn(refused(words, kind), first)
     changed = [
@@ -214,7 +215,7 @@ def test_what_a_server_refuses_is_left_out_from_then_on_and_said_once(
     ]
     assert changed == [differs] and len(said) == (differs != "length")
     for _ in range(4):
-        again = chat_body(conversation, PARAMS, Server(), told, "served")
+        again = body_for(told, written)
         assert protocol_refusal(again) is None
         if not told.learn(refused(words, kind), again):
             return
@@ -249,6 +250,6 @@ def test_an_error_in_the_server_that_may_pass_takes_nothing_from_later_requests(
     known: dict[str, Any] = {"prefix": Prefix.CONTINUED, "thinking": "reasoning"}
     told = manner(**known)
     for written in ("", "so", ROUND):
-        sent = chat_body(read_conversation(PROMPT + written), PARAMS, Server(), told, "served")
+        sent = body_for(told, written)
         assert not told.learn(refused(words, StreamBrokenError), sent)
     assert (told.tools, told.prefix, told.thinking) == (True, Prefix.CONTINUED, "reasoning")
