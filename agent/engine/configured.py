@@ -153,11 +153,14 @@ def _with_family_of_messages(config: Config) -> Config:
     family = config.sample.family
     if family == AUTO:
         return override_config(config, {"sample.family": _CHAT_FAMILY})
-    dialect = load_family(family).dialect
-    if not dialect.startswith(_MESSAGE_DIALECTS):
+    from agent.chat.messages.conversation import THINK_CLOSE  # as `ChatEngine`
+
+    known = load_family(family)
+    if not known.dialect.startswith(_MESSAGE_DIALECTS) or known.think_close not in ("", THINK_CLOSE):
         raise ConfigError(
             f"the engine at {config.engine.url} is sent messages, which the family {family} cannot be written in (its "
-            f"dialect is {dialect}): set sample.family to {_CHAT_FAMILY}"
+            f"dialect is {known.dialect}, its thinking ends with {known.think_close!r}): set sample.family to "
+            f"{_CHAT_FAMILY}, or engine.protocol to 'completions'"
         )
     return config
 
