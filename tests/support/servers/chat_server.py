@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -20,6 +21,10 @@ Body = dict[str, Any]
 Refuse = Callable[[Body], tuple[int, Any] | None]
 DROP = "drop"
 """In place of an event: the server drops the connection here."""
+KNOWN = ("messages", "model", "temperature", "top_p", "max_tokens", "stream", "stream_options", "tools")
+"""The fields that every server knows."""
+PEM = Path(__file__).with_name("self_signed.pem")
+"""A certificate that no authority has signed, with its key."""
 
 
 def said(text: str) -> Body:
@@ -39,19 +44,28 @@ def called(code: str, pieces: int = 3, number: int = 0) -> list[Body]:
     return deltas
 
 
+def with_tools(body: Body) -> list[Body]:
+    """Compute first, then answer with what came back."""
+    last = body["messages"][-1]
+    if last["role"] == "tool":
+        return [{"reasoning_content": "So"}, said(f"It is \\boxed{{{last['content']}}}.")]
+    return [{"reasoning_content": "Let me "}, {"reasoning_content": "compute."}, *called("print(6 * 7)")]
+
+
 @dataclass
 class ChatServer:
     """Streams the deltas `reply(body)`, `pause` seconds between them.
 
     `refuse` says what it refuses: the status and the body of its answer. Of more than `most` requests at a time it
-    answers 429 to the others, with a `Retry-After`. `usage` is whether it reports one, `owner` whom it lists as its
-    model's, `completions` the status of its answer to a request for a completion, with the `words` of its body.
+    answers 429 to the others, which it counts in `busy`, with a `Retry-After`; no reply begins before one of these.
+    `usage` is whether it reports one, `owner` whom it lists as its model's, `completions` the status of its answer to a
+    request for a completion, with the `words` of its body.
     """
 
     reply: Callable[[Body], Sequence[Body | str]]
     pause: float = 0.0
     refuse: Refuse = lambda body: None
-    most: int = 1_000
+    most: int | None = None
     usage: bool = True
     key: str | None = None
     owner: str = "someone"
@@ -62,6 +76,8 @@ class ChatServer:
     asked: list[str] = field(default_factory=list)
     running: int = 0
     refused: int = 0
+    busy: int = 0
+    _was_busy: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(request.path)
@@ -81,8 +97,9 @@ class ChatServer:
         if refusal is not None:
             self.refused += 1
             return web.json_response(refusal[1], status=refusal[0])
-        if self.running >= self.most:
-            self.refused += 1
+        if self.most is not None and self.running >= self.most:
+            self.busy += 1
+            self._was_busy.set()
             error = {"error": {"message": "Too many concurrent requests", "type": "rate_limit_error"}}
             return web.json_response(error, status=429, headers={"Retry-After": "0.05"})
         known = _known(body)
@@ -101,6 +118,8 @@ class ChatServer:
         await _send(
             response, {"choices": [{"index": 0, "delta": {"role": "assistant", "content": None}}], "usage": None}
         )
+        if self.most is not None:
+            await self._was_busy.wait()
         calls = any("tool_calls" in delta for delta in deltas)
         for delta in deltas:
             await asyncio.sleep(self.pause)
@@ -120,8 +139,8 @@ def protocol_refusal(body: Body) -> tuple[int, Any] | None:
     """What every server refuses: messages without an order, results without a call, arguments that are no JSON."""
     waiting: list[str] = []
     for message in body["messages"]:
-        role, content = message.get("role"), message.get("content")
-        if role not in ("system", "user", "assistant", "tool") or not isinstance(content, str):
+        role = message.get("role")
+        if role not in ("system", "user", "assistant", "tool") or not _is_text(message):
             return _bad(f"messages: invalid role {role!r} or content")
         if role == "tool" and waiting[:1] != [message.get("tool_call_id")]:
             return _bad("messages with role 'tool' must be a response to a preceding message with 'tool_calls'")
@@ -131,8 +150,16 @@ def protocol_refusal(body: Body) -> tuple[int, Any] | None:
         for call in message.get("tool_calls", []):
             if not (len(call["id"]) == 9 and call["id"].isalnum()):
                 return _bad(f"Tool call id was {call['id']} but must be a-z, A-Z, 0-9, with a length of 9.")
-            json.loads(call["function"]["arguments"])
+            try:
+                json.loads(call["function"]["arguments"])
+            except ValueError:
+                return _bad("messages: the arguments of a call are no JSON")
     return _bad("messages: the last call has no result") if waiting or not body["messages"] else None
+
+
+def _is_text(message: Body) -> bool:
+    """Whether a message has a text, or only calls."""
+    return isinstance(message.get("content"), str) or (message.get("content") is None and "tool_calls" in message)
 
 
 def _bad(message: str) -> tuple[int, Any]:
@@ -141,7 +168,7 @@ def _bad(message: str) -> tuple[int, Any]:
 
 def _known(body: Body) -> str | None:
     """The answer to a problem of the check, None to any other."""
-    asked = "".join(message["content"] for message in body["messages"])
+    asked = "".join(message["content"] or "" for message in body["messages"])
     known = next((problem for problem in check_problems() if problem.text in asked), None)
     return f"\\boxed{{{known.answer}}}" if known else None
 

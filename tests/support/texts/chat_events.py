@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from hypothesis import strategies as st
+
 from agent.chat.dialects import chat_format
 from agent.engine.base import SamplingParams
 from agent.engine.chat_completion.manner import ChatManner
@@ -13,6 +15,8 @@ from agent.engine.chat_completion.reply import ChatReply
 CHAT = chat_format("chat", tools=True)
 PARAMS = SamplingParams(100_000, answer_head=CHAT.answer_head)
 Delta = dict[str, Any]
+CUTS = st.lists(st.integers(1, 9), max_size=60)
+"""The lengths of pieces that a text is cut into."""
 
 
 def manner(**keys: Any) -> ChatManner:

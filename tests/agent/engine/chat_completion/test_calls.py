@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from agent.engine.chat_completion.reply import ChatReply, ForcedReply
 from tests.support.servers.chat_server import called
-from tests.support.texts.chat_events import CHAT, PARAMS, Delta, call, code_in, cut, event, manner, text_of
+from tests.support.texts.chat_events import CHAT, CUTS, PARAMS, Delta, call, code_in, cut, event, manner, text_of
 from tests.support.tiers.cases import examples
 
 CODES = st.text() | st.sampled_from(
@@ -23,7 +23,6 @@ CODES = st.text() | st.sampled_from(
         r"r'\</tool_call>\\<|im_end|>'",
     ]
 )
-CUTS = st.lists(st.integers(1, 9), max_size=60)
 
 
 @examples(200)

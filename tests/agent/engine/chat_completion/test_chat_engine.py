@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import ClientConnectorCertificateError
+from aiohttp.client_reqrep import ConnectionKey
 
 from agent.chat.dialects import chat_format
 from agent.chat.task import CompetitionTask
@@ -19,18 +21,18 @@ from agent.editions import EDITIONS
 from agent.engine.base import Chunk, SamplingParams
 from agent.engine.chat_completion.engine import ChatEngine
 from agent.engine.configured import open_engine
+from agent.engine.connection import ServerConnection
 from agent.engine.http import HttpEngine, api_url
 from agent.errors import EngineUnavailableError, RequestRefusedError, StreamBrokenError
 from agent.types import Problem
-from tests.support.servers.chat_server import DROP, ChatServer, called, said, serving_chat
+from tests.support.servers.chat_server import DROP, KNOWN, PEM, ChatServer, called, said, serving_chat
 from tests.support.servers.field_rules import as_groq, as_mistral, as_openai
 
 CHAT = chat_format("chat", tools=True)
 PROMPT = CHAT.prompt(CompetitionTask(EDITIONS["aimo3"]), Problem("a", "How many?"))
 PARAMS = SamplingParams(90, top_k=20, seed=3, stop=CHAT.stop_strings, answer_head=CHAT.answer_head)
 FORCED = replace(PARAMS, forces_answer=True, max_tokens=24)
-KNOWN = ("messages", "model", "temperature", "top_p", "max_tokens", "stream", "stream_options", "tools")
-PEM = Path(__file__).parents[3] / "support" / "servers" / "self_signed.pem"
+CALL = '<tool_call>\n{"name": "python", "arguments": {"code": "print(1)"}}\n</tool_call>'
 
 
 @asynccontextmanager
@@ -100,6 +102,20 @@ async def test_a_server_without_tools_is_told_of_them_in_words_and_that_is_said(
             assert [await read(engine), await read(engine)] == ["yes", "yes"]
     assert server.refused == 1 and "# Tools" in server.bodies[0]["messages"][0]["content"]
     assert sum("takes no tools" in event and "chat-fenced" in event for event in events) == 1
+
+
+async def test_a_server_that_refuses_an_empty_text_gets_none_beside_a_call() -> None:
+    def refuse(body: dict[str, Any]) -> tuple[int, Any] | None:
+        message = "messages: text content blocks must be non-empty"
+        empty = any(each["content"] == "" for each in body["messages"])
+        return (400, {"error": {"message": message}}) if empty else None
+
+    server = ChatServer(lambda body: [said("yes")], refuse=refuse)
+    called_before = f"{PROMPT}{CALL}{CHAT.tool_result('1')}"
+    with serving_chat(server):
+        async with opened(server) as engine:
+            assert [await read(engine, called_before), await read(engine, called_before)] == ["yes", "yes"]
+    assert server.refused == 1 and server.bodies[-1]["messages"][2]["content"] is None
 
 
 async def test_a_newer_name_of_the_limit_is_learned() -> None:
@@ -195,11 +211,13 @@ async def test_a_server_that_completes_nothing_is_found_out_by_one_request(statu
     ],
 )
 async def test_a_server_that_may_complete_texts_is_asked_for_completions(status: int, words: str) -> None:
+    events: list[str] = []
     server = ChatServer(lambda body: [said("yes")], completions=status, words=words)
     with serving_chat(server):
-        async with opened(server, probes=True) as engine:
+        async with opened(server, events, probes=True) as engine:
             assert not engine.chats
     assert server.asked.count("/v1/completions") == 1
+    assert len(events) == ("engine.protocol = 'chat'" in "".join(events)) == (status == 500)
 
 
 async def test_a_server_that_is_busy_is_asked_again_before_anything_is_settled() -> None:
@@ -234,15 +252,13 @@ async def test_the_configuration_says_how_the_server_is_spoken_to(protocol: str,
 
 
 async def test_requests_beyond_what_the_server_takes_at_a_time_are_refused_for_a_moment_only() -> None:
-    server = ChatServer(lambda body: [said("yes")], most=1, pause=0.05)
+    server = ChatServer(lambda body: [said("yes")], most=1)
     with serving_chat(server):
         async with opened(server) as engine:
             results = await asyncio.gather(*(read(engine) for _ in range(4)), return_exceptions=True)
-    assert "yes" in results
     refusals = [each for each in results if isinstance(each, EngineUnavailableError)]
-    assert len(refusals) == results.count("yes") * 0 + server.refused and {each.retry_after for each in refusals} == {
-        0.05
-    }
+    assert len(refusals) == server.busy > 0 and results.count("yes") == 4 - server.busy
+    assert {each.retry_after for each in refusals} == {0.05}
 
 
 async def test_a_certificate_of_the_servers_own_is_trusted_where_the_environment_says_so(
@@ -259,7 +275,22 @@ async def test_a_certificate_of_the_servers_own_is_trusted_where_the_environment
             assert await read(engine) == "yes"
 
 
+def test_a_certificate_of_another_name_or_time_is_no_matter_of_trust() -> None:
+    cause = ssl.SSLCertVerificationError("certificate verify failed")
+    key = ConnectionKey("host", 443, True, True, None, None, None)
+    server = ServerConnection("https://host/v1")
+    for code, words in (
+        (10, "have that renewed"),
+        (62, "have that renewed"),
+        (18, "export SSL_CERT_FILE"),
+        (20, "export"),
+    ):
+        cause.verify_code = code
+        error = server.unreachable_error(ClientConnectorCertificateError(key, cause))
+        assert isinstance(error, RequestRefusedError) and words in str(error)
+
+
 @pytest.fixture(autouse=True)
-def _without_proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _without_certificates_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     yield

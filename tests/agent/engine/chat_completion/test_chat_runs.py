@@ -13,18 +13,10 @@ from agent.engine.configured import open_engine
 from agent.errors import ConfigError
 from agent.types import SampleEnd, Solution
 from tests.support.doubles import Recorder, ScriptedSandbox, config_with
-from tests.support.servers.chat_server import DROP, ChatServer, called, said, serving_chat
+from tests.support.servers.chat_server import DROP, ChatServer, called, said, serving_chat, with_tools
 
 PROBLEM = Problem("p1", "What is 6 times 7?", 42)
 CODE = "print(6 * 7)"
-
-
-def with_tools(body: dict[str, Any]) -> list[Any]:
-    """Compute first, then answer with what came back."""
-    last = body["messages"][-1]
-    if last["role"] == "tool":
-        return [{"reasoning_content": "So"}, said(f"It is \\boxed{{{last['content']}}}.")]
-    return [{"reasoning_content": "Let me "}, {"reasoning_content": "compute."}, *called(CODE)]
 
 
 def config(server: ChatServer, **keys: Any) -> Config:
@@ -133,9 +125,9 @@ async def test_a_call_that_a_broken_stream_cut_off_is_made_anew() -> None:
 
 async def test_a_server_that_takes_one_request_at_a_time_loses_no_lane() -> None:
     seen = Recorder()
-    with serving_chat(ChatServer(with_tools, most=1, pause=0.01)) as server:
+    with serving_chat(ChatServer(with_tools, most=1)) as server:
         solution, _ = await solved(server, seen, sample__count=4, stopping__rule="wait-for-all")
-    assert solution.tally.votes[0].samples == 4 and server.refused
+    assert solution.tally.votes[0].samples == 4 and server.busy
     assert {sample.end for sample in seen.samples} == {SampleEnd.ANSWERED}
 
 
@@ -169,6 +161,15 @@ async def test_a_family_that_cannot_be_written_in_messages_is_refused_with_what_
     with serving_chat(ChatServer(with_tools)) as server:
         with pytest.raises(ConfigError, match=r"set sample\.family to chat"):
             await solved(server, Recorder(), sample__family=family)
+        assert not server.bodies
+
+
+async def test_a_family_that_closes_its_thinking_with_another_tag_is_refused_before_any_request(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text('dialect = "chatml-calls"\ninstructions = "Think."\ntool_instructions = "Call."\nthink_close = "</thought>"\n')
+    with serving_chat(ChatServer(with_tools)) as server:
+        with pytest.raises(ConfigError, match="its thinking ends with '</thought>'"):
+            await solved(server, Recorder(), sample__family=str(own))
         assert not server.bodies
 
 

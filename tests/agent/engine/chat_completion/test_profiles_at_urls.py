@@ -8,19 +8,18 @@ from typing import Any
 
 import pytest
 
-from agent import Agent
+from agent import Agent, Problem
 from agent.config import load_config
 from agent.engine.configured import open_engine
 from agent.errors import ConfigError
 from agent.types import Solution
-from tests.agent.engine.chat_completion.test_chat_engine import KNOWN, PEM
-from tests.agent.engine.chat_completion.test_chat_runs import PROBLEM, with_tools
 from tests.support.doubles import ScriptedSandbox
-from tests.support.servers.chat_server import ChatServer, called, said, serving_chat
+from tests.support.servers.chat_server import KNOWN, PEM, ChatServer, called, said, serving_chat, with_tools
 from tests.support.servers.field_rules import as_groq
 from tests.support.servers.scripted_server import ScriptedServer, serving
 
 KEY = "sk-of-the-test"
+PROBLEM = Problem("p1", "What is 6 times 7?", 42)
 
 
 async def solved(profile: str, url: str, **keys: Any) -> tuple[Solution, str, list[str]]:
@@ -39,11 +38,11 @@ async def test_a_hosted_service_over_https_with_a_key_limits_and_fields_that_it_
     tls.load_cert_chain(PEM)
     monkeypatch.setenv("SSL_CERT_FILE", str(PEM))
     monkeypatch.setenv("OPENROUTER_API_KEY", KEY)
-    server = ChatServer(with_tools, refuse=lambda body: as_groq(body, KNOWN), most=1, pause=0.01, key=KEY)
+    server = ChatServer(with_tools, refuse=lambda body: as_groq(body, KNOWN), most=1, key=KEY)
     with serving_chat(server, tls=tls):
         solution, family, events = await solved("hosted", server.url)
     assert (solution.answer, family) == (42, "chat")
-    assert server.refused and any("refuses the field top_k" in event for event in events)
+    assert server.busy and any("refuses the field top_k" in event for event in events)
     assert all(body["model"] == "qwen/qwq-32b" for body in server.bodies)
 
 
@@ -74,9 +73,9 @@ async def test_lm_studio_with_whole_calls_and_one_request_at_a_time() -> None:
     def reply(body: dict[str, Any]) -> list[Any]:
         return [said("It is \\boxed{42}.")] if body["messages"][-1]["role"] == "tool" else called("print(6 * 7)", 1)
 
-    with serving_chat(ChatServer(reply, most=1, pause=0.01)) as server:
+    with serving_chat(ChatServer(reply, most=1)) as server:
         solution, _, _ = await solved("lmstudio", server.url)
-    assert solution.answer == 42 and solution.tool_runs >= 2 and server.bodies[0]["model"] == "served"
+    assert solution.answer == 42 and server.busy and solution.tool_runs >= 2 and server.bodies[0]["model"] == "served"
 
 
 @pytest.mark.parametrize(

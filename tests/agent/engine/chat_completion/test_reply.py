@@ -12,7 +12,7 @@ from agent.chat.reply import Reply
 from agent.engine.base import Chunk
 from agent.engine.chat_completion.manner import ChatManner
 from agent.engine.chat_completion.reply import ChatReply, ForcedReply
-from tests.support.texts.chat_events import CHAT, PARAMS, Delta, call, cut, event, manner, text_of
+from tests.support.texts.chat_events import CHAT, CUTS, PARAMS, Delta, call, cut, event, manner, text_of
 from tests.support.tiers.cases import examples
 
 
@@ -62,7 +62,6 @@ def test_a_reply_that_was_asked_for_begins_apart_from_what_was_begun() -> None:
 
 
 CODES = st.text() | st.sampled_from(["print('</tool_call>')", "a<|b", "if a <t: '<think>'", "<", "\\\\<|"])
-CUTS = st.lists(st.integers(1, 9), max_size=60)
 
 
 @examples(200)
