@@ -166,7 +166,9 @@ async def test_a_family_that_cannot_be_written_in_messages_is_refused_with_what_
 
 async def test_a_family_that_closes_its_thinking_with_another_tag_is_refused_before_any_request(tmp_path: Path) -> None:
     own = tmp_path / "own.toml"
-    own.write_text('dialect = "chatml-calls"\ninstructions = "Think."\ntool_instructions = "Call."\nthink_close = "</thought>"\n')
+    own.write_text(
+        'dialect = "chatml-calls"\ninstructions = "Think."\ntool_instructions = "Call."\nthink_close = "</thought>"\n'
+    )
     with serving_chat(ChatServer(with_tools)) as server:
         with pytest.raises(ConfigError, match="its thinking ends with '</thought>'"):
             await solved(server, Recorder(), sample__family=str(own))
