@@ -74,6 +74,15 @@ async def test_a_run_that_the_agent_which_began_it_resumes_has_paid_for_one_chec
     assert spent == pytest.approx(recorded_cost(first))
 
 
+def test_the_check_of_a_resumed_run_has_the_money_that_the_run_has_left(tmp_path: Path) -> None:
+    keys = {"price__input_per_million": 1.0, "price__output_per_million": 1.0}
+    with serving(sound()) as server:
+        Agent.run(PROBLEMS, config_for(server, **keys), {"engine.check": "never"}, run_dir=tmp_path / "run")
+        left = {"budget.max_cost": recorded_cost(read_run(tmp_path / "run"))}
+        with pytest.raises(UnhealthyModelError, match=r"budget\.max_cost is too little"):
+            Agent.run(PROBLEMS, config_for(server, **keys), left, run_dir=tmp_path / "run", resume=True)
+
+
 @pytest.mark.parametrize("key", [True, False])
 def test_the_check_can_be_left_out(key: bool, tmp_path: Path) -> None:
     with serving(ruined()) as server:
