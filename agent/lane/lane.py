@@ -63,7 +63,7 @@ class Lane:
         self._text_events = TextEmitter(runtime.emit, problem.id, index)
         self._logprobs = LogprobMeter()
         self._mixing = LanguageMixingCounter()
-        self._prober = Prober(runtime.config.sample.probe_tokens, self._probe)
+        self._prober = Prober(runtime.config.sample.probe_tokens)
         hint = self._chat.hint
         self._hints = HintScanner(hint, self._chat.think_close, self._chat.opening) if hint else None
         self._session: Session | None = None
@@ -114,7 +114,7 @@ class Lane:
         """Return the sample as it is now: with its answer if that is known already, else without a vote."""
         if self._watch.answer is not None:
             return self._sample(SampleEnd.ANSWERED, self._watch.answer)
-        return replace(self._sample(end, None), failure=failure)
+        return replace(self._sample(end, None), failure=failure) if failure else self._sample(end, None)
 
     def _failed(self, error: Exception) -> Sample:
         if isinstance(error, RequestRefusedError):
@@ -126,23 +126,23 @@ class Lane:
         return self.cut(SampleEnd.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
 
     async def _generate_in_time(self) -> SampleEnd:
+        limit = asyncio.timeout(self._runtime.config.sample.max_seconds)
         try:
-            async with asyncio.timeout(self._runtime.config.sample.max_seconds) as limit:
+            async with limit:
                 return await self._generate()
         except TimeoutError:
             if not limit.expired():
                 raise
             return SampleEnd.DEADLINE
         finally:
+            del limit  # it holds the task, and a cancelled task this frame: only the garbage collector would free them
             await self._prober.close()
             await self._close_session()
 
     async def _generate(self) -> SampleEnd:
-        limits = self._runtime.config.sample
-        rounds = 0
+        limits, rounds = self._runtime.config.sample, 0
         while True:
-            tools = limits.tools and rounds < limits.max_rounds
-            outcome = await self._write_turn(tools=tools)
+            outcome = await self._write_turn(tools=limits.tools and rounds < limits.max_rounds)
             if isinstance(outcome, SampleEnd):
                 return outcome
             if isinstance(outcome, HintPlace):
@@ -231,7 +231,7 @@ class Lane:
         if outcome is None:
             self._text_events.grow(chunk.text, max(self._turn_ends.held, writer.held))
             if self._forced_end is None:
-                self._prober.tokens_came(self.tokens)
+                self._prober.tokens_came(self.tokens, self._probe)
             outcome = self._watch.grown(writer, len(chunk.text))
         cap = self._runtime.config.sample.max_thinking_tokens
         if outcome is None and self._watch.thinks and 0 < cap <= self.tokens - _THINKING_MARGIN:

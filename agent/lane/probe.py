@@ -12,20 +12,19 @@ from agent.types import Probe
 
 
 class Prober:
-    """Starts `probe` whenever `every` more tokens have come (0: never) and none is running; keeps the results."""
+    """Starts a probe whenever `every` more tokens have come (0: never) and none is running; keeps the results."""
 
-    def __init__(self, every: int, probe: Callable[[int], Awaitable[Probe | None]]) -> None:
+    def __init__(self, every: int) -> None:
         self._every = every
-        self._force = probe
         self._probed_at = 0
         self._running: asyncio.Task[None] | None = None
         self.probes: list[Probe] = []
 
-    def tokens_came(self, tokens: int) -> None:
-        """Start a probe if the sample, with so many tokens now, is due for one."""
+    def tokens_came(self, tokens: int, probe: Callable[[int], Awaitable[Probe | None]]) -> None:
+        """Start `probe` if the sample, with so many tokens now, is due for one."""
         if self._every and tokens - self._probed_at >= self._every and (self._running is None or self._running.done()):
             self._probed_at = tokens
-            self._running = asyncio.get_running_loop().create_task(self._probe(tokens))
+            self._running = asyncio.get_running_loop().create_task(self._keep(tokens, probe))
 
     async def close(self) -> None:
         """Cancel the running probe."""
@@ -34,10 +33,10 @@ class Prober:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
 
-    async def _probe(self, tokens: int) -> None:
-        probe = await self._force(tokens)
-        if probe is not None:
-            self.probes.append(probe)
+    async def _keep(self, tokens: int, probe: Callable[[int], Awaitable[Probe | None]]) -> None:
+        result = await probe(tokens)
+        if result is not None:
+            self.probes.append(result)
 
 
 async def read_reply(stream: AsyncGenerator[Chunk, None], ends: TurnEndScanner) -> str:

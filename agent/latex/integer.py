@@ -10,6 +10,7 @@ from agent.latex.arithmetic import NotAnIntegerError, evaluate
 from agent.latex.tokens import latex_tokens
 from agent.latex.words import CONDITION, CONGRUENT, GIVES, LABEL, UNIT, UNREADABLE, changes_value
 
+_FEW_DIGITS = 18
 MAX_CHARS = 10_000  # a longer box holds prose, not an integer
 _OPENING = frozenset({"{", "(", "[", "\\{", "\\lfloor", "\\lceil"})
 _CLOSING = frozenset({"}", ")", "]", "\\}", "\\rfloor", "\\rceil"})
@@ -38,6 +39,8 @@ def parse_integer(latex: str) -> int | None:
     equations whose sides are different numbers, and any expression with an intermediate number of more than
     `MAX_DIGITS` digits.
     """
+    if len(latex) <= _FEW_DIGITS and latex.isascii() and latex.isdecimal():  # most are no more than that
+        return int(latex)
     if len(latex) > MAX_CHARS or _STRUCK_OUT.search(latex):
         return None
     try:

@@ -170,8 +170,8 @@ async def test_a_probe_that_runs_when_the_sample_ends_has_been_cancelled_by_then
             told.append("cancelled")
         return None
 
-    prober = Prober(1, probe)
-    prober.tokens_came(1)
+    prober = Prober(1)
+    prober.tokens_came(1, probe)
     for _ in range(ticks):
         await asyncio.sleep(0)
     await prober.close()

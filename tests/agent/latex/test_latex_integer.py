@@ -72,6 +72,11 @@ spellings = st.one_of(
 )
 
 
+@given(st.text("0123456789", min_size=1, max_size=30))
+def test_digits_alone_are_read_as_they_are_in_braces(digits: str) -> None:
+    assert parse_integer(digits) == parse_integer(f"{{{digits}}}") == int(digits)
+
+
 @given(integers, spellings, st.data())
 def test_every_dress_of_an_integer_is_read(value: int, spell: Callable[[int], str], data: st.DataObject) -> None:
     latex = spell(value)
