@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from agent.cli.one_line_parser import OneLineParser
 from agent.errors import AgentError
 from tools.bench.engine import ENGINE_SUMMARY, add_engine_flags, bench_engine
+from tools.bench.gpu.command import GPU_SUMMARY, add_gpu_flags, bench_gpu
 from tools.bench.kv_cache import KV_CACHE_SUMMARY, add_kv_cache_flags, bench_kv_cache
 from tools.bench.lane import LANE_SUMMARY, add_lane_flags, bench_lane
 from tools.bench.sandbox import SANDBOX_SUMMARY, add_sandbox_flags, bench_sandbox
 
 BENCHES = {
     "engine": (ENGINE_SUMMARY, add_engine_flags, bench_engine),
+    "gpu": (GPU_SUMMARY, add_gpu_flags, bench_gpu),
     "kv-cache": (KV_CACHE_SUMMARY, add_kv_cache_flags, bench_kv_cache),
     "lane": (LANE_SUMMARY, add_lane_flags, bench_lane),
     "sandbox": (SANDBOX_SUMMARY, add_sandbox_flags, bench_sandbox),
@@ -33,4 +35,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except AgentError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
     return 0

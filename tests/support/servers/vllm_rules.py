@@ -10,14 +10,41 @@ from typing import Any
 
 # The common ones of 0.32.
 _KV_CACHE_DTYPES = ("auto", "float16", "bfloat16", "fp8", "fp8_e4m3", "fp8_e5m2")
+_NUMBERS = (
+    *("--max-num-seqs", "--tensor-parallel-size", "--data-parallel-size", "--max-num-batched-tokens"),
+    *("--gpu-memory-utilization", "--seed"),
+)
+_TEXTS = (
+    *("--model", "--host", "--generation-config", "--uvicorn-log-level", "--reasoning-parser", "--compilation-config"),
+    "--distributed-executor-backend",
+)
+_SWITCHES = ("--enable-prefix-caching", "--enable-prompt-tokens-details", "--enforce-eager")
 _TOKEN = re.compile(r"[0-9, ]|[^0-9, ]{1,4}", re.DOTALL)
 
 
 def add_flags(parser: ArgumentParser) -> None:
-    """Add flags whose values vLLM checks as it starts: another one ends it with status 2."""
+    """Add the flags that servers of ours and of the tests are started with; vLLM ends with status 2 for an unknown one,
+    and for a value that it checks as it starts.
+    """
     parser.add_argument("--kv-cache-dtype", choices=_KV_CACHE_DTYPES, default="auto")
+    parser.add_argument("--load-format", choices=("auto", "safetensors", "dummy"), default="auto")
+    parser.add_argument("--dtype", choices=("auto", "half", "float16", "bfloat16", "float", "float32"), default="auto")
+    parser.add_argument("--quantization", choices=("awq", "awq_marlin", "gptq", "fp8", "compressed-tensors"))
     parser.add_argument("--speculative-config", type=json.loads)
-    parser.add_argument("--enforce-eager", action="store_true")
+    for flag in _NUMBERS:
+        parser.add_argument(flag, type=float if flag == "--gpu-memory-utilization" else int)
+    for flag in _TEXTS:
+        parser.add_argument(flag)
+    for flag in _SWITCHES:
+        parser.add_argument(flag, action="store_true")
+
+
+def check_speculation(speculation: Mapping[str, Any]) -> None:
+    """Raise vLLM's error for a speculation whose package is missing."""
+    if speculation.get("method") == "suffix":
+        raise ImportError(
+            "Arctic Inference is required for suffix decoding. Install via `pip install arctic-inference==0.1.1`."
+        )
 
 
 def pieces_of(text: str) -> list[str]:

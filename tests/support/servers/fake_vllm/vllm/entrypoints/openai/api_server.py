@@ -23,7 +23,7 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.support.servers.vllm_rules import add_flags, pieces_of, refusal, unauthorized
+from tests.support.servers.vllm_rules import add_flags, check_speculation, pieces_of, refusal, unauthorized
 
 PLAN: dict[str, Any] = json.loads(Path(os.environ["FAKE_VLLM"]).read_text())
 TOKEN_BYTES = 3
@@ -56,6 +56,8 @@ class Server:
         self.max_model_len = max_model_len
         self.serves = int(behaviour.split()[1]) if " " in behaviour else None
         self.deaf = behaviour == "deaf"
+        self.speculates = False
+        self.drafts = 0
         self.well = True
         self.turns = asyncio.Semaphore(PLAN.get("at_a_time", 1_000))
 
@@ -64,6 +66,12 @@ class Server:
 
     async def version(self, request: web.Request) -> web.Response:
         return web.json_response({"version": "0.32.0"})
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        """With speculation each token of a reply counts as a draft of two tokens, one of them accepted."""
+        counts = {"drafts": 1, "draft_tokens": 2, "accepted_tokens": 1} if self.speculates else {}
+        lines = [f'vllm:spec_decode_num_{name}_total{{engine="0"}} {n * self.drafts}' for name, n in counts.items()]
+        return web.Response(text="".join(f"{line}\n" for line in lines))
 
     async def models(self, request: web.Request) -> web.Response:
         if self.deaf:
@@ -111,6 +119,7 @@ class Server:
         for count, piece in enumerate(pieces):
             await asyncio.sleep(PLAN.get("pause", 0.0))
             pending += piece
+            self.drafts += 1
             try:
                 text, pending = pending.decode(), b""
             except UnicodeDecodeError:
@@ -144,13 +153,14 @@ async def guard(request: web.Request, handler: Any) -> web.StreamResponse:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--port", type=int)
     parser.add_argument("--served-model-name", default="model")
     parser.add_argument("--max-model-len", type=int, default=1 << 20)
     parser.add_argument("--api-key")
     add_flags(parser)
-    arguments, _ = parser.parse_known_args()
+    arguments = parser.parse_args()
+    check_speculation(arguments.speculative_config or {})
     behaviours = PLAN.get("starts", ["serve"])
     behaviour = behaviours[min(starts(), len(behaviours) - 1)]
     worker = subprocess.Popen(["sleep", "600"])  # as the real one's workers
@@ -163,10 +173,12 @@ def main() -> None:
     sound = all(getattr(arguments, name) == value for name, value in PLAN.get("sound_with", {}).items())
     most = PLAN.get("max_model_len", arguments.max_model_len)
     server = Server(behaviour, arguments.served_model_name, most, sound=sound)
+    server.speculates = bool(arguments.speculative_config)
     app = web.Application(middlewares=[guard])
     app[KEY] = arguments.api_key or os.environ.get("VLLM_API_KEY")
     app.router.add_get("/health", server.health)
     app.router.add_get("/version", server.version)
+    app.router.add_get("/metrics", server.metrics)
     app.router.add_get("/v1/models", server.models)
     app.router.add_post("/tokenize", server.tokenize)
     app.router.add_post("/v1/completions", server.completions)

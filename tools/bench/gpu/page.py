@@ -1,0 +1,71 @@
+"""The results of a matrix as one HTML page that needs nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from tools.bench.gpu.best import EQUAL_SHARE, best_serving
+from tools.bench.gpu.results import MatrixResults
+from tools.bench.gpu.table import ACCURACY_HEADINGS, SPEED_HEADINGS, best_line, variant_rows
+
+_FOLDER = Path(__file__).parent
+_WIDTH, _ROW = 60.0, 22  # a bar's greatest width in per cent, a row's height in pixels
+
+
+def results_page(results: MatrixResults) -> str:
+    """Render the page."""
+    environment = Environment(
+        loader=FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html.j2").render(
+        plan=results.plan,
+        style=Markup((_FOLDER / "page.css").read_text(encoding="utf-8")),
+        rows=variant_rows(results),
+        best=best_line(results),
+        chart=speed_chart(results),
+        speed_headings=SPEED_HEADINGS,
+        accuracy_headings=ACCURACY_HEADINGS,
+        equal=f"{EQUAL_SHARE:.0%}",
+    )
+
+
+def speed_chart(results: MatrixResults) -> Markup:
+    """A bar for each speed through the agent, with a mark at that of vLLM's client; nothing without speeds."""
+    speeds = [
+        speed
+        for variant in results.plan.matrix.variants
+        for (each, _), speed in sorted(results.speeds.items(), key=lambda item: item[0][1])
+        if each == variant
+    ]
+    if not speeds:
+        return Markup()
+    most = max(max(speed.agent.per_second, speed.vllm.per_second) for speed in speeds)
+    best = best_serving(results)
+    lines = []
+    for place, speed in enumerate(speeds):
+        top = place * _ROW
+        kind = "bar best" if best is not None and speed == best.speed else "bar"
+        said = f"{speed.variant.name}, {speed.lanes} lanes: {speed.agent.per_second:,.1f} tokens/s"
+        lines.append(
+            Markup(
+                '<rect class="{}" x="0" y="{}" width="{:.2f}%" height="14"><title>{}</title></rect>'
+                '<rect class="mark" x="{:.2f}%" y="{}" width="2" height="18"/>'
+                '<text x="{:.2f}%" y="{}">{}</text>'
+            ).format(
+                kind,
+                *(top + 3, _WIDTH * speed.agent.per_second / most, said),
+                *(_WIDTH * speed.vllm.per_second / most, top + 1),
+                *(_WIDTH + 1, top + 15, f"{speed.variant.slug} x {speed.lanes}"),
+            )
+        )
+    title = "Tokens/s through the agent (bars) and through vLLM's client (marks)"
+    return Markup('<svg role="img" aria-label="{}" width="100%" height="{}">{}</svg>').format(
+        title, len(speeds) * _ROW, Markup("").join(lines)
+    )
