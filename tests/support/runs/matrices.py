@@ -85,7 +85,7 @@ _SPEEDS = st.builds(Speed, st.integers(1, 10**9), st.floats(0.01, 1e6), _MAYBE)
 _RECORDS: st.SearchStrategy[Measured] = st.one_of(
     st.builds(
         SpeedMeasured,
-        *(st.just(USUAL), st.just(8), _SPEEDS, _SPEEDS),
+        *(st.just(USUAL), st.just(8), _SPEEDS, st.none() | _SPEEDS),
         *(st.none() | st.floats(1, 1e6), _MAYBE, _MAYBE, _SECONDS),
     ),
     st.builds(

@@ -79,7 +79,8 @@ def _told(results: MatrixResults, best: BestServing) -> Iterator[str]:
     model = f"random weights of the shape {plan.random}" if plan.random else plan.model
     yield f"Measured by `python -m tools.bench gpu` with vLLM {plan.vllm} on {plan.machine}:"
     yield f"{model}, {speed.variant.name}, {speed.lanes} lanes of {plan.tokens} tokens."
-    yield f"{speed.agent.per_second:.1f} tokens/s through the agent, {speed.vllm.per_second:.1f} through vLLM's client."
+    others = f", {speed.vllm.per_second:.1f} through vLLM's client" if speed.vllm else ""
+    yield f"{speed.agent.per_second:.1f} tokens/s through the agent{others}."
     if speed.roofline_share is not None:
         yield f"That is {speed.roofline_share:.0%} of the roofline."
     if best.accuracy is not None:

@@ -61,13 +61,19 @@ class ServedVariant:
     """A variant whose server is up."""
 
     def __init__(
-        self, variant: ServingVariant, config: Config, engine: FirstTokenWatch, settings: MeasurementSettings
+        self,
+        variant: ServingVariant,
+        config: Config,
+        engine: FirstTokenWatch,
+        settings: MeasurementSettings,
+        say: OnEvent,
     ) -> None:
         self._variant = variant
         self._config = config
         self._watch = engine
         self._engine = PersistentEngine(engine)
         self._settings = settings
+        self._say = say
         self._folder = settings.folder / SPEED_RUN
         self._url = api_url(f"http://127.0.0.1:{config.engine.port}")
 
@@ -87,8 +93,7 @@ class ServedVariant:
         draw, agent = await self._draw(config, problem)
         drafted = (await self._draft_counts()).since(before)
         first_token = median(self._watch.seconds) if self._watch.seconds else None
-        python = config.vllm.python or sys.executable
-        vllm = await through_vllms_client(draw, python, config.engine.model, self._folder)
+        vllm = await self._again(draw)
         context = len(draw.prompt) / _CHARS_PER_TOKEN + agent.tokens / len(draw.samples) / 2
         return SpeedMeasured(
             self._variant,
@@ -128,6 +133,17 @@ class ServedVariant:
             raise EngineError(failure)
         return Draw(config, problem, samples, self._url), speed
 
+    async def _again(self, draw: Draw) -> Speed | None:
+        """Draw the same by vLLM's client; None if that fails and the server does not, which raises EngineError."""
+        config = draw.config
+        try:
+            python = config.vllm.python or sys.executable
+            return await through_vllms_client(draw, python, config.engine.model, self._folder)
+        except EngineError as error:
+            await self._watch.ready()
+            self._say(str(error))
+            return None
+
     async def _draft_counts(self) -> DraftCounts:
         try:
             async with (
@@ -164,7 +180,7 @@ async def serving_variant(
         parts = startup_parts(lines)
         gpu_gib = await asyncio.to_thread(used_gpu_gib)
         started = ServerStarted(variant, seconds, parts, memory.weight_gib, memory.kv_tokens, gpu_gib)
-        yield ServedVariant(variant, config, watch, settings), started
+        yield ServedVariant(variant, config, watch, settings, on_event), started
     finally:
         await _close_whole(engine)
 

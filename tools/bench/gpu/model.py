@@ -9,8 +9,10 @@ from pathlib import Path
 
 from agent.config import Config, override_config
 from agent.engine.configured import settle_family, settle_hub_model
-from agent.errors import InputError
+from agent.errors import InputError, ModelError
 from agent.models.known import known_models
+from agent.models.own_file import HUB_PREFIX
+from agent.models.store import fetch_model
 from tools.bench.dummy_model import write_dummy
 from tools.bench.gpu.matrix import WEIGHTS, ServingVariant
 
@@ -20,14 +22,15 @@ _AWQ = {"quant_method": "awq", "bits": 4, "group_size": 128, "zero_point": True,
 
 @dataclass(frozen=True, slots=True)
 class ModelToServe:
-    """What is served: `config` names the model, `random` its architecture where the weights are random, else "".
+    """What is served: `config` names the model, which vLLM finds at `place`, a directory or a name of the Hub.
 
-    `awq_folder` is the likeness of random weights in 4 bits, where there is one.
+    `random` is the architecture of random weights, "" for real ones; `awq_place` is their likeness in 4 bits.
     """
 
     config: Config
+    place: str
     random: str = ""
-    awq_folder: Path | None = None
+    awq_place: str = ""
 
     @property
     def default_weights(self) -> tuple[str, ...]:
@@ -42,7 +45,7 @@ class ModelToServe:
 
         "" where the model is no directory here.
         """
-        folder = Path(self.config.engine.model)
+        folder = Path(self.place)
         if not (folder / "config.json").is_file():
             return ""
         sizes = sorted((path.name, path.stat().st_size) for path in folder.glob("*.safetensors"))
@@ -51,14 +54,12 @@ class ModelToServe:
 
     def served(self, variant: ServingVariant) -> Config:
         """Return the configuration that serves the model this way."""
-        config = variant.served(self.config)
-        if variant.weights != "awq":
-            return config
-        return override_config(config, {"engine.model": str(self.awq_folder)})
+        place = self.awq_place if variant.weights == "awq" else self.place
+        return override_config(variant.served(self.config), {"engine.model": place})
 
     def check_weights(self, weights: tuple[str, ...]) -> None:
         """Raise InputError for weights that this model cannot have."""
-        if "awq" in weights and self.awq_folder is None:
+        if "awq" in weights and not self.awq_place:
             raise InputError(
                 "--weights awq makes random weights of 4 bits, for --dummy: to measure real ones, give a model that is "
                 "AWQ, with --weights stored"
@@ -67,14 +68,14 @@ class ModelToServe:
     @property
     def _description(self) -> dict[str, object]:
         try:
-            found = json.loads((Path(self.config.engine.model) / "config.json").read_text(encoding="utf-8"))
+            found = json.loads((Path(self.place) / "config.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
         return found if isinstance(found, dict) else {}
 
 
 def real_model(config: Config) -> ModelToServe:
-    """Return the configured model, fetched if it is one of the Hub's, with its family settled.
+    """Return the configured model, fetched if it is one of the Hub's, with its exact name and its family settled.
 
     Raises ModelError if it cannot be had, InputError for one that vLLM does not serve.
     """
@@ -86,7 +87,13 @@ def real_model(config: Config) -> ModelToServe:
         )
     if not name:
         raise InputError("no model is given: name one, or give --dummy for random weights")
-    return ModelToServe(settle_family(settle_hub_model(config), None))
+    settled = settle_family(settle_hub_model(config), None)
+    return ModelToServe(settled, _place(settled.engine.model))
+
+
+def resumed_model(config: Config, random: str, directory: Path) -> ModelToServe:
+    """Return the model of a matrix that is resumed, whose configuration is settled. Raises ModelError as before."""
+    return _written_model(config, random, directory) if random else ModelToServe(config, _place(config.engine.model))
 
 
 def random_model(config: Config, architecture: str, tokenizer: Path | None, directory: Path) -> ModelToServe:
@@ -99,14 +106,25 @@ def random_model(config: Config, architecture: str, tokenizer: Path | None, dire
     path = _random_folders(directory)[1] / "config.json"
     description = json.loads(path.read_text(encoding="utf-8"))
     path.write_text(json.dumps(description | {"quantization_config": _AWQ}, indent=1), encoding="utf-8")
-    return written_random_model(config, architecture, directory)
+    return _written_model(config, architecture, directory)
 
 
-def written_random_model(config: Config, architecture: str, directory: Path) -> ModelToServe:
-    """Return what `random_model` has written into the directory."""
-    plain, awq = (folder.absolute() for folder in _random_folders(directory))
-    served = override_config(config, {"engine.model": str(plain), "vllm.load_format": "dummy"})
-    return ModelToServe(settle_family(served, None), architecture, awq)
+def _written_model(config: Config, architecture: str, directory: Path) -> ModelToServe:
+    plain, awq = (str(folder.absolute()) for folder in _random_folders(directory))
+    served = override_config(config, {"engine.model": plain, "vllm.load_format": "dummy"})
+    return ModelToServe(settle_family(served, None), plain, architecture, awq)
+
+
+def _place(name: str) -> str:
+    """Where vLLM finds a model: a directory fetched from the Hub, or what was named.
+
+    Raises ModelError for a path at which there is nothing.
+    """
+    if name.startswith(HUB_PREFIX):
+        return str(fetch_model(name))
+    if name.startswith(("/", "./", "../")) and not Path(name).is_dir():
+        raise ModelError(f"there is no model at {name}: give a directory that is there, or hf:owner/repository")
+    return name
 
 
 def _random_folders(directory: Path) -> tuple[Path, Path]:

@@ -19,7 +19,7 @@ from agent.problems.reader import BUNDLED, load_problems
 from agent.types import Problem
 from tools.bench.gpu.machine import machine_name, vllm_version
 from tools.bench.gpu.matrix import KV_CACHES, SPECULATIONS, ServingMatrix, check_extra_args
-from tools.bench.gpu.model import ModelToServe, random_model, real_model, written_random_model
+from tools.bench.gpu.model import ModelToServe, random_model, real_model, resumed_model
 from tools.bench.gpu.record import MEASUREMENTS, append_record, read_matrix
 from tools.bench.gpu.results import MatrixPlan, MatrixResults
 
@@ -91,8 +91,8 @@ def resumed_matrix(directory: Path, model_name: str | None) -> Iterator[OpenMatr
         results = read_matrix(directory)
         plan = results.plan
         config = parse_config(plan.config, str(directory / MEASUREMENTS))
-        model = written_random_model(config, plan.random, directory) if plan.random else ModelToServe(config)
         _check_same(directory, "the model", plan.model, plan.model if model_name is None else model_name)
+        model = resumed_model(config, plan.random, directory)
         _check_same(directory, "the model's files", plan.digest or "unknown", model.digest or "unknown")
         _check_same(directory, "the machine", plan.machine, machine_name(config.vllm.gpu))
         _check_same(directory, "vLLM", plan.vllm, vllm_version(config.vllm))

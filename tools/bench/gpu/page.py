@@ -8,7 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from tools.bench.gpu.best import EQUAL_SHARE, best_serving
-from tools.bench.gpu.results import MatrixResults
+from tools.bench.gpu.results import MatrixResults, SpeedMeasured
 from tools.bench.gpu.table import ACCURACY_HEADINGS, SPEED_HEADINGS, best_line, variant_rows
 
 _FOLDER = Path(__file__).parent
@@ -46,26 +46,30 @@ def speed_chart(results: MatrixResults) -> Markup:
     ]
     if not speeds:
         return Markup()
-    most = max(max(speed.agent.per_second, speed.vllm.per_second) for speed in speeds)
+    most = max(max(speed.agent.per_second, _vllms(speed)) for speed in speeds)
     best = best_serving(results)
-    lines = []
-    for place, speed in enumerate(speeds):
-        top = place * _ROW
-        kind = "bar best" if best is not None and speed == best.speed else "bar"
-        said = f"{speed.variant.name}, {speed.lanes} lanes: {speed.agent.per_second:,.1f} tokens/s"
-        lines.append(
-            Markup(
-                '<rect class="{}" x="0" y="{}" width="{:.2f}%" height="14"><title>{}</title></rect>'
-                '<rect class="mark" x="{:.2f}%" y="{}" width="2" height="18"/>'
-                '<text x="{:.2f}%" y="{}">{}</text>'
-            ).format(
-                kind,
-                *(top + 3, _WIDTH * speed.agent.per_second / most, said),
-                *(_WIDTH * speed.vllm.per_second / most, top + 1),
-                *(_WIDTH + 1, top + 15, f"{speed.variant.slug} x {speed.lanes}"),
-            )
-        )
+    chosen = None if best is None else best.speed
+    bars = (_bar(speed, place * _ROW, most, best=speed == chosen) for place, speed in enumerate(speeds))
     title = "Tokens/s through the agent (bars) and through vLLM's client (marks)"
     return Markup('<svg role="img" aria-label="{}" width="100%" height="{}">{}</svg>').format(
-        title, len(speeds) * _ROW, Markup("").join(lines)
+        title, len(speeds) * _ROW, Markup("").join(bars)
     )
+
+
+def _bar(speed: SpeedMeasured, top: int, most: float, *, best: bool) -> Markup:
+    """The bar of a speed, `top` pixels from above, and its mark; `most` is the greatest speed."""
+    said = f"{speed.variant.name}, {speed.lanes} lanes: {speed.agent.per_second:,.1f} tokens/s"
+    bar = Markup('<rect class="{}" x="0" y="{}" width="{:.2f}%" height="14"><title>{}</title></rect>').format(
+        "bar best" if best else "bar", top + 3, _WIDTH * speed.agent.per_second / most, said
+    )
+    mark = Markup('<rect class="mark" x="{:.2f}%" y="{}" width="2" height="18"/>').format(
+        _WIDTH * _vllms(speed) / most, top + 1
+    )
+    label = Markup('<text x="{}%" y="{}">{}</text>').format(
+        _WIDTH + 1, top + 15, f"{speed.variant.slug} x {speed.lanes}"
+    )
+    return bar + (mark if speed.vllm else "") + label
+
+
+def _vllms(speed: SpeedMeasured) -> float:
+    return speed.vllm.per_second if speed.vllm else 0.0

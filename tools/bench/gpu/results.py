@@ -51,7 +51,7 @@ class ServerStarted:
 
 @dataclass(frozen=True, slots=True)
 class SpeedMeasured:
-    """Lanes drawn through the agent and again through vLLM's own client.
+    """Lanes drawn through the agent and again through vLLM's own client, None where that failed.
 
     `roofline` is in tokens/s, `acceptance` the share of drafted tokens that the model accepted while the agent drew,
     `accepted_length` the mean tokens of a step, the model's own included; None where not known or nothing was drafted.
@@ -61,16 +61,16 @@ class SpeedMeasured:
     variant: ServingVariant
     lanes: int
     agent: Speed
-    vllm: Speed
+    vllm: Speed | None
     roofline: float | None
     acceptance: float | None
     accepted_length: float | None
     seconds: float
 
     @property
-    def ratio(self) -> float:
+    def ratio(self) -> float | None:
         """The agent's speed over that of vLLM's client."""
-        return self.agent.per_second / self.vllm.per_second
+        return self.agent.per_second / self.vllm.per_second if self.vllm else None
 
     @property
     def roofline_share(self) -> float | None:

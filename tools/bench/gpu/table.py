@@ -80,10 +80,10 @@ def speed_cells(speed: SpeedMeasured) -> tuple[str, ...]:
     return (
         str(speed.lanes),
         f"{speed.agent.per_second:,.1f}",
-        f"{speed.vllm.per_second:,.1f}",
-        f"{speed.ratio:.3f}",
+        _number(speed.vllm.per_second if speed.vllm else None, ",.1f"),
+        _number(speed.ratio, ".3f"),
         _number(speed.agent.first_token, ".2f"),
-        _number(speed.vllm.first_token, ".2f"),
+        _number(speed.vllm.first_token if speed.vllm else None, ".2f"),
         _number(speed.roofline, ",.0f"),
         _number(speed.roofline_share, ".1%"),
         _number(speed.acceptance, ".0%"),

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from agent.config import load_config
+from agent.errors import EngineError
 from tests.support.servers.vllm_doubles import plan
 from tools.bench import command
 from tools.bench.clients import Draw, Speed
@@ -129,6 +130,20 @@ def test_an_unknown_flag_of_the_server_is_told_in_the_table(
     (refused,) = results_in(tmp_path / "matrix")["refused"]
     assert "unrecognized arguments: --no-such-flag" in refused["reason"]
     assert "nothing was measured" in capsys.readouterr().out
+
+
+def test_where_vllms_own_client_fails_the_agents_speed_is_kept(
+    bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def failing(*args: Any) -> Speed:
+        raise EngineError("vLLM's benchmark client failed: ModuleNotFoundError: No module named 'pandas'")
+
+    monkeypatch.setattr(measure, "through_vllms_client", failing)
+    assert bench("--speculation=none", "--lanes=1", "--accuracy=none") == 0
+    found = results_in(tmp_path / "matrix")
+    (speed,) = found["speeds"]
+    assert (speed["vllm"], speed["ratio"], found["refused"]) == (None, None, []) and speed["agent"]["tokens"] == 5
+    assert "benchmark client failed" in capsys.readouterr().err and found["best"]["lanes"] == 1
 
 
 def test_an_interrupt_keeps_what_was_measured(
