@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from agent.config import load_config
 from agent.errors import EngineError
 from tools.bench.clients import Speed
-from tools.bench.gpu.matrix import KV_CACHES, SPECULATIONS, WEIGHTS, ServingMatrix, ServingVariant
+from tools.bench.gpu.matrix import KV_CACHES, SPECULATIONS, WEIGHT_FORMATS, ServingMatrix, ServingVariant
 from tools.bench.gpu.results import (
     AccuracyMeasured,
     MatrixPlan,
@@ -76,7 +76,7 @@ def _subsets(values: tuple[Any, ...]) -> st.SearchStrategy[tuple[Any, ...]]:
 def matrices() -> st.SearchStrategy[ServingMatrix]:
     """Any axes, in any order."""
     lanes = _subsets((1, 2, 8, 16, 32, 64)).map(lambda counts: tuple(sorted(counts)))
-    return st.builds(ServingMatrix, _subsets(WEIGHTS), _subsets(KV_CACHES), _subsets(tuple(SPECULATIONS)), lanes)
+    return st.builds(ServingMatrix, _subsets(WEIGHT_FORMATS), _subsets(KV_CACHES), _subsets(tuple(SPECULATIONS)), lanes)
 
 
 _SECONDS = st.floats(0.0, 1e6)

@@ -26,7 +26,7 @@ class BestServing:
     accuracy: AccuracyMeasured | None
 
 
-def right_share(accuracy: AccuracyMeasured) -> Interval:
+def accuracy_interval(accuracy: AccuracyMeasured) -> Interval:
     """The share of the problems whose vote is right, with its Wilson interval."""
     return wilson(accuracy.right / len(accuracy.problems), len(accuracy.problems))
 
@@ -84,7 +84,7 @@ def _told(results: MatrixResults, best: BestServing) -> Iterator[str]:
     if speed.roofline_share is not None:
         yield f"That is {speed.roofline_share:.0%} of the roofline."
     if best.accuracy is not None:
-        share = right_share(best.accuracy)
+        share = accuracy_interval(best.accuracy)
         yield (
             f"{best.accuracy.right} of {len(best.accuracy.problems)} {plan.problems} problems right "
             f"({share.low:.0%} to {share.high:.0%})."
@@ -95,7 +95,7 @@ def _told(results: MatrixResults, best: BestServing) -> Iterator[str]:
 
 
 def _is_accurate(results: MatrixResults, variant: ServingVariant) -> bool:
-    shares = {each: right_share(accuracy) for each, accuracy in results.accuracies.items() if accuracy.problems}
+    shares = {each: accuracy_interval(accuracy) for each, accuracy in results.accuracies.items() if accuracy.problems}
     if not shares:
         return True
     best = max(shares.values(), key=lambda share: share.value)

@@ -20,7 +20,7 @@ from agent.files.whole_file import write_whole
 from agent.problems.reader import BUNDLED
 from tools.bench.dummy_model import ARCHITECTURES
 from tools.bench.gpu.best import best_serving, profile_text
-from tools.bench.gpu.matrix import KV_CACHES, SPECULATIONS, WEIGHTS
+from tools.bench.gpu.matrix import KV_CACHES, SPECULATIONS, WEIGHT_FORMATS
 from tools.bench.gpu.measure import MeasurementSettings, serving_variant
 from tools.bench.gpu.opened import NO_PROBLEMS, OpenMatrix, new_matrix, resumed_matrix
 from tools.bench.gpu.record import append_record
@@ -53,7 +53,7 @@ def add_gpu_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--python", help="the interpreter that has vLLM (default: the profile's, else this one)")
     parser.add_argument("--set", action="append", metavar="KEY=VALUE", help="any key of the configuration")
     parser.add_argument(
-        "--weights", type=_axis("weights", WEIGHTS), help=f"of {','.join(WEIGHTS)} (default: all usable)"
+        "--weights", type=_axis("weights", WEIGHT_FORMATS), help=f"of {','.join(WEIGHT_FORMATS)} (default: all usable)"
     )
     parser.add_argument("--kv", type=_axis("KV cache", KV_CACHES), help="of auto,fp8 (default: both)")
     parser.add_argument(

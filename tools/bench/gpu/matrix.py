@@ -11,7 +11,7 @@ from typing import Any
 from agent.config import Config, override_config
 from agent.errors import ConfigError
 
-WEIGHTS = ("stored", "fp8", "awq")
+WEIGHT_FORMATS = ("stored", "fp8", "awq")
 """The weights as their files hold them, made FP8 by vLLM as it loads them, or 4 bits of an AWQ likeness (random)."""
 KV_CACHES = ("auto", "fp8")
 SPECULATIONS: Mapping[str, Mapping[str, Any]] = {
@@ -25,7 +25,7 @@ _OWN_FLAGS = ("--speculative", "-sc", "--spec-", "--kv-cache-dtype", "--kv_cache
 
 @dataclass(frozen=True, slots=True)
 class ServingVariant:
-    """A way to serve the model: one of WEIGHTS, KV_CACHES and SPECULATIONS each."""
+    """A way to serve the model: one of WEIGHT_FORMATS, KV_CACHES and SPECULATIONS each."""
 
     weights: str
     kv_cache: str

@@ -114,7 +114,7 @@ class ServedVariant:
         clock = asyncio.get_running_loop().time
         began = clock()
         run = self._settings.folder / ACCURACY_RUNS / self._variant.slug
-        shutil.rmtree(run, ignore_errors=True)  # of a measurement that was broken off
+        shutil.rmtree(run, ignore_errors=True)  # what a measurement that was broken off has left
         agent = Agent(accuracy_config(self._config), self._engine)
         try:
             await agent.solve_all(self._settings.problems, run_dir=run)

@@ -14,7 +14,7 @@ from agent.models.known import known_models
 from agent.models.own_file import HUB_PREFIX
 from agent.models.store import fetch_model
 from tools.bench.dummy_model import write_dummy
-from tools.bench.gpu.matrix import WEIGHTS, ServingVariant
+from tools.bench.gpu.matrix import WEIGHT_FORMATS, ServingVariant
 
 _RANDOM_FOLDER = "random-weights"
 _AWQ = {"quant_method": "awq", "bits": 4, "group_size": 128, "zero_point": True, "version": "gemm"}
@@ -36,8 +36,8 @@ class ModelToServe:
     def default_weights(self) -> tuple[str, ...]:
         """The weights worth measuring: all of random ones; of real ones that are quantized only themselves."""
         if self.random:
-            return WEIGHTS
-        return WEIGHTS[:1] if "quantization_config" in self._description else WEIGHTS[:2]
+            return WEIGHT_FORMATS
+        return WEIGHT_FORMATS[:1] if "quantization_config" in self._description else WEIGHT_FORMATS[:2]
 
     @property
     def digest(self) -> str:

@@ -19,7 +19,7 @@ from tools.bench.gpu.results import (
     ServerStarted,
     SpeedMeasured,
 )
-from tools.bench.gpu.schedule import CLOSE_SECONDS, MatrixStep, Pace, first_fitting, steps_of
+from tools.bench.gpu.schedule import CLOSE_SECONDS, MatrixStep, Pace, first_fitting, step_text, steps_of
 from tools.bench.gpu.server_facts import server_reason
 
 _MEMORY = re.compile("memory|KV cache", re.IGNORECASE)
@@ -93,7 +93,7 @@ class MatrixRun:
         left = list(steps)
         while step := first_fitting(left, pace, deadline - clock()):
             left.remove(step)
-            self.say(f"{step.variant.name}: {'accuracy' if step.lanes is None else f'{step.lanes} lanes'}")
+            self.say(f"{step.variant.name}: {step_text(step)}")
             try:
                 async with asyncio.timeout_at(deadline):
                     measured = await (server.accuracy() if step.lanes is None else server.speed(step.lanes))
@@ -127,7 +127,8 @@ class MatrixRun:
         return [step for step in steps_left(self.results) if step.variant == variant]
 
     def _refuse(self, refused: Refused) -> None:
-        self.say(f"refused: {refused.variant.name}: {refused.reason}")
+        what = "" if refused.step is None else f", {step_text(refused.step)}"
+        self.say(f"refused: {refused.variant.name}{what}: {refused.reason}")
         self._add(refused)
 
     def _add(self, measured: Measured) -> None:

@@ -64,3 +64,10 @@ def steps_of(variant: ServingVariant, lanes: Sequence[int], *, accuracy: bool) -
 def first_fitting(steps: Sequence[MatrixStep], pace: Pace, seconds: float) -> MatrixStep | None:
     """The first of the steps that is expected to end within `seconds`; None if none is, or no time is left."""
     return next((step for step in steps if 0 < seconds >= pace.step(step.lanes)), None)
+
+
+def step_text(step: MatrixStep | None) -> str:
+    """What is measured in a step; of a whole variant "server"."""
+    if step is None:
+        return "server"
+    return "accuracy" if step.lanes is None else f"{step.lanes} lanes"

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tools.bench.gpu.best import BestServing, best_serving, right_share
+from tools.bench.gpu.best import BestServing, accuracy_interval, best_serving
 from tools.bench.gpu.matrix import ServingVariant
 from tools.bench.gpu.results import AccuracyMeasured, MatrixResults, ServerStarted, SpeedMeasured
 from tools.bench.gpu.run import steps_left
-from tools.bench.gpu.schedule import MatrixStep
+from tools.bench.gpu.schedule import MatrixStep, step_text
 
 SPEED_HEADINGS = (
     *("lanes", "agent, tokens/s", "vLLM's client", "ratio", "first token, s", "vLLM's client, s"),
@@ -56,7 +56,7 @@ def results_as_json(results: MatrixResults) -> dict[str, Any]:
             for each in results.speeds.values()
         ],
         "accuracies": [
-            asdict(each) | {"right": each.right, "share": asdict(right_share(each))}
+            asdict(each) | {"right": each.right, "share": asdict(accuracy_interval(each))}
             for each in results.accuracies.values()
         ],
         "refused": [
@@ -66,13 +66,6 @@ def results_as_json(results: MatrixResults) -> dict[str, Any]:
         "left": [asdict(step.variant) | {"step": step_text(step)} for step in steps_left(results)],
         "best": None if best is None else asdict(best.speed.variant) | {"lanes": best.speed.lanes},
     }
-
-
-def step_text(step: MatrixStep | None) -> str:
-    """What is measured in a step; of a whole variant "server"."""
-    if step is None:
-        return "server"
-    return "accuracy" if step.lanes is None else f"{step.lanes} lanes"
 
 
 def speed_cells(speed: SpeedMeasured) -> tuple[str, ...]:
@@ -93,7 +86,7 @@ def speed_cells(speed: SpeedMeasured) -> tuple[str, ...]:
 
 def accuracy_cells(accuracy: AccuracyMeasured) -> tuple[str, ...]:
     """The cells of ACCURACY_HEADINGS."""
-    share = right_share(accuracy)
+    share = accuracy_interval(accuracy)
     return (
         str(accuracy.right),
         str(len(accuracy.problems)),

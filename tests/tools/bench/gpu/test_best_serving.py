@@ -12,7 +12,7 @@ from hypothesis import given
 from agent.config import load_config
 from tests.support.runs.matrices import USUAL, accuracy_of, matrix_results, plan_of, speed_of
 from tests.support.tiers.cases import examples
-from tools.bench.gpu.best import EQUAL_SHARE, BestServing, best_serving, profile_text, right_share
+from tools.bench.gpu.best import EQUAL_SHARE, BestServing, accuracy_interval, best_serving, profile_text
 from tools.bench.gpu.matrix import SPECULATIONS, ServingMatrix, ServingVariant
 from tools.bench.gpu.results import MatrixResults, Measured, ServerStarted
 
@@ -39,8 +39,8 @@ def test_the_best_is_the_fastest_of_its_variant_which_is_not_surely_less_accurat
         return
     variant = best.speed.variant
     if results.accuracies:
-        own = right_share(results.accuracies[variant])
-        assert all(own.high >= right_share(other).low for other in results.accuracies.values())
+        own = accuracy_interval(results.accuracies[variant])
+        assert all(own.high >= accuracy_interval(other).low for other in results.accuracies.values())
     kept = [speed.agent.per_second for speed in results.speeds.values() if speed.variant == variant]
     assert best.speed.agent.per_second >= max(kept) * (1 - EQUAL_SHARE)
 

@@ -14,7 +14,7 @@ from agent.hardware.detect import read_model
 from agent.hardware.shapes import FP8_BITS, INT4_BITS
 from tools.bench.dummy_model import write_dummy
 from tools.bench.gpu import model as models
-from tools.bench.gpu.matrix import WEIGHTS, ServingVariant
+from tools.bench.gpu.matrix import WEIGHT_FORMATS, ServingVariant
 from tools.bench.gpu.model import random_model, real_model, resumed_model
 
 
@@ -30,9 +30,9 @@ def tokenizer(tmp_path: Path) -> Path:
 
 def test_random_weights_are_served_as_they_are_in_8_bits_and_in_4(tokenizer: Path, tmp_path: Path) -> None:
     found = random_model(config_of("qwq-32b"), "qwq-32b", tokenizer, tmp_path)
-    assert found.default_weights == WEIGHTS
+    assert found.default_weights == WEIGHT_FORMATS
     shapes = {}
-    for weights in WEIGHTS:
+    for weights in WEIGHT_FORMATS:
         config = found.served(ServingVariant(weights, "auto", "none"))
         shapes[weights] = read_model(config)
         command = server_command(config.engine, config.vllm, 1)
