@@ -34,13 +34,18 @@ def accuracy_interval(accuracy: AccuracyMeasured) -> Interval:
 def best_serving(results: MatrixResults) -> BestServing | None:
     """Choose the fastest through the agent; None where no speed was measured.
 
-    Left out are variants whose accuracy lies, with its whole interval, below that of the most accurate, and those whose
+    Left out are speeds of a variant whose server failed with as many lanes or fewer, or while it solved problems;
+    variants whose accuracy lies, with its whole interval, below that of the most accurate, and those whose
     accuracy is not known where that of others is; numbers of lanes that the KV cache cannot hold at half their context,
     unless no measured one fits. Of speeds that are equal within EQUAL_SHARE the first in order of use is taken, with
     the fewest lanes.
     """
     variants = results.plan.matrix.variants
-    speeds = [speed for speed in results.speeds.values() if _is_accurate(results, speed.variant)]
+    speeds = [
+        speed
+        for speed in results.speeds.values()
+        if _is_stable(results, speed) and _is_accurate(results, speed.variant)
+    ]
     speeds = [speed for speed in speeds if _fits(results, speed)] or speeds
     if not speeds:
         return None
@@ -92,6 +97,11 @@ def _told(results: MatrixResults, best: BestServing) -> Iterator[str]:
     if plan.random:
         weights = {"awq": "an AWQ model", "fp8": "a model with 16-bit weights"}.get(speed.variant.weights, "a model")
         yield f"Random weights know no answer: give {weights} of this shape with --model."
+
+
+def _is_stable(results: MatrixResults, speed: SpeedMeasured) -> bool:
+    refused = (step for variant, step in results.refusals if variant == speed.variant and step is not None)
+    return not any(step.lanes is None or step.lanes <= speed.lanes for step in refused)
 
 
 def _is_accurate(results: MatrixResults, variant: ServingVariant) -> bool:

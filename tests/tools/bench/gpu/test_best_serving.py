@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from tests.support.runs.matrices import USUAL, accuracy_of, matrix_results, plan
 from tests.support.tiers.cases import examples
 from tools.bench.gpu.best import EQUAL_SHARE, BestServing, accuracy_interval, best_serving, profile_text
 from tools.bench.gpu.matrix import SPECULATIONS, ServingMatrix, ServingVariant
-from tools.bench.gpu.results import MatrixResults, Measured, ServerStarted
+from tools.bench.gpu.results import MatrixResults, Measured, Refused, ServerStarted
 
 FP8_KV = ServingVariant("stored", "fp8", "none")
 NGRAM = ServingVariant("stored", "auto", "ngram")
@@ -35,14 +36,19 @@ def test_the_best_is_the_fastest_of_its_variant_which_is_not_surely_less_accurat
     results = replace(results, records=tuple(each for each in results.records if not isinstance(each, ServerStarted)))
     best = best_serving(results)
     if best is None:
-        assert not results.speeds or results.accuracies
+        assert not results.speeds or results.accuracies or results.refusals
         return
     variant = best.speed.variant
     if results.accuracies:
         own = accuracy_interval(results.accuracies[variant])
         assert all(own.high >= accuracy_interval(other).low for other in results.accuracies.values())
-    kept = [speed.agent.per_second for speed in results.speeds.values() if speed.variant == variant]
-    assert best.speed.agent.per_second >= max(kept) * (1 - EQUAL_SHARE)
+    failed = [step.lanes for each, step in results.refusals if each == variant and step is not None]
+    assert None not in failed
+    least = min((lanes for lanes in failed if lanes), default=math.inf)
+    kept = [
+        speed.agent.per_second for speed in results.speeds.values() if speed.variant == variant and speed.lanes < least
+    ]
+    assert best.speed.lanes < least and best.speed.agent.per_second >= max(kept) * (1 - EQUAL_SHARE)
 
 
 @examples(20)
@@ -70,6 +76,13 @@ def test_what_is_surely_less_accurate_or_not_known_to_be_accurate_is_not_chosen(
     assert chosen(fast, slow, accuracy_of(USUAL, 12), accuracy_of(FP8_KV, 11)) == (FP8_KV, 8)
     assert chosen(fast, slow, accuracy_of(USUAL, 12), accuracy_of(FP8_KV, 2)) == (USUAL, 8)
     assert chosen(fast, slow, accuracy_of(USUAL, 12)) == (USUAL, 8)
+
+
+def test_what_failed_with_as_many_lanes_or_fewer_or_while_it_solved_problems_is_not_chosen() -> None:
+    fast, faster, slow = speed_of(NGRAM, 8, 500.0), speed_of(NGRAM, 16, 900.0), speed_of(USUAL, 8, 100.0)
+    assert chosen(fast, slow, Refused(NGRAM, "why", 16)) == (NGRAM, 8)
+    assert chosen(faster, slow, Refused(NGRAM, "why", 8)) == (USUAL, 8)
+    assert chosen(fast, faster, slow, Refused(NGRAM, "why", None, accuracy=True)) == (USUAL, 8)
 
 
 @pytest.mark.parametrize(("kv_tokens", "lanes"), [(100_000, 16), (12_000, 8), (10, 16), (None, 16)])
