@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 Prompt = str | Sequence[int]
 """A prompt as text or as token ids."""
@@ -31,8 +31,7 @@ class SamplingParams:
     forces_answer: bool = False  # the prompt ends with the box of a forced answer, behind whose close nothing is read
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(NamedTuple):
     """A piece of the stream: its text and the number of its tokens.
 
     `finish` is set once, when generation ends by itself: "stop" (the model's turn is over), "length" or "repetition"

@@ -6,11 +6,9 @@ Works with vLLM, SGLang, llama.cpp's server and hosted services, and hides their
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing
 from typing import Any
-
-import aiohttp
 
 from agent.engine.base import Chunk, OnEvent, Prompt, SamplingParams
 from agent.engine.completion.fields import Server, ServerKind, completion_body, server_of
@@ -126,17 +124,16 @@ class HttpEngine:
             body |= {} if slot is None else {"id_slot": slot}
             watch = self._stalls.watch()
             parser = EventParser()
-            answered = done = False
+            answered = False
             try:
                 async with self._server.open("POST", self._path, body, send=watch.within) as response:
-                    answered = True
-                    async with aclosing(_events(response, parser, watch)) as stream:
-                        async for event in stream:
-                            if event is None:
-                                done = True
-                                break
-                            yield self._read(event, reply, watch)
-                last = reply.end(done=done, blank_is_none=self._blank_is_none(reply, done=done))
+                    answered, piece = True, b" "
+                    while piece and not reply.marked:
+                        piece = await watch.within(response.content.readany())
+                        watch.keep_alive()
+                        for chunk in self._chunks(parser.feed(piece) if piece else parser.end(), reply, watch):
+                            yield chunk
+                last = reply.end(done=reply.marked, blank_is_none=self._blank_is_none(reply))
             except EngineError as error:
                 if reply.finish is None:
                     if not reply.text and self._learns_refusal(error, body):
@@ -147,6 +144,8 @@ class HttpEngine:
             except TRANSPORT_ERRORS as error:
                 if reply.finish is None:
                     raise self._fault(error, reply, parser.stray, answered=answered) from error
+            finally:
+                watch.end()
             break
         if last is not None:
             yield last
@@ -181,6 +180,14 @@ class HttpEngine:
         """Close all connections."""
         await self._server.close()
 
+    def _chunks(self, events: Iterator[StreamEvent | None], reply: ReplyReader, watch: StreamWatch) -> Iterator[Chunk]:
+        """What events add, up to the mark of the end."""
+        for event in events:
+            if event is None:
+                reply.marked = True
+                return
+            yield self._read(event, reply, watch)
+
     def _read(self, event: StreamEvent, reply: ReplyReader, watch: StreamWatch) -> Chunk:
         error = event_error(self._server.shown, event)
         if error is not None:
@@ -191,11 +198,11 @@ class HttpEngine:
             watch.event(last=reply.finish is not None)
         return chunk
 
-    def _blank_is_none(self, reply: ReplyReader, *, done: bool) -> bool:
+    def _blank_is_none(self, reply: ReplyReader) -> bool:
         """Whether this server gives only empty finish reasons, judging by its replies so far."""
         if reply.finish is not None:
             self._gives_reasons = True
-        self._blank_ends += done and reply.blank
+        self._blank_ends += reply.marked and reply.blank
         return not self._gives_reasons and self._blank_ends >= _BLANK_ENDS
 
     def _learn(self, error: EngineError) -> None:
@@ -253,18 +260,6 @@ class HttpEngine:
         page = await fetch_json(self._server, f"{self._server.root}/version", seconds=self._seconds)
         version = page.get("version") if isinstance(page, dict) else None
         return tuple(int(part) for part in re.findall(r"\d{1,9}", version)[:3]) if isinstance(version, str) else ()
-
-
-async def _events(
-    response: aiohttp.ClientResponse, parser: EventParser, watch: StreamWatch
-) -> AsyncGenerator[StreamEvent | None, None]:
-    """Yield the events of the body as they arrive. Raises TimeoutError on a stall, ValueError as the parser."""
-    while piece := await watch.within(response.content.readany()):
-        watch.keep_alive()
-        for event in parser.feed(piece):
-            yield event
-    for event in parser.end():
-        yield event
 
 
 def api_url(url: str) -> str:

@@ -113,8 +113,10 @@ def response_error(
 def event_error(where: str, event: Mapping[str, Any]) -> EngineError | None:
     """Return the error in an event of a stream; None if there is none."""
     error = event.get("error")
+    if not error and event.get("choices"):  # almost all of them: no time is spent on what else they hold
+        return None
     text = error_message(event)
-    if not error and (event.get("choices") or not _is_error(event, text)):
+    if not error and not _is_error(event, text):
         return None
     code = error.get("code") if isinstance(error, Mapping) else event.get("code")
     digits = str(code) if isinstance(code, int | str) else ""

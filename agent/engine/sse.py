@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from pydantic_core import from_json
+
 StreamEvent = dict[str, Any]
 
 _MAX_EVENT_BYTES = 64 << 20
@@ -14,6 +16,7 @@ _STRAY_CHARS = 200  # kept of text that is no event, for error messages
 # What gateways send to keep a connection open, such as ": PROCESSING" or "[PING]": not part of any JSON object.
 _KEEP_ALIVE = re.compile(r'[^{}\[\]"]{0,200}|\s*\[[A-Za-z][\w -]{0,40}\]\s*')
 _LONGEST_INTEGER = 18  # digits; a longer number is a float, as it is in other languages
+_DATA = b"data: "
 
 
 class EventParser:
@@ -40,12 +43,32 @@ class EventParser:
         rest = piece[1:] if self._after_cr and piece.startswith(b"\n") else piece
         self._after_cr = piece.endswith(b"\r")
         for part in rest.splitlines(keepends=True):
+            if self._begun and not (self._bare or self._line or self._pending):
+                if part == b"\n":
+                    self._name = ""
+                    continue
+                if (event := self._usual(part)) is not None:
+                    yield event
+                    continue
             self._line.append(part)
             self._line_size += len(part)
             if self._line_size > _MAX_EVENT_BYTES:
                 raise ValueError(f"a line is longer than {_MAX_EVENT_BYTES >> 20} MiB")
             if part.endswith((b"\n", b"\r")):
                 yield from self._end_line()
+
+    def _usual(self, line: bytes) -> StreamEvent | None:
+        """Take a line that is a whole event, as almost all are; None for any other, which is not taken then."""
+        if self._name or not line.startswith(_DATA) or not line.endswith(b"}\n") or len(line) > _MAX_EVENT_BYTES:
+            return None
+        try:
+            event = from_json(line[len(_DATA) :].decode("utf-8", "replace"))
+        except ValueError:
+            return None
+        if not isinstance(event, dict) or "choices" not in event:
+            return None
+        self._events += 1
+        return event
 
     def end(self) -> Iterator[StreamEvent | None]:
         """Finish at the end of the body."""
@@ -129,7 +152,7 @@ def _is_done(data: str) -> bool:
 def _loads(data: str) -> Any:
     """Parse JSON; None if it is invalid. Raises ValueError if it is nested too deeply."""
     try:
-        return json.loads(data, parse_int=_integer)
+        return _DECODER.decode(data)
     except RecursionError:
         raise ValueError(f"an event is nested too deeply: {data[:80]!r}") from None
     except ValueError:
@@ -138,3 +161,6 @@ def _loads(data: str) -> Any:
 
 def _integer(digits: str) -> int | float:
     return int(digits) if len(digits) <= _LONGEST_INTEGER else float(digits)
+
+
+_DECODER = json.JSONDecoder(parse_int=_integer)

@@ -24,27 +24,33 @@ class StallDetector:
 
     def watch(self) -> StreamWatch:
         """Watch another stream, which starts now."""
-        return StreamWatch(self, asyncio.get_running_loop().time())
+        return StreamWatch(self, asyncio.get_running_loop())
 
 
 class StreamWatch:
-    """The deadline of one stream."""
+    """The deadline of one stream; `end` has to be called when that is over."""
 
-    def __init__(self, detector: StallDetector, now: float) -> None:
+    def __init__(self, detector: StallDetector, loop: asyncio.AbstractEventLoop) -> None:
         self._detector = detector
-        self._last_event = now
+        self._loop = loop
+        self._last_event = loop.time()
         self._begun = False
         self._ended = False
+        # One alarm for all waits, at a deadline that may have been extended since: so a wait costs next to nothing.
+        self._alarm: asyncio.TimerHandle | None = None
+        self._wait: asyncio.Timeout | None = None
 
     def event(self, *, last: bool = False) -> None:
         """Record an event; `last` says that only trailers follow."""
-        self._detector.last_event = self._last_event = asyncio.get_running_loop().time()
+        self._detector.last_event = self._last_event = self._loop.time()
         self._begun, self._ended = True, last
+        if last:  # an earlier deadline
+            self.end()
 
     def keep_alive(self) -> None:
         """Record bytes that are no event, which count only for a stream that waits for its first event."""
         if not self._begun:
-            self._last_event = asyncio.get_running_loop().time()
+            self._last_event = self._loop.time()
 
     @property
     def deadline(self) -> float:
@@ -56,23 +62,30 @@ class StreamWatch:
 
     async def within(self, waiting: Awaitable[_T]) -> _T:
         """Await something. Raises TimeoutError at the deadline, which may be extended meanwhile."""
-        loop = asyncio.get_running_loop()
+        if self._alarm is None:
+            self._alarm = self._loop.call_at(self.deadline, self._check)
         timer = asyncio.timeout(None)
-        alarms: list[asyncio.TimerHandle] = []
-
-        def check() -> None:
-            if self.deadline <= loop.time():
-                timer.reschedule(loop.time())
-            else:
-                alarms[:] = [loop.call_at(self.deadline, check)]
-
-        alarms.append(loop.call_at(self.deadline, check))
         try:
             async with timer:
+                self._wait = timer
                 return await waiting
         except TimeoutError as error:
             if timer.expired():
-                raise TimeoutError(f"nothing came for {loop.time() - self._last_event:.1f} s") from error
+                raise TimeoutError(f"nothing came for {self._loop.time() - self._last_event:.1f} s") from error
             raise
         finally:
-            alarms[0].cancel()
+            self._wait = None
+
+    def end(self) -> None:
+        """Forget the alarm; another wait would set it again."""
+        alarm, self._alarm = self._alarm, None
+        if alarm is not None:
+            alarm.cancel()
+
+    def _check(self) -> None:
+        self._alarm = None
+        now = self._loop.time()
+        if now < self.deadline:
+            self._alarm = self._loop.call_at(self.deadline, self._check)
+        elif self._wait is not None:
+            self._wait.reschedule(now)

@@ -5,7 +5,6 @@ An invalid count, id or log-probability is treated as unknown; the text next to 
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -28,6 +27,7 @@ _FINISHES = {
 }
 _NO_REASON = ("none", "null")  # some servers' spelling of the JSON null
 _LONGEST_REASON = 80  # characters
+_MAX_NUMBER = 1 << 53  # beyond which nothing is a count, an id or a log-probability
 _ROUNDING = 1e-3  # by which a log-probability may exceed 0
 
 
@@ -42,6 +42,7 @@ class ReplyReader:
 
     def __init__(self, max_tokens: int, answer_head: str = "\n\n") -> None:
         self.finish: str | None = None  # how the reply ended, None while it has not
+        self.marked = False  # whether the server's mark of the end was seen
         self._pieces: list[str] = []
         self._max_tokens = max_tokens
         self._answer_head = answer_head
@@ -59,25 +60,28 @@ class ReplyReader:
     def read(self, event: Mapping[str, Any]) -> Chunk:
         """Return what an event adds. Raises ValueError if its text is invalid."""
         choice = _first_choice(event.get("choices")) if self.finish is None else {}
-        text = self._whole(self._text(choice))
+        text = self._text(choice)
+        if self._held or not text.isascii():
+            text = self._whole(text)
         self._pieces.append(text)
-        finish = self._finish(choice.get("finish_reason"))
-        usage = _mapping(event.get("usage"))
+        reason, usage, prompt_ids = choice.get("finish_reason"), event.get("usage"), choice.get("prompt_token_ids")
+        finish = None if reason is None else self._finish(reason)
         ids = _ids(choice.get("token_ids"))
         decoded, logprobs = _logprobs(choice.get("logprobs"))
         self._gap = self._gap or (bool(text) and not ids)
         aligned = bool(ids and text) and not self._gap and len(decoded) == len(ids) and all(decoded)
         tokens = self._new_tokens(usage, len(ids) or int(bool(text)))
+        prompt, cached = _prompt_counts(usage) if usage else (None, None)
         return Chunk(
             text,
             tokens,
             finish,
-            token_ids=() if self._gap else ids,
-            logprobs=logprobs,
-            aligned=aligned and "".join(decoded) == text,
-            prompt_ids=_ids(choice.get("prompt_token_ids")),
-            prompt_tokens=_count(usage.get("prompt_tokens")),
-            cached_tokens=_count(_mapping(usage.get("prompt_tokens_details")).get("cached_tokens")),
+            () if self._gap else ids,
+            logprobs,
+            aligned and "".join(decoded) == text,
+            _ids(prompt_ids) if prompt_ids else (),
+            prompt,
+            cached,
         )
 
     @property
@@ -119,8 +123,6 @@ class ReplyReader:
 
     def _whole(self, text: str) -> str:
         """Return the text without lone surrogates; the first half of a character waits for the second."""
-        if text.isascii() and not self._held:
-            return text
         text, self._held = self._held + text, ""
         if "\ud800" <= text[-1:] <= "\udbff":
             text, self._held = text[:-1], text[-1]
@@ -142,9 +144,9 @@ class ReplyReader:
             return finish
         return None
 
-    def _new_tokens(self, usage: Mapping[str, Any], seen: int) -> int:
+    def _new_tokens(self, usage: object, seen: int) -> int:
         """Return the tokens that an event adds: `seen` of them, unless the server reports the total."""
-        total = _count(usage.get("completion_tokens"))
+        total = _count(_mapping(usage).get("completion_tokens")) if usage else None
         if total is None or total > self._max_tokens or (not total and self._counted + seen):
             total = self._counted + seen
         tokens, self._counted = total - self._counted, total
@@ -162,12 +164,15 @@ def _first_choice(choices: object) -> Mapping[str, Any]:
         return {}
     if not isinstance(choices, list):
         raise ValueError(f"its choices are not a list but of type {type(choices).__name__}")
-    ours = (choice for choice in choices if isinstance(choice, Mapping) and choice.get("index") in (None, 0, "0"))
-    return next(ours, {})
+    for choice in choices:
+        if isinstance(choice, dict) and choice.get("index") in (None, 0, "0"):
+            return choice
+    return {}
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+    """The value if it is a JSON object, an empty one otherwise."""
+    return value if isinstance(value, dict) else {}
 
 
 def _string(value: object) -> str:
@@ -182,15 +187,25 @@ def _string(value: object) -> str:
 
 def _count(value: object) -> int | None:
     """Return a number of tokens, None if the value is invalid."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _MAX_NUMBER:
         return None
-    return int(value) if value >= 0 and value == int(value) else None
+    return int(value) if value == int(value) else None
+
+
+def _prompt_counts(usage: object) -> tuple[int | None, int | None]:
+    """Return the tokens of the prompt, and how many of them were cached."""
+    counts = _mapping(usage)
+    details = _mapping(counts.get("prompt_tokens_details"))
+    return _count(counts.get("prompt_tokens")), _count(details.get("cached_tokens"))
 
 
 def _ids(values: object) -> tuple[int, ...]:
     """Return token ids, none if one of them is invalid."""
-    if not isinstance(values, list) or not all(type(value) is int and value >= 0 for value in values):
+    if not isinstance(values, list):
         return ()
+    for value in values:
+        if type(value) is not int or not 0 <= value < _MAX_NUMBER:
+            return ()
     return tuple(values)
 
 
@@ -198,13 +213,14 @@ def _logprobs(entry: object) -> tuple[list[str], tuple[float, ...]]:
     """Return the decoded tokens and their log-probabilities; empty if one is invalid."""
     entry = _mapping(entry)
     decoded, values = entry.get("tokens"), entry.get("token_logprobs")
-    if not isinstance(decoded, list) or not all(isinstance(token, str) for token in decoded):
+    if not isinstance(decoded, list):
         return [], ()
-    if not isinstance(values, list) or len(values) != len(decoded) or not all(map(_is_logprob, values)):
+    for token in decoded:
+        if not isinstance(token, str):
+            return [], ()
+    if not isinstance(values, list) or len(values) != len(decoded):
         return decoded, ()
-    return decoded, tuple(min(0.0, float(value)) for value in values)
-
-
-def _is_logprob(value: object) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and math.isfinite(value) and value <= _ROUNDING  # type: ignore[arg-type, operator]
+    for value in values:
+        if (type(value) is not float and type(value) is not int) or not -_MAX_NUMBER < value <= _ROUNDING:
+            return decoded, ()
+    return decoded, tuple([min(0.0, float(value)) for value in values])

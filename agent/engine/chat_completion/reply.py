@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from agent.chat.box import BOX_OPEN, first_box
@@ -68,7 +67,7 @@ class ChatReply(ReplyReader):
         self._pieces.append(rest)
         tokens = 0 if self._has_usage else len(rest) // _CHARS_PER_TOKEN
         self._counted += tokens
-        return replace(chunk, text=chunk.text + rest, tokens=chunk.tokens + tokens)
+        return chunk._replace(text=chunk.text + rest, tokens=chunk.tokens + tokens)
 
     def _text(self, choice: Mapping[str, Any]) -> str:
         delta = choice.get("delta") or choice.get("message")
@@ -138,7 +137,7 @@ class ChatReply(ReplyReader):
         before = before or next((piece for piece in reversed(self._pieces) if piece), "\n")
         return called if before.endswith("\n") else f"\n{called}"
 
-    def _new_tokens(self, usage: Mapping[str, Any], seen: int) -> int:
+    def _new_tokens(self, usage: object, seen: int) -> int:
         """As `ReplyReader`; a long piece counts by its characters while the server has not reported the total."""
         estimated = self._grown // _CHARS_PER_TOKEN if self._grown > _LONG else min(1, self._grown)
         return super()._new_tokens(usage, max(seen, estimated))
@@ -166,7 +165,7 @@ class ForcedReply(ChatReply):
     def _with_end(self, chunk: Chunk) -> Chunk:
         text = self._whole(self._completed())
         self._pieces.append(text)
-        return replace(chunk, text=text)
+        return chunk._replace(text=text)
 
     def _completed(self) -> str:
         """The rest of the box, nothing where it contradicts the beginning; the message itself where it holds none."""

@@ -154,3 +154,32 @@ def test_any_bytes_are_events_or_a_value_error(body: bytes) -> None:
     except ValueError:
         return
     assert all(event is None or isinstance(event, dict) for event in events)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**18) + 1, 10**18 - 1) | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.text(), VALUES, max_size=3), st.booleans(), st.booleans())
+def test_the_usual_line_is_read_as_one_of_any_other_spelling(more: dict[str, Any], plain: bool, named: bool) -> None:
+    event = {"choices": [{"text": "é"}], **more}
+    raw = json.dumps(event, ensure_ascii=not plain).encode("utf-8", "replace")
+    name = b"event: completion\n" if named else b""
+    usual = parsed(b": begun\n\n" + name + b"data: " + raw + b"\n\ndata: [DONE]\n\n")
+    assert usual == parsed(b": begun\r\n\r\ndata: " + raw + b"\r\n\r\ndata: [DONE]\r\n\r\n")
+
+
+@given(st.text("0123456789.eE+-", min_size=1, max_size=24))
+def test_numbers_of_any_spelling_are_read_alike(digits: str) -> None:
+    def read(end: bytes) -> object:
+        try:
+            return parsed(b": begun\n\ndata: " + b'{"choices": [], "n": %s}' % digits.encode() + end)
+        except ValueError:
+            return "refused"
+
+    usual, other = read(b"\n\n"), read(b"\r\n\r\n")
+    if len(digits) <= 18 or not digits.lstrip("-").isdecimal():
+        assert usual == other

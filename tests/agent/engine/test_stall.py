@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agent.engine.stall import StallDetector, StreamWatch
 from tests.support.virtual_time import run_virtual
@@ -101,3 +103,39 @@ def test_what_comes_in_time_is_given_on_and_a_cancelled_wait_stays_cancelled() -
         raise ValueError("its own")
 
     run_virtual(play())
+
+
+def test_a_stream_that_is_over_leaves_no_alarm_however_often_it_was_waited_for() -> None:
+    async def timers(end: bool) -> int:
+        watch = StallDetector(10).watch()
+        for _ in range(50):
+            assert await watch.within(asyncio.sleep(0, "it")) == "it"
+            watch.event()
+        if end:
+            watch.end()
+        loop = asyncio.get_running_loop()
+        return sum(not handle.cancelled() for handle in loop._scheduled)  # type: ignore[attr-defined]
+
+    assert (asyncio.run(timers(end=False)), asyncio.run(timers(end=True))) == (1, 0)
+
+
+@given(st.lists(st.tuples(st.floats(0.1, 9.9), st.booleans()), max_size=12), st.booleans())
+def test_a_silence_ends_a_wait_at_the_deadline_whatever_was_before_it(
+    before: list[tuple[float, bool]], ends: bool
+) -> None:
+    """Some of the time passes in waits and some between them; the last event of a reply brings an earlier deadline."""
+
+    async def play() -> tuple[float, float]:
+        loop = asyncio.get_running_loop()
+        watch = StallDetector(10 if not ends else 600).watch()
+        for seconds, waits in before:
+            await (watch.within(asyncio.sleep(seconds)) if waits else asyncio.sleep(seconds))
+            watch.event()
+        if ends:
+            watch.event(last=True)
+        last = loop.time()
+        await asyncio.sleep(4)
+        return await silence(watch), last
+
+    end, last = run_virtual(play())
+    assert end == pytest.approx(last + 10)

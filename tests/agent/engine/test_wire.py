@@ -61,6 +61,7 @@ ONE = {"tokens": ["a"], "token_logprobs": [0]}
         {"text": "a", "token_ids": [True], "logprobs": ONE},
         {"text": "a", "token_ids": ["5"], "logprobs": ONE},
         {"text": "a", "token_ids": [-5], "logprobs": ONE},
+        {"text": "a", "token_ids": [10**400], "logprobs": ONE},
         {"text": "a", "token_ids": [5]},
         {"text": "a"},
     ],
