@@ -68,32 +68,41 @@ class TurnEndScanner:
         """A box that the text completes, once `begun_box` has begun it, ends the turn too; "" where there is none."""
         self._box = BoxCloseScanner(begun_box) if begun_box else None
         self._marks = tuple(marks)
-        self._beginnings = _beginnings(self._marks)
+        self._beginnings, self._first = _beginnings(self._marks)
         self._longest = max(map(len, marks))
-        self._tail = ""
+        self._tail = ""  # the end of the text as far as it may begin a mark
         self._fed = 0
 
     def feed(self, text: str) -> int | None:
         """Where the turn ends in all the text fed so far: before its first mark, behind its box; None if nowhere."""
         window = self._tail + text
         start = self._fed - len(self._tail)
-        places = [start + place for mark in self._marks if (place := window.find(mark)) >= 0]
+        first = self._first.search(window)
+        places = [start + place for mark in self._marks if (place := window.find(mark)) >= 0] if first else []
         closed = self._box.feed(text) if self._box else None
         if closed is not None:
             places.append(closed)
         if places:
             return min(places)
         self._fed += len(text)
-        self._tail = window[-(self._longest - 1) :]
+        self._tail = self._begun(window) if first else ""
         return None
+
+    def _begun(self, window: str) -> str:
+        """The longest end of the text that begins a mark."""
+        for found in self._first.finditer(window, max(0, len(window) - self._longest + 1)):
+            if window[found.start() :] in self._beginnings:
+                return window[found.start() :]
+        return ""
 
     @property
     def held(self) -> int:
         """Characters at the end of the text that may be the beginning of a mark."""
-        tail = self._tail
-        return next((length for length in range(len(tail), 0, -1) if tail[-length:] in self._beginnings), 0)
+        return len(self._tail)
 
 
 @cache  # all lanes of a run have the same marks
-def _beginnings(marks: tuple[str, ...]) -> frozenset[str]:
-    return frozenset(mark[:length] for mark in marks for length in range(1, len(mark)))
+def _beginnings(marks: tuple[str, ...]) -> tuple[frozenset[str], re.Pattern[str]]:
+    """All that begins a mark and is none yet, and what finds the first character of one."""
+    firsts = "".join(re.escape(mark[0]) for mark in marks)
+    return frozenset(mark[:length] for mark in marks for length in range(1, len(mark))), re.compile(f"[{firsts}]")

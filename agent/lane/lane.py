@@ -234,7 +234,7 @@ class Lane:
                 self._prober.tokens_came(self.tokens, self._probe)
             outcome = self._watch.grown(writer, len(chunk.text))
         cap = self._runtime.config.sample.max_thinking_tokens
-        if outcome is None and self._watch.thinks and 0 < cap <= self.tokens - _THINKING_MARGIN:
+        if cap and outcome is None and self._watch.thinks and cap <= self.tokens - _THINKING_MARGIN:
             return SampleEnd.TOKEN_LIMIT
         return outcome
 

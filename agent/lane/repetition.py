@@ -48,10 +48,19 @@ class RepetitionDetector:
     def __init__(self) -> None:
         self._cycle = CycleDetector()
         self._near = NearRepeatDetector()
+        self._pieces: list[str] = []  # not yet looked at: both look at whole strides only
+        self._missing = STRIDE
+        self._repeating = False
 
     def feed(self, text: str) -> bool:
         """Take the next piece of the stream; True from the moment its tail is a loop, and ever after."""
-        return self._cycle.feed(text) or self._near.feed(text)
+        self._pieces.append(text)
+        self._missing -= len(text)
+        if self._missing <= 0:
+            whole = "".join(self._pieces)
+            self._pieces, self._missing = [], self._missing % STRIDE or STRIDE
+            self._repeating = self._repeating or self._cycle.feed(whole) or self._near.feed(whole)
+        return self._repeating
 
 
 class CycleDetector:

@@ -42,13 +42,14 @@ class TurnWriter:
 
     def write(self, chunk: Chunk) -> ToolCall | HintPlace | SampleEnd | None:
         """Take the next piece. Returns what ends the turn here: a tool call, a hint's place, REPEATING, or None."""
+        text = chunk.text
         self.tokens += chunk.tokens
-        self._pieces.append(chunk.text)
-        self.length += len(chunk.text)
+        self._pieces.append(text)
+        self.length += len(text)
         if chunk.prompt_tokens is not None:
             self._prompt_tokens, self._cached_tokens = chunk.prompt_tokens, chunk.cached_tokens
-        hint = self._hints.feed(chunk.text) if self._hints else None
-        kept = chunk.text if hint is None else chunk.text[: max(0, len(chunk.text) - hint.dropped)]
+        hint = self._hints.feed(text) if self._hints else None
+        kept = text if hint is None else text[: max(0, len(text) - hint.dropped)]
         call = self._calls.feed(kept) if self._calls else None
         if call is not None:
             self.length = call.end - len(self._before)
@@ -58,7 +59,7 @@ class TurnWriter:
             self._hint_at = hint.replaced
             self.truncate(self.length - hint.dropped)
             return hint
-        return SampleEnd.REPEATING if self._repetition.feed(chunk.text) else None
+        return SampleEnd.REPEATING if self._repetition.feed(text) else None
 
     @property
     def end_mark(self) -> str:
@@ -90,14 +91,11 @@ class TurnWriter:
 
     def tail(self, length: int) -> str:
         """The last characters of the text, `length` at least where there are so many."""
-        pieces: list[str] = []
-        missing = length
-        for piece in reversed(self._pieces):
-            pieces.append(piece)
-            missing -= len(piece)
-            if missing <= 0:
-                break
-        return "".join(reversed(pieces))
+        first = len(self._pieces)
+        while first and length > 0:
+            first -= 1
+            length -= len(self._pieces[first])
+        return "".join(self._pieces[first:])
 
     def resumed(self) -> None:
         """Note that the stream broke here and is resumed."""

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent.lane.near_repeats import NearRepeatDetector
 from agent.lane.repetition import MAX_PERIOD, PARAGRAPH, STRIDE, WINDOW, CycleDetector, RepetitionDetector, cycle_length
 from tests.support.texts.long_texts import KINDS, TEXTS_OF_A_KIND, solution
 from tests.support.texts.loops import cut, fires, fires_after, looped, processor_seconds, prose, sizes, takes_less
@@ -32,6 +33,15 @@ def test_a_loop_is_reported_soon_after_it_starts(before: str, loop: str, chunks:
     text = before + looped(loop, WINDOW + STRIDE - 1)
     assert fires(cut(text, chunks))
     assert fires_after(text) is not None
+
+
+@given(prose, cycles, sizes)
+def test_both_kinds_of_loops_are_looked_for_at_the_same_places_however_the_text_is_cut(
+    before: str, loop: str, chunks: list[int]
+) -> None:
+    watch, exact, near = RepetitionDetector(), CycleDetector(), NearRepeatDetector()
+    for piece in cut(before + looped(loop, WINDOW + STRIDE), chunks):
+        assert watch.feed(piece) == (exact.feed(piece) or near.feed(piece))
 
 
 @pytest.mark.parametrize("period", [1, 2, 7, 100, 599, 600])
