@@ -11,6 +11,8 @@ from aiohttp import web
 
 from agent.engine.base import SamplingParams
 from agent.engine.persistent import PersistentEngine
+from agent.engine.sse import EventParser
+from agent.engine.wire import ReplyReader
 from agent.errors import InputError
 from agent.types import Problem
 from tests.support.doubles import ScriptedEngine, config_with
@@ -18,6 +20,8 @@ from tests.support.servers.vllm_doubles import fake_vllm
 from tools.bench.clients import Draw, through_a_bare_client, through_the_agent
 from tools.bench.dummy_model import ARCHITECTURES, write_dummy
 from tools.bench.idle import IdleWatch
+from tools.bench.lane import _measure
+from tools.bench.paced_server import stream_events, tokens_of_text
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -33,6 +37,27 @@ def test_a_dummy_is_an_architecture_with_somebodys_tokenizer(architecture: str, 
 def test_a_dummy_without_a_tokenizer_is_reported(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"holds no tokenizer\.json: give --tokenizer"):
         write_dummy("tiny", tmp_path, tmp_path / "dummy")
+
+
+@pytest.mark.parametrize("each", [1, 4, 7])
+def test_what_is_played_as_a_stream_is_read_as_one_of_vllm(each: int) -> None:
+    parser, reader = EventParser(), ReplyReader(50)
+    events = [event for piece in stream_events(3, 50, each) for event in parser.feed(piece)]
+    chunks = [reader.read(event) for event in events if event is not None]
+    pieces = tokens_of_text(3, 50)
+    assert "".join(chunk.text for chunk in chunks) == "".join(pieces)
+    assert [chunk.tokens for chunk in chunks[:-2]] == [each] * (len(chunks) - 2)
+    assert all(chunk.aligned for chunk in chunks[:-1]) and chunks[0].prompt_ids and chunks[-1].cached_tokens
+    assert (events[-1], reader.finish, sum(chunk.tokens for chunk in chunks)) == (None, "length", 50)
+    assert tokens_of_text(4, 50) != pieces
+
+
+@pytest.mark.long
+@pytest.mark.process
+async def test_the_loop_is_measured_beside_clients_that_only_read() -> None:
+    (cost,) = await _measure([2], ["model-4"], tokens=24, repeats=1, step=0.001)
+    assert (cost.lanes, cost.event_tokens) == (2, 4)
+    assert min(cost.agent, cost.parse, cost.read) > 0
 
 
 @pytest.mark.process
