@@ -47,10 +47,11 @@ class _Experiment:
     console: Console
 
     def play(self, limit: float) -> ReplayResult:
-        """Play full runs under a time limit in seconds."""
+        """Play full runs under a time limit in seconds; the online bounds are worked out for the given limit alone."""
         setting = replace(self.setting, limit=limit)
         bounds = not self.args.no_bounds
-        return replay_runs(self.recordings, self.policies, setting, bounds=bounds, **self._how)
+        online = self.args.bounds == "online" and limit == self.setting.limit
+        return replay_runs(self.recordings, self.policies, setting, bounds=bounds, online=online, **self._how)
 
     def play_stops(self) -> StoppingResult:
         """Play each problem by itself."""
@@ -223,9 +224,16 @@ def _parser() -> argparse.ArgumentParser:
         "--chart", type=Path, metavar="FILE", help="right answers against time limit, as .svg, .png or .pdf"
     )
     out.add_argument(
-        "--export", type=Path, metavar="DIR", help="tables as .csv, .md and .tex, charts as .svg and .png, into DIR"
+        "--export",
+        type=Path,
+        metavar="DIR",
+        help="tables as .csv, .json, .md and .tex, charts as .svg and .png, into DIR",
     )
-    out.add_argument("--no-bounds", action="store_true", help="leave out the bounds, which cost a run each")
+    bounds = out.add_mutually_exclusive_group()
+    bounds.add_argument("--no-bounds", action="store_true", help="leave out the bounds, which cost a run each")
+    bounds.add_argument(
+        "--bounds", choices=["online"], help="also what a policy can reach that knows the population alone; minutes"
+    )
     return parser
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 
 from tools.replay.full_runs import ReplayResult
 from tools.replay.stop import StoppingResult
-from tools.replay.view import STOP_COLUMNS, PolicyPair
+from tools.replay.view import BOUNDS_KNOW, STOP_COLUMNS, PolicyPair
 from tools.shared.chart_files import EXPORTED, draw_intervals
 from tools.shared.exports import Cell, Column, ExportedTable, write_tables
 from tools.shared.power import POWER
@@ -15,7 +17,7 @@ from tools.shared.power import POWER
 
 def export_runs(directory: Path, result: ReplayResult, comparisons: Sequence[PolicyPair]) -> list[Path]:
     """Write the tables of policies and comparisons, and a chart of each; return the files. Raises InputError."""
-    tables = [_policies(result)]
+    tables = [_policies(result), *([_bounds(result)] if result.bounds else [])]
     count = result.setting.problems
     charts = {"policies": ({policy: result.correct(policy) for policy in result.scores}, f"right answers of {count}")}
     if comparisons:
@@ -71,20 +73,37 @@ def _policies(result: ReplayResult) -> ExportedTable:
     return ExportedTable("policies", caption, columns, tuple(rows))
 
 
+def _bounds(result: ReplayResult) -> ExportedTable:
+    columns = (Column("bound"), Column("right answers", 2), *(Column(name, 2) for name in result.recordings))
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        (name, fmean(values), *values) for name, values in result.bound_values().items()
+    )
+    return ExportedTable("bounds", f"Right answers of {result.setting.problems}; {BOUNDS_KNOW}.", columns, rows)
+
+
 def _comparisons(result: ReplayResult, comparisons: Sequence[PolicyPair]) -> ExportedTable:
     columns = (
         *(Column("policy"), Column("minus"), Column("right answers", 2)),
         *(Column(name, 2) for name in result.recordings),
-        Column("problems to see 1"),
+        *(Column("problems to see 1"), Column("smallest seen", 2), Column("runs to see 1", 1)),
     )
     rows: list[tuple[Cell, ...]] = []
     for pair in comparisons:
-        power = result.power(*pair)
-        needed = power.problems_for(1 / result.setting.problems) if power and power.spread else None
         each = (result.difference(*pair, name) for name in result.recordings)
-        rows.append((*pair, result.difference(*pair), *each, needed))
+        rows.append((*pair, result.difference(*pair), *each, *_needed(result, pair)))
     caption = (
         f"Differences in right answers of {result.setting.problems} over the same runs, with 95% intervals, and how "
-        f"many problems show a difference of 1 in {POWER:.0%} of comparisons."
+        f"many problems show a difference of 1 in {POWER:.0%} of comparisons; the smallest difference that these "
+        "problems show; how many runs of a recording show 1 with these problems at most, - where no number does."
     )
     return ExportedTable("comparisons", caption, columns, tuple(rows))
+
+
+def _needed(result: ReplayResult, pair: PolicyPair) -> tuple[Cell, Cell, Cell]:
+    """Problems that show a difference of 1, the smallest difference that is seen, and runs that show one of 1."""
+    power = result.power(*pair)
+    if power is None or not power.spread:
+        return None, None, None
+    count, noise = result.setting.problems, result.run_noise(*pair)
+    times = None if noise is None else replace(power, noise=min(noise, power.spread)).samples_for(1 / count)
+    return power.problems_for(1 / count), power.detectable * count, None if times is None else times * result.repeats

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
+from typing import Any
 
 import numpy as np
 from rich.console import Console
 
-from tools.replay.bounds import AccuracyCurve, accuracy_curve, knapsack, oracle
+from tools.replay.bounds.offline import AccuracyCurve, accuracy_curve, knapsack, oracle
+from tools.replay.bounds.online import OnlineBounds, online_bounds
 from tools.replay.pool import run_jobs
 from tools.replay.recordings import Recording
 from tools.replay.run import NO_LIMIT, ProblemOutcome, Setting, play_run, replay_config
 from tools.shared.intervals import Floats, Interval, Ratio, interval, mean_ratio, resamples
-from tools.shared.power import Power, paired_power
+from tools.shared.power import Power, paired_power, sampling_noise
 
 _CHUNK = 10  # repeats per job: even, so that the two runs of a pair stay together
 
@@ -27,6 +30,14 @@ class _Job:
     setting: Setting
     repeats: range
 
+
+ONLINE_BOUNDS = {
+    "online, one price": "fluid",
+    "online, one price, other half": "fluid_half",
+    "online, fitted": "family",
+    "online, fitted, other half": "family_half",
+}
+"""The names of the online bounds in tables, with their fields."""
 
 _Runs = list[tuple[ProblemOutcome, ...]]
 _Curves = list[tuple[AccuracyCurve, ...]]
@@ -46,10 +57,11 @@ class PolicyScore:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Upper bounds on the mean number of right answers on one recording."""
+    """Upper bounds on the mean number of right answers on one recording; `online` is None where not asked for."""
 
     oracle: float
     knapsack: float
+    online: OnlineBounds | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +94,35 @@ class ReplayResult:
         sums = ((np.array(shares[0]) - np.array(shares[1])) * played).sum(axis=0)
         return paired_power([float(total / count) for total, count in zip(sums, counts, strict=True) if count])
 
+    def run_noise(self, policy: str, other: str) -> float | None:
+        """Return what of `power`'s spread falls with more runs, at most: as if the two had played different runs.
+
+        None where a problem was played once.
+        """
+        pairs = list(zip(self.scores[policy].values(), self.scores[other].values(), strict=True))
+        noise = []
+        for place in range(len(pairs[0][0].right.below)):
+            played = [(one.right, two.right) for one, two in pairs if one.right.below[place]]
+            counts = [[(int(each.above[place]), int(each.below[place])) for each in both] for both in played]
+            known = [sampling_noise([count]) for both in counts for count in both]
+            if any(each is None for each in known):
+                return None
+            if played:
+                noise.append(sum(each for each in known if each is not None) / len(played) ** 2)
+        return fmean(noise) if noise else None
+
     def mean(self, policy: str, what: str) -> float:
         """Return the mean over recordings of one figure of the scores."""
         return float(np.mean([getattr(score, what) for score in self.scores[policy].values()]))
+
+    def bound_values(self) -> dict[str, list[float]]:
+        """Each bound that was worked out, by its name in tables: its values on the recordings, in their order."""
+        known = [self.bounds[name] for name in self.recordings] if self.bounds else []
+        values = {name: [float(getattr(each, name)) for each in known] for name in ("knapsack", "oracle") if known}
+        reachable = [each.online for each in known if each.online is not None]
+        for name, key in ONLINE_BOUNDS.items() if reachable else ():
+            values[name] = [float(getattr(each, key)) for each in reachable]
+        return values
 
     def _correct(self, policy: str, recording: str | None) -> Floats:
         scores = self.scores[policy]
@@ -99,23 +137,30 @@ def replay_runs(
     *,
     repeats: int,
     bounds: bool,
+    online: bool = False,
     processes: int | None,
     ray: bool,
     console: Console,
 ) -> ReplayResult:
-    """Play `repeats` runs of each recording under each policy, the same runs for every policy."""
+    """Play `repeats` runs of each recording under each policy, the same runs for every policy.
+
+    The `bounds` are worked out on these runs too, and with them those of policies that are `online` if that is asked.
+    """
+    how: dict[str, Any] = {"processes": processes, "ray": ray, "console": console}
     wanted: list[str | None] = [*policies, *([None] if bounds else [])]
     pairs = [(recording, policy) for recording in recordings for policy in wanted]
     chunks = [range(start, min(start + _CHUNK, repeats)) for start in range(0, repeats, _CHUNK)]
     jobs = [_Job(recording, policy, setting, chunk) for recording, policy in pairs for chunk in chunks]
-    done = iter(run_jobs(_play, jobs, processes=processes, ray=ray, console=console))
+    done = iter(run_jobs(_play, jobs, **how))
+    reachable = run_jobs(_online, [(each, setting) for each in recordings], **how) if bounds and online else []
     ids = sorted({recorded.problem.id for recording in recordings for recorded in recording.problems})
     scores: dict[str, dict[str, PolicyScore]] = {policy: {} for policy in policies}
     limits: dict[str, Bounds] = {}
     for recording, policy in pairs:
         runs, curves = zip(*(next(done) for _ in chunks), strict=True)
         if policy is None:
-            limits[recording.name] = _bounds([run for chunk in curves for run in chunk], setting)
+            known = reachable[len(limits)] if reachable else None
+            limits[recording.name] = _bounds([run for chunk in curves for run in chunk], setting, known)
         else:
             scores[policy][recording.name] = _score([run for chunk in runs for run in chunk], recording, ids)
     names = tuple(recording.name for recording in recordings)
@@ -137,10 +182,14 @@ def _play(job: _Job) -> tuple[_Runs, _Curves]:
     return [], curves
 
 
-def _bounds(runs: _Curves, setting: Setting) -> Bounds:
+def _online(job: tuple[Recording, Setting]) -> OnlineBounds:
+    return online_bounds(*job)
+
+
+def _bounds(runs: _Curves, setting: Setting, online: OnlineBounds | None) -> Bounds:
     best = [oracle(run, setting.limit) for run in runs]
     split = knapsack([c for run in runs for c in run], setting.limit, setting.problems)
-    return Bounds(float(np.mean(best)), split)
+    return Bounds(float(np.mean(best)), split, online)
 
 
 def _score(runs: _Runs, recording: Recording, ids: Sequence[str]) -> PolicyScore:

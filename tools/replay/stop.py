@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from rich.console import Console
 
-from tools.replay.bounds import accuracy_curve
+from tools.replay.bounds.offline import accuracy_curve
 from tools.replay.policies import DEFAULT_STOP, WAIT
 from tools.replay.pool import run_jobs
 from tools.replay.recordings import Recording

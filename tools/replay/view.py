@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from rich.table import Table
@@ -17,13 +18,18 @@ from tools.shared.intervals import Interval
 PolicyPair = tuple[str, str]
 RUN_COLUMNS = (
     "wall: share of the time limit that was spent; M tokens: millions generated; cut: samples stopped before their "
-    "end; starved: problems for which no time was left; two runs: AIMO-3's score of two runs; knapsack, oracle: upper "
-    "bounds"
+    "end; starved: problems for which no time was left; two runs: AIMO-3's score of two runs"
 )
 """What the columns of full runs mean."""
+BOUNDS_KNOW = (
+    "what the bounds know: oracle every sample; knapsack each problem's accuracy over time; online the population of "
+    "problems, not which of them it faces: the best moment to stop at one price of a second with a bank that is met on "
+    "average, and the best policy of a fitted family; other half: fitted to the problems that it is not measured on"
+)
+"""What each bound knows that a policy does not."""
 STOP_COLUMNS = (
     "wall time is relative to waiting for all samples; accuracy lost is against it; gap closed: how much of the wall "
-    "time between margin-3 and an oracle that stops each problem once its answer is settled"
+    "time between margin-3 and an oracle, which knows every sample and stops each problem once its answer is settled"
 )
 """What the columns of stopping alone mean."""
 
@@ -31,7 +37,8 @@ STOP_COLUMNS = (
 def runs_table(result: ReplayResult) -> Table:
     """Return a row per policy: right answers on each recording, their mean with its interval, the cost of a run."""
     title = f"right answers of {result.setting.problems}, {result.repeats} runs per recording"
-    table = Table(title=title, caption=RUN_COLUMNS, caption_justify="left")
+    caption = f"{RUN_COLUMNS}; {BOUNDS_KNOW}" if result.bounds else RUN_COLUMNS
+    table = Table(title=title, caption=caption, caption_justify="left")
     table.add_column("policy")
     for name in (*result.recordings, "mean", "95% interval", "wall", "M tokens", "cut", "starved", "two runs"):
         table.add_column(name, justify="right")
@@ -48,8 +55,7 @@ def runs_table(result: ReplayResult) -> Table:
             f"{result.mean(policy, 'starved'):.1f}",
             f"{result.mean(policy, 'two_runs'):.1f}",
         )
-    for bound in ("knapsack", "oracle") if result.bounds else ():
-        values = [getattr(result.bounds[name], bound) for name in result.recordings]
+    for bound, values in result.bound_values().items():
         table.add_row(f"({bound})", *(f"{v:.1f}" for v in values), f"{sum(values) / len(values):.2f}", style="dim")
     return table
 
@@ -79,6 +85,7 @@ def runs_json(result: ReplayResult, comparisons: Sequence[PolicyPair]) -> dict[s
         "setting": _setting(result),
         "policies": policies,
         "bounds": {name: asdict(bounds) for name, bounds in result.bounds.items()},
+        "bounds_know": BOUNDS_KNOW if result.bounds else "",
         "comparisons": [comparison_json(result, pair) for pair in comparisons],
     }
 
@@ -160,10 +167,9 @@ def draw_chart(path: Path, budgets: Sequence[float], results: Sequence[ReplayRes
         policy: [(budget, result.correct(policy)) for budget, result in zip(budgets, results, strict=True)]
         for policy in results[0].scores
     }
-    bounds = {}
-    for bound in ("knapsack", "oracle") if results[0].bounds else ():
-        means = [sum(getattr(b, bound) for b in result.bounds.values()) / len(result.bounds) for result in results]
-        bounds[bound] = list(zip(budgets, means, strict=True))
+    values = [{bound: fmean(each) for bound, each in result.bound_values().items()} for result in results]
+    drawn = [bound for bound in values[0] if all(bound in means for means in values)]
+    bounds = {bound: list(zip(budgets, [means[bound] for means in values], strict=True)) for bound in drawn}
     axes = (unit, f"right answers of {results[0].setting.problems}, mean over recordings")
     draw_curves([path], curves, axes, bounds=bounds)
 

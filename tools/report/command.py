@@ -166,7 +166,10 @@ def _parser() -> argparse.ArgumentParser:
         "problem, the fallback's answers, engine events, memory",
     )
     parser.add_argument(
-        "--export", type=Path, metavar="DIR", help="tables as .csv, .md and .tex, charts as .svg and .png, into DIR"
+        "--export",
+        type=Path,
+        metavar="DIR",
+        help="tables as .csv, .json, .md and .tex, charts as .svg and .png, into DIR",
     )
     parser.add_argument(
         "--failures",

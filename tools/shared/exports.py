@@ -1,4 +1,4 @@
-"""Tables as CSV, Markdown and LaTeX, for papers and spreadsheets.
+"""Tables as CSV, JSON, Markdown and LaTeX, for papers and spreadsheets.
 
 pandas writes CSV and LaTeX, with what has to be escaped there; Markdown is four lines, for which pandas would need a
 package of its own.
@@ -7,14 +7,17 @@ package of its own.
 from __future__ import annotations
 
 import importlib.util
+import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from agent.errors import InputError
 from tools.shared.chart_files import check_charts
 from tools.shared.intervals import Interval
 
+TABLES = (".csv", ".json", ".md", ".tex")
+"""The kinds of files of an exported table."""
 Cell = str | int | float | Interval | None
 """A value of a table; None is one that is not known."""
 
@@ -52,14 +55,14 @@ def check_export(directory: Path) -> None:
 
 
 def write_tables(directory: Path, tables: Sequence[ExportedTable]) -> list[Path]:
-    """Write each table as .csv, .md and .tex into a directory; return the files.
+    """Write each table as .csv, .json, .md and .tex into a directory; return the files.
 
-    In CSV an interval is three columns, its value and its ends. LaTeX needs the package booktabs. Raises InputError if
-    a file cannot be written.
+    In CSV an interval is three columns, its value and its ends; in JSON it is an object of them. LaTeX needs the
+    package booktabs. Raises InputError if a file cannot be written.
     """
     written = []
     for table in tables:
-        for suffix, text in ((".csv", _csv(table)), (".md", _markdown(table)), (".tex", _latex(table))):
+        for suffix, text in zip(TABLES, (_csv(table), _json(table), _markdown(table), _latex(table)), strict=True):
             path = directory / f"{table.name}{suffix}"
             write_export(path, text, "--export")
             written.append(path)
@@ -89,6 +92,15 @@ def _csv(table: ExportedTable) -> str:
         for row in table.rows
     ]
     return pd.DataFrame(rows, columns=names, dtype=object).to_csv(index=False, lineterminator="\n")
+
+
+def _json(table: ExportedTable) -> str:
+    names = [column.name for column in table.columns]
+    rows = [
+        {name: asdict(cell) if isinstance(cell, Interval) else cell for name, cell in zip(names, row, strict=True)}
+        for row in table.rows
+    ]
+    return json.dumps({"caption": table.caption, "rows": rows}, indent=2, ensure_ascii=False) + "\n"
 
 
 def _plain(cell: Cell) -> Cell:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.tiers.cases import examples
-from tools.replay.bounds import AccuracyCurve, knapsack, oracle
+from tools.replay.bounds.offline import AccuracyCurve, knapsack, oracle
 from tools.shared.intervals import Ratio, interval, mean_ratio, resamples
 
 curves = st.lists(

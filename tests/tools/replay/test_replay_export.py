@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 from tests.support.runs.recordings import write_traces
 from tests.tools.replay.test_replay import complaint
 from tools.replay.command import main
+from tools.replay.full_runs import ONLINE_BOUNDS
+from tools.shared.exports import TABLES
 
 
 @pytest.fixture
@@ -32,17 +35,24 @@ def test_tables_and_a_chart_are_drawn(capsys: pytest.CaptureFixture[str], traces
 
 
 def test_tables_and_charts_are_exported_and_a_comparison_says_what_it_can_show(
-    capsys: pytest.CaptureFixture[str], traces: Path, tmp_path: Path
+    capsys: pytest.CaptureFixture[str], traces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("matplotlib")
     flags = ["--repeats", "2", "--problems", "6", "--budget-tokens", "3000", "--processes", "1", "--samples", "4"]
-    export = ["--no-bounds", "--export", str(tmp_path / "out")]
+    export = ["--bounds", "online", "--export", str(tmp_path / "out")]
+    monkeypatch.setattr("tools.replay.bounds.online.BOUND_RUNS", 2)
     assert main([str(traces), *flags, *export, "--compare", "patience", "margin-3"]) == 0
-    assert "difference of 1 right answer of 6" in capsys.readouterr().out
-    tables = {f"{name}{suffix}" for name in ("policies", "comparisons") for suffix in (".csv", ".md", ".tex")}
+    printed = capsys.readouterr().out
+    assert "difference of 1 right answer of 6" in printed
+    assert "(online, one price, other half)" in printed and "what the bounds know" in printed
+    tables = {f"{name}{suffix}" for name in ("policies", "bounds", "comparisons") for suffix in TABLES}
     charts = {f"{name}{suffix}" for name in ("policies", "comparisons") for suffix in (".svg", ".png")}
     assert {path.name for path in (tmp_path / "out").iterdir()} == tables | charts
     assert (tmp_path / "out" / "policies.csv").read_text(encoding="utf-8").startswith("policy,right answers,")
+    rows = json.loads((tmp_path / "out" / "bounds.json").read_text(encoding="utf-8"))["rows"]
+    assert [row["bound"] for row in rows] == ["knapsack", "oracle", *ONLINE_BOUNDS]
+    compared = (tmp_path / "out" / "comparisons.csv").read_text(encoding="utf-8").splitlines()[0]
+    assert compared.endswith("problems to see 1,smallest seen,runs to see 1")
     stops = [*flags[:2], "--samples", "4", "--processes", "1", "--stop-only", "--export", str(tmp_path / "stops")]
     assert main([str(traces), *stops]) == 0
     assert "(oracle)" not in (tmp_path / "stops" / "stopping.csv").read_text(encoding="utf-8")

@@ -73,7 +73,7 @@ def test_the_figures_are_exported(tmp_path: Path) -> None:
     runs = [write_run(tmp_path / name, PROBLEMS, votes) for name, votes in (("a", HALF_RIGHT), ("b", ALL_RIGHT))]
     pages = ["--output", str(tmp_path / "page.html"), "--export"]
     assert main([str(runs[0]), *pages, str(tmp_path / "one")]) == 0
-    suffixes = (".csv", ".md", ".tex")
+    suffixes = (".csv", ".json", ".md", ".tex")
     tables = {f"{name}{suffix}" for name in ("metrics", "problems") for suffix in suffixes}
     assert {path.name for path in (tmp_path / "one").iterdir()} == {
         *tables, "accuracy_by_samples.svg", "accuracy_by_samples.png",
