@@ -13,6 +13,7 @@ from agent.events import ProblemSolved, ProblemStarted, RequestCharged, RunWarni
 from agent.lane.lane import Lane
 from agent.lane.runtime import Runtime
 from agent.lane.transcript import most_tokens
+from agent.policy.planning.learnt import learnt_of
 from agent.policy.state import Progress, Verdict
 from agent.policy.stopping import judge
 from agent.policy.voting import largest_weight, tally
@@ -205,14 +206,13 @@ class Attempt:
             elapsed=-self._left(0.0),
             first_vote=self._first_vote(),
             share=self._allowance.share,
+            price=self._allowance.price,
         )
         return judge(progress, config.stopping)
 
     def _until(self, verdict: Verdict) -> float | None:
         """Seconds after which the verdict has to be found again; None: not before a sample ends."""
-        if math.isinf(verdict.until):
-            return None
-        return max(_MIN_WAIT_SECONDS, self._left(verdict.until))
+        return None if math.isinf(verdict.until) else max(_MIN_WAIT_SECONDS, self._left(verdict.until))
 
     def _first_vote(self) -> float | None:
         return min((sample.seconds for sample in self._samples if sample.answer is not None), default=None)
@@ -295,4 +295,5 @@ class Attempt:
             at=self._runtime.clock(),
             first_vote=self._first_vote(),
             failure=self._failure if stop is StopReason.ENGINE_ERROR else "",
+            learnt=learnt_of(self._samples[self._prior :], was_down=self._runtime.engine.downtime > self._downtime),
         )

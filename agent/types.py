@@ -253,6 +253,22 @@ class Allowance:
 
 
 @dataclass(frozen=True, slots=True)
+class Learnt:
+    """What a run learns of a problem for those after it.
+
+    Of `lanes` that started together each had written `tokens` in `seconds` when the first vote came that was not forced
+    (`voted`), or at the end; None where the engine was down. `agreed` of `asked` unfinished lanes answered as the vote.
+    """
+
+    lanes: int
+    tokens: float
+    seconds: float | None
+    voted: bool
+    asked: int = 0
+    agreed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Solution:
     """The answer given for one problem (None where no sample voted), with its evidence and its cost.
 
@@ -274,6 +290,7 @@ class Solution:
     at: float
     first_vote: float | None = None
     failure: str = ""
+    learnt: Learnt | None = None
 
     @property
     def attempted(self) -> bool:

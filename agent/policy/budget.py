@@ -23,7 +23,8 @@ def grant(left: float, problems_left: int, config: Config, past: Sequence[Soluti
     budget = config.budget
     rounds = problems_left + len(past) / config.problems_in_flight
     mean, count, in_flight = config.time_limit_seconds / rounds, config.sample.count, config.problems_in_flight
-    run = RunSoFar(left, problems_left, mean, count, tuple(past), in_flight)
+    asks = budget.answer_reserve_seconds > 0 and config.sample.answer_tokens > 0
+    run = RunSoFar(left, problems_left, mean, count, tuple(past), in_flight, asks)
     plan = PLANNERS[budget.planner].plan(run, budget)
     wanted = min(plan.seconds, budget.ceiling_seconds)
     seconds = max(0.0, min(left, max(min(budget.floor_seconds, run.share), wanted)))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from agent.policy import published
 from agent.policy.patience import patience
+from agent.policy.priced import priced
 from agent.policy.settings import StoppingConfig
 from agent.policy.state import Progress, Verdict
 from agent.types import StopReason
@@ -23,6 +24,7 @@ class StoppingRule:
 
 
 STOPPING_RULES: Mapping[str, StoppingRule] = {
+    "price": StoppingRule(priced),
     "patience": StoppingRule(patience),
     WAIT_FOR_ALL: StoppingRule(published.wait, "wang2023selfconsistency"),
     "uncatchable": StoppingRule(published.wait, "wang2023selfconsistency"),

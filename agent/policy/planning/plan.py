@@ -15,7 +15,8 @@ class RunSoFar:
 
     `left` are the seconds in its bank, `problems_left` the problems to go, this one included; where several are
     `in_flight`, the rounds of them. `mean` is an equal slice of the whole run in seconds, `max_lanes` how many samples
-    of a problem are configured. `past` are the solutions until now, in the order in which the problems were closed.
+    of a problem are configured, `asks_unfinished` whether those that are unfinished at the end are forced to answer.
+    `past` are the solutions until now, in the order in which the problems were closed.
     """
 
     left: float
@@ -24,6 +25,7 @@ class RunSoFar:
     max_lanes: int
     past: tuple[Solution, ...] = ()
     in_flight: int = 1
+    asks_unfinished: bool = False
 
     @property
     def share(self) -> float:
