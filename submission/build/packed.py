@@ -8,9 +8,9 @@ import json
 import textwrap
 from collections.abc import Mapping
 
-PACKED_FOLDERS = ("agent/sandbox/inside/", "agent/hardware/")
-"""What runs in the sandbox's own processes, behind its walls, and the arithmetic of GPUs: a reader can follow a problem
-without them. The manifest checks them like the rest."""
+PACKED_FOLDERS = ("agent/sandbox/inside/", "agent/hardware/", "agent/health/")
+"""What runs in the sandbox's own processes, behind its walls, the arithmetic of GPUs, and the check of the model before
+the run: a reader can follow a problem without them. The manifest checks them like the rest."""
 
 _COLUMNS = 1_000
 _CELL = """\

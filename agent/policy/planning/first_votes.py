@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 RACE = 0.12  # L lanes have their first vote after L^-RACE of the tokens that one lane needs
 _DEVIATIONS = (0.4, 0.55, 0.7, 0.9)  # between the problems of a run
-_USUAL = NormalDist(math.log(10_000), 0.6)  # of the logarithm of one lane's tokens until it votes, between models
+_USUAL = NormalDist(math.log(10_000), 0.6)  # log tokens of a lane until its vote, by models
 _UNUSUAL, _UNUSUAL_SHARE = NormalDist(math.log(2_000), 1.5), 0.1  # models that think little, or not at all
 _MEANS = [4.6 + 0.15 * n for n in range(52)]
 _STANDARD = NormalDist()

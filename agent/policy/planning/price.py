@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 _LANES = (2, 3, 4, 5, 6, 8, 10, 12, 14, 16, 24, 32, 48, 64)
 _MAJORITY = 0.02  # right answers that a doubling of the lanes adds, as part of those there are
 _AFTER = 0.4  # time after a first vote, as part of that until it
-_EXPECTED_SHARE = 0.4  # of a share until the first vote, as a run expects before it has measured its speed
+_EXPECTED_SHARE = 0.4  # until the first vote, in shares, as a run expects before it has measured its speed
 _CAP = 1.4  # the allowance, in times of the cap: the price itself ends most problems earlier
 _LEAST = 2.5  # the allowance is at least so many shares, or so many usual first votes if they are longer
-_ASKED = 0.25  # of the allowance, where unfinished lanes that are asked always agree with the vote
+_ASKED = 0.25  # less of the allowance where unfinished lanes that are asked always agree with the vote
 _LEAST_SHARE = 1e-6  # seconds; an empty bank is planned for as this
 _STEP = 0.2
 _STANDARD = NormalDist()
