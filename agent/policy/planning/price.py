@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from agent.policy.planning.first_votes import RACE, Awaited, FirstVotes, learnt_first_votes
 from agent.policy.planning.plan import ProblemPlan, RunSoFar
-from agent.policy.planning.speed import DecodingSpeed, Measured, learnt_speed
+from agent.policy.planning.speed import DecodingSpeed, TimedLanes, learnt_speed
 from agent.policy.settings import BudgetConfig
 from agent.types import Learnt
 
@@ -100,13 +100,15 @@ def _integrals() -> tuple[Floats, Floats, Floats, Floats]:
     return ends, weights, 1 - below, so_far
 
 
-def _measured(learnt: Sequence[Learnt], in_flight: int) -> list[Measured]:
-    return [Measured(each.lanes * in_flight, each.tokens, each.seconds) for each in learnt if each.seconds is not None]
+def _measured(learnt: Sequence[Learnt], in_flight: int) -> list[TimedLanes]:
+    return [
+        TimedLanes(each.lanes * in_flight, each.tokens, each.seconds) for each in learnt if each.seconds is not None
+    ]
 
 
-def _expected(votes: FirstVotes, share: float, run: RunSoFar) -> Measured:
+def _expected(votes: FirstVotes, share: float, run: RunSoFar) -> TimedLanes:
     """What stands for a measurement before there is one."""
-    return Measured(run.max_lanes * run.in_flight, votes.tokens(run.max_lanes), _EXPECTED_SHARE * share)
+    return TimedLanes(run.max_lanes * run.in_flight, votes.tokens(run.max_lanes), _EXPECTED_SHARE * share)
 
 
 def _agreement(learnt: Sequence[Learnt]) -> float:

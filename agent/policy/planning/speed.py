@@ -14,7 +14,7 @@ _NOISE = 0.1  # standard deviation of the logarithm of a measured time
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class TimedLanes:
     """`lanes` that started together had each written `tokens` after so many `seconds`."""
 
     lanes: int
@@ -46,7 +46,7 @@ class DecodingSpeed:
         return self.first * self.crowding / (2 * _CONTEXT)
 
 
-def learnt_speed(measured: Sequence[Measured]) -> DecodingSpeed:
+def learnt_speed(measured: Sequence[TimedLanes]) -> DecodingSpeed:
     """The speed that one or more measurements tell, by least squares of log seconds, of deviation 0.1.
 
     The load is the likeliest; lanes that are always as many do not tell it, so exp(-load / 0.05) is how likely it is

@@ -9,16 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.hardware.roofline import HARDWARE, Hardware
-from agent.policy.planning.speed import DecodingSpeed, Measured, learnt_speed
+from agent.policy.planning.speed import DecodingSpeed, TimedLanes, learnt_speed
 
 speeds = st.builds(DecodingSpeed, st.floats(1e-3, 1), st.floats(0, 1), st.floats(0, 2))
 LENGTHS = (3_000, 5_000, 8_000, 12_000, 20_000)
 
 
-def measured(hardware: Hardware, lanes: tuple[int, ...]) -> list[Measured]:
+def measured(hardware: Hardware, lanes: tuple[int, ...]) -> list[TimedLanes]:
     """What first votes after usual lengths tell, with so many lanes in turn."""
     return [
-        Measured(lanes[place % len(lanes)], tokens, hardware.seconds(tokens, lanes[place % len(lanes)]))
+        TimedLanes(lanes[place % len(lanes)], tokens, hardware.seconds(tokens, lanes[place % len(lanes)]))
         for place, tokens in enumerate(LENGTHS * 2)
     ]
 
@@ -54,7 +54,7 @@ def test_lanes_that_slow_each_other_down_by_nothing_cost_nothing() -> None:
 
 @given(st.integers(1, 64), st.floats(1, 1e5), st.floats(1e-3, 1e6))
 def test_one_measurement_is_met_by_what_is_learnt_of_it(lanes: int, tokens: float, seconds: float) -> None:
-    speed = learnt_speed([Measured(lanes, tokens, seconds)])
+    speed = learnt_speed([TimedLanes(lanes, tokens, seconds)])
     assert speed.seconds(tokens, lanes) == pytest.approx(seconds)
     assert math.isfinite(speed.first)
     assert speed.first > 0
