@@ -30,7 +30,7 @@ COMMANDS: Mapping[str, Command] = {
     "convert": Command("tools.convert", "samples of your own, or other tools' logs, as recordings for replay"),
     "demo": Command("tools.demo", "a web page on which visitors ask problems and watch the lanes"),
     "benchmark": Command("tools.benchmark", "run and grade AIME, MATH-500, GPQA Diamond and others"),
-    "bench": Command("tools.bench", "measure the speed of engine and sandbox"),
+    "bench": Command("tools.bench", "measure the speed of engine and sandbox, and ways to serve a model"),
     "capacity": Command("tools.capacity", "what each vLLM profile needs of its GPUs"),
     "traces": Command("tools.traces", "fetch public recordings for replay"),
     "sandbox": Command("agent.sandbox", "show the sandbox's layers, or run cells in it"),

@@ -7,6 +7,7 @@ import asyncio
 import json
 import shlex
 import sys
+import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 
@@ -78,14 +79,14 @@ def add_gpu_flags(parser: argparse.ArgumentParser) -> None:
 def bench_gpu(args: argparse.Namespace) -> None:
     """Measure, record and print. Raises AgentError for what the user has to fix."""
     console = Console(stderr=True)
-    limit = seconds(args.time_limit)
+    ends = time.monotonic() + seconds(args.time_limit)
     if args.resume is not None and (given := [name for name in _FIXED if getattr(args, name) is not None]):
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
         raise InputError(f"--resume takes what the matrix was started with: leave out {flags}")
     with new_matrix(args) if args.resume is None else resumed_matrix(args.resume, args.model) as matrix:
         _write_outputs(matrix.directory, matrix.results)
         try:
-            results = asyncio.run(_measure(matrix, limit, console))
+            results = asyncio.run(_measure(matrix, ends, console))
         except KeyboardInterrupt:
             console.print(f"interrupted; resume with: {_resume_command(matrix)}", soft_wrap=True, markup=False)
             raise
@@ -96,7 +97,8 @@ def bench_gpu(args: argparse.Namespace) -> None:
         console.print(f"recorded in {matrix.directory}", soft_wrap=True, markup=False, highlight=False)
 
 
-async def _measure(matrix: OpenMatrix, limit: float, console: Console) -> MatrixResults:
+async def _measure(matrix: OpenMatrix, ends: float, console: Console) -> MatrixResults:
+    """Measure until then, by the clock of this process, in which the event loop counts too."""
     device = await asyncio.to_thread(bounding_device, matrix.model.config)
     settings = MeasurementSettings(device, matrix.results.plan.tokens, matrix.problems, matrix.directory)
 
@@ -109,7 +111,7 @@ async def _measure(matrix: OpenMatrix, limit: float, console: Console) -> Matrix
         _write_outputs(matrix.directory, MatrixResults(matrix.results.plan, tuple(known)))
 
     known = list(matrix.results.records)
-    return await MatrixRun(matrix.results, _serving(matrix, settings, say), record, say, limit).run()
+    return await MatrixRun(matrix.results, _serving(matrix, settings, say), record, say, ends - time.monotonic()).run()
 
 
 def _serving(matrix: OpenMatrix, settings: MeasurementSettings, say: Callable[[str], None]) -> ServeVariant:
