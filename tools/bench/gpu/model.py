@@ -74,6 +74,11 @@ class ModelToServe:
         return found if isinstance(found, dict) else {}
 
 
+def given_model(text: str) -> str:
+    """The name of a model as it is recorded: that of a directory is its whole path."""
+    return str(Path(text).absolute()) if Path(text).is_dir() else text
+
+
 def real_model(config: Config) -> ModelToServe:
     """Return the configured model, fetched if it is one of the Hub's, with its exact name and its family settled.
 

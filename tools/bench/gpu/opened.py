@@ -19,7 +19,7 @@ from agent.problems.reader import BUNDLED, load_problems
 from agent.types import Problem
 from tools.bench.gpu.machine import machine_name, vllm_version
 from tools.bench.gpu.matrix import KV_CACHES, SPECULATIONS, ServingMatrix, check_extra_args
-from tools.bench.gpu.model import ModelToServe, random_model, real_model, resumed_model
+from tools.bench.gpu.model import ModelToServe, given_model, random_model, real_model, resumed_model
 from tools.bench.gpu.record import MEASUREMENTS, append_record, read_matrix
 from tools.bench.gpu.results import MatrixPlan, MatrixResults
 
@@ -91,7 +91,9 @@ def resumed_matrix(directory: Path, model_name: str | None) -> Iterator[OpenMatr
         results = read_matrix(directory)
         plan = results.plan
         config = parse_config(plan.config, str(directory / MEASUREMENTS))
-        _check_same(directory, "the model", plan.model, plan.model if model_name is None else model_name)
+        named = plan.model if model_name is None else given_model(model_name)
+        # A model of the Hub may be given without the commit that was found.
+        _check_same(directory, "the model", plan.model, plan.model if plan.model.startswith(f"{named}@") else named)
         model = resumed_model(config, plan.random, directory)
         _check_same(directory, "the model's files", plan.digest or "unknown", model.digest or "unknown")
         _check_same(directory, "the machine", plan.machine, machine_name(config.vllm.gpu))
@@ -105,9 +107,10 @@ def _base_config(args: argparse.Namespace) -> Config:
         raise InputError("both a model and --dummy were given: give one of them")
     lanes = args.lanes or _LANES
     keys: dict[str, Any] = {"vllm.max_num_seqs": max(lanes), **set_keys(args.set or ())}
-    keys |= {"engine.model": args.model} if args.model else {}
+    keys |= {"engine.model": given_model(args.model)} if args.model else {}
     keys |= {"engine.model": args.dummy} if args.dummy else {}
-    keys |= {"vllm.python": args.python} if args.python else {}
+    if args.python:  # a program of the search path keeps its bare name
+        keys["vllm.python"] = str(Path(args.python).absolute()) if "/" in args.python else args.python
     profile = args.profile or ("vllm" if find_gpus() else "vllm-cpu")
     config = load_config(profile, keys)
     if config.engine.kind != "vllm":
