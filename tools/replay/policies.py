@@ -13,6 +13,7 @@ from agent.policy.grants import GRANT_RULES
 from agent.policy.planning.planners import PLANNERS
 from agent.policy.stopping import STOPPING_RULES, WAIT_FOR_ALL
 from agent.policy.voting import VOTING_RULES
+from tools.replay.own_rules import is_own_rule, register_own_rule
 
 OURS = "patience"
 WAIT = WAIT_FOR_ALL
@@ -36,7 +37,8 @@ A policy is named by rules of the configuration with + between: a stopping rule,
 a voting rule. A name of two kinds of rule is both; a later one replaces an earlier one of its kind. A stopping rule
 alone takes the grant rule {DEFAULT_GRANT}, a grant rule alone the stopping rule {DEFAULT_STOP}; {OURS} alone is the
 profiles' default. {", ".join(_PARAMETERS)} may have their number behind them, as in {DEFAULT_STOP}, and keys of the
-configuration may follow, as in {OURS},stopping.max_dissent=3.
+configuration may follow, as in {OURS},stopping.max_dissent=3. A rule of your own in a Python file is named as
+path/to/rules.py:name.
   stopping rules  {", ".join(STOPPING_RULES)}
   grant rules     {", ".join(GRANT_RULES)}
   planners        {", ".join(PLANNERS)}
@@ -65,7 +67,10 @@ def policy_keys(name: str) -> dict[str, Any]:
 
 def _rule_keys(part: str) -> dict[str, Any]:
     """The keys that one name sets, with the number after it."""
-    numbered = _WITH_NUMBER.fullmatch(part)
+    own = is_own_rule(part)
+    if own:
+        register_own_rule(part)
+    numbered = None if own else _WITH_NUMBER.fullmatch(part)
     rule = numbered["rule"] if numbered and numbered["rule"] in _PARAMETERS else part
     keys: dict[str, Any] = {}
     if rule in STOPPING_RULES:
