@@ -12,6 +12,7 @@ _KV_TOKENS = re.compile(r"KV cache size: ([\d,]+) tokens")
 _COUNTER = re.compile(r"^vllm:spec_decode_num_(drafts|draft_tokens|accepted_tokens)(?:_total)?(?:\{.*\})? (\S+)$")
 _MEMORY_QUERY = ("nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits")
 _STATUS = re.compile(r"^the (?:engine's server ended with status -?\d+ [\w ]+|vLLM server is down): ")
+_LATE = re.compile(r"(?<= s): .*", re.DOTALL)  # what a server that was still starting had written last
 _LOG = re.compile(r" \(log: [^)]*\)$")
 
 
@@ -68,6 +69,8 @@ def draft_counts(metrics: str) -> DraftCounts:
 
 def server_reason(message: str) -> str:
     """The server's own reason in the message of an error: without what the agent says around it."""
+    if " was not up after " in message:
+        return f"{_LATE.sub('', message)} (engine.start_seconds)"
     return _LOG.sub("", _STATUS.sub("", message))
 
 

@@ -63,6 +63,10 @@ def test_any_metrics_are_read(text: str) -> None:
             "ImportError: Arctic is required.",
         ),
         ("profile vllm: its weights of 65.5 GB do not fit the memory of 1 x L4", None),
+        (
+            "the vLLM server was not up after 300 s: (APIServer pid=6) INFO Route: /abort / INFO (log: /a/b)",
+            "the vLLM server was not up after 300 s (engine.start_seconds)",
+        ),
         ("the vLLM server is down: torch.OutOfMemoryError: CUDA (log: /a b/c)", "torch.OutOfMemoryError: CUDA"),
     ],
 )
