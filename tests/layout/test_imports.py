@@ -68,7 +68,7 @@ ONLY: Mapping[str, tuple[str, ...]] = {
         *("agent.types", "agent.errors", "agent.editions", "agent.summary"),
         *("submission.competitions", "submission.metadata", "submission.protocol"),
     ),
-    "tools.shared": ("agent.errors",),
+    "tools.shared": ("agent.errors", "agent.answers", "agent.files", "agent.latex"),
 }
 # Packages that know nothing of each other.
 APART = (("submission.serving", "submission.worker"), ("submission.build", "submission.wheelhouse"))

@@ -72,6 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         recordings = load_recordings(args.recordings, math.inf if args.forced_from is None else args.forced_from)
         experiment = _Experiment(args, recordings, _policies(args), _setting(args), console)
         _check_playable(experiment)
+        console.print(_recognised(recordings), soft_wrap=True, markup=False, highlight=False)
         if args.stop_only:
             _show_stops(experiment)
         else:
@@ -153,6 +154,17 @@ def _check_playable(experiment: _Experiment) -> None:
         raise InputError(
             f"problem {problem} of {name} has {samples}, and {count} are to be drawn: give --samples {fewest}"
         )
+
+
+def _recognised(recordings: Sequence[Recording]) -> str:
+    """What was read, by its kind."""
+    kinds: dict[str, list[Recording]] = {}
+    for each in recordings:
+        kinds.setdefault(each.source, []).append(each)
+    return "read " + "; ".join(
+        f"{', '.join(each.name for each in read)} ({sum(len(each.problems) for each in read)} problems, from {kind})"
+        for kind, read in kinds.items()
+    )
 
 
 def _repeated_problems(experiment: _Experiment) -> str:

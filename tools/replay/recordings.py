@@ -1,14 +1,12 @@
-"""Read recorded samples: trace files of answers and lengths, and the journals of our own runs."""
+"""Read recorded samples: answers and lengths, from trace files or from elsewhere, and journals of our own runs."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from agent.chat.box import boxed
 from agent.chat.dialects import chat_format
@@ -19,6 +17,10 @@ from agent.errors import InputError
 from agent.journal.journal import CONFIG_FILE, read_run
 from agent.lane.logprobs import TAIL_TOKENS
 from agent.types import Problem, Sample, SampleEnd, ToolRun
+from tools.shared.samples.conversion import merged
+from tools.shared.samples.drawn import ReadingRules, SampleFile
+from tools.shared.samples.fields import Fields
+from tools.shared.samples.sources import find_sources, read_source, recorded_problems
 
 REPLAYED_EDITION = EDITIONS["aimo3"]
 """The edition that is replayed; answers that are no integer get numbers just below its largest."""
@@ -45,6 +47,7 @@ class Recording:
     `family` is that of the prompts, which may have opened the first code block already. `accept_printed_answer`,
     `max_failed_tool_runs`, `max_rounds` and `answer_at_think_close` are those keys of the configuration: samples have
     ended by them. `tool_runs` are found by their code.
+    `source` says what kind of files it was read from.
     `answer_reserve` are the seconds kept for asking unfinished lanes, 0 where their answers are not known.
     """
 
@@ -57,26 +60,49 @@ class Recording:
     max_failed_tool_runs: int = 0
     max_rounds: int = _UNLIMITED
     answer_at_think_close: bool = True
+    source: str = "a trace file"
 
 
 def load_recordings(paths: Sequence[Path], forced_from: float = math.inf) -> list[Recording]:
-    """Read trace files, directories of them, and run directories; return one recording for each file or run.
+    """Read recordings, run directories, samples from elsewhere and folders of them.
 
-    A traced lane whose answer is forced gives its recorded answer if it has at least the fraction `forced_from` of its
-    recorded tokens, else none. Raises InputError, naming file and line, for invalid input.
+    Each recording and run is one, and so are all samples of a task by one model. A traced lane whose answer is forced
+    gives its recorded answer if it has at least the fraction `forced_from` of its recorded tokens, else none. Raises
+    InputError, naming file, line and field, for invalid input.
     """
     read: list[tuple[Path, Recording]] = []
-    for path in paths:
-        if (path / CONFIG_FILE).is_file():
+    elsewhere: dict[Path, SampleFile] = {}
+    for path in _files(paths):
+        rows = None if path.is_dir() else recorded_problems(path)
+        if path.is_dir():
             read.append((path, _from_run(path)))
-        elif path.is_dir():
-            files = sorted(path.glob("*.jsonl"))
-            if not files:
-                raise InputError(f"{path} holds neither a run nor trace files (*.jsonl): give a folder that does")
-            read += [(file, _from_traces(file, forced_from)) for file in files]
+        elif rows is not None:
+            read.append((path, _from_rows(path, rows, forced_from)))
         else:
-            read.append((path, _from_traces(path, forced_from)))
+            elsewhere[path.resolve()] = read_source(path, ReadingRules())
+    for each in merged(list(elsewhere.values()), None):
+        rows = [Fields(f"{each.task}, {name}", row) for name, row in zip(each.problems, each.rows(), strict=True)]
+        read.append((Path(each.task), replace(_from_rows(Path(each.model), rows, forced_from), source=each.kind)))
     return _distinct(read)
+
+
+def _files(paths: Sequence[Path]) -> list[Path]:
+    """The run directories and files given, with the files in the folders given."""
+    found: list[Path] = []
+    for path in paths:
+        files = [path]
+        if path.is_dir() and not (path / CONFIG_FILE).is_file():
+            files = sorted(path.glob("*.jsonl"))
+            try:
+                files += find_sources([path])
+            except InputError:
+                if not files:
+                    raise InputError(
+                        f"{path} holds neither a run nor trace files (*.jsonl) nor logs of Inspect, lm-eval or "
+                        "lighteval: give a folder that does"
+                    ) from None
+        found += {file.resolve(): file for file in files}.values()
+    return found
 
 
 def _distinct(read: Sequence[tuple[Path, Recording]]) -> list[Recording]:
@@ -92,45 +118,30 @@ def _distinct(read: Sequence[tuple[Path, Recording]]) -> list[Recording]:
     return named
 
 
-def _from_traces(path: Path, forced_from: float) -> Recording:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read ({error}): give a trace file or a run directory") from error
-    problems, model = [], path.stem
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            try:
-                row = json.loads(line)
-                problems.append(_problem(row, forced_from))
-                model = str(row.get("model", model))
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
-                raise InputError(
-                    f"{path}, line {number} is not a recorded problem ({type(error).__name__}: {error}): it needs "
-                    "problem_id, answer, model and samples of answer, tokens and truncated"
-                ) from error
-    if not problems:
+def _from_rows(path: Path, rows: Sequence[Fields], forced_from: float) -> Recording:
+    if not rows:
         raise InputError(f"{path} holds no recorded problem: give a trace file with a line a problem")
-    return Recording(model, tuple(problems), answer_reserve=0.0 if math.isinf(forced_from) else _FORCING_SECONDS)
+    problems = tuple(_problem(row, forced_from) for row in rows)
+    models = [row.text("model") for row in rows if row.get("model") is not None]
+    reserve = 0.0 if math.isinf(forced_from) else _FORCING_SECONDS
+    return Recording(models[-1] if models else path.stem, problems, answer_reserve=reserve)
 
 
-def _problem(row: dict[str, Any], forced_from: float) -> RecordedProblem:
+def _problem(row: Fields, forced_from: float) -> RecordedProblem:
     codes: dict[str, int] = {}
-    truth = _code(row["answer"], codes)
+    truth = _code(row.need("answer"), codes)
     if truth is None:
-        raise ValueError("no true answer")
+        raise row.wrong("answer", "is empty: give the true answer")
     think_close = chat_format(_TRACE_FAMILY, tools=False).think_close
     lanes = []
-    for sample in row["samples"]:
-        tokens = int(sample["tokens"])
-        if tokens < 1:
-            raise ValueError(f"a sample of {tokens} tokens")
-        answer = None if sample.get("truncated") else _code(sample.get("answer"), codes)
+    for sample in row.objects("samples"):
+        tokens, cut = sample.count("tokens"), sample.flag("truncated")
+        answer = None if cut else _code(sample.get("answer"), codes)
         text = "" if answer is None else think_close + boxed(str(answer))
-        finish = "length" if sample.get("truncated") else "stop"
         forced = "" if answer is None else f"{answer}}}"
-        lanes.append(RecordedLane((RecordedTurn(text, tokens, finish),), forced, forced_from * tokens))
-    return RecordedProblem(Problem(str(row["problem_id"]), "", truth), tuple(lanes))
+        turn = RecordedTurn(text, tokens, "length" if cut else "stop")
+        lanes.append(RecordedLane((turn,), forced, forced_from * tokens))
+    return RecordedProblem(Problem(row.text("problem_id"), "", truth), tuple(lanes))
 
 
 def _code(answer: object, codes: dict[str, int]) -> int | None:
@@ -165,6 +176,7 @@ def _from_run(directory: Path) -> Recording:
         settings.max_failed_tool_runs,
         settings.max_rounds,
         settings.answer_at_think_close,
+        "a run",
     )
 
 

@@ -12,8 +12,8 @@ from agent.errors import InputError
 from agent.types import Problem
 from tools.benchmark.inspect_log import write_inspect_log
 from tools.benchmark.question import BenchmarkQuestion, BenchmarkResult, Completion, Grade, GradedCompletion
-from tools.convert.drawn import ReadingRules
-from tools.convert.sources import read_source
+from tools.shared.samples.drawn import ReadingRules
+from tools.shared.samples.sources import read_source
 
 QUESTIONS = {id_: BenchmarkQuestion(Problem(id_, f"What is {id_}?"), "7") for id_ in ("a", "b")}
 COMPLETIONS = [

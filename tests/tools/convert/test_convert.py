@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from agent.engine.recorded import RecordedLane
 from agent.errors import InputError
 from tests.support.tiers.cases import examples
-from tools.convert.command import main, merged
-from tools.convert.drawn import ReadingRules
-from tools.convert.sources import read_source
+from tools.convert.command import main
 from tools.replay.command import main as replay
 from tools.replay.recordings import load_recordings
+from tools.shared.samples.conversion import merged
+from tools.shared.samples.drawn import ReadingRules
+from tools.shared.samples.sources import read_source
 
 
 def written(path: Path, *rows: object) -> Path:

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from agent.errors import InputError
 from tests.support.tiers.cases import examples
 from tests.tools.convert.test_convert import complaint, converted
-from tools.convert.command import merged
-from tools.convert.drawn import ReadingRules
-from tools.convert.sources import read_source
+from tools.shared.samples.conversion import merged
+from tools.shared.samples.drawn import ReadingRules
+from tools.shared.samples.sources import read_source
 
 HEADER = {"version": 2, "status": "success", "eval": {"task": "aime", "model": "openai/qwq"}}
 

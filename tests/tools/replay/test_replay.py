@@ -92,7 +92,7 @@ def test_unknown_policies_and_profiles_are_reported(capsys: pytest.CaptureFixtur
     ("text", "told"),
     [
         *(("", "holds no recorded problem"), ("{}", "line 1"), ("[1]", "line 1")),
-        ('{"problem_id": "a", "answer": 1, "samples": [{"answer": 1, "tokens": 0}]}', "0 tokens"),
+        ('{"problem_id": "a", "answer": 1, "samples": [{"answer": 1, "tokens": 0}]}', "field 'samples[0].tokens' is 0"),
     ],
 )
 def test_files_that_are_no_traces_are_reported(

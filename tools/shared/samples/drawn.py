@@ -31,12 +31,16 @@ class DrawnSample:
 
 @dataclass(frozen=True, slots=True)
 class SampleFile:
-    """What a file holds: samples of one task by one model. `failed` counts those that ended with an error, left out."""
+    """What a file holds: samples of one task by one model.
+
+    `failed` counts those that ended with an error, left out. `kind` says what the file was recognised as.
+    """
 
     task: str
     model: str
     samples: tuple[DrawnSample, ...]
     failed: int = 0
+    kind: str = "lines of your own"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +57,8 @@ class ReadingRules:
         """Count the tokens of a text, at least 1. Raises InputError where nothing was given that counts them."""
         if self.counter is None:
             raise InputError(
-                f"{place}: the number of generated tokens is not in the file: give the model's tokenizer with "
-                "--tokenizer, to count them"
+                f"{place}: the number of generated tokens is not in the file: give the model's tokenizer to "
+                "tools.convert with --tokenizer, to count them"
             )
         return max(1, self.counter(text))
 
@@ -66,7 +70,7 @@ class ReadingRules:
         if self.grader is None and len(known) == 1:
             return known[0]
         problem = f"has no {kind} {self.grader!r}" if self.grader else f"has several {kind}s"
-        raise InputError(f"{place} {problem}: name one of {', '.join(known)} with --graded-by")
+        raise InputError(f"{place} {problem}: name one of {', '.join(known)} with --graded-by of tools.convert")
 
 
 def plain_answer(value: object) -> str:

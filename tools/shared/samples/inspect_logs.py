@@ -16,8 +16,16 @@ from pathlib import Path
 from typing import Any
 
 from agent.errors import InputError
-from tools.convert.drawn import DrawnSample, ReadingRules, SampleFile, graded, plain_answer, read_answer, stated_answer
-from tools.convert.fields import Fields
+from tools.shared.samples.drawn import (
+    DrawnSample,
+    ReadingRules,
+    SampleFile,
+    graded,
+    plain_answer,
+    read_answer,
+    stated_answer,
+)
+from tools.shared.samples.fields import Fields
 
 _HEADERS = ("header.json", "_journal/start.json")
 _ZSTANDARD = 93  # the number of the method in ZIP archives
@@ -88,7 +96,7 @@ def _log(path: Path, header: Fields, rows: list[Fields], reading: ReadingRules) 
     samples = tuple(_sample(row, model, reading) for row in rows if not row.get("error"))
     if not samples:
         raise InputError(f"{path} holds no sample that ended without an error: give another log")
-    return SampleFile(about.text("task"), model, samples, len(failed))
+    return SampleFile(about.text("task"), model, samples, len(failed), "an Inspect log")
 
 
 def _sample(row: Fields, model: str, reading: ReadingRules) -> DrawnSample:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tools.convert.drawn import DrawnSample, ReadingRules, SampleFile, graded, plain_answer, stated_answer
-from tools.convert.fields import Fields
+from tools.shared.samples.drawn import DrawnSample, ReadingRules, SampleFile, graded, plain_answer, stated_answer
+from tools.shared.samples.fields import Fields
 
 _NAME = re.compile(r"details_(?P<task>.+?)(?:_\d{4}-\d\d-\d\dT[\d.\-:]+)?")
 
@@ -37,7 +37,12 @@ def read_lighteval(path: Path, rows: Sequence[Fields], reading: ReadingRules) ->
         for sample in (_samples if row.get("model_response") is not None else _early_samples)(row, number, reading)
     ]
     # The files of a model lie in MODEL/DATE/.
-    return SampleFile(found["task"] if found else path.stem, path.absolute().parent.parent.name, tuple(samples))
+    return SampleFile(
+        found["task"] if found else path.stem,
+        path.absolute().parent.parent.name,
+        tuple(samples),
+        kind="lighteval's details",
+    )
 
 
 def _samples(row: Fields, number: int, reading: ReadingRules) -> Iterator[DrawnSample]:

@@ -6,20 +6,29 @@ import json
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from agent.errors import InputError
-from tools.convert.drawn import ReadingRules, SampleFile
-from tools.convert.fields import Fields
-from tools.convert.inspect_logs import read_inspect_archive, read_inspect_json
-from tools.convert.lighteval import read_lighteval
-from tools.convert.lm_eval import read_lm_eval
-from tools.convert.own_lines import read_own_lines
+from tools.shared.samples.drawn import ReadingRules, SampleFile
+from tools.shared.samples.fields import Fields
+from tools.shared.samples.inspect_logs import read_inspect_archive, read_inspect_json
+from tools.shared.samples.lighteval import read_lighteval
+from tools.shared.samples.lm_eval import read_lm_eval
+from tools.shared.samples.own_lines import read_own_lines
 
+_Read = TypeVar("_Read")
 _IN_FOLDERS = ("*.eval", "samples_*.jsonl", "details_*.parquet")
 _KINDS = (
     "JSON lines (.jsonl), an Inspect log (.eval, .json), lm-eval's samples (.jsonl), lighteval's details (.parquet)"
 )
+
+
+def recorded_problems(path: Path) -> list[Fields] | None:
+    """Read the lines of a recording; None for a file of another kind. Raises InputError for what cannot be read."""
+    if path.suffix.lower() in _READERS and _READERS[path.suffix.lower()] is not _json_lines:
+        return None
+    rows = _opened(path, lambda: list(_lines(path)))
+    return rows if not rows or _is_recorded(rows[0]) else None
 
 
 def find_sources(paths: Sequence[Path]) -> list[Path]:
@@ -45,12 +54,20 @@ def read_source(path: Path, reading: ReadingRules) -> SampleFile:
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise InputError(f"{path} is of an unknown kind: give {_KINDS}")
+    return _opened(path, lambda: reader(path, reading))
+
+
+def _opened(path: Path, read: Callable[[], _Read]) -> _Read:
     try:
-        return reader(path, reading)
+        return read()
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror or error}): give {_KINDS}") from error
     except (UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{path} cannot be read ({textwrap.shorten(str(error), 100)}): give {_KINDS}") from error
+
+
+def _is_recorded(row: Fields) -> bool:
+    return "problem_id" in row.values and "samples" in row.values
 
 
 def _json_lines(path: Path, reading: ReadingRules) -> SampleFile:
@@ -103,7 +120,7 @@ def _rows(path: Path, rows: Sequence[Fields], reading: ReadingRules) -> SampleFi
     if not rows:
         raise InputError(f"{path} holds no samples: give a file with some")
     first = rows[0].values
-    if "problem_id" in first and "samples" in first:
+    if _is_recorded(rows[0]):
         raise InputError(f"{path} is a recording already: give it to tools.replay as it is")
     if "resps" in first:
         return read_lm_eval(path, rows, reading)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from agent.files.suggestions import did_you_mean
-from tools.convert.drawn import DrawnSample, ReadingRules, SampleFile, plain_answer
-from tools.convert.fields import Fields
+from tools.shared.samples.drawn import DrawnSample, ReadingRules, SampleFile, plain_answer
+from tools.shared.samples.fields import Fields
 
 _LISTS = ("samples", "answers")
 

@@ -10,8 +10,16 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from tools.convert.drawn import DrawnSample, ReadingRules, SampleFile, graded, plain_answer, read_answer, stated_answer
-from tools.convert.fields import Fields
+from tools.shared.samples.drawn import (
+    DrawnSample,
+    ReadingRules,
+    SampleFile,
+    graded,
+    plain_answer,
+    read_answer,
+    stated_answer,
+)
+from tools.shared.samples.fields import Fields
 
 _NAME = re.compile(r"samples_(?P<task>.+?)(?:_\d{4}-\d\d-\d\dT[\d.\-]+)?")
 _NONE = "[invalid]"  # what its filters give where they find nothing
@@ -23,7 +31,9 @@ def read_lm_eval(path: Path, rows: Sequence[Fields], reading: ReadingRules) -> S
     name = reading.chosen((str(row.get("filter") or "none") for row in rows), str(path), "filter")
     samples = [sample for row in rows if str(row.get("filter") or "none") == name for sample in _samples(row, reading)]
     found = _NAME.fullmatch(path.stem)
-    return SampleFile(found["task"] if found else path.stem, path.absolute().parent.name, tuple(samples))
+    return SampleFile(
+        found["task"] if found else path.stem, path.absolute().parent.name, tuple(samples), kind="lm-eval's samples"
+    )
 
 
 def _samples(row: Fields, reading: ReadingRules) -> list[DrawnSample]:
