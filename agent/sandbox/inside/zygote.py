@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from agent.sandbox.inside import pools, scratch, warm
+from agent.sandbox.inside.descriptors import open_null
 from agent.sandbox.inside.layers import rlimits
 from agent.sandbox.inside.layers.layers import NICE, SLOTS, Layers
 from agent.sandbox.inside.session import child, event_loops
@@ -178,7 +179,7 @@ class Zygote:
             try:
                 self._close_waiting()
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
-                for target, descriptor in enumerate((os.open("/dev/null", os.O_RDWR), asked.output, asked.output)):
+                for target, descriptor in enumerate((open_null(), asked.output, asked.output)):
                     os.dup2(descriptor, target)
                 self._layers.enter_session(slot, self._base_memory)
             except Exception as error:  # noqa: BLE001 - whatever it is, the controller is to hear of it

@@ -7,6 +7,7 @@ import select
 import signal
 from collections.abc import Callable, Sequence
 
+from agent.sandbox.inside.descriptors import MarkedFiles, identity
 from agent.sandbox.inside.session.hints import Hints
 from agent.sandbox.inside.session.interpreter import Interpreter
 from agent.sandbox.inside.session.randomness import seed_all
@@ -26,12 +27,14 @@ def serve_cells(libraries: Sequence[str], memory: int) -> None:
     """
     interpreter = Interpreter(os.environ["HOME"], Hints(libraries, memory))
     requests = _Requests(interpreter)
-    write, leave, check, born = os.write, os._exit, _control, _control()
+    write, leave, control, born = os.write, os._exit, MarkedFiles(CONTROL), identity(CONTROL)
     write(CONTROL, READY)
     interpreter.rehearse()
     for ending in map(encode_end, iter(requests.begin, None), iter(requests.run, None)):
-        if check() != born:
-            leave(CUT_OFF)
+        if not control.are_there():
+            if identity(CONTROL) != born:
+                leave(CUT_OFF)
+            control.mark()
         write(CONTROL, ending)
         if requests.status in (BROKEN, OUT_OF_MEMORY):
             signal.pause()  # the controller ends a session that cannot continue
@@ -69,15 +72,6 @@ class _Requests:
         except MemoryError:
             self.status = OUT_OF_MEMORY
         return self.status
-
-
-def _control(fstat: Callable[[int], os.stat_result] = os.fstat) -> tuple[int, int]:
-    """Which file the controller's socket is; zeros if it is closed."""
-    try:
-        status = fstat(CONTROL)
-    except OSError:
-        return 0, 0
-    return status.st_dev, status.st_ino
 
 
 def _reader() -> Callable[[int], bytes]:

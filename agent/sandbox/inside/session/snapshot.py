@@ -20,8 +20,7 @@ import traceback
 import types
 import warnings
 from collections.abc import Iterator, Sequence
-from ctypes import PyDLL, c_char_p, c_size_t, c_uint64, c_void_p, string_at
-from operator import attrgetter
+from ctypes import PyDLL, c_char, c_char_p, c_size_t, c_uint64, c_void_p, sizeof, string_at
 from typing import Any
 
 from agent.sandbox.inside.session.private import BUILTINS
@@ -57,7 +56,8 @@ _FREE: dict[str, frozenset[str]] = {  # names that a cell may set for itself
 _POINTER, _FIXED = tuple.__itemsize__, dict.__basicsize__
 _KEYS = _FIXED - 2 * _POINTER  # where a dictionary keeps the address of its table: the last field but one
 _VERSION = _KEYS - _POINTER  # where Python keeps a number that grows whenever the dictionary changes; 3.14 does not
-_read, _raw, _total = attrgetter("value"), attrgetter("raw"), sum
+_Version: Any = c_char * sizeof(c_uint64)
+_join = b"".join  # which takes pieces of memory, too
 _HEAD = 2 * _POINTER  # bytes of a table that say how it is used, and change when it is only read
 _compare = PyDLL(None).memcmp
 _compare.argtypes = (c_void_p, c_char_p, c_size_t)
@@ -101,21 +101,19 @@ class Changes:
 
     def __init__(self, watched: Sequence[dict[str, Any] | None], memory: Sequence[Any] = ()) -> None:
         found = [each for each in watched if each is not None]
-        self._is_certain = _HAS_VERSIONS and len(found) == len(watched)
         self._watched = found  # which keeps them where they are
-        self._versions = [_version(each) for each in found]
-        self._memory = [*memory]
-        self._seen: object = None
+        self._pieces = [*map(_version, found), *(each for each in memory if each is not None)]
+        self._is_certain = _HAS_VERSIONS and len(self._pieces) == len(watched) + len(memory)
+        self._seen = b""
 
     def may_have_happened(self) -> bool:
         """Whether one has, or there is no telling."""
-        now = (_total(map(_read, self._versions)), [*map(_raw, self._memory)])  # each version only grows
-        before, self._seen = self._seen, now
-        return now != before or not self._is_certain
+        before, self._seen = self._seen, _join(self._pieces)
+        return self._seen != before or not self._is_certain
 
 
-def _version(names: dict[str, Any]) -> c_uint64:
-    return c_uint64.from_address(id(names) + _VERSION)
+def _version(names: dict[str, Any]) -> Any:
+    return _Version.from_address(id(names) + _VERSION)
 
 
 def _has_versions() -> bool:
@@ -124,7 +122,7 @@ def _has_versions() -> bool:
     seen = [0]
     for change in (lambda: probe.update(a=1), lambda: probe.update(a=2), lambda: probe.pop("a"), probe.clear):
         change()
-        seen.append(_version(probe).value)
+        seen.append(int.from_bytes(_version(probe), sys.byteorder))
     return seen == sorted({*seen})
 
 

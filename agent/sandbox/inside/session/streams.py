@@ -8,9 +8,11 @@ import io
 import os
 import sys
 import types
-from ctypes import c_char
+from ctypes import c_char, c_int, c_void_p, sizeof
+from operator import is_
 from typing import Any
 
+from agent.sandbox.inside.descriptors import CLOSED, MarkedFiles, identity, open_null
 from agent.sandbox.inside.session.private import BUILTINS
 from agent.sandbox.inside.session.snapshot import Changes
 
@@ -22,7 +24,6 @@ ERRORS_EDGE = b"\xff\x1d"
 """Stands before and after each text for the stream of errors, which no line shares with the stream of output."""
 
 _INPUT, _OUTPUT, _ERRORS = range(3)
-_CLOSED = (0, 0)  # stands for the file behind a descriptor that is closed
 _OPTIONS = ("utf-8", "backslashreplace")
 _TextIOWrapper, _BufferedWriter, _BufferedReader, _FileIO = (
     io.TextIOWrapper,
@@ -31,6 +32,7 @@ _TextIOWrapper, _BufferedWriter, _BufferedReader, _FileIO = (
     io.FileIO,
 )
 _RAW = {"name", "was_empty"}  # what a raw file may hold of its own
+_NAMES = ("stdin", "__stdin__", "stdout", "__stdout__", "stderr", "__stderr__")
 
 
 class _Input(io.FileIO):
@@ -80,12 +82,9 @@ class _Stream:
 
     @property
     def memory(self) -> list[Any]:
-        """The memory of its parts, but for what lies behind the buffer."""
-        return [_view(self.text), _view(self.raw)]
-
-    def is_whole(self) -> bool:
-        """Whether what neither names nor memory tell is as it was."""
-        return self._buffer.raw is self.raw and (self._write is None or self._writes())
+        """The memory of its parts, but for what the buffer holds; None for what was not found."""
+        parts = [_view(self.text), _view(self.raw), _head(self._buffer, self.raw)]
+        return parts if self._write is None else [*parts, _view(self._write)]
 
     def is_sound(self) -> bool:
         """Whether it is open and does what it did at first; what a cell has put into it is not called."""
@@ -115,10 +114,16 @@ class _Stream:
         return write.__code__ is code and write.__defaults__ is defaults
 
 
-def _view(stream: io.TextIOWrapper | io.RawIOBase) -> Any:
-    """The memory of a stream, but for what every object begins with: its count of references and its type."""
-    size = type(stream).__basicsize__ - object.__basicsize__
-    return (c_char * size).from_address(id(stream) + object.__basicsize__)
+def _view(part: io.IOBase | types.FunctionType, size: int = 0) -> Any:
+    """The memory of an object, but for what each begins with: its count of references and its type."""
+    size = size or type(part).__basicsize__ - object.__basicsize__
+    return (c_char * size).from_address(id(part) + object.__basicsize__)
+
+
+def _head(buffer: io.BufferedIOBase, raw: io.RawIOBase) -> Any:
+    """The memory in which a buffer says what it writes to or reads from, and whether it still does; None elsewhere."""
+    view = _view(buffer, sizeof(c_void_p) + 4 * sizeof(c_int))
+    return view if int.from_bytes(view[: sizeof(c_void_p)], sys.byteorder) == id(raw) else None
 
 
 def _writer(buffer: io.BufferedIOBase) -> Any:
@@ -142,13 +147,12 @@ class Streams:
     """The three streams under their two names each, and the descriptors 0 to 3."""
 
     def __init__(self) -> None:
-        self._write, self._fstat = os.write, os.fstat
-        self._open, self._close = os.open, os.close
+        self._write, self._close = os.write, os.close
         self._get_blocking, self._set_blocking = os.get_blocking, os.set_blocking
         self._names = vars(sys)
-        self._null = os.devnull
-        self._fixed = [self._identity(descriptor) for descriptor in (_OUTPUT, _ERRORS)]
-        self._nothing = self._identity(_INPUT)
+        self._fixed = [identity(descriptor) for descriptor in (_OUTPUT, _ERRORS)]
+        self._nothing = identity(_INPUT)
+        self._files, self._output_files = MarkedFiles(_INPUT, _OUTPUT, _ERRORS), MarkedFiles(_OUTPUT, _ERRORS)
         self._input, self._output, self._errors = map(_Stream, (_INPUT, _OUTPUT, _ERRORS))
         self._changes = self._watch()
         self._is_input_sound = True
@@ -191,20 +195,21 @@ class Streams:
 
         While no name and no byte of the streams has changed since they were found sound, they still are.
         """
-        self._free_descriptors()
-        self._put_in_place()  # first, since a wrapper of the cell's own closes what it wraps as it goes
-        leads_away = self._identity(_INPUT) != self._nothing
-        if leads_away or self._changes.may_have_happened() or not self._are_whole():
+        leads_away = not self._files.are_there() and self._free_descriptors()
+        if not self._are_in_place():  # first, since a wrapper of the cell's own closes what it wraps as it goes
+            self._put_in_place()
+        if leads_away or self._changes.may_have_happened():
             self._restore_changed(leads_away=leads_away)
-        self._put_in_place()
+        if not self._are_in_place():
+            self._put_in_place()
 
     def fit(self) -> bool:
         """Whether the descriptors of output lead where they did at first, and what reads the input is what it was."""
-        identity = self._identity
-        return self._is_input_sound and self._fixed == [identity(_OUTPUT), identity(_ERRORS)]
-
-    def _are_whole(self) -> bool:
-        return self._output.is_whole() and self._errors.is_whole() and self._input.is_whole()
+        if not self._output_files.are_there():
+            if self._fixed != [identity(_OUTPUT), identity(_ERRORS)]:
+                return False
+            self._output_files.mark()
+        return self._is_input_sound
 
     def _watch(self) -> Changes:
         """What tells whether the streams there are now, or the class that reads the input, have changed."""
@@ -224,6 +229,7 @@ class Streams:
         self._is_input_sound = vars(_Input) == _INPUT_CLASS
         is_new = before[0] is not self._input or before[1] is not self._output or before[2] is not self._errors
         self._changes = self._watch() if is_new else changes  # new ones are checked after the next cell
+        self._put_in_place()
 
     def _restore_input(self, *, leads_away: bool) -> None:
         """Let there be nothing to read, whatever a cell has put in the place of that; a stream of its own may stay."""
@@ -234,27 +240,21 @@ class Streams:
                 self._names["stdin"] = None
             self._input = _Stream(_INPUT)
 
-    def _identity(self, descriptor: int) -> tuple[int, int]:
-        try:
-            status = self._fstat(descriptor)
-        except OSError:
-            return _CLOSED
-        return status.st_dev, status.st_ino
-
-    def _free_descriptors(self) -> None:
-        """Descriptors must be there and wait: one that does not makes reads and writes fail."""
-        for descriptor in range(4):
+    def _free_descriptors(self) -> bool:
+        """Let descriptors wait: one that does not makes reads and writes fail. Returns whether input leads away."""
+        for descriptor in (_INPUT, _OUTPUT, _ERRORS):
             try:
                 if not self._get_blocking(descriptor):
                     self._set_blocking(descriptor, True)
             except OSError:  # closed
                 continue
+        return identity(_INPUT) != self._nothing
 
     def _open_null(self) -> None:
-        if self._identity(_INPUT) != _CLOSED:
+        if identity(_INPUT) != CLOSED:
             self._close(_INPUT)  # opening takes the lowest number that is free, and there may be no other
-        self._open(self._null, os.O_RDWR)
-        self._nothing = self._identity(_INPUT)
+        open_null()
+        self._nothing = identity(_INPUT)
 
     def _put_in_place(self) -> None:
         names = self._names
@@ -262,8 +262,13 @@ class Streams:
         if stdin is not own and _is_closed(stdin):
             names["stdin"] = own
         names["__stdin__"] = own
-        names["stdout"] = names["__stdout__"] = self._output.text
-        names["stderr"] = names["__stderr__"] = self._errors.text
+        output, errors = self._output.text, self._errors.text
+        names["stdout"] = names["__stdout__"] = output
+        names["stderr"] = names["__stderr__"] = errors
+        self._placed = (own, own, output, output, errors, errors)
+
+    def _are_in_place(self) -> bool:
+        return all(map(is_, map(self._names.get, _NAMES), self._placed))
 
 
 def _is_closed(stream: object) -> bool:
