@@ -183,7 +183,7 @@ def read_cell(read: Callable[[int], bytes]) -> CellRequest | None:
         source = bytes(parts)
     if len(source) > length:
         raise ValueError(f"{len(source) - length} bytes follow a request")
-    return CellRequest(token, seed, source)
+    return tuple.__new__(CellRequest, (token, seed, source))
 
 
 def encode_end(token: bytes, status: int) -> bytes:

@@ -47,7 +47,7 @@ class _Requests:
     def __init__(self, interpreter: Interpreter) -> None:
         self._interpreter = interpreter
         self._receive, self._seed = read_cell, seed_all
-        self._read, self._say = _reader(), _writer()
+        self._read, self._write, self._set_blocking = _reader(), os.write, os.set_blocking
         self._source = b""
         self._is_fresh = True
         self.status = OK
@@ -57,12 +57,16 @@ class _Requests:
         request = self._receive(self._read)
         if request is None:
             return None
-        self._source = request.source
-        self._say(request.token)
+        token, seed, self._source = request
+        try:
+            self._write(_OUTPUT, token)
+        except BlockingIOError:
+            self._set_blocking(_OUTPUT, True)
+            self._write(_OUTPUT, token)
         if self._is_fresh:
             self._is_fresh = False
-            self._seed(request.seed)
-        return request.token
+            self._seed(seed)
+        return token
 
     def run(self) -> int:
         """Run the cell that has begun and return its status."""
@@ -92,17 +96,3 @@ def _reader() -> Callable[[int], bytes]:
                 continue
 
     return read_control
-
-
-def _writer() -> Callable[[bytes], int]:
-    """The same for a few bytes of output."""
-    write, set_blocking = os.write, os.set_blocking
-
-    def write_output(data: bytes) -> int:
-        try:
-            return write(_OUTPUT, data)
-        except BlockingIOError:
-            set_blocking(_OUTPUT, True)
-            return write(_OUTPUT, data)
-
-    return write_output

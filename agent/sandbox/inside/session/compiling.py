@@ -32,7 +32,7 @@ class PlainCell(NamedTuple):
 
     def is_shown(self, value: object) -> bool:
         """Whether the expression's value is shown whatever the expression is; if not, its tree decides."""
-        return not (is_count(value) and "(" in self.line)
+        return "(" not in self.line or not is_count(value)
 
     def expression(self) -> Expr:
         """The tree of the last expression."""
@@ -51,16 +51,20 @@ def compile_plain(source: str, name: str, flags: int) -> PlainCell | None:
     head, _, last = text.rpartition("\n")
     if not last or last.startswith(_NO_EXPRESSION) or head.endswith("\\") or "\r" in source:
         return None
-    if _ASSIGNS(last) or _NEEDS_TREE(last) or may_need_loop(source):
+    if (
+        _ASSIGNS(last)
+        or ((";" in last or "." in last) and _NEEDS_TREE(last))
+        or ("_" in source and may_need_loop(source))
+    ):
         return None
     line = "\n" * text.count("\n") + last
     try:
-        parts = [_code(line, name, "eval", flags)]
+        parts = [compile(line, name, "eval", flags, dont_inherit=True)]
         if head.strip(_BLANKS):
             parts.insert(0, _code(head, name, "exec", flags))
     except SOURCE_ERRORS:
         return None
-    return PlainCell(parts, line)
+    return tuple.__new__(PlainCell, (parts, line))
 
 
 def compile_tree(tree: Module, name: str, source: str, flags: int) -> list[types.CodeType]:

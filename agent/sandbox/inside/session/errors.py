@@ -29,10 +29,11 @@ class Errors:
 
     def __init__(self, hints: Hints) -> None:
         self._hints = hints
+        self._sources: dict[str, str] = {}  # of cells since the last error, by their file names
 
-    def remember(self, name: str, lines: list[str]) -> None:
-        """Keep a cell's lines for tracebacks; each ends with a newline, or the marks below it stand too far right."""
-        _linecache.cache[name] = (len(lines), None, [*lines], name)
+    def remember(self, name: str, source: str) -> None:
+        """Keep a cell's source for tracebacks."""
+        self._sources[name] = source
 
     def describe(self, error: BaseException, source: str, *, is_short: bool) -> str:
         """Return the text shown for a cell's error; empty for an exit that means success.
@@ -41,6 +42,7 @@ class Errors:
         """
         if isinstance(error, SystemExit):
             return f"SystemExit: {error.code}\n" if error.code else ""
+        self._remember_lines()
         trace = error.__traceback__
         while trace and not trace.tb_frame.f_code.co_filename.startswith(CELL):
             trace = trace.tb_next
@@ -54,6 +56,12 @@ class Errors:
         hint = self._hints.about(error, told.stack, source) or self._hints.about_resources(error, is_short=is_short)
         return f"{text}({hint})\n" if hint else text
 
+    def _remember_lines(self) -> None:
+        for name, source in self._sources.items():
+            lines = cell_lines(source)
+            _linecache.cache[name] = (len(lines), None, lines, name)
+        self._sources.clear()
+
     def _narrow(self, frame: traceback.FrameSummary) -> traceback.FrameSummary:
         """Of a line with several statements, show only the expression that failed."""
         line, start, end = frame.line or "", frame.colno, frame.end_colno
@@ -63,6 +71,11 @@ class Errors:
         part = whole[start:end].decode("utf-8", "replace")
         narrowed: traceback.FrameSummary = _traceback.FrameSummary(frame.filename, frame.lineno, frame.name, line=part)
         return narrowed
+
+
+def cell_lines(source: str) -> list[str]:
+    """The lines of a cell. Each ends with a newline, or the marks below it in a traceback stand too far right."""
+    return str.splitlines(source if source.endswith("\n") else f"{source}\n", keepends=True)
 
 
 def _links(told: traceback.TracebackException) -> list[traceback.TracebackException]:

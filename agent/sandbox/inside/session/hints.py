@@ -38,21 +38,20 @@ class Requests:
 
     def __init__(self) -> None:
         self._has_hook = self._for_input = self._for_programs = False
+        self.noted = False  # whether the cell has made such a call
         self._fstat = os.fstat
         self._nothing = _device(self._fstat)
 
     def begin(self, source: str) -> None:
         """Make Python tell of such calls, from now on, if the code may make any; forget earlier ones."""
         if self._has_hook:
-            self._for_input = self._for_programs = False
+            self.noted = self._for_input = self._for_programs = False
         elif "open(0" in source or ("system(" in source and _SYSTEM.search(source)):
             self._has_hook = True
             _add_hook(self._note)
 
     def answer(self, *, has_read: bool) -> str:
         """Return the note to follow a cell's output; empty if there is none. `has_read`: from its input, in vain."""
-        if not (has_read or self._for_input or self._for_programs):
-            return ""
         hints = [_NO_PROCESSES] * self._for_programs + [_NO_INPUT] * (self._for_input or has_read)
         return "".join(f"({hint})\n" for hint in hints)
 
@@ -61,6 +60,7 @@ class Requests:
             self._for_programs = True
         elif event == "open" and type(args[0]) is int and args[0] == 0:
             self._for_input = _device(self._fstat) == self._nothing  # unless the cell put a file of its own there
+        self.noted = self._for_input or self._for_programs
 
 
 class Hints:

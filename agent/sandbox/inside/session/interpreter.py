@@ -9,10 +9,11 @@ import sys
 import types
 from ast import Expr
 from collections.abc import Sequence
+from operator import is_
 from types import CoroutineType
 
 from agent.sandbox.inside.session.compiling import SOURCE_ERRORS, compile_plain, compile_tree
-from agent.sandbox.inside.session.errors import CELL, Errors, describe_briefly, is_from
+from agent.sandbox.inside.session.errors import CELL, Errors, cell_lines, describe_briefly, is_from
 from agent.sandbox.inside.session.event_loops import needs_loop, run_awaiting
 from agent.sandbox.inside.session.hints import Hints, Requests
 from agent.sandbox.inside.session.private import BUILTINS
@@ -79,7 +80,11 @@ class Interpreter:
             self._error = strike
         self._in_cell = False
         try:
-            calm = self._calm()
+            calm = self._repair.calm_at_once()
+        except BaseException:  # noqa: BLE001
+            calm = False
+        try:
+            calm = calm or self._calm()
         except BaseException:  # noqa: BLE001
             calm = False
         try:
@@ -137,7 +142,11 @@ class Interpreter:
         self._begin(source, name)
         value = self._evaluate(plain.parts, in_loop=False)
         if value is not None:
-            shown = plain.is_shown(value) or is_shown(plain.expression(), source, value, None, self._scope)
+            shown = (
+                "(" not in plain.line
+                or plain.is_shown(value)
+                or is_shown(plain.expression(), source, value, None, self._scope)
+            )
             self._take_value(value, shown=shown)
 
     def _execute_tree(self, source: str, name: str) -> None:
@@ -191,15 +200,15 @@ class Interpreter:
 
     def _remember_lines(self, name: str, source: str) -> None:
         """For tracebacks, and in the public place for `inspect` and `doctest`."""
-        lines = str.splitlines(source if source.endswith("\n") else f"{source}\n", keepends=True)
-        self._errors.remember(name, lines)
-        self._lines[name] = (len(source), None, lines, name)
+        self._errors.remember(name, source)
+        self._lines[name] = (len(source), None, cell_lines(source), name)
 
     def _remember_value(self, scope: dict[str, object], value: object) -> None:
         """Set `_`, and `__` and `___` to what it was before, unless the cell uses one of these names itself."""
-        if all(scope.get(name, old) is old for name, old in zip(_VALUES, self._values, strict=False)):
-            self._values = [value, *self._values[:2]]
-            scope.update(zip(_VALUES, self._values, strict=False))
+        values = self._values
+        if all(map(is_, map(scope.get, _VALUES, values), values)):
+            self._values = values = [value, *values[:2]]
+            scope.update(zip(_VALUES, values, strict=False))
 
     def _finish(self, source: str) -> int:
         """Report the error, if any, and make sure that the next cell will find a Python that works, or say BROKEN."""
@@ -209,8 +218,9 @@ class Interpreter:
             self._is_short = self._is_short or isinstance(self._error, MemoryError)
             self._tell(self._error, source)
             self._error = None  # and with it what its frames hold
-        if hints := self._requests.answer(has_read=self._streams.has_read()):
-            self._streams.say(hints)
+        has_read = self._streams.has_read()
+        if has_read or self._requests.noted:
+            self._streams.say(self._requests.answer(has_read=has_read))
         self._streams.restore()
         self._repair.restore()
         if self._is_short and not self._has_room():

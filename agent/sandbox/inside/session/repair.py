@@ -90,16 +90,31 @@ class Repair:
         self._set_mask(self._block, _STRIKING)
         for timer in _TIMERS:
             self._set_timer(timer, 0)
-        if not all(map(is_, map(self._get_signal, self._numbers), self._first_handlers)):
+        if not self._has_first_handlers():
             self._set_mask(self._block, self._numbers)
             self._restore_handlers()
+        self._remove_hooks()
+        return True
+
+    def calm_at_once(self) -> bool:
+        """The same in less time where no signal has a handler that could interrupt; False where one has."""
+        if not self._has_first_handlers():
+            return False
+        for timer in _TIMERS:
+            self._set_timer(timer, 0)
+        self._remove_hooks()
+        return True
+
+    def _has_first_handlers(self) -> bool:
+        return all(map(is_, map(self._get_signal, self._numbers), self._first_handlers))
+
+    def _remove_hooks(self) -> None:
         self._set_trace(None)
         self._set_profile(None)
         self._set_mask(self._replace, ())
         self._cancel_dump()
         self._unregister(_INTERRUPT)
         self._unregister(_CONTINUE)
-        return True
 
     def restore(self) -> None:
         """Restore everything else; raises whatever the cell's own objects raise where that cannot be done."""

@@ -144,7 +144,7 @@ def _writer(buffer: io.BufferedIOBase) -> Any:
 
 
 class Streams:
-    """The three streams under their two names each, and the descriptors 0 to 3."""
+    """The three streams under their two names each, and their descriptors."""
 
     def __init__(self) -> None:
         self._write, self._close = os.write, os.close
@@ -170,17 +170,17 @@ class Streams:
 
     def flush(self) -> None:
         """Bring what was printed into the pipe, also what a stream of the cell's own holds back."""
-        names = self._names
-        for name, own in (("stdout", self._output.text), ("stderr", self._errors.text)):
-            stream = names.get(name)
-            for each in (own,) if stream is own else (stream, own):
-                try:
-                    each.flush()  # type: ignore[union-attr]
-                except BlockingIOError:
-                    self._free_descriptors()
-                    each.flush()  # type: ignore[union-attr]
-                except Exception:  # noqa: BLE001 - a stream of the cell's own may do anything
-                    continue
+        names, output, errors = self._names, self._output.text, self._errors.text
+        stdout, stderr = names.get("stdout"), names.get("stderr")
+        is_own = stdout is output and stderr is errors
+        for stream in (output, errors) if is_own else (stdout, output, stderr, errors):
+            try:
+                stream.flush()  # type: ignore[union-attr]
+            except BlockingIOError:
+                self._free_descriptors()
+                stream.flush()  # type: ignore[union-attr]
+            except Exception:  # noqa: BLE001 - a stream of the cell's own may do anything
+                continue
 
     def has_read(self) -> bool:
         """Whether input was asked for in vain since the last call."""
