@@ -27,13 +27,15 @@ class Capture:
 
     def add(self, data: bytes) -> None:
         """Take the next bytes."""
+        if not data:
+            return
         self.size += len(data)
         more = self._starts.take(data)
         data = self._line + more
         if b"\r" in more and not (self._within_line and b"\x1b" in data):  # which may erase what has been kept
             first = data.find(b"\r") + 1 if self._within_line else 0
             data = data[:first] + _VERSIONS.sub(_as_one, data[first:])
-        whole = self._settled(data)
+        whole = len(data) if data[-1:] == b"\n" else self._settled(data)
         self._line = data[whole:]
         self._within_line = not data.endswith(b"\n", 0, whole) if whole else self._within_line
         self._keep(data[:whole])
@@ -48,6 +50,9 @@ class Capture:
 
     def _keep(self, data: bytes) -> None:
         self._passed += len(data)
+        if len(self._head) + len(data) <= self._half:
+            self._head += data
+            return
         room = max(0, self._half - len(self._head))
         self._head += data[:room]
         self._tail += data[room:][-self._half :]

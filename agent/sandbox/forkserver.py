@@ -182,7 +182,7 @@ class ForkServerSession:
             return ToolRun(code, text, ToolStatus.ERROR, time.monotonic() - started)
         seconds = limits.cell_seconds if timeout is None else timeout
         async with self._lock:
-            note = await self._await_replay()
+            note = await self._await_replay() if self._replay is not None else ""
             if self._closed:
                 raise SandboxError("the session is closed: ask the sandbox for another one")
             status, output = await self._run(source, seconds, note)
@@ -204,7 +204,13 @@ class ForkServerSession:
         started = time.monotonic()
         for _ in range(_ATTEMPTS):
             begun = time.monotonic()
-            outcome = await self._attempt(source, seconds)
+            if self._process is None:
+                self._process = await self._sandbox.acquire()
+            try:
+                outcome = await self._process.run(source, seconds, self._seed)
+            except BaseException:
+                self._drop()
+                raise
             again = retry_note(outcome, used=self._used)
             if not again or self._closed or time.monotonic() - started > _MAX_RETRY_SECONDS:
                 break
@@ -223,16 +229,7 @@ class ForkServerSession:
             remark = f"{stop_reason(outcome.stop, seconds, self._sandbox.limits)} The session's variables are kept."
         output = outcome.output.rstrip("\n")
         interference = INTERFERENCE if outcome.crowded and (status is not ToolStatus.OK or not output) else ""
-        return status, "\n".join(part for part in (note, output, remark, interference) if part)
-
-    async def _attempt(self, source: bytes, seconds: float) -> CellOutcome:
-        if self._process is None:
-            self._process = await self._sandbox.acquire()
-        try:
-            return await self._process.run(source, seconds, self._seed)
-        except BaseException:
-            self._drop()
-            raise
+        return status, "\n".join(filter(None, (note, output, remark, interference)))
 
     def _remember(self, source: bytes, outcome: CellOutcome) -> None:
         if outcome.crowded:  # what threads do, and when, cannot be reproduced

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _MAX_SECONDS = 1.0
 _MAX_BYTES = 1 << 20
 _MIN_LIMIT_SECONDS = 4.0  # in which even a busy host has a process ready
 
 
-@dataclass(frozen=True, slots=True)
-class PastCell:
+class PastCell(NamedTuple):
     """A cell that ended by itself, and its status."""
 
     source: bytes

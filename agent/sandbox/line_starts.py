@@ -27,16 +27,20 @@ class LineStarts:
         if not (self._changes or _FIRST in data):
             self._last = data[-1:] or self._last
             return data
-        return b"".join(map(self._part, _MARKS.split(data)))
-
-    def _part(self, part: bytes) -> bytes:
-        if part == ERRORS_EDGE:
-            self._changes = not self._changes
-            return b""
-        begins = part == LINE_START or (part and self._changes)
-        newline = b"\n" if begins and self._last != b"\n" else b""
-        if part == LINE_START:
-            part = b""
-        self._changes = self._changes and not part
-        self._last = part[-1:] or newline or self._last
-        return newline + part
+        if data.startswith(LINE_START) and data.count(_FIRST) == 1 and not self._changes:  # a value, and nothing else
+            data = data[len(LINE_START) :] if self._last == b"\n" else b"\n" + data[len(LINE_START) :]
+            self._last = data[-1:] or self._last
+            return data
+        parts = _MARKS.split(data)
+        for index, part in enumerate(parts):
+            if part == ERRORS_EDGE:
+                self._changes, parts[index] = not self._changes, b""
+                continue
+            begins = part == LINE_START or (part and self._changes)
+            newline = b"\n" if begins and self._last != b"\n" else b""
+            if part == LINE_START:
+                part = b""
+            self._changes = self._changes and not part
+            self._last = part[-1:] or newline or self._last
+            parts[index] = newline + part
+        return b"".join(parts)

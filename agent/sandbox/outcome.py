@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Stop(StrEnum):
@@ -15,8 +15,7 @@ class Stop(StrEnum):
     OUTPUT = "output"
 
 
-@dataclass(frozen=True, slots=True)
-class CellOutcome:
+class CellOutcome(NamedTuple):
     """How a cell ended: the process's status (None: it is gone), why it was stopped, what it printed.
 
     `begun`: whether any of it may have run. `crowded`: whether threads of earlier cells acted since the last one ended,

@@ -47,7 +47,7 @@ class SessionProcess:
         self._timer: asyncio.TimerHandle | None = None
         self._action: Callable[[], None] | None = None  # what the timer is set to do, and when, if it is set
         self._due = 0.0
-        self._unsent = memoryview(b"")
+        self._unsent: bytes | memoryview = b""
         self._stop = Stop.NONE
         self._lost = self._released = self._flowing = self._paused = False
         self._background = BackgroundThreads(self._meter)
@@ -78,15 +78,16 @@ class SessionProcess:
             await self._done
         finally:
             self._done = None
-            self._set_flowing(on=False)
+            if self._flowing:
+                self._set_flowing(on=False)
             self._set_timer(_PAUSE_AFTER_SECONDS, self._pause)
         if self._unsent:  # it answered a request that it cannot have read
             self._lose()
         decoder = self._decoder
         if decoder.status is None and not self._released:
             self._take_output()
-        elif not self._lost and decoder.status != BROKEN:  # a thread can break a session in no time
-            self._observe_background()
+        elif self._background.may_be_active and not self._lost and decoder.status != BROKEN:
+            self._observe_background()  # not where it is broken: a thread can break a session in no time
         text, crowded = self._capture.text(), self._background.may_be_active
         if not self._lost:
             self._background = BackgroundThreads(self._meter)
@@ -119,7 +120,7 @@ class SessionProcess:
             return
         token = os.urandom(TOKEN_SIZE)
         self._decoder.expect(token)
-        self._unsent = memoryview(encode_cell(CellRequest(token, seed, source)))
+        self._unsent = encode_cell(CellRequest(token, seed, source))
         self._send()
         if self._unsent and not self._lost:
             self._loop.add_writer(self.handle.control, self._on_writable)
@@ -129,7 +130,8 @@ class SessionProcess:
 
     def _send(self) -> None:
         try:
-            self._unsent = self._unsent[self.handle.control.send(self._unsent) :]
+            sent = self.handle.control.send(self._unsent)
+            self._unsent = memoryview(self._unsent)[sent:] if sent < len(self._unsent) else b""
         except BlockingIOError:
             return
         except OSError:

@@ -29,11 +29,7 @@ class Errors:
 
     def __init__(self, hints: Hints) -> None:
         self._hints = hints
-        self._sources: dict[str, str] = {}  # of cells since the last error, by their file names
-
-    def remember(self, name: str, source: str) -> None:
-        """Keep a cell's source for tracebacks."""
-        self._sources[name] = source
+        self.sources: dict[str, str] = {}  # the cells since the last error, by their file names
 
     def describe(self, error: BaseException, source: str, *, is_short: bool) -> str:
         """Return the text shown for a cell's error; empty for an exit that means success.
@@ -57,10 +53,10 @@ class Errors:
         return f"{text}({hint})\n" if hint else text
 
     def _remember_lines(self) -> None:
-        for name, source in self._sources.items():
+        for name, source in self.sources.items():
             lines = cell_lines(source)
             _linecache.cache[name] = (len(lines), None, lines, name)
-        self._sources.clear()
+        self.sources.clear()
 
     def _narrow(self, frame: traceback.FrameSummary) -> traceback.FrameSummary:
         """Of a line with several statements, show only the expression that failed."""

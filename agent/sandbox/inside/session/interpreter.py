@@ -200,7 +200,7 @@ class Interpreter:
 
     def _remember_lines(self, name: str, source: str) -> None:
         """For tracebacks, and in the public place for `inspect` and `doctest`."""
-        self._errors.remember(name, source)
+        self._errors.sources[name] = source
         self._lines[name] = (len(source), None, cell_lines(source), name)
 
     def _remember_value(self, scope: dict[str, object], value: object) -> None:

@@ -152,7 +152,7 @@ class Streams:
         self._names = vars(sys)
         self._fixed = [identity(descriptor) for descriptor in (_OUTPUT, _ERRORS)]
         self._nothing = identity(_INPUT)
-        self._files, self._output_files = MarkedFiles(_INPUT, _OUTPUT, _ERRORS), MarkedFiles(_OUTPUT, _ERRORS)
+        self._files = MarkedFiles(_INPUT, _OUTPUT, _ERRORS)
         self._input, self._output, self._errors = map(_Stream, (_INPUT, _OUTPUT, _ERRORS))
         self._changes = self._watch()
         self._is_input_sound = True
@@ -195,20 +195,25 @@ class Streams:
 
         While no name and no byte of the streams has changed since they were found sound, they still are.
         """
-        leads_away = not self._files.are_there() and self._free_descriptors()
-        if not self._are_in_place():  # first, since a wrapper of the cell's own closes what it wraps as it goes
+        is_in_place = self._are_in_place()
+        if not is_in_place:  # first, since a wrapper of the cell's own closes what it wraps as it goes
             self._put_in_place()
-        if leads_away or self._changes.may_have_happened():
-            self._restore_changed(leads_away=leads_away)
-        if not self._are_in_place():
+        if self._changes.may_have_happened():
+            self._restore_changed(leads_away=self._free_descriptors())
+        elif not is_in_place:
             self._put_in_place()
 
     def fit(self) -> bool:
-        """Whether the descriptors of output lead where they did at first, and what reads the input is what it was."""
-        if not self._output_files.are_there():
+        """Whether the descriptors of output lead where they did at first, and what reads the input is what it was.
+
+        What the input leads to can be restored, and is.
+        """
+        if not self._files.are_there():
+            if self._free_descriptors():
+                self._restore_changed(leads_away=True)
             if self._fixed != [identity(_OUTPUT), identity(_ERRORS)]:
                 return False
-            self._output_files.mark()
+            self._files.mark()
         return self._is_input_sound
 
     def _watch(self) -> Changes:
