@@ -78,8 +78,7 @@ class SessionProcess:
             await self._done
         finally:
             self._done = None
-            if self._flowing:
-                self._set_flowing(on=False)
+            self._set_flowing(on=False)
             self._set_timer(_PAUSE_AFTER_SECONDS, self._pause)
         if self._unsent:  # it answered a request that it cannot have read
             self._lose()
