@@ -152,7 +152,8 @@ class TimedServers:
         """Take the time, or fail."""
         found = self.seconds(variant, what)
         if isinstance(found, str):
-            raise EngineError(f"the engine's server ended with status 1 at its start: {found} (log: /a/log)")
+            ended = "the engine's server ended with status 1 at its start: "
+            raise EngineError(found if found.startswith("the vLLM server") else f"{ended}{found} (log: /a/log)")
         await asyncio.sleep(found)
         return found
 

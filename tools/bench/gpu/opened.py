@@ -88,7 +88,7 @@ def resumed_matrix(directory: Path, model_name: str | None) -> Iterator[OpenMatr
     if not (directory / MEASUREMENTS).is_file():
         raise InputError(f"{directory} holds no matrix: give --resume the directory of one")
     with claim(directory):
-        results = read_matrix(directory)
+        results = read_matrix(directory).to_resume()
         plan = results.plan
         config = parse_config(plan.config, str(directory / MEASUREMENTS))
         named = plan.model if model_name is None else given_model(model_name)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tools.bench.clients import Speed
 from tools.bench.gpu.matrix import ServingMatrix, ServingVariant
 from tools.bench.gpu.schedule import MatrixStep
+from tools.bench.gpu.server_facts import was_late
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +135,11 @@ class MatrixResults:
 
     plan: MatrixPlan
     records: tuple[Measured, ...] = ()
+
+    def to_resume(self) -> MatrixResults:
+        """The results to begin with when resumed: a server that was late, as on a busy machine, gets another chance."""
+        kept = (each for each in self.records if not (isinstance(each, Refused) and was_late(each.reason)))
+        return replace(self, records=tuple(kept))
 
     @property
     def servers(self) -> Mapping[ServingVariant, ServerStarted]:

@@ -69,9 +69,14 @@ def draft_counts(metrics: str) -> DraftCounts:
 
 def server_reason(message: str) -> str:
     """The server's own reason in the message of an error: without what the agent says around it."""
-    if " was not up after " in message:
+    if was_late(message):
         return f"{_LATE.sub('', message)} (engine.start_seconds)"
     return _LOG.sub("", _STATUS.sub("", message))
+
+
+def was_late(reason: str) -> bool:
+    """Whether the reason is that a server was not up in time, which says nothing of what it can do."""
+    return " was not up after " in reason
 
 
 def used_gpu_gib() -> float | None:

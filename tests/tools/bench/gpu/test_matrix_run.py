@@ -136,6 +136,15 @@ def test_a_choice_refused_alone_is_refused_with_others_too_unless_these_may_save
     assert both.startswith("as ") == ("memory" not in reason)
 
 
+def test_a_server_that_was_late_gets_another_chance_when_resumed_and_not_before() -> None:
+    late = "the vLLM server was not up after 300 s: loading (log: /a/log)"
+    results, _, _, _ = measure(MATRIX, table_of({(SLOW, "start"): late}, 1.0))
+    assert results.refusals[SLOW, None] == "the vLLM server was not up after 300 s (engine.start_seconds)"
+    assert not steps_left(results)
+    again, servers, _, _ = measure(MATRIX, table_of({}, 1.0), before=results.to_resume())
+    assert servers.starts == [SLOW, MATRIX.variants[-1]] and not again.refusals and not steps_left(again)
+
+
 def test_a_server_that_fails_in_a_later_step_is_replaced_for_the_others() -> None:
     results, servers, _, _ = measure(MATRIX, table_of({(USUAL, 16): "CUDA out of memory"}, 1.0))
     assert results.refusals == {(USUAL, MatrixStep(USUAL, 16)): "CUDA out of memory"}
