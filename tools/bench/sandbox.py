@@ -1,4 +1,4 @@
-"""Compare sandbox sessions with Jupyter kernels in the same run: start-up, time of a trivial cell, memory."""
+"""Compare sandbox sessions with bare forks and Jupyter kernels in the same run: start-up, a trivial cell, memory."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from rich.table import Table
 
 from agent.errors import InputError
 from agent.sandbox.forkserver import ForkServerSandbox
+from tools.bench.bare_sessions import BareSession
 
-SANDBOX_SUMMARY = "start-up, trivial cell and memory of a Python session compared with a Jupyter kernel"
+SANDBOX_SUMMARY = "start-up, trivial cell and memory of a Python session beside a bare fork and a Jupyter kernel"
 
 _CELL = "1 + 1"
 _CELLS = 640  # measured at each size
@@ -34,14 +35,14 @@ _Runner = Callable[[], Awaitable[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """One kind of session at one number of them; times in milliseconds, memory in MB a session.
+    """One kind of session at one number of them; times in milliseconds, memory in MB a session; None: not measured.
 
     `cell` is measured with one cell under way at a time, `crowd` with a cell in every session at once.
     """
 
     kind: str
     sessions: int
-    start: float
+    start: float | None
     pool_start: float | None
     cell_median: float
     cell_p99: float
@@ -83,9 +84,23 @@ def bench_sandbox(args: argparse.Namespace) -> None:
 
 
 async def _measure(sizes: list[int], most_kernels: int) -> list[Figures]:
-    figures = [await _sandbox(size) for size in sizes]
+    figures = [await measure(size) for measure in (_bare, _sandbox) for size in sizes]
     kernel_sizes = sorted({min(size, most_kernels) for size in sizes} - {0})
     return figures + [await _kernels(size) for size in kernel_sizes]
+
+
+async def _bare(size: int) -> Figures:
+    sessions: list[BareSession] = []
+    try:
+        for _ in range(size):
+            sessions.append(BareSession())
+        runs: list[_Runner] = [functools.partial(session.run, _CELL) for session in sessions]
+        await _rounds(runs, size)
+        alone, crowd = await _rounds(runs, _CELLS), await _crowds(runs, _CELLS)
+    finally:
+        for session in sessions:
+            session.close()
+    return _figures("bare fork", size, [], None, alone, crowd, None)
 
 
 async def _sandbox(size: int) -> Figures:
@@ -199,7 +214,7 @@ def _figures(
     return Figures(
         kind,
         size,
-        1_000 * statistics.median(starts),
+        1_000 * statistics.median(starts) if starts else None,
         pool,
         1_000 * statistics.median(alone),
         1_000 * _p99(alone),

@@ -1,4 +1,4 @@
-"""Parts of the benchmark of engines: dummy models, clients, idle streams."""
+"""Parts of the benchmarks: dummy models, clients, idle streams, bare forks."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from agent.errors import InputError
 from agent.types import Problem
 from tests.support.doubles import ScriptedEngine, config_with
 from tests.support.servers.vllm_doubles import fake_vllm
+from tools.bench.bare_sessions import BareSession
 from tools.bench.clients import Draw, through_a_bare_client, through_the_agent
 from tools.bench.dummy_model import ARCHITECTURES, write_dummy
 from tools.bench.idle import IdleWatch
@@ -96,3 +97,16 @@ async def test_a_server_that_does_nothing_for_an_open_stream_is_idle(running: fl
 async def through(watch: IdleWatch) -> None:
     async for _ in watch.stream("go on", SamplingParams(50)):
         pass
+
+
+@pytest.mark.process
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+async def test_a_bare_fork_answers_until_an_expression_fails() -> None:
+    session = BareSession()
+    try:
+        assert await session.run("1 + 1") == "2\n"
+        assert await session.run("'a' * 3") == "'aaa'\n"
+        with pytest.raises(EOFError):
+            await session.run("1 / 0")
+    finally:
+        session.close()
