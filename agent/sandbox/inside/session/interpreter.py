@@ -208,7 +208,8 @@ class Interpreter:
         values = self._values
         if all(map(is_, map(scope.get, _VALUES, values), values)):
             self._values = values = [value, *values[:2]]
-            scope.update(zip(_VALUES, values, strict=False))
+            for name, each in zip(_VALUES, values, strict=False):
+                scope[name] = each
 
     def _finish(self, source: str) -> int:
         """Report the error, if any, and make sure that the next cell will find a Python that works, or say BROKEN."""
