@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
 import subprocess
 import urllib.request
@@ -16,6 +18,7 @@ ROOT = Path(__file__).parents[3]
 PYTHON = ROOT / ".venv-vllm" / "bin" / "python"
 # One thread: two of OpenMP's wait for each other where the machine is shared.
 QUIET = {"OMP_NUM_THREADS": "1"}
+MODEL_DEFAULTS = {"do_sample": True, "repetition_penalty": 1.9, "top_k": 1, "min_p": 0.9, "max_new_tokens": 4}
 
 needs_vllm = pytest.mark.skipif(
     not PYTHON.exists() and os.environ.get("AIMO_VLLM") != "required", reason="no vLLM here: make test-vllm"
@@ -26,9 +29,22 @@ def hf_model(name: str) -> Path:
     """A known model as a directory that vLLM reads, converted once for this user."""
     gguf = fetch_model(name)
     folder = gguf.with_name(f"{gguf.stem}-hf")
-    if not folder.exists():
-        script = ROOT / "tools" / "gguf_to_hf.py"
-        subprocess.run([PYTHON, script, gguf, folder], check=True, capture_output=True, env=os.environ | QUIET)
+    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # files of tests that run side by side begin with the same model
+        if not folder.exists():
+            script = ROOT / "tools" / "gguf_to_hf.py"
+            subprocess.run([PYTHON, script, gguf, folder], check=True, capture_output=True, env=os.environ | QUIET)
+    return folder
+
+
+def tiny_model_with_defaults(folder: Path) -> Path:
+    """The tiny model in this empty folder, with other defaults for sampling than none: `MODEL_DEFAULTS`."""
+    for path in hf_model("smollm2-135m").iterdir():
+        (folder / path.name).symlink_to(path)
+    config = folder / "generation_config.json"
+    written = json.loads(config.read_text())
+    config.unlink()
+    config.write_text(json.dumps(written | MODEL_DEFAULTS))
     return folder
 
 

@@ -27,7 +27,16 @@ from agent.lane.token_buffer import TokenBuffer
 from agent.problems.reader import starter_problems
 from agent.problems.writer import write_problems
 from agent.types import Problem
-from tests.support.servers.vllm_installed import PYTHON, QUIET, ROOT, hf_model, metric, needs_vllm
+from tests.support.servers.vllm_installed import (
+    MODEL_DEFAULTS,
+    PYTHON,
+    QUIET,
+    ROOT,
+    hf_model,
+    metric,
+    needs_vllm,
+    tiny_model_with_defaults,
+)
 from tools.bench.clients import Draw, through_the_agent, through_vllms_client
 
 pytestmark = needs_vllm
@@ -37,8 +46,9 @@ CONTEXT = 1_024
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """The port of a server of the tiny model."""
-    with serving(tmp_path_factory.mktemp("vllm")) as port:
+    """The port of a server of the tiny model, which has defaults for sampling that a server of ours does not take."""
+    model = tiny_model_with_defaults(tmp_path_factory.mktemp("model"))
+    with serving(tmp_path_factory.mktemp("vllm"), model=model) as port:
         yield port
 
 
@@ -191,6 +201,21 @@ async def test_the_end_of_a_turn_is_seen_in_the_text(server: int) -> None:
     async with client(server) as engine, aclosing(engine.stream(prompt, params)) as stream:
         chunks = [chunk async for chunk in stream]
     assert "".join(chunk.text for chunk in chunks).endswith("<|im_end|>")
+
+
+async def test_a_server_of_ours_takes_no_default_of_the_model_and_shows_its_control_tokens(server: int) -> None:
+    start, end = "<|im_start|>", "<|im_end|>"
+    prompt = f"{start}user\nHi{end}\n{start}assistant\nYo{end}\n{start}user\nSay hi{end}\n{start}assistant\n"
+    async with client(server) as engine:
+        found = [chunk async for chunk in engine.stream(prompt, SamplingParams(14, temperature=0.0, stop=(end,)))]
+        told = [chunk async for chunk in engine.stream(prompt, SamplingParams(3, temperature=0.0))]
+    text = "".join(chunk.text for chunk in found)
+    assert text.endswith(end) and [chunk.finish for chunk in found if chunk.finish] == ["stop"]
+    assert sum(chunk.tokens for chunk in found) > MODEL_DEFAULTS["max_new_tokens"]
+    ids = [token for chunk in found for token in chunk.token_ids]
+    assert ids[-1] == 2, "the end of the turn comes as a token, too"
+    assert text.startswith("".join(chunk.text for chunk in told))
+    assert [chunk.finish for chunk in told if chunk.finish] == ["length"]
 
 
 async def test_vllms_own_benchmark_client_draws_what_the_agent_has_drawn(server: int, tmp_path: Path) -> None:
