@@ -19,7 +19,7 @@ from tests.support.tiers import process_marks
 # Begun first where files are shared out among workers, so that none ends alone with a long one. Those that wait for
 # processes stand beside those that compute.
 _LONGEST = (
-    *("vllm_real_limits", "vllm_real_killed", "vllm_real_matrix", "vllm_real", "vllm_real_check", "vllm_real_requests"),
+    *("vllm_real_limits", "vllm_real_killed", "vllm_real_matrix", "vllm_real", "vllm_real_check", "vllm_real_dialects"),
     *("hostile", "demo", "own_cells", "any_model", "real_model", "solve", "predictor", "bounds", "report_page"),
     *("models", "vllm", "good_faith", "embedded", "session", "benchmark_run", "soak", "faults", "worker", "lines"),
 )
