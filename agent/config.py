@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
-from agent.chat.family import AUTO, check_keys, family_names, known_family, load_family
+from agent.chat.family import AUTO, check_keys, example_answers, family_names, known_family, load_family
 from agent.editions import EDITIONS
 from agent.errors import ConfigError
 from agent.files.addresses import beside, checked_url, expand_home
@@ -111,9 +111,7 @@ class SampleConfig(Section):
     """How many samples are drawn, from which prompt, and their limits."""
 
     count: int = Field(8, ge=1, le=1_024)
-    family: FamilyName = (
-        "qwen-coder"  # a bundled one, a TOML file's path, or "auto": as the model's chat template tells
-    )
+    family: FamilyName = "qwen-coder"  # a bundled one, a TOML file's path, or "auto": as the chat template tells
     own_families: tuple[FamilyName, ...] = Field((), strict=False)  # TOML files that "auto" looks at first
     tools: bool = True
     max_tokens: int = Field(1_024, ge=1)
@@ -130,6 +128,11 @@ class SampleConfig(Section):
     def runs_code(self) -> bool:
         """Whether a sample may run any code."""
         return self.tools and self.max_rounds > 0
+
+    @property
+    def example_answers(self) -> frozenset[int]:
+        """The answers of the worked examples that a sample's prompt shows."""
+        return example_answers(self.family) if self.tools else frozenset()
 
 
 class SandboxConfig(Section):

@@ -16,7 +16,7 @@ from agent.lane.transcript import most_tokens
 from agent.policy.planning.learnt import learnt_of
 from agent.policy.state import Progress, Verdict
 from agent.policy.stopping import judge
-from agent.policy.voting import largest_weight, tally
+from agent.policy.voting import largest_weight, mark_copy, tally
 from agent.types import Allowance, Problem, Sample, SampleEnd, Solution, StopReason, Tally, is_kept
 
 # The vote is not settled then: unfinished samples are forced to answer.
@@ -247,7 +247,9 @@ class Attempt:
                 self._end(task.result())
         return unfinished
 
-    def _end(self, sample: Sample) -> None:
+    def _end(self, ended: Sample) -> None:
+        config = self._runtime.config
+        sample = mark_copy(ended, config.rules, config.sample.example_answers)
         self._samples.append(sample)
         if sample.end is SampleEnd.ENGINE_ERROR:
             self._failure = sample.failure

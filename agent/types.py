@@ -156,7 +156,8 @@ class Sample:
     The log-probabilities are means over the tokens generated before any forced answer, of all and of the last 256; None
     if the engine does not report them. `language_mixing` counts letters of scripts that mathematics in English does
     not use. `failure` is the error that ended the sample, "" if there was none. `usage` is what it cost, None where no
-    prices are configured.
+    prices are configured. `copies_example` says that the answer is one of an example in the prompt, and that no code of
+    the sample printed it; earlier versions did not record it.
     """
 
     problem_id: str
@@ -174,6 +175,7 @@ class Sample:
     probes: tuple[Probe, ...] = ()
     failure: str = ""
     usage: Usage | None = None
+    copies_example: bool = False
 
     @property
     def tokens(self) -> int:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from agent.errors import ConfigError
 from agent.files.config_faults import first_fault
 from agent.files.named_toml import lasting_name, read_named, toml_names
+from agent.policy.code_output import printed_integer
 
 AUTO = "auto"
 """In place of a family's name: that of the served model, as its chat template tells."""
@@ -171,3 +172,14 @@ def load_family(name: str) -> Family:
         return Family.model_validate(read_named(_FOLDER, name, "family", further=(AUTO,)))
     except ValidationError as error:
         raise ConfigError(f"family {name}: {first_fault(error, Family)}") from None
+
+
+@cache
+def example_answers(name: str) -> frozenset[int]:
+    """The integers that the worked examples of a family end with; none where it is still to be found (AUTO).
+
+    Raises ConfigError for what is no family.
+    """
+    examples = load_family(name).examples if name != AUTO else ()
+    printed = (printed_integer(example.output) for example in examples)
+    return frozenset(number for number in printed if number is not None)

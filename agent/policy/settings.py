@@ -13,6 +13,8 @@ class VotingConfig(Section):
     rule: str = "majority"
     forced_weight: float = Field(0.5, gt=0, le=1)  # for a forced answer, where a sample that finished has 1
     printed_trivial_weight: float = Field(1.0, gt=0, le=1)  # times that where the answer is a 0 or 1 that code printed
+    # Times that where the answer is that of an example in the prompt, and no code of the sample printed it.
+    copied_example_weight: float = Field(0.1, gt=0, le=1)
     code_bonus: float = Field(0.0, ge=0)  # added where the last successful tool run prints the answer
     confidence_bonus: float = Field(0.0, ge=0)  # added in full where the model was certain of its last tokens
 

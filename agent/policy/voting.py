@@ -6,8 +6,8 @@ To add a rule, write its function, with its source, and enter it in VOTING_RULES
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from agent.policy.code_output import printed_integer
@@ -96,8 +96,23 @@ def count_ballots(ballots: Iterable[Ballot]) -> Tally:
 
 
 def sample_weight(sample: Sample, voting: VotingConfig, edition: Edition) -> float:
-    """The weight of one sample's vote; a guess weighs less by itself."""
-    return VOTING_RULES[voting.rule].weight(_own_weight(voting, forced=is_guess(sample)), sample, voting, edition)
+    """The weight of one sample's vote; a guess weighs less by itself.
+
+    Under every rule, a vote that copies an example of the prompt weighs `copied_example_weight` times what the rule
+    gives it.
+    """
+    weight = VOTING_RULES[voting.rule].weight(_own_weight(voting, forced=is_guess(sample)), sample, voting, edition)
+    return weight * voting.copied_example_weight if sample.copies_example else weight
+
+
+def mark_copy(sample: Sample, edition: Edition, example_answers: Collection[int]) -> Sample:
+    """The sample, with `copies_example` where its answer is one of those of the examples that its prompt shows.
+
+    By the edition's rule, and only if no code of the sample printed that answer.
+    """
+    if sample.answer is None or all(edition.reduce(each) != sample.answer for each in example_answers):
+        return sample
+    return replace(sample, copies_example=not code_agrees(sample, edition))
 
 
 def is_guess(sample: Sample) -> bool:

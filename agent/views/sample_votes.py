@@ -45,6 +45,7 @@ def _answered(sample: Sample, config: Config) -> str:
     if sample.answer is None:
         return "no answer"
     printed = ", as its code printed" if code_agrees(sample, config.rules) else ""
+    printed = ", copied from an example in the prompt" if sample.copies_example else printed
     if is_guess(sample):
         return f"guessed: forced while unfinished{printed}"
     return f"forced after it had ended{printed}" if sample.forced else f"by itself{printed}"

@@ -149,7 +149,7 @@ _COLUMNS = (
 
 
 def doubt_lines(solutions: Sequence[Solution], samples: Mapping[str, Sequence[Sample]]) -> Iterator[Text]:
-    """Lines on why the answers won that did not have the most votes, or had guesses alone; some of them, if many."""
+    """Lines on why doubtful answers won: without the most votes, or with guesses or copies alone; some, if many."""
     doubtful = [each for each in solutions if is_doubtful(each, samples.get(each.problem_id, ()))]
     if doubtful:
         yield Text("why these answers won")

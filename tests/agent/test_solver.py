@@ -69,6 +69,18 @@ def test_the_majority_wins() -> None:
     assert (solution.answer, solution.stop, solution.samples_finished) == (42, StopReason.ALL_DONE, 3)
 
 
+@pytest.mark.parametrize(("tools", "answer"), [(True, 42), (False, 143)])
+def test_votes_that_copy_an_example_of_the_prompt_lose_where_the_prompt_shows_it(tools: bool, answer: int) -> None:
+    recorder = Recorder()
+    engine = ScriptedEngine(lanes(words(10, 143), words(11, 143), words(12, 42)))
+    solution, _ = solve(
+        engine, emit=recorder, sample__count=3, sample__family="qwen-coder", sample__tools=tools, stopping__margin=9.0
+    )
+    ended = recorder.samples
+    assert solution.answer == answer
+    assert [sample.copies_example for sample in ended] == [tools and sample.answer == 143 for sample in ended]
+
+
 def test_stops_when_the_leader_cannot_be_caught_and_cancels_the_rest_at_once() -> None:
     engine = ScriptedEngine(lanes(words(10, 42), words(20, 42), words(90, 5)))
     recorder = Recorder()

@@ -12,7 +12,7 @@ import pytest
 from agent.config import load_config
 from agent.journal.journal import PACKED_JOURNAL_FILE, read_run
 from agent.policy.settings import VotingConfig
-from agent.policy.voting import tally
+from agent.policy.voting import mark_copy, tally
 from agent.problems.reader import practice_problems
 from agent.types import Sample, SampleEnd, StopReason, ToolStatus
 from tests.support.tiers.cases import quick_cases
@@ -83,6 +83,25 @@ def test_a_zero_or_one_that_a_search_printed_was_never_right_and_its_weight_lose
             right[weight] += leader is not None and leader.answer == problem.answer
     assert (len(trivial), sum(trivial)) == (83, 0)
     assert right == {1.0: 22, 0.2: 23}
+
+
+def test_no_vote_that_copies_an_example_was_right_and_their_weight_loses_no_problem() -> None:
+    """All 16 samples vote, as they were recorded."""
+    config, copies, led = (
+        read_run(RECORDINGS[-1]).config,
+        [],
+        {1.0: [0, 0], VotingConfig().copied_example_weight: [0, 0]},
+    )
+    record = read_run(RECORDINGS[-1])
+    for problem in record.problems:
+        drawn = [mark_copy(each, config.rules, config.sample.example_answers) for each in record.samples_of(problem.id)]
+        copies += [each.answer == problem.answer for each in drawn if each.copies_example]
+        for weight, counts in led.items():
+            leader = tally(drawn, VotingConfig(copied_example_weight=weight), config.rules).leader
+            counts[0] += leader is not None and leader.answer == problem.answer
+            counts[1] += leader is not None and leader.answer in config.sample.example_answers
+    assert (len(copies), sum(copies)) == (73, 0)
+    assert led == {1.0: [22, 5], 0.1: [22, 0]}
 
 
 def ended_by_print(sample: Sample) -> Sample:

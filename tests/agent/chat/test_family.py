@@ -9,7 +9,7 @@ from typing import cast, get_args
 import pytest
 
 from agent.chat.dialects import DIALECTS, chat_format
-from agent.chat.family import DIALECT_KEYS, Family, check_keys, family_names, load_family
+from agent.chat.family import AUTO, DIALECT_KEYS, Family, check_keys, example_answers, family_names, load_family
 from agent.chat.harmony.messages import CONTROL_MARKS
 from agent.chat.task import CompetitionTask
 from agent.config import SamplingConfig, load_config, override_config, parse_config, profile_names, save_config
@@ -61,6 +61,16 @@ def test_a_server_is_told_of_every_token_in_which_a_dialect_reads_the_turn() -> 
     for family in ("qwq-calls", "qwen3", "openmath-nemotron"):
         assert tokens(family) > {"<think>", "</think>", "<tool_call>", "</tool_call>"}
     assert tokens("qwen-coder-calls") > {"<tool_call>", "</tool_call>"} and "<think>" not in tokens("qwen-coder-calls")
+
+
+def test_the_answers_of_examples_are_what_their_code_prints(tmp_path: Path) -> None:
+    assert example_answers("qwen-coder") == {143, 13_824, 330, 148}
+    assert example_answers("qwq") == example_answers(AUTO) == frozenset()
+    path = tmp_path / "own.toml"
+    example = '[[examples]]\nquestion = "q"\ncode = "c"\noutput = "{}"\n'
+    head = 'dialect = "chatml-fenced"\ninstructions = ""\ntool_instructions = ""\n'
+    path.write_text(head + "".join(map(example.format, ("no integer", "so x = 7", "1/2"))), encoding="utf-8")
+    assert example_answers(str(path)) == {7}
 
 
 def test_a_family_of_ones_own_is_a_file(own: Path) -> None:

@@ -6,6 +6,7 @@ The parameters of all rules are drawn within what the configuration allows, so t
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -63,6 +64,7 @@ samples = st.builds(
     tail_logprob=logprobs,
     language_mixing=st.integers(0, 500),
     probes=st.lists(st.builds(Probe, st.integers(1, 9), st.none() | answers, st.just(1.0)), max_size=2).map(tuple),
+    copies_example=st.booleans(),
 )
 editions = st.sampled_from(sorted(EDITIONS.values(), key=lambda edition: edition.name))
 
@@ -85,6 +87,16 @@ def test_no_vote_weighs_more_than_the_bound_or_less_than_nothing(
     assert 0 <= weight <= largest_weight(voting) < math.inf
     if sample.forced and sample.end is not SampleEnd.NO_ANSWER:
         assert weight <= largest_weight(voting, forced=True) <= largest_weight(voting)
+
+
+@each_rule
+@given(data=st.data(), sample=samples, edition=editions)
+def test_a_copy_weighs_so_much_less_under_every_rule(
+    rule: str, data: st.DataObject, sample: Sample, edition: Edition
+) -> None:
+    voting = data.draw(votings(rule))
+    own = sample_weight(replace(sample, copies_example=False), voting, edition)
+    assert sample_weight(replace(sample, copies_example=True), voting, edition) == own * voting.copied_example_weight
 
 
 @each_rule

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -25,6 +26,10 @@ def solution(*votes: Vote) -> Solution:
 
 def guess(answer: int) -> Sample:
     return sample(answer, end=SampleEnd.DEADLINE, forced=True)
+
+
+def copy(answer: int) -> Sample:
+    return sample(answer, copies_example=True)
 
 
 def counted(samples: Sequence[Sample]) -> Solution:
@@ -62,6 +67,22 @@ def test_guesses_are_counted_in_the_reason() -> None:
     assert votes_text(counted(ended), ended) == "1/1", "it had ended by itself and only lacked the box"
 
 
+def test_copies_of_an_example_are_named_and_make_an_answer_doubtful() -> None:
+    copied = [copy(143), copy(143)]
+    won = counted(copied)
+    assert votes_text(won, copied) == "0.2/0.2 · copied"
+    assert is_doubtful(won, copied) and not is_doubtful(won, [sample(143), copy(143)])
+    assert why_won(won, copied) == ("All 2 votes are for 143; all votes for 143 have it from an example in the prompt.")
+    assert why_won(counted(copied[:1]), copied[:1]) == (
+        "143 has the only vote; that vote copies the answer of an example in the prompt."
+    )
+    both = [replace(guess(143), copies_example=True), copy(143)]
+    assert why_won(counted(both), both).endswith(
+        "; 1 of the votes for 143 was a guess, forced from an unfinished sample; "
+        "all votes for 143 have it from an example in the prompt."
+    )
+
+
 @pytest.mark.parametrize(
     ("samples", "reason"),
     [
@@ -82,14 +103,16 @@ def test_a_tie_whose_samples_are_not_all_recorded_claims_no_reason() -> None:
 
 _SAMPLES = st.lists(
     st.builds(
-        lambda answer, forced, logprob, tokens: sample(
+        lambda answer, forced, copied, logprob, tokens: sample(
             answer,
+            copies_example=copied,
             end=SampleEnd.DEADLINE if forced else SampleEnd.ANSWERED,
             forced=forced,
             tail_logprob=logprob,
             turns=(Turn("", tokens, 1.0),),
         ),
         st.integers(0, 4),
+        st.booleans(),
         st.booleans(),
         st.none() | st.floats(-3, 0),
         st.integers(1, 3),
