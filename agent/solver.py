@@ -248,8 +248,7 @@ class Attempt:
         return unfinished
 
     def _end(self, ended: Sample) -> None:
-        config = self._runtime.config
-        sample = mark_copy(ended, config.rules, config.sample.example_answers)
+        sample = mark_copy(ended, self._runtime.config.rules, self._runtime.config.sample.example_answers)
         self._samples.append(sample)
         if sample.end is SampleEnd.ENGINE_ERROR:
             self._failure = sample.failure

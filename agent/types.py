@@ -156,8 +156,7 @@ class Sample:
     The log-probabilities are means over the tokens generated before any forced answer, of all and of the last 256; None
     if the engine does not report them. `language_mixing` counts letters of scripts that mathematics in English does
     not use. `failure` is the error that ended the sample, "" if there was none. `usage` is what it cost, None where no
-    prices are configured. `copies_example` says that the answer is one of an example in the prompt, and that no code of
-    the sample printed it; earlier versions did not record it.
+    prices are configured. `copies_example`: the answer is one of an example in the prompt, and no code printed it.
     """
 
     problem_id: str

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import gzip
+import importlib
 import json
+import re
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from agent.config import load_config
-from agent.journal.journal import PACKED_JOURNAL_FILE, read_run
+from agent.journal.journal import PACKED_JOURNAL_FILE, RunRecord, read_run
 from agent.policy.settings import VotingConfig
 from agent.policy.voting import mark_copy, tally
 from agent.problems.reader import practice_problems
@@ -21,6 +24,12 @@ from tools.report import command as report
 
 RECORDINGS = sorted(path for path in (Path(__file__).parents[2] / "tools" / "recordings").iterdir() if path.is_dir())
 SAMPLES = 16
+
+
+@cache
+def practice_with_tools() -> RunRecord:
+    return read_run(RECORDINGS[-1])
+
 
 each = pytest.mark.parametrize("directory", RECORDINGS, ids=lambda directory: directory.name)
 
@@ -52,7 +61,7 @@ def test_it_is_the_default_but_for_what_makes_all_samples_be_drawn(directory: Pa
 
 def test_what_ends_a_sample_early_by_default_costs_few_right_answers() -> None:
     """The figures that the profile `cpu` gives for its choices."""
-    record = read_run(RECORDINGS[-1])
+    record = practice_with_tools()
     truths = {problem.id: problem.answer for problem in record.problems}
     printed, failed = [], []
     for sample in record.samples:
@@ -64,6 +73,11 @@ def test_what_ends_a_sample_early_by_default_costs_few_right_answers() -> None:
     assert [len(printed), sum(r for r, _ in printed), sum(p for _, p in printed)] == [474, 191, 190]
     assert [len(failed), sum(right for right, _ in failed)] == [292, 16]
     assert round(sum(tokens for _, tokens in failed) / len(failed)) == 212
+    outputs = (sample.turns[0].tool_run.output for sample in record.samples if sample.turns[0].tool_run is not None)
+    missing = [name for output in outputs for name in re.findall(r"NameError: name '(\w+)' is not", output)[-1:]]
+    modules = [importlib.import_module(name) for name in ("sympy", "math", "itertools", "numpy", "cmath")]
+    known = [each for each in missing if each in ("sp", "np") or any(hasattr(module, each) for module in modules)]
+    assert (len(missing), len(known)) == (80, 40)
     runs = [run for s in record.samples if s.answer == truths[s.problem_id] for run in s.tool_runs]
     taken = [run.seconds for run in runs if run.status is ToolStatus.OK]
     assert len(taken) == 219 and max(taken) < 1.6 < load_config("cpu").sandbox.cell_seconds
@@ -71,7 +85,7 @@ def test_what_ends_a_sample_early_by_default_costs_few_right_answers() -> None:
 
 def test_a_zero_or_one_that_a_search_printed_was_never_right_and_its_weight_loses_no_problem() -> None:
     """With the samples ended by what their first block printed, as the profile `cpu` ends them, all 16 voting."""
-    record, voting = read_run(RECORDINGS[-1]), load_config("cpu").voting
+    record, voting = practice_with_tools(), load_config("cpu").voting
     right, trivial = {1.0: 0, voting.printed_trivial_weight: 0}, []
     for problem in record.problems:
         drawn = [ended_by_print(sample) for sample in record.samples_of(problem.id)]
@@ -87,19 +101,16 @@ def test_a_zero_or_one_that_a_search_printed_was_never_right_and_its_weight_lose
 
 def test_no_vote_that_copies_an_example_was_right_and_their_weight_loses_no_problem() -> None:
     """All 16 samples vote, as they were recorded."""
-    config, copies, led = (
-        read_run(RECORDINGS[-1]).config,
-        [],
-        {1.0: [0, 0], VotingConfig().copied_example_weight: [0, 0]},
-    )
-    record = read_run(RECORDINGS[-1])
+    record = practice_with_tools()
+    shown, rules = record.config.sample.example_answers, record.config.rules
+    copies, led = [], {1.0: [0, 0], VotingConfig().copied_example_weight: [0, 0]}
     for problem in record.problems:
-        drawn = [mark_copy(each, config.rules, config.sample.example_answers) for each in record.samples_of(problem.id)]
+        drawn = [mark_copy(each, rules, shown) for each in record.samples_of(problem.id)]
         copies += [each.answer == problem.answer for each in drawn if each.copies_example]
         for weight, counts in led.items():
-            leader = tally(drawn, VotingConfig(copied_example_weight=weight), config.rules).leader
+            leader = tally(drawn, VotingConfig(copied_example_weight=weight), rules).leader
             counts[0] += leader is not None and leader.answer == problem.answer
-            counts[1] += leader is not None and leader.answer in config.sample.example_answers
+            counts[1] += leader is not None and leader.answer in shown
     assert (len(copies), sum(copies)) == (73, 0)
     assert led == {1.0: [22, 5], 0.1: [22, 0]}
 
