@@ -13,6 +13,7 @@ from agent.chat.recognize import recognized_family
 from agent.config import Config, EngineConfig, override_config
 from agent.engine.api_key import USUAL_VARIABLE, read_key
 from agent.engine.base import Engine, OnEvent
+from agent.engine.completion.refusals import completes_nothing
 from agent.engine.connection import ServerConnection
 from agent.engine.http import HttpEngine, api_url, complete_one_token
 from agent.engine.llamacpp.embedded import EmbeddedEngine
@@ -180,6 +181,8 @@ async def _check_alias(engine: HttpEngine, named: str) -> None:
         async with asyncio.timeout(_ALIAS_SECONDS):
             await complete_one_token(engine)
     except RequestRefusedError as error:
+        if completes_nothing(error):
+            raise
         listed = ", ".join(engine.listed[:5]) or "none"
         raise RequestRefusedError(
             f"the model {named!r} is refused ({error}); the server lists {listed}: name one of these with --model"

@@ -12,7 +12,7 @@ from typing import Any
 
 from agent.engine.base import Chunk, OnEvent, Prompt, SamplingParams
 from agent.engine.completion.fields import Server, ServerKind, completion_body, server_of
-from agent.engine.completion.refusals import FieldRefusals
+from agent.engine.completion.refusals import FieldRefusals, completes_nothing
 from agent.engine.completion.tokenizer import ServerTokenizer
 from agent.engine.connection import TRANSPORT_ERRORS, ServerConnection
 from agent.engine.server_errors import event_error
@@ -139,7 +139,7 @@ class HttpEngine:
                     if not reply.text and self._learns_refusal(error, body):
                         continue
                     self._learn(error)
-                    self._server.clean(error, reply.text)
+                    self._explain(error, reply.text)
                     raise
             except TRANSPORT_ERRORS as error:
                 if reply.finish is None:
@@ -205,6 +205,12 @@ class HttpEngine:
         self._blank_ends += reply.marked and reply.blank
         return not self._gives_reasons and self._blank_ends >= _BLANK_ENDS
 
+    def _explain(self, error: EngineError, received: str) -> None:
+        """Complete an error of a reply, with what to set where the server may only take messages."""
+        if not self.chats and completes_nothing(error):
+            error.args = (f"{error}; if it takes messages alone, set engine.protocol to 'chat'",)
+        self._server.clean(error, received)
+
     def _learn(self, error: EngineError) -> None:
         """Remember the context length from an error that names it."""
         named = error.context_tokens if isinstance(error, ContextExceededError) else None
@@ -250,7 +256,7 @@ class HttpEngine:
             stop_ids=stop_ids,
             thinking_budget=self._thinking_budget,
         )
-        return self._refusals.applied(body), ReplyReader(params.max_tokens, params.answer_head)
+        return self._refusals.applied(body), ReplyReader(params.answer_head)
 
     def _report_refusal(self, field: str) -> None:
         self._on_event(f"the engine at {self._server.shown} refuses the field {field}: it gets its requests without it")

@@ -23,16 +23,19 @@ _FINISHES = {
         "stop",
     ),
     **dict.fromkeys(("end_of_text", "endoftext", "eog", "end_of_sequence", "im_end", "eot_id", "eos_token_id"), "stop"),
+    # What a service withholds once it withholds again.
+    **dict.fromkeys(("content_filter", "content_filtered", "safety", "moderation"), "stop"),
     **dict.fromkeys(("length", "max_tokens", "max_length", "max_output_tokens", "model_length"), "length"),
 }
 _NO_REASON = ("none", "null")  # some servers' spelling of the JSON null
 _LONGEST_REASON = 80  # characters
+_LONGEST_REPLY = 10_000_000  # tokens; a service may bill more than it was asked for, as for hidden thinking
 _MAX_NUMBER = 1 << 53  # beyond which nothing is a count, an id or a log-probability
 _ROUNDING = 1e-3  # by which a log-probability may exceed 0
 
 
 class ReplyReader:
-    """Reads the events of one reply, of at most `max_tokens` tokens, into chunks.
+    """Reads the events of one reply into chunks.
 
     `answer_head` is put in between thinking and answer, where the server sends them apart and leaves out what the model
     wrote there.
@@ -40,11 +43,10 @@ class ReplyReader:
     Without token ids a piece of text counts as one token until the server reports the total.
     """
 
-    def __init__(self, max_tokens: int, answer_head: str = "\n\n") -> None:
+    def __init__(self, answer_head: str = "\n\n") -> None:
         self.finish: str | None = None  # how the reply ended, None while it has not
         self.marked = False  # whether the server's mark of the end was seen
         self._pieces: list[str] = []
-        self._max_tokens = max_tokens
         self._answer_head = answer_head
         self._counted = 0
         self._odd_reason: str | None = None  # the last finish reason that is not a natural end
@@ -147,7 +149,7 @@ class ReplyReader:
     def _new_tokens(self, usage: object, seen: int) -> int:
         """Return the tokens that an event adds: `seen` of them, unless the server reports the total."""
         total = _count(_mapping(usage).get("completion_tokens")) if usage else None
-        if total is None or total > self._max_tokens or (not total and self._counted + seen):
+        if total is None or total > _LONGEST_REPLY or (not total and self._counted + seen):
             total = self._counted + seen
         tokens, self._counted = total - self._counted, total
         return tokens

@@ -35,14 +35,14 @@ def lane_parts() -> dict[str, float]:
     pieces = list(stream_events(0, _TOKENS, 1))
     parser = EventParser()
     events = [event for piece in pieces for event in parser.feed(piece) if event is not None]
-    reader = ReplyReader(_TOKENS)
+    reader = ReplyReader()
     chunks = [reader.read(event) for event in events]
     data = [piece[6:].decode() for piece in pieces if piece.startswith(b"data: {")]
     decode = _micros(lambda: [json.loads(text) for text in data])
     return {
         "JSON": decode,
         "server-sent events": _micros(lambda: _parse(pieces)) - decode,
-        "chunks": _micros(lambda: [*map(ReplyReader(_TOKENS).read, events)]),
+        "chunks": _micros(lambda: [*map(ReplyReader().read, events)]),
         "scanning": _micros(lambda: _scan(chunks)),
         "repetition watch": _micros(lambda: [*map(RepetitionDetector().feed, _texts(chunks))]),
         "token buffer": _micros(lambda: _buffer(chunks)),

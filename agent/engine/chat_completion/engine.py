@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,17 +13,12 @@ from agent.engine.chat_completion.manner import ChatManner, prefix_of
 from agent.engine.chat_completion.reply import ChatReply, ForcedReply
 from agent.engine.chat_completion.request import begun_turn, chat_body
 from agent.engine.completion.fields import ServerKind
+from agent.engine.completion.refusals import completes_nothing
 from agent.engine.http import HttpEngine, complete_one_token
 from agent.engine.wire import ReplyReader
 from agent.errors import EngineError, EngineUnavailableError, RequestRefusedError
 
 _PROBE_SECONDS = 30.0
-_NO_SUCH_PATH = (404, 405, 501)
-_ABOUT_MODEL = re.compile(r"\bmodels?\b", re.IGNORECASE)
-_CHATS = re.compile(
-    r"chat[ /_.]*(?:completions?|models?)|completions?\b[^.]{0,40}\bnot (?:supported|available|implemented)",
-    re.IGNORECASE,
-)
 _OLLAMA = "library"  # what it lists as the owner of its models
 
 
@@ -116,7 +110,7 @@ class ChatEngine(HttpEngine):
             async with asyncio.timeout(_PROBE_SECONDS):
                 await complete_one_token(self)
         except RequestRefusedError as error:
-            return "it completes no texts" if _completes_nothing(error) else ""
+            return "it completes no texts" if completes_nothing(error) else ""
         except EngineUnavailableError:
             raise
         except (EngineError, TimeoutError) as error:  # it has the endpoint
@@ -126,9 +120,3 @@ class ChatEngine(HttpEngine):
                 "engine.protocol = 'chat'"
             )
         return ""
-
-
-def _completes_nothing(error: RequestRefusedError) -> bool:
-    """Whether a server that refused to complete a text has no such endpoint, or says that its models chat."""
-    is_absent = error.status in _NO_SUCH_PATH and not _ABOUT_MODEL.search(error.about)
-    return bool(is_absent or _CHATS.search(error.about))

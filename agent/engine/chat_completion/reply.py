@@ -32,7 +32,7 @@ class ChatReply(ReplyReader):
     """
 
     def __init__(self, params: SamplingParams, manner: ChatManner, *, thinks: bool = False, seam: str = "") -> None:
-        super().__init__(params.max_tokens, params.answer_head)
+        super().__init__(params.answer_head)
         self._manner = manner
         self._tag = think_open(THINK_CLOSE) if THINK_CLOSE in params.answer_head else ""
         self._tag_is_open = thinks

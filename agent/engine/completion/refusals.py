@@ -1,4 +1,4 @@
-"""Learns which fields of a request a server refuses, so that it is asked again without them."""
+"""What a server refuses: fields of a request, which it is asked again without, or all texts to complete."""
 
 from __future__ import annotations
 
@@ -29,6 +29,13 @@ _UNKNOWN = re.compile(
     r"|\bnot (?:be )?(?:\w+ )?(?:support|permit|allow|recogni[sz]|implement|accept|expect|available|known)"
     r"|n't (?:support|accept|recogni[sz]|know|allow)|\bno (?:such )?(?:field|parameter|argument|property|support)"
     r"|\b(?:invalid|not an?(?: valid)?) (?:field|parameter|argument|property|key)",
+    re.IGNORECASE,
+)
+
+_NO_SUCH_PATH = (404, 405, 501)
+_ABOUT_MODEL = re.compile(r"\bmodels?\b", re.IGNORECASE)
+_CHATS = re.compile(
+    r"chat[ /_.]*(?:completions?|models?)|completions?\b[^.]{0,40}\bnot (?:supported|available|implemented)",
     re.IGNORECASE,
 )
 
@@ -63,6 +70,12 @@ class FieldRefusals:
             self._fields.add(field)
             self._report(field)
         return bool(field)
+
+
+def completes_nothing(error: EngineError) -> bool:
+    """Whether a server that refused to complete a text has no such endpoint, or says that its models chat."""
+    is_absent = error.status in _NO_SUCH_PATH and not _ABOUT_MODEL.search(error.about)
+    return isinstance(error, RequestRefusedError) and bool(is_absent or _CHATS.search(error.about))
 
 
 def _refused_field(error: EngineError, sent: Mapping[str, Any]) -> str:

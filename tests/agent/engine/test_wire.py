@@ -18,17 +18,17 @@ def event(**choice: object) -> dict[str, Any]:
 
 
 def chunk(event: dict[str, Any]) -> Chunk:
-    return ReplyReader(100).read(event)
+    return ReplyReader().read(event)
 
 
 def texts(*events: dict[str, Any]) -> str:
-    reader = ReplyReader(100)
+    reader = ReplyReader()
     return "".join(reader.read(event).text for event in events)
 
 
 def finished(*reasons: object, done: bool = True) -> str | None:
     """How a reply of some text with these reasons ends, "broken" if it does not."""
-    reader = ReplyReader(100)
+    reader = ReplyReader()
     for reason in reasons:
         reader.read(event(text="a", finish_reason=reason))
     try:
@@ -72,7 +72,7 @@ def test_what_its_tokens_do_not_spell_for_certain_is_not_aligned(choice: dict[st
 
 
 def test_after_a_text_without_ids_later_ids_do_not_join_those_before_it() -> None:
-    reader = ReplyReader(100)
+    reader = ReplyReader()
     whole = event(text="a", token_ids=[5], logprobs=ONE)
     read = [reader.read(piece) for piece in (whole, event(text="b", token_ids=[None]), whole)]
     assert [piece.aligned for piece in read] == [True, False, False]
@@ -91,7 +91,7 @@ def test_log_probabilities_of_another_shape_do_not_matter(logprobs: object) -> N
 
 
 def test_the_last_event_corrects_the_count_and_tells_the_cache() -> None:
-    reader = ReplyReader(100)
+    reader = ReplyReader()
     for _ in range(7):
         reader.read(event(text="a"))
     usage = {"prompt_tokens": 100, "completion_tokens": 9, "prompt_tokens_details": {"cached_tokens": 64}}
@@ -101,12 +101,18 @@ def test_the_last_event_corrects_the_count_and_tells_the_cache() -> None:
     assert (bare.tokens, bare.prompt_tokens, bare.cached_tokens) == (0, None, None)
 
 
+def test_what_was_generated_beyond_what_was_asked_for_is_counted_as_the_server_reports_it() -> None:
+    reader = ReplyReader()
+    counts = [reader.read(event(text="a")).tokens, reader.read({"usage": {"completion_tokens": 5_000}}).tokens]
+    assert counts == [1, 4_999]
+
+
 STRANGE_COUNTS: list[object] = [None, -1, 2.5, math.nan, math.inf, "9", True, 10**9, 1e300, [9], {}, 0]
 
 
 @pytest.mark.parametrize("count", STRANGE_COUNTS)
 def test_a_count_that_cannot_be_is_unknown(count: object) -> None:
-    reader = ReplyReader(100)
+    reader = ReplyReader()
     reader.read(event(text="a"))
     usage = {"completion_tokens": count, "prompt_tokens": count, "prompt_tokens_details": {"cached_tokens": count}}
     read = reader.read({"usage": usage})
@@ -120,7 +126,7 @@ def test_a_usage_of_another_shape_does_not_matter(usage: object) -> None:
 
 
 def test_tokens_are_counted_once_where_each_event_has_the_sum() -> None:
-    reader = ReplyReader(100)
+    reader = ReplyReader()
     counts = [reader.read({"choices": [{"text": "a b"}], "usage": {"completion_tokens": n}}).tokens for n in (2, 4, 5)]
     assert counts == [2, 2, 1]
 
@@ -133,7 +139,7 @@ def test_chunks_of_the_chat_protocol_are_read_and_thinking_that_came_apart_is_cl
     thinking += [{"delta": {"reasoning": " me.", "content": None}}]
     said = [{"delta": {"content": "It is"}}, {"delta": {"content": " 42"}}, {"delta": {}, "finish_reason": "stop"}]
     for head in ("\n</think>\n\n", "<|end|><|start|>assistant<|channel|>final<|message|>"):
-        reader = ReplyReader(100, head)
+        reader = ReplyReader(head)
         read = [reader.read({"choices": [choice]}).text for choice in thinking + said]
         assert "".join(read) == reader.text == f"Let me.{head}It is 42"
     assert texts({"choices": [{"message": {"reasoning": "Hm.", "content": "42"}}]}) == "Hm.\n\n42"
@@ -175,6 +181,7 @@ def test_halves_of_characters_are_joined_and_lone_ones_replaced() -> None:
         ("end_turn", "stop"),
         ("length", "length"),
         ("max_tokens", "length"),
+        ("content_filter", "stop"),
         ("repetition", "repetition"),
         ({"type": "stop", "matched": 151645}, "stop"),
         ({"type": "length", "length": 100}, "length"),
@@ -192,7 +199,7 @@ def test_halves_of_characters_are_joined_and_lone_ones_replaced() -> None:
         ("stop" * 50, "broken"),
         ("<||>", "broken"),
         ("finish_reason", "broken"),
-        ("FINISH_REASON_SAFETY", "broken"),
+        ("FINISH_REASON_SAFETY", "stop"),
         (None, "stop"),
         ("null", "stop"),
         ("", "broken"),
@@ -231,7 +238,7 @@ def test_without_a_reason_only_the_mark_of_the_end_is_one() -> None:
     ],
 )
 def test_behind_the_reason_for_the_end_only_counts_are_read(reason: object, later: dict[str, Any]) -> None:
-    reader = ReplyReader(100)
+    reader = ReplyReader()
     assert reader.read(event(text="It is 42.", token_ids=[5, 6], finish_reason=reason)).text == "It is 42."
     finish = reader.finish
     usage = {"completion_tokens": 3, "prompt_tokens": 9}
@@ -242,8 +249,8 @@ def test_behind_the_reason_for_the_end_only_counts_are_read(reason: object, late
 
 def test_an_end_without_text_or_reason_is_not_an_end() -> None:
     with pytest.raises(ValueError, match="early"):
-        ReplyReader(100).end(done=True)
-    reader = ReplyReader(100)
+        ReplyReader().end(done=True)
+    reader = ReplyReader()
     reader.read(event(text="", finish_reason="stop"))
     assert reader.end(done=False) is None and reader.finish == "stop"
 

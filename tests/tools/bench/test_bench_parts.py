@@ -42,7 +42,7 @@ def test_a_dummy_without_a_tokenizer_is_reported(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("each", [1, 4, 7])
 def test_what_is_played_as_a_stream_is_read_as_one_of_vllm(each: int) -> None:
-    parser, reader = EventParser(), ReplyReader(50)
+    parser, reader = EventParser(), ReplyReader()
     events = [event for piece in stream_events(3, 50, each) for event in parser.feed(piece)]
     chunks = [reader.read(event) for event in events if event is not None]
     pieces = tokens_of_text(3, 50)

@@ -248,6 +248,9 @@ async def test_the_configuration_says_how_the_server_is_spoken_to(protocol: str,
         await engine.ready()
         assert isinstance(engine, HttpEngine) and engine.chats == chats
         assert server.asked.count("/v1/completions") == (protocol == "auto")
+        if not chats:
+            with pytest.raises(RequestRefusedError, match=r"set engine\.protocol to 'chat'$"):
+                await read(engine)
         await engine.close()
 
 
