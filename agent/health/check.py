@@ -21,7 +21,7 @@ CHECK_SECONDS = 90.0
 
 _ANSWER_SECONDS = 15.0
 _MAX_LANES = 2  # for one problem
-_NO_MONEY = "budget.max_cost is too little for it: give more, or skip the check with --no-check"
+_NO_MONEY = "budget.max_cost is too little for it"
 _MAX_TOKENS = 2_048  # a model that thinks long has its answer forced then
 
 
@@ -55,7 +55,8 @@ async def check_served_model(
     check = _Check(config.model_copy(update={"sample": sample.model_copy(update=small)}), engine, sandbox, spent)
     solutions = await asyncio.gather(*map(check.solve, problems))
     failures = (_NO_MONEY if each.stop is StopReason.COST_LIMIT else each.failure for each in solutions)
-    health = health_of(problems, check.samples, next(filter(None, failures), ""))
+    cut = any(each.stop is StopReason.COST_LIMIT for each in solutions)
+    health = health_of(problems, check.samples, next(filter(None, failures), ""), cut=cut)
     return replace(health, cost=check.ledger.spent - spent if check.ledger else 0.0)
 
 

@@ -53,7 +53,7 @@ class HealthGate:
         health = await self._health(self.config)
         try:
             for step in safer_steps(self.config):
-                if not health.fault:
+                if not health.fault or health.unpaid:
                     break
                 health = await self._checked_with(step, health)
         finally:  # also where the server does not come up again
@@ -62,7 +62,7 @@ class HealthGate:
                 health.right, health.asked, seconds, health.fault, dict(self._changed), self._cost
             )
         if health.fault:
-            raise _unhealthy(self.outcome, self.config)
+            raise _unhealthy(self.outcome, self.config, unpaid=health.unpaid)
 
     async def _checked_with(self, step: SaferStep, before: Health) -> Health:
         """The health with another step, or as `before` if the server does not start with it.
@@ -112,7 +112,12 @@ class HealthGate:
             await self.engine.start()
 
 
-def _unhealthy(checked: HealthChecked, config: Config) -> UnhealthyModelError:
+def _unhealthy(checked: HealthChecked, config: Config, *, unpaid: bool) -> UnhealthyModelError:
+    if unpaid:
+        return UnhealthyModelError(
+            f"the cost limit ended the check of the served model: {checked.fault}; give more with --max-cost "
+            "(budget.max_cost), or skip the check with --no-check (engine.check = 'never')"
+        )
     tried = f", also with {', '.join(checked.changes)}" if checked.changed else ""
     return UnhealthyModelError(
         f"the served model failed its check{tried}: {checked.fault}; try other weights or another version of the "

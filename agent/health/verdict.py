@@ -15,17 +15,22 @@ _QUOTED_CHARS = 60
 class Health:
     """How many problems of the check were answered right by at least one lane, and what is wrong ("" if nothing).
 
-    `cost` is what the check cost, 0 where there are no prices.
+    `cost` is what the check cost, 0 where there are no prices; `unpaid` says that the limit of the run's cost ended it
+    before it could tell.
     """
 
     right: int
     asked: int
     fault: str = ""
     cost: float = 0.0
+    unpaid: bool = False
 
 
-def health_of(problems: Sequence[Problem], samples: Sequence[Sample], failure: str = "") -> Health:
-    """Judge a model by its samples of the check; `failure` says why the engine failed, if it did.
+def health_of(
+    problems: Sequence[Problem], samples: Sequence[Sample], failure: str = "", *, cut: bool = False
+) -> Health:
+    """Judge a model by its samples of the check; `failure` says why the engine failed, if it did, and `cut` that
+    the limit of the run's cost ended the check.
 
     A model is sound if at least one lane answered one of the problems right, and most lanes wrote language. A weak one
     is; one that writes well and knows nothing is not.
@@ -45,7 +50,7 @@ def health_of(problems: Sequence[Problem], samples: Sequence[Sample], failure: s
     elif not solved:
         fault = f"it answered none of the {len(problems)} problems right; {_what_is_written(written)}"
         fault += _lack_of_time(written)
-    return Health(len(solved), len(problems), fault)
+    return Health(len(solved), len(problems), fault, unpaid=cut and bool(fault) and 2 * len(broken) <= len(written))
 
 
 def _what_is_broken(sample: Sample, *, right: bool) -> str:
