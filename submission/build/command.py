@@ -26,6 +26,7 @@ from submission.build.own_settings import own_settings
 from submission.build.packed import PACKED_FOLDERS, packed_cell
 from submission.built_notebook import CODE_FOLDER
 from submission.competitions import COMPETITIONS, Competition, competition_of
+from submission.likeness import check_likeness
 from submission.metadata import (
     KERNEL_FILE,
     MACHINE_SHAPES,
@@ -73,6 +74,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         competition = competition_of(args.edition)
         own = own_settings(args, competition)
+        if args.rehearse:
+            check_likeness(args.rehearse)
         notebook = build_notebook(competition, own.values, own.files)
         make_output_folder(args.out)
         write_notebook(notebook, args.out / NOTEBOOK_FILE)

@@ -10,37 +10,12 @@ from typing import Any
 
 from agent.chat.family import load_family
 from agent.chat.recognize import recognized_family
-from agent.errors import InputError
-from agent.hardware.shapes import BF16_BITS, FP8_BITS, ModelShape, known_model
+from agent.hardware.shapes import BF16_BITS, FP8_BITS, ModelShape
 from submission.built_notebook import BuiltNotebook
+from submission.likeness import known_likeness, likeness_of
 from submission.metadata import below_input, is_mounted_at, mount_of
 
 _GGUF_HEAD_BYTES = 64 << 20  # with the chat template, behind a tokenizer's words
-_QWEN2_32B = {
-    **{"model_type": "qwen2", "architectures": ["Qwen2ForCausalLM"], "hidden_size": 5_120, "intermediate_size": 27_648},
-    **{"num_hidden_layers": 64, "num_attention_heads": 40, "num_key_value_heads": 8, "vocab_size": 152_064},
-    **{"max_position_embeddings": 131_072, "tie_word_embeddings": False},
-}
-_GPT_OSS = {
-    **{"model_type": "gpt_oss", "architectures": ["GptOssForCausalLM"], "hidden_size": 2_880, "vocab_size": 201_088},
-    **{"intermediate_size": 2_880, "num_attention_heads": 64, "num_key_value_heads": 8, "head_dim": 64},
-    **{"num_experts_per_tok": 4, "sliding_window": 128, "max_position_embeddings": 131_072},
-    **{"tie_word_embeddings": False, "quantization_config": {"quant_method": "mxfp4"}},
-}
-_QWEN3_30B = {
-    **{"model_type": "qwen3_moe", "architectures": ["Qwen3MoeForCausalLM"], "hidden_size": 2_048, "head_dim": 128},
-    **{"num_hidden_layers": 48, "num_attention_heads": 32, "num_key_value_heads": 4, "intermediate_size": 6_144},
-    **{"num_experts": 128, "num_experts_per_tok": 8, "moe_intermediate_size": 768, "vocab_size": 151_936},
-    **{"max_position_embeddings": 262_144, "tie_word_embeddings": False},
-}
-# What the config.json of a model says, by a part of its name.
-_DESCRIPTIONS: Mapping[str, Mapping[str, Any]] = {
-    "qwq-32b": _QWEN2_32B,
-    "openmath-nemotron-32b": _QWEN2_32B,
-    "gpt-oss-120b": {**_GPT_OSS, "num_hidden_layers": 36, "num_local_experts": 128},
-    "gpt-oss-20b": {**_GPT_OSS, "num_hidden_layers": 24, "num_local_experts": 32},
-    "qwen3-30b-a3b-thinking": _QWEN3_30B,
-}
 
 
 def likeness_for(built: BuiltNotebook, default: str) -> str:
@@ -52,7 +27,7 @@ def likeness_for(built: BuiltNotebook, default: str) -> str:
     named = [built.setting("MODEL", str), *built.setting("SOURCES", list)]
     parts = [part for name in named for part in sorted(str(name).lower().split("/"), key=len, reverse=True)]
     model = _model_of_profile(built)
-    if known := next(filter(_described, (*parts, model)), None):
+    if known := next(filter(known_likeness, (*parts, model)), None):
         return known
     return model if model and Path(model).is_dir() else default
 
@@ -89,7 +64,7 @@ def attach_model(given: str, folder: Path) -> None:
     if Path(given).is_dir():
         _copy(Path(given), folder)
         return
-    shape, description = _known(given)
+    shape, description = likeness_of(given)
     quantization = {} if "quantization_config" in description else _quantization(shape)
     config = {**description, **quantization, "_name_or_path": given}
     (folder / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
@@ -97,25 +72,6 @@ def attach_model(given: str, folder: Path) -> None:
     (folder / "chat_template.jinja").write_text("\n".join(marks), encoding="utf-8")
     (folder / "tokenizer.json").write_text("{}", encoding="utf-8")
     _reserve(folder / "model.safetensors", shape.weight_bytes)
-
-
-def check_attachable(given: str) -> None:
-    """Raise InputError for what `attach_model` cannot attach."""
-    if not Path(given).is_dir():
-        _known(given)
-
-
-def _known(name: str) -> tuple[ModelShape, Mapping[str, Any]]:
-    """The shape of a known model, and what its config.json says. Raises InputError for another name."""
-    if found := _described(name):
-        return found
-    raise InputError(f"no model {name!r}: give one of {', '.join(_DESCRIPTIONS)} or the directory of your own")
-
-
-def _described(name: str) -> tuple[ModelShape, Mapping[str, Any]] | None:
-    shape = known_model(name)
-    description = next((value for part, value in _DESCRIPTIONS.items() if part in name.lower()), None)
-    return (shape, description) if shape and description else None
 
 
 def _quantization(shape: ModelShape) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from submission.build.command import NOTEBOOK_FILE, Attached, build_notebook, ke
 from submission.built_notebook import BuiltNotebook, read_notebook
 from submission.competitions import COMPETITIONS, Competition, competition_of
 from submission.isolation import can_isolate
+from submission.likeness import check_likeness
 from submission.metadata import (
     KERNEL_FILE,
     MACHINE_SHAPES,
@@ -32,7 +33,7 @@ from submission.metadata import (
     write_metadata,
 )
 from submission.protocol import AUTO_PROFILE
-from submission.rehearse.attached import check_attachable, likeness_for, place_of
+from submission.rehearse.attached import likeness_for, place_of
 from submission.rehearse.page import write_page
 from submission.rehearse.stage import Stage, copy_stand_in, lay_out, make_image
 from submission.rehearse.verdict import judge_rehearsal
@@ -81,7 +82,7 @@ def prepare(args: argparse.Namespace, console: Console) -> Stage:
     competition = _competition(args, built)
     machine = args.machine_shape or _machine(notebook.with_name(KERNEL_FILE)) or competition.machine_shape
     attached = args.attach or likeness_for(built, load_config(competition.profile).engine.model)
-    check_attachable(attached)
+    check_likeness(attached)
     place = place_of(built, attached)
     step("gathering the wheels")
     wheels = out / "wheels"

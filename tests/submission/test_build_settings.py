@@ -156,7 +156,7 @@ def test_keys_that_the_competition_does_not_allow_are_refused(
     assert capsys.readouterr().err.startswith(f"error: {said}")
 
 
-@pytest.mark.parametrize(("flags", "attached"), [([], []), (["models/mine"], ["--attach", "models/mine"])])
+@pytest.mark.parametrize(("flags", "attached"), [([], []), (["qwq-32b-awq"], ["--attach", "qwq-32b-awq"])])
 def test_one_command_builds_and_rehearses_the_notebook(
     flags: list[str], attached: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,6 +174,10 @@ def test_one_command_builds_and_rehearses_the_notebook(
     assert commands == [[sys.executable, "-m", "submission.rehearse", "--notebook", notebook, *attached]]
 
 
-def test_what_is_not_valid_is_not_rehearsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_not_valid_is_not_rehearsed_and_nothing_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(subprocess, "run", lambda *arguments, **keys: pytest.fail("rehearsed"))
     assert main(["--samples", "0", "--out", str(tmp_path), "--rehearse"]) == 2
+    assert main(["--out", str(tmp_path / "out"), "--rehearse", "nope"]) == 2
+    assert "no model 'nope': give one of" in capsys.readouterr().err and not (tmp_path / "out").exists()
