@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from agent import __version__
+from agent.cli.one_line_parser import OneLineParser
 from agent.files.suggestions import did_you_mean
 
 _FAILED = 2
@@ -32,6 +33,7 @@ COMMANDS: Mapping[str, Command] = {
     "benchmark": Command("tools.benchmark", "run and grade AIME, MATH-500, GPQA Diamond and others"),
     "bench": Command("tools.bench", "measure the speed of engine and sandbox, and ways to serve a model"),
     "capacity": Command("tools.capacity", "what each vLLM profile needs of its GPUs"),
+    "figures": Command("tools.figures", "remake the figures of the README"),
     "traces": Command("tools.traces", "fetch public recordings for replay"),
     "sandbox": Command("agent.sandbox", "show the sandbox's layers, or run cells in it"),
     "build": Command("submission.build", "build the notebook for Kaggle"),
@@ -57,17 +59,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         meant = did_you_mean(name, [*COMMANDS, "--help", "--version"])
         print(f"error: no {kind} {name!r}{meant}; aimo --help lists the commands", file=sys.stderr)
         return _FAILED
-    return _run(COMMANDS[name], arguments)
+    return _run(name, arguments)
 
 
-def _run(command: Command, arguments: Sequence[str]) -> int:
-    """Run the module as `python -m` does, in this process."""
-    before = sys.argv
-    sys.argv = [command.module, *arguments]
+def _run(name: str, arguments: Sequence[str]) -> int:
+    """Run the command's module as `python -m` does, in this process; its help has the command's name."""
+    module, before = COMMANDS[name].module, sys.argv
+    sys.argv, OneLineParser.commands = [module, *arguments], {f"python -m {module}": f"aimo {name}"}
     try:
-        runpy.run_module(command.module, run_name="__main__", alter_sys=True)
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
     finally:
-        sys.argv = before
+        sys.argv, OneLineParser.commands = before, {}
     return 0
 
 

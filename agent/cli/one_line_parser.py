@@ -9,7 +9,8 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from typing import Any, NoReturn
+from collections.abc import Mapping
+from typing import Any, ClassVar, NoReturn
 
 from agent.cli.streams import write_result
 from agent.files.suggestions import did_you_mean
@@ -20,7 +21,15 @@ _INVALID_CHOICE = re.compile(r"(invalid choice: '([^']*)')")
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """An argument parser that reports errors as one line, and writes its help like any result."""
+    """An argument parser that reports errors as one line, and writes its help like any result.
+
+    `commands` gives the names by which commands were called, by those that they are written with.
+    """
+
+    commands: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(self, *, prog: str | None = None, **settings: Any) -> None:
+        super().__init__(prog=self.commands.get(prog or "", prog), **settings)
 
     def error(self, message: str) -> NoReturn:
         """Report the error, with the flag or value that was probably meant, and exit with status 2."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -24,6 +25,10 @@ _LOG_BYTES = 4_000_000  # the start is written first
 _STYLE = (
     ":root{color-scheme:light dark}body{font:15px/1.4 system-ui;max-width:70rem;margin:auto;padding:1rem}"
     "td,th{padding:.1rem .6rem .1rem 0;text-align:left;vertical-align:top}div{overflow-x:auto}"
+    # On a phone a row is a paragraph, each of its values behind what it is.
+    "@media(max-width:40rem){th{display:none}tr{display:block;padding-bottom:.6rem}"
+    "td{display:inline-block;overflow-wrap:anywhere}td:empty{display:none}"
+    "td:not(:first-child)::before{content:attr(data-head) ' ';opacity:.65}}"
 )
 
 _Row = Mapping[str, Any]
@@ -36,14 +41,15 @@ def run_page(directory: Path) -> str:
     journal = [row for name in _JOURNALS for row in _rows(directory / name)]
     solutions = {row["problem_id"]: row for row in journal if row.get("kind") == "solution"}
     problems = answered or [{"id": id_, **row} for id_, row in solutions.items()]
+    charged = [row for row in journal if row.get("kind") == "cost"]
     parts = [
         f"<h1>{escape(directory.resolve().name)}</h1>",
-        f"<p>{escape(_headline(problems, solutions))}</p>",
+        f"<p>{escape(_headline(problems, solutions) + _cost(charged))}</p>",
         *_section("Start", _start(notes, directory)),
         *_section("Answered by the fallback, and why", _listed(_fallbacks(answered))),
         *_section("Engine events and warnings", _listed(_events(journal, answered))),
         *_section("Memory", _listed(_memory(notes))),
-        *_section("Problems", _problems(problems, solutions)),
+        *_section("Problems", _problems(problems, solutions, charged)),
     ]
     head = f"<meta charset=utf-8><meta name=viewport content=width=device-width><style>{_STYLE}</style>"
     return f"<!doctype html><html lang=en><title>The run</title>{head}\n" + "\n".join(parts) + "\n"
@@ -79,6 +85,11 @@ def _headline(problems: Sequence[_Row], solutions: Mapping[str, _Row]) -> str:
     return f"{voted} of {len(problems)} answered by vote, in {seconds}; {runs:,} tool runs, {tokens:,} tokens"
 
 
+def _cost(charged: Sequence[_Row]) -> str:
+    """What the run has cost, with what it cost before it was resumed; "" where nothing is counted."""
+    return f"; cost {float(charged[-1]['total']):,.4f} {charged[-1]['currency']}" if charged else ""
+
+
 def _start(notes: Sequence[_Row], directory: Path) -> Iterator[str]:
     """What was chosen to run, and the parts of the start; a worker that was replaced started again."""
     yield from (f"<p>{escape(row['text'])}</p>" for row in notes if row.get("kind") == "setup")
@@ -101,10 +112,17 @@ def _engine_figures(log: Path) -> Iterator[str]:
     yield from (f"engine.log: {line}" for line, _ in zip(dict.fromkeys(found), range(8), strict=False))
 
 
-def _problems(rows: Sequence[_Row], solutions: Mapping[str, _Row]) -> Iterator[str]:
-    heads = ("problem", "answer", "votes", "lanes ended", "tool runs", "tokens", "seconds", "closed by")
+def _problems(rows: Sequence[_Row], solutions: Mapping[str, _Row], charged: Sequence[_Row]) -> Iterator[str]:
+    heads = ["problem", "answer", "votes", "lanes ended", "tool runs", "tokens", "seconds", "closed by"]
+    lines = [_problem(row, solutions.get(row["id"], {})) for row in rows]
+    if charged:
+        heads.append("cost")
+        costs: Counter[str] = Counter()
+        for each in charged:
+            costs[each["problem_id"]] += each["cost"]
+        lines = [[*line, f"{costs[line[0]]:,.4f}"] for line in lines]
     if rows:
-        yield _table(heads, (_problem(row, solutions.get(row["id"], {})) for row in rows))
+        yield _table(heads, lines)
 
 
 def _problem(row: _Row, solution: _Row) -> list[str]:
@@ -164,8 +182,12 @@ def _listed(lines: Iterable[str]) -> list[str]:
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     head = "".join(f"<th>{escape(text)}</th>" for text in heads)
-    body = "".join(f"<tr>{''.join(f'<td>{escape(text)}</td>' for text in row)}</tr>\n" for row in rows)
+    body = "".join(f"<tr>{''.join(map(_cell, heads, row))}</tr>\n" for row in rows)
     return f"<div><table><tr>{head}</tr>\n{body}</table></div>"
+
+
+def _cell(head: str, text: str) -> str:
+    return f'<td data-head="{escape(head)}">{escape(text)}</td>'
 
 
 def _time(seconds: float) -> str:

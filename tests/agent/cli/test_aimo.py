@@ -14,6 +14,7 @@ import pytest
 import agent
 from agent.cli.aimo import COMMANDS, main
 from tests.support.calls import ROOT
+from tools.bench import command as bench
 
 OWN = ("agent", "submission", "tools")
 # Commands of developers, whose tests or jails the wheel does not hold, and one that another starts.
@@ -91,6 +92,18 @@ def test_it_runs_what_python_runs_as_a_module(
     assert ended.value.code == 2
     assert "required: RUN" in capsys.readouterr().err
     assert sys.argv[0] == "aimo"
+
+
+def test_the_help_of_a_command_has_the_name_that_it_was_called_by(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["aimo", "bench", "sandbox", "--help"])
+    with pytest.raises(SystemExit):
+        main()
+    assert capsys.readouterr().out.startswith("usage: aimo bench sandbox ")
+    with pytest.raises(SystemExit):
+        bench.main(["--help"])
+    assert capsys.readouterr().out.startswith("usage: python -m tools.bench ")
 
 
 def pyproject() -> dict[str, Any]:

@@ -105,6 +105,18 @@ def test_a_run_that_no_notebook_made_is_shown_by_its_journal(directory: Path) ->
     assert "61 of 300" in shown and "Memory" not in shown
 
 
+def test_what_requests_cost_is_shown_where_it_was_counted(directory: Path) -> None:
+    row = {"kind": "cost", "problem_id": "a", "index": 0, "cost": 0.25, "currency": "EUR"}
+    with (directory / "journal.jsonl").open("a", encoding="utf-8") as file:
+        file.writelines(json.dumps({**row, "total": total}) + "\n" for total in (2.25, 2.5))
+    page = run_page(directory)
+    shown = texts(page)
+    assert "1 of 2 answered by vote, in 0:01:15; 7 tool runs, 12,345 tokens; cost 2.5000 EUR" in shown
+    at = shown.index("a")
+    assert shown[at + 7 : at + 9] == ["margin", "0.5000"], "that of this part of the run"
+    assert '<td data-head="cost">0.0000</td>' in page
+
+
 def test_a_directory_without_a_record_has_a_page_too(tmp_path: Path) -> None:
     assert "0 of 0 answered by vote, in 0:00:00; 0 tool runs, 0 tokens" in texts(run_page(tmp_path))
 
