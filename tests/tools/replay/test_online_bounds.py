@@ -11,7 +11,7 @@ from agent.engine.recorded import RecordedLane, RecordedTurn
 from agent.hardware.roofline import HARDWARE
 from agent.types import Problem
 from tests.support.tiers.cases import examples
-from tools.replay.bounds.draws import Draws, draw_problems, end_seconds, seen_votes
+from tools.replay.bounds.draws import Draws, draw_problems, end_seconds, seen_votes, whole_samples
 from tools.replay.bounds.family import FittedPolicy, fit_family, play_fitted
 from tools.replay.bounds.fluid import fit_fluid, play_fluid
 from tools.replay.bounds.offline import AccuracyCurve, knapsack, oracle
@@ -93,7 +93,7 @@ def recording(*problems: list[tuple[int, int]]) -> Recording:
 def test_the_arrays_say_of_lanes_what_the_solver_says(name: str) -> None:
     played = recording([(7, 900), (7, 1_000), (3, 1_100), (4, 3_000)], [(1, 500), (7, 700), (7, 800), (1, 900)])
     alone = Setting(HARDWARE[name], samples=4, problems=2, limit=1e5, token_cap=None, seed=0)
-    draws = draw_problems(played, alone, 1)
+    draws = draw_problems(played, alone, 1, whole_samples(played, alone))
     votes = seen_votes(draws, 4, alone.hardware)
     outcomes, samples = play_run(replay_config("wait-for-all", played, alone), played, alone, 0)
     for place, (outcome, ended) in enumerate(zip(outcomes, samples, strict=True)):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.engine.recorded import RecordedLane
 from agent.hardware.roofline import Hardware
 from agent.types import Sample
 from tools.replay.policies import WAIT
@@ -21,7 +21,7 @@ Bools = NDArray[np.bool_]
 _NO_VOTE = -1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Draws:
     """The problems of `runs` runs in their order, each with its lanes: arrays of (problem, lane), but for `truths`.
 
@@ -58,9 +58,12 @@ class Votes:
     safe: Bools
 
 
-def draw_problems(recording: Recording, setting: Setting, runs: int) -> Draws:
-    """Draw runs of a recording, the same that policies are played on. Every lane is read as the solver reads it."""
-    samples = {id(lane): sample for lane, sample in _whole_samples(recording, setting)}
+WholeSamples = Mapping[int, Sample]
+"""Recorded lanes as the solver reads them if nobody stops them, by their identity."""
+
+
+def draw_problems(recording: Recording, setting: Setting, runs: int, samples: WholeSamples) -> Draws:
+    """Draw runs of a recording, the same that policies are played on, of lanes that were read before."""
     drawn = [each for repeat in range(runs) for each in draw_run(recording, setting, repeat)]
     lanes = [[samples[id(lane)] for lane in chosen] for *_, chosen in drawn]
     truths = [recording.problems[index].problem.answer for index, *_ in drawn]
@@ -73,15 +76,21 @@ def draw_problems(recording: Recording, setting: Setting, runs: int) -> Draws:
     )
 
 
-def _whole_samples(recording: Recording, setting: Setting) -> list[tuple[RecordedLane, Sample]]:
-    """Each recorded lane with the sample that it is if nobody stops it."""
-    pairs: list[tuple[RecordedLane, Sample]] = []
+def whole_samples(recording: Recording, setting: Setting) -> WholeSamples:
+    """Read each lane of a recording as the solver does."""
+    read: dict[int, Sample] = {}
     for index, recorded in enumerate(recording.problems):
         alone = replace(setting, samples=len(recorded.lanes), limit=NO_LIMIT)
         _, samples = play_problem(replay_config(WAIT, recording, alone), recording, alone, index, recorded.lanes)
         by_index = sorted(samples, key=lambda sample: sample.index)
-        pairs += zip(recorded.lanes, by_index, strict=True)
-    return pairs
+        read.update((id(lane), sample) for lane, sample in zip(recorded.lanes, by_index, strict=True))
+    return read
+
+
+@lru_cache(maxsize=3)  # those of a recording and of its halves
+def votes_by_lanes(draws: Draws, hardware: Hardware) -> Mapping[int, Votes]:
+    """What is seen of the problems with each of some numbers of lanes."""
+    return {lanes: seen_votes(draws, lanes, hardware) for lanes in _lane_counts(draws.lanes)}
 
 
 def seen_votes(draws: Draws, lanes: int, hardware: Hardware) -> Votes:
@@ -133,6 +142,6 @@ def end_seconds(tokens: Floats, hardware: Hardware) -> Floats:
     return back
 
 
-def lane_counts(most: int) -> Sequence[int]:
+def _lane_counts(most: int) -> Sequence[int]:
     """Numbers of lanes that are tried."""
     return sorted({*(count for count in (2, 3, 4, 6, 8, 12, 16, 24, 32) if count < most), most})

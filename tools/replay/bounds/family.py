@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from agent.hardware.roofline import Hardware
-from tools.replay.bounds.draws import Draws, Votes, lane_counts, seen_votes
+from tools.replay.bounds.draws import Draws, Votes, votes_by_lanes
 from tools.shared.intervals import Floats
 
 _ROUNDS = 4  # each tries candidates around the best of those before
@@ -29,7 +29,7 @@ class FittedPolicy:
 def fit_family(draws: Draws, hardware: Hardware, limit: float, seed: int) -> tuple[FittedPolicy, float]:
     """Return the policy of the family that is best on these runs, each of `limit` seconds, and its right answers."""
     rng = np.random.default_rng(seed)
-    votes = {lanes: seen_votes(draws, lanes, hardware) for lanes in lane_counts(draws.lanes)}
+    votes = votes_by_lanes(draws, hardware)
     tried: list[tuple[float, int, Floats]] = []
     for turn in range(_ROUNDS):
         best = sorted(tried, key=lambda each: -each[0])[:_BEST]
@@ -45,7 +45,7 @@ def fit_family(draws: Draws, hardware: Hardware, limit: float, seed: int) -> tup
 
 def play_fitted(policy: FittedPolicy, draws: Draws, hardware: Hardware, limit: float) -> float:
     """Return the mean right answers of a run under one policy of the family."""
-    votes = seen_votes(draws, policy.lanes, hardware)
+    votes = votes_by_lanes(draws, hardware)[policy.lanes]
     return float(play_family(votes, policy.numbers[None], limit, draws.runs)[0])
 
 

@@ -7,13 +7,12 @@ seconds. A bank that is met on average, instead of in each run, buys the problem
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from agent.hardware.roofline import Hardware
-from tools.replay.bounds.draws import Bools, Draws, Ints, Votes, lane_counts, seen_votes
+from tools.replay.bounds.draws import Bools, Draws, Ints, Votes, votes_by_lanes
 from tools.shared.intervals import Floats
 
 _MOMENTS = 72
@@ -53,7 +52,7 @@ class FluidRules:
 
 def fit_fluid(draws: Draws, hardware: Hardware, share: float) -> FluidRules:
     """Return the best rules for these problems; `share` is a problem's even share of the bank, in seconds."""
-    votes = _by_lanes(draws, hardware)
+    votes = votes_by_lanes(draws, hardware)
     last = max(float(seen.times[:, -1].max()) for seen in votes.values())
     first = min(float(seen.times[:, 1].min()) for seen in votes.values())
     grid = np.concatenate([[0.0], np.geomspace(max(first, last * 1e-4), last, _MOMENTS)])
@@ -74,16 +73,12 @@ def play_fluid(fitted: FluidRules, draws: Draws, hardware: Hardware, share: floa
 
     Between two prices the problems are divided between their rules; no rule is worse than one that takes less time.
     """
-    votes = _by_lanes(draws, hardware)
+    votes = votes_by_lanes(draws, hardware)
     lines = {rule.lanes: _timeline(votes[rule.lanes], fitted.grid) for rule in fitted.rules}
     points = sorted((spent, right) for right, spent in (_played(rule, lines[rule.lanes]) for rule in fitted.rules))
     spent = np.array([0.0, *(seconds for seconds, _ in points)])
     right = np.maximum.accumulate(np.array([0.0, *(share_right for _, share_right in points)]))
     return float(np.interp(share, spent, right))
-
-
-def _by_lanes(draws: Draws, hardware: Hardware) -> Mapping[int, Votes]:
-    return {lanes: seen_votes(draws, lanes, hardware) for lanes in lane_counts(draws.lanes)}
 
 
 def _timeline(votes: Votes, grid: Floats) -> _Timeline:

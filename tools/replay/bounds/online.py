@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 
 from agent.errors import InputError
-from tools.replay.bounds.draws import Draws, draw_problems
+from tools.replay.bounds.draws import Draws, draw_problems, whole_samples
 from tools.replay.bounds.family import fit_family, play_fitted
 from tools.replay.bounds.fluid import fit_fluid, play_fluid
 from tools.replay.recordings import Recording
@@ -42,7 +42,8 @@ def online_bounds(recording: Recording, setting: Setting) -> OnlineBounds:
             "or more, or leave the flag out"
         )
     halves = [replace(recording, problems=recording.problems[start::2]) for start in (0, 1)]
-    whole, even, odd = (draw_problems(each, setting, BOUND_RUNS) for each in (recording, *halves))
+    samples = whole_samples(recording, setting)
+    whole, even, odd = (draw_problems(each, setting, BOUND_RUNS, samples) for each in (recording, *halves))
     across = [(even, odd), (odd, even)]
     return OnlineBounds(
         _family(whole, whole, setting),
