@@ -15,7 +15,7 @@ from pathlib import Path
 from agent.errors import EngineError, EngineUnavailableError
 
 _QUOTED_LINES = 3
-_TAIL_BYTES = 1 << 16
+_TAIL_BYTES = 1 << 21  # behind the cause a dying server may write a traceback for each of its streams
 _MAX_QUOTE_CHARS = 400
 _STAMP = re.compile(r"^[\d.]+ [A-Z] ")  # llama.cpp's line prefix: minutes.seconds.millis.micros and the level
 # The cause of a failure: an error of llama.cpp, or the exception that ended a Python server.
