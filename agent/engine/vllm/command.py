@@ -12,6 +12,7 @@ from agent.engine.vllm.processor import quick_dtype
 SERVED_NAME = "model"
 VLLM_ENVIRONMENT: Mapping[str, str] = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
 _MIN_MEMORY_UTILIZATION = 0.5
+_OWN_GRAPHS = ("--compilation-config", "-cc", "-O", "--cudagraph", "--cuda-graph", "--max-cudagraph", "--speculative")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +79,22 @@ def server_command(engine: EngineConfig, settings: VllmConfig, port: int) -> lis
     words = [str(word) for flag in flags.items() for word in flag]
     switches = ["--enable-prefix-caching", "--enable-prompt-tokens-details"]
     switches += ["--enforce-eager"] if settings.enforce_eager else []
+    switches += ["--cudagraph-capture-sizes", *map(str, sizes)] if (sizes := capture_sizes(settings)) else []
     python = settings.python or sys.executable
     return [python, "-m", "vllm.entrypoints.openai.api_server", *words, *switches, *settings.extra_args]
+
+
+def capture_sizes(settings: VllmConfig) -> list[int]:
+    """Return the numbers of sequences for which CUDA graphs are captured: up to as many as are computed at a time.
+
+    vLLM's own choice goes up to twice as many, which costs time and memory at the start. Empty where that is kept:
+    without graphs, and where arguments of the user's own say how graphs are made or that a step has several tokens.
+    """
+    own = any(word.startswith(_OWN_GRAPHS) for word in settings.extra_args)
+    if own or settings.enforce_eager or settings.gpu == "cpu":
+        return []
+    most = settings.max_num_seqs
+    return sorted({*(size for size in (1, 2, 4) if size <= most), *range(8, most + 1, 8), most})
 
 
 def _dtype(settings: VllmConfig) -> str:

@@ -31,6 +31,7 @@ def add_flags(parser: ArgumentParser) -> None:
     parser.add_argument("--dtype", choices=("auto", "half", "float16", "bfloat16", "float", "float32"), default="auto")
     parser.add_argument("--quantization", choices=("awq", "awq_marlin", "gptq", "fp8", "compressed-tensors"))
     parser.add_argument("--speculative-config", type=json.loads)
+    parser.add_argument("--cudagraph-capture-sizes", type=int, nargs="+")
     for flag in _NUMBERS:
         parser.add_argument(flag, type=float if flag == "--gpu-memory-utilization" else int)
     for flag in _TEXTS:
