@@ -282,7 +282,7 @@ class Agent:
             checked = None if before and self.checked in before.checks else self.checked  # recorded once
             ledger = run_ledger(self.config, before, checked)
             runtime = Runtime(self.config, self.engine, self.sandbox, emit, lambda: opened.spent, self._task, ledger)
-            yield OpenRun(runtime, opened, before, checked)
+            yield OpenRun(runtime, opened, before, checked, self._service.started)
 
     async def _solve_all(
         self, problems: Sequence[Problem], directory: RunDirectory | None, listeners: Sequence[Listener]

@@ -88,6 +88,20 @@ class EngineEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineStarted:
+    """A server of ours was started for the run and its model checked: the seconds of each part, in their order."""
+
+    parts: dict[str, float]
+
+    @property
+    def text(self) -> str:
+        """The parts in one line."""
+        whole = sum(self.parts.values())
+        parts = " \u00b7 ".join(f"{part} {seconds:.1f} s" for part, seconds in self.parts.items())
+        return f"{whole:.1f} s: {parts}"
+
+
+@dataclass(frozen=True, slots=True)
 class RunWarning:
     """Something is to be set otherwise for the run to do what it could: a one-line message, `at` as in EngineEvent."""
 
@@ -132,6 +146,7 @@ Event = (
     | SampleEnded
     | ProblemSolved
     | EngineEvent
+    | EngineStarted
     | RunWarning
     | HealthChecked
 )

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from agent.events import HealthChecked
+from agent.events import EngineStarted, HealthChecked
 from agent.journal.journal import RunRecord
 from agent.lane.runtime import Runtime
 from agent.policy.budget import TimeBank, grant
@@ -23,22 +23,26 @@ _BROKEN_PAUSE_SECONDS = 1.0  # before another attempt at a problem; it doubles e
 class OpenRun:
     """A run under way: what its samples work with, its time bank, and what it recorded before an interruption.
 
-    `checked` says how the served model was checked before it, None if it was not or that is recorded already.
+    `checked` says how the served model was checked before it, None if it was not or that is recorded already, `started`
+    how the server that serves it came up, None if it is none of ours.
     """
 
     runtime: Runtime
     bank: TimeBank
     before: RunRecord | None = None
     checked: HealthChecked | None = None
+    started: EngineStarted | None = None
 
-    def tell_check(self) -> None:
-        """Tell the listeners how the served model was checked, if it was."""
+    def tell_start(self) -> None:
+        """Tell the listeners how the server came up, and how the model was checked."""
+        if self.started is not None:
+            self.runtime.emit(self.started)
         if self.checked is not None:
             self.runtime.emit(self.checked)
 
     async def solve_all(self, problems: Sequence[Problem]) -> list[Solution]:
-        """Solve the problems in what is left of the run's time, as `run_problems`; first tell how the check went."""
-        self.tell_check()
+        """Solve the problems in what is left of the run's time, as `run_problems`; first tell how the start went."""
+        self.tell_start()
         return await run_problems(problems, self.runtime, self.bank, before=self.before)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -127,6 +127,11 @@ def settle_family(config: Config, fetch: Callable[[str], Path] | None) -> Config
     else:
         family = family_of_model(Path(_model_path(engine, fetch)), config.sample.own_families)
     return override_config(config, {"sample.family": family})
+
+
+def start_parts_of(engine: Engine) -> Mapping[str, float]:
+    """The seconds of the parts of an engine's start, where it is a server of ours that tells them."""
+    return engine.start_parts if isinstance(engine, VllmEngine) else {}
 
 
 async def settle_model(config: Config, engine: Engine) -> Config:

@@ -16,6 +16,7 @@ from agent.errors import EngineError, EngineUnavailableError
 
 _QUOTED_LINES = 3
 _TAIL_BYTES = 1 << 21  # behind the cause a dying server may write a traceback for each of its streams
+_START_BYTES = 1 << 22
 _MAX_QUOTE_CHARS = 400
 _STAMP = re.compile(r"^[\d.]+ [A-Z] ")  # llama.cpp's line prefix: minutes.seconds.millis.micros and the level
 # The cause of a failure: an error of llama.cpp, or the exception that ended a Python server.
@@ -116,6 +117,12 @@ class ServerProcess:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
         await self._process.communicate()
+
+    def written(self) -> list[str]:
+        """The lines that it has written into its log so far, at most so many bytes of them as tell of a start."""
+        with self._log_path.open("rb") as log:
+            log.seek(self._log_start)
+            return log.read(_START_BYTES).decode("utf-8", "replace").splitlines()
 
     def complaint(self) -> str:
         """Quote the first error in its log, which is the cause of the others, or else its last lines."""

@@ -10,7 +10,7 @@ from agent.chat.task import CompetitionTask, Task
 from agent.config import Config
 from agent.engine.base import Engine, OnEvent
 from agent.engine.persistent import PersistentEngine
-from agent.events import HealthChecked
+from agent.events import EngineStarted, HealthChecked
 from agent.hardware.detect import gpu_mismatch, kv_cache_warning
 from agent.health.gate import HealthGate
 from agent.sandbox.base import Sandbox
@@ -39,6 +39,12 @@ class ModelService:
         self.checked: HealthChecked | None = None
         self.gpu_mismatch = ""
         self.start_parts: dict[str, float] = {}
+        self._tells_parts = False  # whether they are those of a server that tells its own
+
+    @property
+    def started(self) -> EngineStarted | None:
+        """How the server came up, for the record of a run; None if it tells no parts of its start."""
+        return EngineStarted(dict(self.start_parts)) if self._tells_parts else None
 
     def settle(self, config: Config) -> None:
         """Take the configuration with what was left to be found, and tell which family that is."""
@@ -52,7 +58,10 @@ class ModelService:
         Raises EngineError if the engine does not come up, ConfigError if the family of what a server serves is to be
         found but is not certain, UnhealthyModelError if the model fails its check: it serves all the same.
         """
-        from agent.engine.configured import settle_model  # its clients are slow to import, and often not needed
+        from agent.engine.configured import (  # its clients are slow to import, and often not needed
+            settle_model,
+            start_parts_of,
+        )
 
         clock = asyncio.get_running_loop().time
         started = clock()
@@ -60,7 +69,10 @@ class ModelService:
         for warning in filter(None, (self.gpu_mismatch, kv_cache_warning(self.config))):
             self._say(warning)
         await self.engine.start()
-        self.start_parts = {"engine, with its weights": (served := clock()) - started}
+        served = clock()
+        told = start_parts_of(self.engine.wrapped)
+        self.start_parts = dict(told) or {"engine, with its weights": served - started}
+        self._tells_parts = bool(told)
         self.settle(await settle_model(self.config, self.engine.wrapped))
         sample = self.config.sample
         chat = chat_format(sample.family, tools=sample.tools, max_rounds=sample.max_rounds)

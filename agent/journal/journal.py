@@ -27,6 +27,7 @@ from agent.config import Config, override_config, parse_config, save_config
 from agent.errors import ConfigError, InputError, JournalError
 from agent.events import (
     EngineEvent,
+    EngineStarted,
     Event,
     HealthChecked,
     ProblemSolved,
@@ -40,6 +41,7 @@ from agent.files.stored_config import stored_tree
 from agent.files.whole_file import write_whole
 from agent.journal.kept_family import FAMILY_FILE, own_family_file, with_kept_family
 from agent.journal.lines import (
+    KIND_OF,
     RecordedStart,
     SettingsChange,
     close_last_line,
@@ -72,6 +74,7 @@ class RunRecord:
     warnings: tuple[RunWarning, ...] = ()
     checks: tuple[HealthChecked, ...] = ()
     charges: tuple[RequestCharged, ...] = ()
+    engine_starts: tuple[EngineStarted, ...] = ()
 
     @property
     def found_sound(self) -> bool:
@@ -128,6 +131,7 @@ def read_run(directory: Path) -> RunRecord:
         warnings=tuple(entry for entry in entries if isinstance(entry, RunWarning)),
         checks=tuple(entry for entry in entries if isinstance(entry, HealthChecked)),
         charges=tuple(entry for entry in entries if isinstance(entry, RequestCharged)),
+        engine_starts=tuple(entry for entry in entries if isinstance(entry, EngineStarted)),
     )
 
 
@@ -222,18 +226,12 @@ class Journal:
                 self._append("problem", asdict(start))
             case SampleEnded(sample):
                 self._append("sample", asdict(sample))
-            case RequestCharged():
-                self._append("cost", asdict(event))
             case ProblemSolved(solution):
                 self._append("solution", asdict(solution))
                 self._answers[solution.problem_id] = solution.answer
                 self._write_answers()
-            case EngineEvent():
-                self._append("engine", asdict(event))
-            case RunWarning():
-                self._append("warning", asdict(event))
-            case HealthChecked():
-                self._append("check", asdict(event))
+            case _ if type(event) in KIND_OF:
+                self._append(KIND_OF[type(event)], asdict(event))
 
     def settings_changed(self, changed: Mapping[str, Any], at: float) -> None:
         """Record which keys of the configuration were changed."""

@@ -1,9 +1,9 @@
 """The lines of a run's journal, one JSON object each, of a `kind`.
 
 "problem" (a problem was started: its prompt and its allowance), "sample" (one that has ended, whole), "solution",
-"cost" (what a request of a sample cost, where prices are configured), "engine" (what happened to the engine), "check"
-(how the served model was checked before the run), "warning" (what should be set otherwise) and "settings" (what a
-resumed run changed: the stored configuration stays as the run was started).
+"cost" (what a request of a sample cost, where prices are configured), "engine" (what happened to the engine), "start"
+(the parts of a server's start), "check" (how the served model was checked before the run), "warning" (what should be
+set otherwise) and "settings" (what a resumed run changed: the stored configuration stays as the run was started).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from agent.errors import InputError
-from agent.events import EngineEvent, HealthChecked, RequestCharged, RunWarning
+from agent.events import EngineEvent, EngineStarted, Event, HealthChecked, RequestCharged, RunWarning
 from agent.types import Sample, Solution
 
 
@@ -40,7 +40,7 @@ class SettingsChange:
     at: float
 
 
-_Note = RecordedStart | RequestCharged | EngineEvent | RunWarning | HealthChecked | SettingsChange
+_Note = RecordedStart | RequestCharged | EngineEvent | EngineStarted | RunWarning | HealthChecked | SettingsChange
 Entry = Sample | Solution | _Note
 _KINDS: dict[str, TypeAdapter[Entry]] = {
     "problem": TypeAdapter(RecordedStart),
@@ -48,10 +48,20 @@ _KINDS: dict[str, TypeAdapter[Entry]] = {
     "solution": TypeAdapter(Solution),
     "cost": TypeAdapter(RequestCharged),
     "engine": TypeAdapter(EngineEvent),
+    "start": TypeAdapter(EngineStarted),
     "warning": TypeAdapter(RunWarning),
     "check": TypeAdapter(HealthChecked),
     "settings": TypeAdapter(SettingsChange),
 }
+KIND_OF: dict[type[Event], str] = {
+    RequestCharged: "cost",
+    EngineEvent: "engine",
+    EngineStarted: "start",
+    RunWarning: "warning",
+    HealthChecked: "check",
+}
+"""The events that are written as they are."""
+
 _RENAMED = {"foreign_letters": "language_mixing"}  # fields by the names that earlier versions gave them
 
 

@@ -45,7 +45,7 @@ def run_page(directory: Path) -> str:
     parts = [
         f"<h1>{escape(directory.resolve().name)}</h1>",
         f"<p>{escape(_headline(problems, solutions) + _cost(charged))}</p>",
-        *_section("Start", _start(notes, directory)),
+        *_section("Start", _start(notes, journal, directory)),
         *_section("Answered by the fallback, and why", _listed(_fallbacks(answered))),
         *_section("Engine events and warnings", _listed(_events(journal, answered))),
         *_section("Memory", _listed(_memory(notes))),
@@ -90,10 +90,18 @@ def _cost(charged: Sequence[_Row]) -> str:
     return f"; cost {float(charged[-1]['total']):,.4f} {charged[-1]['currency']}" if charged else ""
 
 
-def _start(notes: Sequence[_Row], directory: Path) -> Iterator[str]:
-    """What was chosen to run, and the parts of the start; a worker that was replaced started again."""
+def _start(notes: Sequence[_Row], journal: Sequence[_Row], directory: Path) -> Iterator[str]:
+    """What was chosen to run, and the parts of the start; a worker that was replaced started again.
+
+    Where no notebook noted them, they are those that the journal has of the server.
+    """
     yield from (f"<p>{escape(row['text'])}</p>" for row in notes if row.get("kind") == "setup")
-    parts = [row for row in notes if row.get("kind") == "start"]
+    parts = [row for row in notes if row.get("kind") == "start"] or [
+        {"part": part, "seconds": seconds}
+        for row in journal
+        if row.get("kind") == "start"
+        for part, seconds in row["parts"].items()
+    ]
     if parts:
         whole = {"part": "together", "seconds": sum(row["seconds"] for row in parts)}
         yield _table(

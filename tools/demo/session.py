@@ -138,7 +138,7 @@ class QuestionQueue:
             # The budget's rule may save lanes for later problems; here each question gets all that are configured.
             allowance = replace(grant(self.config.time_limit_seconds, 1, self.config), lanes=None)
             question.directory = directory
-            run.tell_check()
+            run.tell_start()
             solution = await solve_problem(question.problem, run.runtime, allowance, answer_now=question.answer_now)
         if solution.stop is StopReason.ENGINE_ERROR:
             question.engine_event = ENGINE_FAILED

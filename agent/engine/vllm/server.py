@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from agent.config import EngineConfig, VllmConfig
@@ -16,6 +17,7 @@ from agent.engine.base import Chunk, OnEvent, Prompt, SamplingParams
 from agent.engine.http import HttpEngine, complete_one_token
 from agent.engine.process import ServerProcess, check_port, free_port
 from agent.engine.vllm.command import SERVED_NAME, VLLM_ENVIRONMENT, LaunchSettings, launch_settings, server_command
+from agent.engine.vllm.startup import start_text, startup_parts, whole_start
 from agent.engine.vllm.weights import Preread
 from agent.errors import EngineError, EngineUnavailableError, RequestRefusedError
 
@@ -82,6 +84,8 @@ class VllmEngine:
         self._was_up = False
         self._failed_start: tuple[float, EngineError] | None = None
         self._closed = False
+        self.start_parts: Mapping[str, float] = {}
+        """The seconds of the parts of the last start, in their order; empty before it."""
 
     async def ready(self) -> None:
         """Return once the server has completed a prompt; start it if it does not run.
@@ -225,7 +229,7 @@ class VllmEngine:
 
     async def _start_once(self, launch: LaunchSettings) -> _Server:
         loop = asyncio.get_running_loop()
-        began = loop.time()
+        began, began_at = loop.time(), datetime.now()
         port = self._engine.port or free_port()
         process = await ServerProcess.start(
             server_command(self._engine, launch.settings, port),
@@ -245,7 +249,7 @@ class VllmEngine:
         preread = asyncio.create_task(Preread(Path(self._engine.model), self._report_read).run())
         try:
             async with asyncio.timeout(self._engine.start_seconds):
-                await _serving(process, client)
+                answered = await _serving(process, client)
         except TimeoutError:
             await _Server(process, client, began).end()
             raise EngineError(
@@ -257,15 +261,22 @@ class VllmEngine:
         finally:
             preread.cancel()
             await asyncio.gather(preread, return_exceptions=True)
-        self._on_event(f"the vLLM server is up after {loop.time() - began:.0f} s, {launch.name}")
+        up = loop.time()
+        parts = startup_parts(await asyncio.to_thread(process.written), began_at)
+        self.start_parts = whole_start(parts, up - began, up - answered)
+        told = start_text(self.start_parts)
+        self._on_event(f"the vLLM server is up after {up - began:.0f} s, {launch.name}{f' ({told})' if told else ''}")
         return _Server(process, client, loop.time())
 
     def _report_read(self, read: int, total: int) -> None:
         self._on_event(f"reading the weights: {read / 1e9:.1f} of {total / 1e9:.1f} GB")
 
 
-async def _serving(process: ServerProcess, client: HttpEngine) -> None:
-    """Return once the server has generated a token. Raises EngineError if its process exits or refuses to."""
+async def _serving(process: ServerProcess, client: HttpEngine) -> float:
+    """Return once the server has generated a token: when it answered, before that, on the loop's clock.
+
+    Raises EngineError if its process exits or refuses to.
+    """
     while True:
         if not process.running:
             raise process.died("at its start")
@@ -273,10 +284,12 @@ async def _serving(process: ServerProcess, client: HttpEngine) -> None:
             await client.ready()
             break
         await asyncio.sleep(_POLL_SECONDS)
+    answered = asyncio.get_running_loop().time()
     try:
         await complete_one_token(client)
     except EngineError as error:
         raise EngineError(f"the vLLM server completes nothing ({error}): {process.complaint()}") from error
+    return answered
 
 
 def _short_of_memory(complaint: str) -> bool:

@@ -17,12 +17,18 @@ MODEL_SETUP = "model set-up"
 COMPILATION = "compilation"
 """torch.compile, or what it left in its cache being loaded."""
 
-WARM_UP = "warm-up"
-"""The first run of the compiled model, with which its memory is measured."""
+WARM_UP = "profiling run"
+"""The first run of the compiled model, which vLLM calls initial profiling and warm-up."""
 
 GRAPHS = "graph capture"
-KV_CACHE = "KV cache and profiling"
-"""What setting up the engine took besides compilation, warm-up and graphs."""
+KV_CACHE = "KV cache and warm-up"
+"""What setting up the engine took besides compilation, that run and the graphs: its memory measured and laid out."""
+
+SERVER = "server"
+"""What else it took until the server answered: its tokenizer, its routes."""
+
+FIRST_TOKEN = "first token"
+"""The first request, of one token."""
 
 _PREFIX = re.compile(r"^\s*\((?P<process>[^)]{1,80})\)\s")  # which of vLLM's processes says it
 _STAMP = re.compile(r"\b(?:DEBUG|INFO|WARNING|ERROR) (\d\d)-(\d\d) (\d\d):(\d\d):(\d\d) ")
@@ -32,7 +38,7 @@ _LOADED = "loaded"
 _TIMED = {
     WEIGHTS: re.compile(rf"Loading weights took {_SECONDS}"),
     _LOADED: re.compile(rf"Model loading took [\d.]+ Gi?B(?: memory)? and {_SECONDS}"),
-    COMPILATION: re.compile(rf"torch\.compile (?:takes|took) {_SECONDS}"),
+    COMPILATION: re.compile(rf"torch\.compile (?:and [\w /]{{1,40}} )?(?:takes|took) {_SECONDS}"),
     WARM_UP: re.compile(rf"Initial profiling/warmup run took {_SECONDS}"),
     GRAPHS: re.compile(rf"Graph capturing finished in {_SECONDS}"),
     _INIT: re.compile(rf"init engine \([^)]{{1,80}}\) took {_SECONDS}"),
@@ -60,6 +66,17 @@ def startup_parts(lines: Iterable[str], began: datetime | None = None) -> dict[s
                 told[part][prefix["process"] if prefix else ""] += float(found[1])
     process = max(0.0, (load - first).total_seconds()) if first and load else None
     return _without_overlap({part: max(values.values()) for part, values in told.items() if values}, process)
+
+
+def whole_start(parts: Mapping[str, float], seconds: float, first_token: float) -> dict[str, float]:
+    """The parts of a start that took so many seconds, those of the first token included, with what no part tells."""
+    rest = max(0.0, seconds - first_token - sum(parts.values()))
+    return {**parts, SERVER: rest, FIRST_TOKEN: first_token}
+
+
+def start_text(parts: Mapping[str, float]) -> str:
+    """The parts in one line, those of less than a tenth of a second left out; "" where none took more."""
+    return ", ".join(f"{part} {seconds:.1f} s" for part, seconds in parts.items() if seconds >= 0.1)
 
 
 def _without_overlap(told: Mapping[str, float], process: float | None) -> dict[str, float]:

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.errors import InputError, JournalError
-from agent.events import EngineEvent, ProblemSolved, ProblemStarted, SampleEnded
+from agent.events import EngineEvent, EngineStarted, ProblemSolved, ProblemStarted, SampleEnded
 from agent.journal.journal import (
     ANSWERS_FILE,
     JOURNAL_FILE,
@@ -24,7 +25,7 @@ from agent.journal.journal import (
     create_run,
     read_run,
 )
-from agent.journal.lines import RecordedStart
+from agent.journal.lines import KIND_OF, RecordedStart
 from agent.types import Problem, SampleEnd, Solution, StopReason, ToolRun, ToolStatus, Turn
 from tests.support.doubles import config_with
 from tests.support.samples import sample, solution
@@ -93,6 +94,14 @@ def test_any_text_of_a_model_is_recorded(directory: Path, text: str) -> None:
     journal(SampleEnded(sample(1, turns=(Turn(text, 1, 1.0),))))
     journal.close()
     assert json.loads((directory / JOURNAL_FILE).read_text())["turns"][0]["text"] == text
+
+
+def test_what_is_written_as_it_is_can_be_read_and_has_a_kind_of_its_own(directory: Path) -> None:
+    started = EngineStarted({"weights read": 93.1, "first token": 0.4})
+    with closing(Journal(directory)) as journal:
+        journal(started)
+    assert read_run(directory).engine_starts == (started,)
+    assert len({*KIND_OF.values()}) == len(KIND_OF)
 
 
 def test_answers_are_rewritten_with_each_solution_and_no_answer_is_empty(directory: Path) -> None:

@@ -97,12 +97,16 @@ def test_the_page_shows_start_problems_fallback_events_and_memory(directory: Pat
 def test_a_run_that_no_notebook_made_is_shown_by_its_journal(directory: Path) -> None:
     (directory / PREDICTOR_FILE).unlink()
     (directory / NOTES_FILE).unlink()
+    with (directory / "journal.jsonl").open("a") as journal:
+        journal.write(json.dumps({"kind": "start", "parts": {"weights read": 91.25, "graph capture": 9.0}}) + "\n")
     with gzip.open(directory / "journal.jsonl.gz", "wb") as file:
         file.write((directory / "journal.jsonl").read_bytes())
     (directory / "journal.jsonl").unlink()
     shown = texts(run_page(directory))
     assert "1 of 1 answered by vote, in 0:01:01; 7 tool runs, 12,345 tokens" in shown
     assert "61 of 300" in shown and "Memory" not in shown
+    at = shown.index("weights read")
+    assert shown[at : at + 6] == ["weights read", "91.2", "graph capture", "9.0", "together", "100.2"]
 
 
 def test_what_requests_cost_is_shown_where_it_was_counted(directory: Path) -> None:

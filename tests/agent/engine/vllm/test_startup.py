@@ -10,13 +10,17 @@ from hypothesis import strategies as st
 
 from agent.engine.vllm.startup import (
     COMPILATION,
+    FIRST_TOKEN,
     GRAPHS,
     KV_CACHE,
     MODEL_SETUP,
     PROCESS,
+    SERVER,
     WARM_UP,
     WEIGHTS,
+    start_text,
     startup_parts,
+    whole_start,
 )
 from tests.support.tiers.cases import examples
 
@@ -78,6 +82,26 @@ def test_older_versions_are_read_too() -> None:
     parts = startup_parts(OLDER_LOG)
     expected = {PROCESS: 0.0, WEIGHTS: 8.5, MODEL_SETUP: 0.75, COMPILATION: 17.5, GRAPHS: 22.0, KV_CACHE: 4.0}
     assert parts == pytest.approx(expected)
+
+
+def test_compilation_that_is_told_with_the_first_run_counts() -> None:
+    line = "[monitor.py:62] [backbone] torch.compile and initial profiling/warmup run together took 12.50 s in total"
+    assert startup_parts([line]) == {COMPILATION: 12.5}
+
+
+@given(st.dictionaries(st.text(), st.floats(0, 1e4), max_size=5), st.floats(0, 1e4), st.floats(0, 10))
+def test_the_parts_of_a_whole_start_are_never_less_than_it_was(
+    parts: dict[str, float], seconds: float, first_token: float
+) -> None:
+    whole = whole_start(parts, seconds + first_token, first_token)
+    assert whole[FIRST_TOKEN] == first_token and whole[SERVER] >= 0
+    assert sum(whole.values()) >= (seconds + first_token) * (1 - 1e-9)
+
+
+def test_parts_that_took_no_time_are_left_out_of_the_line() -> None:
+    assert (
+        start_text({PROCESS: 16.04, GRAPHS: 0.04, FIRST_TOKEN: 0.21}) == "process and imports 16.0 s, first token 0.2 s"
+    )
 
 
 def test_what_one_process_says_of_two_models_is_added() -> None:
