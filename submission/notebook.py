@@ -45,9 +45,10 @@ PROBLEMS = ("reference.csv", "test.csv", "train.csv")  # what an interactive run
 # %% [markdown]
 # ## The agent
 #
-# Each cell writes one file below `/kaggle/working/aimo_agent`; what runs inside the sandbox, the arithmetic of GPUs and
-# the check of the model are packed into one cell, because Kaggle takes no notebook of a megabyte. The last cell of this
-# part checks all of them against their SHA-256 digests, and names those that are not what the repository holds.
+# Each cell writes one file below `/kaggle/working/aimo_agent`; what runs inside the sandbox, the arithmetic of GPUs,
+# the check of the model, the counting of money and the engine on the CPU are packed into one cell, because Kaggle takes
+# no notebook of a megabyte. The last cell of this part checks all of them against their SHA-256 digests, and names
+# those that are not what the repository holds.
 
 # %% tags=["modules"]
 

@@ -8,9 +8,13 @@ import json
 import textwrap
 from collections.abc import Mapping
 
-PACKED_FOLDERS = ("agent/sandbox/inside/", "agent/hardware/", "agent/health/")
-"""What runs in the sandbox's own processes, behind its walls, the arithmetic of GPUs, and the check of the model before
-the run: a reader can follow a problem without them. The manifest checks them like the rest."""
+PACKED_FOLDERS = (
+    *("agent/sandbox/inside/", "agent/hardware/", "agent/health/"),
+    *("agent/cost/", "agent/engine/llamacpp/"),
+)
+"""What runs in the sandbox's own processes, behind its walls, the arithmetic of GPUs, the check of the model before the
+run, the counting of money and the engine on the CPU: a reader can follow a problem without them. The manifest checks
+them like the rest."""
 
 _COLUMNS = 1_000
 _CELL = """\

@@ -19,6 +19,7 @@ from agent.cli.one_line_parser import OneLineParser
 from agent.errors import AgentError, InputError
 from agent.summary.run_page import PAGE_FILE
 from submission.competitions import COMPETITIONS
+from submission.compile_cache import CACHE_FILE
 from submission.metadata import (
     DATASET_FILE,
     KERNEL_FILE,
@@ -46,6 +47,7 @@ _KEPT = (
     "submission.csv",
     "result.json",
     PAGE_FILE,
+    CACHE_FILE,
 )  # from the output, beside logs and the record of the run
 
 

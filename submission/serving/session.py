@@ -11,6 +11,7 @@ from pathlib import Path
 from agent.errors import AgentError, EngineError, InputError
 from agent.summary.run_page import PAGE_FILE, PREDICTOR_FILE
 from submission.competitions import Competition
+from submission.compile_cache import CACHE_FILE, CACHE_FOLDER, pack_cache
 from submission.protocol import CHECK_FILE, WorkerSettings
 from submission.serving.client import WorkerClient
 from submission.serving.connection import WorkerProcess
@@ -118,6 +119,7 @@ def _start_worker(settings: WorkerSettings, wheels: Path | None, started: float,
         connection.restart()
         if not is_rerun():
             client.wait_until_started()
+            _keep_compiled()
     except AgentError as error:
         if not is_rerun():
             connection.close()  # what it holds on the GPU would be in the way of another attempt
@@ -126,6 +128,14 @@ def _start_worker(settings: WorkerSettings, wheels: Path | None, started: float,
             raise
         print_safely(f"warning: {error}")
     return client
+
+
+def _keep_compiled() -> None:
+    """Keep what vLLM compiled in the notebook's output, from which it can travel with the wheels."""
+    try:
+        pack_cache(scratch_folder(CACHE_FOLDER), Path.cwd() / CACHE_FILE)
+    except OSError as error:
+        print_safely(f"warning: what vLLM compiled is not kept: {error}")
 
 
 def report(predictor: Predictor, notes: RunNotes, load: Load, competition: Competition) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from agent.errors import AgentError
+from submission.compile_cache import CACHE_FOLDER, COMPILED_VARIABLE, unpack_cache
 from submission.environment import child_environment, create_environment, install_offline
 from submission.protocol import LAUNCHED_VARIABLE, StartupPart, WorkerWarning, encode_event
 
@@ -45,10 +46,20 @@ def main() -> NoReturn:
     except AgentError as error:
         print(encode_event(WorkerWarning(str(error))), flush=True)
         sys.exit(2)
+    compiled = _compiled(Path(wheels), Path(folder).with_name(CACHE_FOLDER)) if wheels else {}
     launched = time.monotonic()
     print(encode_event(StartupPart("wheels", launched - began)), flush=True)
     command = [str(python), "-m", "submission.worker", settings]
-    os.execve(python, command, {**child_environment(_CODE, python), LAUNCHED_VARIABLE: str(launched)})
+    if COMPILED_VARIABLE in settings:  # the user keeps it elsewhere
+        compiled = {}
+    os.execve(python, command, {**compiled, **child_environment(_CODE, python), LAUNCHED_VARIABLE: str(launched)})
+
+
+def _compiled(wheels: Path, cache: Path) -> dict[str, str]:
+    """What tells vLLM where to keep what it compiles: a folder with what lies beside the wheels."""
+    if fault := unpack_cache(wheels, cache):
+        print(encode_event(WorkerWarning(fault)), flush=True)
+    return {COMPILED_VARIABLE: str(cache)}
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from agent.agent import Agent
 from agent.errors import AgentError, EngineError, InputError
-from agent.events import EngineEvent, Event, RunWarning
+from agent.events import EngineEvent, EngineStarted, Event, RunWarning
 from agent.gateway_run import next_allowance, solve_persistently
 from agent.hardware.detect import find_gpus
 from agent.journal.journal import RunRecord
@@ -121,6 +121,8 @@ class Worker:
                 self.check_begun.unlink()
         if self.agent.checked is not None:
             self.recorder(self.agent.checked)
+        if self.agent.start_parts:
+            self.recorder(EngineStarted(dict(self.agent.start_parts)))
         if self.load_seconds:
             self.send(StartupPart("loading, as a rehearsal plays it", self.load_seconds))
         for part, seconds in self.agent.start_parts.items():

@@ -66,7 +66,7 @@ ONLY: Mapping[str, tuple[str, ...]] = {
     "agent.sandbox.protocol": (),
     "submission.serving": (
         *("agent.types", "agent.errors", "agent.editions", "agent.summary"),
-        *("submission.competitions", "submission.metadata", "submission.protocol"),
+        *("submission.compile_cache", "submission.competitions", "submission.metadata", "submission.protocol"),
     ),
     "tools.shared": ("agent.errors", "agent.answers", "agent.files", "agent.latex"),
 }

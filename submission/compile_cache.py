@@ -1,0 +1,42 @@
+"""What vLLM compiled for a model, kept from an interactive run for the scored one: a packed folder beside the wheels.
+
+A cache that is missing or damaged costs nothing but the compilation; of one that was made for another model, version
+or GPU, vLLM takes nothing.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+import zlib
+from pathlib import Path
+
+CACHE_FILE = "vllm-cache.packed"  # no ending of an archive, as Kaggle would unpack that
+CACHE_FOLDER = "aimo-agent-vllm-cache"
+COMPILED_VARIABLE = "VLLM_CACHE_ROOT"  # where vLLM keeps it
+
+
+def unpack_cache(wheels: Path, folder: Path) -> str:
+    """Unpack the cache beside the wheels into the folder, once; return what is wrong with it, "" if nothing is."""
+    packed = wheels / CACHE_FILE
+    if not packed.is_file() or folder.exists():
+        return ""
+    unfinished = folder.with_name(f"{folder.name}.tmp")
+    try:
+        with tarfile.open(packed, "r:gz") as archive:
+            archive.extractall(unfinished, filter="data")
+        unfinished.rename(folder)
+    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        return f"{packed} is not used: {error}; make it anew or leave it out"
+    return ""
+
+
+def pack_cache(folder: Path, file: Path) -> None:
+    """Pack the folder into the file as a whole; nothing where it holds nothing. Raises OSError."""
+    if not folder.is_dir() or not any(path.is_file() for path in folder.rglob("*")):
+        return
+    unfinished = file.with_name(f".{file.name}.tmp")
+    with tarfile.open(unfinished, "w:gz", compresslevel=1) as archive:
+        archive.add(folder, ".")
+    unfinished.replace(file)
