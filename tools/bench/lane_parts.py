@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from pydantic_core import from_json
 from rich.console import Console
 
 from agent.chat.dialects import chat_format
@@ -38,7 +38,7 @@ def lane_parts() -> dict[str, float]:
     reader = ReplyReader()
     chunks = [reader.read(event) for event in events]
     data = [piece[6:].decode() for piece in pieces if piece.startswith(b"data: {")]
-    decode = _micros(lambda: [json.loads(text) for text in data])
+    decode = _micros(lambda: [from_json(text) for text in data])
     return {
         "JSON": decode,
         "server-sent events": _micros(lambda: _parse(pieces)) - decode,
