@@ -68,7 +68,7 @@ def add_gpu_flags(parser: argparse.ArgumentParser) -> None:
         help="the bundled problems solved with real weights (default starter)",
     )
     parser.add_argument("--limit", type=whole_number, metavar="N", help="only the first N of them")
-    parser.add_argument("--time-limit", default=_TIME_LIMIT, metavar="T", help=f"seconds, or like 90m ({_TIME_LIMIT})")
+    parser.add_argument("--time-limit", default=_TIME_LIMIT, metavar="T", help="seconds, or like 90m")
     parser.add_argument(
         "--run-dir", type=given_path, metavar="DIR", help="where it is recorded (default runs/gpu-<date>)"
     )

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from tools.bench.gpu.best import EQUAL_SHARE, best_serving
 from tools.bench.gpu.results import MatrixResults, SpeedMeasured
 from tools.bench.gpu.table import ACCURACY_HEADINGS, SPEED_HEADINGS, best_line, variant_rows
+from tools.shared.markup import printable
 
 _FOLDER = Path(__file__).parent
 _WIDTH, _ROW = 60.0, 22  # a bar's greatest width in per cent, a row's height in pixels
@@ -23,6 +24,7 @@ def results_page(results: MatrixResults) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=lambda value: printable(value) if type(value) is str else value,
     )
     return environment.get_template("page.html.j2").render(
         plan=results.plan,

@@ -60,6 +60,11 @@ def test_the_page_is_readable_at_any_width_and_asks_the_network_for_nothing(
         assert words in told, words
 
 
+def test_what_a_server_wrote_cannot_disturb_the_page() -> None:
+    page = results_page(MatrixResults(plan_of(MATRIX), (Refused(SUFFIX, "\x1b[31mError: \u202e</p>\x00"),)))
+    assert "␛[31mError: \ufffd&lt;/p&gt;␀" in page
+
+
 def test_a_matrix_of_which_nothing_is_measured_has_a_page() -> None:
     page = results_page(MatrixResults(plan_of(MATRIX, random="qwq-32b", problems="")))
     assert "not measured yet: 8 lanes, 64 lanes" in page and "<svg" not in page
