@@ -20,7 +20,6 @@ from agent.engine.http import api_url
 from agent.engine.persistent import PersistentEngine
 from agent.engine.process import free_port
 from agent.engine.vllm.server import VllmEngine
-from agent.engine.vllm.startup import startup_parts
 from agent.errors import EngineError
 from agent.hardware.detect import check_profile, find_gpus
 from agent.hardware.devices import Device
@@ -175,11 +174,10 @@ async def serving_variant(
         began = clock()
         await engine.ready()
         seconds = clock() - began
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-        memory = memory_facts(lines)
-        parts = startup_parts(lines)
+        with log.open(encoding="utf-8", errors="replace") as lines:
+            memory = memory_facts(lines)
         gpu_gib = await asyncio.to_thread(used_gpu_gib)
-        started = ServerStarted(variant, seconds, parts, memory.weight_gib, memory.kv_tokens, gpu_gib)
+        started = ServerStarted(variant, seconds, engine.start_parts, memory.weight_gib, memory.kv_tokens, gpu_gib)
         yield ServedVariant(variant, config, watch, settings, on_event), started
     finally:
         await _close_whole(engine)

@@ -86,6 +86,8 @@ def test_a_matrix_is_measured_recorded_resumed_and_its_best_profile_loads(
     assert [(each["right"], len(each["problems"]), each["problems"][0]["votes"]) for each in found["accuracies"]] == [
         (1, 1, 2)
     ] * 2
+    assert [each["variant"]["speculation"] for each in found["servers"]] == ["none", "ngram"]
+    assert all("first token" in each["parts"] for each in found["servers"])
     (refused,) = found["refused"]
     assert (refused["speculation"], refused["step"]) == ("suffix", "server")
     assert refused["reason"].startswith("ImportError: Arctic Inference is required for suffix decoding.")
