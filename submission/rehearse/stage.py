@@ -124,7 +124,7 @@ class Stage:
         command.append(str(int(self.seconds + self.load_seconds + _SPARE_SECONDS)))
         if rerun and not self._iterates:
             command += self._gateway(folder)
-        environment = {**_plain_environment(), "PYTHONPATH": str(_ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = {**_plain_environment(), "PYTHONPATH": str(_ROOT)}
         environment["PATH"] = f"{self.driver}{os.pathsep}{environment.get('PATH', os.defpath)}"
         if rerun:
             environment[RERUN_VARIABLE] = "1"
