@@ -20,14 +20,14 @@ from agent.errors import ConfigError
 from agent.files.addresses import beside, checked_url, expand_home
 from agent.files.config_faults import first_fault
 from agent.files.named_toml import read_named, toml_names
-from agent.files.renamed_keys import renamed_tree
+from agent.files.renamed_keys import profile_tree
 from agent.files.section import Section
 from agent.files.stored_config import seal
 from agent.files.suggestions import no_such
 from agent.files.whole_file import write_whole
 from agent.policy.prices import NO_PRICE, PriceConfig
 from agent.policy.registries import RULES
-from agent.policy.settings import BudgetConfig, StoppingConfig, VotingConfig
+from agent.policy.settings import BudgetConfig, StoppingConfig, VotingConfig, with_planner
 from agent.types import Edition
 
 PROFILES = Path(__file__).parent / "profiles"
@@ -251,7 +251,7 @@ def parse_config(tree: Mapping[str, Any], source: str) -> Config:
 
 
 def _read(profile: str) -> dict[str, Any]:
-    tree = renamed_tree(read_named(PROFILES, profile, "profile"))
+    tree = profile_tree(read_named(PROFILES, profile, "profile"), profile)
     if profile not in profile_names() and isinstance(tree.get("sample"), dict):
         _find_families_beside(Path(expand_home(profile)).absolute().parent, tree["sample"])
     return tree
@@ -287,7 +287,7 @@ def _with_family(tree: dict[str, Any]) -> dict[str, Any]:
 
 
 def _set(tree: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    for key, value in overrides.items():
+    for key, value in with_planner(overrides, "budget.rule", "budget.planner").items():
         *tables, last = key.split(".")
         if key in Config.model_fields and isinstance(Config.model_fields[key].default, Section):
             raise ConfigError(f"configuration: {key} is a table: set single keys of it, written as {key}.KEY")

@@ -33,7 +33,7 @@ _ROOT = Path(__file__).resolve().parents[1]
 TABLE_BUDGETS = {"9k": 9_000, "12k": 12_000}
 """The columns of the table of results: mean tokens a lane and problem."""
 TABLE_POLICIES = {
-    "patience": "**patience, the default**",
+    "price": "**price, the default**",
     "aimo2-second": "AIMO-2, second place: stopping rule",
     "nemoskills": "NVIDIA NemoSkills, AIMO-2 winner",
     "agree-4+aimo3-clamp": "AIMO-3 base notebook",

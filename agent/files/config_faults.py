@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from agent.files.renamed_keys import RENAMED
+from agent.files.renamed_keys import RENAMED, RETIRED, RETIRED_TEXT
 from agent.files.suggestions import nearest_name
 
 _IN_TOML = {"model_type": "input should be a table", "tuple_type": "input should be a list"}
@@ -23,6 +23,8 @@ def first_fault(error: ValidationError, model: type[BaseModel]) -> str:
     first: Any = min(error.errors(), key=lambda each: each["type"] == "missing")
     key = ".".join(str(part) for part in first["loc"])
     kind = first["type"]
+    if kind == "extra_forbidden" and key in RETIRED:
+        return f"{key}: {RETIRED_TEXT}"
     if kind == "extra_forbidden":
         meant = RENAMED.get(key) or _nearest(key, list(_keys(model)))
         return f"{key}: unknown key" + (f"; did you mean {meant}?" if meant else "")

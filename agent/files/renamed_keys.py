@@ -1,40 +1,67 @@
-"""Keys of the configuration, and values of them, that earlier versions stored under other names."""
+"""Keys of the configuration, and values of them, that earlier versions stored under other names or have no more."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
+
+_log = logging.getLogger("agent")
 
 RENAMED: Mapping[str, str] = {
     "sample.printed_answers": "sample.accept_printed_answer",
     "sample.failed_runs": "sample.max_failed_tool_runs",
-    "stopping.waits": "stopping.wait_by_lead",
-    "stopping.slack": "stopping.min_wait_share",
-    "stopping.shares": "stopping.max_share",
-    "stopping.scatter": "stopping.max_dissent",
-    "budget.paces": "budget.min_first_votes",
-    "budget.lanes_per_pace": "budget.lanes_per_first_vote",
 }
 """The dotted name of today by the earlier one; a key stays in its table."""
-_RENAMED_VALUES: Mapping[str, Mapping[str, str]] = {"stopping.rule": {"all": "wait-for-all"}}
+RETIRED = frozenset(
+    {
+        *("stopping.wait_by_lead", "stopping.min_wait_share", "stopping.max_share", "stopping.max_dissent"),
+        *("stopping.waits", "stopping.slack", "stopping.shares", "stopping.scatter"),
+        *("budget.min_first_votes", "budget.lanes_per_first_vote", "budget.min_lanes"),
+        *("budget.paces", "budget.lanes_per_pace"),
+    }
+)
+"""Keys of the stopping rule "patience" and its lanes, in place of which the policy "price" learns from the run."""
+RETIRED_TEXT = 'this key has no meaning any more, as the policy "price" learns what it set from the run: leave it out'
+"""What is said of a retired key."""
+_RENAMED_VALUES: Mapping[str, Mapping[str, str]] = {"stopping.rule": {"all": "wait-for-all", "patience": "price"}}
 
 
 def renamed_tree(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """The tree of a configuration with its keys as they are called now.
+    """The tree of a configuration with its keys as they are called now, without those that are retired.
 
-    A key that is there under both names keeps the earlier one besides, which is then refused as unknown.
+    A key that is there under both names keeps the earlier one besides, which is then refused as unknown. The grant rule
+    "spread" went with the stopping rule "patience", and is left out with it: the default is in their place.
     """
-    return {
-        table: {_renamed(table, key, keys): _value(f"{table}.{key}", value) for key, value in keys.items()}
+    renamed = {
+        table: {
+            _renamed(table, key, keys): _value(f"{table}.{key}", value)
+            for key, value in keys.items()
+            if f"{table}.{key}" not in RETIRED
+        }
         if isinstance(keys, dict)
         else keys
         for table, keys in tree.items()
     }
+    stopping, budget = tree.get("stopping"), renamed.get("budget")
+    was_patience = isinstance(stopping, dict) and stopping.get("rule") == "patience"
+    if was_patience and isinstance(budget, dict) and budget.get("rule") == "spread" and "planner" not in budget:
+        del budget["rule"]
+    return renamed
+
+
+def profile_tree(tree: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """The tree of a profile as `renamed_tree`; warns of keys that are retired, which somebody may still rely on."""
+    for table, keys in tree.items():
+        for key in keys if isinstance(keys, dict) else ():
+            if f"{table}.{key}" in RETIRED:
+                _log.warning("configuration (%s): %s.%s: %s", source, table, key, RETIRED_TEXT)
+    return renamed_tree(tree)
 
 
 def renamed_keys(changed: Mapping[str, Any]) -> dict[str, Any]:
-    """The values by the dotted names of today."""
-    return {RENAMED.get(key, key): _value(key, value) for key, value in changed.items()}
+    """The values by the dotted names of today, without keys that are retired."""
+    return {RENAMED.get(key, key): _value(key, value) for key, value in changed.items() if key not in RETIRED}
 
 
 def _value(key: str, value: Any) -> Any:

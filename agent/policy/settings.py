@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field, model_validator
 
 from agent.files.section import Section
 
@@ -20,44 +23,39 @@ class VotingConfig(Section):
 
 
 class StoppingConfig(Section):
-    """When a problem is closed before all its samples have ended; `agent.policy.stopping` has the rules.
+    """When a problem is closed before all its samples have ended; `agent.policy.stopping` has the rules."""
 
-    Of the rule "patience": a leader that is ahead by 1, 2 or 3 votes (one more if nobody else has a vote) is given
-    `wait_by_lead` times the time of the problem's first vote, or times `min_wait_share` of its share of the bank if
-    that is longer, and at most `max_share` times the share; `max_dissent` votes for others than the first two answers
-    end the problem too.
-    """
-
-    rule: str = "patience"
-    margin: float = Field(3.0, gt=0)  # weight by which the leader must lead
+    rule: str = "price"
+    margin: float = Field(3.0, gt=0)  # for the rule "margin": weight by which the leader must lead
     confidence: float = Field(0.95, gt=0, lt=1)  # for the rule "beta"
     votes: int = Field(4, ge=1)  # for the rule "agree"
-    wait_by_lead: tuple[float, float, float] = Field((3.0, 2.0, 1.4), strict=False)  # TOML has lists
-    min_wait_share: float = Field(0.5, ge=0)
-    max_share: float = Field(1.0, gt=0)
-    max_dissent: int = Field(4, ge=1)
 
 
 class BudgetConfig(Section):
-    """What the time bank grants, between `floor` and `ceiling` seconds; `agent.policy.grants` has the rules.
+    """What the time bank grants, between `floor` and `ceiling` seconds; the floor is at most the even share of it.
 
-    `agent.policy.planning` has the planners, which make a problem's time and lanes of it.
-    Of the rule "spread": `spread` x time left / problems left. The floor is at most the even share of what is left.
-    A problem gets at least `min_first_votes` times the time that a first vote has usually taken in the run.
+    `agent.policy.planning` has the planners, which give a problem its time and its lanes. A table that names a `rule`
+    and no planner means "grant": the time that this rule gives (`agent.policy.grants`), and all lanes.
     `time_limit_seconds` of 0 stands for the edition's own limit. The last `answer_reserve_seconds` of an allowance
-    are kept for the forced answers of unfinished samples. A problem starts `lanes_per_first_vote` lanes for each time
-    that its share of the bank holds the usual time of a first vote, and at least `min_lanes`; 0 starts all lanes.
+    are kept for the forced answers of unfinished samples.
     No sample is started that may make the run cost more than `max_cost`, in the currency of the prices; 0: no limit.
     """
 
-    planner: str = "grant"
+    planner: str = "price"
     rule: str = "spread"
     time_limit_seconds: float = Field(0.0, ge=0)
-    spread: float = Field(3.0, ge=1)
-    min_first_votes: float = Field(1.5, ge=0)
-    lanes_per_first_vote: float = Field(6.0, ge=0)
-    min_lanes: int = Field(3, ge=1)
+    spread: float = Field(1.5, ge=1)  # for the rule "spread": shares of what is left
     floor_seconds: float = Field(10.0, ge=0)
     ceiling_seconds: float = Field(1_800.0, gt=0)
     answer_reserve_seconds: float = Field(8.0, ge=0)
     max_cost: float = Field(0.0, ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rule_is_meant(cls, table: Any) -> Any:
+        return with_planner(table, "rule", "planner") if isinstance(table, dict) else table
+
+
+def with_planner(keys: Mapping[str, Any], rule: str, planner: str) -> dict[str, Any]:
+    """The keys, with the planner that applies a grant rule where they name a rule and no planner."""
+    return {planner: "grant", **keys} if rule in keys else dict(keys)

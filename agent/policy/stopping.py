@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from agent.policy import published
-from agent.policy.patience import patience
 from agent.policy.priced import priced
 from agent.policy.settings import StoppingConfig
 from agent.policy.state import Progress, Verdict
@@ -25,7 +24,6 @@ class StoppingRule:
 
 STOPPING_RULES: Mapping[str, StoppingRule] = {
     "price": StoppingRule(priced),
-    "patience": StoppingRule(patience),
     WAIT_FOR_ALL: StoppingRule(published.wait, "wang2023selfconsistency"),
     "uncatchable": StoppingRule(published.wait, "wang2023selfconsistency"),
     "margin": StoppingRule(published.margin, "lee2025consol"),

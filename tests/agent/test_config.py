@@ -47,7 +47,8 @@ def test_an_override_changes_its_key_only() -> None:
         ({"sample.max_seconds": float("inf")}, r"sample\.max_seconds: input should be a finite number, not inf"),
         ({"seed": 1e3}, r"seed: input should be a valid integer, not 1000\.0"),
         ({"engine.model": 7}, r"engine\.model: input should be a valid string, not 7"),
-        ({"stopping.wait_by_lead": [1, "2", 3]}, r"stopping\.wait_by_lead\.1: input should be a valid number, not '2'"),
+        ({"vllm.extra_args": ["-x", 2]}, r"vllm\.extra_args\.1: input should be a valid string, not 2"),
+        ({"stopping.max_share": 2.0}, r"stopping\.max_share: this key has no meaning any more"),
         ({"vllm.environment": {"A": 1}}, r"vllm\.environment\.A: input should be a valid string, not 1"),
         ({"sample": {"count": 3}}, r"sample is a table: set single keys of it, written as sample\.KEY"),
         ({"sample.cuont": 4}, r"did you mean sample\.count\?"),
@@ -67,9 +68,18 @@ def test_what_is_not_valid_is_named(keys: dict[str, object], message: str) -> No
 
 
 def test_an_integer_is_a_number_and_a_list_a_row_of_values() -> None:
-    config = load_config("cpu", {"sampling.top_p": 1, "stopping.wait_by_lead": [3, 2, 1], "vllm.extra_args": ["-x"]})
-    assert (config.sampling.top_p, config.stopping.wait_by_lead) == (1.0, (3.0, 2.0, 1.0))
-    assert config.vllm.extra_args == ("-x",)
+    config = load_config("cpu", {"sampling.top_p": 1, "vllm.extra_args": ["-x"]})
+    assert (config.sampling.top_p, config.vllm.extra_args) == (1.0, ("-x",))
+
+
+def test_a_grant_rule_that_is_named_is_applied_whatever_planned_before(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text('[budget]\nrule = "equal"\n')
+    named = [load_config(str(own)), load_config("cpu", {"budget.rule": "equal"}), load_config("cpu")]
+    named.append(override_config(named.pop(), {"budget.rule": "equal"}))
+    assert [config.budget.planner for config in named] == ["grant"] * 3
+    both = load_config("cpu", {"budget.rule": "equal", "budget.planner": "price"})
+    assert (load_config("cpu").budget.planner, both.budget.planner) == ("price", "price")
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), st.lists, max_leaves=4))

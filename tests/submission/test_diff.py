@@ -109,7 +109,7 @@ def test_prompts_modules_and_cells_are_named(plain: Path, tmp_path: Path, capsys
         family.source = family.source.replace("Reason step by step", "Think step by step", 1)
         voting = cell_of(notebook, "agent/policy/voting.py")
         voting.source += "\n# one\n# two"
-        notebook.cells.remove(cell_of(notebook, "agent/policy/patience.py"))
+        notebook.cells.remove(cell_of(notebook, "agent/policy/priced.py"))
         notebook.cells.append(nbformat.v4.new_code_cell("print('mine')\n1 + 1"))
 
     status, lines = said(capsys, plain, edited(plain, tmp_path, edit))
@@ -119,7 +119,7 @@ def test_prompts_modules_and_cells_are_named(plain: Path, tmp_path: Path, capsys
     assert lines[2] == '  family qwq-calls: opening: "<think>\\nOkay", was "<think>\\n"'
     assert sorted(lines[3:]) == [
         "  \"print('mine')\": added",
-        "  agent/policy/patience.py: removed",
+        "  agent/policy/priced.py: removed",
         "  agent/policy/voting.py: 2 lines added, 0 removed",
         "cells of the notebook",
         "modules",

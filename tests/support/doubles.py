@@ -158,8 +158,7 @@ def config_with(**keys: object) -> Config:
         "stopping.rule": "margin",
         "voting.forced_weight": 0.5,
         "voting.printed_trivial_weight": 1.0,
-        "budget.lanes_per_first_vote": 0,
-        "budget.min_first_votes": 0,
+        "budget.planner": "grant",
         "budget.spread": 1.5,
     }
     return load_config("cpu", plain | {key.replace("__", "."): value for key, value in keys.items()})

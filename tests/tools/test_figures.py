@@ -66,7 +66,7 @@ def test_the_table_is_compared_with_the_one_that_is_shown(
     assert "results.md, as README.md shows it" in " ".join(capsys.readouterr().err.split())
     assert len(commands.ran) == 2 and all("--repeats 40" in command for command in commands.ran)
     assert all(command.startswith(f"{sys.executable} -m tools.replay ") for command in commands.ran)
-    told["9k"]["policies"]["patience"]["mean_correct"] += 0.1
+    told["9k"]["policies"]["price"]["mean_correct"] += 0.1
     assert main(argv) == 1
     assert "not as README.md shows it" in " ".join(capsys.readouterr().err.split())
 

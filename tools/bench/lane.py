@@ -131,7 +131,7 @@ def _config(lanes: int, model: str, tokens: int) -> Config:
         "sample.max_tokens": tokens,
         "sample.answer_tokens": 0,
         "stopping.rule": "wait-for-all",
-        "budget.lanes_per_first_vote": 0.0,
+        "budget.planner": "grant",
         "budget.time_limit_seconds": _AMPLE_SECONDS,
         "budget.ceiling_seconds": _AMPLE_SECONDS,
     }

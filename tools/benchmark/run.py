@@ -44,7 +44,7 @@ _WHOLE_SAMPLES = {
     "budget.time_limit_seconds": _NO_LIMIT_SECONDS,
     "budget.ceiling_seconds": _NO_LIMIT_SECONDS,
     "budget.answer_reserve_seconds": 0.0,
-    "budget.lanes_per_first_vote": 0.0,
+    "budget.planner": "grant",
     "sample.max_seconds": _NO_LIMIT_SECONDS,
     "sample.answer_tokens": 0,
     "sample.accept_printed_answer": False,

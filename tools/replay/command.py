@@ -1,6 +1,6 @@
 """Evaluate policies on recorded samples: full runs of a competition in virtual time, or stopping alone.
 
-python -m tools.replay traces/ --policy patience --policy aimo3-clamp --budget-tokens 9000
+python -m tools.replay traces/ --policy price --policy aimo3-clamp --budget-tokens 9000
 """
 
 from __future__ import annotations

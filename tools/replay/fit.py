@@ -1,9 +1,9 @@
-"""Fit the parameters of the default policy, with leave-one-out validation on unseen models and problems.
+"""Compare the default policy with the best of many others, chosen on other models and problems.
 
     python -m tools.replay.fit traces/ --budget-tokens 9000 --budget-tokens 12000
 
-Each candidate differs from the default in one parameter. For each recording, the candidate that is best on all the
-others is evaluated on this one; then the same with the problems split into halves.
+For each recording, the published rule and parameter that is best on all the others is evaluated on this one; then the
+same with the problems split into halves. The default learns from each run, and is not chosen among them.
 """
 
 from __future__ import annotations
@@ -34,19 +34,11 @@ from tools.shared.intervals import Floats, Interval, Ratio, interval, mean_ratio
 BASELINE = "aimo3-clamp"
 MAX_ACCURACY_LOSS = 0.002  # against waiting for all, where stopping alone is fitted
 
-_STOPPING = {
-    "stopping.wait_by_lead": ("2:1.5:1.2", "3:1.5:1.2", "3:2:1.2", "3:2:1.6", "3:2.5:1.4", "4:2:1.4", "4:3:1.6"),
-    "stopping.max_dissent": ("3", "5", "6"),
-    "stopping.margin": ("2", "4"),
-}
-_BANK = {
-    "stopping.min_wait_share": ("0", "0.25", "0.75"),
-    "stopping.max_share": ("0.8", "1.25", "1.5"),
-    "budget.spread": ("2", "4", "8"),
-    "budget.min_first_votes": ("0", "1", "2", "3"),
-    "budget.lanes_per_first_vote": ("4", "5", "8", "12"),
-    "budget.min_lanes": ("1", "2", "4"),
-}
+_STOPPING = (
+    *("margin-2", "margin-3", "margin-4", "beta-0.9", "beta-0.95", "agree-3", "agree-4", "agree-5"),
+    *("window", "bayes-factor", "certified", "aimo2-second", "nemoskills", "hopeless"),
+)
+_GRANTS = ("spread-1", "spread-1.5", "spread-2", "spread-3", "aimo3-clamp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +77,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def candidates(*, stop_only: bool) -> list[str]:
-    """Return the default policy and its neighbours, as names for `tools.replay --policy`."""
-    varied = _STOPPING if stop_only else _STOPPING | _BANK
-    return [OURS, *(f"{OURS},{key}={value}" for key, values in varied.items() for value in values)]
+    """Return the default policy and those to choose among, as names for `tools.replay --policy`."""
+    if stop_only:
+        return [OURS, *_STOPPING]
+    return [OURS, *(f"{stop}+{grant}" for stop in ("margin-2", "margin-3", "margin-4", "agree-4") for grant in _GRANTS)]
 
 
 def _fits(args: argparse.Namespace, console: Console) -> list[Fit]:
@@ -111,7 +104,7 @@ def _fits(args: argparse.Namespace, console: Console) -> list[Fit]:
 def run_fits(results: Sequence[ReplayResult]) -> list[Fit]:
     """Hold out each recording, then each half of the problems; figures are means over the time limits."""
     names, weights = results[0].recordings, results[0].weights
-    policies = [policy for policy in results[0].scores if policy != BASELINE]
+    policies = [policy for policy in results[0].scores if policy not in (BASELINE, OURS)]
 
     def right(policy: str, chosen: Sequence[str], weights: Floats) -> Floats:
         """Return the right answers of a run, mean over recordings and limits, for each row of weights."""
@@ -144,7 +137,7 @@ def run_fits(results: Sequence[ReplayResult]) -> list[Fit]:
 
 def stop_fits(result: StoppingResult) -> list[Fit]:
     """Hold out each recording; choose the fastest candidate that loses little accuracy on the others."""
-    policies = [policy for policy in result.policies if policy.startswith(OURS)]
+    policies = [policy for policy in result.policies if policy not in (WAIT, OURS)]
     places = range(len(result.recordings))
 
     def figure(by: Sequence[Floats], below: Sequence[Floats], chosen: Sequence[int], weights: Floats) -> Floats:
@@ -163,7 +156,7 @@ def stop_fits(result: StoppingResult) -> list[Fit]:
     gains, loss_gains = [], []
     for place in places:
         others = [other for other in places if other != place]
-        fit = [policy for policy in policies if lost(policy, others, once)[0] <= MAX_ACCURACY_LOSS] or [OURS]
+        fit = [policy for policy in policies if lost(policy, others, once)[0] <= MAX_ACCURACY_LOSS] or [REFERENCE]
         best = min(fit, key=lambda policy: wall(policy, others, once)[0])
         name = result.recordings[place]
         for rows, of in ((walls, wall), (losses, lost)):
@@ -213,13 +206,13 @@ def _as_json(fit: Fit) -> dict[str, Any]:
 def _parser() -> argparse.ArgumentParser:
     parser = OneLineParser(
         prog="python -m tools.replay.fit",
-        description="Fit the default policy's parameters, with leave-one-out validation on unseen models and problems.",
+        description="Compare the default policy with the best of many others, chosen on other models and problems.",
     )
     parser.add_argument("recordings", nargs="+", type=Path, metavar="PATH", help="trace files and folders of them")
     parser.add_argument(
         "--budget-tokens", action="append", type=float, metavar="N", help="may be repeated (default: 9000 and 12000)"
     )
-    parser.add_argument("--stop-only", action="store_true", help="fit stopping alone")
+    parser.add_argument("--stop-only", action="store_true", help="choose among stopping rules alone")
     parser.add_argument("--hardware", choices=sorted(HARDWARE), default="kaggle-l4x4", help="default: kaggle-l4x4")
     parser.add_argument("--samples", type=int, default=16, metavar="K", help="lanes a problem")
     parser.add_argument("--problems", type=int, default=REPLAYED_EDITION.problem_count, metavar="N", help="of a run")

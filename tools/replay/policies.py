@@ -15,7 +15,7 @@ from agent.policy.stopping import STOPPING_RULES, WAIT_FOR_ALL
 from agent.policy.voting import VOTING_RULES
 from tools.replay.own_rules import is_own_rule, register_own_rule
 
-OURS = "patience"
+OURS = "price"
 WAIT = WAIT_FOR_ALL
 DEFAULT_STOP, DEFAULT_GRANT = "margin-3", "spread-1.5"
 _GRANT = "grant"  # the planner that gives what a grant rule grants
@@ -28,8 +28,6 @@ _PARAMETERS: Mapping[str, str] = {
     "spread": "budget.spread",
 }
 _WITH_NUMBER = re.compile(r"(?P<rule>.+)-(?P<number>\d+(?:\.\d+)?)")
-# A published grant rule starts all lanes, however long a first vote takes.
-_ALL_LANES = {"budget.lanes_per_first_vote": 0, "budget.min_first_votes": 0}
 _TRUTHS = {"true": True, "false": False}
 
 POLICY_HELP = f"""\
@@ -37,7 +35,7 @@ A policy is named by rules of the configuration with + between: a stopping rule,
 a voting rule. A name of two kinds of rule is both; a later one replaces an earlier one of its kind. A stopping rule
 alone takes the grant rule {DEFAULT_GRANT}, a grant rule alone the stopping rule {DEFAULT_STOP}; {OURS} alone is the
 profiles' default. {", ".join(_PARAMETERS)} may have their number behind them, as in {DEFAULT_STOP}, and keys of the
-configuration may follow, as in {OURS},stopping.max_dissent=3. A rule of your own in a Python file is named as
+configuration may follow, as in {OURS},voting.code_bonus=0.5. A rule of your own in a Python file is named as
 path/to/rules.py:name.
   stopping rules  {", ".join(STOPPING_RULES)}
   grant rules     {", ".join(GRANT_RULES)}
@@ -55,12 +53,11 @@ def policy_keys(name: str) -> dict[str, Any]:
     if "stopping.rule" not in keys:
         keys |= _rule_keys(DEFAULT_STOP)
     if "budget.planner" not in keys:
-        ours = {"budget.planner": _GRANT, "budget.rule": "spread"}
-        keys |= ours if keys["stopping.rule"] == OURS else _rule_keys(DEFAULT_GRANT)
+        keys |= _rule_keys(DEFAULT_GRANT)
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals:
-            raise InputError(f"policy {name!r}: write {setting!r} as KEY=VALUE, like stopping.max_dissent=3")
+            raise InputError(f"policy {name!r}: write {setting!r} as KEY=VALUE, like voting.code_bonus=0.5")
         keys[key] = _value(value)
     return keys
 
@@ -76,7 +73,7 @@ def _rule_keys(part: str) -> dict[str, Any]:
     if rule in STOPPING_RULES:
         keys["stopping.rule"] = rule
     if rule in GRANT_RULES:
-        keys |= {"budget.planner": _GRANT, "budget.rule": rule, **_ALL_LANES}
+        keys |= {"budget.planner": _GRANT, "budget.rule": rule}
     if rule in PLANNERS:
         keys["budget.planner"] = rule
     if rule in VOTING_RULES:

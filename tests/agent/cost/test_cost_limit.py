@@ -128,7 +128,7 @@ def test_the_bill_never_passes_the_limit(
         problems_in_flight=in_flight,
         sample__max_tokens=tokens,
         sample__probe_tokens=rng.choice([0, 25]),
-        stopping__rule=rng.choice(["patience", "margin", "wait-for-all"]),
+        stopping__rule=rng.choice(["price", "margin", "wait-for-all"]),
         budget__time_limit_seconds=rng.choice([200, 20_000]),
     )
     engine = BillingEngine(lambda prompt, params: write(rng), rng=rng, shakes=shakes)

@@ -8,7 +8,7 @@ import pytest
 
 from agent.config import Config, load_config, override_config, parse_config, save_config
 from agent.errors import ConfigError
-from agent.files.renamed_keys import RENAMED, renamed_keys
+from agent.files.renamed_keys import RENAMED, RETIRED, renamed_keys, renamed_tree
 from agent.files.stored_config import stored_tree
 from agent.journal.journal import JOURNAL_FILE, create_run, read_run
 from agent.types import Problem
@@ -16,12 +16,6 @@ from agent.types import Problem
 CHANGED: dict[str, object] = {
     "sample.accept_printed_answer": True,
     "sample.max_failed_tool_runs": 7,
-    "stopping.wait_by_lead": [9.0, 8.0, 7.0],
-    "stopping.min_wait_share": 0.125,
-    "stopping.max_share": 2.5,
-    "stopping.max_dissent": 9,
-    "budget.min_first_votes": 2.75,
-    "budget.lanes_per_first_vote": 11.0,
 }
 
 
@@ -62,16 +56,16 @@ def test_a_stored_configuration_with_earlier_keys_is_the_same(earlier: Path, con
 
 def test_a_journal_with_earlier_keys_sets_them(tmp_path: Path) -> None:
     create_run(tmp_path, load_config("qwq"), [Problem("a", "1 + 1?", 2)])
-    line = '{"kind": "settings", "changed": {"stopping.waits": [9, 8, 7], "seed": 3}, "at": 1.0}\n'
+    line = '{"kind": "settings", "changed": {"stopping.waits": [9], "sample.failed_runs": 7, "seed": 3}, "at": 1.0}\n'
     (tmp_path / JOURNAL_FILE).write_text(line)
     config = read_run(tmp_path).config
-    assert (config.stopping.wait_by_lead, config.seed) == ((9.0, 8.0, 7.0), 3)
+    assert (config.sample.max_failed_tool_runs, config.seed) == (7, 3)
 
 
 def test_a_key_under_both_names_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "own.toml"
-    path.write_text("[stopping]\nslack = 0.25\nmin_wait_share = 0.75\n")
-    with pytest.raises(ConfigError, match=r"stopping\.slack: unknown key; did you mean stopping\.min_wait_share\?"):
+    path.write_text("[sample]\nfailed_runs = 1\nmax_failed_tool_runs = 2\n")
+    with pytest.raises(ConfigError, match=r"\.failed_runs: unknown key; did you mean sample\.max_failed_tool_runs\?"):
         load_config(str(path))
 
 
@@ -84,3 +78,41 @@ def test_an_earlier_key_is_refused_with_the_name_of_the_new_one(key: str) -> Non
 
 def test_other_keys_stay_as_they_are() -> None:
     assert renamed_keys({"seed": 1, "sample.count": 2, "waits": 3}) == {"seed": 1, "sample.count": 2, "waits": 3}
+
+
+@pytest.mark.parametrize("key", sorted(RETIRED))
+def test_a_retired_key_of_a_profile_is_ignored_with_a_sentence(
+    key: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    table, name = key.split(".")
+    (tmp_path / "own.toml").write_text(f"[{table}]\n{name} = 2\n")
+    (tmp_path / "plain.toml").write_text(f"[{table}]\n")
+    own, plain = (load_config(str(tmp_path / name)) for name in ("own.toml", "plain.toml"))
+    assert own == plain.model_copy(update={"profile": "own"})
+    assert [record.getMessage().split(": this")[0] for record in caplog.records] == [
+        f"configuration ({tmp_path / 'own.toml'}): {key}"
+    ]
+
+
+@pytest.mark.parametrize("key", sorted(RETIRED))
+def test_a_retired_key_that_is_set_is_refused(key: str) -> None:
+    with pytest.raises(ConfigError, match=f"{key}: this key has no meaning any more"):
+        override_config(load_config("qwq"), {key: 2})
+
+
+def test_a_run_under_patience_is_resumed_and_replayed_under_what_took_its_place(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    stored = {
+        "stopping": {"rule": "patience", "margin": 3.0, "wait_by_lead": [3.0, 2.0, 1.4]},
+        "budget": {"rule": "spread", "spread": 3.0, "lanes_per_first_vote": 6.0},
+    }
+    config = parse_config(renamed_tree(stored), "stored")
+    assert (config.stopping.rule, config.budget.planner) == ("price", "price")
+    assert not caplog.records, "nobody wrote these keys by hand"
+
+
+def test_a_run_under_another_rule_keeps_its_grants() -> None:
+    stored = {"stopping": {"rule": "margin"}, "budget": {"rule": "spread", "min_lanes": 3}}
+    config = parse_config(renamed_tree(stored), "stored")
+    assert (config.stopping.rule, config.budget.planner, config.budget.rule) == ("margin", "grant", "spread")

@@ -121,10 +121,10 @@ def test_changed_keys_turn_one_configuration_into_the_other() -> None:
             "seed": 3,
             "engine.url": "http://x:1",
             "vllm.environment": {"A": "1"},
-            "stopping.wait_by_lead": [1.0, 1.0, 1.0],
+            "vllm.extra_args": ["-x"],
         },
     )
     changed = changed_keys(old.model_dump(), new.model_dump())
-    assert set(changed) == {"seed", "engine.url", "vllm.environment", "stopping.wait_by_lead"}
+    assert set(changed) == {"seed", "engine.url", "vllm.environment", "vllm.extra_args"}
     assert override_config(old, changed) == new
     assert changed_keys(old.model_dump(), old.model_dump()) == {}

@@ -155,10 +155,10 @@ def test_what_a_resume_changes_counts_from_then_on(directory: Path) -> None:
     stored = (directory / CONFIG_FILE).read_bytes()
     journal = Journal(directory)
     journal.settings_changed({"engine.url": "http://one:1", "engine.kind": "http"}, 5.0)
-    journal.settings_changed({"engine.url": "http://two:2", "stopping.wait_by_lead": (1.0, 1.0, 1.0)}, 9.0)
+    journal.settings_changed({"engine.url": "http://two:2", "vllm.extra_args": ("-x",)}, 9.0)
     journal.close()
     run = read_run(directory)
-    wanted = {"engine.url": "http://two:2", "engine.kind": "http", "stopping.wait_by_lead": (1.0, 1.0, 1.0)}
+    wanted = {"engine.url": "http://two:2", "engine.kind": "http", "vllm.extra_args": ("-x",)}
     assert run.config == override_config(config_with(), wanted)
     assert [change.at for change in run.changes] == [5.0, 9.0]
     assert (directory / CONFIG_FILE).read_bytes() == stored

@@ -11,17 +11,17 @@ from hypothesis import strategies as st
 from agent.config import Config, SampleConfig
 from agent.policy.budget import TimeBank, grant
 from agent.policy.grants import GRANT_RULES
+from agent.policy.planning.planners import PLANNERS
 from agent.policy.settings import BudgetConfig
 from agent.types import Solution
 from tests.support import samples
 
-rules = st.sampled_from(sorted(GRANT_RULES))
 budgets = st.builds(
     BudgetConfig,
-    rule=rules,
+    planner=st.sampled_from(sorted(PLANNERS)),
+    rule=st.sampled_from(sorted(GRANT_RULES)),
     time_limit_seconds=st.floats(1, 1e5),
     spread=st.floats(1, 4),
-    min_first_votes=st.floats(0, 3),
     floor_seconds=st.floats(0, 100),
     ceiling_seconds=st.floats(1, 2000),
     answer_reserve_seconds=st.floats(0, 50),
@@ -30,7 +30,7 @@ budgets = st.builds(
 
 def test_an_even_share_times_the_spread() -> None:
     budget = with_(
-        BudgetConfig(spread=1.5, min_first_votes=0, floor_seconds=10, ceiling_seconds=600, answer_reserve_seconds=8)
+        BudgetConfig(rule="spread", spread=1.5, floor_seconds=10, ceiling_seconds=600, answer_reserve_seconds=8)
     )
     allowance = grant(18_000, 50, budget)
     assert (allowance.seconds, allowance.reasoning_seconds) == (540.0, 532.0)
@@ -69,17 +69,17 @@ def test_a_run_never_overruns_whatever_its_problems_use(used: list[float], limit
 
 
 def test_the_floor_gives_way_to_the_even_share() -> None:
-    low = BudgetConfig(rule="equal", min_first_votes=0, time_limit_seconds=50, floor_seconds=60)
+    low = BudgetConfig(rule="equal", time_limit_seconds=50, floor_seconds=60)
     assert grant(100, 50, with_(low)).seconds == 2
     assert grant(100, 2, with_(low)).seconds == 50
     assert grant(200, 2, with_(low)).seconds == 60
-    assert grant(100, 50, with_(BudgetConfig(spread=3, min_first_votes=0, floor_seconds=60))).seconds == 6
+    assert grant(100, 50, with_(BudgetConfig(rule="spread", spread=3, floor_seconds=60))).seconds == 6
 
 
 @given(st.floats(1, 1e5), st.integers(2, 60), st.floats(0, 1e6))
 def test_no_floor_leaves_a_later_problem_without_its_share(left: float, problems: int, floor: float) -> None:
     """Each problem uses all that it is granted, by the rule that lends nothing."""
-    budget = with_(BudgetConfig(rule="equal", min_first_votes=0, time_limit_seconds=1e-3, floor_seconds=floor))
+    budget = with_(BudgetConfig(rule="equal", time_limit_seconds=1e-3, floor_seconds=floor))
     share = left / problems
     for to_go in range(problems, 0, -1):
         seconds = grant(left, to_go, budget).seconds
@@ -99,14 +99,14 @@ def test_a_floor_above_the_even_share_is_as_good_as_one_that_is_the_share(
 
 @given(st.integers(2, 60), budgets)
 def test_time_that_is_not_used_flows_back(problems: int, budget: BudgetConfig) -> None:
-    spread = with_(budget.model_copy(update={"rule": "spread"}))
+    spread = with_(budget.model_copy(update={"planner": "grant", "rule": "spread"}))
     assert grant(990, problems - 1, spread).seconds >= grant(990 - 50, problems - 1, spread).seconds
 
 
 def bank(rule: str, left: float, problems_left: int, used: Sequence[float]) -> float:
     """What the rule grants in a competition of 360 s a problem."""
     limit = 360.0 * (problems_left + len(used))
-    budget = BudgetConfig(rule=rule, min_first_votes=0, time_limit_seconds=limit, floor_seconds=0, ceiling_seconds=1e9)
+    budget = BudgetConfig(rule=rule, time_limit_seconds=limit, floor_seconds=0, ceiling_seconds=1e9)
     return grant(left, problems_left, with_(budget), [solution(seconds) for seconds in used]).seconds
 
 
@@ -125,32 +125,6 @@ def test_nemoskills_lends_what_was_left_over() -> None:
     assert bank("nemoskills", 17_000, 49, [250]) == pytest.approx(450)
     assert bank("nemoskills", 17_000, 48, [50, 50]) == pytest.approx(560)
     assert bank("nemoskills", 17_000, 48, [50, 560]) == pytest.approx(350 + 90)
-
-
-def test_lanes_follow_the_pace_of_first_votes() -> None:
-    config = Config(
-        sample=SampleConfig(count=16),
-        budget=BudgetConfig(time_limit_seconds=36_000, lanes_per_first_vote=6, min_lanes=3),
-    )
-
-    def lanes(first_votes: Sequence[float | None]) -> int | None:
-        return grant(30_000, 100, config, [solution(300, first) for first in first_votes]).lanes
-
-    assert lanes([100] * 40) == 16
-    assert lanes([300] * 40) == 6
-    assert lanes([None] * 40) == 6
-    assert lanes([3_000] * 40) == 3
-    assert grant(30_000, 100, config.model_copy(update={"sample": SampleConfig(count=2)})).lanes == 2
-    unlimited = config.model_copy(update={"budget": config.budget.model_copy(update={"lanes_per_first_vote": 0.0})})
-    assert grant(30_000, 100, unlimited, [solution(300, 3_000)] * 9).lanes == 16
-
-
-def test_a_grant_holds_the_usual_first_vote_and_a_half() -> None:
-    config = with_(BudgetConfig(spread=2, min_first_votes=1.5, time_limit_seconds=36_000, ceiling_seconds=1e9))
-    slow = [solution(3_000, 1_000)] * 9_999
-    assert grant(1e4, 100, config, slow).seconds == pytest.approx(1_500, rel=0.01)
-    assert grant(1_200, 100, config, slow).seconds == 1_200
-    assert grant(1e6, 100, config, slow).seconds == 2 * 1e4
 
 
 @given(

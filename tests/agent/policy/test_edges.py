@@ -10,15 +10,14 @@ from agent.latex.integer import MAX_CHARS
 from agent.policy.budget import TimeBank, grant
 from agent.policy.code_output import printed_integer
 from agent.policy.grants import Bank, nemoskills_grant
-from agent.policy.planning.granted import usual_first_vote
 from agent.policy.settings import BudgetConfig, StoppingConfig, VotingConfig
 from agent.policy.state import Progress
 from agent.policy.stopping import judge
 from agent.policy.voting import confidence, sample_weight, tally
 from agent.types import StopReason
-from tests.support.samples import sample, solution, votes_of
+from tests.support.samples import sample, solution
 
-EQUAL = BudgetConfig(rule="equal", time_limit_seconds=3_600, min_first_votes=0, floor_seconds=0, ceiling_seconds=3_600)
+EQUAL = BudgetConfig(rule="equal", time_limit_seconds=3_600, floor_seconds=0, ceiling_seconds=3_600)
 
 
 def test_a_grant_for_no_problem_is_refused() -> None:
@@ -38,7 +37,7 @@ def test_the_reserve_for_answers_takes_at_most_half_of_what_is_granted() -> None
 
 
 def test_half_of_what_stays_in_the_bank_makes_up_for_outages() -> None:
-    allowance = grant(1_000, 5, Config(budget=BudgetConfig(rule="spread", spread=1, min_first_votes=0)))
+    allowance = grant(1_000, 5, Config(budget=BudgetConfig(rule="spread", spread=1)))
     assert (allowance.seconds, allowance.extension_seconds) == (200, 400)
 
 
@@ -81,25 +80,3 @@ def test_only_a_cut_directly_before_the_last_line_makes_it_a_rest() -> None:
 def test_the_longest_line_that_is_read_has_as_many_characters_as_the_longest_box() -> None:
     for extra, result in ((0, 42), (1, None)):
         assert printed_integer("n" * (MAX_CHARS - len(" = 42") + extra) + " = 42") == result
-
-
-def test_a_run_expects_its_first_vote_after_two_fifths_of_a_share_until_it_has_seen_others() -> None:
-    assert usual_first_vote(100.0, []) == 40
-    assert usual_first_vote(100.0, [solution(first_vote=10.0)]) == 25
-    assert usual_first_vote(100.0, [solution(first_vote=None, seconds=30.0), solution(first_vote=2.0)]) == 24
-
-
-@pytest.mark.parametrize(
-    ("share", "stop"), [(200.0, StopReason.PATIENCE), (199.0, StopReason.SHARE), (201.0, StopReason.PATIENCE)]
-)
-def test_a_leader_that_was_waited_for_just_as_the_share_is_spent_has_had_its_time(
-    share: float, stop: StopReason
-) -> None:
-    config = StoppingConfig(rule="patience", margin=9, wait_by_lead=(3, 2, 1.5), min_wait_share=0, max_share=1)
-    progress = Progress(votes_of({1: 1}), (1,), 20, 1.0, elapsed=201.0, first_vote=100.0, share=share)
-    assert judge(progress, config).stop is stop
-
-
-def test_a_leader_without_the_time_of_its_vote_is_waited_for() -> None:
-    progress = Progress(votes_of({1: 1}), (1,), 20, 1.0, elapsed=1e6, first_vote=None, share=10.0)
-    assert judge(progress, StoppingConfig(rule="patience")).stop is None

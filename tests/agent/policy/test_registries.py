@@ -41,8 +41,8 @@ def test_the_defaults_are_registered() -> None:
 
 
 def test_a_rule_that_is_misspelled_is_guessed() -> None:
-    with pytest.raises(ConfigError, match=r"no rule 'patiense' \(did you mean patience\?\): give one of"):
-        load_config("qwq", {"stopping.rule": "patiense"})
+    with pytest.raises(ConfigError, match=r"no rule 'pricee' \(did you mean price\?\): give one of"):
+        load_config("qwq", {"stopping.rule": "pricee"})
 
 
 def test_every_rule_says_where_it_comes_from() -> None:

@@ -20,7 +20,6 @@ from tests.support.samples import sample
 
 VOTING = VotingConfig()
 MARGIN = StoppingConfig(rule="margin", margin=3)
-PATIENCE = StoppingConfig(rule="patience", wait_by_lead=(3, 2, 1.5), min_wait_share=0.5, max_share=1, max_dissent=3)
 
 
 def of(answers: list[int]) -> Tally:
@@ -76,39 +75,6 @@ def test_uncatchable_is_lossless_and_as_early_as_can_be(answers: list[int], runn
 
 def test_waiting_for_all_never_stops_early() -> None:
     assert reason([1] * 15, 1, StoppingConfig(rule="wait-for-all")) is None
-
-
-def test_patience_is_shorter_the_further_the_leader_is_ahead() -> None:
-    def until(answers: list[int]) -> float:
-        return judge(progress(list(answers)), PATIENCE).until
-
-    assert until([1, 2]) == math.inf
-    assert until([1, 1, 2]) == 300
-    assert until([1]) == until([1, 1, 1, 2]) == 200
-    assert until([1, 1]) == 150
-    assert judge(progress([1, 1, 1]), PATIENCE).stop is StopReason.MARGIN
-
-
-def test_patience_ends_when_its_time_has_come() -> None:
-    assert judge(progress([1, 1], elapsed=149), PATIENCE).stop is None
-    assert judge(progress([1, 1], elapsed=150), PATIENCE).stop is StopReason.PATIENCE
-
-
-def test_a_problem_with_a_vote_ends_with_its_share() -> None:
-    tie = progress([1, 2], elapsed=250, share=250)
-    assert judge(tie, PATIENCE).stop is StopReason.SHARE
-    assert judge(replace(tie, elapsed=249), PATIENCE) == Verdict(None, 250)
-    assert judge(progress([], elapsed=900, share=250), PATIENCE) == Verdict(None)
-
-
-def test_a_rich_bank_makes_patient() -> None:
-    assert judge(progress([1, 1], share=1_000), PATIENCE).until == 1.5 * 500
-    assert judge(progress([1], share=1_000), PATIENCE).until == 1_000
-
-
-def test_scattered_votes_are_given_up() -> None:
-    assert judge(progress([1, 2, 3, 4, 5]), PATIENCE).stop is StopReason.SCATTERED
-    assert judge(progress([1, 2, 3, 4, 4]), PATIENCE).stop is None
 
 
 states = st.builds(

@@ -44,13 +44,13 @@ def traces(tmp_path: Path) -> Path:
     return write_traces(tmp_path / "model.jsonl")
 
 
-@pytest.mark.parametrize("name", [*NAMES, "spread+nemoskills+margin-2", "patience,stopping.max_dissent=3"])
+@pytest.mark.parametrize("name", [*NAMES, "spread+nemoskills+margin-2", "price,voting.code_bonus=0.5"])
 def test_every_policy_is_a_valid_configuration(name: str, traces: Path) -> None:
     recording = load_recordings([traces])[0]
     config = replay_config(name, recording, setting())
     assert config.time_limit_seconds == 1e5
-    if name not in (OURS, "price", "patience,stopping.max_dissent=3"):
-        assert config.budget.lanes_per_first_vote == 0, "a published rule starts all lanes"
+    if not name.startswith(OURS):
+        assert config.budget.planner == "grant", "a published rule starts all lanes"
 
 
 @pytest.mark.parametrize(
@@ -84,8 +84,8 @@ def test_ours_is_what_the_profiles_use() -> None:
 def test_unknown_policies_and_profiles_are_reported(capsys: pytest.CaptureFixture[str], traces: Path) -> None:
     assert "margin, beta" in complaint(capsys, traces, "--policy", "best-of-all")
     assert "no policy 'window-3'" in complaint(capsys, traces, "--policy", "window-3")
-    assert "KEY=VALUE" in complaint(capsys, traces, "--policy", "patience,scatter")
-    assert "unknown key" in complaint(capsys, traces, "--policy", "patience,stopping.colour=3")
+    assert "KEY=VALUE" in complaint(capsys, traces, "--policy", "price,scatter")
+    assert "unknown key" in complaint(capsys, traces, "--policy", "price,stopping.colour=3")
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_what_cannot_be_replayed_is_reported(capsys: pytest.CaptureFixture[str],
 def test_a_run_is_the_same_whatever_plays_it(capsys: pytest.CaptureFixture[str], traces: Path) -> None:
     flags = (
         traces, "--budget-tokens", "4000", "--repeats", "4", "--problems", "12",
-        "--policy", "patience", "--policy", "aimo3-clamp", "--seed", "3",
+        "--policy", "price", "--policy", "aimo3-clamp", "--seed", "3",
     )  # fmt: skip
     alone = replayed(capsys, *flags)
     assert main([*map(str, flags), "--json", "--processes", "2"]) == 0
@@ -139,9 +139,9 @@ def test_ray_gives_the_same_numbers(capsys: pytest.CaptureFixture[str], traces: 
 def test_all_figures_are_there(capsys: pytest.CaptureFixture[str], traces: Path) -> None:
     result = replayed(
         capsys, traces, "--budget-tokens", "4000", "--repeats", "4", "--problems", "12",
-        "--policy", "patience", "--compare", "patience", "aimo3-clamp",
+        "--policy", "price", "--compare", "price", "aimo3-clamp",
     )  # fmt: skip
-    assert set(result["policies"]) == {"patience", "aimo3-clamp"}
+    assert set(result["policies"]) == {"price", "aimo3-clamp"}
     figures = {
         "mean_correct", "interval", "wall_seconds", "wall_share", "tokens", "lanes_cut", "starved", "two_run_score",
     }  # fmt: skip
@@ -202,7 +202,7 @@ def test_a_run_never_overruns_its_limit(traces: Path) -> None:
     recording = load_recordings([traces])[0]
     for limit in (0.5, 60, 600, 6_000):
         tight = setting(limit)
-        for name in ("patience", "aimo3-clamp", "wait-for-all"):
+        for name in ("price", "aimo3-clamp", "wait-for-all"):
             outcomes, _ = play_run(replay_config(name, recording, tight), recording, tight, 0)
             assert sum(problem.seconds for problem in outcomes) <= limit * (1 + 1e-9)
             assert len(outcomes) == 12
@@ -257,7 +257,7 @@ def test_the_known_figures_of_the_shared_recordings(capsys: pytest.CaptureFixtur
 def test_ours_beats_the_clamp_on_the_shared_recordings(capsys: pytest.CaptureFixture[str]) -> None:
     result = replayed(
         capsys, TRACES, "--budget-tokens", "9000", "--repeats", "2", "--no-bounds",
-        "--policy", "patience", "--compare", "patience", "aimo3-clamp",
+        "--policy", "price", "--compare", "price", "aimo3-clamp",
     )  # fmt: skip
     assert result["comparisons"][0]["difference"] > 1
 

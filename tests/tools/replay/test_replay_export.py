@@ -24,10 +24,10 @@ def test_tables_and_a_chart_are_drawn(capsys: pytest.CaptureFixture[str], traces
     pytest.importorskip("matplotlib")
     chart = tmp_path / "chart.svg"
     flags = ["--repeats", "2", "--problems", "6", "--budget-tokens", "3000", "--processes", "1", "--samples", "4"]
-    assert main([str(traces), *flags, "--compare", "patience", "margin-3", "--chart", str(chart)]) == 0
+    assert main([str(traces), *flags, "--compare", "price", "margin-3", "--chart", str(chart)]) == 0
     out = capsys.readouterr().out
     assert "(knapsack)" in out
-    assert "patience minus margin-3" in out
+    assert "price minus margin-3" in out
     assert chart.read_text(encoding="utf-8").startswith("<?xml")
     assert main([str(traces), *flags[:4], "--samples", "4", "--stop-only", "--processes", "1"]) == 0
     assert "(oracle)" in capsys.readouterr().out
@@ -41,7 +41,7 @@ def test_tables_and_charts_are_exported_and_a_comparison_says_what_it_can_show(
     flags = ["--repeats", "2", "--problems", "6", "--budget-tokens", "3000", "--processes", "1", "--samples", "4"]
     export = ["--bounds", "online", "--export", str(tmp_path / "out")]
     monkeypatch.setattr("tools.replay.bounds.online.BOUND_RUNS", 2)
-    assert main([str(traces), *flags, *export, "--compare", "patience", "margin-3"]) == 0
+    assert main([str(traces), *flags, *export, "--compare", "price", "margin-3"]) == 0
     printed = capsys.readouterr().out
     assert "difference of 1 right answer of 6" in printed
     assert "(online, one price, other half)" in printed and "what the bounds know" in printed
