@@ -9,6 +9,7 @@ from typing import Any
 import tomli_w
 
 from agent.config import parse_config
+from agent.files.renamed_keys import renamed_tree
 from tools.bench.gpu.matrix import ServingVariant
 from tools.bench.gpu.results import AccuracyMeasured, MatrixResults, SpeedMeasured
 from tools.shared.intervals import Interval, wilson
@@ -67,7 +68,7 @@ def profile_text(results: MatrixResults, best: BestServing) -> str:
 
 
 def _profile_tree(config: Mapping[str, Any], speed: SpeedMeasured, *, random: bool) -> dict[str, Any]:
-    served = speed.variant.served(parse_config(config, "the matrix"))
+    served = speed.variant.served(parse_config(renamed_tree(config), "the matrix"))
     tree = served.model_dump(exclude={"profile"})
     tree["sample"] = {**tree.get("sample", {}), "count": speed.lanes}
     vllm = {**tree["vllm"], "max_num_seqs": speed.lanes}

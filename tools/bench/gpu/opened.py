@@ -12,6 +12,7 @@ from typing import Any
 from agent.cli.arguments import set_keys
 from agent.config import Config, load_config, parse_config
 from agent.errors import ConfigError, InputError
+from agent.files.renamed_keys import renamed_tree
 from agent.hardware.detect import check_profile, find_gpus
 from agent.journal.claim import claim
 from agent.journal.run_directory import new_directory
@@ -90,7 +91,7 @@ def resumed_matrix(directory: Path, model_name: str | None) -> Iterator[OpenMatr
     with claim(directory):
         results = read_matrix(directory).to_resume()
         plan = results.plan
-        config = parse_config(plan.config, str(directory / MEASUREMENTS))
+        config = parse_config(renamed_tree(plan.config), str(directory / MEASUREMENTS))
         named = plan.model if model_name is None else given_model(model_name)
         # A model of the Hub may be given without the commit that was found.
         _check_same(directory, "the model", plan.model, plan.model if plan.model.startswith(f"{named}@") else named)

@@ -118,6 +118,14 @@ def test_the_profile_says_what_was_measured_and_serves_that_way(tmp_path: Path) 
         assert any(words in line for line in comment), words
 
 
+def test_a_matrix_of_an_earlier_version_has_a_profile(tmp_path: Path) -> None:
+    """Its configuration has keys that are retired."""
+    config = {**PLAN.config, "budget": {**PLAN.config["budget"], "lanes_per_first_vote": 6.0}}
+    speed = speed_of(USUAL, 8, 100.0)
+    text = profile_text(MatrixResults(replace(PLAN, config=config), (speed,)), BestServing(speed, None))
+    assert loaded(text, tmp_path)[0] == "some/model"
+
+
 def test_a_profile_from_random_weights_names_no_model_and_says_so(tmp_path: Path) -> None:
     plan = plan_of(PLAN.matrix, random="qwq-32b", model="qwq-32b")
     speed = speed_of(USUAL, 8, 100.0)
