@@ -31,7 +31,8 @@ def renamed_tree(tree: Mapping[str, Any]) -> dict[str, Any]:
     """The tree of a configuration with its keys as they are called now, without those that are retired.
 
     A key that is there under both names keeps the earlier one besides, which is then refused as unknown. The grant rule
-    "spread" went with the stopping rule "patience", and is left out with it: the default is in their place.
+    "spread" went with the stopping rule "patience", and is left out with it, also where the planner "grant" is named
+    that applied it: the default is in their place.
     """
     renamed = {
         table: {
@@ -45,9 +46,14 @@ def renamed_tree(tree: Mapping[str, Any]) -> dict[str, Any]:
     }
     stopping, budget = tree.get("stopping"), renamed.get("budget")
     was_patience = isinstance(stopping, dict) and stopping.get("rule") == "patience"
-    if was_patience and isinstance(budget, dict) and budget.get("rule") == "spread" and "planner" not in budget:
-        del budget["rule"]
+    if was_patience and isinstance(budget, dict) and _applies_spread(budget):
+        renamed["budget"] = {key: value for key, value in budget.items() if key not in ("planner", "rule")}
     return renamed
+
+
+def _applies_spread(budget: Mapping[str, Any]) -> bool:
+    """Whether a table of the time when "patience" was a rule applies the grant rule "spread", its default."""
+    return (budget.get("planner", "grant"), budget.get("rule", "spread")) == ("grant", "spread")
 
 
 def profile_tree(tree: Mapping[str, Any], source: str) -> dict[str, Any]:

@@ -100,16 +100,26 @@ def test_a_retired_key_that_is_set_is_refused(key: str) -> None:
         override_config(load_config("qwq"), {key: 2})
 
 
+@pytest.mark.parametrize(
+    "grants", [{"rule": "spread"}, {"planner": "grant", "rule": "spread"}, {"planner": "grant"}, {}]
+)
 def test_a_run_under_patience_is_resumed_and_replayed_under_what_took_its_place(
-    caplog: pytest.LogCaptureFixture,
+    grants: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     stored = {
         "stopping": {"rule": "patience", "margin": 3.0, "wait_by_lead": [3.0, 2.0, 1.4]},
-        "budget": {"rule": "spread", "spread": 3.0, "lanes_per_first_vote": 6.0},
+        "budget": {**grants, "spread": 3.0, "lanes_per_first_vote": 6.0},
     }
     config = parse_config(renamed_tree(stored), "stored")
     assert (config.stopping.rule, config.budget.planner) == ("price", "price")
     assert not caplog.records, "nobody wrote these keys by hand"
+
+
+def test_a_run_under_patience_with_another_grant_rule_keeps_its_grants() -> None:
+    stored = {"stopping": {"rule": "patience"}, "budget": {"planner": "grant", "rule": "equal", "floor_seconds": 3.0}}
+    config = parse_config(renamed_tree(stored), "stored")
+    assert (config.stopping.rule, config.budget.planner, config.budget.rule) == ("price", "grant", "equal")
+    assert config.budget.floor_seconds == 3.0
 
 
 def test_a_run_under_another_rule_keeps_its_grants() -> None:

@@ -12,8 +12,8 @@ from agent.config import Config, SampleConfig
 from agent.policy.budget import TimeBank, grant
 from agent.policy.grants import GRANT_RULES
 from agent.policy.planning.planners import PLANNERS
-from agent.policy.settings import BudgetConfig
-from agent.types import Solution
+from agent.policy.settings import BudgetConfig, StoppingConfig
+from agent.types import Learnt, Solution
 from tests.support import samples
 
 budgets = st.builds(
@@ -49,6 +49,17 @@ def with_(budget: BudgetConfig) -> Config:
 def solution(seconds: float, first_vote: float | None = None) -> Solution:
     """What the bank looks at of a problem that took so long."""
     return samples.solution(seconds=seconds, first_vote=first_vote)
+
+
+@pytest.mark.parametrize("rule", sorted(GRANT_RULES))
+def test_a_second_has_its_price_whoever_grants_it_where_the_stopping_rule_asks(rule: str) -> None:
+    past = [samples.solution(learnt=Learnt(16, 9_000, 270.0, voted=True))]
+    planned = grant(9_000, 40, Config(), past)
+    granted = grant(9_000, 40, with_(BudgetConfig(rule=rule)), past)
+    assert granted.lanes == Config().sample.count
+    assert granted.price == planned.price > 0
+    unasked = Config(budget=BudgetConfig(rule=rule), stopping=StoppingConfig(rule="margin"))
+    assert grant(9_000, 40, unasked, past).price == 0
 
 
 @given(st.floats(0, 1e5), st.integers(1, 60), budgets)
