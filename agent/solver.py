@@ -296,5 +296,5 @@ class Attempt:
             at=self._runtime.clock(),
             first_vote=self._first_vote(),
             failure=self._failure if stop is StopReason.ENGINE_ERROR else "",
-            learnt=learnt_of(self._samples[self._prior :], was_down=self._runtime.engine.downtime > self._downtime),
+            learnt=learnt_of(self._samples, self._prior, was_down=self._runtime.engine.downtime > self._downtime),
         )

@@ -257,7 +257,7 @@ class Allowance:
 class Learnt:
     """What a run learns of a problem for those after it.
 
-    Of `lanes` that started together each had written `tokens` in `seconds` when the first vote came that was not forced
+    Of `lanes` that started together each had written `tokens` in `seconds` when the first vote came that was no guess
     (`voted`), or at the end; None where the engine was down. `agreed` of `asked` unfinished lanes answered as the vote.
     """
 

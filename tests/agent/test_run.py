@@ -11,7 +11,7 @@ from agent.config import Config
 from agent.engine.base import SamplingParams
 from agent.engine.persistent import PersistentEngine
 from agent.errors import JournalError
-from agent.events import Event, Listener, ProblemSolved
+from agent.events import Event, Listener, ProblemSolved, SampleEnded
 from agent.journal.journal import Journal, RunRecord, create_run, read_run
 from agent.lane.runtime import Runtime
 from agent.policy.budget import TimeBank
@@ -77,6 +77,30 @@ def test_an_interrupted_run_resumes_with_what_is_missing(tmp_path: Path) -> None
     assert [s.answer for s in solutions] == [p.answer for p in PROBLEMS]
     assert {s.problem_id for s in recorder.solutions}.isdisjoint(before.solved)
     assert spent > before.spent > 60
+
+
+def test_the_default_policy_resumes_within_a_problem_and_learns_of_whole_ones(tmp_path: Path) -> None:
+    def reply(prompt: str, params: SamplingParams) -> str:
+        number = prompt.split("Problem ")[1][0]
+        return f"{'word ' * (10 + (params.seed or 0) % 60)}\\boxed{{{number}}}"
+
+    config = config_with(stopping__rule="price", budget__planner="price", sample__count=5, budget__floor_seconds=200)
+    create_run(tmp_path, config, PROBLEMS)
+    journal = Journal(tmp_path)
+
+    def stop_after_a_vote(event: Event) -> None:
+        journal(event)
+        if isinstance(event, SampleEnded) and event.sample.problem_id == "p2":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(config, ScriptedEngine(reply), stop_after_a_vote)
+    journal.close()
+    before = read_run(tmp_path)
+    assert list(before.solved) == ["p0", "p1"] and [each.answer for each in before.samples_of("p2")] == [2]
+    solutions, _ = run(config, ScriptedEngine(reply), Recorder(), before=before)
+    assert [each.answer for each in solutions] == [each.answer for each in PROBLEMS]
+    assert [each.problem_id for each in solutions if each.learnt is None] == ["p2"]
 
 
 def test_a_run_that_was_out_of_time_can_be_given_more(tmp_path: Path) -> None:
