@@ -1,5 +1,5 @@
 # make solve      watch a small model solve the starter problems on the CPU
-# make test       run the tests, all but the longest; make test-long runs those, make test-all both
+# make test       run the tests, all but the longest; make test-long runs those
 # make quick      run the tests that start no process
 # make check      style and types
 # make rehearse   run the Kaggle notebook as Kaggle does, without network
@@ -21,7 +21,7 @@ COMPILE = -m compileall -qq -j 0 -x 'site-packages/.*/tests/'
 # Containers like to set it; each process would then compile again whatever has no bytecode yet.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: solve quick test test-long test-all test-vllm check rehearse clean
+.PHONY: solve quick test test-long test-vllm check rehearse clean
 
 solve: .venv/.solve
 	.venv/bin/python -m agent.solve $(ARGS)
@@ -37,10 +37,6 @@ test: .venv/.test
 # predictor with 160 more seeds.
 test-long: .venv/.test
 	$(PYTEST) -m long
-
-# In one run, in which the short tests fill the cores while the longest wait.
-test-all: .venv/.test
-	$(PYTEST)
 
 # vLLM's CPU build in an environment of its own (2.3 GB); pip must find torch's CPU wheels. The first server compiles what
 # it imports, a small part of that. Two files at a time, because they mostly wait for a server that starts on one core.
