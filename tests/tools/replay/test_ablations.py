@@ -1,0 +1,46 @@
+"""The parts of "price" that can be changed one by one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from agent.policy.planning.plan import Planner, RunSoFar
+from agent.policy.planning.planners import PLANNERS
+from agent.policy.planning.price import plan_by_price
+from agent.policy.settings import BudgetConfig
+from agent.types import Learnt
+from tests.support.samples import solution
+from tools.replay import ablations
+from tools.replay.policies import policy_keys
+
+_NAMES = sorted(name for name, value in vars(ablations).items() if isinstance(value, Planner))
+_PAST = tuple(solution(learnt=Learnt(16, tokens, tokens / 20, voted=True)) for tokens in (6_000, 9_000, 20_000))
+_RUN = RunSoFar(6_000.0, 30, 360.0, 16, _PAST)
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_an_ablation_changes_one_part_of_the_plan(name: str) -> None:
+    plan, changed = plan_by_price(_RUN, BudgetConfig()), getattr(ablations, name).plan(_RUN, BudgetConfig())
+
+    parts = [part for part in ("seconds", "lanes", "price") if getattr(plan, part) != getattr(changed, part)]
+    assert len(parts) == (3 if name == "nothing_learnt" else 1)
+    assert 1 <= changed.lanes <= 16
+    assert changed.seconds > 0
+    assert changed.price >= 0
+
+
+def test_what_nothing_was_learnt_from_is_planned_as_the_first_problem() -> None:
+    changed = ablations.nothing_learnt.plan(_RUN, BudgetConfig())
+
+    assert changed == plan_by_price(replace(_RUN, past=()), BudgetConfig())
+
+
+def test_an_ablation_is_named_as_a_rule_of_ones_own() -> None:
+    name = f"{ablations.__file__}:{_NAMES[0]}"
+
+    keys = policy_keys(f"price+{name}")
+
+    assert keys == {"stopping.rule": "price", "budget.planner": name}
+    assert name in PLANNERS

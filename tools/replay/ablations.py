@@ -1,0 +1,42 @@
+"""Planners that are "price" with one part changed: `price+tools/replay/ablations.py:NAME` where a policy is named."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from agent.policy.planning.plan import Planner, ProblemPlan, RunSoFar
+from agent.policy.planning.price import plan_by_price
+from agent.policy.settings import BudgetConfig
+
+
+def _with_all_lanes(run: RunSoFar, budget: BudgetConfig) -> ProblemPlan:
+    return replace(plan_by_price(run, budget), lanes=run.max_lanes)
+
+
+def _with_four_lanes(run: RunSoFar, budget: BudgetConfig) -> ProblemPlan:
+    return replace(plan_by_price(run, budget), lanes=min(4, run.max_lanes))
+
+
+def _from_nothing(run: RunSoFar, budget: BudgetConfig) -> ProblemPlan:
+    return plan_by_price(replace(run, past=()), budget)
+
+
+def _with_an_even_price(run: RunSoFar, budget: BudgetConfig) -> ProblemPlan:
+    """One right answer for a share, whatever the run has learnt."""
+    return replace(plan_by_price(run, budget), price=1 / max(run.share, 1.0))
+
+
+def _without_a_price(run: RunSoFar, budget: BudgetConfig) -> ProblemPlan:
+    return replace(plan_by_price(run, budget), price=0.0)
+
+
+def _with_two_shares(run: RunSoFar, budget: BudgetConfig) -> ProblemPlan:
+    return replace(plan_by_price(run, budget), seconds=2 * run.share)
+
+
+all_lanes = Planner(_with_all_lanes)
+four_lanes = Planner(_with_four_lanes)
+nothing_learnt = Planner(_from_nothing)
+even_price = Planner(_with_an_even_price)
+no_price = Planner(_without_a_price)
+two_shares = Planner(_with_two_shares)
