@@ -27,7 +27,7 @@ from tools.replay.full_runs import ReplayResult, replay_runs
 from tools.replay.policies import OURS, WAIT
 from tools.replay.recordings import REPLAYED_EDITION, load_recordings
 from tools.replay.run import NO_LIMIT, Setting
-from tools.replay.stop import REFERENCE, StoppingResult, replay_stopping
+from tools.replay.stop import ORACLE, REFERENCE, StoppingResult, replay_stopping
 from tools.shared.command_line import run_command
 from tools.shared.intervals import Floats, Interval, Ratio, interval, mean_ratio
 
@@ -137,7 +137,7 @@ def run_fits(results: Sequence[ReplayResult]) -> list[Fit]:
 
 def stop_fits(result: StoppingResult) -> list[Fit]:
     """Hold out each recording; choose the fastest candidate that loses little accuracy on the others."""
-    policies = [policy for policy in result.policies if policy not in (WAIT, OURS)]
+    policies = [policy for policy in result.policies if policy not in (WAIT, OURS, ORACLE)]
     places = range(len(result.recordings))
 
     def figure(by: Sequence[Floats], below: Sequence[Floats], chosen: Sequence[int], weights: Floats) -> Floats:
