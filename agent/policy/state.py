@@ -42,7 +42,8 @@ class Progress:
 class Verdict:
     """Why the problem can be closed now, or None; then it has to be looked at again when `until` seconds have passed.
 
-    `until` counts from the problem's start. A sample that ends always makes for a new look.
+    `until` counts from the problem's start; where it has passed, nothing is looked at before a sample ends. That always
+    makes for a new look.
     """
 
     stop: StopReason | None

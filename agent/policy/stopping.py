@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from agent.policy import published
 from agent.policy.priced import priced
 from agent.policy.settings import StoppingConfig
-from agent.policy.state import Progress, Verdict
+from agent.policy.state import GO_ON, Progress, Verdict
 from agent.types import StopReason
 
 WAIT_FOR_ALL = "wait-for-all"
@@ -58,4 +58,5 @@ def judge(progress: Progress, config: StoppingConfig) -> Verdict:
     safe = tally.leader is not None and tally.lead > progress.running * progress.largest_weight
     if safe and config.rule != WAIT_FOR_ALL:
         return Verdict(StopReason.UNCATCHABLE)
-    return STOPPING_RULES[config.rule].verdict(progress, config)
+    verdict = STOPPING_RULES[config.rule].verdict(progress, config)
+    return GO_ON if verdict.stop is None and verdict.until <= progress.elapsed else verdict

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
+from numbers import Integral
 from pathlib import Path
 from traceback import extract_tb
 from types import ModuleType
@@ -26,7 +27,7 @@ from agent.policy.settings import VotingConfig
 from agent.policy.state import Progress, Verdict
 from agent.policy.stopping import STOPPING_RULES, StoppingRule
 from agent.policy.voting import VOTING_RULES, VotingRule
-from agent.types import Edition, Sample
+from agent.types import Edition, Sample, StopReason
 
 _NAMED = re.compile(r"(?P<file>.+\.py):(?P<name>\w*)")
 _STATES = (Progress, Bank, RunSoFar, Sample)
@@ -47,13 +48,32 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not math.isnan(value)
 
 
+def _is_amount(value: Any) -> bool:
+    return _is_number(value) and value >= 0
+
+
+def _is_verdict(value: Any) -> bool:
+    """Whether the solver can act on it; `StopReason` is text, but not each text is one."""
+    if not isinstance(value, Verdict) or not _is_number(value.until):
+        return False
+    return value.stop is None or isinstance(value.stop, StopReason)
+
+
+def _is_plan(value: Any) -> bool:
+    if not isinstance(value, ProblemPlan) or not isinstance(value.lanes, Integral) or isinstance(value.lanes, bool):
+        return False
+    return value.lanes >= 1 and _is_amount(value.seconds) and _is_amount(value.price) and math.isfinite(value.price)
+
+
 _KINDS: dict[type, _Kind] = {
-    StoppingRule: _Kind(STOPPING_RULES, ("verdict",), lambda value: isinstance(value, Verdict), "a Verdict"),
-    GrantRule: _Kind(GRANT_RULES, ("seconds",), _is_number, "a number of seconds"),
-    VotingRule: _Kind(
-        VOTING_RULES, ("weight", "bound"), lambda value: _is_number(value) and value >= 0, "a number from 0 up"
+    StoppingRule: _Kind(
+        STOPPING_RULES, ("verdict",), _is_verdict, "a Verdict with a StopReason or None, and until as a number"
     ),
-    Planner: _Kind(PLANNERS, ("plan",), lambda value: isinstance(value, ProblemPlan), "a ProblemPlan"),
+    GrantRule: _Kind(GRANT_RULES, ("seconds",), _is_number, "a number of seconds"),
+    VotingRule: _Kind(VOTING_RULES, ("weight", "bound"), _is_amount, "a number from 0 up"),
+    Planner: _Kind(
+        PLANNERS, ("plan",), _is_plan, "a ProblemPlan with seconds and a price from 0 up, and whole lanes from 1 up"
+    ),
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from itertools import product
+from typing import cast
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from agent.editions import EDITIONS
 from agent.policy.settings import StoppingConfig, VotingConfig
 from agent.policy.state import Progress, Verdict
-from agent.policy.stopping import STOPPING_RULES, judge
+from agent.policy.stopping import STOPPING_RULES, StoppingRule, judge
 from agent.policy.voting import tally
 from agent.types import StopReason, Tally
 from tests.support.samples import sample
@@ -47,6 +48,15 @@ def test_nothing_running_is_all_done_even_without_a_vote(rule: str) -> None:
 @pytest.mark.parametrize("rule", STOPPING_RULES)
 def test_nobody_has_voted_yet(rule: str) -> None:
     assert judge(progress([], 3), StoppingConfig(rule=rule)) == Verdict(None)
+
+
+@pytest.mark.parametrize(("until", "seen"), [(99.0, math.inf), (100.0, math.inf), (100.5, 100.5), (math.inf, math.inf)])
+def test_a_moment_that_has_passed_is_not_looked_for_again(
+    until: float, seen: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = StoppingRule(lambda progress, config: Verdict(None, until))
+    monkeypatch.setitem(cast(dict[str, StoppingRule], STOPPING_RULES), "own", own)
+    assert judge(progress([1], elapsed=100.0), StoppingConfig(rule="own")) == Verdict(None, seen)
 
 
 def test_a_tie_that_is_still_possible_does_not_stop_the_problem() -> None:

@@ -10,11 +10,15 @@ from typing import Any
 
 import pytest
 
+from agent.errors import InputError
+from agent.policy.planning.planners import PLANNERS
 from agent.policy.registries import RULES
+from agent.policy.stopping import STOPPING_RULES
 from tests.support.runs.recordings import write_traces
 from tests.tools.replay.test_replay import complaint, replayed
 from tools.replay import own_rules
 from tools.replay.command import main
+from tools.replay.own_rules import register_own_rule
 from tools.replay.policies import POLICIES, policy_keys
 
 README = Path(own_rules.__file__).with_name("README.md")
@@ -108,7 +112,7 @@ def test_a_rule_of_each_kind_sets_the_key_of_its_kind(tmp_path: Path) -> None:
         ("rule = StoppingRule(lambda p: GO_ON)\n", "rule", "TypeError"),
         ("rule = StoppingRule(lambda p, c: True)\n", "rule", "rules.py:rule gave True: make it return a Verdict"),
         ("rule = GrantRule(lambda b, c: float('nan'))\n", "rule", "a number of seconds; it was given Bank(left="),
-        ("rule = Planner(lambda r, b: 60)\n", "rule", "a ProblemPlan; it was given RunSoFar(left="),
+        ("rule = Planner(lambda r, b: 60)\n", "rule", "a ProblemPlan with seconds and a price from 0 up"),
         ("rule = VotingRule(lambda o, s, v, e: -1, lambda o, v: o)\n", "rule", "given Sample(problem_id="),
         ("rule = VotingRule(lambda o, s, v, e: 9 * o, lambda o, v: o)\n", "rule", "more than its bound of 1"),
     ],
@@ -123,6 +127,43 @@ def test_whatever_is_wrong_with_a_rule_is_told_by_its_file_and_name(
     (message,) = (line for line in err.splitlines() if not line.startswith("read "))
     assert message.startswith("error: ")
     assert told in message and "rules.py" in message
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        *(f"StoppingRule(lambda p, c: Verdict({given}))" for given in ("'done'", "True", "None, None", "None, nan")),
+        *(f"Planner(lambda r, b: ProblemPlan({given}))" for given in ("None, 8", "nan, 8", "-1.0, 8")),
+        *(f"Planner(lambda r, b: ProblemPlan({given}))" for given in ("9.0, 4.5", "9.0, 0", "9.0, -1", "9.0, True")),
+        *(f"Planner(lambda r, b: ProblemPlan({given}))" for given in ("9.0, 8, nan", "9.0, 8, inf", "9.0, 8, -1e-9")),
+    ],
+)
+def test_a_value_of_the_right_type_that_cannot_be_used_is_told(tmp_path: Path, rule: str) -> None:
+    path = rules_file(tmp_path, f"from math import inf, nan\nfrom agent.policy.state import Verdict\nrule = {rule}\n")
+    register_own_rule(f"{path}:rule")
+    own: Any = PLANNERS if rule.startswith("Planner") else STOPPING_RULES
+    function = own[f"{path}:rule"].plan if own is PLANNERS else own[f"{path}:rule"].verdict
+    with pytest.raises(InputError, match=r"rules\.py:rule gave (Verdict|ProblemPlan)\(.*: make it return a \1 with"):
+        function("a state", "a table")
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        *(
+            f"StoppingRule(lambda p, c: {given})"
+            for given in ("GO_ON", "Verdict(None, 3)", "Verdict(StopReason.AGREED)")
+        ),
+        *(f"Planner(lambda r, b: ProblemPlan({given}))" for given in ("inf, 8", "0, 1", "9.5, int64(8), 1e-3")),
+    ],
+)
+def test_values_that_can_be_used_are_handed_on(tmp_path: Path, rule: str) -> None:
+    imports = "from math import inf\nfrom numpy import int64\nfrom agent.policy.state import Verdict\n"
+    path = rules_file(tmp_path, f"{imports}from agent.types import StopReason\nrule = {rule}\n")
+    register_own_rule(f"{path}:rule")
+    own: Any = PLANNERS if rule.startswith("Planner") else STOPPING_RULES
+    function = own[f"{path}:rule"].plan if own is PLANNERS else own[f"{path}:rule"].verdict
+    assert function("a state", "a table") is not None
 
 
 def test_a_file_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Path, traces: Path) -> None:
