@@ -11,6 +11,7 @@ from agent.errors import InputError
 from agent.files.suggestions import no_such
 from agent.policy.grants import GRANT_RULES
 from agent.policy.planning.planners import PLANNERS
+from agent.policy.settings import with_planner
 from agent.policy.stopping import STOPPING_RULES, WAIT_FOR_ALL
 from agent.policy.voting import VOTING_RULES
 from tools.replay.own_rules import is_own_rule, register_own_rule
@@ -32,11 +33,11 @@ _TRUTHS = {"true": True, "false": False}
 
 POLICY_HELP = f"""\
 A policy is named by rules of the configuration with + between: a stopping rule, a grant rule or a planner in its place,
-a voting rule. A name of two kinds of rule is both; a later one replaces an earlier one of its kind. A stopping rule
-alone takes the grant rule {DEFAULT_GRANT}, a grant rule alone the stopping rule {DEFAULT_STOP}; {OURS} alone is the
-profiles' default. {", ".join(_PARAMETERS)} may have their number behind them, as in {DEFAULT_STOP}, and keys of the
-configuration may follow, as in {OURS},voting.code_bonus=0.5. A rule of your own in a Python file is named as
-path/to/rules.py:name.
+a voting rule. A name of two kinds of rule is both; a later one replaces an earlier one of its kind, so {OURS}+margin-3
+is the planner with another stopping rule, and margin-3+{OURS} is {OURS}. A stopping rule alone takes the grant rule
+{DEFAULT_GRANT}, a grant rule alone the stopping rule {DEFAULT_STOP}; {OURS} alone is the profiles' default.
+{", ".join(_PARAMETERS)} may have their number behind them, as in {DEFAULT_STOP}, and keys of the configuration may
+follow, as in {OURS},voting.code_bonus=0.5. A rule of your own in a Python file is named as path/to/rules.py:name.
   stopping rules  {", ".join(STOPPING_RULES)}
   grant rules     {", ".join(GRANT_RULES)}
   planners        {", ".join(PLANNERS)}
@@ -54,12 +55,13 @@ def policy_keys(name: str) -> dict[str, Any]:
         keys |= _rule_keys(DEFAULT_STOP)
     if "budget.planner" not in keys:
         keys |= _rule_keys(DEFAULT_GRANT)
+    chosen: dict[str, Any] = {}
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals:
             raise InputError(f"policy {name!r}: write {setting!r} as KEY=VALUE, like voting.code_bonus=0.5")
-        keys[key] = _value(value)
-    return keys
+        chosen[key] = _value(value)
+    return keys | with_planner(chosen, "budget.rule", "budget.planner")
 
 
 def _rule_keys(part: str) -> dict[str, Any]:

@@ -61,6 +61,10 @@ def test_every_policy_is_a_valid_configuration(name: str, traces: Path) -> None:
         ("aimo3-clamp", {"stopping.rule": "margin", "stopping.margin": 3, "budget.rule": "aimo3-clamp"}),
         ("nemoskills", {"stopping.rule": "nemoskills", "budget.rule": "nemoskills"}),
         ("nemoskills+spread-2", {"stopping.rule": "nemoskills", "budget.rule": "spread", "budget.spread": 2}),
+        ("price,budget.rule=equal", {"stopping.rule": "price", "budget.planner": "grant", "budget.rule": "equal"}),
+        ("margin-3,budget.planner=price", {"stopping.rule": "margin", "budget.planner": "price"}),
+        ("price+margin-3", {"stopping.rule": "margin", "budget.planner": "price"}),
+        ("margin-3+price", {"stopping.rule": "price", "budget.planner": "price"}),
         ("majority+agree-5", {"voting.rule": "majority", "stopping.rule": "agree", "stopping.votes": 5}),
     ],
 )
