@@ -30,10 +30,10 @@ class StopReason(StrEnum):
     """Why a problem was closed."""
 
     UNCATCHABLE = "uncatchable"  # the lanes still running cannot change the leader
-    MARGIN = "margin"  # the leader is ahead by the configured margin
+    MARGIN = "margin"  # the leader is far enough ahead
     AGREED = "agreed"  # a published rule holds the vote for settled
-    PATIENCE = "patience"  # the leader has led for long enough
-    SHARE = "share spent"  # there is a leader, and the problem's share of the bank is spent
+    PATIENCE = "patience"  # more votes are not worth the wait for them
+    SHARE = "share spent"  # only in journals of earlier versions: an answer leads, the even share of the bank is spent
     SCATTERED = "scattered"  # the votes agree on nothing
     ALL_DONE = "all done"
     DEADLINE = "deadline"

@@ -18,9 +18,9 @@ COLUMN_MEANINGS: Mapping[str, str] = {
 
 STOP_MEANINGS: Mapping[StopReason, str] = {
     StopReason.UNCATCHABLE: "the samples still running could not change the answer",
-    StopReason.MARGIN: "the answer led by the configured margin",
+    StopReason.MARGIN: "the lead was large enough",
     StopReason.AGREED: "a published rule held the vote for settled",
-    StopReason.PATIENCE: "the answer had led for long enough",
+    StopReason.PATIENCE: "more votes were not worth the wait",
     StopReason.SHARE: "the problem's share of the time was spent, and an answer led",
     StopReason.SCATTERED: "the votes agreed on nothing",
     StopReason.ALL_DONE: "every sample had ended",

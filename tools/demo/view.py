@@ -26,7 +26,7 @@ WHY = {
     StopReason.UNCATCHABLE: "no other answer could have caught up",
     StopReason.MARGIN: "the lead was large enough",
     StopReason.AGREED: "the votes agreed",
-    StopReason.PATIENCE: "the answer had led for long enough",
+    StopReason.PATIENCE: "more votes were not worth the wait",
     StopReason.SHARE: "its share of the time was spent",
     StopReason.SCATTERED: "the votes agreed on nothing",
     StopReason.ALL_DONE: "all lanes had ended",

@@ -208,7 +208,7 @@ class TestTable:
 
     def test_the_columns_and_the_reasons_that_occur_are_explained(self) -> None:
         told = "\n".join(printed(PROBLEMS, [solution("a", {7: 3})], []))
-        assert "votes: weight of the votes" in told and "margin, the answer led by the configured margin" in told
+        assert "votes: weight of the votes" in told and "margin, the lead was large enough" in told
         assert "scattered" not in told
 
     def test_without_a_known_answer_none_is_shown(self) -> None:

@@ -62,7 +62,7 @@ def test_why_an_answer_won_is_said_on_the_page_and_where_it_is_doubtful_on_the_t
     text = words(run / "report.html")
     assert "All 2 votes are for 2." in text and "What the columns mean" in text
     assert "4 has 1 of 2 votes with a weight of 1, the next, 5, has 1 with 0.5." in text
-    assert "closed by patience the answer had led for long enough" in text
+    assert "closed by patience more votes were not worth the wait" in text
     assert "why these answers won" not in capsys.readouterr().out
     tied = write_run(tmp_path / "tied", PROBLEMS[:2], {"first": [vote(0, 3), vote(1, 2)], "second": [guess]})
     assert main([str(tied)]) == 0
