@@ -142,7 +142,7 @@ def test_a_value_of_the_right_type_that_cannot_be_used_is_told(tmp_path: Path, r
     path = rules_file(tmp_path, f"from math import inf, nan\nfrom agent.policy.state import Verdict\nrule = {rule}\n")
     register_own_rule(f"{path}:rule")
     own: Any = PLANNERS if rule.startswith("Planner") else STOPPING_RULES
-    function = own[f"{path}:rule"].plan if own is PLANNERS else own[f"{path}:rule"].verdict
+    function: Any = own[f"{path}:rule"].plan if own is PLANNERS else own[f"{path}:rule"].verdict
     with pytest.raises(InputError, match=r"rules\.py:rule gave (Verdict|ProblemPlan)\(.*: make it return a \1 with"):
         function("a state", "a table")
 
@@ -162,7 +162,7 @@ def test_values_that_can_be_used_are_handed_on(tmp_path: Path, rule: str) -> Non
     path = rules_file(tmp_path, f"{imports}from agent.types import StopReason\nrule = {rule}\n")
     register_own_rule(f"{path}:rule")
     own: Any = PLANNERS if rule.startswith("Planner") else STOPPING_RULES
-    function = own[f"{path}:rule"].plan if own is PLANNERS else own[f"{path}:rule"].verdict
+    function: Any = own[f"{path}:rule"].plan if own is PLANNERS else own[f"{path}:rule"].verdict
     assert function("a state", "a table") is not None
 
 
