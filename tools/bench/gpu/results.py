@@ -14,7 +14,7 @@ from tools.bench.gpu.server_facts import was_late
 
 @dataclass(frozen=True, slots=True)
 class MatrixPlan:
-    """What is measured where; a matrix is resumed only where all but `limit_seconds` is the same.
+    """What is measured where; a matrix is resumed only with the same model, files, machine and vLLM.
 
     `model` is its name with what tells its files apart, `random` the architecture of random weights or "". `machine`
     names GPUs or processor, `vllm` is the version. `config` is the configuration before the matrix varies it, of

@@ -98,7 +98,8 @@ class MatrixRun:
                 async with asyncio.timeout_at(deadline):
                     measured = await (server.accuracy() if step.lanes is None else server.speed(step.lanes))
             except EngineError as error:
-                self._refuse_step(step, server_reason(str(error)), alone=step != steps[0])
+                tried = step != steps[0] or any(each.variant == step.variant for each in self.results.closed)
+                self._refuse_step(step, server_reason(str(error)), alone=tried)
                 return True
             except TimeoutError:
                 return False
@@ -107,7 +108,7 @@ class MatrixRun:
         return False
 
     def _refuse_step(self, step: MatrixStep, reason: str, *, alone: bool) -> None:
-        """Refuse a step in which the server failed, or the whole variant where that was its first."""
+        """Refuse a step in which the server failed, or the whole variant where no server of it has done one."""
         variant = step.variant
         self._refuse(Refused(variant, reason, step.lanes, step.lanes is None) if alone else Refused(variant, reason))
 

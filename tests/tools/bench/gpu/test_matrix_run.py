@@ -152,6 +152,19 @@ def test_a_server_that_fails_in_a_later_step_is_replaced_for_the_others() -> Non
     assert not steps_left(results)
 
 
+@pytest.mark.parametrize("limits", [(_DAY,), (8.0, _DAY)])
+def test_a_variant_of_which_a_step_was_measured_loses_only_the_steps_in_which_its_servers_fail(
+    limits: tuple[float, ...],
+) -> None:
+    """As where memory lacks from some number of lanes on, also where a matrix is resumed at that number."""
+    matrix = ServingMatrix(("stored",), ("auto",), ("none",), (8, 16, 32))
+    results, failing = MatrixResults(plan_of(matrix)), {(USUAL, 16): "out of memory", (USUAL, 32): "out of memory"}
+    for limit in limits:
+        results, *_ = measure(matrix, table_of({**failing, "close": 0.0}, 2.5), limit, results)
+    assert list(results.refusals) == [(USUAL, MatrixStep(USUAL, lanes)) for lanes in (16, 32)]
+    assert list(results.speeds) == [(USUAL, 8)] and list(results.accuracies) == [USUAL]
+
+
 def test_a_server_that_fails_in_its_first_step_is_given_up() -> None:
     results, servers, _, _ = measure(MATRIX, table_of({(USUAL, 8): "CUDA error"}, 1.0))
     assert results.refusals == {(USUAL, None): "CUDA error"}
