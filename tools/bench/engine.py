@@ -32,6 +32,7 @@ from tools.bench.clients import Draw, Speed, through_a_bare_client, through_the_
 from tools.bench.dummy_model import ARCHITECTURES, write_dummy
 from tools.bench.hardware import bounding_device, roofline
 from tools.bench.idle import IdleWatch
+from tools.shared.command_line import whole_number, whole_numbers
 
 ENGINE_SUMMARY = "tokens/s through the agent compared with other clients of the same server, interleaved"
 
@@ -68,9 +69,9 @@ def add_engine_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--url", help="a server that is already running")
     parser.add_argument("--model", help="a model instead of the profile's")
     parser.add_argument("--set", action="append", metavar="KEY=VALUE", help="any key of the configuration")
-    parser.add_argument("--lanes", default="8", help="concurrent samples, like 16,32 (default 8)")
-    parser.add_argument("--tokens", type=int, default=100, help="tokens per sample (default 100)")
-    parser.add_argument("--repeats", type=int, default=3, help="rounds of all sides in turns (default 3)")
+    parser.add_argument("--lanes", type=whole_numbers, default="8", help="concurrent samples, like 16,32 (default 8)")
+    parser.add_argument("--tokens", type=whole_number, default=100, help="tokens per sample (default 100)")
+    parser.add_argument("--repeats", type=whole_number, default=3, help="rounds of all sides in turns (default 3)")
     parser.add_argument("--architecture", choices=list(ARCHITECTURES), help="random weights of this shape (vLLM)")
     parser.add_argument("--tokenizer", type=Path, help="directory of a Qwen2.5 tokenizer, with --architecture")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -85,15 +86,14 @@ def bench_engine(args: argparse.Namespace) -> None:
         fetch = partial(fetch_model, console=console)
         # Random weights know no answer.
         agent = Agent.open(config, log=folder / ENGINE_LOG, fetch=fetch, check=False, on_engine_event=console.print)
-        lanes = [int(number) for number in args.lanes.split(",")]
-        rounds, idle = asyncio.run(_measure(agent, folder, lanes, args.repeats, console))
+        rounds, idle = asyncio.run(_measure(agent, folder, args.lanes, args.repeats, console))
     if args.json:
         rows = [asdict(each) | {"ratio": each.ratio} for each in rounds]
         print(json.dumps({"rounds": rows, "idle_share_with_tools": idle}, indent=2))
         return
     screen = Console()
     screen.print(_table(rounds))
-    for number in lanes:
+    for number in args.lanes:
         ratio = statistics.median(each.ratio for each in rounds if each.lanes == number)
         screen.print(f"{number} lanes: median ratio {ratio:.3f}")
     if idle is not None:

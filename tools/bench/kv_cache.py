@@ -28,6 +28,7 @@ from agent.errors import EngineError, InputError
 from agent.journal.journal import RunRecord, read_run
 from agent.journal.run_directory import ENGINE_LOG
 from agent.metrics import is_right
+from tools.shared.command_line import whole_number
 
 KV_CACHE_SUMMARY = "perplexity of a run's right samples with the KV cache in FP8, compared with 16 bits"
 
@@ -74,7 +75,7 @@ def add_kv_cache_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profile", default="vllm-cpu", help="which vLLM (default vllm-cpu)")
     parser.add_argument("--model", help="a model instead of the profile's")
     parser.add_argument("--python", default="", help="the interpreter that has vLLM")
-    parser.add_argument("--samples", type=int, default=60, help="right samples read, at most (default 60)")
+    parser.add_argument("--samples", type=whole_number, default=60, help="right samples read, at most (default 60)")
 
 
 def bench_kv_cache(args: argparse.Namespace) -> None:

@@ -25,6 +25,7 @@ from agent.types import Problem
 from agent.views.live import open_view
 from tools.bench.lane_parts import lane_parts
 from tools.bench.paced_server import EVENT_TOKENS
+from tools.shared.command_line import positive_number, some_of, whole_number, whole_numbers
 
 LANE_SUMMARY = "CPU time a token of the agent's loop, beside clients that only read the same streams"
 
@@ -45,20 +46,26 @@ class LaneCost:
 
 def add_lane_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags of this benchmark."""
-    parser.add_argument("--lanes", default="1,16,32,64", help="concurrent streams (default 1,16,32,64)")
-    parser.add_argument("--models", default=",".join(EVENT_TOKENS), help="model: a token an event; model-4: four")
-    parser.add_argument("--tokens", type=int, default=300, help="tokens per stream (default 300)")
-    parser.add_argument("--repeats", type=int, default=3, help="rounds of all sides in turns (default 3)")
     parser.add_argument(
-        "--step", type=float, default=0.02, help="seconds from event to event of a stream (default 0.02)"
+        "--lanes", type=whole_numbers, default="1,16,32,64", help="concurrent streams (default 1,16,32,64)"
+    )
+    parser.add_argument(
+        "--models",
+        type=some_of("model", EVENT_TOKENS),
+        default=",".join(EVENT_TOKENS),
+        help="model: a token an event; model-4: four",
+    )
+    parser.add_argument("--tokens", type=whole_number, default=300, help="tokens per stream (default 300)")
+    parser.add_argument("--repeats", type=whole_number, default=3, help="rounds of all sides in turns (default 3)")
+    parser.add_argument(
+        "--step", type=positive_number, default=0.02, help="seconds from event to event of a stream (default 0.02)"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def bench_lane(args: argparse.Namespace) -> None:
     """Measure and print; each figure is the median of the rounds."""
-    lanes = [int(number) for number in args.lanes.split(",")]
-    costs = asyncio.run(_measure(lanes, args.models.split(","), args.tokens, args.repeats, args.step))
+    costs = asyncio.run(_measure(args.lanes, args.models, args.tokens, args.repeats, args.step))
     parts = lane_parts()
     if args.json:
         print(json.dumps({"costs": [asdict(cost) for cost in costs], "parts": parts}, indent=2))

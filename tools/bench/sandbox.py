@@ -20,6 +20,7 @@ from rich.table import Table
 from agent.errors import InputError
 from agent.sandbox.forkserver import ForkServerSandbox
 from tools.bench.bare_sessions import BareSession
+from tools.shared.command_line import whole_number
 
 SANDBOX_SUMMARY = "start-up, trivial cell and memory of a Python session beside a bare fork and a Jupyter kernel"
 
@@ -53,7 +54,9 @@ class Figures:
 
 def add_sandbox_flags(parser: argparse.ArgumentParser) -> None:
     """The flags of this bench."""
-    parser.add_argument("--sizes", type=int, nargs="+", default=[1, 8, 64], help="sessions alive (default 1 8 64)")
+    parser.add_argument(
+        "--sizes", type=whole_number, nargs="+", default=[1, 8, 64], help="live sessions (default 1 8 64)"
+    )
     parser.add_argument("--kernels", type=int, default=64, help="at most so many Jupyter kernels (default 64)")
     parser.add_argument("--json", action="store_true", help="print JSON")
 

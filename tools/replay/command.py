@@ -28,7 +28,7 @@ from tools.replay.run import NO_LIMIT, Setting, replay_config
 from tools.replay.stop import StoppingResult, replay_stopping
 from tools.replay.view import comparison_line, draw_chart, power_line, runs_json, runs_table, stop_json, stop_table
 from tools.shared.chart_files import check_charts
-from tools.shared.command_line import REPLAYED_SAMPLES, run_command, whole_number
+from tools.shared.command_line import REPLAYED_SAMPLES, positive_number, run_command, whole_number
 from tools.shared.exports import check_export
 
 _DEFAULT_POLICIES = (OURS, DEFAULT_STOP, "aimo3-clamp")
@@ -205,7 +205,7 @@ def _parser() -> argparse.ArgumentParser:
     where.add_argument("--samples", type=whole_number, default=REPLAYED_SAMPLES, metavar="K", help="lanes a problem")
     limit = where.add_mutually_exclusive_group()
     limit.add_argument(
-        "--budget-tokens", type=_positive, metavar="N", help="mean tokens a lane and problem that the limit allows"
+        "--budget-tokens", type=positive_number, metavar="N", help="mean tokens a lane and problem within the limit"
     )
     limit.add_argument(
         "--time-limit", metavar="T", help="of a run: seconds, or like 90m or 5h (default: the edition's)"
@@ -249,18 +249,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _positive(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
-    return value
-
-
 def _share(text: str) -> float:
-    value = _positive(text)
+    value = positive_number(text)
     if value > 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a part of the whole: give a number above 0, and at most 1")
     return value

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Collection
 
 from rich.console import Console
 
 from agent.errors import AgentError
+from agent.files.suggestions import no_such
 
 REPLAYED_SAMPLES = 16
 """The lanes that a replay draws for each problem where it is not told how many."""
@@ -34,3 +36,32 @@ def whole_number(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)
+
+
+def whole_numbers(text: str) -> tuple[int, ...]:
+    """Parse counts from 1 with commas between, in order and each once. Raises argparse's own error."""
+    return tuple(sorted({whole_number(part.strip()) for part in text.split(",")}))
+
+
+def positive_number(text: str) -> float:
+    """Parse a finite number above 0. Raises argparse's own error, which ends the command."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return value
+
+
+def some_of(what: str, known: Collection[str]) -> Callable[[str], tuple[str, ...]]:
+    """Return the parser of known names with commas between, each once; it raises argparse's own error."""
+
+    def parse(text: str) -> tuple[str, ...]:
+        names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+        for name in names:
+            if name not in known:
+                raise argparse.ArgumentTypeError(no_such(f"no {what}", name, known))
+        return names
+
+    return parse

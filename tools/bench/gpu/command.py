@@ -8,7 +8,7 @@ import json
 import shlex
 import sys
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -16,7 +16,6 @@ from rich.table import Table
 
 from agent.cli.arguments import given_path, seconds
 from agent.errors import InputError, JournalError
-from agent.files.suggestions import no_such
 from agent.files.whole_file import write_whole
 from agent.problems.reader import BUNDLED
 from tools.bench.dummy_model import ARCHITECTURES
@@ -29,7 +28,7 @@ from tools.bench.gpu.results import MatrixResults, Measured
 from tools.bench.gpu.run import MatrixRun, ServeVariant, steps_left
 from tools.bench.gpu.table import SPEED_HEADINGS, best_line, results_as_json, variant_rows
 from tools.bench.hardware import bounding_device
-from tools.shared.command_line import whole_number
+from tools.shared.command_line import some_of, whole_number, whole_numbers
 
 GPU_SUMMARY = (
     "ways to serve a model on this machine: weights, KV cache, speculation and lanes, measured; the best profile"
@@ -54,13 +53,15 @@ def add_gpu_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--python", help="the interpreter that has vLLM (default: the profile's, else this one)")
     parser.add_argument("--set", action="append", metavar="KEY=VALUE", help="any key of the configuration")
     parser.add_argument(
-        "--weights", type=_axis("weights", WEIGHT_FORMATS), help=f"of {','.join(WEIGHT_FORMATS)} (default: all usable)"
+        "--weights",
+        type=some_of("weights", WEIGHT_FORMATS),
+        help=f"of {','.join(WEIGHT_FORMATS)} (default: all usable)",
     )
-    parser.add_argument("--kv", type=_axis("KV cache", KV_CACHES), help="of auto,fp8 (default: both)")
+    parser.add_argument("--kv", type=some_of("KV cache", KV_CACHES), help="of auto,fp8 (default: both)")
     parser.add_argument(
-        "--speculation", type=_axis("speculation", SPECULATIONS), help=f"of {','.join(SPECULATIONS)} (default: all)"
+        "--speculation", type=some_of("speculation", SPECULATIONS), help=f"of {','.join(SPECULATIONS)} (default: all)"
     )
-    parser.add_argument("--lanes", type=_lanes, help="samples at a time (default 8,16,32,64)")
+    parser.add_argument("--lanes", type=whole_numbers, help="samples at a time (default 8,16,32,64)")
     parser.add_argument("--tokens", type=whole_number, metavar="N", help="tokens of each lane (default 256)")
     parser.add_argument(
         "--accuracy",
@@ -156,18 +157,3 @@ def _print(results: MatrixResults, *, as_json: bool) -> None:
 
 def _resume_command(matrix: OpenMatrix) -> str:
     return f"{Path(sys.executable).name} -m tools.bench gpu --resume {shlex.quote(str(matrix.directory))}"
-
-
-def _axis(what: str, known: Collection[str]) -> Callable[[str], tuple[str, ...]]:
-    def parse(text: str) -> tuple[str, ...]:
-        names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
-        for name in names:
-            if name not in known:
-                raise argparse.ArgumentTypeError(no_such(f"no {what}", name, known))
-        return names
-
-    return parse
-
-
-def _lanes(text: str) -> tuple[int, ...]:
-    return tuple(sorted({whole_number(part.strip()) for part in text.split(",")}))
