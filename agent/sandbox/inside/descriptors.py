@@ -20,8 +20,9 @@ class MarkedFiles:
     """The files behind some descriptors: pipes, sockets, and what `open_null` opened.
 
     A pipe or socket is marked as one to append to, which means nothing to it. Neither is a file that is opened by name
-    ever without another flag, so what a cell puts in the place of one of them has other flags. Where that is not so,
-    as on macOS, `are_there` is never true.
+    ever without another flag, so what a cell puts in the place of one of them by accident has other flags. One that
+    sets these flags on purpose is not noticed: `identity` tells. Where files with a name have no flag of their own, as
+    on macOS, `are_there` is never true.
     """
 
     def __init__(self, *numbers: int) -> None:
@@ -36,7 +37,7 @@ class MarkedFiles:
             self._fcntl(number, _SET, flags)
 
     def are_there(self) -> bool:
-        """Whether they are surely there, and wait; if not, `identity` decides."""
+        """Whether they are there, and wait, unless flags were set to deceive; if not, `identity` decides."""
         try:
             return _ARE_TELLING and [*map(self._fcntl, self._numbers, self._get)] == self._flags
         except OSError:  # closed

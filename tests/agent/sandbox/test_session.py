@@ -135,6 +135,14 @@ async def test_a_time_out_keeps_what_it_can(box: ForkServerSandbox) -> None:
     assert "NameError" in await told(session, "x")  # the cell that made it was stopped itself
 
 
+# A thread that has the session's own socket passes on what is written to one with the same flags in its place.
+_RELAY = (
+    "import fcntl, os, socket, threading\na, b = socket.socketpair()\nown = os.dup(3)\n"
+    "fcntl.fcntl(a, fcntl.F_SETFL, fcntl.fcntl(3, fcntl.F_GETFL))\nos.dup2(a.fileno(), 3)\n"
+    "threading.Thread(target=lambda: os.write(own, b.recv(99)), daemon=True).start()"
+)
+
+
 @in_module
 @pytest.mark.parametrize(
     ("code", "reason"),
@@ -144,6 +152,7 @@ async def test_a_time_out_keeps_what_it_can(box: ForkServerSandbox) -> None:
         ("import os; os.close(1)", "closed or replaced"),
         ("import os; os.close(3)", "the session's own socket"),
         ("import os; os.dup2(os.open('f', os.O_RDWR | os.O_CREAT), 3)", "the session's own socket"),
+        (_RELAY, "the session's own socket"),
         ("import os; os.write(3, b'nonsense'); x = 1", "the session's own socket"),
     ],
 )

@@ -27,13 +27,13 @@ def serve_cells(libraries: Sequence[str], memory: int) -> None:
     """
     interpreter = Interpreter(os.environ["HOME"], Hints(libraries, memory))
     requests = _Requests(interpreter)
-    write, leave, control, born = os.write, os._exit, MarkedFiles(CONTROL), identity(CONTROL)
+    write, leave, control, file_of, born = os.write, os._exit, MarkedFiles(CONTROL), identity, identity(CONTROL)
     write(CONTROL, READY)
     interpreter.rehearse()
     for ending in map(encode_end, iter(requests.begin, None), iter(requests.run, None)):
+        if file_of(CONTROL) != born:  # flags would not do here: a cell may give them to a socket that it reads from
+            leave(CUT_OFF)
         if not control.are_there():
-            if identity(CONTROL) != born:
-                leave(CUT_OFF)
             control.mark()
         write(CONTROL, ending)
         if requests.status in (BROKEN, OUT_OF_MEMORY):
