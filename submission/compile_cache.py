@@ -6,6 +6,7 @@ or GPU, vLLM takes nothing.
 
 from __future__ import annotations
 
+import gzip
 import shutil
 import tarfile
 import zlib
@@ -14,6 +15,7 @@ from pathlib import Path
 CACHE_FILE = "vllm-cache.packed"  # no ending of an archive, as Kaggle would unpack that
 CACHE_FOLDER = "aimo-agent-vllm-cache"
 COMPILED_VARIABLE = "VLLM_CACHE_ROOT"  # where vLLM keeps it
+_READ_BYTES = 1 << 20
 
 
 def unpack_cache(wheels: Path, folder: Path) -> str:
@@ -23,8 +25,11 @@ def unpack_cache(wheels: Path, folder: Path) -> str:
         return ""
     unfinished = folder.with_name(f"{folder.name}.tmp")
     try:
-        with tarfile.open(packed, "r:gz") as archive:
-            archive.extractall(unfinished, filter="data")
+        with gzip.open(packed) as stream:
+            with tarfile.open(fileobj=stream, mode="r|") as archive:
+                archive.extractall(unfinished, filter="data")
+            while stream.read(_READ_BYTES):  # the checksum of the whole lies at the end, behind that of the archive
+                pass
         unfinished.rename(folder)
     except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -33,10 +38,14 @@ def unpack_cache(wheels: Path, folder: Path) -> str:
 
 
 def pack_cache(folder: Path, file: Path) -> None:
-    """Pack the folder into the file as a whole; nothing where it holds nothing. Raises OSError."""
+    """Pack the folder into the file as a whole, or leave nothing; nothing where it holds nothing. Raises OSError."""
     if not folder.is_dir() or not any(path.is_file() for path in folder.rglob("*")):
         return
     unfinished = file.with_name(f".{file.name}.tmp")
-    with tarfile.open(unfinished, "w:gz", compresslevel=1) as archive:
-        archive.add(folder, ".")
-    unfinished.replace(file)
+    try:
+        with tarfile.open(unfinished, "w:gz", compresslevel=1) as archive:
+            archive.add(folder, ".")
+        unfinished.replace(file)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)  # on a full disk the run's own files have no other room
+        raise

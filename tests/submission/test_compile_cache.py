@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import tarfile
 from pathlib import Path
@@ -57,6 +58,36 @@ def test_a_damaged_cache_is_said_to_be_and_costs_nothing(cache: Path, tmp_path: 
         assert fault.startswith(f"{packed} is not used: ") and fault.endswith("make it anew or leave it out")
     assert tree(folder) == ({} if fault else tree(cache))  # what lacks only the mark of its end is whole
     assert not folder.with_name(f"{folder.name}.tmp").exists()
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_a_cache_with_a_changed_byte_is_not_used_unless_what_it_holds_is_the_same(
+    cache: Path, tmp_path: Path, data: st.DataObject
+) -> None:
+    packed = tmp_path / CACHE_FILE
+    pack_cache(cache, packed)
+    changed = bytearray(packed.read_bytes())
+    changed[data.draw(st.integers(0, len(changed) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    packed.write_bytes(changed)
+    folder = tmp_path / f"next-{data.draw(st.uuids())}"
+    fault = unpack_cache(tmp_path, folder)
+    assert tree(folder) == ({} if fault else tree(cache))
+    assert not folder.with_name(f"{folder.name}.tmp").exists()
+
+
+def test_a_cache_that_cannot_be_packed_leaves_nothing_behind(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def disk_is_full(archive: tarfile.TarFile, folder: Path, name: str) -> None:
+        assert archive.fileobj is not None
+        archive.fileobj.write(b"part")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tarfile.TarFile, "add", disk_is_full)
+    with pytest.raises(OSError, match="No space left"):
+        pack_cache(cache, tmp_path / CACHE_FILE)
+    assert [path.name for path in tmp_path.iterdir()] == ["cache"]
 
 
 def test_what_is_no_archive_is_not_used(tmp_path: Path) -> None:
