@@ -22,6 +22,9 @@ _STAMP = re.compile(r"^[\d.]+ [A-Z] ")  # llama.cpp's line prefix: minutes.secon
 # The cause of a failure: an error of llama.cpp, or the exception that ended a Python server.
 _ERROR = re.compile(r"^[\d.]+ E (?P<llama>.*)|(?:^|\s)(?P<python>(?:[a-z_]+\.)*[A-Z]\w*(?:Error|Exception): .*)")
 _LISTED_ERRORS = re.compile(r"ValidationError: \d+ validation errors? for ")  # what is wrong stands in the next line
+# What vLLM says of the work of each interval, whatever other engines of it say; of an idle one it says nothing.
+_WORK = re.compile(r"(?:\]|Engine 000:|Engines Aggregated:) Avg prompt throughput: ")
+_LATE_REPORTS = 2  # such lines may follow a failure: of the work before it, and of the interval that had none
 _GRACE_SECONDS = 15.0  # for a guardian to kill its server
 
 
@@ -125,22 +128,34 @@ class ServerProcess:
             return log.read(_START_BYTES).decode("utf-8", "replace").splitlines()
 
     def complaint(self) -> str:
-        """Quote the first error in its log, which is the cause of the others, or else its last lines."""
+        """Quote the first error since it last worked, which is the cause of the others, or else its last lines."""
+        lines = self._last_lines()
+        quoted = _errors(lines)[:1] or [_STAMP.sub("", line).strip() for line in lines[-_QUOTED_LINES:]]
+        cause = " / ".join(quoted)[:_MAX_QUOTE_CHARS] or "it wrote nothing"
+        return f"{cause} (log: {self._log_path})"
+
+    def errors(self) -> list[str]:
+        """The errors in its log since it last worked, in their order."""
+        return _errors(self._last_lines())
+
+    def _last_lines(self) -> list[str]:
+        """The end of its log: what it has written since it worked for certain, as errors before that did not end it."""
         with self._log_path.open("rb") as log:
             log.seek(max(self._log_start, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
             lines = log.read().decode("utf-8", "replace").splitlines()
-        quoted = _first_error(lines) or [_STAMP.sub("", line) for line in lines[-_QUOTED_LINES:]]
-        cause = " / ".join(line.strip() for line in quoted)[:_MAX_QUOTE_CHARS] or "it wrote nothing"
-        return f"{cause} (log: {self._log_path})"
+        worked = [place for place, line in enumerate(lines) if _WORK.search(line)][:-_LATE_REPORTS]
+        return lines[worked[-1] + 1 :] if worked else lines
 
 
-def _first_error(lines: Sequence[str]) -> list[str]:
-    """The first line that tells an error, from the error on; for one of pydantic also the line with its details."""
+def _errors(lines: Sequence[str]) -> list[str]:
+    """The lines that tell an error, each from the error on; one of pydantic with the line that has its details."""
+    errors = []
     for place, line in enumerate(lines):
         found = _ERROR.search(line)
         if found and (error := found["llama"] or found["python"]):
-            return [error, *lines[place + 1 : place + 2]] if _LISTED_ERRORS.search(error) else [error]
-    return []
+            told = [error, *lines[place + 1 : place + 2]] if _LISTED_ERRORS.search(error) else [error]
+            errors.append(" / ".join(each.strip() for each in told))
+    return errors
 
 
 def free_port() -> int:

@@ -12,7 +12,12 @@ from agent.engine.vllm.processor import quick_dtype
 SERVED_NAME = "model"
 VLLM_ENVIRONMENT: Mapping[str, str] = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
 _MIN_MEMORY_UTILIZATION = 0.5
-_OWN_GRAPHS = ("--compilation-config", "-cc", "-O", "--cudagraph", "--cuda-graph", "--max-cudagraph", "--speculative")
+# Arguments that say how graphs are made, how many tokens a step has, or how many sequences.
+_OWN_GRAPHS = (
+    *("--compilation-config", "-cc", "-O", "--cudagraph", "--cuda-graph", "--max-cudagraph", "--performance-mode"),
+    *("--spec", "-sc", "--max-num-seqs"),
+)
+_MOST_CAPTURED = 256  # vLLM's own choice is coarser above and has a bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +93,11 @@ def capture_sizes(settings: VllmConfig) -> list[int]:
     """Return the numbers of sequences for which CUDA graphs are captured: up to as many as are computed at a time.
 
     vLLM's own choice goes up to twice as many, which costs time and memory at the start. Empty where that is kept:
-    without graphs, and where arguments of the user's own say how graphs are made or that a step has several tokens.
+    without graphs, above 256 sequences, and where arguments of the user's own say how graphs are made, how many
+    sequences are computed at a time, or that a step has several tokens of each.
     """
-    own = any(word.startswith(_OWN_GRAPHS) for word in settings.extra_args)
-    if own or settings.enforce_eager or settings.gpu == "cpu":
+    own = any(word.replace("_", "-").startswith(_OWN_GRAPHS) for word in settings.extra_args)
+    if own or settings.enforce_eager or settings.gpu == "cpu" or settings.max_num_seqs > _MOST_CAPTURED:
         return []
     most = settings.max_num_seqs
     return sorted({*(size for size in (1, 2, 4) if size <= most), *range(8, most + 1, 8), most})

@@ -168,7 +168,8 @@ class VllmEngine:
         lived = asyncio.get_running_loop().time() - server.started
         self._early_crashes = self._early_crashes + 1 if lived < _STABLE_AFTER_SECONDS else 0
         if not self._closed and (
-            self._early_crashes >= _MAX_EARLY_CRASHES or _short_of_memory(server.process.complaint())
+            self._early_crashes >= _MAX_EARLY_CRASHES
+            or _short_of_memory(server.process.complaint(), *server.process.errors())
         ):
             self._fall_back()
         await server.end()
@@ -292,5 +293,5 @@ async def _serving(process: ServerProcess, client: HttpEngine) -> float:
     return answered
 
 
-def _short_of_memory(complaint: str) -> bool:
-    return any(word.lower() in complaint.lower() for word in _MEMORY_WORDS)
+def _short_of_memory(*errors: str) -> bool:
+    return any(word.lower() in error.lower() for error in errors for word in _MEMORY_WORDS)
