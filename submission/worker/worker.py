@@ -23,7 +23,7 @@ from agent.hardware.detect import find_gpus
 from agent.journal.journal import RunRecord
 from agent.journal.run_directory import ENGINE_LOG
 from agent.models.own_file import own_model_file
-from agent.policy.budget import TimeBank
+from agent.policy.budget import TimeBank, grant
 from agent.sandbox.forkserver import ForkServerSandbox
 from agent.types import Problem, Solution
 from submission.protocol import (
@@ -85,13 +85,19 @@ class Worker:
             await self._solve(await requests.get())
 
     async def _start(self) -> None:
-        trial = asyncio.create_task(self._try_sandbox())
+        trial = asyncio.create_task(self._prepare())
         try:
             failure = await self._start_engine()
             failures = [failure or self.agent.gpu_mismatch, await trial]
         finally:
             trial.cancel()
         self.send(WorkerStarted("; ".join(filter(None, failures)), self.clock()))
+
+    async def _prepare(self) -> str:
+        """While the model loads, try the sandbox, and make a plan, which imports what plans need; as `_try_sandbox`."""
+        failure = await self._try_sandbox()
+        grant(self.bank.left, 1, self.agent.config)
+        return failure
 
     async def _try_sandbox(self) -> str:
         """Say how a first cell went; returns why no code can be run, "" if it can or none is wanted."""

@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 import re
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from agent.errors import SandboxError
+from agent.policy.planning.plan import Planner, ProblemPlan, RunSoFar
+from agent.policy.planning.planners import PLANNERS
+from agent.policy.planning.price import plan_by_price
+from agent.policy.settings import BudgetConfig
 from agent.sandbox.base import Limits
 from agent.sandbox.forkserver import ForkServerSandbox
 from submission.protocol import SandboxTried, WorkerEvent, WorkerSettings, WorkerStarted
@@ -73,8 +78,18 @@ def silent(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("silent")
-async def test_a_worker_tells_of_its_sandbox_before_it_has_started(tmp_path: Path) -> None:
+async def test_a_worker_tells_of_its_sandbox_and_makes_a_plan_before_it_has_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned = []
+
+    def plan(run: RunSoFar, budget: BudgetConfig) -> ProblemPlan:
+        planned.append(run)
+        return plan_by_price(run, budget)
+
+    monkeypatch.setitem(cast(dict[str, Planner], PLANNERS), "price", Planner(plan))
     events = await events_of_start(tmp_path)
+    assert len(planned) == 1, "no problem has come: the first one finds imported what plans need"
     (trial,) = (event for event in events if isinstance(event, SandboxTried))
     assert re.search(r"of 10 layers, a cell ran in", trial.text)
     assert isinstance(events[-1], WorkerStarted) and events[-1].failure == ""
