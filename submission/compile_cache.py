@@ -10,11 +10,13 @@ import gzip
 import shutil
 import tarfile
 import zlib
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 
 CACHE_FILE = "vllm-cache.packed"  # no ending of an archive, as Kaggle would unpack that
 CACHE_FOLDER = "aimo-agent-vllm-cache"
-COMPILED_VARIABLE = "VLLM_CACHE_ROOT"  # where vLLM keeps it
+UNPACKED_VARIABLE = "AIMO_COMPILE_CACHE"  # tells the worker where the unpacked cache is
+_COMPILED_VARIABLE = "VLLM_CACHE_ROOT"  # where vLLM keeps it
 _READ_BYTES = 1 << 20
 
 
@@ -35,6 +37,15 @@ def unpack_cache(wheels: Path, folder: Path) -> str:
         shutil.rmtree(unfinished, ignore_errors=True)
         return f"{packed} is not used: {error}; make it anew or leave it out"
     return ""
+
+
+def use_cache(environment: MutableMapping[str, str], configured: Mapping[str, str]) -> None:
+    """Let vLLM keep what it compiles in the folder that UNPACKED_VARIABLE of our `environment` names, if it names one.
+
+    Another folder that the environment or the `configured` variables of the server name for that stays in force.
+    """
+    if _COMPILED_VARIABLE not in configured and (folder := environment.get(UNPACKED_VARIABLE)):
+        environment.setdefault(_COMPILED_VARIABLE, folder)
 
 
 def pack_cache(folder: Path, file: Path) -> None:

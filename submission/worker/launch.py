@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from agent.errors import AgentError
-from submission.compile_cache import CACHE_FOLDER, COMPILED_VARIABLE, unpack_cache
+from submission.compile_cache import CACHE_FOLDER, UNPACKED_VARIABLE, unpack_cache
 from submission.environment import child_environment, create_environment, install_offline
 from submission.protocol import LAUNCHED_VARIABLE, StartupPart, WorkerWarning, encode_event
 
@@ -50,16 +50,14 @@ def main() -> NoReturn:
     launched = time.monotonic()
     print(encode_event(StartupPart("wheels", launched - began)), flush=True)
     command = [str(python), "-m", "submission.worker", settings]
-    if COMPILED_VARIABLE in settings:  # the user keeps it elsewhere
-        compiled = {}
-    os.execve(python, command, {**compiled, **child_environment(_CODE, python), LAUNCHED_VARIABLE: str(launched)})
+    os.execve(python, command, {**child_environment(_CODE, python), **compiled, LAUNCHED_VARIABLE: str(launched)})
 
 
 def _compiled(wheels: Path, cache: Path) -> dict[str, str]:
-    """What tells vLLM where to keep what it compiles: a folder with what lies beside the wheels."""
+    """What tells the worker where vLLM may keep what it compiles: a folder with what lies beside the wheels."""
     if fault := unpack_cache(wheels, cache):
         print(encode_event(WorkerWarning(fault)), flush=True)
-    return {COMPILED_VARIABLE: str(cache)}
+    return {UNPACKED_VARIABLE: str(cache)}
 
 
 if __name__ == "__main__":

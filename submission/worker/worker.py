@@ -26,6 +26,7 @@ from agent.models.own_file import own_model_file
 from agent.policy.budget import TimeBank, grant
 from agent.sandbox.forkserver import ForkServerSandbox
 from agent.types import Problem, Solution
+from submission.compile_cache import use_cache
 from submission.protocol import (
     CHECK_FILE,
     LAUNCHED_VARIABLE,
@@ -209,6 +210,7 @@ async def serve(settings: WorkerSettings, send: SendEvent) -> None:
         check=None if check_begun else False,
         on_engine_event=engine_event_between_problems,
     )
+    use_cache(os.environ, agent.config.vllm.environment)
     requests: asyncio.Queue[PendingRequest] = asyncio.Queue()
     solved = before.solved if before else {}
     rehearsed, load_seconds = bool(settings.stand_in), settings.load_seconds

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from submission.compile_cache import CACHE_FILE, pack_cache, unpack_cache
+from submission.compile_cache import CACHE_FILE, UNPACKED_VARIABLE, pack_cache, unpack_cache, use_cache
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -102,3 +102,19 @@ def test_a_cache_writes_nothing_outside_of_its_folder(tmp_path: Path) -> None:
         archive.addfile(tarfile.TarInfo("../stolen"), io.BytesIO())
     assert "is not used" in unpack_cache(tmp_path, tmp_path / "inner" / "next")
     assert not (tmp_path / "inner" / "stolen").exists()
+
+
+@pytest.mark.parametrize(
+    ("environment", "configured", "kept_in"),
+    [
+        ({UNPACKED_VARIABLE: "/unpacked"}, {}, "/unpacked"),
+        ({UNPACKED_VARIABLE: "/unpacked"}, {"VLLM_CACHE_ROOT": "/profile"}, None),  # which the server is given itself
+        ({UNPACKED_VARIABLE: "/unpacked", "VLLM_CACHE_ROOT": "/user"}, {}, "/user"),
+        ({}, {}, None),
+    ],
+)
+def test_a_folder_of_the_users_own_for_what_is_compiled_stays_in_force(
+    environment: dict[str, str], configured: dict[str, str], kept_in: str | None
+) -> None:
+    use_cache(environment, configured)
+    assert environment.get("VLLM_CACHE_ROOT") == kept_in
