@@ -24,7 +24,7 @@ class OpenRun:
     """A run under way: what its samples work with, its time bank, and what it recorded before an interruption.
 
     `checked` says how the served model was checked before it, None if it was not or that is recorded already, `started`
-    how the server that serves it came up, None if it is none of ours.
+    how the server came up before that check, None if it is none of ours.
     """
 
     runtime: Runtime

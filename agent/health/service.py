@@ -24,7 +24,8 @@ class ModelService:
 
     `checked` says how the check went, `gpu_mismatch` what speaks against this machine's GPUs. `say` is called with
     what may be wrong, `tell` with what was found out; `cost_before` is what the run has cost already.
-    `start_parts` are the seconds that the parts of the start took.
+    `start_parts` are the seconds that the parts of the start took; where the check starts the server again, that counts
+    as part of the check.
     """
 
     def __init__(self, config: Config, engine: Engine | PersistentEngine, *, say: OnEvent, tell: OnEvent) -> None:

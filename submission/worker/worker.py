@@ -128,13 +128,18 @@ class Worker:
                 self.check_begun.unlink()
         if self.agent.checked is not None:
             self.recorder(self.agent.checked)
-        if self.agent.start_parts:
+        if self.agent.start_parts and self._is_server_ours():
             self.recorder(EngineStarted(dict(self.agent.start_parts)))
         if self.load_seconds:
             self.send(StartupPart("loading, as a rehearsal plays it", self.load_seconds))
         for part, seconds in self.agent.start_parts.items():
             self.send(StartupPart(part, seconds))
         return failure
+
+    def _is_server_ours(self) -> bool:
+        from agent.engine.configured import start_parts_of  # loaded by the start; too slow to import before it
+
+        return bool(start_parts_of(self.agent.engine.wrapped))
 
     async def _solve(self, pending: PendingRequest) -> None:
         request = pending.request

@@ -145,6 +145,7 @@ def test_a_killed_worker_is_replaced_and_resumes_with_what_was_recorded(tmp_path
     assert "the worker is gone" in result.warnings[0]
     record = read_run(tmp_path / "run")
     assert [sample.index for sample in record.samples if sample.answer == 42] in ([0, 1], [1, 0])
+    assert not record.engine_starts  # a server at a URL is none of ours
 
 
 def test_a_worker_that_hangs_is_replaced_in_time(tmp_path: Path) -> None:
