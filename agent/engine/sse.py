@@ -160,7 +160,7 @@ def _loads(data: str) -> Any:
 
 
 def _integer(digits: str) -> int | float:
-    return int(digits) if len(digits) <= _LONGEST_INTEGER else float(digits)
+    return int(digits) if len(digits.lstrip("-")) <= _LONGEST_INTEGER else float(digits)
 
 
 _DECODER = json.JSONDecoder(parse_int=_integer)

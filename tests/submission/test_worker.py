@@ -54,7 +54,7 @@ def worker(
         "sample.family": "qwq-preview",
         "sample.count": 2,
         "engine.retries": 1,
-        "stopping.margin": 9,
+        "stopping.rule": "wait-for-all",
         **changes,
     }
     run, stands_in = str(folder / "run"), stand_in or {}

@@ -186,7 +186,8 @@ async def test_a_configuration_can_be_opened_with_overridden_keys(server: Script
 
 async def test_a_model_that_the_server_does_not_know_is_refused_at_the_start() -> None:
     refused = pytest.raises(RequestRefusedError, match="the model 'gpt-9' is refused")
-    with serving(ScriptedServer(lambda body: "", status=404)) as server, refused:
+    unknown = (404, {"error": {"message": "The model `gpt-9` does not exist."}})
+    with serving(ScriptedServer(lambda body: "", refuse=lambda body: unknown)) as server, refused:
         async with Agent.open(config_for(server), {"engine.model": "gpt-9"}):
             raise AssertionError("entered")
 

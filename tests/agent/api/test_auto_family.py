@@ -26,7 +26,7 @@ def reply(body: dict[str, Any]) -> str:
 
 def auto(server: ScriptedServer, **keys: object) -> Config:
     named = {"engine.kind": "http", "engine.url": server.url, "engine.model": "", "sample.family": AUTO}
-    return load_config("cpu", named | {"sample.count": 2, "stopping.margin": 9} | keys)
+    return load_config("cpu", named | {"sample.count": 2, "stopping.rule": "wait-for-all"} | keys)
 
 
 async def family_behind(server: ScriptedServer, **keys: object) -> str:

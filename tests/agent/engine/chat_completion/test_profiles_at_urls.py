@@ -25,7 +25,8 @@ PROBLEM = Problem("p1", "What is 6 times 7?", 42)
 async def solved(profile: str, url: str, **keys: Any) -> tuple[Solution, str, list[str]]:
     """The solution of a problem under a profile, the family that was asked by, and what was said meanwhile."""
     said_: list[str] = []
-    config = load_config(profile, {"engine.url": url, "engine.check": "never", "sample.count": 3, **keys})
+    keys = {"engine.url": url, "engine.check": "never", "sample.count": 3, "stopping.rule": "wait-for-all", **keys}
+    config = load_config(profile, keys)
     engine = open_engine(config, None, Path("log"), said_.append)
     async with Agent(config, engine, ScriptedSandbox(seconds=0.0), on_engine_event=said_.append) as agent:
         return await agent.solve(PROBLEM), agent.config.sample.family, said_
