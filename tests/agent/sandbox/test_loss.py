@@ -123,8 +123,8 @@ async def test_threads_that_wait_for_work_are_not_mentioned(box: ForkServerSandb
 
 async def test_a_thread_that_works_and_ends_counts(box: ForkServerSandbox) -> None:
     session = await box.session()
-    await session.run(THREAD.format("time.sleep(0.04); sum(range(3 * 10**6))"))
-    assert "interfered" in await told(session, "time.sleep(0.6)")
+    await session.run(THREAD.format("time.sleep(0.3); sum(range(10**7))"))
+    assert "interfered" in await told(session, "time.sleep(1.5)")
     await session.close()
 
 

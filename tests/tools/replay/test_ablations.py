@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import cast
 
 import pytest
 
@@ -38,10 +39,11 @@ def test_what_nothing_was_learnt_from_is_planned_as_the_first_problem() -> None:
     assert changed == plan_by_price(replace(_RUN, past=()), BudgetConfig())
 
 
-def test_an_ablation_is_named_as_a_rule_of_ones_own() -> None:
+def test_an_ablation_is_named_as_a_rule_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
     name = f"{ablations.__file__}:{_NAMES[0]}"
+    monkeypatch.setitem(cast("dict[str, Planner | None]", PLANNERS), name, None)  # and taken out again
 
     keys = policy_keys(f"price+{name}")
 
     assert keys == {"stopping.rule": "price", "budget.planner": name}
-    assert name in PLANNERS
+    assert isinstance(PLANNERS[name], Planner)
