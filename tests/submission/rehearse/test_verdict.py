@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.summary.run_page import run_page
 from submission.rehearse.listening import SOCKETS, is_listening, watch_for_server
 from submission.rehearse.verdict import log_findings, page_findings, start_findings
 from tests.submission.rehearse.test_rehearse import row
@@ -135,7 +136,9 @@ def test_a_page_that_lacks_a_problem_is_no_pass(tmp_path: Path) -> None:
     assert page_findings(page, tmp_path / "predictor.jsonl") == [(False, "run-page.html is missing")]
     (tmp_path / "predictor.jsonl").write_text("\n".join([row(), row(id="<b>")]))
     assert page_findings(page, tmp_path / "predictor.jsonl") == [(False, "run-page.html is missing")]
-    page.write_text("<td>a</td>")
+    (tmp_path / "predictor.jsonl").write_text(row())
+    page.write_text(run_page(tmp_path))
+    (tmp_path / "predictor.jsonl").write_text("\n".join([row(), row(id="<b>")]))
     assert page_findings(page, tmp_path / "predictor.jsonl") == [(False, "run-page.html lacks ['<b>']")]
-    page.write_text("<td>a</td><td>&lt;b&gt;</td>")
+    page.write_text(run_page(tmp_path))
     assert page_findings(page, tmp_path / "predictor.jsonl") == [(True, "run-page.html shows every problem")]
