@@ -26,6 +26,9 @@ _LOOSE = re.compile(
     r"(?:[\s}\]);]|,(?:\s*[\"'](?:\w+)[\"']\s*:\s*(?:[\"'][\w -]*[\"']|[\w.-]+))?)*\Z",
     re.DOTALL,
 )
+_UNQUOTED = re.compile(  # two braces: code may end in one of its own
+    rf"[\"'](?:{'|'.join(CODE_KEYS)})[\"']\s*:\s*\"(?P<code>.*)(?:\s*\}}){{2}}\s*\Z", re.DOTALL
+)
 _TAGGED = re.compile(
     rf"<function=[^<>]*>\s*<parameter=(?:{'|'.join(CODE_KEYS)})>(?P<code>.*?)(?:</parameter>.*)?\Z", re.DOTALL
 )
@@ -52,9 +55,10 @@ def read_function_call(body: str) -> CallBody:
     """Read a function call in JSON.
 
     Accepted are also line breaks in strings, trailing commas, quotes and constants as Python writes them, missing or
-    superfluous braces, also before the quote that ends the code, backslashes that JSON does not know, quotes in the
-    code that are not escaped, other names of the argument, arguments that are JSON in a string, a line of words before
-    the JSON, the tags `<function=...>` and `<parameter=...>` in its place, and code that stands there without either.
+    superfluous braces, also before or in place of the quote that ends the code, backslashes that JSON does not know,
+    quotes in the code that are not escaped, other names of the argument, arguments that are JSON in a string, a line
+    of words before the JSON, the tags `<function=...>` and `<parameter=...>` in its place, and code that stands there
+    without either.
     """
     text = unfenced(body).strip()
     named = _NAMED_BEFORE.match(text)
@@ -78,7 +82,9 @@ def read_function_call(body: str) -> CallBody:
                 found = replace(found, code=_loose_code(text) or found.code)
             return replace(found, is_whole=bool(found.code) and text[-1] in "}]")
     code = _loose_code(text)
-    return CallBody(code) if code else CallBody("", f"[the JSON of the call cannot be read ({error}): {_HOW}]")
+    if not code:
+        return CallBody("", f"[the JSON of the call cannot be read ({error}): {_HOW}]")
+    return CallBody(code, is_whole=text[-1] in "}])")
 
 
 def read_code(body: str) -> CallBody:
@@ -169,15 +175,19 @@ def _constant(found: re.Match[str]) -> str:
 
 
 def _loose_code(text: str) -> str:
-    """The code of a call whose quotes are not escaped: all between the argument's first quote and the last one."""
-    found = _LOOSE.search(text)
+    """The code of a call whose quotes are not escaped: all between the argument's first quote and the last one.
+
+    Where no quote ends it, all before the last two braces.
+    """
+    found = _LOOSE.search(text) or _UNQUOTED.search(text)
     if found is None:
         return ""
     written = found["code"].replace("\\u003c", "<")  # as a mark in it is written
     decoded = _ESCAPED.sub(_unescaped, written)
     bare = _QUOTE_ESCAPED.sub(r"\1", written)
     likely = (written, bare, decoded) if "\n" in written else (decoded, written)
-    return next((unfenced(code) for code in likely if code.strip() and _parses(unfenced(code))), "")
+    without_fence = (_without_stray_braces(unfenced(code)) for code in likely if code.strip())
+    return next((code for code in without_fence if _parses(code)), "")
 
 
 def _unescaped(found: re.Match[str]) -> str:

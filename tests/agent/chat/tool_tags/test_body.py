@@ -91,6 +91,9 @@ def test_code_is_found_in_every_form_that_models_write(code: str, written: Calla
         ('{"name": "python", "arguments": {"code": "x = 1\nprint(\\"a\\n\\", x)"}}', 'x = 1\nprint("a\\n", x)'),
         ('{"name": "python", "arguments": {"code": """x = 1\nprint("a\\n", x)"""}}', 'x = 1\nprint("a\\n", x)'),
         ('{"name": "python", "arguments": {"code": "print(1}"}}', "print(1}"),  # no Python either way
+        ('{"name": "python", "arguments": {"code": "print(7 % 5)}}', "print(7 % 5)"),  # braces in place of the quote
+        ('{"name": "python", "arguments": {"code": "d = {1: {2: 3}}\\nprint(d)\n}\n}', "d = {1: {2: 3}}\nprint(d)"),
+        ('{"name": "python", "arguments": {"code": "print("a", 1)}}}', 'print("a", 1)'),
     ],
 )
 def test_code_is_read_through_errors_of_quoting(body: str, code: str) -> None:
@@ -150,6 +153,20 @@ def test_code_between_tags_is_taken_as_it_is_without_fence_margin_or_json(body: 
 def test_code_between_tags_may_end_where_it_is_python(code: str, is_whole: bool) -> None:
     found = read_code(code)
     assert (found.code, found.is_whole) == (code.strip(), is_whole)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"name": "python", "arguments": {"code": "print("a", 1)"}}',
+        '{"name": "python", "arguments": {"code": "print(7 % 5)}}',
+        '{"name": "python", "arguments": {"code": "x = 1\nprint("a", x)}}',
+        '{"name": "python", "arguments": {"code": "print(7 % 5)"})',
+    ],
+)
+def test_a_call_whose_quotes_are_wrong_may_end_behind_its_last_brace_alone(body: str) -> None:
+    assert read_function_call(body).is_whole
+    assert not any(read_function_call(body[:end]).is_whole for end in range(len(body) - 1))
 
 
 @pytest.mark.parametrize("code", [CODE, PLAIN])
