@@ -20,14 +20,14 @@ from agent.errors import ConfigError
 from agent.files.addresses import beside, checked_url, expand_home
 from agent.files.config_faults import first_fault
 from agent.files.named_toml import read_named, toml_names
-from agent.files.renamed_keys import profile_tree
+from agent.files.renamed_keys import profile_tree, with_planner
 from agent.files.section import Section
 from agent.files.stored_config import seal
 from agent.files.suggestions import no_such
 from agent.files.whole_file import write_whole
 from agent.policy.prices import NO_PRICE, PriceConfig
-from agent.policy.registries import RULES
-from agent.policy.settings import BudgetConfig, StoppingConfig, VotingConfig, with_planner
+from agent.policy.registries import RULES, warn_of_unread
+from agent.policy.settings import BudgetConfig, StoppingConfig, VotingConfig
 from agent.types import Edition
 
 PROFILES = Path(__file__).parent / "profiles"
@@ -202,6 +202,7 @@ def load_config(profile: str | Path | Config, overrides: Mapping[str, Any] | Non
     if own and keys.get("engine.kind") == "http":
         keys.setdefault("engine.model", "")
     config = parse_config(_set(tree, keys), str(profile))
+    warn_of_unread(tree, str(profile))
     check_keys(config.sample.family, *config.sample.own_families)
     return config
 
@@ -238,8 +239,7 @@ def parse_config(tree: Mapping[str, Any], source: str) -> Config:
     if config.edition not in EDITIONS:
         raise ConfigError(no_such("unknown edition", config.edition, EDITIONS))
     for key, rules in RULES.items():
-        rule = attrgetter(key)(config)
-        if rule not in rules:
+        if (rule := attrgetter(key)(config)) not in rules:
             raise ConfigError(f"configuration ({source}): {key}: {no_such('no rule', rule, rules)}")
     if config.sample.probe_tokens and not config.sample.answer_tokens:
         raise ConfigError(f"configuration ({source}): sample.answer_tokens is needed where sample.probe_tokens is set")
@@ -287,7 +287,7 @@ def _with_family(tree: dict[str, Any]) -> dict[str, Any]:
 
 
 def _set(tree: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    for key, value in with_planner(overrides, "budget.rule", "budget.planner").items():
+    for key, value in with_planner(overrides, "budget.").items():
         *tables, last = key.split(".")
         if key in Config.model_fields and isinstance(Config.model_fields[key].default, Section):
             raise ConfigError(f"configuration: {key} is a table: set single keys of it, written as {key}.KEY")

@@ -20,7 +20,7 @@ from agent.policy.voting import largest_weight, mark_copy, tally
 from agent.types import Allowance, Problem, Sample, SampleEnd, Solution, StopReason, Tally, is_kept
 
 # The vote is not settled then: unfinished samples are forced to answer.
-_FORCE_ANSWERS_AFTER = (StopReason.DEADLINE, StopReason.SHARE, StopReason.SCATTERED, StopReason.REQUESTED)
+_FORCE_ANSWERS_AFTER = (StopReason.DEADLINE, StopReason.SCATTERED, StopReason.REQUESTED)
 _OUTAGE_POLL_SECONDS = 0.25  # between two looks at the time while the engine is down
 _MONEY_POLL_SECONDS = 0.25  # between two looks at what other problems have reserved
 _MIN_WAIT_SECONDS = 1e-3  # less may be lost in the clock's rounding

@@ -240,9 +240,9 @@ class Allowance:
     """What the time bank grants one problem: all lanes end after `seconds`, and reason for `reasoning_seconds` of them.
 
     The rest is for the forced answers of lanes that are unfinished then. Time in which the engine was down is given
-    back, but at most `extension_seconds` of it. `share` is the problem's even share of the bank in seconds, which
-    tells what its time is worth to the others; `lanes` how many samples are worth starting (None: as many as are
-    configured), `price` the right answers that a second would buy elsewhere (0: none).
+    back, but at most `extension_seconds` of it. `share` is the problem's even share of the bank in seconds, which a
+    stopping rule may look at; `lanes` how many samples are worth starting (None: as many as are configured), `price`
+    the right answers that a second would buy elsewhere (0: none).
     """
 
     seconds: float

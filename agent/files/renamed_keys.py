@@ -30,9 +30,8 @@ _RENAMED_VALUES: Mapping[str, Mapping[str, str]] = {"stopping.rule": {"all": "wa
 def renamed_tree(tree: Mapping[str, Any]) -> dict[str, Any]:
     """The tree of a configuration with its keys as they are called now, without those that are retired.
 
-    A key that is there under both names keeps the earlier one besides, which is then refused as unknown. The grant rule
-    "spread" went with the stopping rule "patience", and is left out with it, also where the planner "grant" is named
-    that applied it: the default is in their place.
+    A key that is there under both names keeps the earlier one besides, which is then refused as unknown. Grants of
+    "spread" went with the stopping rule "patience", and are left out with it: the default is in their place.
     """
     renamed = {
         table: {
@@ -45,15 +44,24 @@ def renamed_tree(tree: Mapping[str, Any]) -> dict[str, Any]:
         for table, keys in tree.items()
     }
     stopping, budget = tree.get("stopping"), renamed.get("budget")
-    was_patience = isinstance(stopping, dict) and stopping.get("rule") == "patience"
-    if was_patience and isinstance(budget, dict) and _applies_spread(budget):
-        renamed["budget"] = {key: value for key, value in budget.items() if key not in ("planner", "rule")}
+    if isinstance(budget, dict):
+        renamed["budget"] = budget = with_planner(budget)
+        if isinstance(stopping, dict) and stopping.get("rule") == "patience" and budget.get("planner") == "spread":
+            del budget["planner"]
     return renamed
 
 
-def _applies_spread(budget: Mapping[str, Any]) -> bool:
-    """Whether a table of the time when "patience" was a rule applies the grant rule "spread", its default."""
-    return (budget.get("planner", "grant"), budget.get("rule", "spread")) == ("grant", "spread")
+def with_planner(keys: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The keys of the table `budget`, or dotted ones with its `prefix`, with a planner where they name a grant rule.
+
+    The key `rule` named that rule, which the planner "grant" applied, "spread" by default. It meant nothing beside
+    another planner.
+    """
+    rule, planner = f"{prefix}rule", f"{prefix}planner"
+    named = {key: value for key, value in keys.items() if key != rule}
+    if named.get(planner, "grant") == "grant" and not keys.keys().isdisjoint((rule, planner)):
+        named[planner] = keys.get(rule, "spread")
+    return named
 
 
 def profile_tree(tree: Mapping[str, Any], source: str) -> dict[str, Any]:
@@ -67,7 +75,8 @@ def profile_tree(tree: Mapping[str, Any], source: str) -> dict[str, Any]:
 
 def renamed_keys(changed: Mapping[str, Any]) -> dict[str, Any]:
     """The values by the dotted names of today, without keys that are retired."""
-    return {RENAMED.get(key, key): _value(key, value) for key, value in changed.items() if key not in RETIRED}
+    kept = {RENAMED.get(key, key): _value(key, value) for key, value in changed.items() if key not in RETIRED}
+    return with_planner(kept, "budget.")
 
 
 def _value(key: str, value: Any) -> Any:

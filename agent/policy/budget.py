@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from agent.config import Config
 from agent.policy.planning.plan import RunSoFar
 from agent.policy.planning.planners import PLANNERS
-from agent.policy.stopping import STOPPING_RULES
 from agent.types import Allowance, Solution
 
 
@@ -25,8 +24,7 @@ def grant(left: float, problems_left: int, config: Config, past: Sequence[Soluti
     rounds = problems_left + len(past) / config.problems_in_flight
     mean, count, in_flight = config.time_limit_seconds / rounds, config.sample.count, config.problems_in_flight
     asks = budget.answer_reserve_seconds > 0 and config.sample.answer_tokens > 0
-    priced = STOPPING_RULES[config.stopping.rule].uses_price
-    run = RunSoFar(left, problems_left, mean, count, tuple(past), in_flight, asks, priced)
+    run = RunSoFar(left, problems_left, mean, count, tuple(past), in_flight, asks)
     plan = PLANNERS[budget.planner].plan(run, budget)
     wanted = min(plan.seconds, budget.ceiling_seconds)
     seconds = max(0.0, min(left, max(min(budget.floor_seconds, run.share), wanted)))

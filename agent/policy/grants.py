@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from agent.policy.settings import BudgetConfig
@@ -57,16 +57,10 @@ def aimo3_clamp(bank: Bank, budget: BudgetConfig) -> float:
 
 @dataclass(frozen=True, slots=True)
 class GrantRule:
-    """What the next problem may use, in seconds; `source` is as that of a stopping rule."""
+    """What the next problem may use, in seconds; `source` is as that of a stopping rule.
+
+    `agent.policy.planning.granted` makes a planner of it.
+    """
 
     seconds: Callable[[Bank, BudgetConfig], float]
     source: str = ""
-
-
-GRANT_RULES: Mapping[str, GrantRule] = {
-    "spread": GrantRule(spread),
-    "equal": GrantRule(equal),
-    "nemoskills": GrantRule(nemoskills_grant, "moshkov2025aimo2"),
-    "aimo3-clamp": GrantRule(aimo3_clamp),
-}
-"""The rules by their names, which configuration, replay and documents share."""

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from agent.files.section import Section
 
@@ -34,28 +31,16 @@ class StoppingConfig(Section):
 class BudgetConfig(Section):
     """What the time bank grants, between `floor` and `ceiling` seconds; the floor is at most the even share of it.
 
-    `agent.policy.planning` has the planners, which give a problem its time and its lanes. A table that names a `rule`
-    and no planner means "grant": the time that this rule gives (`agent.policy.grants`), and all lanes.
+    `agent.policy.planning` has the planners, which give a problem its time and its lanes.
     `time_limit_seconds` of 0 stands for the edition's own limit. The last `answer_reserve_seconds` of an allowance
     are kept for the forced answers of unfinished samples.
     No sample is started that may make the run cost more than `max_cost`, in the currency of the prices; 0: no limit.
     """
 
     planner: str = "price"
-    rule: str = "spread"
     time_limit_seconds: float = Field(0.0, ge=0)
-    spread: float = Field(1.5, ge=1)  # for the rule "spread": shares of what is left
+    spread: float = Field(1.5, ge=1)  # for the planner "spread": shares of what is left
     floor_seconds: float = Field(10.0, ge=0)
     ceiling_seconds: float = Field(1_800.0, gt=0)
     answer_reserve_seconds: float = Field(8.0, ge=0)
     max_cost: float = Field(0.0, ge=0)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _rule_is_meant(cls, table: Any) -> Any:
-        return with_planner(table, "rule", "planner") if isinstance(table, dict) else table
-
-
-def with_planner(keys: Mapping[str, Any], rule: str, planner: str) -> dict[str, Any]:
-    """The keys, with the planner that applies a grant rule where they name a rule and no planner."""
-    return {planner: "grant", **keys} if rule in keys else dict(keys)

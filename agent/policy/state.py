@@ -14,8 +14,8 @@ class Progress:
 
     `answers` are those of the ended samples in the order in which they ended, None for a sample without one;
     `running` lanes may still vote, with at most `largest_weight` each. Times are in seconds since the problem's start,
-    `share` is its even share of the time bank (infinite where no bank is kept), `price` what a second is worth to other
-    problems, in right answers (0 where no planner tells).
+    `share` is its even share of the time bank (infinite where no bank is kept; for rules of one's own, none of ours
+    looks at it), `price` what a second is worth to other problems, in right answers (0 where no bank is kept).
     """
 
     tally: Tally

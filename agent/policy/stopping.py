@@ -16,18 +16,14 @@ WAIT_FOR_ALL = "wait-for-all"
 
 @dataclass(frozen=True, slots=True)
 class StoppingRule:
-    """When a problem is closed: the verdict, and the rule's key in references.bib, "" where nothing is to be cited.
-
-    `uses_price` is whether the verdict looks at the price of a second: every planner then finds one.
-    """
+    """When a problem is closed: the verdict, and the rule's key in references.bib, "" where nothing is to be cited."""
 
     verdict: Callable[[Progress, StoppingConfig], Verdict]
     source: str = ""
-    uses_price: bool = False
 
 
 STOPPING_RULES: Mapping[str, StoppingRule] = {
-    "price": StoppingRule(priced, uses_price=True),
+    "price": StoppingRule(priced),
     WAIT_FOR_ALL: StoppingRule(published.wait, "wang2023selfconsistency"),
     "uncatchable": StoppingRule(published.wait, "wang2023selfconsistency"),
     "margin": StoppingRule(published.margin, "lee2025consol"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from agent.config import Config, load_config, override_config, profile_names, save_config
 from agent.editions import EDITIONS
 from agent.errors import ConfigError
+from agent.policy.registries import PARAMETERS
 
 
 @pytest.mark.parametrize("name", profile_names())
@@ -72,14 +74,35 @@ def test_an_integer_is_a_number_and_a_list_a_row_of_values() -> None:
     assert (config.sampling.top_p, config.vllm.extra_args) == (1.0, ("-x",))
 
 
-def test_a_grant_rule_that_is_named_is_applied_whatever_planned_before(tmp_path: Path) -> None:
+def test_a_grant_rule_that_is_named_by_its_earlier_key_plans_whatever_planned_before(tmp_path: Path) -> None:
     own = tmp_path / "own.toml"
     own.write_text('[budget]\nrule = "equal"\n')
     named = [load_config(str(own)), load_config("cpu", {"budget.rule": "equal"}), load_config("cpu")]
     named.append(override_config(named.pop(), {"budget.rule": "equal"}))
-    assert [config.budget.planner for config in named] == ["grant"] * 3
+    assert [config.budget.planner for config in named] == ["equal"] * 3
     both = load_config("cpu", {"budget.rule": "equal", "budget.planner": "price"})
     assert (load_config("cpu").budget.planner, both.budget.planner) == ("price", "price")
+
+
+@pytest.mark.parametrize("key", PARAMETERS)
+def test_a_parameter_is_warned_of_where_no_rule_is_named_and_the_default_one_does_not_read_it(
+    key: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    chooser, rules = PARAMETERS[key]
+    table, name = key.split(".")
+    value = attrgetter(key)(load_config("cpu"))
+    (own := tmp_path / "own.toml").write_text(f"[{table}]\n{name} = {value}\n")
+    for rule in (*rules, "price"):  # named, whether it reads the parameter or not
+        load_config(str(own), {chooser: rule})
+    save_config(load_config("cpu", {key: value, chooser: "price"}), tmp_path / "saved.toml")
+    load_config(str(tmp_path / "saved.toml"))
+    assert not caplog.records
+    load_config(str(own)), load_config("cpu", {key: value})
+    told = f"{key}: {chooser} 'price' does not read it: set {chooser} to {' or '.join(rules)} besides, or leave the "
+    assert [record.getMessage() for record in caplog.records] == [
+        f"configuration ({own}): {told}key out",
+        f"configuration (cpu): {told}key out",
+    ]
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), st.lists, max_leaves=4))

@@ -158,7 +158,7 @@ def config_with(**keys: object) -> Config:
         "stopping.rule": "margin",
         "voting.forced_weight": 0.5,
         "voting.printed_trivial_weight": 1.0,
-        "budget.planner": "grant",
+        "budget.planner": "spread",
         "budget.spread": 1.5,
     }
     return load_config("cpu", plain | {key.replace("__", "."): value for key, value in keys.items()})

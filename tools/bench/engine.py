@@ -134,7 +134,7 @@ def _config(args: argparse.Namespace, folder: Path) -> Config:
 
 def _with_lanes(config: Config, lanes: int) -> Config:
     """Return the configuration with `lanes` lanes, all of which run to their end."""
-    return override_config(config, {"sample.count": lanes, "stopping.rule": "wait-for-all", "budget.planner": "grant"})
+    return override_config(config, {"sample.count": lanes, "stopping.rule": "wait-for-all", "budget.planner": "spread"})
 
 
 async def _measure(

@@ -138,7 +138,7 @@ def _config(lanes: int, model: str, tokens: int) -> Config:
         "sample.max_tokens": tokens,
         "sample.answer_tokens": 0,
         "stopping.rule": "wait-for-all",
-        "budget.planner": "grant",
+        "budget.planner": "spread",
         "budget.time_limit_seconds": _AMPLE_SECONDS,
         "budget.ceiling_seconds": _AMPLE_SECONDS,
     }

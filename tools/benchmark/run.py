@@ -40,11 +40,10 @@ _OWED = (SampleEnd.ENGINE_ERROR, SampleEnd.CANCELLED)
 # forced answers.
 _WHOLE_SAMPLES = {
     "stopping.rule": "wait-for-all",
-    "budget.rule": "spread",
     "budget.time_limit_seconds": _NO_LIMIT_SECONDS,
     "budget.ceiling_seconds": _NO_LIMIT_SECONDS,
     "budget.answer_reserve_seconds": 0.0,
-    "budget.planner": "grant",
+    "budget.planner": "spread",
     "sample.max_seconds": _NO_LIMIT_SECONDS,
     "sample.answer_tokens": 0,
     "sample.accept_printed_answer": False,

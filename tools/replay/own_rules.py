@@ -20,7 +20,8 @@ from typing import Any
 
 from agent.errors import InputError
 from agent.files.suggestions import no_such
-from agent.policy.grants import GRANT_RULES, Bank, GrantRule
+from agent.policy.grants import Bank, GrantRule
+from agent.policy.planning.granted import granting
 from agent.policy.planning.plan import Planner, ProblemPlan, RunSoFar
 from agent.policy.planning.planners import PLANNERS
 from agent.policy.settings import VotingConfig
@@ -69,7 +70,7 @@ _KINDS: dict[type, _Kind] = {
     StoppingRule: _Kind(
         STOPPING_RULES, ("verdict",), _is_verdict, "a Verdict with a StopReason or None, and until as a number"
     ),
-    GrantRule: _Kind(GRANT_RULES, ("seconds",), _is_number, "a number of seconds"),
+    GrantRule: _Kind(PLANNERS, ("seconds",), _is_number, "a number of seconds"),
     VotingRule: _Kind(VOTING_RULES, ("weight", "bound"), _is_amount, "a number from 0 up"),
     Planner: _Kind(
         PLANNERS, ("plan",), _is_plan, "a ProblemPlan with seconds and a price from 0 up, and whole lanes from 1 up"
@@ -83,7 +84,7 @@ def is_own_rule(name: str) -> bool:
 
 
 def register_own_rule(name: str) -> None:
-    """Enter the rule of that name (`path/to/rules.py:name`) into the registry of its kind.
+    """Enter the rule of that name (`path/to/rules.py:name`) into the registry of its kind; a grant rule is a planner.
 
     Raises InputError, naming the file, if there is none, it cannot be run, or what has the name is no rule.
     """
@@ -106,7 +107,8 @@ def register_own_rule(name: str) -> None:
     checked: dict[str, Any] = {each: _checked(getattr(rule, each), kind, name) for each in kind.functions}
     if isinstance(rule, VotingRule):
         checked["weight"] = _bounded(checked["weight"], checked["bound"], name)
-    kind.registry[name] = replace(rule, **checked)
+    entry = replace(rule, **checked)
+    kind.registry[name] = granting(entry) if isinstance(entry, GrantRule) else entry
 
 
 @cache  # a rule that keeps something between problems keeps it in one module

@@ -8,19 +8,17 @@ from contextlib import suppress
 from typing import Any
 
 from agent.errors import InputError
+from agent.files.renamed_keys import with_planner
 from agent.files.suggestions import no_such
-from agent.policy.grants import GRANT_RULES
 from agent.policy.planning.planners import PLANNERS
-from agent.policy.settings import with_planner
 from agent.policy.stopping import STOPPING_RULES, WAIT_FOR_ALL
 from agent.policy.voting import VOTING_RULES
 from tools.replay.own_rules import is_own_rule, register_own_rule
 
 OURS = "price"
 WAIT = WAIT_FOR_ALL
-DEFAULT_STOP, DEFAULT_GRANT = "margin-3", "spread-1.5"
-_GRANT = "grant"  # the planner that gives what a grant rule grants
-POLICIES = [name for name in dict.fromkeys([OURS, *STOPPING_RULES, *GRANT_RULES, *PLANNERS]) if name != _GRANT]
+DEFAULT_STOP, DEFAULT_PLANNER = "margin-3", "spread-1.5"
+POLICIES = list(dict.fromkeys([OURS, *STOPPING_RULES, *PLANNERS]))
 """What `all` stands for."""
 _PARAMETERS: Mapping[str, str] = {
     "margin": "stopping.margin",
@@ -32,17 +30,16 @@ _WITH_NUMBER = re.compile(r"(?P<rule>.+)-(?P<number>\d+(?:\.\d+)?)")
 _TRUTHS = {"true": True, "false": False}
 
 POLICY_HELP = f"""\
-A policy is named by rules of the configuration with + between: a stopping rule, a grant rule or a planner in its place,
-a voting rule. A name of two kinds of rule is both; a later one replaces an earlier one of its kind, so {OURS}+margin-3
-is the planner with another stopping rule, and margin-3+{OURS} is {OURS}. A stopping rule alone takes the grant rule
-{DEFAULT_GRANT}, a grant rule alone the stopping rule {DEFAULT_STOP}; {OURS} alone is the profiles' default.
+A policy is named by rules of the configuration with + between: a stopping rule, a planner, a voting rule. A name of two
+kinds of rule is both; a later one replaces an earlier one of its kind, so {OURS}+margin-3 is the planner with another
+stopping rule, and margin-3+{OURS} is {OURS}. A stopping rule alone takes the planner {DEFAULT_PLANNER}, a planner alone
+the stopping rule {DEFAULT_STOP}; {OURS} alone is the profiles' default.
 {", ".join(_PARAMETERS)} may have their number behind them, as in {DEFAULT_STOP}, and keys of the configuration may
 follow, as in {OURS},voting.code_bonus=0.5. A rule of your own in a Python file is named as path/to/rules.py:name.
   stopping rules  {", ".join(STOPPING_RULES)}
-  grant rules     {", ".join(GRANT_RULES)}
   planners        {", ".join(PLANNERS)}
   voting rules    {", ".join(VOTING_RULES)}
-  all             every stopping rule, grant rule and planner"""
+  all             every stopping rule and planner"""
 
 
 def policy_keys(name: str) -> dict[str, Any]:
@@ -54,14 +51,14 @@ def policy_keys(name: str) -> dict[str, Any]:
     if "stopping.rule" not in keys:
         keys |= _rule_keys(DEFAULT_STOP)
     if "budget.planner" not in keys:
-        keys |= _rule_keys(DEFAULT_GRANT)
+        keys |= _rule_keys(DEFAULT_PLANNER)
     chosen: dict[str, Any] = {}
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals:
             raise InputError(f"policy {name!r}: write {setting!r} as KEY=VALUE, like voting.code_bonus=0.5")
         chosen[key] = _value(value)
-    return keys | with_planner(chosen, "budget.rule", "budget.planner")
+    return keys | with_planner(chosen, "budget.")
 
 
 def _rule_keys(part: str) -> dict[str, Any]:
@@ -74,8 +71,6 @@ def _rule_keys(part: str) -> dict[str, Any]:
     keys: dict[str, Any] = {}
     if rule in STOPPING_RULES:
         keys["stopping.rule"] = rule
-    if rule in GRANT_RULES:
-        keys |= {"budget.planner": _GRANT, "budget.rule": rule}
     if rule in PLANNERS:
         keys["budget.planner"] = rule
     if rule in VOTING_RULES:

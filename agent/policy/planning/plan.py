@@ -16,8 +16,7 @@ class RunSoFar:
     `left` are the seconds in its bank, `problems_left` the problems to go, this one included; where several are
     `in_flight`, the rounds of them. `mean` is an equal slice of the whole run in seconds, `max_lanes` how many samples
     of a problem are configured, `asks_unfinished` whether those that are unfinished at the end are forced to answer.
-    `needs_price` is whether the stopping rule asks what a second is worth. `past` are the solutions until now, in the
-    order in which the problems were closed.
+    `past` are the solutions until now, in the order in which the problems were closed.
     """
 
     left: float
@@ -27,7 +26,6 @@ class RunSoFar:
     past: tuple[Solution, ...] = ()
     in_flight: int = 1
     asks_unfinished: bool = False
-    needs_price: bool = False
 
     @property
     def share(self) -> float:
@@ -39,8 +37,7 @@ class RunSoFar:
 class ProblemPlan:
     """What the next problem gets: at most `seconds` (which the bank cuts to what it has), and `lanes` to start with.
 
-    `price` is what a second is worth to the problems after it, in right answers; 0 where time is worth nothing, or no
-    stopping rule asks for it.
+    `price` is what a second is worth to the problems after it, in right answers; 0 where time is worth nothing.
     """
 
     seconds: float

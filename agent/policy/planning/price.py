@@ -25,7 +25,7 @@ _MAJORITY = 0.02  # right answers that a doubling of the lanes adds, as part of 
 _AFTER = 0.4  # time after a first vote, as part of that until it
 _EXPECTED_SHARE = 0.4  # until the first vote, in shares, as a run expects before it has measured its speed
 _CAP = 1.4  # the allowance, in times of the cap: the price itself ends most problems earlier
-_LEAST = 2.5  # the allowance is at least so many shares, or so many usual first votes if they are longer
+_MOST = 2.5  # the allowance is at most so many shares, or so many usual first votes if these are longer
 _ASKED = 0.25  # less of the allowance where unfinished lanes that are asked always agree with the vote
 _LEAST_SHARE = 1e-6  # seconds; an empty bank is planned for as this
 _STEP = 0.2
@@ -49,7 +49,7 @@ def plan_by_price(run: RunSoFar, budget: BudgetConfig) -> ProblemPlan:
     caps, right, spent = offers(votes, speed, counts, run.in_flight)
     row, column = np.unravel_index(np.argmax(right * np.minimum(1.0, share / spent)), right.shape)
     usual = speed.seconds(votes.tokens(counts[row]), counts[row] * run.in_flight)
-    seconds = min(_CAP * float(caps[row, column]), _LEAST * max(share, usual))
+    seconds = min(_CAP * float(caps[row, column]), _MOST * max(share, usual))
     if run.asks_unfinished:
         seconds *= 1 - _ASKED * _agreement(learnt)
     price = 0.0 if run.problems_left == 1 else _price(right[row], spent[row], int(column), share)

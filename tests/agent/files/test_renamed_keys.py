@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -118,11 +119,45 @@ def test_a_run_under_patience_is_resumed_and_replayed_under_what_took_its_place(
 def test_a_run_under_patience_with_another_grant_rule_keeps_its_grants() -> None:
     stored = {"stopping": {"rule": "patience"}, "budget": {"planner": "grant", "rule": "equal", "floor_seconds": 3.0}}
     config = parse_config(renamed_tree(stored), "stored")
-    assert (config.stopping.rule, config.budget.planner, config.budget.rule) == ("price", "grant", "equal")
+    assert (config.stopping.rule, config.budget.planner) == ("price", "equal")
     assert config.budget.floor_seconds == 3.0
 
 
 def test_a_run_under_another_rule_keeps_its_grants() -> None:
     stored = {"stopping": {"rule": "margin"}, "budget": {"rule": "spread", "min_lanes": 3}}
     config = parse_config(renamed_tree(stored), "stored")
-    assert (config.stopping.rule, config.budget.planner, config.budget.rule) == ("margin", "grant", "spread")
+    assert (config.stopping.rule, config.budget.planner) == ("margin", "spread")
+
+
+@pytest.mark.parametrize(
+    ("budget", "planner"),
+    [
+        ({"planner": "grant", "rule": "nemoskills"}, "nemoskills"),
+        ({"planner": "price", "rule": "spread"}, "price"),
+        ({"planner": "grant"}, "spread"),
+        ({"rule": "aimo3-clamp"}, "aimo3-clamp"),
+        ({"planner": "equal"}, "equal"),
+        ({}, "price"),
+    ],
+)
+def test_a_grant_rule_of_earlier_versions_is_a_planner(budget: dict[str, str], planner: str, tmp_path: Path) -> None:
+    """As a stored configuration has it, a profile, a command line or a journal."""
+    dotted = {f"budget.{key}": value for key, value in budget.items()}
+    own = tmp_path / "own.toml"
+    own.write_text("[budget]\n" + "".join(f'{key} = "{value}"\n' for key, value in budget.items()))
+    create_run(tmp_path / "run", load_config("qwq"), [Problem("a", "1 + 1?", 2)])
+    line = {"kind": "settings", "changed": dotted, "at": 1.0}
+    (tmp_path / "run" / JOURNAL_FILE).write_text(json.dumps(line) + "\n")
+    configs = [
+        parse_config(renamed_tree({"stopping": {"rule": "margin"}, "budget": budget}), "stored"),
+        load_config(str(own)),
+        load_config("qwq", dotted),
+        override_config(load_config("qwq"), dotted),
+        read_run(tmp_path / "run").config,
+    ]
+    assert [config.budget.planner for config in configs] == [planner] * len(configs)
+
+
+def test_a_grant_rule_that_is_not_known_is_refused_with_the_planners() -> None:
+    with pytest.raises(ConfigError, match=r"budget\.planner: no rule 'guess': give one of price, spread, equal"):
+        load_config("qwq", {"budget.rule": "guess"})

@@ -10,16 +10,14 @@ from hypothesis import strategies as st
 
 from agent.config import Config, SampleConfig
 from agent.policy.budget import TimeBank, grant
-from agent.policy.grants import GRANT_RULES
 from agent.policy.planning.planners import PLANNERS
-from agent.policy.settings import BudgetConfig, StoppingConfig
+from agent.policy.settings import BudgetConfig
 from agent.types import Learnt, Solution
 from tests.support import samples
 
 budgets = st.builds(
     BudgetConfig,
     planner=st.sampled_from(sorted(PLANNERS)),
-    rule=st.sampled_from(sorted(GRANT_RULES)),
     time_limit_seconds=st.floats(1, 1e5),
     spread=st.floats(1, 4),
     floor_seconds=st.floats(0, 100),
@@ -30,7 +28,7 @@ budgets = st.builds(
 
 def test_an_even_share_times_the_spread() -> None:
     budget = with_(
-        BudgetConfig(rule="spread", spread=1.5, floor_seconds=10, ceiling_seconds=600, answer_reserve_seconds=8)
+        BudgetConfig(planner="spread", spread=1.5, floor_seconds=10, ceiling_seconds=600, answer_reserve_seconds=8)
     )
     allowance = grant(18_000, 50, budget)
     assert (allowance.seconds, allowance.reasoning_seconds) == (540.0, 532.0)
@@ -51,15 +49,13 @@ def solution(seconds: float, first_vote: float | None = None) -> Solution:
     return samples.solution(seconds=seconds, first_vote=first_vote)
 
 
-@pytest.mark.parametrize("rule", sorted(GRANT_RULES))
-def test_a_second_has_its_price_whoever_grants_it_where_the_stopping_rule_asks(rule: str) -> None:
+@pytest.mark.parametrize("planner", sorted({*PLANNERS} - {"price"}))
+def test_a_second_has_its_price_whoever_grants_it_and_a_grant_rule_starts_all_lanes(planner: str) -> None:
     past = [samples.solution(learnt=Learnt(16, 9_000, 270.0, voted=True))]
     planned = grant(9_000, 40, Config(), past)
-    granted = grant(9_000, 40, with_(BudgetConfig(rule=rule)), past)
+    granted = grant(9_000, 40, with_(BudgetConfig(planner=planner)), past)
     assert granted.lanes == Config().sample.count
     assert granted.price == planned.price > 0
-    unasked = Config(budget=BudgetConfig(rule=rule), stopping=StoppingConfig(rule="margin"))
-    assert grant(9_000, 40, unasked, past).price == 0
 
 
 @given(st.floats(0, 1e5), st.integers(1, 60), budgets)
@@ -80,17 +76,17 @@ def test_a_run_never_overruns_whatever_its_problems_use(used: list[float], limit
 
 
 def test_the_floor_gives_way_to_the_even_share() -> None:
-    low = BudgetConfig(rule="equal", time_limit_seconds=50, floor_seconds=60)
+    low = BudgetConfig(planner="equal", time_limit_seconds=50, floor_seconds=60)
     assert grant(100, 50, with_(low)).seconds == 2
     assert grant(100, 2, with_(low)).seconds == 50
     assert grant(200, 2, with_(low)).seconds == 60
-    assert grant(100, 50, with_(BudgetConfig(rule="spread", spread=3, floor_seconds=60))).seconds == 6
+    assert grant(100, 50, with_(BudgetConfig(planner="spread", spread=3, floor_seconds=60))).seconds == 6
 
 
 @given(st.floats(1, 1e5), st.integers(2, 60), st.floats(0, 1e6))
 def test_no_floor_leaves_a_later_problem_without_its_share(left: float, problems: int, floor: float) -> None:
     """Each problem uses all that it is granted, by the rule that lends nothing."""
-    budget = with_(BudgetConfig(rule="equal", time_limit_seconds=1e-3, floor_seconds=floor))
+    budget = with_(BudgetConfig(planner="equal", time_limit_seconds=1e-3, floor_seconds=floor))
     share = left / problems
     for to_go in range(problems, 0, -1):
         seconds = grant(left, to_go, budget).seconds
@@ -110,14 +106,14 @@ def test_a_floor_above_the_even_share_is_as_good_as_one_that_is_the_share(
 
 @given(st.integers(2, 60), budgets)
 def test_time_that_is_not_used_flows_back(problems: int, budget: BudgetConfig) -> None:
-    spread = with_(budget.model_copy(update={"planner": "grant", "rule": "spread"}))
+    spread = with_(budget.model_copy(update={"planner": "spread"}))
     assert grant(990, problems - 1, spread).seconds >= grant(990 - 50, problems - 1, spread).seconds
 
 
 def bank(rule: str, left: float, problems_left: int, used: Sequence[float]) -> float:
     """What the rule grants in a competition of 360 s a problem."""
     limit = 360.0 * (problems_left + len(used))
-    budget = BudgetConfig(rule=rule, time_limit_seconds=limit, floor_seconds=0, ceiling_seconds=1e9)
+    budget = BudgetConfig(planner=rule, time_limit_seconds=limit, floor_seconds=0, ceiling_seconds=1e9)
     return grant(left, problems_left, with_(budget), [solution(seconds) for seconds in used]).seconds
 
 

@@ -17,7 +17,7 @@ from agent.policy.voting import confidence, sample_weight, tally
 from agent.types import StopReason
 from tests.support.samples import sample, solution
 
-EQUAL = BudgetConfig(rule="equal", time_limit_seconds=3_600, floor_seconds=0, ceiling_seconds=3_600)
+EQUAL = BudgetConfig(planner="equal", time_limit_seconds=3_600, floor_seconds=0, ceiling_seconds=3_600)
 
 
 def test_a_grant_for_no_problem_is_refused() -> None:
@@ -37,7 +37,7 @@ def test_the_reserve_for_answers_takes_at_most_half_of_what_is_granted() -> None
 
 
 def test_half_of_what_stays_in_the_bank_makes_up_for_outages() -> None:
-    allowance = grant(1_000, 5, Config(budget=BudgetConfig(rule="spread", spread=1)))
+    allowance = grant(1_000, 5, Config(budget=BudgetConfig(planner="spread", spread=1)))
     assert (allowance.seconds, allowance.extension_seconds) == (200, 400)
 
 
@@ -53,7 +53,7 @@ def test_a_new_bank_has_spent_nothing() -> None:
 
 
 def test_what_earlier_problems_left_over_is_never_a_debt_and_starts_at_nothing() -> None:
-    budget = BudgetConfig(rule="nemoskills")
+    budget = BudgetConfig(planner="nemoskills")
     assert nemoskills_grant(Bank(1_000, 2, 360.0, (10_000.0,)), budget) == 350
     assert nemoskills_grant(Bank(1_000, 2, 360.0, (10_000.0, 340.0)), budget) == 360
 

@@ -11,7 +11,6 @@ import pytest
 
 from agent.config import load_config
 from agent.errors import ConfigError
-from agent.policy.grants import GRANT_RULES
 from agent.policy.planning.planners import PLANNERS
 from agent.policy.registries import RULES
 from agent.policy.settings import BudgetConfig, StoppingConfig, VotingConfig
@@ -36,7 +35,6 @@ def test_a_rule_that_is_not_registered_is_refused_with_the_names_of_those_that_a
 def test_the_defaults_are_registered() -> None:
     assert VotingConfig().rule in VOTING_RULES
     assert StoppingConfig().rule in STOPPING_RULES
-    assert BudgetConfig().rule in GRANT_RULES
     assert BudgetConfig().planner in PLANNERS
 
 
@@ -49,7 +47,6 @@ def test_every_rule_says_where_it_comes_from() -> None:
     functions = [
         *(rule.weight for rule in VOTING_RULES.values()),
         *(rule.verdict for rule in STOPPING_RULES.values()),
-        *(rule.seconds for rule in GRANT_RULES.values()),
         *(planner.plan for planner in PLANNERS.values()),
     ]
     assert [function for function in functions if not function.__doc__] == []

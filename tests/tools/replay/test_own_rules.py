@@ -11,8 +11,11 @@ from typing import Any
 import pytest
 
 from agent.errors import InputError
+from agent.policy.planning.plan import ProblemPlan, RunSoFar
 from agent.policy.planning.planners import PLANNERS
+from agent.policy.planning.price import plan_by_price
 from agent.policy.registries import RULES
+from agent.policy.settings import BudgetConfig
 from agent.policy.stopping import STOPPING_RULES
 from tests.support.runs.recordings import write_traces
 from tests.tools.replay.test_replay import complaint, replayed
@@ -94,8 +97,34 @@ def test_a_rule_of_each_kind_sets_the_key_of_its_kind(tmp_path: Path) -> None:
         "plan = Planner(lambda run, budget: ProblemPlan(run.share, 3))\n"
         "vote = VotingRule(lambda own, sample, voting, edition: own, lambda own, voting: own)\n",
     )
-    for name, key in zip(("vote", "stop", "grant", "plan"), RULES, strict=True):
+    keys = {"vote": "voting.rule", "stop": "stopping.rule", "plan": "budget.planner", "grant": "budget.planner"}
+    assert {*keys.values()} == {*RULES}
+    for name, key in keys.items():
         assert policy_keys(f"{path}:{name}")[key] == f"{path}:{name}"
+
+
+def test_a_grant_rule_is_a_planner_that_starts_all_lanes(tmp_path: Path) -> None:
+    register_own_rule(name := f"{rules_file(tmp_path, 'half = GrantRule(lambda bank, budget: bank.left / 2)')}:half")
+    run, budget = RunSoFar(left=900.0, problems_left=3, mean=300.0, max_lanes=7), BudgetConfig()
+    assert PLANNERS[name].plan(run, budget) == ProblemPlan(450.0, 7, plan_by_price(run, budget).price)
+
+
+@pytest.mark.parametrize("policy", ["{}", "{}+equal", "price+{}"])
+def test_a_stopping_rule_sees_the_price_and_the_share_whatever_plans(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, traces: Path, policy: str
+) -> None:
+    path = rules_file(
+        tmp_path,
+        "seen = []\n"
+        "def stop(progress, config):\n"
+        "    seen.append((progress.price, progress.share))\n"
+        "    return GO_ON\n"
+        "rule = StoppingRule(stop)\n",
+    )
+    replayed(capsys, traces, *FLAGS, "--problems", "3", "--policy", policy.format(f"{path}:rule"))
+    seen = own_rules._module(str(path), str(path)).seen
+    assert min(share for _, share in seen) > 0
+    assert {price > 0 for price, _ in seen} == {True, False}, "only the last problem's time is worth nothing"
 
 
 @pytest.mark.parametrize(

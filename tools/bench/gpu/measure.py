@@ -202,7 +202,7 @@ def speed_config(config: Config, lanes: int, tokens: int) -> Config:
         "sample.answer_tokens": 0,
         "sample.probe_tokens": 0,
         "stopping.rule": "wait-for-all",
-        "budget.planner": "grant",
+        "budget.planner": "spread",
         "budget.time_limit_seconds": _AMPLE_SECONDS,
         "budget.ceiling_seconds": _AMPLE_SECONDS,
     }

@@ -33,7 +33,7 @@ def test_killed_twice_in_mid_problem_every_problem_gets_its_answer(tmp_path: Pat
         "sample.count": 3,
         "sample.max_tokens": 110,
         "stopping.rule": "uncatchable",
-        "budget.planner": "grant",
+        "budget.planner": "spread",
     }
     command = [sys.executable, "-m", "agent.solve", "--profile", "vllm-cpu", "--problems", "problems.csv"]
     command += ["--run-dir", "run", "--time-limit", "600", "--no-check"]
