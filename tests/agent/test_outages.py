@@ -102,6 +102,7 @@ def plan_of_faults(seed: int, hours: float) -> Fault:
 
 
 @pytest.mark.parametrize("seed", quick_cases(2, range(6)))
+@pytest.mark.further
 def test_fifty_problems_through_outages_of_minutes_are_all_solved(seed: int) -> None:
     config = config_with(sample__count=4, budget__time_limit_seconds=17_400, problems_in_flight=1 + seed % 2)
     solutions, spent, recorder, engine = run(plan_of_faults(seed, 5), config)

@@ -180,6 +180,7 @@ def test_a_folder_that_cannot_be_made_is_an_error(capsys: pytest.CaptureFixture[
     assert "cannot be made a folder (Not a directory): name another --out" in capsys.readouterr().err
 
 
+@pytest.mark.further
 def test_the_page_folds_the_source_and_shows_the_story(notebook: NotebookNode, tmp_path: Path) -> None:
     few = NotebookNode(notebook)
     vote = [cell for cell in tagged(notebook, "module") if "agent/policy/voting.py" in cell.source.split("\n")[0]]

@@ -89,6 +89,7 @@ def test_settings_samples_and_metadata_are_compared_by_key(tmp_path: Path, capsy
     assert [line for line in lines if not line.startswith(" ")] == ["settings", "samples", "competition and metadata"]
 
 
+@pytest.mark.further
 def test_the_samples_of_a_profile_of_ones_own_count(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     notebooks = []
     for count in (5, 6):

@@ -155,6 +155,7 @@ def test_the_report_takes_them_and_prints_what_their_readme_shows(
 
 
 @pytest.mark.parametrize("directory", quick_cases(1, RECORDINGS), ids=lambda directory: directory.name)
+@pytest.mark.further
 def test_the_lab_plays_it_to_the_same_answers(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
     record = read_run(directory)
     truths = {problem.id: problem.answer for problem in record.problems}

@@ -230,6 +230,7 @@ def test_no_false_alarm_in_a_thousand_long_texts(kind: Callable[[Random], str]) 
     assert [seed for seed in range(TEXTS_OF_A_KIND) if fires([solution(kind, seed)])] == []
 
 
+@pytest.mark.further
 def test_memory_is_bounded() -> None:
     detector = RepetitionDetector()
     for text in (

@@ -40,6 +40,7 @@ def test_a_session_gives_each_cell_an_answer_of_its_own_whatever_its_processes_d
 
 @examples(500)
 @given(_BYTES)
+@pytest.mark.further
 def test_a_session_runs_only_what_was_sent_to_it_whole(data: bytes) -> None:
     fuzz_checks.check_serving(data)
 

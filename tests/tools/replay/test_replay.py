@@ -143,6 +143,7 @@ def test_ray_gives_the_same_numbers(capsys: pytest.CaptureFixture[str], traces: 
     assert json.loads(capsys.readouterr().out) == alone
 
 
+@pytest.mark.further
 def test_all_figures_are_there(capsys: pytest.CaptureFixture[str], traces: Path) -> None:
     result = replayed(
         capsys, traces, "--budget-tokens", "4000", "--repeats", "4", "--problems", "12",
@@ -171,12 +172,14 @@ def test_the_limit_that_mean_tokens_allow(capsys: pytest.CaptureFixture[str], tr
     assert result["bounds"] == {}
 
 
+@pytest.mark.further
 def test_a_token_cap_takes_votes_and_never_adds_any(capsys: pytest.CaptureFixture[str], traces: Path) -> None:
     flags = (traces, "--stop-only", "--repeats", "4", "--policy", "wait-for-all")
     capped = replayed(capsys, *flags, "--token-cap", "1500")["policies"]["wait-for-all"]
     assert capped["accuracy"] < replayed(capsys, *flags)["policies"]["wait-for-all"]["accuracy"]
 
 
+@pytest.mark.further
 def test_stopping_alone_lies_between_the_oracle_and_waiting(capsys: pytest.CaptureFixture[str], traces: Path) -> None:
     policies = replayed(capsys, traces, "--stop-only", "--repeats", "5", "--policy", "uncatchable")["policies"]
     assert policies["wait-for-all"]["wall"] == 1

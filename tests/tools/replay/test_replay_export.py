@@ -20,6 +20,7 @@ def traces(tmp_path: Path) -> Path:
     return write_traces(tmp_path / "model.jsonl")
 
 
+@pytest.mark.further
 def test_tables_and_a_chart_are_drawn(capsys: pytest.CaptureFixture[str], traces: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     chart = tmp_path / "chart.svg"

@@ -99,6 +99,7 @@ def test_lines_that_are_no_requests_get_a_message() -> None:
 @given(st.binary(max_size=200) | st.recursive(st.none() | st.text() | st.floats(), st.lists).map(
     lambda value: json.dumps(value).encode()
 ))  # fmt: skip
+@pytest.mark.further
 def test_any_line_is_a_request_or_refused(line: bytes) -> None:
     with contextlib.suppress(InputError):
         parse_line(line)
