@@ -79,7 +79,7 @@ class MatrixRun:
                 async with asyncio.timeout_at(deadline):
                     server, started = await stack.enter_async_context(self.serve(variant))
             except (EngineError, ConfigError) as error:
-                self._refuse(Refused(variant, server_reason(str(error))))
+                self._tell_failed_start(variant, server_reason(str(error)))
                 return False
             except TimeoutError:
                 return False
@@ -98,7 +98,7 @@ class MatrixRun:
                 async with asyncio.timeout_at(deadline):
                     measured = await (server.accuracy() if step.lanes is None else server.speed(step.lanes))
             except EngineError as error:
-                tried = step != steps[0] or any(each.variant == step.variant for each in self.results.closed)
+                tried = step != steps[0] or self._has_served(step.variant)
                 self._refuse_step(step, server_reason(str(error)), alone=tried)
                 return True
             except TimeoutError:
@@ -106,6 +106,20 @@ class MatrixRun:
             pace.record_step(step.lanes, measured.seconds)
             self._add(measured)
         return False
+
+    def _tell_failed_start(self, variant: ServingVariant, reason: str) -> None:
+        """Refuse a variant whose server does not start; one whose server has served before is left to be resumed.
+
+        There the reason may be a passing one, as where the memory of the server that failed is not free yet.
+        """
+        if self._has_served(variant):
+            self.say(f"left for --resume: {variant.name}, whose server did not start again: {reason}")
+        else:
+            self._refuse(Refused(variant, reason))
+
+    def _has_served(self, variant: ServingVariant) -> bool:
+        """Whether a step of the variant was taken, by a server that came up."""
+        return any(step.variant == variant for step in self.results.closed)
 
     def _refuse_step(self, step: MatrixStep, reason: str, *, alone: bool) -> None:
         """Refuse a step in which the server failed, or the whole variant where no server of it has done one."""

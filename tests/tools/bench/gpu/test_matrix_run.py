@@ -165,6 +165,26 @@ def test_a_variant_of_which_a_step_was_measured_loses_only_the_steps_in_which_it
     assert list(results.speeds) == [(USUAL, 8)] and list(results.accuracies) == [USUAL]
 
 
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_variant_that_was_served_and_does_not_start_again_is_left_to_be_resumed(*, resumed: bool) -> None:
+    """As where the memory of the server that failed is not free yet: its measured speeds, and combinations, stay."""
+    starts = []
+
+    def seconds(variant: ServingVariant, what: Any) -> float | str:
+        if (variant, what) == (SLOW, "start"):
+            starts.append(what)
+            return "torch.AcceleratorError: device not ready" if len(starts) == 2 else 1.0
+        return "CUDA error: an illegal memory access" if (variant, what) == (SLOW, 16) else 1.0
+
+    results, servers, _, _ = measure(MATRIX, seconds)
+    assert list(results.refusals) == [(SLOW, MatrixStep(SLOW, 16))] and (SLOW, 8) in results.speeds
+    assert steps_left(results) == [MatrixStep(SLOW, None)]
+    assert servers.starts.count(MATRIX.variants[-1]) == 1, "fp8 with an FP8 cache is measured"
+    if resumed:
+        results, servers, _, _ = measure(MATRIX, seconds, before=results.to_resume())
+        assert servers.starts == [SLOW] and SLOW in results.accuracies and not steps_left(results)
+
+
 def test_a_server_that_fails_in_its_first_step_is_given_up() -> None:
     results, servers, _, _ = measure(MATRIX, table_of({(USUAL, 8): "CUDA error"}, 1.0))
     assert results.refusals == {(USUAL, None): "CUDA error"}
