@@ -44,12 +44,12 @@ def open_engine(config: Config, fetch: Callable[[str], Path] | None, log: Path, 
     if engine.kind == "http":
         return _engine_at_url(config, on_event)
     if engine.kind == "vllm":
-        engine = engine.model_copy(update={"model": str(_model_path(engine, fetch))})
+        engine = engine.model_copy(update={"model": str(model_path(engine, fetch))})
         check_profile(config.model_copy(update={"engine": engine}), find_gpus())
         key = read_key(engine.api_key_env, os.environ)
         return VllmEngine(engine, config.vllm, log_path=log, on_event=on_event, api_key=key)
     return EmbeddedEngine(
-        Path(_model_path(engine, fetch)),
+        Path(model_path(engine, fetch)),
         slots=min(config.sample.count * config.problems_in_flight, _MOST_SLOTS),
         streams=engine.streams or None,
         context_tokens=engine.context_tokens,
@@ -74,10 +74,10 @@ def settle_hub_model(config: Config) -> Config:
     return override_config(config, {"engine.model": exact_name(engine.model, directory=engine.kind == "vllm")})
 
 
-def _model_path(engine: EngineConfig, fetch: Callable[[str], Path] | None) -> Path | str:
+def model_path(engine: EngineConfig, fetch: Callable[[str], Path] | None) -> Path | str:
     """Where an engine of ours finds its model; vLLM is given any name as it is, but for one with our prefix.
 
-    Raises ModelError for a path at which there is nothing.
+    `fetch` is that of `open_engine`. Raises ModelError for a path at which there is nothing.
     """
     if engine.kind == "vllm" and not engine.model.startswith(HUB_PREFIX):
         if engine.model.startswith(_PATHS) and not Path(engine.model).exists():
@@ -125,7 +125,7 @@ def settle_family(config: Config, fetch: Callable[[str], Path] | None) -> Config
     if not engine.model:
         family = recognized_family("", own=config.sample.own_families)
     else:
-        family = family_of_model(Path(_model_path(engine, fetch)), config.sample.own_families)
+        family = family_of_model(Path(model_path(engine, fetch)), config.sample.own_families)
     return override_config(config, {"sample.family": family})
 
 

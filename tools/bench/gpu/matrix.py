@@ -20,7 +20,7 @@ SPECULATIONS: Mapping[str, Mapping[str, Any]] = {
     "suffix": {"method": "suffix"},
 }
 """What `--speculative-config` holds, by the name of the speculation."""
-_OWN_FLAGS = ("--speculative", "-sc", "--spec-", "--kv-cache-dtype", "--kv_cache_dtype", "--quantization", "-q")
+_OWN_FLAGS = ("--speculative", "-sc", "--spec-", "--kv-cache-dtype", "--quantization", "-q")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +78,17 @@ class ServingMatrix:
 
 
 def check_extra_args(args: Sequence[str]) -> None:
-    """Raise ConfigError if arguments of the server's set what the matrix varies."""
-    own = next((word for word in args if word.startswith(_OWN_FLAGS)), None)
+    """Raise ConfigError if arguments of the server's set what the matrix varies, in any spelling that vLLM takes."""
+    own = next((word for word in args if _is_own(word)), None)
     if own is not None:
         raise ConfigError(
             f"vllm.extra_args holds {own}, which the matrix varies: leave it out of the profile, and choose with "
             "--weights, --kv or --speculation"
         )
+
+
+def _is_own(word: str) -> bool:
+    """Whether a word is one of the matrix's flags; vLLM takes an underscore for a dash, and the beginning of a name."""
+    name = word.partition("=")[0].replace("_", "-")
+    is_beginning = len(name) > len("--") and name.startswith("--") and any(flag.startswith(name) for flag in _OWN_FLAGS)
+    return is_beginning or name.startswith(_OWN_FLAGS)

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.config import Config, override_config
-from agent.engine.configured import settle_family, settle_hub_model
-from agent.errors import InputError, ModelError
+from agent.engine.configured import model_path, settle_family, settle_hub_model
+from agent.errors import InputError
 from agent.models.known import known_models
-from agent.models.own_file import HUB_PREFIX
-from agent.models.store import fetch_model
 from tools.bench.dummy_model import write_dummy
 from tools.bench.gpu.matrix import WEIGHT_FORMATS, ServingVariant
 
@@ -93,12 +91,14 @@ def real_model(config: Config) -> ModelToServe:
     if not name:
         raise InputError("no model is given: name one, or give --dummy for random weights")
     settled = settle_family(settle_hub_model(config), None)
-    return ModelToServe(settled, _place(settled.engine.model))
+    return ModelToServe(settled, str(model_path(settled.engine, None)))
 
 
 def resumed_model(config: Config, random: str, directory: Path) -> ModelToServe:
     """Return the model of a matrix that is resumed, whose configuration is settled. Raises ModelError as before."""
-    return _written_model(config, random, directory) if random else ModelToServe(config, _place(config.engine.model))
+    if random:
+        return _written_model(config, random, directory)
+    return ModelToServe(config, str(model_path(config.engine, None)))
 
 
 def random_model(config: Config, architecture: str, tokenizer: Path | None, directory: Path) -> ModelToServe:
@@ -118,18 +118,6 @@ def _written_model(config: Config, architecture: str, directory: Path) -> ModelT
     plain, awq = (str(folder.absolute()) for folder in _random_folders(directory))
     served = override_config(config, {"engine.model": plain, "vllm.load_format": "dummy"})
     return ModelToServe(settle_family(served, None), plain, architecture, awq)
-
-
-def _place(name: str) -> str:
-    """Where vLLM finds a model: a directory fetched from the Hub, or what was named.
-
-    Raises ModelError for a path at which there is nothing.
-    """
-    if name.startswith(HUB_PREFIX):
-        return str(fetch_model(name))
-    if name.startswith(("/", "./", "../")) and not Path(name).is_dir():
-        raise ModelError(f"there is no model at {name}: give a directory that is there, or hf:owner/repository")
-    return name
 
 
 def _random_folders(directory: Path) -> tuple[Path, Path]:

@@ -9,12 +9,12 @@ import pytest
 
 from agent.config import Config, load_config
 from agent.engine.vllm.command import server_command
-from agent.errors import AgentError
+from agent.errors import AgentError, ConfigError
 from agent.hardware.detect import read_model
 from agent.hardware.shapes import FP8_BITS, INT4_BITS
 from tools.bench.dummy_model import write_dummy
 from tools.bench.gpu import model as models
-from tools.bench.gpu.matrix import WEIGHT_FORMATS, ServingVariant
+from tools.bench.gpu.matrix import WEIGHT_FORMATS, ServingVariant, check_extra_args
 from tools.bench.gpu.model import random_model, real_model, resumed_model
 
 
@@ -76,7 +76,7 @@ def test_a_model_of_the_hub_is_served_from_its_directory_and_keeps_its_name(
 ) -> None:
     folder = write_dummy("tiny", tokenizer, tmp_path / "fetched")
     monkeypatch.setattr(models, "settle_hub_model", lambda config: config)
-    monkeypatch.setattr(models, "fetch_model", lambda name: folder)
+    monkeypatch.setattr("agent.models.store.fetch_model", lambda name: folder)
     found = real_model(config_of("hf:owner/model@1234"))
     assert found.config.engine.model == "hf:owner/model@1234"
     assert found.served(ServingVariant("stored", "auto", "none")).engine.model == str(folder)
@@ -95,3 +95,27 @@ def test_a_model_of_the_hub_is_served_from_its_directory_and_keeps_its_name(
 def test_what_vllm_does_not_serve_is_refused(name: str, words: str) -> None:
     with pytest.raises(AgentError, match=words):
         real_model(config_of(name))
+
+
+@pytest.mark.parametrize(
+    ("word", "is_refused"),
+    [
+        *(
+            (word, True)
+            for word in ("--speculative-config={}", "--speculative_config", "--spec-method", "--spec_method")
+        ),
+        *(
+            (word, True)
+            for word in ("-sc", "--speculative-config.method", "--kv_cache_dtype=fp8", "--kv-cache-dt", "-q")
+        ),
+        *((word, True) for word in ("--quantization", "--quant=fp8")),
+        *((word, False) for word in ("--max-model-len", "--swap-space=4", "--swap_space", "fp8", "-O3", "--", "-")),
+    ],
+)
+def test_no_spelling_of_what_the_matrix_varies_is_taken(*, word: str, is_refused: bool) -> None:
+    """vLLM takes an underscore for a dash, a key behind a dot, and the beginning of a name."""
+    if not is_refused:
+        check_extra_args(["--other", word])
+        return
+    with pytest.raises(ConfigError, match="which the matrix varies"):
+        check_extra_args(["--other", word])
