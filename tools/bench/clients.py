@@ -37,6 +37,10 @@ _VLLM_BENCH = (
     "parser = Parser(); add_cli_args(parser); main(parser.parse_args())"
 )
 
+AMPLE_SECONDS = 36_000
+"""A time limit that no measurement reaches."""
+_CHARS_PER_TOKEN = 4  # about, of English
+
 
 @dataclass(frozen=True, slots=True)
 class Speed:
@@ -67,11 +71,37 @@ class Draw:
         chat = chat_format(self.config.sample.family, tools=False)
         return chat.prompt(CompetitionTask(self.config.rules), self.problem)
 
+    @property
+    def mean_context(self) -> float:
+        """The tokens that a lane holds on average while it draws: the prompt and half of its own."""
+        drawn = sum(sample.tokens for sample in self.samples) / len(self.samples)
+        return len(self.prompt) / _CHARS_PER_TOKEN + drawn / 2
+
+
+def whole_lanes(lanes: int, tokens: int) -> dict[str, Any]:
+    """Return the keys of a configuration under which all lanes start at once and run to their end.
+
+    Each has at most `tokens`. Nothing is asked of a lane beside or after them, which no other client would ask.
+    """
+    return {
+        "sample.count": lanes,
+        "sample.max_tokens": tokens,
+        "sample.answer_tokens": 0,
+        "sample.probe_tokens": 0,
+        "stopping.rule": "wait-for-all",
+        "budget.planner": "spread",
+        "budget.time_limit_seconds": AMPLE_SECONDS,
+        "budget.ceiling_seconds": AMPLE_SECONDS,
+    }
+
 
 async def through_the_agent(
     config: Config, engine: Engine | PersistentEngine, directory: Path, problem: Problem
 ) -> tuple[Speed, Sequence[Sample]]:
-    """Measure the agent, journal and live view included, from the first sample's start to the last one's end."""
+    """Measure the agent, journal and live view included, from the first sample's start to the last one's end.
+
+    The samples are those that drew any token. Raises EngineError if none did.
+    """
     agent = Agent(config, engine)
     try:
         with directory.with_suffix(".screen").open("w", encoding="utf-8") as file:
@@ -80,7 +110,10 @@ async def through_the_agent(
                 await agent.solve_all([problem], run_dir=directory, listeners=[view])
     finally:
         await agent.sandbox.close()  # the engine is the caller's
-    samples = [sample for sample in read_run(directory).samples if sample.tokens]
+    recorded = read_run(directory).samples
+    samples = [sample for sample in recorded if sample.tokens]
+    if not samples:
+        raise EngineError(next((sample.failure for sample in recorded if sample.failure), "no lane drew a token"))
     started = min(sample.started for sample in samples)
     ended = max(sample.started + sample.seconds for sample in samples)
     return Speed(sum(sample.tokens for sample in samples), ended - started), samples

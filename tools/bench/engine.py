@@ -19,7 +19,8 @@ from rich.progress import track
 from rich.table import Table
 
 from agent.agent import Agent
-from agent.cli.arguments import overrides
+from agent.cli.arguments import given_path, set_keys
+from agent.cli.numbers import whole_number, whole_numbers
 from agent.config import Config, load_config, override_config
 from agent.engine.http import api_url
 from agent.engine.persistent import PersistentEngine
@@ -28,18 +29,23 @@ from agent.hardware.devices import Device
 from agent.journal.run_directory import ENGINE_LOG
 from agent.models.store import fetch_model
 from agent.types import Problem
-from tools.bench.clients import Draw, Speed, through_a_bare_client, through_the_agent, through_vllms_client
+from tools.bench.clients import (
+    Draw,
+    Speed,
+    through_a_bare_client,
+    through_the_agent,
+    through_vllms_client,
+    whole_lanes,
+)
 from tools.bench.dummy_model import ARCHITECTURES, write_dummy
 from tools.bench.hardware import bounding_device, roofline
 from tools.bench.idle import IdleWatch
-from tools.shared.command_line import whole_number, whole_numbers
 
 ENGINE_SUMMARY = "tokens/s through the agent compared with other clients of the same server, interleaved"
 
 # Asks for more text than any lane may write, so that both sides generate the same number of tokens.
 _PROMPT = "Write down the positive integers in words, from one on, and do not stop before one thousand."
 _TOOL_PROMPT = "How many integers from 1 to 1000 are divisible by 7 or by 11, but not by 5?"
-_AMPLE_SECONDS = 36_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +78,8 @@ def add_engine_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lanes", type=whole_numbers, default="8", help="concurrent samples, like 16,32 (default 8)")
     parser.add_argument("--tokens", type=whole_number, default=100, help="tokens per sample (default 100)")
     parser.add_argument("--repeats", type=whole_number, default=3, help="rounds of all sides in turns (default 3)")
-    parser.add_argument("--architecture", choices=list(ARCHITECTURES), help="random weights of this shape (vLLM)")
-    parser.add_argument("--tokenizer", type=Path, help="directory of a Qwen2.5 tokenizer, with --architecture")
+    parser.add_argument("--dummy", choices=list(ARCHITECTURES), help="random weights of this shape instead (vLLM)")
+    parser.add_argument("--tokenizer", type=given_path, metavar="DIR", help="a Qwen2.5 tokenizer, with --dummy")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -114,27 +120,20 @@ def _config(args: argparse.Namespace, folder: Path) -> Config:
     keys: dict[str, Any] = {
         "sample.tools": False,
         "sample.max_tokens": args.tokens,
-        # An answer asked of a lane that ended early is a prompt more to read, which no other client would send.
-        "sample.answer_tokens": 0,
         "engine.streams": 0,  # all lanes at a time, as the other clients have them
-        "budget.time_limit_seconds": _AMPLE_SECONDS,
-        "budget.ceiling_seconds": _AMPLE_SECONDS,
     }
     keys |= {"engine.port": free_port()} if args.url is None else {"engine.url": args.url, "engine.kind": "http"}
-    if args.architecture is not None:
-        model = write_dummy(args.architecture, args.tokenizer or Path(), folder / args.architecture)
+    if args.dummy is not None:
+        model = write_dummy(args.dummy, args.tokenizer or Path(), folder / args.dummy)
         keys |= {"engine.model": str(model), "vllm.load_format": "dummy"}
     elif args.model or args.url:
         keys["engine.model"] = args.model or ""
-    others = ("edition", "samples", "time_limit", "price", "max_cost", "seed", "url", "api_key_env", "model", "check")
-    flags = argparse.Namespace(**dict.fromkeys(others))
-    flags.set, flags.problems_in_flight = args.set, None
-    return load_config(args.profile, keys | overrides(flags))
+    return load_config(args.profile, keys | set_keys(args.set or ()))
 
 
 def _with_lanes(config: Config, lanes: int) -> Config:
     """Return the configuration with `lanes` lanes, all of which run to their end."""
-    return override_config(config, {"sample.count": lanes, "stopping.rule": "wait-for-all", "budget.planner": "spread"})
+    return override_config(config, whole_lanes(lanes, config.sample.max_tokens))
 
 
 async def _measure(
@@ -168,5 +167,4 @@ async def _round(config: Config, engine: PersistentEngine, directory: Path, url:
     vllm = None
     if config.engine.kind == "vllm":
         vllm = await through_vllms_client(draw, config.vllm.python or sys.executable, config.engine.model, directory)
-    context = len(draw.prompt) / 4 + config.sample.max_tokens / 2  # about four characters a token of English
-    return Round(config.sample.count, agent, bare, vllm, roofline(config, device, context))
+    return Round(config.sample.count, agent, bare, vllm, roofline(config, device, draw.mean_context))

@@ -19,17 +19,18 @@ from rich.console import Console
 from rich.table import Table
 
 from agent.agent import Agent
+from agent.cli.numbers import positive_number, whole_number, whole_numbers
 from agent.config import Config, load_config
 from agent.engine.http import HttpEngine
 from agent.types import Problem
 from agent.views.live import open_view
+from tools.bench.clients import whole_lanes
 from tools.bench.lane_parts import lane_parts
 from tools.bench.paced_server import EVENT_TOKENS
-from tools.shared.command_line import positive_number, some_of, whole_number, whole_numbers
+from tools.shared.command_line import some_of
 
 LANE_SUMMARY = "CPU time a token of the agent's loop, beside clients that only read the same streams"
 
-_AMPLE_SECONDS = 36_000.0
 _PROMPT = "What is the remainder when 3^2025 is divided by 1000?"
 
 
@@ -132,17 +133,7 @@ async def _cost(url: str, lanes: int, model: str, tokens: int) -> tuple[float, f
 
 def _config(lanes: int, model: str, tokens: int) -> Config:
     """A model that thinks and may call Python, of whose lanes none ends before its tokens do."""
-    keys = {
-        "engine.model": model,
-        "sample.count": lanes,
-        "sample.max_tokens": tokens,
-        "sample.answer_tokens": 0,
-        "stopping.rule": "wait-for-all",
-        "budget.planner": "spread",
-        "budget.time_limit_seconds": _AMPLE_SECONDS,
-        "budget.ceiling_seconds": _AMPLE_SECONDS,
-    }
-    return load_config("qwq", keys)
+    return load_config("qwq", {"engine.model": model, **whole_lanes(lanes, tokens)})
 
 
 async def _through_the_agent(config: Config, url: str) -> None:

@@ -26,7 +26,7 @@ from agent.hardware.devices import Device
 from agent.journal.journal import RunRecord, read_run
 from agent.problems.reader import practice_problems
 from agent.types import Problem
-from tools.bench.clients import Draw, Speed, through_the_agent, through_vllms_client
+from tools.bench.clients import AMPLE_SECONDS, Draw, Speed, through_the_agent, through_vllms_client, whole_lanes
 from tools.bench.delegating_engine import FirstTokenWatch
 from tools.bench.gpu.matrix import ServingVariant
 from tools.bench.gpu.results import AccuracyMeasured, ProblemVotes, ServerStarted, SpeedMeasured
@@ -37,9 +37,7 @@ SPEED_RUN = "last-speed"
 """The folder of the last speed: the agent's run, and what vLLM's client read and wrote."""
 ACCURACY_RUNS = "accuracy"
 """The folder of the runs of accuracy, one for each variant by its slug."""
-_AMPLE_SECONDS = 36_000
 _WARM_UP_TOKENS = 8
-_CHARS_PER_TOKEN = 4  # about, of English
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +91,12 @@ class ServedVariant:
         drafted = (await self._draft_counts()).since(before)
         first_token = median(self._watch.seconds) if self._watch.seconds else None
         vllm = await self._again(draw)
-        context = len(draw.prompt) / _CHARS_PER_TOKEN + agent.tokens / len(draw.samples) / 2
         return SpeedMeasured(
             self._variant,
             lanes,
             Speed(agent.tokens, agent.seconds, first_token),
             vllm,
-            roofline(config, self._settings.device, context),
+            roofline(config, self._settings.device, draw.mean_context),
             drafted.acceptance,
             drafted.accepted_length,
             clock() - began,
@@ -119,6 +116,7 @@ class ServedVariant:
             await agent.solve_all(self._settings.problems, run_dir=run)
         finally:
             await agent.sandbox.close()
+        await self._watch.ready()  # the votes of a problem may be enough without the lanes that a crash ended
         record = read_run(run)
         tokens = sum(sample.tokens for sample in record.samples)
         return AccuracyMeasured(self._variant, problem_votes(record), tokens, clock() - began)
@@ -128,8 +126,10 @@ class ServedVariant:
         self._folder.mkdir(parents=True)
         run = self._folder / "run"
         speed, samples = await through_the_agent(config, self._engine, run, problem)
-        if failure := next((sample.failure for sample in samples if sample.failure), ""):
+        if failure := next((sample.failure for sample in read_run(run).samples if sample.failure), ""):
             raise EngineError(failure)
+        if len(samples) < config.sample.count:
+            raise EngineError(f"only {len(samples)} of {config.sample.count} lanes drew a token")
         return Draw(config, problem, samples, self._url), speed
 
     async def _again(self, draw: Draw) -> Speed | None:
@@ -195,26 +195,15 @@ async def _close_whole(engine: VllmEngine) -> None:
 
 def speed_config(config: Config, lanes: int, tokens: int) -> Config:
     """Return the configuration of a speed: all lanes at a time to their end, and nothing asked of a lane after it."""
-    keys = {
-        "sample.count": lanes,
-        "sample.max_tokens": tokens,
-        "sample.tools": False,
-        "sample.answer_tokens": 0,
-        "sample.probe_tokens": 0,
-        "stopping.rule": "wait-for-all",
-        "budget.planner": "spread",
-        "budget.time_limit_seconds": _AMPLE_SECONDS,
-        "budget.ceiling_seconds": _AMPLE_SECONDS,
-    }
-    return override_config(config, keys)
+    return override_config(config, {"sample.tools": False, **whole_lanes(lanes, tokens)})
 
 
 def accuracy_config(config: Config) -> Config:
     """Return the configuration of an accuracy: as many problems at a time as fill the server, and ample time."""
     keys = {
         "problems_in_flight": max(1, config.vllm.max_num_seqs // config.sample.count),
-        "budget.time_limit_seconds": _AMPLE_SECONDS,
-        "budget.ceiling_seconds": _AMPLE_SECONDS,
+        "budget.time_limit_seconds": AMPLE_SECONDS,
+        "budget.ceiling_seconds": AMPLE_SECONDS,
     }
     return override_config(config, keys)
 
