@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from agent.types import Sample, Turn
 from tools.report.data import ProblemRecord, ReportedRun, VoteStatus
-from tools.report.html_page import page_environment, page_parts
+from tools.report.html_page import page_parts, report_templates
 from tools.report.transcript import packed, transcript
 from tools.report.waterfall import end_text
 from tools.shared.exports import write_export
@@ -102,7 +102,7 @@ def write_failures(directory: Path, runs: Sequence[ReportedRun]) -> int:
     write_export(
         directory / "failures.jsonl", "".join(json.dumps(failure.row()) + "\n" for failure in found), "--failures"
     )
-    template = page_environment().get_template("failures.html.j2")
+    template = report_templates().get_template("failures.html.j2")
     page = template.render(failures=found, causes=CAUSES, blobs=list(_blobs(found)), **page_parts("failures.js"))
     write_export(directory / "failures.html", page, "--failures")
     return len(found)

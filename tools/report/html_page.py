@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from agent.types import Sample
@@ -37,6 +37,7 @@ from tools.report.transcript import packed, transcript
 from tools.report.waterfall import MARKS, end_text, waterfall
 from tools.shared.intervals import RESAMPLES, Interval
 from tools.shared.markup import code_css, printable, to_html
+from tools.shared.pages import page_environment, page_style
 
 PAGE = Path(__file__).with_name("page")
 _OUTCOME_MARKS = {
@@ -204,7 +205,7 @@ def page(
     views = [RunView(run, key) for run, key in zip(runs, "ab", strict=False)]
     problems = [problem for view in views for problem in view.problems]
     yield from (
-        page_environment()
+        report_templates()
         .get_template("page.html.j2")
         .generate(
             views=views,
@@ -233,20 +234,13 @@ def page_parts(script: str) -> dict[str, str]:
     return {
         "script": Markup(text),
         "script_hash": base64.b64encode(hashlib.sha256(text.encode()).digest()).decode(),
-        "style": Markup((PAGE / "page.css").read_text(encoding="utf-8") + code_css()),
+        "style": page_style(PAGE / "page.css") + Markup(code_css()),
     }
 
 
-def page_environment() -> Environment:
-    """The templates of pages, which escape whatever is not markup."""
-    environment = Environment(
-        loader=FileSystemLoader(PAGE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: printable(value) if type(value) is str else value,
-    )
+def report_templates() -> Environment:
+    """Return the environment of the templates of reports, with what they compute."""
+    environment = page_environment(PAGE)
     environment.filters |= {
         "counted": counted,
         "weight": weight_text,

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from tools.bench.gpu.best import EQUAL_SHARE, best_serving
 from tools.bench.gpu.results import MatrixResults, SpeedMeasured
 from tools.bench.gpu.table import ACCURACY_HEADINGS, SPEED_HEADINGS, best_line, variant_rows
-from tools.shared.markup import printable
+from tools.shared.pages import page_environment, page_style
 
 _FOLDER = Path(__file__).parent
 _WIDTH, _ROW = 60.0, 22  # a bar's greatest width in per cent, a row's height in pixels
@@ -18,23 +17,19 @@ _WIDTH, _ROW = 60.0, 22  # a bar's greatest width in per cent, a row's height in
 
 def results_page(results: MatrixResults) -> str:
     """Render the page."""
-    environment = Environment(
-        loader=FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: printable(value) if type(value) is str else value,
-    )
-    return environment.get_template("page.html.j2").render(
-        plan=results.plan,
-        style=Markup((_FOLDER / "page.css").read_text(encoding="utf-8")),
-        rows=variant_rows(results),
-        best=best_line(results),
-        chart=speed_chart(results),
-        speed_headings=SPEED_HEADINGS,
-        accuracy_headings=ACCURACY_HEADINGS,
-        equal=f"{EQUAL_SHARE:.0%}",
+    return (
+        page_environment(_FOLDER)
+        .get_template("page.html.j2")
+        .render(
+            plan=results.plan,
+            style=page_style(_FOLDER / "page.css"),
+            rows=variant_rows(results),
+            best=best_line(results),
+            chart=speed_chart(results),
+            speed_headings=SPEED_HEADINGS,
+            accuracy_headings=ACCURACY_HEADINGS,
+            equal=f"{EQUAL_SHARE:.0%}",
+        )
     )
 
 

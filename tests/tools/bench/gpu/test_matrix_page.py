@@ -68,3 +68,12 @@ def test_what_a_server_wrote_cannot_disturb_the_page() -> None:
 def test_a_matrix_of_which_nothing_is_measured_has_a_page() -> None:
     page = results_page(MatrixResults(plan_of(MATRIX, random="qwq-32b", problems="")))
     assert "not measured yet: 8 lanes, 64 lanes" in page and "<svg" not in page
+
+
+def test_the_page_says_why_the_fastest_is_not_the_best() -> None:
+    """Where the time limit came before its accuracy."""
+    results = MatrixResults(
+        plan_of(MATRIX), (speed_of(USUAL, 8, 100.0), accuracy_of(USUAL, 11), speed_of(FP8, 8, 500.0))
+    )
+    page = results_page(results)
+    assert "best: stored weights" in page and "or is not measured yet where that of others is" in page
