@@ -1,4 +1,4 @@
-"""Remake the figures of README.md with the commands that it names, and compare its table of results.
+"""Remake the figures of README.md with the commands that are named for them, and compare its table of results.
 
 python -m tools.figures                       # all that this machine can make, into figures/
 python -m tools.figures results --traces traces
@@ -23,10 +23,13 @@ from typing import Any
 
 from rich.console import Console
 
+from agent.cli.numbers import whole_number
 from agent.cli.one_line_parser import OneLineParser
 from agent.errors import InputError
 from agent.files.suggestions import no_such
-from tools.shared.command_line import run_command, whole_number
+from agent.models.cache_folder import models_folder
+from agent.models.known import known_models
+from tools.shared.command_line import run_command
 from tools.shared.exports import write_export
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -43,11 +46,15 @@ TABLE_POLICIES = {
 _ORACLE = "(upper bound: an oracle stops each problem)"
 _VLLM = Path(".venv-vllm", "bin", "python")
 _PYTHON = "python"  # in a command, the Python that runs this one
+_MODEL_NAME, _MODEL = "smollm2-135m", "DIR"  # in a command, the directory of this model as vLLM reads it
 
 
 @dataclass(frozen=True, slots=True)
 class ReadmeFigure:
-    """A figure: what it is, the command that prints it, and what that needs beside this environment."""
+    """A figure: what it is, the command that prints it, and what that needs beside this environment.
+
+    With `vllm` that is the vLLM and the model of `make test-vllm`.
+    """
 
     name: str
     shows: str
@@ -62,7 +69,17 @@ class ReadmeFigure:
             return f"{self.command[0]} is not installed"
         if self.module and importlib.util.find_spec(self.module) is None:
             return f"{self.module} is not installed"
-        return f"{_VLLM} is missing (make test-vllm makes it)" if self.vllm and not (_ROOT / _VLLM).exists() else ""
+        needed = (_ROOT / _VLLM, _model_folder()) if self.vllm else ()
+        return next((f"{path} is missing (make test-vllm makes it)" for path in needed if not path.exists()), "")
+
+    @property
+    def filled(self) -> list[str]:
+        """The command with the model's directory in its place."""
+        return [str(_model_folder()) if word == _MODEL else word for word in self.command]
+
+
+def _model_folder() -> Path:
+    return models_folder() / f"{Path(known_models()[_MODEL_NAME].file).stem}-hf"
 
 
 FIGURES = (
@@ -79,8 +96,12 @@ FIGURES = (
         "IPython",
     ),
     ReadmeFigure(
-        *("engine", "tokens per second beside vLLM's own client"),
-        (_PYTHON, "-m", "tools.bench", "engine"),
+        *("engine", "tokens per second beside vLLM's own client, of SmolLM2-135M on vLLM's CPU build"),
+        (
+            *(_PYTHON, "-m", "tools.bench", "engine", "--profile", "vllm-cpu", "--model", _MODEL, "--lanes", "16,32"),
+            *("--set", "vllm.max_num_seqs=32", "--set", f"vllm.python={_VLLM}"),
+            *("--set", 'vllm.environment.OMP_NUM_THREADS="1"'),
+        ),
         vllm=True,
     ),
 )
@@ -161,7 +182,7 @@ def _remade(figure: ReadmeFigure, out: Path, console: Console) -> bool:
     if figure.missing:
         console.print(f"{figure.name}: left out, as {figure.missing}", soft_wrap=True)
         return True
-    told = _run(figure.command, figure.name, console)
+    told = _run(figure.filled, figure.name, console)
     path = out / f"{figure.name}.txt"
     write_export(path, told.stdout, "--out")
     ended = f", which ended with status {told.returncode}" if told.returncode else ""
@@ -192,7 +213,7 @@ def _listed(names: Sequence[str], known: Mapping[str, ReadmeFigure]) -> Iterator
 def _parser() -> argparse.ArgumentParser:
     parser = OneLineParser(
         prog="python -m tools.figures",
-        description="Remake the figures of README.md with the commands that it names; compare its table of results.",
+        description="Remake the figures of README.md by their commands; compare its table of results.",
     )
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help=f"results, {', '.join(f.name for f in FIGURES)} (default: all)"

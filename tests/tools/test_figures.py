@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.layout.source import ROOT, text
+from tools.bench.engine import _config, add_engine_flags
 from tools.figures import FIGURES, TABLE_BUDGETS, TABLE_POLICIES, main, readme_table, results_table
 
 README = text(ROOT / "README.md")
@@ -47,8 +50,36 @@ def test_the_rows_and_policies_are_those_of_the_readme() -> None:
 
 
 @pytest.mark.parametrize("figure", FIGURES, ids=lambda figure: figure.name)
-def test_each_command_is_named_in_the_readme(figure: Any) -> None:
-    assert shlex.join(figure.command) in README
+def test_each_command_is_named_in_the_readme_or_in_that_of_the_benchmarks(figure: Any) -> None:
+    named = f"{README}\n{text(ROOT / 'tools/bench/README.md')}".replace("\\\n", " ")
+    assert shlex.join(figure.command) in re.sub(" +", " ", named)
+
+
+def test_what_a_figure_shows_is_what_its_command_measures(tmp_path: Path) -> None:
+    """The agent beside vLLM's own client: the engine is a vLLM, with the lanes that README names."""
+    figure = next(each for each in FIGURES if each.name == "engine")
+    parser = argparse.ArgumentParser()
+    add_engine_flags(parser)
+    args = parser.parse_args(figure.filled[figure.filled.index("engine") + 1 :])
+    config = _config(args, tmp_path)
+    assert "vLLM's own client" in figure.shows and (config.engine.kind, config.vllm.load_format) == ("vllm", "auto")
+    named = re.search(r"\((\d+) lanes\) and [\d.]+\s\((\d+)\)", README)
+    assert named and args.lanes == tuple(map(int, named.groups()))
+    assert Path(config.engine.model).is_absolute() and figure.vllm
+
+
+def test_the_model_that_a_figure_needs_is_said_where_it_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figure = next(each for each in FIGURES if each.name == "engine")
+    monkeypatch.setattr("tools.figures._ROOT", tmp_path)
+    monkeypatch.setenv("AIMO_AGENT_CACHE", str(tmp_path / "cache"))
+    assert "bin/python is missing" in figure.missing
+    (tmp_path / ".venv-vllm" / "bin").mkdir(parents=True)
+    (tmp_path / ".venv-vllm" / "bin" / "python").touch()
+    assert "smollm2-135m" in figure.missing and "make test-vllm makes it" in figure.missing
+    Path(figure.filled[figure.filled.index("--model") + 1]).mkdir(parents=True)
+    assert figure.missing == ""
 
 
 def test_the_table_is_compared_with_the_one_that_is_shown(
