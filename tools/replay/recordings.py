@@ -70,20 +70,33 @@ def load_recordings(paths: Sequence[Path], forced_from: float = math.inf) -> lis
     gives its recorded answer if it has at least the fraction `forced_from` of its recorded tokens, else none. Raises
     InputError, naming file, line and field, for invalid input.
     """
-    read: list[tuple[Path, Recording]] = []
+    read: list[tuple[str, Recording]] = []
     elsewhere: dict[Path, SampleFile] = {}
     for path in _files(paths):
         rows = None if path.is_dir() else recorded_problems(path)
         if path.is_dir():
-            read.append((path, _from_run(path)))
+            read.append((path.stem, _from_run(path)))
         elif rows is not None:
-            read.append((path, _from_rows(path, rows, forced_from)))
+            if not rows:
+                raise InputError(f"{path} holds no recorded problem: give a trace file with a line a problem")
+            read.append((path.stem, _from_rows(path.stem, rows, forced_from)))
         else:
             elsewhere[path.resolve()] = read_source(path, ReadingRules())
     for each in merged(list(elsewhere.values()), None):
         rows = [Fields(f"{each.task}, {name}", row) for name, row in zip(each.problems, each.rows(), strict=True)]
-        read.append((Path(each.task), replace(_from_rows(Path(each.model), rows, forced_from), source=each.kind)))
+        read.append((each.task, replace(_from_rows(each.model, rows, forced_from), source=each.kind)))
     return _distinct(read)
+
+
+def check_drawable(recordings: Sequence[Recording], samples: int) -> None:
+    """Raise InputError, saying how many can be drawn, for a problem with fewer recorded samples than are to be."""
+    drawn = [(len(recorded.lanes), recorded.problem.id, each.name) for each in recordings for recorded in each.problems]
+    fewest, problem, name = min(drawn, key=lambda each: each[0])
+    if fewest < samples:
+        known = "1 recorded sample" if fewest == 1 else f"{fewest} recorded samples"
+        raise InputError(
+            f"problem {problem} of {name} has {known}, and {samples} are to be drawn: give --samples {fewest}"
+        )
 
 
 def _files(paths: Sequence[Path]) -> list[Path]:
@@ -105,12 +118,12 @@ def _files(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
-def _distinct(read: Sequence[tuple[Path, Recording]]) -> list[Recording]:
-    """Name recordings of the same name (a model's, on two sets of problems) after their files as well."""
+def _distinct(read: Sequence[tuple[str, Recording]]) -> list[Recording]:
+    """Name recordings of the same name (a model's, on two sets of problems) after their files or tasks as well."""
     counts = Counter(recording.name for _, recording in read)
     named = [
-        recording if counts[recording.name] == 1 else replace(recording, name=f"{recording.name} ({path.stem})")
-        for path, recording in read
+        recording if counts[recording.name] == 1 else replace(recording, name=f"{recording.name} ({label})")
+        for label, recording in read
     ]
     twice = [name for name, count in Counter(recording.name for recording in named).items() if count > 1]
     if twice:
@@ -118,13 +131,12 @@ def _distinct(read: Sequence[tuple[Path, Recording]]) -> list[Recording]:
     return named
 
 
-def _from_rows(path: Path, rows: Sequence[Fields], forced_from: float) -> Recording:
-    if not rows:
-        raise InputError(f"{path} holds no recorded problem: give a trace file with a line a problem")
+def _from_rows(name: str, rows: Sequence[Fields], forced_from: float) -> Recording:
+    """The recording of a file's lines, called by its model, or `name` where the lines have none."""
     problems = tuple(_problem(row, forced_from) for row in rows)
     models = [row.text("model") for row in rows if row.get("model") is not None]
     reserve = 0.0 if math.isinf(forced_from) else _FORCING_SECONDS
-    return Recording(models[-1] if models else path.stem, problems, answer_reserve=reserve)
+    return Recording(models[-1] if models else name, problems, answer_reserve=reserve)
 
 
 def _problem(row: Fields, forced_from: float) -> RecordedProblem:

@@ -13,6 +13,7 @@ from tests.tools.replay.test_replay import complaint
 from tools.convert.command import main as convert
 from tools.replay.command import main
 from tools.replay.recordings import load_recordings
+from tools.shared.samples.sources import recorded_problems
 
 FLAGS = ("--samples", "2", "--problems", "2", "--repeats", "1", "--processes", "1", "--no-bounds", "--json")
 
@@ -26,7 +27,7 @@ def own_lines(path: Path) -> Path:
     return path
 
 
-def inspect_log(path: Path) -> Path:
+def inspect_log(path: Path, task: str = "t") -> Path:
     samples: list[dict[str, Any]] = [
         {
             "id": name,
@@ -40,7 +41,7 @@ def inspect_log(path: Path) -> Path:
         for name in ("a", "b")
         for epoch, answer in enumerate((5, 5, 6), 1)
     ]
-    path.write_text(json.dumps({"eval": {"task": "t", "model": "m"}, "samples": samples}), encoding="utf-8")
+    path.write_text(json.dumps({"eval": {"task": task, "model": "m"}, "samples": samples}), encoding="utf-8")
     return path
 
 
@@ -98,3 +99,35 @@ def test_lines_that_say_no_lengths_are_sent_to_the_converter(
     row = {"doc_id": 0, "target": "5", "resps": [[r"\boxed{5}"]], "filtered_resps": ["5"], "exact_match": 1.0}
     (tmp_path / "samples_t.jsonl").write_text(json.dumps(row), encoding="utf-8")
     assert "tools.convert with --tokenizer" in complaint(capsys, tmp_path / "samples_t.jsonl")
+
+
+def test_tasks_of_one_model_are_told_apart_by_their_whole_names(tmp_path: Path) -> None:
+    tasks = ("aime.2024", "aime.2025", "a/b.c")
+    logs = [inspect_log(tmp_path / f"log{number}.json", task) for number, task in enumerate(tasks)]
+    assert [each.name for each in load_recordings(logs)] == [f"m ({task})" for task in tasks]
+
+
+def test_a_model_is_called_by_its_whole_name(tmp_path: Path) -> None:
+    path = own_lines(tmp_path / "samples.jsonl")
+    path.write_text(path.read_text(encoding="utf-8").replace("mine", "org/Qwen2.5-7B"), encoding="utf-8")
+    (found,) = load_recordings([path])
+    assert found.name == "org/Qwen2.5-7B"
+
+
+def test_a_recording_in_another_kind_of_file_is_told_what_can_be_read(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Neither command sends to the other what the other does not read."""
+    lines = write_traces(tmp_path / "model.jsonl", problems=2).read_text(encoding="utf-8").splitlines()
+    (tmp_path / "model.json").write_text(f"[{', '.join(lines)}]", encoding="utf-8")
+    assert "give it to tools.replay as JSON lines" in complaint(capsys, tmp_path / "model.json")
+    for name, how in (("model.json", "as JSON lines"), ("model.jsonl", "as it is")):
+        assert convert([str(tmp_path / name), "--out", str(tmp_path / "out")]) == 2
+        assert f"give it to tools.replay {how}" in capsys.readouterr().err
+
+
+def test_of_a_file_that_is_no_recording_only_the_first_line_is_read_to_see_that(tmp_path: Path) -> None:
+    path = own_lines(tmp_path / "samples.jsonl")
+    with path.open("a", encoding="utf-8") as file:
+        file.write("no JSON\n")
+    assert recorded_problems(path) is None

@@ -24,11 +24,14 @@ _KINDS = (
 
 
 def recorded_problems(path: Path) -> list[Fields] | None:
-    """Read the lines of a recording; None for a file of another kind. Raises InputError for what cannot be read."""
-    if path.suffix.lower() in _READERS and _READERS[path.suffix.lower()] is not _json_lines:
+    """Read the lines of a recording; None for a file of another kind, of which only the first line is read.
+
+    Raises InputError for what cannot be read.
+    """
+    if _READERS.get(path.suffix.lower(), _json_lines) is not _json_lines:
         return None
-    rows = _opened(path, lambda: list(_lines(path)))
-    return rows if not rows or _is_recorded(rows[0]) else None
+    first = _opened(path, lambda: next(_lines(path), None))
+    return None if first is not None and not _is_recorded(first) else _opened(path, lambda: list(_lines(path)))
 
 
 def find_sources(paths: Sequence[Path]) -> list[Path]:
@@ -121,7 +124,9 @@ def _rows(path: Path, rows: Sequence[Fields], reading: ReadingRules) -> SampleFi
         raise InputError(f"{path} holds no samples: give a file with some")
     first = rows[0].values
     if _is_recorded(rows[0]):
-        raise InputError(f"{path} is a recording already: give it to tools.replay as it is")
+        is_read = _READERS.get(path.suffix.lower()) is _json_lines
+        how = "as it is" if is_read else "as JSON lines, a problem a line, in a file that ends with .jsonl"
+        raise InputError(f"{path} is a recording already: give it to tools.replay {how}")
     if "resps" in first:
         return read_lm_eval(path, rows, reading)
     if "model_response" in first or "predictions" in first:
