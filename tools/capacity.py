@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,9 +16,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from agent.cli.numbers import positive_number
 from agent.cli.one_line_parser import OneLineParser
 from agent.config import Config, load_config, profile_names
-from agent.errors import AgentError, ConfigError, InputError
+from agent.errors import AgentError, ConfigError
 from agent.hardware.capacity import CapacityPlan
 from agent.hardware.detect import (
     CPU,
@@ -69,8 +69,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="PROFILE",
         help="a name or a TOML file (default: all of vLLM); its model is read from config.json, or known by its name",
     )
-    parser.add_argument("--cpu-bandwidth", type=float, metavar="GB/S", help="memory bandwidth of this machine's CPU")
-    parser.add_argument("--cpu-flops", type=float, metavar="GFLOP/S", help="16-bit operations a second of its CPU")
+    parser.add_argument(
+        "--cpu-bandwidth", type=positive_number, metavar="GB/S", help="memory bandwidth of this machine's CPU"
+    )
+    parser.add_argument(
+        "--cpu-flops", type=positive_number, metavar="GFLOP/S", help="16-bit operations a second of its CPU"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     args = parser.parse_args(argv)
     try:
@@ -102,11 +106,7 @@ def _configs(names: Sequence[str]) -> list[Config]:
 
 def _cpu(args: argparse.Namespace) -> Device:
     """Return this machine's CPU with the figures given: no data sheet says what vLLM's kernels reach on a CPU."""
-    given = {"--cpu-bandwidth": args.cpu_bandwidth, "--cpu-flops": args.cpu_flops}
-    for flag, value in given.items():
-        if value is not None and not 0 < value < math.inf:
-            raise InputError(f"{flag} {value} is not valid: give a number above 0, in units of 1e9 a second")
-    bandwidth, flops = (None if value is None else value * 1e9 for value in given.values())
+    bandwidth, flops = (None if value is None else value * 1e9 for value in (args.cpu_bandwidth, args.cpu_flops))
     return Device(CPU, 0, bandwidth, flops)
 
 

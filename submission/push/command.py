@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from rich.console import Console
 
+from agent.cli.numbers import number_from_zero, positive_number, whole_number
 from agent.cli.one_line_parser import OneLineParser
 from agent.errors import AgentError, InputError
 from agent.summary.run_page import PAGE_FILE
@@ -218,13 +219,12 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--notebook", type=Path, default=Path("build/notebook"), metavar="DIR", help="built notebook")
     parser.add_argument("--wheels", type=Path, metavar="DIR", help="wheelhouse to upload (default: leave the dataset)")
     parser.add_argument("--out", type=Path, default=Path("build/output"), metavar="DIR", help="for the run's output")
-    parser.add_argument("--seconds", type=int, help="time limit of the run (default: the competition's)")
+    parser.add_argument("--seconds", type=whole_number, help="time limit of the run (default: the competition's)")
     parser.add_argument("--submit", metavar="TEXT", help="submit the output, with this description")
     parser.add_argument("--public", action="store_true", help="a new dataset is public")
-    parser.add_argument("--poll-seconds", type=float, default=30.0, help="between two looks at the run")
-    parser.add_argument("--call-seconds", type=float, default=_CALL_SECONDS, help="what a call to Kaggle may take")
+    parser.add_argument("--poll-seconds", type=number_from_zero, default=30.0, help="between two looks at the run")
+    parser.add_argument(
+        "--call-seconds", type=positive_number, default=_CALL_SECONDS, help="what a call to Kaggle may take"
+    )
     parser.add_argument("--dry-run", action="store_true", help="print every call and make none")
-    args = parser.parse_args(argv)
-    if not args.poll_seconds >= 0 or not args.call_seconds > 0:
-        parser.error("--poll-seconds has to be 0 or more, --call-seconds above 0")
-    return args
+    return parser.parse_args(argv)

@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from agent.cli.numbers import number_from_zero, positive_number
 from agent.cli.one_line_parser import OneLineParser
 from agent.config import load_config
 from agent.errors import AgentError, InputError
@@ -197,18 +198,13 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         default="qwen2.5-coder-0.5b",
         help="a small model that answers in its place: a known name or a GGUF file (default qwen2.5-coder-0.5b)",
     )
-    parser.add_argument("--seconds", type=float, default=160.0, help="time limit of each run")
+    parser.add_argument("--seconds", type=positive_number, default=160.0, help="time limit of each run")
     parser.add_argument(
         "--load-seconds",
-        type=float,
+        type=number_from_zero,
         default=15.0,
         help="how long it plays to load in the scored run, where the server has to listen before that (default 15)",
     )
     parser.add_argument("--mode", choices=("interactive", "scored"), help="run only one of the two modes")
     parser.add_argument("--out", type=Path, default=Path("build/rehearsal"), metavar="DIR", help="output directory")
-    args = parser.parse_args(argv)
-    if not args.seconds > 0:
-        parser.error("--seconds has to be above 0")
-    if not args.load_seconds >= 0:
-        parser.error("--load-seconds has to be 0 or more")
-    return args
+    return parser.parse_args(argv)

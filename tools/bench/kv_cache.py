@@ -19,6 +19,7 @@ from rich.table import Table
 from agent.agent import Agent
 from agent.chat.dialects import chat_format
 from agent.chat.task import CompetitionTask
+from agent.cli.numbers import whole_number
 from agent.config import Config, load_config
 from agent.engine.base import Engine
 from agent.engine.http import api_url
@@ -28,7 +29,6 @@ from agent.errors import EngineError, InputError
 from agent.journal.journal import RunRecord, read_run
 from agent.journal.run_directory import ENGINE_LOG
 from agent.metrics import is_right
-from tools.shared.command_line import whole_number
 
 KV_CACHE_SUMMARY = "perplexity of a run's right samples with the KV cache in FP8, compared with 16 bits"
 

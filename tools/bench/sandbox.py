@@ -17,10 +17,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from agent.cli.numbers import whole_between
 from agent.errors import InputError
 from agent.sandbox.forkserver import ForkServerSandbox
 from tools.bench.bare_sessions import BareSession
-from tools.shared.command_line import whole_number
 
 SANDBOX_SUMMARY = "start-up, trivial cell and memory of a Python session beside a bare fork and a Jupyter kernel"
 
@@ -30,6 +30,7 @@ _KERNEL_CELLS = 128
 _STARTS = 20
 _IMPORTS = "import sympy, numpy, mpmath"
 _KERNEL_SECONDS = 120.0
+_MOST_SESSIONS = 4_096
 
 _Runner = Callable[[], Awaitable[Any]]
 
@@ -55,17 +56,30 @@ class Figures:
 def add_sandbox_flags(parser: argparse.ArgumentParser) -> None:
     """The flags of this bench."""
     parser.add_argument(
-        "--sizes", type=whole_number, nargs="+", default=[1, 8, 64], help="live sessions (default 1 8 64)"
+        "--sizes",
+        type=whole_between(1, _MOST_SESSIONS),
+        nargs="+",
+        default=[1, 8, 64],
+        help="live sessions (default 1 8 64)",
     )
-    parser.add_argument("--kernels", type=int, default=64, help="at most so many Jupyter kernels (default 64)")
+    parser.add_argument(
+        "--kernels",
+        type=whole_between(0, _MOST_SESSIONS),
+        default=64,
+        help="at most so many Jupyter kernels (default 64; 0: none)",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def bench_sandbox(args: argparse.Namespace) -> None:
-    """Measure and print. Raises InputError if Jupyter is not installed."""
+    """Measure and print. Raises InputError if Jupyter is not installed, or so many sessions cannot be opened."""
     if args.kernels:
         _require_jupyter()
-    figures = asyncio.run(_measure(args.sizes, args.kernels))
+    try:
+        figures = asyncio.run(_measure(args.sizes, args.kernels))
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise InputError(f"the sessions could not all be opened ({reason}): give fewer with --sizes") from error
     if args.json:
         sys.stdout.write(json.dumps([asdict(row) for row in figures], indent=2) + "\n")
         return

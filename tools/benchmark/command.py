@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from agent.cli.arguments import add_check_flag, add_cost_flags, given_path
+from agent.cli.numbers import whole_number
 from agent.cli.one_line_parser import OneLineParser
 from agent.errors import InputError
 from tools.benchmark.completions import read_completions
@@ -23,7 +24,7 @@ from tools.benchmark.question import BenchmarkResult
 from tools.benchmark.run import VERDICTS_FILE, BenchmarkRun, check_complete, data_files, draw, resume_run, start_run
 from tools.benchmark.sets.known import SETS, BenchmarkSet, load_set
 from tools.benchmark.view import scores_as_json, scores_table
-from tools.shared.command_line import run_command, whole_number
+from tools.shared.command_line import run_command
 
 _FIXED_BY_RUN = ("profile", "samples", "limit", "seed", "price", "set")
 _OF_SAMPLING = ("profile", "samples", "url", "price", "max_cost", "set", "run_dir", "problems_in_flight")

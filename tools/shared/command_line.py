@@ -1,9 +1,8 @@
-"""Shared by the commands of the tools: how they parse numbers, how they end, and what they name of each other."""
+"""Shared by the commands of the tools: how they parse names, how they end, and what they name of each other."""
 
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Callable, Collection
 
 from rich.console import Console
@@ -29,29 +28,6 @@ def run_command(command: Callable[[Console], None]) -> int:
     except KeyboardInterrupt:
         return 130
     return 0
-
-
-def whole_number(text: str) -> int:
-    """Parse a count from 1. Raises argparse's own error, which ends the command."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)
-
-
-def whole_numbers(text: str) -> tuple[int, ...]:
-    """Parse counts from 1 with commas between, in order and each once. Raises argparse's own error."""
-    return tuple(sorted({whole_number(part.strip()) for part in text.split(",")}))
-
-
-def positive_number(text: str) -> float:
-    """Parse a finite number above 0. Raises argparse's own error, which ends the command."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
-    return value
 
 
 def some_of(what: str, known: Collection[str]) -> Callable[[str], tuple[str, ...]]:

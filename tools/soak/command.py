@@ -12,9 +12,11 @@ import statistics
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from agent.cli.numbers import positive_number, whole_number
 from agent.cli.one_line_parser import OneLineParser
 from agent.sandbox.base import Limits, Session
 from agent.sandbox.forkserver import ForkServerSandbox
@@ -180,12 +182,12 @@ def _resident(pid: str) -> float:
     return int(line.split()[1]) / 1_024
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Soak and print the record as JSON; status 1 if a legitimate cell was wrong or a hostile one late."""
     parser = OneLineParser(prog="python -m tools.soak", description=__doc__)
-    parser.add_argument("--sessions", type=int, default=64, metavar="N", help="sessions at a time")
-    parser.add_argument("--seconds", type=float, default=1_800.0, metavar="T", help="how long it runs")
-    options = parser.parse_args()
+    parser.add_argument("--sessions", type=whole_number, default=64, metavar="N", help="sessions at a time")
+    parser.add_argument("--seconds", type=positive_number, default=1_800.0, metavar="T", help="how long it runs")
+    options = parser.parse_args(argv)
     record = asyncio.run(soak(options.sessions, options.seconds))
     names = ("controller_mb", "zygote_mb", "descriptors", "processes", "scratch_files")
     told = {

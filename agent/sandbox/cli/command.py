@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+from agent.cli.one_line_parser import OneLineParser
 from agent.cli.streams import HeldOutput, write_result
 from agent.errors import InputError
 from agent.sandbox.base import Limits
@@ -59,7 +60,7 @@ def run_sandbox_command(arguments: Sequence[str], interrupts: Interrupts) -> Non
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace | None:
     """The options; None if only the help was wanted, which is then written."""
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="python -m agent.sandbox",
         description=_DESCRIPTION,
         epilog=_LINES,

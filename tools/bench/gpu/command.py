@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from agent.cli.arguments import given_path, seconds
+from agent.cli.numbers import whole_number, whole_numbers
 from agent.errors import InputError, JournalError
 from agent.files.whole_file import write_whole
 from agent.problems.reader import BUNDLED
@@ -28,7 +29,7 @@ from tools.bench.gpu.results import MatrixResults, Measured
 from tools.bench.gpu.run import MatrixRun, ServeVariant, steps_left
 from tools.bench.gpu.table import SPEED_HEADINGS, best_line, results_as_json, variant_rows
 from tools.bench.hardware import bounding_device
-from tools.shared.command_line import some_of, whole_number, whole_numbers
+from tools.shared.command_line import some_of
 
 GPU_SUMMARY = (
     "ways to serve a model on this machine: weights, KV cache, speculation and lanes, measured; the best profile"
