@@ -17,22 +17,25 @@ from typing import Any
 from rich.console import Console
 
 from agent.cli.arguments import seconds
+from agent.cli.numbers import draw_seed, positive_number, whole_number
 from agent.cli.one_line_parser import OneLineParser
 from agent.errors import InputError
 from agent.hardware.roofline import HARDWARE
+from tools.replay.bounds.online import check_halves
 from tools.replay.export import export_runs, export_stops
 from tools.replay.full_runs import ReplayResult, replay_runs
 from tools.replay.policies import DEFAULT_STOP, OURS, POLICIES, POLICY_HELP
-from tools.replay.recordings import REPLAYED_EDITION, Recording, load_recordings
+from tools.replay.recordings import REPLAYED_EDITION, Recording, check_drawable, load_recordings
 from tools.replay.run import NO_LIMIT, Setting, replay_config
 from tools.replay.stop import StoppingResult, replay_stopping
 from tools.replay.view import comparison_line, draw_chart, power_line, runs_json, runs_table, stop_json, stop_table
 from tools.shared.chart_files import check_charts
-from tools.shared.command_line import REPLAYED_SAMPLES, positive_number, run_command, whole_number
+from tools.shared.command_line import REPLAYED_SAMPLES, run_command
 from tools.shared.exports import check_export
 
 _DEFAULT_POLICIES = (OURS, DEFAULT_STOP, "aimo3-clamp")
 _POLICY_FLAG = f"a policy, see below; may be repeated (default: {', '.join(_DEFAULT_POLICIES)})"
+_OF_RUNS = ("compare", "chart", "bounds", "budget_tokens", "time_limit")  # flags that say nothing of stopping alone
 _CHART_STEPS = (0.5, 0.75, 1.0, 1.5, 2.0)  # times the limit
 
 
@@ -47,10 +50,9 @@ class _Experiment:
     console: Console
 
     def play(self, limit: float) -> ReplayResult:
-        """Play full runs under a time limit in seconds; the online bounds are worked out for the given limit alone."""
+        """Play full runs under a time limit in seconds."""
         setting = replace(self.setting, limit=limit)
-        bounds = not self.args.no_bounds
-        online = self.args.bounds == "online" and limit == self.setting.limit
+        bounds, online = not self.args.no_bounds, self.args.bounds == "online"
         return replay_runs(self.recordings, self.policies, setting, bounds=bounds, online=online, **self._how)
 
     def play_stops(self) -> StoppingResult:
@@ -144,16 +146,11 @@ def _setting(args: argparse.Namespace) -> Setting:
 
 def _check_playable(experiment: _Experiment) -> None:
     """Check everything before hours are spent on it. Raises InputError."""
-    recordings, count = experiment.recordings, experiment.setting.samples
     for policy in experiment.policies:
-        replay_config(policy, recordings[0], experiment.setting)
-    drawn = [(len(recorded.lanes), recorded.problem.id, each.name) for each in recordings for recorded in each.problems]
-    fewest, problem, name = min(drawn, key=lambda each: each[0])
-    if fewest < count:
-        samples = "1 recorded sample" if fewest == 1 else f"{fewest} recorded samples"
-        raise InputError(
-            f"problem {problem} of {name} has {samples}, and {count} are to be drawn: give --samples {fewest}"
-        )
+        replay_config(policy, experiment.recordings[0], experiment.setting)
+    check_drawable(experiment.recordings, experiment.setting.samples)
+    if experiment.args.bounds:
+        check_halves(experiment.recordings)
 
 
 def _recognised(recordings: Sequence[Recording]) -> str:
@@ -177,10 +174,9 @@ def _repeated_problems(experiment: _Experiment) -> str:
 
 
 def _check(args: argparse.Namespace) -> None:
-    if args.budget_tokens is not None and args.time_limit is not None:
-        raise InputError("both --budget-tokens and --time-limit were given: give one of them")
-    if args.stop_only and (args.compare or args.chart):
-        raise InputError("--stop-only has no time limit to compare or chart under: leave out --compare and --chart")
+    given = [f"--{name.replace('_', '-')}" for name in _OF_RUNS if getattr(args, name) is not None]
+    if args.stop_only and given:
+        raise InputError(f"--stop-only plays no runs, which have a time limit: leave out {', '.join(given)}")
     if args.chart:
         check_charts(args.chart)
     if args.export:
@@ -227,7 +223,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     how = parser.add_argument_group("how much, and where")
     how.add_argument("--repeats", type=whole_number, default=20, metavar="N", help="runs, or draws a problem")
-    how.add_argument("--seed", type=int, default=0, metavar="S", help="of problem orders and sample draws")
+    how.add_argument("--seed", type=draw_seed, default=0, metavar="S", help="of problem orders and sample draws")
     how.add_argument("--processes", type=whole_number, metavar="N", help="default: one a core")
     how.add_argument("--ray", action="store_true", help="over a Ray cluster (needs the extra `ray`); same numbers")
     out = parser.add_argument_group("what comes out")

@@ -20,18 +20,19 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from agent.cli.numbers import draw_seed, positive_number, whole_number
 from agent.cli.one_line_parser import OneLineParser
 from agent.errors import InputError
 from agent.hardware.roofline import HARDWARE
 from tools.replay.full_runs import ReplayResult, replay_runs
 from tools.replay.policies import OURS, WAIT
-from tools.replay.recordings import REPLAYED_EDITION, load_recordings
+from tools.replay.recordings import REPLAYED_EDITION, check_drawable, load_recordings
 from tools.replay.run import NO_LIMIT, Setting
 from tools.replay.stop import ORACLE, REFERENCE, StoppingResult, replay_stopping
-from tools.shared.command_line import run_command
+from tools.shared.command_line import REPLAYED_SAMPLES, run_command
 from tools.shared.intervals import Floats, Interval, Ratio, interval, mean_ratio
 
-BASELINE = "aimo3-clamp"
+BASELINE = "margin-3+aimo3-clamp"
 MAX_ACCURACY_LOSS = 0.002  # against waiting for all, where stopping alone is fitted
 
 _STOPPING = (
@@ -77,16 +78,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def candidates(*, stop_only: bool) -> list[str]:
-    """Return the default policy and those to choose among, as names for `tools.replay --policy`."""
+    """Return the default policy and those to choose among, BASELINE with them, as names for `tools.replay --policy`."""
     if stop_only:
         return [OURS, *_STOPPING]
     return [OURS, *(f"{stop}+{grant}" for stop in ("margin-2", "margin-3", "margin-4", "agree-4") for grant in _GRANTS)]
 
 
 def _fits(args: argparse.Namespace, console: Console) -> list[Fit]:
+    if args.stop_only and args.budget_tokens:
+        raise InputError("--stop-only plays no runs, which have a time limit: leave out --budget-tokens")
     recordings = load_recordings(args.recordings)
     if len(recordings) < 2:
         raise InputError("leave-one-out validation needs two or more recordings: give the traces of several models")
+    check_drawable(recordings, args.samples)
     hardware = HARDWARE[args.hardware]
     how: dict[str, Any] = {"repeats": args.repeats, "processes": args.processes, "ray": False, "console": console}
     setting = Setting(hardware, args.samples, args.problems, NO_LIMIT, None, args.seed)
@@ -96,15 +100,14 @@ def _fits(args: argparse.Namespace, console: Console) -> list[Fit]:
     for tokens in args.budget_tokens or (9_000.0, 12_000.0):
         limit = args.problems * hardware.seconds(tokens, args.samples)
         tight = Setting(hardware, args.samples, args.problems, limit, None, args.seed)
-        policies = [BASELINE, *candidates(stop_only=False)]
-        results.append(replay_runs(recordings, policies, tight, bounds=False, **how))
+        results.append(replay_runs(recordings, candidates(stop_only=False), tight, bounds=False, **how))
     return run_fits(results)
 
 
 def run_fits(results: Sequence[ReplayResult]) -> list[Fit]:
     """Hold out each recording, then each half of the problems; figures are means over the time limits."""
     names, weights = results[0].recordings, results[0].weights
-    policies = [policy for policy in results[0].scores if policy not in (BASELINE, OURS)]
+    policies = [policy for policy in results[0].scores if policy != OURS]
 
     def right(policy: str, chosen: Sequence[str], weights: Floats) -> Floats:
         """Return the right answers of a run, mean over recordings and limits, for each row of weights."""
@@ -210,15 +213,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("recordings", nargs="+", type=Path, metavar="PATH", help="trace files and folders of them")
     parser.add_argument(
-        "--budget-tokens", action="append", type=float, metavar="N", help="may be repeated (default: 9000 and 12000)"
+        "--budget-tokens",
+        action="append",
+        type=positive_number,
+        metavar="N",
+        help="mean tokens a lane and problem within the limit; may be repeated (default: 9000 and 12000)",
     )
     parser.add_argument("--stop-only", action="store_true", help="choose among stopping rules alone")
     parser.add_argument("--hardware", choices=sorted(HARDWARE), default="kaggle-l4x4", help="default: kaggle-l4x4")
-    parser.add_argument("--samples", type=int, default=16, metavar="K", help="lanes a problem")
-    parser.add_argument("--problems", type=int, default=REPLAYED_EDITION.problem_count, metavar="N", help="of a run")
-    parser.add_argument("--repeats", type=int, default=10, metavar="N", help="runs, or draws a problem")
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of problem orders and sample draws")
-    parser.add_argument("--processes", type=int, metavar="N", help="default: one a core")
+    parser.add_argument("--samples", type=whole_number, default=REPLAYED_SAMPLES, metavar="K", help="lanes a problem")
+    parser.add_argument(
+        "--problems", type=whole_number, default=REPLAYED_EDITION.problem_count, metavar="N", help="of a run"
+    )
+    parser.add_argument("--repeats", type=whole_number, default=10, metavar="N", help="runs, or draws a problem")
+    parser.add_argument("--seed", type=draw_seed, default=0, metavar="S", help="of problem orders and sample draws")
+    parser.add_argument("--processes", type=whole_number, metavar="N", help="default: one a core")
     parser.add_argument("--json", action="store_true", help="as JSON on standard output")
     return parser
 

@@ -24,7 +24,8 @@ RUN_COLUMNS = (
 BOUNDS_KNOW = (
     "what the bounds know: oracle every sample; knapsack each problem's accuracy over time; online the population of "
     "problems, not which of them it faces: the best moment to stop at one price of a second with a bank that is met on "
-    "average, and the best policy of a fitted family; other half: fitted to the problems that it is not measured on"
+    "average, and the best policy that a search found in a family; other half: fitted to the problems that it is not "
+    "measured on"
 )
 """What each bound knows that a policy does not."""
 STOP_COLUMNS = (

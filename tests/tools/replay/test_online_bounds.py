@@ -44,7 +44,9 @@ def curves(draws: Draws) -> list[AccuracyCurve]:
 
 @examples(6)
 @given(drawn(), st.floats(5, 100))
-def test_the_fitted_policy_is_the_best_of_its_family_and_the_oracle_is_above_it(draws: Draws, share: float) -> None:
+def test_the_fitted_policy_is_no_worse_than_a_patient_one_and_the_oracle_is_above_it(
+    draws: Draws, share: float
+) -> None:
     problems = len(draws.truths) // draws.runs
     limit = share * problems
     fitted, right = fit_family(draws, CONSTANT, limit, 0)

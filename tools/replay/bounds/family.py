@@ -1,4 +1,4 @@
-"""The best policy of a family with a handful of numbers, fitted to the runs themselves."""
+"""The best policy that a search finds of a family with a handful of numbers, fitted to the runs themselves."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ class FittedPolicy:
 
 
 def fit_family(draws: Draws, hardware: Hardware, limit: float, seed: int) -> tuple[FittedPolicy, float]:
-    """Return the policy of the family that is best on these runs, each of `limit` seconds, and its right answers."""
+    """Return the best policy that a random search finds on these runs, each of `limit` seconds, and its right answers.
+
+    Other policies of the family may do better: another `seed` finds others.
+    """
     rng = np.random.default_rng(seed)
     votes = votes_by_lanes(draws, hardware)
     tried: list[tuple[float, int, Floats]] = []

@@ -1,12 +1,14 @@
 """What a policy can reach that meets the problems one by one: it knows the population, not which problem it faces.
 
 Both bounds are fitted to the runs that they are then measured on, which flatters them, and once more to one half of
-the problems and measured on the other. They are near-bounds: no policy of the family, or of the states, does better on
-these runs, and one that sees more (log-probabilities, the text) may.
+the problems and measured on the other. They are near-bounds: the best that a search found in the family, and the best
+moments by what the states tell. Another policy of the family may do a little better, and so may one that sees more,
+like log-probabilities or the text.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
@@ -23,7 +25,7 @@ BOUND_RUNS = 100
 
 @dataclass(frozen=True, slots=True)
 class OnlineBounds:
-    """Mean right answers of a run: of the best policy of the family, and at one price of a second.
+    """Mean right answers of a run: of the best policy that was found of the family, and at one price of a second.
 
     Those with `_half` are fitted to one half of the problems and measured on the other.
     """
@@ -34,13 +36,18 @@ class OnlineBounds:
     fluid_half: float
 
 
+def check_halves(recordings: Sequence[Recording]) -> None:
+    """Raise InputError for a recording that has too few problems to leave half of them out."""
+    for recording in recordings:
+        if len(recording.problems) < 2:
+            raise InputError(
+                f"{recording.name} has one problem, and --bounds online leaves half of them out: give a recording of "
+                "two or more, or leave the flag out"
+            )
+
+
 def online_bounds(recording: Recording, setting: Setting) -> OnlineBounds:
-    """Work out the bounds of one recording. Raises InputError if it has too few problems to leave half of them out."""
-    if len(recording.problems) < 2:
-        raise InputError(
-            f"{recording.name} has one problem, and --bounds online leaves half of them out: give a recording of two "
-            "or more, or leave the flag out"
-        )
+    """Work out the bounds of one recording, of two or more problems (`check_halves`)."""
     halves = [replace(recording, problems=recording.problems[start::2]) for start in (0, 1)]
     samples = whole_samples(recording, setting)
     whole, even, odd = (draw_problems(each, setting, BOUND_RUNS, samples) for each in (recording, *halves))
