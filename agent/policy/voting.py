@@ -108,11 +108,13 @@ def sample_weight(sample: Sample, voting: VotingConfig, edition: Edition) -> flo
 def mark_copy(sample: Sample, edition: Edition, example_answers: Collection[int]) -> Sample:
     """The sample, with `copies_example` where its answer is one of those of the examples that its prompt shows.
 
-    By the edition's rule, and only if no code of the sample printed that answer.
+    By the edition's rule, and only if no successful tool run of the sample, be it the last or not, printed that answer.
     """
     if sample.answer is None or all(edition.reduce(each) != sample.answer for each in example_answers):
         return sample
-    return replace(sample, copies_example=not code_agrees(sample, edition))
+    printed = (printed_integer(run.output) for run in sample.tool_runs if run.status is ToolStatus.OK)
+    own = any(value is not None and edition.reduce(value) == sample.answer for value in printed)
+    return replace(sample, copies_example=not own)
 
 
 def is_guess(sample: Sample) -> bool:
