@@ -133,7 +133,7 @@ class HttpEngine:
                         watch.keep_alive()
                         for chunk in self._chunks(parser.feed(piece) if piece else parser.end(), reply, watch):
                             yield chunk
-                last = reply.end(done=reply.marked, blank_is_none=self._blank_is_none(reply))
+                last = reply.end(blank_is_none=self._blank_is_none(reply))
             except EngineError as error:
                 if reply.finish is None:
                     if not reply.text and self._learns_refusal(error, body):

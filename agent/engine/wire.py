@@ -45,7 +45,7 @@ class ReplyReader:
 
     def __init__(self, answer_head: str = "\n\n") -> None:
         self.finish: str | None = None  # how the reply ended, None while it has not
-        self.marked = False  # whether the server's mark of the end was seen
+        self.marked = False  # whether the server's mark of the end was seen, which whoever reads the body knows
         self._pieces: list[str] = []
         self._answer_head = answer_head
         self._counted = 0
@@ -91,18 +91,18 @@ class ReplyReader:
         """Whether the only finish reason so far is an empty one."""
         return self.finish is None and self._odd_reason == ""
 
-    def end(self, *, done: bool, blank_is_none: bool = False) -> Chunk | None:
-        """Finish at the end of the body, `done` if the end marker was seen; return the last chunk if one is missing.
+    def end(self, *, blank_is_none: bool = False) -> Chunk | None:
+        """Finish at the end of the body; return the last chunk if one is missing.
 
         `blank_is_none` says that this server sends an empty finish reason for none. Raises ValueError if the reply was
         cut off.
         """
         if self.finish is not None:
             return None
-        lenient = done and blank_is_none and self.blank
+        lenient = self.marked and blank_is_none and self.blank
         if self._odd_reason is not None and not lenient:
             raise ValueError(f"it ended early, for the reason {self._odd_reason[:_LONGEST_REASON]!r}")
-        if not done or not (self._has_content or lenient):
+        if not self.marked or not (self._has_content or lenient):
             raise ValueError("it ended early")
         self.finish = "stop"
         return Chunk("", 0, "stop")

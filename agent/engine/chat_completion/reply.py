@@ -50,9 +50,9 @@ class ChatReply(ReplyReader):
         chunk = super().read(event)
         return self._with_end(chunk) if chunk.finish is not None else chunk
 
-    def end(self, *, done: bool, blank_is_none: bool = False) -> Chunk | None:
+    def end(self, *, blank_is_none: bool = False) -> Chunk | None:
         """Finish at the end of the body, as `ReplyReader`."""
-        chunk = super().end(done=done, blank_is_none=blank_is_none)
+        chunk = super().end(blank_is_none=blank_is_none)
         if not self._has_usage:
             self._manner.reported_nothing()
         return chunk and self._with_end(chunk)

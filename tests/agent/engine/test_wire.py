@@ -31,8 +31,9 @@ def finished(*reasons: object, done: bool = True) -> str | None:
     reader = ReplyReader()
     for reason in reasons:
         reader.read(event(text="a", finish_reason=reason))
+    reader.marked = done
     try:
-        reader.end(done=done)
+        reader.end()
     except ValueError:
         return "broken"
     return reader.finish
@@ -244,15 +245,17 @@ def test_behind_the_reason_for_the_end_only_counts_are_read(reason: object, late
     usage = {"completion_tokens": 3, "prompt_tokens": 9}
     read = [reader.read(event(**later)), reader.read({"choices": [later], "usage": usage})]
     assert read == [Chunk("", 0), Chunk("", 1, prompt_tokens=9)]
-    assert (reader.text, reader.finish, reader.end(done=False)) == ("It is 42.", finish, None)
+    assert (reader.text, reader.finish, reader.end()) == ("It is 42.", finish, None)
 
 
 def test_an_end_without_text_or_reason_is_not_an_end() -> None:
+    reader = ReplyReader()
+    reader.marked = True
     with pytest.raises(ValueError, match="early"):
-        ReplyReader().end(done=True)
+        reader.end()
     reader = ReplyReader()
     reader.read(event(text="", finish_reason="stop"))
-    assert reader.end(done=False) is None and reader.finish == "stop"
+    assert reader.end() is None and reader.finish == "stop"
 
 
 JSON = st.recursive(

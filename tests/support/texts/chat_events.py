@@ -35,7 +35,8 @@ def text_of(deltas: Iterable[Delta], finish: str = "stop", reply: ChatReply | No
     chunks = [reply.read(event(delta)) for delta in deltas]
     chunks.append(reply.read(event({}, finish)))
     chunks.append(reply.read({"choices": [], "usage": {"completion_tokens": 7, "prompt_tokens": 9}}))
-    assert reply.end(done=True) is None
+    reply.marked = True
+    assert reply.end() is None
     assert reply.text == "".join(chunk.text for chunk in chunks)
     assert sum(chunk.tokens for chunk in chunks) == 7 and chunks[-1].prompt_tokens == 9
     return reply.text

@@ -135,11 +135,13 @@ def test_half_a_character_in_a_call_is_no_part_of_the_text() -> None:
 @pytest.mark.parametrize("arguments", ['{"code": "print(7)"}', "print(7)"])
 def test_a_call_without_a_finish_reason_is_whole_at_the_end_marker(arguments: str) -> None:
     reply = ChatReply(PARAMS, manner())
-    chunks = [reply.read(event(call("python", arguments))), reply.end(done=True)]
+    reply.marked = True
+    chunks = [reply.read(event(call("python", arguments))), reply.end()]
     assert code_in(reply.text) == "print(7)" and sum(chunk.tokens for chunk in chunks if chunk) > 2
     forced = ForcedReply(PARAMS, manner(), "")
     forced.read(event({"content": "\\boxed{42}"}))
-    last = forced.end(done=True)
+    forced.marked = True
+    last = forced.end()
     assert last and last.text == "42}"
 
 

@@ -113,7 +113,8 @@ def test_tokens_are_estimated_until_the_server_counts_them_and_that_is_said_once
         chunks: list[Chunk | None] = [reply.read(event({"content": piece})) for piece in ("It", " is", " long" * 20)]
         assert [chunk.tokens for chunk in chunks if chunk] == [1, 1, 25]
         chunks.append(reply.read(event({}, "stop")))
-        reply.end(done=True)
+        reply.marked = True
+        reply.end()
     assert len(said) == 1 and "no usage" in said[0]
 
 
