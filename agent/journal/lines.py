@@ -40,28 +40,26 @@ class SettingsChange:
     at: float
 
 
-_Note = RecordedStart | RequestCharged | EngineEvent | EngineStarted | RunWarning | HealthChecked | SettingsChange
+_WrittenEvent = RequestCharged | EngineEvent | EngineStarted | RunWarning | HealthChecked
+_Note = RecordedStart | _WrittenEvent | SettingsChange
 Entry = Sample | Solution | _Note
+_WRITTEN: dict[str, type[_WrittenEvent]] = {
+    "cost": RequestCharged,
+    "engine": EngineEvent,
+    "start": EngineStarted,
+    "warning": RunWarning,
+    "check": HealthChecked,
+}
+KIND_OF: dict[type[Event], str] = {event: kind for kind, event in _WRITTEN.items()}
+"""The events that are written as they are."""
+
 _KINDS: dict[str, TypeAdapter[Entry]] = {
     "problem": TypeAdapter(RecordedStart),
     "sample": TypeAdapter(Sample),
     "solution": TypeAdapter(Solution),
-    "cost": TypeAdapter(RequestCharged),
-    "engine": TypeAdapter(EngineEvent),
-    "start": TypeAdapter(EngineStarted),
-    "warning": TypeAdapter(RunWarning),
-    "check": TypeAdapter(HealthChecked),
     "settings": TypeAdapter(SettingsChange),
+    **{kind: TypeAdapter(event) for kind, event in _WRITTEN.items()},
 }
-KIND_OF: dict[type[Event], str] = {
-    RequestCharged: "cost",
-    EngineEvent: "engine",
-    EngineStarted: "start",
-    RunWarning: "warning",
-    HealthChecked: "check",
-}
-"""The events that are written as they are."""
-
 _RENAMED = {"foreign_letters": "language_mixing"}  # fields by the names that earlier versions gave them
 
 

@@ -16,7 +16,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.errors import InputError, JournalError
-from agent.events import EngineEvent, EngineStarted, ProblemSolved, ProblemStarted, SampleEnded
+from agent.events import (
+    EngineEvent,
+    EngineStarted,
+    Event,
+    HealthChecked,
+    ProblemSolved,
+    ProblemStarted,
+    RequestCharged,
+    RunWarning,
+    SampleEnded,
+)
 from agent.journal.journal import (
     ANSWERS_FILE,
     JOURNAL_FILE,
@@ -96,12 +106,21 @@ def test_any_text_of_a_model_is_recorded(directory: Path, text: str) -> None:
     assert json.loads((directory / JOURNAL_FILE).read_text())["turns"][0]["text"] == text
 
 
-def test_what_is_written_as_it_is_can_be_read_and_has_a_kind_of_its_own(directory: Path) -> None:
-    started = EngineStarted({"weights read": 93.1, "first token": 0.4})
+def test_each_event_that_is_written_as_it_is_can_be_read(directory: Path) -> None:
+    written: list[Event] = [
+        RequestCharged("p1", 0, 0.25, 2.5, "EUR"),
+        EngineEvent("the engine died", 12.5),
+        EngineStarted({"weights read": 93.1, "first token": 0.4}),
+        RunWarning("no sample ran code", 70.0),
+        HealthChecked(2, 2, 20.0, changed={"vllm.enforce_eager": True}, cost=0.5),
+    ]
+    assert {*map(type, written)} == {*KIND_OF}
     with closing(Journal(directory)) as journal:
-        journal(started)
-    assert read_run(directory).engine_starts == (started,)
-    assert len({*KIND_OF.values()}) == len(KIND_OF)
+        for event in written:
+            journal(event)
+    record = read_run(directory)
+    read = [*record.charges, *record.engine_events, *record.engine_starts, *record.warnings, *record.checks]
+    assert read == written
 
 
 def test_answers_are_rewritten_with_each_solution_and_no_answer_is_empty(directory: Path) -> None:
