@@ -81,7 +81,7 @@ def page_findings(page: Path, record: Path) -> list[Finding]:
     if not page.exists():
         return [(False, f"{page.name} is missing")]
     text = page.read_text(encoding="utf-8")
-    lacking = [row["id"] for row in _rows(record) if f">{escape(row['id'])}</td>" not in text]
+    lacking = [row["id"] for row in _rows(record) if f'<td data-head="problem">{escape(row["id"])}</td>' not in text]
     return [(not lacking, f"{page.name} {'shows every problem' if not lacking else f'lacks {lacking}'}")]
 
 

@@ -142,3 +142,11 @@ def test_a_page_that_lacks_a_problem_is_no_pass(tmp_path: Path) -> None:
     assert page_findings(page, tmp_path / "predictor.jsonl") == [(False, "run-page.html lacks ['<b>']")]
     page.write_text(run_page(tmp_path))
     assert page_findings(page, tmp_path / "predictor.jsonl") == [(True, "run-page.html shows every problem")]
+
+
+def test_a_problem_whose_id_is_only_the_answer_of_another_is_lacking(tmp_path: Path) -> None:
+    page, record = tmp_path / "run-page.html", tmp_path / "predictor.jsonl"
+    record.write_text(row(id="1", answer=2))
+    page.write_text(run_page(tmp_path))
+    record.write_text("\n".join([row(id="1", answer=2), row(id="2")]))
+    assert page_findings(page, record) == [(False, "run-page.html lacks ['2']")]
