@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 
 from agent.config import load_config
-from tests.support.runs.matrices import USUAL, accuracy_of, matrix_results, plan_of, speed_of
+from tests.support.runs.serving_matrices import USUAL, accuracy_of, matrix_results, plan_of, speed_of
 from tests.support.tiers.cases import examples
 from tools.bench.gpu.best import EQUAL_SHARE, BestServing, accuracy_interval, best_serving, profile_text
 from tools.bench.gpu.matrix import SPECULATIONS, ServingMatrix, ServingVariant

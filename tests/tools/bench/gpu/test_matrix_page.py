@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import pytest
 
 from tests.support.browser import browser, browser_page
-from tests.support.runs.matrices import USUAL, accuracy_of, plan_of, speed_of
+from tests.support.runs.serving_matrices import USUAL, accuracy_of, plan_of, speed_of
 from tools.bench.gpu.matrix import ServingMatrix, ServingVariant
 from tools.bench.gpu.page import results_page
 from tools.bench.gpu.results import MatrixResults, Refused, ServerStarted

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.errors import InputError
-from tests.support.runs.matrices import USUAL, matrix_results, plan_of, speed_of
+from tests.support.runs.serving_matrices import USUAL, matrix_results, plan_of, speed_of
 from tests.support.tiers.cases import examples
 from tools.bench.gpu.matrix import ServingMatrix
 from tools.bench.gpu.record import MEASUREMENTS, append_record, read_matrix

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.runs.matrices import USUAL, TimedServers, matrices, plan_of, table_of
+from tests.support.runs.serving_matrices import USUAL, TimedServers, matrices, plan_of, table_of
 from tests.support.tiers.cases import examples
 from tests.support.virtual_time import run_virtual
 from tools.bench.gpu.matrix import ServingMatrix, ServingVariant
