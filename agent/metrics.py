@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from agent.config import Config
-from agent.policy.prices import cost_of
+from agent.cost.money import cost_of
 from agent.policy.voting import tally
 from agent.types import Problem, Sample, SampleEnd, Solution
 

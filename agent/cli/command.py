@@ -17,12 +17,12 @@ from agent.chat.task import Task
 from agent.cli.plan import Plan
 from agent.cli.streams import HeldOutput, write_result
 from agent.cost.ledger import recorded_cost
+from agent.cost.money import cost_of, money_text
 from agent.errors import EngineError, RequestRefusedError
 from agent.journal.journal import RunRecord, read_run
 from agent.journal.run_directory import ENGINE_LOG
 from agent.models.store import fetch_model
 from agent.policy.budget import TimeBank
-from agent.policy.prices import cost_of, money_text
 from agent.types import Sample, Solution, StopReason
 from agent.views.live import ViewOpener, open_view
 from agent.views.table import as_json as summary_json

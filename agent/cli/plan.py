@@ -12,11 +12,11 @@ from pathlib import Path
 
 from agent.cli.arguments import overrides
 from agent.config import Config, load_config, override_config
+from agent.cost.money import money_text
 from agent.errors import InputError
 from agent.files.suggestions import did_you_mean
 from agent.journal.journal import CONFIG_FILE, RunRecord, read_run
 from agent.journal.run_directory import RUNS, RunDirectory, check_model, new_directory, old_directory
-from agent.policy.prices import money_text
 from agent.problems.reader import BUNDLED, check_text, load_problems, starter_problems
 from agent.problems.rows import SUFFIXES
 from agent.types import Problem

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 
 from agent.config import Config
+from agent.cost.money import cost_text
 from agent.jupyter.solution_html import solution_html
-from agent.policy.prices import cost_of, currency_of, money_text
 from agent.types import Problem, Sample, Solution
 from agent.views.sample_votes import shortest_backer
 from agent.views.verdict import STOP_MEANINGS, votes_text, why_won
@@ -32,8 +32,8 @@ class SolutionWithSamples(Solution):
 
     def __repr__(self) -> str:
         answer = "no answer" if self.answer is None else f"answer {self.answer}"
-        cost = cost_of(self.samples)
-        paid = "" if cost is None else f" · cost {money_text(cost, currency_of(self.samples))}"
+        cost = cost_text(self.samples)
+        paid = f" · cost {cost}" if cost else ""
         votes = f" · votes {votes_text(self, self.samples)}" if self.tally.votes else ""
         lines = [
             f"{self.problem_id}: {answer}{votes}",

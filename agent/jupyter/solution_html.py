@@ -8,8 +8,8 @@ from html import escape
 
 from agent.chat.dialects import chat_format
 from agent.config import Config
+from agent.cost.money import cost_text
 from agent.metrics import is_right
-from agent.policy.prices import cost_of, currency_of, money_text
 from agent.types import Problem, Sample, Solution
 from agent.views.sample_votes import sample_votes, shortest_backer
 from agent.views.verdict import STOP_MEANINGS, guesses, is_doubtful, weight_text, why_won
@@ -56,13 +56,13 @@ def _votes(solution: Solution, samples: Sequence[Sample]) -> str:
 
 
 def _cost(solution: Solution, samples: Sequence[Sample]) -> str:
-    cost = cost_of(samples)
+    cost = cost_text(samples)
     facts = [
         f"closed because {STOP_MEANINGS[solution.stop]}",
         f"{solution.seconds:,.0f} of {solution.allowance:,.0f} s",
         f"{solution.tokens:,} tokens",
         f"{solution.tool_runs:,} tool runs",
-        *([] if cost is None else [f"cost {money_text(cost, currency_of(samples))}"]),
+        *([f"cost {cost}"] if cost else []),
         *([f"the engine failed: {solution.failure}"] if solution.failure else []),
     ]
     return escape(" · ".join(facts))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from agent.cost.money import cost_of
 from agent.jupyter.solution import SolutionWithSamples
 from agent.metrics import is_right
-from agent.policy.prices import cost_of
 from agent.views.verdict import votes_text
 
 if TYPE_CHECKING:

@@ -1,14 +1,10 @@
-"""What tokens cost: the table of the configuration with the prices of a hosted model, and how money is written."""
+"""What tokens cost: the table of the configuration with the prices of a hosted model."""
 
 from __future__ import annotations
-
-import math
-from collections.abc import Iterable
 
 from pydantic import Field
 
 from agent.files.section import Section
-from agent.types import Sample
 
 NO_PRICE = (
     "budget.max_cost (--max-cost) needs prices: give --price INPUT,OUTPUT for a million tokens, or set "
@@ -48,23 +44,3 @@ class PriceConfig(Section):
     @property
     def _cached_per_million(self) -> float:
         return self.cached_input_per_million or self.input_per_million
-
-
-def money_text(amount: float, currency: str) -> str:
-    """An amount as it is shown: to cents, and below 1 to four digits after the point.
-
-    >>> money_text(12.345, "USD"), money_text(0.01234, "USD")
-    ('12.35 USD', '0.0123 USD')
-    """
-    return f"{amount:,.{2 if amount >= 1 else 4}f} {currency}"
-
-
-def cost_of(samples: Iterable[Sample]) -> float | None:
-    """What the samples have cost together; None where none of them has a cost."""
-    costs = [sample.usage.cost for sample in samples if sample.usage is not None]
-    return math.fsum(costs) if costs else None
-
-
-def currency_of(samples: Iterable[Sample]) -> str:
-    """The currency of the samples' costs; "" where none of them has a cost."""
-    return next((sample.usage.currency for sample in samples if sample.usage is not None), "")

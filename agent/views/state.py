@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from agent.cost.money import money_text
 from agent.events import (
     EngineEvent,
     Event,
@@ -23,7 +24,6 @@ from agent.events import (
     ToolRan,
 )
 from agent.metrics import is_right
-from agent.policy.prices import money_text
 from agent.policy.voting import is_guess
 from agent.types import Problem, Sample, SampleEnd, Solution, ToolStatus
 

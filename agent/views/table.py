@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from agent.config import Config
+from agent.cost.money import cost_of, cost_text, money_text
 from agent.metrics import METRICS, ClosedProblem, closed_problems, is_right
-from agent.policy.prices import cost_of, currency_of, money_text
 from agent.types import Edition, Problem, Sample, Solution
 from agent.views.totals import AttemptCount, Totals, totals
 from agent.views.verdict import COLUMN_MEANINGS, STOP_MEANINGS, is_doubtful, votes_text, why_won
@@ -126,8 +126,7 @@ def _truth_cell(solution: Solution, truth: int | None, samples: Sequence[Sample]
 
 
 def _cost_cell(solution: Solution, truth: int | None, samples: Sequence[Sample]) -> Text:
-    cost = cost_of(samples)
-    return Text() if cost is None else Text(money_text(cost, currency_of(samples)))
+    return Text(cost_text(samples))
 
 
 _COLUMNS = (

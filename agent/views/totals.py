@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from agent.cost.money import cost_of, currency_of
 from agent.metrics import closed_problems, is_attempt, is_right, mean_of_known, pass_at_1
-from agent.policy.prices import cost_of, currency_of
 from agent.types import Edition, Problem, Sample, Solution
 
 

@@ -26,8 +26,9 @@ from tests.layout.source import (
 
 # Each layer may import from itself and from those before it. The longest entry that a module is in places it.
 LAYERS = (
-    ("agent.types", "agent.errors", "agent.virtual_time", "agent.blocking", "agent.summary"),
+    ("agent.types", "agent.errors", "agent.virtual_time", "agent.blocking", "agent.cost.money"),
     ("agent.files", "agent.events"),
+    ("agent.summary",),
     ("agent.editions", "agent.latex"),
     ("agent.policy",),  # whose registries the configuration is checked against
     ("agent.chat.family",),  # against whose files it is checked too
@@ -72,7 +73,15 @@ ONLY: Mapping[str, tuple[str, ...]] = {
 }
 # Packages that know nothing of each other.
 APART = (("submission.serving", "submission.worker"), ("submission.build", "submission.wheelhouse"))
-PURE = ("agent.answers", "agent.latex", "agent.chat", "agent.policy", "agent.metrics", "agent.views.totals")
+PURE = (
+    "agent.answers",
+    "agent.latex",
+    "agent.chat",
+    "agent.policy",
+    "agent.metrics",
+    "agent.views.totals",
+    "agent.cost.money",
+)
 EFFECTS = ("asyncio", "os", "pathlib", "io", "time", "datetime", "random", "socket", "subprocess", "threading")
 
 
