@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from agent.blocking import run_blocking
@@ -21,7 +20,7 @@ from agent.cost.ledger import recorded_cost, run_ledger
 from agent.engine.base import Engine
 from agent.engine.persistent import PersistentEngine
 from agent.errors import InputError
-from agent.events import EngineEvent, HealthChecked, Listener, ProblemSolved, fan_out
+from agent.events import EngineEvent, EngineStarted, HealthChecked, Listener, ProblemSolved, fan_out
 from agent.health.check import is_checked
 from agent.health.service import ModelService
 from agent.journal.run_directory import ENGINE_LOG, RunDirectory, hold_any_run
@@ -139,6 +138,11 @@ class Agent:
         return self._service.checked
 
     @property
+    def started(self) -> EngineStarted | None:
+        """How the server came up, None where it is none of ours or tells nothing of its start."""
+        return self._service.started
+
+    @property
     def gpu_mismatch(self) -> str:
         """What speaks against the GPUs that were found at the start, "" if nothing does."""
         return self._service.gpu_mismatch
@@ -157,9 +161,7 @@ class Agent:
             raise
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         await self.close()
 
     async def start(self) -> None:
@@ -192,8 +194,7 @@ class Agent:
         listeners: Sequence[Listener] = (),
     ) -> Solution:
         """Solve one problem, a `Problem` or its text, as a run of its own; see `solve_all`."""
-        asked = [single_problem(problem)]
-        return (await self.solve_all(asked, run_dir=run_dir, resume=resume, listeners=listeners))[0]
+        return (await self.solve_all([single_problem(problem)], run_dir=run_dir, resume=resume, listeners=listeners))[0]
 
     async def solve_all(
         self,
@@ -269,20 +270,19 @@ class Agent:
         opened = bank or TimeBank(self.config.time_limit_seconds, asyncio.get_running_loop().time, spent=spent)
         with ExitStack() as stack:
             journal = [stack.enter_context(directory.open_journal(self.config, opened.spent))] if directory else []
-            for solution in before.solved.values() if before else ():
-                for listener in listeners:
-                    listener(ProblemSolved(solution))
             if before:
+                for solution in before.solved.values():
+                    fan_out(listeners)(ProblemSolved(solution))
                 self._no_code.resume(before.samples, len(before.solved))
             family = self.config.sample.family if self.config.sample.runs_code else ""
             emit = self._no_code.watched(fan_out([*journal, *listeners]), family, lambda: opened.spent)
-            run = emit, opened
-            self._runs.append(run)
+            self._runs.append(run := (emit, opened))
             stack.callback(self._runs.remove, run)
-            checked = None if before and self.checked in before.checks else self.checked  # recorded once
+            checked = None if before and self.checked in before.checks else self.checked  # each is recorded once
+            started = None if before and self.started in before.engine_starts else self.started
             ledger = run_ledger(self.config, before, checked)
             runtime = Runtime(self.config, self.engine, self.sandbox, emit, lambda: opened.spent, self._task, ledger)
-            yield OpenRun(runtime, opened, before, checked, self._service.started)
+            yield OpenRun(runtime, opened, before, checked, started)
 
     async def _solve_all(
         self, problems: Sequence[Problem], directory: RunDirectory | None, listeners: Sequence[Listener]

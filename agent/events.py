@@ -88,10 +88,40 @@ class EngineEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerMemory:
+    """The memory of a server of ours once it was up, each None where that is not known.
+
+    On a GPU the weights take `weights_gib` and the KV cache has `kv_cache_gib`, where GPUs differ that of the fullest;
+    the cache holds `kv_cache_tokens`. `used_gib` of the `total_gib` of all GPUs are in use, as the driver tells.
+    """
+
+    weights_gib: float | None = None
+    kv_cache_gib: float | None = None
+    kv_cache_tokens: int | None = None
+    used_gib: float | None = None
+    total_gib: float | None = None
+
+    @property
+    def text(self) -> str:
+        """What is known in one line, "" where nothing is."""
+        cache = [] if self.kv_cache_gib is None else [f"{self.kv_cache_gib:.2f} GiB a GPU"]
+        cache += [] if self.kv_cache_tokens is None else [f"{self.kv_cache_tokens:,} tokens"]
+        told = [] if self.weights_gib is None else [f"weights {self.weights_gib:.2f} GiB a GPU"]
+        told += [f"KV cache {', '.join(cache)}"] if cache else []
+        if self.used_gib is not None and self.total_gib is not None:
+            told.append(f"{self.used_gib:.1f} of {self.total_gib:.1f} GiB in use on all GPUs")
+        return " \u00b7 ".join(told)
+
+
+@dataclass(frozen=True, slots=True)
 class EngineStarted:
-    """A server of ours was started for the run and its model checked: the seconds of each part, in their order."""
+    """A server of ours was started for the run and its model checked: the seconds of each part, in their order.
+
+    `memory` is that of the server with which the run begins.
+    """
 
     parts: dict[str, float]
+    memory: ServerMemory = ServerMemory()
 
     @property
     def text(self) -> str:

@@ -23,8 +23,8 @@ _BROKEN_PAUSE_SECONDS = 1.0  # before another attempt at a problem; it doubles e
 class OpenRun:
     """A run under way: what its samples work with, its time bank, and what it recorded before an interruption.
 
-    `checked` says how the served model was checked before it, None if it was not or that is recorded already, `started`
-    how the server came up before that check, None if it is none of ours.
+    `checked` says how the served model was checked before it, `started` how the server came up before that check: None
+    if it was not checked, or is none of ours, or that is recorded already.
     """
 
     runtime: Runtime

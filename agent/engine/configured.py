@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from agent.engine.llamacpp.embedded import EmbeddedEngine
 from agent.engine.server_info import fetch_served_model
 from agent.engine.vllm.server import VllmEngine
 from agent.errors import ConfigError, EngineError, ModelError, RequestRefusedError
+from agent.events import EngineStarted
 from agent.hardware.detect import check_profile, find_gpus
 from agent.models.chat_template import family_of_model, family_of_served
 from agent.models.own_file import HUB_PREFIX
@@ -129,9 +130,9 @@ def settle_family(config: Config, fetch: Callable[[str], Path] | None) -> Config
     return override_config(config, {"sample.family": family})
 
 
-def start_parts_of(engine: Engine) -> Mapping[str, float]:
-    """The seconds of the parts of an engine's start, where it is a server of ours that tells them."""
-    return engine.start_parts if isinstance(engine, VllmEngine) else {}
+def start_of(engine: Engine) -> EngineStarted | None:
+    """How an engine came up, where it is a server of ours that tells it."""
+    return engine.started if isinstance(engine, VllmEngine) else None
 
 
 async def settle_model(config: Config, engine: Engine) -> Config:

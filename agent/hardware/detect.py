@@ -20,7 +20,7 @@ from agent.hardware.shapes import BF16_BITS, FP8_BITS, ModelShape, known_model
 CPU = "cpu"
 CPU_KV_SPACE = "VLLM_CPU_KVCACHE_SPACE"  # vLLM's own variable: GiB for the KV cache where there is no GPU
 
-_QUERY = ("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits")
+_QUERY_SECONDS = 10.0
 # Drivers report less than the data sheet: firmware and error correction take some.
 _LEAST_MEMORY_SHARE = 0.9
 # As nvidia-smi calls them. Slower boards (H100 PCIe, H100 NVL, Max-Q) and slices (MIG) are left out.
@@ -58,13 +58,26 @@ def unsupported_gpu(gpus: Sequence[Gpu]) -> str:
     return f"vLLM does not run on a {old}: take another GPU, or a GGUF model, which runs on the CPU" if old else ""
 
 
-def find_gpus(timeout: float = 10.0) -> tuple[Gpu, ...]:
+def find_gpus(timeout: float = _QUERY_SECONDS) -> tuple[Gpu, ...]:
     """Return the GPUs that nvidia-smi lists; none if it is missing, fails, or takes longer than `timeout` seconds."""
+    return parse_gpus(_queried("name,memory.total", timeout))
+
+
+def used_memory(timeout: float = _QUERY_SECONDS) -> tuple[int, int] | None:
+    """Return the bytes in use on all GPUs and those they have; None where nvidia-smi does not tell, as `find_gpus`."""
+    rows = [line.split(",") for line in _queried("memory.used,memory.total", timeout).splitlines()]
+    used, total = (sum(_mebibytes(row[place]) for row in rows if len(row) == 2) for place in (0, 1))
+    return (used, total) if used and total else None
+
+
+def _queried(fields: str, timeout: float) -> str:
+    """What nvidia-smi tells of each GPU, a line each; "" if it is missing, fails or takes too long."""
+    command = ("nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader,nounits")
     try:
-        done = subprocess.run(_QUERY, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=True)
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=True)
     except (OSError, subprocess.SubprocessError):
-        return ()
-    return parse_gpus(done.stdout.decode(errors="replace"))
+        return ""
+    return done.stdout.decode(errors="replace")
 
 
 def parse_gpus(text: str) -> tuple[Gpu, ...]:

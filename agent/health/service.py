@@ -10,7 +10,7 @@ from agent.chat.task import CompetitionTask, Task
 from agent.config import Config
 from agent.engine.base import Engine, OnEvent
 from agent.engine.persistent import PersistentEngine
-from agent.events import EngineStarted, HealthChecked
+from agent.events import EngineStarted, HealthChecked, ServerMemory
 from agent.hardware.detect import gpu_mismatch, kv_cache_warning
 from agent.health.gate import HealthGate
 from agent.sandbox.base import Sandbox
@@ -40,12 +40,12 @@ class ModelService:
         self.checked: HealthChecked | None = None
         self.gpu_mismatch = ""
         self.start_parts: dict[str, float] = {}
-        self._tells_parts = False  # whether they are those of a server that tells its own
+        self._memory: ServerMemory | None = None  # None for a server that tells nothing of its start
 
     @property
     def started(self) -> EngineStarted | None:
         """How the server came up, for the record of a run; None if it tells no parts of its start."""
-        return EngineStarted(dict(self.start_parts)) if self._tells_parts else None
+        return None if self._memory is None else EngineStarted(dict(self.start_parts), self._memory)
 
     def settle(self, config: Config) -> None:
         """Take the configuration with what was left to be found, and tell which family that is."""
@@ -59,10 +59,7 @@ class ModelService:
         Raises EngineError if the engine does not come up, ConfigError if the family of what a server serves is to be
         found but is not certain, UnhealthyModelError if the model fails its check: it serves all the same.
         """
-        from agent.engine.configured import (  # its clients are slow to import, and often not needed
-            settle_model,
-            start_parts_of,
-        )
+        from agent.engine.configured import settle_model, start_of  # its clients are slow to import, often not needed
 
         clock = asyncio.get_running_loop().time
         started = clock()
@@ -71,9 +68,9 @@ class ModelService:
             self._say(warning)
         await self.engine.start()
         served = clock()
-        told = start_parts_of(self.engine.wrapped)
-        self.start_parts = dict(told) or {"engine, with its weights": served - started}
-        self._tells_parts = bool(told)
+        told = start_of(self.engine.wrapped)
+        self.start_parts = dict(told.parts) if told else {"engine, with its weights": served - started}
+        self._memory = told.memory if told else None
         self.settle(await settle_model(self.config, self.engine.wrapped))
         sample = self.config.sample
         chat = chat_format(sample.family, tools=sample.tools, max_rounds=sample.max_rounds)
@@ -84,6 +81,8 @@ class ModelService:
                 await self._check(self.reopen, sandbox, started)
             finally:
                 self.start_parts["check of the model"] = clock() - warmed
+                if again := start_of(self.engine.wrapped):  # the check may have started another server
+                    self._memory = again.memory
 
     async def _check(self, reopen: Reopen, sandbox: Sandbox, started: float) -> None:
         gate = HealthGate(self.config, self.engine, sandbox, reopen, self._say, started, self.cost_before)

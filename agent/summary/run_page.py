@@ -15,12 +15,15 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from agent.cost.money import money_text
+from agent.events import ServerMemory
+
 PREDICTOR_FILE = "predictor.jsonl"  # how the notebook answered each problem
 PAGE_FILE = "run-page.html"  # the page itself, as the notebook writes it beside its run
 NOTES_FILE = "notebook.jsonl"  # the parts of the start, and the memory, as the notebook saw them
 _JOURNALS = ("journal.jsonl", "journal.jsonl.gz")
 _SAMPLE = b'{"kind": "sample"'  # begins the lines that make a journal long
-_ENGINE_FIGURES = re.compile(r"\b(?:took|takes|finished in) [\d.]+|KV cache size: ")
+_ENGINE_FIGURES = re.compile(r"\b(?:took|takes|finished in) [\d.]+|KV cache size: ")  # where none are journalled
 _LOG_BYTES = 4_000_000  # the start is written first
 _STYLE = (
     ":root{color-scheme:light dark}body{font:15px/1.4 system-ui;max-width:70rem;margin:auto;padding:1rem}"
@@ -48,7 +51,7 @@ def run_page(directory: Path) -> str:
         *_section("Start", _start(notes, journal, directory)),
         *_section("Answered by the fallback, and why", _listed(_fallbacks(answered))),
         *_section("Engine events and warnings", _listed(_events(journal, answered))),
-        *_section("Memory", _listed(_memory(notes))),
+        *_section("Memory", _listed([*_server_memory(journal), *_memory(notes)])),
         *_section("Problems", _problems(problems, solutions, charged)),
     ]
     head = f"<meta charset=utf-8><meta name=viewport content=width=device-width><style>{_STYLE}</style>"
@@ -87,7 +90,7 @@ def _headline(problems: Sequence[_Row], solutions: Mapping[str, _Row]) -> str:
 
 def _cost(charged: Sequence[_Row]) -> str:
     """What the run has cost, with what it cost before it was resumed; "" where nothing is counted."""
-    return f"; cost {float(charged[-1]['total']):,.4f} {charged[-1]['currency']}" if charged else ""
+    return f"; cost {money_text(charged[-1]['total'], charged[-1]['currency'])}" if charged else ""
 
 
 def _start(notes: Sequence[_Row], journal: Sequence[_Row], directory: Path) -> Iterator[str]:
@@ -96,18 +99,17 @@ def _start(notes: Sequence[_Row], journal: Sequence[_Row], directory: Path) -> I
     Where no notebook noted them, they are those that the journal has of the server.
     """
     yield from (f"<p>{escape(row['text'])}</p>" for row in notes if row.get("kind") == "setup")
+    told = [row for row in journal if row.get("kind") == "start"]
     parts = [row for row in notes if row.get("kind") == "start"] or [
-        {"part": part, "seconds": seconds}
-        for row in journal
-        if row.get("kind") == "start"
-        for part, seconds in row["parts"].items()
+        {"part": part, "seconds": seconds} for row in told for part, seconds in row["parts"].items()
     ]
     if parts:
         whole = {"part": "together", "seconds": sum(row["seconds"] for row in parts)}
         yield _table(
             ("part of the start", "seconds"), ((row["part"], f"{row['seconds']:.1f}") for row in [*parts, whole])
         )
-    yield from _listed(_engine_figures(directory / "engine.log"))
+    if not told:  # by a version that did not read the server's log, or of another server
+        yield from _listed(_engine_figures(directory / "engine.log"))
 
 
 def _engine_figures(log: Path) -> Iterator[str]:
@@ -128,7 +130,7 @@ def _problems(rows: Sequence[_Row], solutions: Mapping[str, _Row], charged: Sequ
         costs: Counter[str] = Counter()
         for each in charged:
             costs[each["problem_id"]] += each["cost"]
-        lines = [[*line, f"{costs[line[0]]:,.4f}"] for line in lines]
+        lines = [[*line, money_text(costs[line[0]], charged[-1]["currency"])] for line in lines]
     if rows:
         yield _table(heads, lines)
 
@@ -168,6 +170,12 @@ def _events(journal: Iterable[_Row], answered: Iterable[_Row]) -> Iterator[str]:
             yield f"model checked: {row['right']} of {row['asked']} right, {row['seconds']:.0f} s{fault}"
     for row in answered:
         yield from (f"{row['id']}: {warning}" for warning in row["warnings"])
+
+
+def _server_memory(journal: Iterable[_Row]) -> Iterator[str]:
+    for row in journal:
+        if row.get("kind") == "start" and (text := ServerMemory(**row.get("memory", {})).text):
+            yield f"server: {text}"
 
 
 def _memory(notes: Iterable[_Row]) -> Iterator[str]:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from agent.agent import Agent
 from agent.errors import AgentError, EngineError, InputError
-from agent.events import EngineEvent, EngineStarted, Event, RunWarning
+from agent.events import EngineEvent, Event, RunWarning
 from agent.gateway_run import next_allowance, solve_persistently
 from agent.hardware.detect import find_gpus
 from agent.journal.journal import RunRecord
@@ -128,18 +128,13 @@ class Worker:
                 self.check_begun.unlink()
         if self.agent.checked is not None:
             self.recorder(self.agent.checked)
-        if self.agent.start_parts and self._is_server_ours():
-            self.recorder(EngineStarted(dict(self.agent.start_parts)))
+        if self.agent.started is not None:
+            self.recorder(self.agent.started)
         if self.load_seconds:
             self.send(StartupPart("loading, as a rehearsal plays it", self.load_seconds))
         for part, seconds in self.agent.start_parts.items():
             self.send(StartupPart(part, seconds))
         return failure
-
-    def _is_server_ours(self) -> bool:
-        from agent.engine.configured import start_parts_of  # loaded by the start; too slow to import before it
-
-        return bool(start_parts_of(self.agent.engine.wrapped))
 
     async def _solve(self, pending: PendingRequest) -> None:
         request = pending.request

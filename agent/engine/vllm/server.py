@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,9 +17,11 @@ from agent.engine.base import Chunk, OnEvent, Prompt, SamplingParams
 from agent.engine.http import HttpEngine, complete_one_token
 from agent.engine.process import ServerProcess, check_port, free_port
 from agent.engine.vllm.command import SERVED_NAME, VLLM_ENVIRONMENT, LaunchSettings, launch_settings, server_command
+from agent.engine.vllm.memory import server_memory
 from agent.engine.vllm.startup import start_text, startup_parts, whole_start
 from agent.engine.vllm.weights import Preread
 from agent.errors import EngineError, EngineUnavailableError, RequestRefusedError
+from agent.events import EngineStarted
 
 _POLL_SECONDS = 0.25
 _STABLE_AFTER_SECONDS = 120.0  # a server that has been up this long is restarted with the same settings
@@ -84,8 +86,8 @@ class VllmEngine:
         self._was_up = False
         self._failed_start: tuple[float, EngineError] | None = None
         self._closed = False
-        self.start_parts: Mapping[str, float] = {}
-        """The seconds of the parts of the last start, in their order; empty before it."""
+        self.started: EngineStarted | None = None
+        """How the last start went, the seconds of its parts in their order; None before it."""
 
     async def ready(self) -> None:
         """Return once the server has completed a prompt; start it if it does not run.
@@ -263,9 +265,10 @@ class VllmEngine:
             preread.cancel()
             await asyncio.gather(preread, return_exceptions=True)
         up = loop.time()
-        parts = startup_parts(await asyncio.to_thread(process.written), began_at)
-        self.start_parts = whole_start(parts, up - began, up - answered)
-        told = start_text(self.start_parts)
+        written = await asyncio.to_thread(process.written)
+        parts = whole_start(startup_parts(written, began_at), up - began, up - answered)
+        self.started = EngineStarted(parts, await asyncio.to_thread(server_memory, written, self._settings.gpu))
+        told = start_text(parts)
         self._on_event(f"the vLLM server is up after {up - began:.0f} s, {launch.name}{f' ({told})' if told else ''}")
         return _Server(process, client, loop.time())
 

@@ -9,14 +9,14 @@ import pytest
 from agent import Agent
 from agent.cost.ledger import recorded_cost
 from agent.errors import UnhealthyModelError
-from agent.events import Event, HealthChecked
+from agent.events import EngineStarted, Event, HealthChecked, ServerMemory
 from agent.hardware.detect import Gpu, lesser_gpus
 from agent.hardware.devices import KNOWN_DEVICES
 from agent.health.check import is_checked
 from agent.journal.journal import read_run
 from agent.journal.run_directory import RunDirectory
-from tests.support.agents import PROBLEMS, config_for, number_in
-from tests.support.doubles import config_with
+from tests.support.agents import PROBLEMS, config_for, number_in, own_number, scripted
+from tests.support.doubles import ScriptedEngine, config_with
 from tests.support.servers.scripted_server import ScriptedServer, serving
 
 
@@ -72,6 +72,19 @@ async def test_a_run_that_the_agent_which_began_it_resumes_has_paid_for_one_chec
     assert len(first.checks) == 1 and first.checks[0].cost > 0
     assert again.checks == first.checks and not any(isinstance(event, HealthChecked) for event in told)
     assert spent == pytest.approx(recorded_cost(first))
+
+
+async def test_a_run_that_the_agent_which_began_it_resumes_has_one_start_of_its_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = EngineStarted({"weights read": 93.1}, ServerMemory(31.24))
+    monkeypatch.setattr("agent.engine.configured.start_of", lambda engine: told)
+    async with scripted(ScriptedEngine(own_number, seconds=0.0)) as agent:
+        await agent.solve_all(PROBLEMS, run_dir=tmp_path / "run")
+        first = read_run(tmp_path / "run").engine_starts
+        await agent.solve_all(PROBLEMS, run_dir=tmp_path / "run", resume=True)
+    assert [(list(start.parts), start.memory) for start in first] == [(["weights read", "warm-up"], told.memory)]
+    assert read_run(tmp_path / "run").engine_starts == first
 
 
 def test_the_check_of_a_resumed_run_has_the_money_that_the_run_has_left(tmp_path: Path) -> None:

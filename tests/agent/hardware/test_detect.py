@@ -22,6 +22,7 @@ from agent.hardware.detect import (
     profile_plan,
     profile_problem,
     read_model,
+    used_memory,
 )
 from agent.hardware.devices import KNOWN_DEVICES
 from agent.hardware.shapes import FP8_BITS, QWQ_32B, QWQ_32B_AWQ
@@ -58,6 +59,22 @@ def test_only_name_and_memory_are_asked_for(fake_driver: FakeDriver) -> None:
 def test_a_driver_that_fails_is_no_gpu(fake_driver: FakeDriver, body: str) -> None:
     fake_driver(body)
     assert find_gpus() == ()
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("echo '1024, 23034'; echo '2048, 15360'", (3_072 << 20, 38_394 << 20)),
+        ("echo '[N/A], [N/A]'", None),  # memory that is shared with the CPU
+        ("echo 'No devices were found'", None),
+        ("echo '1024, 23034'; exit 9", None),
+    ],
+)
+def test_the_memory_in_use_is_that_of_all_gpus(
+    fake_driver: FakeDriver, body: str, told: tuple[int, int] | None
+) -> None:
+    fake_driver(body)
+    assert used_memory() == told
 
 
 def test_no_driver_is_no_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

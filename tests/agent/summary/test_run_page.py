@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.events import RunWarning, SampleEnded
+from agent.events import EngineStarted, RunWarning, SampleEnded, ServerMemory
 from agent.journal.journal import Journal
 from agent.summary.run_page import NOTES_FILE, PREDICTOR_FILE, run_page, write_run_page
 from tests.support.samples import sample
@@ -107,6 +107,17 @@ def test_a_run_that_no_notebook_made_is_shown_by_its_journal(directory: Path) ->
     assert "61 of 300" in shown and "Memory" not in shown
     at = shown.index("weights read")
     assert shown[at : at + 6] == ["weights read", "91.2", "graph capture", "9.0", "together", "100.2"]
+    assert not any(text.startswith("engine.log") for text in shown), "no second is shown twice"
+
+
+def test_the_memory_of_the_server_is_shown_as_its_start_was_journalled(directory: Path) -> None:
+    memory = ServerMemory(31.24, 85.1, 233_739, 130.5, 139.8)
+    with closing(Journal(directory)) as journal:
+        journal(EngineStarted({"weights read": 91.25}, memory))
+        journal(EngineStarted({"weights read": 90.0}))
+    shown = texts(run_page(directory))
+    at = shown.index("Memory")
+    assert shown[at + 1 : at + 3] == [f"server: {memory.text}", "at most 60.0 of 80.0 GB in use, at 1:01:40"]
 
 
 def test_what_requests_cost_is_shown_where_it_was_counted(directory: Path) -> None:
@@ -115,10 +126,10 @@ def test_what_requests_cost_is_shown_where_it_was_counted(directory: Path) -> No
         file.writelines(json.dumps({**row, "total": total}) + "\n" for total in (2.25, 2.5))
     page = run_page(directory)
     shown = texts(page)
-    assert "1 of 2 answered by vote, in 0:01:15; 7 tool runs, 12,345 tokens; cost 2.5000 EUR" in shown
+    assert "1 of 2 answered by vote, in 0:01:15; 7 tool runs, 12,345 tokens; cost 2.50 EUR" in shown
     at = shown.index("a")
-    assert shown[at + 7 : at + 9] == ["margin", "0.5000"], "that of this part of the run"
-    assert '<td data-head="cost">0.0000</td>' in page
+    assert shown[at + 7 : at + 9] == ["margin", "0.5000 EUR"], "that of this part of the run"
+    assert '<td data-head="cost">0.0000 EUR</td>' in page
 
 
 def test_a_directory_without_a_record_has_a_page_too(tmp_path: Path) -> None:

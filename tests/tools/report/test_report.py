@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
-from agent.journal.journal import JOURNAL_FILE
+from agent.events import EngineStarted, ServerMemory
+from agent.journal.journal import JOURNAL_FILE, Journal
 from agent.types import Problem, SampleEnd
 from tests.support.runs.report_runs import solved, vote, write_run
 from tests.support.tiers.cases import examples
@@ -109,6 +111,16 @@ def test_how_the_served_model_was_checked_is_shown(run: Path) -> None:
     assert main([str(run)]) == 0
     shown = "health model checked: 1 of 2 easy problems right, 41 s; set for its sake: vllm.enforce_eager = True"
     assert shown in words(run / "report.html")
+
+
+def test_how_a_server_of_ours_came_up_is_shown_with_its_memory_where_that_is_known(run: Path) -> None:
+    for memory in (ServerMemory(31.24, 85.1, 233_739, 130.5, 139.8), ServerMemory()):
+        with closing(Journal(run)) as journal:
+            journal(EngineStarted({"weights read": 93.1, "graph capture": 9.0}, memory))
+        assert main([str(run)]) == 0
+        shown = words(run / "report.html")
+        assert "start 102.1 s: weights read 93.1 s · graph capture 9.0 s" in shown
+        assert shown.count("memory weights 31.24 GiB a GPU · KV cache 85.10 GiB a GPU, 233,739 tokens") == 1
 
 
 def test_lines_that_cannot_be_read_are_reported(run: Path) -> None:

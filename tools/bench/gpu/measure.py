@@ -30,7 +30,7 @@ from tools.bench.clients import AMPLE_SECONDS, Draw, Speed, through_the_agent, t
 from tools.bench.delegating_engine import FirstTokenWatch
 from tools.bench.gpu.matrix import ServingVariant
 from tools.bench.gpu.results import AccuracyMeasured, ProblemVotes, ServerStarted, SpeedMeasured
-from tools.bench.gpu.server_facts import DraftCounts, draft_counts, memory_facts, used_gpu_gib
+from tools.bench.gpu.server_facts import DraftCounts, draft_counts
 from tools.bench.hardware import roofline
 
 SPEED_RUN = "last-speed"
@@ -174,11 +174,10 @@ async def serving_variant(
         began = clock()
         await engine.ready()
         seconds = clock() - began
-        with log.open(encoding="utf-8", errors="replace") as lines:
-            memory = memory_facts(lines)
-        gpu_gib = await asyncio.to_thread(used_gpu_gib)
-        started = ServerStarted(variant, seconds, engine.start_parts, memory.weight_gib, memory.kv_tokens, gpu_gib)
-        yield ServedVariant(variant, config, watch, settings, on_event), started
+        assert engine.started is not None
+        parts, memory = engine.started.parts, engine.started.memory
+        facts = memory.weights_gib, memory.kv_cache_tokens, memory.used_gib
+        yield ServedVariant(variant, config, watch, settings, on_event), ServerStarted(variant, seconds, parts, *facts)
     finally:
         await _close_whole(engine)
 

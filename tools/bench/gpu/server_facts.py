@@ -1,27 +1,14 @@
-"""What a vLLM server tells of itself: memory in its log, counters of drafted tokens, and why it did not start."""
+"""What a vLLM server tells of itself: counters of drafted tokens, and why it did not start."""
 
 from __future__ import annotations
 
 import re
-import subprocess
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-_WEIGHTS = re.compile(r"Model loading took ([\d.]+) Gi?B")
-_KV_TOKENS = re.compile(r"KV cache size: ([\d,]+) tokens")
 _COUNTER = re.compile(r"^vllm:spec_decode_num_(drafts|draft_tokens|accepted_tokens)(?:_total)?(?:\{.*\})? (\S+)$")
-_MEMORY_QUERY = ("nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits")
 _STATUS = re.compile(r"^the (?:engine's server ended with status -?\d+ [\w ]+|vLLM server is down): ")
 _LATE = re.compile(r"(?<= s): .*", re.DOTALL)  # what a server that was still starting had written last
 _LOG = re.compile(r" \(log: [^)]*\)$")
-
-
-@dataclass(frozen=True, slots=True)
-class MemoryFacts:
-    """GiB of the weights on each GPU and tokens that the KV cache holds, None where the log does not tell."""
-
-    weight_gib: float | None = None
-    kv_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +34,6 @@ class DraftCounts:
         return 1 + self.accepted / self.drafts if self.drafts > 0 else None
 
 
-def memory_facts(lines: Iterable[str]) -> MemoryFacts:
-    """Read the server's log; of what it tells several times, as with several engines, the last counts."""
-    weight_gib, kv_tokens = None, None
-    for line in lines:
-        if found := _WEIGHTS.search(line):
-            weight_gib = _number(found[1])
-        if found := _KV_TOKENS.search(line):
-            kv_tokens = int(found[1].replace(",", "") or 0)
-    return MemoryFacts(weight_gib, kv_tokens)
-
-
 def draft_counts(metrics: str) -> DraftCounts:
     """Sum the counters of all engines in the text of the server's metrics endpoint; 0 where it has none."""
     sums = {"drafts": 0.0, "draft_tokens": 0.0, "accepted_tokens": 0.0}
@@ -77,16 +53,6 @@ def server_reason(message: str) -> str:
 def was_late(reason: str) -> bool:
     """Whether the reason is that a server was not up in time, which says nothing of what it can do."""
     return " was not up after " in reason
-
-
-def used_gpu_gib() -> float | None:
-    """GiB in use on all GPUs, as nvidia-smi tells; None where there is none."""
-    try:
-        done = subprocess.run(_MEMORY_QUERY, stdin=subprocess.DEVNULL, capture_output=True, timeout=10, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    found = re.findall(r"^\s*(\d+)\s*$", done.stdout.decode(errors="replace"), re.MULTILINE)
-    return sum(map(int, found)) / 1_024 if found else None
 
 
 def _number(text: str) -> float | None:

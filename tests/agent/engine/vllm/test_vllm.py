@@ -73,8 +73,9 @@ async def test_ready_means_that_a_token_was_completed(tmp_path: Path) -> None:
         assert [entry["body"]["max_tokens"] for entry in fake.log if "body" in entry] == [1]
         assert await read(fake.engine) == LONG
         assert fake.events[-1].startswith("the vLLM server is up after")
-        assert list(fake.engine.start_parts) == ["server", "first token"]  # the stand-in's log tells no others
-        assert min(fake.engine.start_parts.values()) >= 0
+        assert fake.engine.started is not None
+        assert list(fake.engine.started.parts) == ["server", "first token"]  # the stand-in's log tells no others
+        assert min(fake.engine.started.parts.values()) >= 0
     assert not fake.alive()
     with pytest.raises(EngineError, match="closed"):
         await fake.engine.ready()

@@ -1,4 +1,4 @@
-"""What is read of a vLLM server: lines that vLLM 0.32 writes, its metrics, its reasons."""
+"""What is read of a vLLM server: its metrics, its reasons."""
 
 from __future__ import annotations
 
@@ -6,21 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.nvidia_smi import fake_driver_in
 from tools.bench.gpu.server_facts import (
     DraftCounts,
-    MemoryFacts,
     draft_counts,
-    memory_facts,
     server_reason,
-    used_gpu_gib,
 )
 
-LOG = """\
-(EngineCore pid=1) INFO 11-28 22:59:30 [gpu_model_runner.py:515] Model loading took 31.24 GiB memory and 12.514290 s
-(EngineCore pid=1) INFO 11-28 22:59:34 [kv_cache_utils.py:2327] GPU KV cache size: 233,739 tokens, Maximum concurrency
-(APIServer pid=7) INFO 11-28 22:59:47 [launcher.py:195] Route: /tokenize, Methods: POST
-""".splitlines()
 METRICS = """\
 # TYPE vllm:spec_decode_num_drafts_total counter
 vllm:spec_decode_num_drafts_total{engine="0",model_name="model"} 10.0
@@ -30,17 +21,6 @@ vllm:spec_decode_num_draft_tokens_total{engine="0",model_name="model"} 100.0
 vllm:spec_decode_num_accepted_tokens_total{engine="0",model_name="model"} 3.0e+01
 vllm:spec_decode_num_accepted_tokens_per_pos_total{engine="0",model_name="model",position="0"} 9.0
 """
-
-
-def test_the_memory_of_a_server_is_told_by_its_log() -> None:
-    assert memory_facts(LOG) == MemoryFacts(31.24, 233_739)
-    assert memory_facts(["CPU KV cache size: 2,097,152 tokens, Maximum"]) == MemoryFacts(None, 2_097_152)
-
-
-@given(st.lists(st.text() | st.sampled_from(LOG)))
-def test_any_log_is_read(lines: list[str]) -> None:
-    facts = memory_facts(lines)
-    assert facts.weight_gib in (None, 31.24) or any("loading took" in line for line in lines)
 
 
 def test_the_drafts_of_all_engines_are_counted_and_nothing_else() -> None:
@@ -72,14 +52,3 @@ def test_any_metrics_are_read(text: str) -> None:
 )
 def test_a_reason_is_the_servers_own(message: str, reason: str | None) -> None:
     assert server_reason(message) == (reason or message)
-
-
-@pytest.mark.process
-def test_the_memory_in_use_is_that_of_all_gpus(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    driver = fake_driver_in(tmp_path_factory.mktemp("driver"), monkeypatch)
-    driver("echo 1024; echo 2048")
-    assert used_gpu_gib() == 3.0
-    driver("exit 9")
-    assert used_gpu_gib() is None
