@@ -54,6 +54,7 @@ class Attempt:
         self._samples = list(prior)
         self._prior = len(prior)
         self._failure = ""  # why the engine failed
+        self._awaits_engine = False  # missing samples start once it is ready
         self._refusals = 0
         config = runtime.config
         self._prompt = runtime.chat.prompt(runtime.task, problem)
@@ -84,7 +85,8 @@ class Attempt:
             if stop in _FORCE_ANSWERS_AFTER:
                 await self._force_answers()
             else:
-                self._cut(await self._halt(), SampleEnd.CANCELLED)
+                for lane in await self._halt():
+                    self._end(lane.cut(SampleEnd.CANCELLED))
         finally:
             for lane in await self._halt():  # it was cancelled: they are not recorded, but give back their money
                 lane.cut(SampleEnd.CANCELLED)
@@ -96,7 +98,7 @@ class Attempt:
     async def _sample_in_time(self, answer_now: asyncio.Event) -> StopReason:
         """Sample until the vote is settled, the time is over or `answer_now` is set; lanes may be running then."""
         if self._left(self._allowance.reasoning_seconds) <= 0:
-            self._failure = self._runtime.engine.unavailable  # the time went into waiting for it
+            self._failure = self._runtime.engine.failure  # the time went into waiting for it
             return StopReason.ENGINE_ERROR if self._failure else StopReason.OUT_OF_TIME
         sampling = asyncio.create_task(self._sample_until_settled())
         requested = asyncio.create_task(answer_now.wait())
@@ -128,8 +130,10 @@ class Attempt:
     async def _ready_engine(self) -> None:
         engine = self._runtime.engine
         if self._missing:
+            self._awaits_engine = True
             await engine.ready()
             await engine.warm(self._prompt)
+            self._awaits_engine = False
 
     def _start_affordable(self) -> None:
         """Start the missing samples, or as many of them as there is money for; the others wait for more."""
@@ -156,7 +160,7 @@ class Attempt:
     async def _sample(self) -> StopReason:
         while True:
             verdict = self._verdict()
-            if verdict.stop is StopReason.ALL_DONE and self._undecided() and self._spare:
+            if verdict.stop is StopReason.ALL_DONE and self._tally().lead == 0 and self._spare:
                 self._missing, self._spare = self._spare[: self._batch], self._spare[self._batch :]
                 await self._ready_engine()
                 continue
@@ -192,10 +196,6 @@ class Attempt:
             ledger.reached = True
             self._runtime.emit(RunWarning(ledger.stop_text(most_tokens(self._prompt)), self._runtime.clock()))
 
-    def _undecided(self) -> bool:
-        """Whether no answer leads."""
-        return self._tally().lead == 0
-
     def _verdict(self) -> Verdict:
         config = self._runtime.config
         progress = Progress(
@@ -226,12 +226,10 @@ class Attempt:
             self._running = {asyncio.create_task(lane.force_answer(SampleEnd.DEADLINE)): lane for lane in lanes}
             await asyncio.wait(self._running, timeout=max(0.0, min(reserve, self._left(self._allowance.seconds))))
             lanes = await self._halt()
-        away = self._runtime.engine.unavailable
-        self._cut(lanes, SampleEnd.ENGINE_ERROR if away else SampleEnd.DEADLINE, away)
-
-    def _cut(self, lanes: Sequence[Lane], end: SampleEnd, failure: str = "") -> None:
+        engine = self._runtime.engine
         for lane in lanes:
-            self._end(lane.cut(end, failure))
+            away = engine.unavailable if lane.tokens else engine.failure
+            self._end(lane.cut(SampleEnd.ENGINE_ERROR if away else SampleEnd.DEADLINE, away))
 
     async def _halt(self) -> list[Lane]:
         """Cancel what runs and wait until it has ended. What finished all the same counts; returns the other lanes."""
@@ -256,14 +254,16 @@ class Attempt:
 
     def _engine_cost_most(self) -> bool:
         """Whether most samples were lost to the engine: what the others say is not the problem's solution."""
+        waiting = len(self._missing) if self._awaits_engine else 0
+        if waiting:
+            self._failure = self._failure or self._runtime.engine.failure
         if not self._samples:
-            self._failure = self._failure or self._runtime.engine.unavailable
             return bool(self._failure)
-        lost = sum(sample.end is SampleEnd.ENGINE_ERROR for sample in self._samples)
+        lost = sum(sample.end is SampleEnd.ENGINE_ERROR for sample in self._samples) + (waiting if self._failure else 0)
         if self._tally().leader is None and self._not_given_back() > self._allowance.seconds / 2:
             self._failure = self._failure or "the engine was down for most of the time"
             return True
-        return 2 * lost > len(self._samples)
+        return 2 * lost > len(self._samples) + waiting
 
     def _not_given_back(self) -> float:
         """Seconds in which the engine was down and the problem got no others for them."""

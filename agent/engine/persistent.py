@@ -35,6 +35,7 @@ class PersistentEngine:
         self._polling_since = 0.0
         self._down_since: float | None = None
         self._cause = ""
+        self._last_error = ""
         self._downtime = 0.0
         self._reported_at: float | None = None
 
@@ -48,6 +49,11 @@ class PersistentEngine:
         """Why the engine does not serve now; "" while it does, and during the first second of an outage."""
         long = self._seconds_down() >= _MIN_REPORTED_OUTAGE_SECONDS
         return (self._cause or _RESTARTING) if long and (self._cause or self._is_polling) else ""
+
+    @property
+    def failure(self) -> str:
+        """Why it has brought nobody a token since something failed, also in an outage's first second; "" if it has."""
+        return self._last_error or self.unavailable
 
     @property
     def downtime(self) -> float:
@@ -163,6 +169,7 @@ class PersistentEngine:
 
     def _record_failure(self, error: Exception, since: float, *, down: bool) -> None:
         """Record a failure at `since`: the engine is `down`, or has only broken a stream."""
+        self._last_error = _message(error)
         if self._down_since is None:
             self._down_since = since
         if down:
@@ -178,7 +185,7 @@ class PersistentEngine:
     def _record_recovery(self) -> None:
         down = self._seconds_down()
         self._downtime += down
-        self._down_since, self._cause = None, ""
+        self._down_since, self._cause, self._last_error = None, "", ""
         if self._reported_at is not None and down >= _MIN_REPORTED_OUTAGE_SECONDS:
             self._reported_at = None
             self._on_event(f"the engine is back after {down:.0f} s")

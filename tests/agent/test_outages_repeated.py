@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 
 import pytest
 
 from agent.engine.base import Chunk, Prompt, SamplingParams
-from agent.errors import ContextExceededError, EngineError, StreamBrokenError
+from agent.errors import ContextExceededError, EngineError, EngineUnavailableError, StreamBrokenError
 from agent.gateway_run import solve_persistently
 from agent.policy.budget import TimeBank
 from agent.run import run_problems
+from agent.solver import solve_problem
 from agent.types import Allowance, Problem, Solution, StopReason
 from tests.agent.test_outages import own_number, run
 from tests.support.doubles import PROBLEM, ScriptedEngine, config_with, runtime
+from tests.support.samples import sample
 from tests.support.virtual_time import run_virtual
 
 
@@ -113,3 +115,77 @@ def test_a_server_that_fails_for_some_seconds_costs_no_problem() -> None:
 
     solutions, _, _, _ = run(fault, config_with(sample__count=2, budget__time_limit_seconds=3_000), problems=1)
     assert [solution.answer for solution in solutions] == [0]
+
+
+class Away(ScriptedEngine):
+    """Fails with `error` from `since` on, before a stream and at its next token; `ready` too if that is an outage."""
+
+    def __init__(self, error: EngineError, since: float = 0.0) -> None:
+        super().__init__(lambda prompt, params: f"{'word ' * 60}\\boxed{{42}}")
+        self.error, self.since = error, since
+
+    def _check(self) -> None:
+        if asyncio.get_running_loop().time() >= self.since:
+            raise self.error
+
+    async def ready(self) -> None:
+        if isinstance(self.error, EngineUnavailableError):
+            self._check()
+
+    async def stream(self, prompt: Prompt, params: SamplingParams) -> AsyncGenerator[Chunk, None]:
+        self._check()
+        async for chunk in super().stream(prompt, params):
+            self._check()
+            yield chunk
+
+
+def attempted(
+    engine: ScriptedEngine, seconds: float, prior: Sequence[int | None] = (), extension: float = 0.0
+) -> Solution:
+    """One attempt of so many seconds at four samples, with the answers of those that are there already."""
+
+    async def main() -> Solution:
+        setting = runtime(engine, config_with(sample__count=4, stopping__rule="wait-for-all"))
+        allowance = Allowance(seconds, 0.9 * seconds, extension)
+        return await solve_problem(
+            PROBLEM, setting, allowance, [sample(answer, index=index) for index, answer in enumerate(prior)]
+        )
+
+    return run_virtual(main())
+
+
+@pytest.mark.parametrize("seconds", [0.3, 0.8, 3.0, 30.0])
+@pytest.mark.parametrize("error", [EngineUnavailableError("connection refused"), StreamBrokenError("connection reset")])
+@pytest.mark.parametrize(("prior", "extension"), [((), 0.0), ((), 20.0), ((7,), 0.0), ((None,), 20.0)])
+def test_an_attempt_in_which_no_lane_got_a_token_says_why_however_short_it_is(
+    error: EngineError, seconds: float, prior: Sequence[int | None], extension: float
+) -> None:
+    solution = attempted(Away(error), seconds, prior, extension)
+    assert (solution.stop, solution.failure) == (StopReason.ENGINE_ERROR, str(error))
+    assert solution.answer == (prior or [None])[0]
+
+
+def test_lanes_that_lose_the_engine_before_their_first_token_have_not_used_up_their_time() -> None:
+    error = EngineUnavailableError("connection refused")
+    solution = attempted(Away(error, since=0.5), 1.5)
+    assert (solution.stop, solution.failure) == (StopReason.ENGINE_ERROR, "connection refused")
+
+
+@pytest.mark.parametrize(("since", "seconds"), [(9.5, 10.0), (99.0, 0.3), (99.0, 10.0)])
+def test_lanes_that_wrote_until_the_deadline_or_were_only_slow_have_used_up_their_time(
+    since: float, seconds: float
+) -> None:
+    solution = attempted(Away(EngineUnavailableError("connection refused"), since), seconds)
+    assert (solution.stop, solution.failure) == (StopReason.DEADLINE, "")
+
+
+def test_a_sample_that_waits_for_the_engine_does_not_outweigh_those_that_have_voted() -> None:
+    solution = attempted(Away(EngineUnavailableError("connection refused")), 3.0, (7, 7, 8))
+    assert (solution.answer, solution.stop, solution.failure) == (7, StopReason.DEADLINE, "")
+
+
+@pytest.mark.parametrize("limit", [2, 3, 5, 8, 13])
+def test_a_run_that_ends_while_its_streams_break_says_why_of_every_problem(limit: int) -> None:
+    config = config_with(sample__count=2, budget__time_limit_seconds=limit)
+    solutions, *_ = run(lambda moment: StreamBrokenError("garbled"), config, problems=3)
+    assert {(each.stop, each.failure) for each in solutions} == {(StopReason.ENGINE_ERROR, "garbled")}
