@@ -280,8 +280,8 @@ class Agent:
             stack.callback(self._runs.remove, run)
             checked = None if before and self.checked in before.checks else self.checked  # each is recorded once
             started = None if before and self.started in before.engine_starts else self.started
-            ledger = run_ledger(self.config, before, checked)
-            runtime = Runtime(self.config, self.engine, self.sandbox, emit, lambda: opened.spent, self._task, ledger)
+            parts = (self.config, self.engine, self.sandbox, emit, lambda: opened.spent, self._task)
+            runtime = Runtime(*parts, run_ledger(self.config, before, checked), self._service.expected_speed)
             yield OpenRun(runtime, opened, before, checked, started)
 
     async def _solve_all(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from agent.types import Problem, Sample, Solution, ToolRun
+from agent.types import Learnt, Problem, Sample, Solution, ToolRun
 
 InsertedKind = Literal["result", "hint", "forcing"]
 
@@ -144,7 +144,8 @@ class HealthChecked:
     """Before the run the served model was checked, for `seconds`: `right` of the `asked` problems were answered right.
 
     `fault` says what was wrong with it, "" if it is sound; `changed` holds the dotted configuration keys that were set
-    anew for its sake, and are in force. `cost` is what its requests cost, 0 where no prices are configured.
+    anew for its sake, and are in force. `cost` is what its requests cost, 0 where no prices are configured, `learnt`
+    what each problem told of the speed, with the lanes of all of them.
     """
 
     right: int
@@ -153,6 +154,7 @@ class HealthChecked:
     fault: str = ""
     changed: dict[str, Any] = field(default_factory=dict)
     cost: float = 0.0
+    learnt: tuple[Learnt, ...] = ()
 
     @property
     def changes(self) -> list[str]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from agent.config import Config
 from agent.lane.runtime import Runtime
 from agent.policy.budget import TimeBank, grant
+from agent.policy.planning.speed import DecodingSpeed
 from agent.solver import Attempt
 from agent.types import Allowance, Problem, Sample, Solution, StopReason
 
@@ -16,13 +17,19 @@ _PAUSE_SECONDS = 5.0  # before another attempt
 
 
 def next_allowance(
-    bank: TimeBank, config: Config, past: Sequence[Solution], *, problems_left: int, at_most: float
+    bank: TimeBank,
+    config: Config,
+    past: Sequence[Solution],
+    *,
+    problems_left: int,
+    at_most: float,
+    expected_speed: DecodingSpeed | None = None,
 ) -> Allowance:
     """What the next problem is granted, with `problems_left` to go (it included): never more than `at_most` seconds.
 
-    `past` are the solutions of the run so far.
+    `past` are the solutions of the run so far, `expected_speed` what was known of the speed before them.
     """
-    granted = grant(bank.left, problems_left, config, past)
+    granted = grant(bank.left, problems_left, config, past, expected_speed)
     seconds = max(0.0, min(granted.seconds, at_most))
     extension = max(0.0, min(granted.extension_seconds, at_most - seconds))
     return replace(_within(granted, seconds), extension_seconds=extension)

@@ -95,7 +95,8 @@ class _Run:
             problem = self.waiting.popleft()
             if self._broken[problem.id]:  # a server that fails now and then may have recovered
                 await asyncio.sleep(min(self._bank.left, _BROKEN_PAUSE_SECONDS * 2.0 ** self._broken[problem.id]))
-            allowance = grant(self._bank.left, rounds, config, list(self.solved.values()))
+            past, speed = list(self.solved.values()), self._runtime.expected_speed
+            allowance = grant(self._bank.left, rounds, config, past, speed)
             attempt = Attempt(problem, self._runtime, allowance, self._kept.get(problem.id, ()))
             solution = await attempt.solve()
             self._refused = self._refused + 1 if attempt.refusal else 0

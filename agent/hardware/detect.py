@@ -181,12 +181,6 @@ def kv_cache_warning(config: Config) -> str:
     )
 
 
-def gpu_mismatch(config: Config) -> str:
-    """Return what `lesser_gpus` says of a profile on this machine, "" for one that asks for no kind of GPU."""
-    asks = config.engine.kind == "vllm" and config.vllm.gpu in KNOWN_DEVICES
-    return lesser_gpus(config, find_gpus()) if asks else ""
-
-
 def lesser_gpus(config: Config, gpus: Sequence[Gpu]) -> str:
     """Say which GPUs found are lesser ones than `vllm.gpu`, for which the profile is sized; "" if none is.
 

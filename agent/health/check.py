@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 
 from agent.config import Config
@@ -14,7 +15,7 @@ from agent.lane.runtime import Runtime
 from agent.problems.reader import check_problems
 from agent.sandbox.base import Sandbox
 from agent.solver import Attempt
-from agent.types import Allowance, Problem, Sample, Solution, StopReason
+from agent.types import Allowance, Learnt, Problem, Sample, Solution, StopReason
 
 CHECK_SECONDS = 90.0
 """The longest that a check takes, its forced answers included."""
@@ -57,7 +58,15 @@ async def check_served_model(
     failures = (_NO_MONEY if each.stop is StopReason.COST_LIMIT else each.failure for each in solutions)
     cut = any(each.stop is StopReason.COST_LIMIT for each in solutions)
     health = health_of(problems, check.samples, next(filter(None, failures), ""), cut=cut)
-    return replace(health, cost=check.ledger.spent - spent if check.ledger else 0.0)
+    cost = check.ledger.spent - spent if check.ledger else 0.0
+    return replace(health, cost=cost, learnt=_learnt_of(solutions))
+
+
+def _learnt_of(solutions: Sequence[Solution]) -> tuple[Learnt, ...]:
+    """What each problem tells, with the lanes of all, as they ran side by side."""
+    learnt = [solution.learnt for solution in solutions if solution.learnt is not None]
+    lanes = sum(each.lanes for each in learnt)
+    return tuple(replace(each, lanes=lanes) for each in learnt)
 
 
 class _Check:

@@ -59,7 +59,7 @@ class HealthGate:
         finally:  # also where the server does not come up again
             seconds = clock() - began
             self.outcome = HealthChecked(
-                health.right, health.asked, seconds, health.fault, dict(self._changed), self._cost
+                health.right, health.asked, seconds, health.fault, dict(self._changed), self._cost, health.learnt
             )
         if health.fault:
             raise _unhealthy(self.outcome, self.config, unpaid=health.unpaid)

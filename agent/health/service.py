@@ -11,8 +11,10 @@ from agent.config import Config
 from agent.engine.base import Engine, OnEvent
 from agent.engine.persistent import PersistentEngine
 from agent.events import EngineStarted, HealthChecked, ServerMemory
-from agent.hardware.detect import gpu_mismatch, kv_cache_warning
+from agent.hardware.detect import CPU, find_gpus, kv_cache_warning, lesser_gpus
+from agent.hardware.expected_speed import expected_speed, roofline_speed
 from agent.health.gate import HealthGate
+from agent.policy.planning.speed import DecodingSpeed
 from agent.sandbox.base import Sandbox
 
 Reopen = Callable[[Config], Engine]
@@ -41,11 +43,17 @@ class ModelService:
         self.gpu_mismatch = ""
         self.start_parts: dict[str, float] = {}
         self._memory: ServerMemory | None = None  # None for a server that tells nothing of its start
+        self._roofline: DecodingSpeed | None = None
 
     @property
     def started(self) -> EngineStarted | None:
         """How the server came up, for the record of a run; None if it tells no parts of its start."""
         return None if self._memory is None else EngineStarted(dict(self.start_parts), self._memory)
+
+    @property
+    def expected_speed(self) -> DecodingSpeed | None:
+        """How fast lanes are expected to be, by the hardware and the check; None where neither tells."""
+        return expected_speed(self._roofline, self.checked.learnt if self.checked else ())
 
     def settle(self, config: Config) -> None:
         """Take the configuration with what was left to be found, and tell which family that is."""
@@ -63,7 +71,10 @@ class ModelService:
 
         clock = asyncio.get_running_loop().time
         started = clock()
-        self.gpu_mismatch = gpu_mismatch(self.config)
+        has_gpus = self.config.engine.kind == "vllm" and self.config.vllm.gpu != CPU
+        gpus = find_gpus() if has_gpus else ()
+        self.gpu_mismatch = lesser_gpus(self.config, gpus)
+        self._roofline = roofline_speed(self.config, gpus)
         for warning in filter(None, (self.gpu_mismatch, kv_cache_warning(self.config))):
             self._say(warning)
         await self.engine.start()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agent.health.broken_text import ONE_CHARACTER, broken_text
-from agent.types import Problem, Sample, SampleEnd
+from agent.types import Learnt, Problem, Sample, SampleEnd
 
 _QUOTED_CHARS = 60
 
@@ -16,7 +16,7 @@ class Health:
     """How many problems of the check were answered right by at least one lane, and what is wrong ("" if nothing).
 
     `cost` is what the check cost, 0 where there are no prices; `unpaid` says that the limit of the run's cost ended it
-    before it could tell.
+    before it could tell. `learnt` is what its problems tell of the speed.
     """
 
     right: int
@@ -24,6 +24,7 @@ class Health:
     fault: str = ""
     cost: float = 0.0
     unpaid: bool = False
+    learnt: tuple[Learnt, ...] = ()
 
 
 def health_of(

@@ -12,6 +12,7 @@ from agent.config import Config
 from agent.cost.ledger import CostLedger
 from agent.engine.persistent import PersistentEngine
 from agent.events import Listener
+from agent.policy.planning.speed import DecodingSpeed
 from agent.sandbox.base import Sandbox
 
 
@@ -20,7 +21,8 @@ class Runtime:
     """The parts of a run; `emit` is given its events; `clock` gives seconds since it began.
 
     `own_task` is the kind of question where that is not a problem of the configured edition; `ledger` keeps the run's
-    money, None where no cost is counted.
+    money, None where no cost is counted; `expected_speed` is what hardware and model let expect, None where that is not
+    known.
     """
 
     config: Config
@@ -30,6 +32,7 @@ class Runtime:
     clock: Callable[[], float]
     own_task: Task | None = None
     ledger: CostLedger | None = None
+    expected_speed: DecodingSpeed | None = None
 
     @property
     def task(self) -> Task:

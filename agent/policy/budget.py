@@ -7,16 +7,24 @@ from collections.abc import Callable, Sequence
 from agent.config import Config
 from agent.policy.planning.plan import RunSoFar
 from agent.policy.planning.planners import PLANNERS
+from agent.policy.planning.speed import DecodingSpeed
 from agent.types import Allowance, Solution
 
 
-def grant(left: float, problems_left: int, config: Config, past: Sequence[Solution] = ()) -> Allowance:
+def grant(
+    left: float,
+    problems_left: int,
+    config: Config,
+    past: Sequence[Solution] = (),
+    expected_speed: DecodingSpeed | None = None,
+) -> Allowance:
     """The allowance of the next problem, with `left` seconds in the bank and `problems_left` to go, it included.
 
     What the configured planner gives, between floor and ceiling, and never more than is left; where the floor is more
     than an even share, it gives way to that, as it would be taken from later problems. `past` are the solutions of the
-    run so far; with several problems in flight, `problems_left` counts the rounds of them. Half of what then stays in
-    the bank may make up for time in which the engine is down.
+    run so far; with several problems in flight, `problems_left` counts the rounds of them. `expected_speed` is what is
+    known of the speed before anything is measured. Half of what then stays in the bank may make up for time in which
+    the engine is down.
     """
     if problems_left < 1:
         raise ValueError("a grant needs a problem")
@@ -24,7 +32,7 @@ def grant(left: float, problems_left: int, config: Config, past: Sequence[Soluti
     rounds = problems_left + len(past) / config.problems_in_flight
     mean, count, in_flight = config.time_limit_seconds / rounds, config.sample.count, config.problems_in_flight
     asks = budget.answer_reserve_seconds > 0 and config.sample.answer_tokens > 0
-    run = RunSoFar(left, problems_left, mean, count, tuple(past), in_flight, asks)
+    run = RunSoFar(left, problems_left, mean, count, tuple(past), in_flight, asks, expected_speed)
     plan = PLANNERS[budget.planner].plan(run, budget)
     wanted = min(plan.seconds, budget.ceiling_seconds)
     seconds = max(0.0, min(left, max(min(budget.floor_seconds, run.share), wanted)))

@@ -16,6 +16,7 @@ from typing import Any, TextIO
 
 import polars as pl
 
+from agent.editions import problems_to_come
 from agent.types import Edition
 from submission.protocol import WARNING_CHARS
 from submission.serving.client import SolveResult, WorkerClient
@@ -23,7 +24,6 @@ from submission.serving.client import SolveResult, WorkerClient
 _LEAST_SECONDS = 1.0  # with less time left in the run, the worker is not asked
 _JOIN_GRACE_SECONDS = 5.0  # for a thread to end after its deadline
 _RESPONSE_MARGIN = 60.0  # taken from the seconds in which the gateway wants an answer
-_ASSUMED_LEFT = 4  # problems assumed to be left once all that were expected have come
 _LOG = logging.getLogger(__name__)
 
 
@@ -106,9 +106,9 @@ class Predictor:
             until = min(until, started + self._response_seconds - _RESPONSE_MARGIN)
         if until - started < _LEAST_SECONDS:
             return SolveResult(closed="out of time")
-        left = self._problem_count - len(self._memory)
+        left = problems_to_come(self._problem_count, len(self._memory))
         result = SolveResult()
-        solve = partial(self._solve, result, key, text, left if left > 0 else _ASSUMED_LEFT, until)
+        solve = partial(self._solve, result, key, text, left, until)
         if self._thread is not None and self._thread.is_alive():
             self._thread.join(_JOIN_GRACE_SECONDS)
         if self._thread is not None and self._thread.is_alive():

@@ -149,17 +149,18 @@ class Worker:
     async def _solve_problem(self, problem: Problem, pending: PendingRequest) -> Solution:
         request, config = pending.request, self.agent.config
         self.recorder.add_problem(problem, config)
-        allowance = next_allowance(
-            self.bank,
-            config,
-            list(self.solved.values()),
-            problems_left=request.problems_left,
-            at_most=pending.until - self.clock(),
-        )
-        self.send(AllowanceGranted(request.number, allowance.seconds + allowance.extension_seconds))
-        prior = self.before.samples_of(problem.id) if self.before else ()
         listeners = (VoteWatch(config, request.number, self.send), self.recorder, self._warn_of)
         with self.agent.begin(listeners, bank=self.bank) as run:
+            allowance = next_allowance(
+                self.bank,
+                config,
+                list(self.solved.values()),
+                problems_left=request.problems_left,
+                at_most=pending.until - self.clock(),
+                expected_speed=run.runtime.expected_speed,
+            )
+            self.send(AllowanceGranted(request.number, allowance.seconds + allowance.extension_seconds))
+            prior = self.before.samples_of(problem.id) if self.before else ()
             return await solve_persistently(problem, run.runtime, allowance, prior)
 
     def _warn_of(self, event: Event) -> None:

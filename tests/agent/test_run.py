@@ -6,6 +6,8 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agent.config import Config
 from agent.engine.base import SamplingParams
@@ -15,9 +17,11 @@ from agent.events import Event, Listener, ProblemSolved, SampleEnded
 from agent.journal.journal import Journal, RunRecord, create_run, read_run
 from agent.lane.runtime import Runtime
 from agent.policy.budget import TimeBank
+from agent.policy.planning.planners import PLANNERS
 from agent.run import run_problems
 from agent.types import Problem, Solution, StopReason
 from tests.support.doubles import Recorder, ScriptedEngine, ScriptedSandbox, config_with
+from tests.support.tiers.cases import examples
 from tests.support.virtual_time import run_virtual
 
 PROBLEMS = [Problem(f"p{n}", f"Problem {n}?", n) for n in range(6)]
@@ -135,6 +139,30 @@ def test_with_several_in_flight_the_time_limit_holds_and_each_is_granted_more() 
     assert spent <= 60
     assert [allowance for *_, allowance, _ in recorder.started[:3]] == [30, 30, 30]
     assert all(solution.stop is StopReason.DEADLINE for solution in solutions)
+
+
+@examples(25)
+@given(
+    st.lists(st.integers(1, 400), min_size=6, max_size=6),
+    st.integers(1, 4),
+    st.integers(5, 400),
+    st.sampled_from(sorted(PLANNERS)),
+    st.just(1.0) | st.floats(1, 4),
+)
+def test_problems_in_flight_never_pass_the_bank_and_even_shares_leave_none_without_time(
+    words: list[int], in_flight: int, limit: int, planner: str, spread: float
+) -> None:
+    def reply(prompt: str, params: SamplingParams) -> str:
+        number = int(prompt.split("Problem ")[1][0])
+        return f"{'word ' * words[number]}\\boxed{{{number}}}"
+
+    keys = {"budget__time_limit_seconds": limit, "budget__planner": planner, "budget__spread": spread}
+    config = config_with(problems_in_flight=in_flight, sample__count=3, **keys)
+    solutions, spent = run(config, ScriptedEngine(reply), Recorder())
+    assert spent <= limit + 1e-6
+    assert [solution.problem_id for solution in solutions] == [problem.id for problem in PROBLEMS]
+    if planner == "spread" and spread == 1:
+        assert all(solution.attempted for solution in solutions)
 
 
 def test_one_failing_problem_ends_the_others_in_flight_with_its_own_error() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from agent.hardware.expected_speed import speed_of_steps
+from agent.hardware.roofline import HARDWARE
 from agent.policy.planning.plan import Planner, ProblemPlan, RunSoFar
 from agent.policy.planning.price import plan_by_price
 from agent.policy.settings import BudgetConfig
@@ -34,9 +36,16 @@ def _with_two_shares(run: RunSoFar, budget: BudgetConfig) -> ProblemPlan:
     return replace(plan_by_price(run, budget), seconds=2 * run.share)
 
 
+def _knowing(hardware: str) -> Planner:
+    """The planner that knows the speed of the hardware before any is measured."""
+    known = speed_of_steps(lambda lanes, contexts: HARDWARE[hardware].step_seconds(lanes, contexts)[0])
+    return Planner(lambda run, budget: plan_by_price(replace(run, expected_speed=known), budget))
+
+
 all_lanes = Planner(_with_all_lanes)
 four_lanes = Planner(_with_four_lanes)
 nothing_learnt = Planner(_from_nothing)
 even_price = Planner(_with_an_even_price)
 no_price = Planner(_without_a_price)
 two_shares = Planner(_with_two_shares)
+known_l4x4, known_h100, known_constant = map(_knowing, ("kaggle-l4x4", "kaggle-h100", "constant"))

@@ -35,7 +35,8 @@ from tools.shared.exports import check_export
 
 _DEFAULT_POLICIES = (OURS, DEFAULT_STOP, "aimo3-clamp")
 _POLICY_FLAG = f"a policy, see below; may be repeated (default: {', '.join(_DEFAULT_POLICIES)})"
-_OF_RUNS = ("compare", "chart", "bounds", "budget_tokens", "time_limit")  # flags that say nothing of stopping alone
+# Flags that say nothing of stopping alone.
+_OF_RUNS = ("compare", "chart", "bounds", "budget_tokens", "time_limit", "problems_stated")
 _CHART_STEPS = (0.5, 0.75, 1.0, 1.5, 2.0)  # times the limit
 
 
@@ -141,7 +142,7 @@ def _setting(args: argparse.Namespace) -> Setting:
         limit = seconds(args.time_limit)
     if args.stop_only:
         limit = NO_LIMIT
-    return Setting(hardware, args.samples, args.problems, limit, args.token_cap, args.seed)
+    return Setting(hardware, args.samples, args.problems, limit, args.token_cap, args.seed, args.problems_stated)
 
 
 def _check_playable(experiment: _Experiment) -> None:
@@ -207,13 +208,10 @@ def _parser() -> argparse.ArgumentParser:
         "--time-limit", metavar="T", help="of a run: seconds, or like 90m or 5h (default: the edition's)"
     )
     where.add_argument("--token-cap", type=whole_number, metavar="N", help="a lane that reaches it has no vote")
-    where.add_argument(
-        "--problems",
-        type=whole_number,
-        default=REPLAYED_EDITION.problem_count,
-        metavar="N",
-        help="of a run",
-    )
+    count = REPLAYED_EDITION.problem_count
+    where.add_argument("--problems", type=whole_number, default=count, metavar="N", help="of a run")
+    stated = "of a run, as the agent is told, which then gets them one after the other (default: as many as it has)"
+    where.add_argument("--problems-stated", type=whole_number, metavar="N", help=stated)
     where.add_argument(
         "--forced-from",
         type=_share,

@@ -9,11 +9,14 @@ from dataclasses import dataclass, replace
 
 from agent.agent import Agent
 from agent.config import Config, load_config
+from agent.editions import problems_to_come
 from agent.engine.recorded import RecordedEngine, RecordedLane
 from agent.events import Event, ProblemStarted, SampleEnded
+from agent.gateway_run import next_allowance, solve_persistently
 from agent.hardware.roofline import Hardware
 from agent.lane.lane import sample_seed
 from agent.metrics import is_right
+from agent.run import OpenRun
 from agent.sandbox.base import Session
 from agent.solver import solve_problem
 from agent.types import Allowance, Problem, Sample, SampleEnd, Solution, ToolRun, ToolStatus
@@ -27,7 +30,10 @@ _CUT = (SampleEnd.CANCELLED, SampleEnd.DEADLINE)
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """The settings shared by all runs of an experiment; `limit` is the time limit of a run in seconds."""
+    """The settings shared by all runs of an experiment; `limit` is the time limit of a run in seconds.
+
+    `stated` is how many problems the agent expects; None: as many as there are, of which it knows all from the start.
+    """
 
     hardware: Hardware
     samples: int
@@ -35,6 +41,7 @@ class Setting:
     limit: float
     token_cap: int | None
     seed: int
+    stated: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +166,10 @@ def play_run(
 
     async def main() -> list[Solution]:
         with agent.begin([collector]) as under_way:
-            return await under_way.solve_all([problem for _, problem, _ in run])
+            problems = [problem for _, problem, _ in run]
+            if setting.stated is None:
+                return await under_way.solve_all(problems)
+            return await _solve_one_by_one(problems, under_way, setting.stated)
 
     solutions = run_virtual(main())
     samples = [collector.samples[problem.id] for _, problem, _ in run]
@@ -168,6 +178,16 @@ def play_run(
         for (index, problem, _), solution, drawn in zip(run, solutions, samples, strict=True)
     ]
     return outcomes, samples
+
+
+async def _solve_one_by_one(problems: Sequence[Problem], run: OpenRun, stated: int) -> list[Solution]:
+    """Solve problems as a gateway gives them, one after the other, with `stated` of them expected."""
+    past: list[Solution] = []
+    for problem in problems:
+        left = problems_to_come(stated, len(past))
+        allowance = next_allowance(run.bank, run.runtime.config, past, problems_left=left, at_most=run.bank.left)
+        past.append(await solve_persistently(problem, run.runtime, allowance))
+    return past
 
 
 def play_problem(

@@ -226,6 +226,7 @@ def _setting(result: ReplayResult) -> dict[str, Any]:
         "hardware": setting.hardware.name,
         "samples": setting.samples,
         "problems": setting.problems,
+        "problems_stated": setting.stated,
         "time_limit_seconds": setting.limit,
         "token_cap": setting.token_cap,
         "seed": setting.seed,

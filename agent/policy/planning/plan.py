@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from agent.policy.planning.speed import DecodingSpeed
 from agent.policy.settings import BudgetConfig
 from agent.types import Solution
 
@@ -16,7 +17,8 @@ class RunSoFar:
     `left` are the seconds in its bank, `problems_left` the problems to go, this one included; where several are
     `in_flight`, the rounds of them. `mean` is an equal slice of the whole run in seconds, `max_lanes` how many samples
     of a problem are configured, `asks_unfinished` whether those that are unfinished at the end are forced to answer.
-    `past` are the solutions until now, in the order in which the problems were closed.
+    `past` are the solutions until now, in the order in which the problems were closed, `expected_speed` is what was to
+    be expected before them, None where nothing was known.
     """
 
     left: float
@@ -26,6 +28,7 @@ class RunSoFar:
     past: tuple[Solution, ...] = ()
     in_flight: int = 1
     asks_unfinished: bool = False
+    expected_speed: DecodingSpeed | None = None
 
     @property
     def share(self) -> float:

@@ -44,7 +44,11 @@ def plan_by_price(run: RunSoFar, budget: BudgetConfig) -> ProblemPlan:
     learnt = [solution.learnt for solution in run.past if solution.learnt is not None]
     votes = learnt_first_votes([Awaited(each.lanes, each.tokens, each.voted) for each in learnt])
     share = max(run.share, _LEAST_SHARE)
-    speed = learnt_speed(_measured(learnt, run.in_flight) or [_expected(votes, share, run)])
+    measured = _measured(learnt, run.in_flight)
+    if run.expected_speed is not None and not measured:
+        speed = run.expected_speed
+    else:
+        speed = learnt_speed(measured or [_expected(votes, share, run)])
     counts = sorted({run.max_lanes, *(lanes for lanes in _LANES if lanes < run.max_lanes)})
     caps, right, spent = offers(votes, speed, counts, run.in_flight)
     row, column = np.unravel_index(np.argmax(right * np.minimum(1.0, share / spent)), right.shape)
@@ -107,7 +111,7 @@ def _measured(learnt: Sequence[Learnt], in_flight: int) -> list[TimedLanes]:
 
 
 def _expected(votes: FirstVotes, share: float, run: RunSoFar) -> TimedLanes:
-    """What stands for a measurement before there is one."""
+    """What stands for a measurement before there is one, where no speed is expected either."""
     return TimedLanes(run.max_lanes * run.in_flight, votes.tokens(run.max_lanes), _EXPECTED_SHARE * share)
 
 

@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_CONTEXT = 160_000  # tokens in the contexts of all lanes at which a `crowding` of 1 doubles the time of a step
+CONTEXT = 160_000
+"""Tokens in the contexts of all lanes at which a `crowding` of 1 doubles the time of a step."""
 _CROWDINGS = (0.0, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9, 1.2, 1.5, 2.0)
 _LOADS = (0.0, 0.03, 0.1, 0.2, 0.35, 0.5, 0.7, 1.0)
 _USUAL_LOAD = 0.05  # a GPU reads the weights for all lanes at once; the arithmetic of a few cores is shared
@@ -43,7 +44,7 @@ class DecodingSpeed:
     @property
     def quadratic(self) -> float:
         """By how much of a second a token in some lane's context lengthens each step, halved."""
-        return self.first * self.crowding / (2 * _CONTEXT)
+        return self.first * self.crowding / (2 * CONTEXT)
 
 
 def learnt_speed(measured: Sequence[TimedLanes]) -> DecodingSpeed:
@@ -57,7 +58,7 @@ def learnt_speed(measured: Sequence[TimedLanes]) -> DecodingSpeed:
     loads, crowdings = np.array(_LOADS)[:, None, None], np.array(_CROWDINGS)[:, None]
     per_token = np.array([math.log(each.seconds / each.tokens) for each in measured])
     others = np.array([each.lanes - 1.0 for each in measured])
-    contexts = np.array([each.lanes * each.tokens / (2 * _CONTEXT) for each in measured])
+    contexts = np.array([each.lanes * each.tokens / (2 * CONTEXT) for each in measured])
     logs = per_token - np.log1p(loads * others + crowdings * contexts)
     misfits = ((logs - logs.mean(axis=2, keepdims=True)) ** 2).sum(axis=2) / (2 * _NOISE**2)
     weights = np.exp(misfits.min() - misfits)

@@ -54,6 +54,7 @@ def test_the_outcome_is_an_event_and_recorded_once_and_its_samples_are_not(tmp_p
     (checked,) = (event for event in told if isinstance(event, HealthChecked))
     assert record.checks == (checked,) and record.found_sound
     assert checked.text.startswith("model checked: 2 of 2 easy problems right, ")
+    assert len({each.lanes for each in checked.learnt}) == 1 < len(checked.learnt), "lanes that ran side by side"
     assert {sample.problem_id for sample in record.samples} == {problem.id for problem in PROBLEMS}
 
 

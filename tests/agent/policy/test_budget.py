@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.config import Config, SampleConfig
+from agent.editions import problems_to_come
 from agent.policy.budget import TimeBank, grant
 from agent.policy.planning.planners import PLANNERS
+from agent.policy.planning.speed import DecodingSpeed
 from agent.policy.settings import BudgetConfig
 from agent.types import Learnt, Solution
 from tests.support import samples
@@ -24,6 +26,7 @@ budgets = st.builds(
     ceiling_seconds=st.floats(1, 2000),
     answer_reserve_seconds=st.floats(0, 50),
 )
+expected = st.none() | st.builds(DecodingSpeed, st.floats(1e-4, 10), st.floats(0, 1), st.floats(0, 5))
 
 
 def test_an_even_share_times_the_spread() -> None:
@@ -58,9 +61,11 @@ def test_a_second_has_its_price_whoever_grants_it_and_a_grant_rule_starts_all_la
     assert granted.price == planned.price > 0
 
 
-@given(st.floats(0, 1e5), st.integers(1, 60), budgets)
-def test_never_more_than_is_left_and_never_negative(left: float, problems: int, budget: BudgetConfig) -> None:
-    allowance = grant(left, problems, with_(budget))
+@given(st.floats(0, 1e5), st.integers(1, 60), budgets, expected)
+def test_never_more_than_is_left_and_never_negative(
+    left: float, problems: int, budget: BudgetConfig, speed: DecodingSpeed | None
+) -> None:
+    allowance = grant(left, problems, with_(budget), (), speed)
     assert 0 <= allowance.reasoning_seconds <= allowance.seconds <= left
     assert 0 <= allowance.extension_seconds <= (left - allowance.seconds)
     assert allowance.share * problems == pytest.approx(left)
@@ -156,3 +161,30 @@ def test_spent_time_of_an_interrupted_run_counts() -> None:
     assert (bank.spent, bank.left) == (300, 700)
     now = 900.0
     assert (bank.spent, bank.left) == (1100, 0)
+
+
+@given(st.floats(1, 1e5), st.integers(1, 60), st.lists(st.floats(0, 1), min_size=1, max_size=90), budgets)
+def test_a_number_of_problems_that_was_wrong_never_overruns_the_bank(
+    limit: float, expected: int, used: list[float], budget: BudgetConfig
+) -> None:
+    now = 0.0
+    bank = TimeBank(limit, lambda: now)
+    for answered, part in enumerate(used):
+        left = problems_to_come(expected, answered)
+        assert left >= 1
+        allowance = grant(bank.left, left, with_(budget))
+        assert 0 <= allowance.seconds <= bank.left
+        now += part * allowance.seconds
+    assert now <= limit * (1 + 1e-9)
+
+
+@given(st.floats(1, 1e5), st.integers(1, 60), st.integers(0, 60), st.integers(0, 60), st.floats(1, 4))
+def test_too_many_problems_expected_never_spend_more_than_the_true_number_and_too_few_no_more_than_their_share(
+    left: float, true: int, more: int, answered: int, spread: float
+) -> None:
+    budget = with_(BudgetConfig(planner="spread", spread=spread, floor_seconds=0, ceiling_seconds=1e9))
+    if answered < true:
+        right = grant(left, problems_to_come(true, answered), budget).seconds
+        assert grant(left, problems_to_come(true + more, answered), budget).seconds <= right
+    beyond = grant(left, problems_to_come(true, true + answered), budget).seconds
+    assert beyond == pytest.approx(min(left, spread * left / 4)), "a quarter of what is left, and spread of these"

@@ -16,7 +16,9 @@ from tests.support.samples import solution
 from tools.replay import ablations
 from tools.replay.policies import policy_keys
 
-_NAMES = sorted(name for name, value in vars(ablations).items() if isinstance(value, Planner))
+_PLANNERS = sorted(name for name, value in vars(ablations).items() if isinstance(value, Planner))
+_KNOWING = ["known_constant", "known_h100", "known_l4x4"]
+_NAMES = [name for name in _PLANNERS if name not in _KNOWING]
 _TIMES = {4_000: 100.0, 12_000: 700.0, 30_000: 3_600.0}  # long contexts slow the lanes down: fewer are worth more
 _PAST = tuple(solution(learnt=Learnt(16, tokens, seconds, voted=True)) for tokens, seconds in _TIMES.items())
 _RUN = RunSoFar(6_000.0, 30, 360.0, 16, _PAST)
@@ -31,6 +33,14 @@ def test_an_ablation_changes_one_part_of_the_plan(name: str) -> None:
     assert 1 <= changed.lanes <= 16
     assert changed.seconds > 0
     assert changed.price >= 0
+
+
+@pytest.mark.parametrize("name", _KNOWING)
+def test_what_is_known_of_the_hardware_changes_plans_until_something_is_measured(name: str) -> None:
+    planner, first = getattr(ablations, name), replace(_RUN, past=())
+
+    assert planner.plan(_RUN, BudgetConfig()) == plan_by_price(_RUN, BudgetConfig())
+    assert planner.plan(first, BudgetConfig()) != plan_by_price(first, BudgetConfig())
 
 
 def test_what_nothing_was_learnt_from_is_planned_as_the_first_problem() -> None:

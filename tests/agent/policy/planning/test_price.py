@@ -37,6 +37,7 @@ runs = st.builds(
     past=pasts,
     in_flight=st.integers(1, 8),
     asks_unfinished=st.booleans(),
+    expected_speed=st.none() | speeds,
 )
 
 
@@ -151,7 +152,27 @@ def test_the_unit_of_time_does_not_matter(run: RunSoFar, unit: float) -> None:
         else each
         for each in run.past
     )
-    one, other = plan(run), plan(replace(run, left=run.left * unit, past=scaled))
+    speed = run.expected_speed and replace(run.expected_speed, first=run.expected_speed.first * unit)
+    one, other = plan(run), plan(replace(run, left=run.left * unit, past=scaled, expected_speed=speed))
     assert other.seconds == pytest.approx(one.seconds * unit, rel=1e-6)
     assert other.price * unit == pytest.approx(one.price, rel=1e-6)
     assert other.lanes == one.lanes
+
+
+@given(runs, speeds)
+def test_an_expected_speed_counts_until_one_is_measured(run: RunSoFar, speed: DecodingSpeed) -> None:
+    known, unknown = (replace(run, expected_speed=each) for each in (speed, None))
+    if any(each.learnt is not None and each.learnt.seconds is not None for each in run.past):
+        assert plan(known) == plan(unknown)
+    else:
+        assert plan(known) == plan(replace(known, past=tuple(each for each in run.past if each.learnt)))
+
+
+def test_the_first_problem_is_planned_by_the_speed_that_is_expected() -> None:
+    fast, slow = (plan(run_with(14_400, expected_speed=DecodingSpeed(step, 0.0, 1.3))) for step in (0.002, 0.02))
+    assert fast.lanes == 16 > slow.lanes, "lanes that crowd each other cost time, of which there is enough for the fast"
+    assert fast.price < slow.price
+
+
+def test_a_problem_alone_on_fast_hardware_gets_all_lanes() -> None:
+    assert plan(run_with(1_800, problems_left=1, expected_speed=DecodingSpeed(0.015, 0.0, 1.3))).lanes == 16
