@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
@@ -94,7 +93,7 @@ def _comparisons(result: ReplayResult, comparisons: Sequence[PolicyPair]) -> Exp
     caption = (
         f"Differences in right answers of {result.setting.problems} over the same runs, with 95% intervals, and how "
         f"many problems show a difference of 1 in {POWER:.0%} of comparisons; the smallest difference that these "
-        "problems show; how many runs of a recording show 1 with these problems at most, - where no number does."
+        "problems show; how many runs of a recording show 1 with these problems at least, - where no number does."
     )
     return ExportedTable("comparisons", caption, columns, tuple(rows))
 
@@ -104,6 +103,6 @@ def _needed(result: ReplayResult, pair: PolicyPair) -> tuple[Cell, Cell, Cell]:
     power = result.power(*pair)
     if power is None or not power.spread:
         return None, None, None
-    count, noise = result.setting.problems, result.run_noise(*pair)
-    times = None if noise is None else replace(power, noise=min(noise, power.spread)).samples_for(1 / count)
+    count = result.setting.problems
+    times = power.samples_for(1 / count)
     return power.problems_for(1 / count), power.detectable * count, None if times is None else times * result.repeats

@@ -84,7 +84,11 @@ class ReplayResult:
         return interval(self._correct(policy, recording) - self._correct(other, recording))
 
     def power(self, policy: str, other: str) -> Power | None:
-        """Return what a comparison of two policies by their shares of right answers can show."""
+        """Return what a comparison of two policies by their shares of right answers can show.
+
+        Its noise, which more runs take away, is that of two policies that play different runs: as both play the same,
+        it is less, and more runs are needed than it says.
+        """
         shares = [
             [score.right.above / np.maximum(score.right.below, 1e-12) for score in self.scores[name].values()]
             for name in (policy, other)
@@ -92,13 +96,11 @@ class ReplayResult:
         played = np.array([score.right.below > 0 for score in self.scores[policy].values()])
         counts = played.sum(axis=0)
         sums = ((np.array(shares[0]) - np.array(shares[1])) * played).sum(axis=0)
-        return paired_power([float(total / count) for total, count in zip(sums, counts, strict=True) if count])
+        differences = [float(total / count) for total, count in zip(sums, counts, strict=True) if count]
+        return paired_power(differences, self._run_noise(policy, other))
 
-    def run_noise(self, policy: str, other: str) -> float | None:
-        """Return what of `power`'s spread falls with more runs, at most: as if the two had played different runs.
-
-        None where a problem was played once.
-        """
+    def _run_noise(self, policy: str, other: str) -> float | None:
+        """The noise of `power`; None where a problem was played once."""
         pairs = list(zip(self.scores[policy].values(), self.scores[other].values(), strict=True))
         noise = []
         for place in range(len(pairs[0][0].right.below)):

@@ -121,7 +121,9 @@ def power_line(result: ReplayResult, pair: PolicyPair) -> str:
     """Return what it takes to see a difference of one right answer between the policies, as one line of text."""
     power = result.power(*pair)
     count = result.setting.problems
-    return "" if power is None else power.sentence(f"1 right answer of {count}", 1 / count)
+    if power is None:
+        return ""
+    return power.sentence(f"1 right answer of {count}", 1 / count, drawn="runs")
 
 
 def stop_table(result: StoppingResult) -> Table:
@@ -208,7 +210,10 @@ def _stop_figures(result: StoppingResult, policy: str, place: int | None) -> dic
 
 
 def _power_json(result: ReplayResult, pair: PolicyPair) -> dict[str, Any] | None:
-    """What shows a difference of one right answer of a run; None for a single problem."""
+    """What shows a difference of one right answer of a run; None for a single problem.
+
+    The runs are those of a recording with these problems, None where no number is enough or that is not known.
+    """
     power = result.power(*pair)
     if power is None:
         return None
@@ -217,6 +222,9 @@ def _power_json(result: ReplayResult, pair: PolicyPair) -> dict[str, Any] | None
         "problems": power.problems,
         "detectable_difference": power.detectable * count,
         "problems_for_one_right_answer": power.problems_for(1 / count),
+        "runs_for_one_right_answer": None
+        if (times := power.samples_for(1 / count)) is None
+        else times * result.repeats,
     }
 
 

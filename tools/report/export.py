@@ -7,7 +7,7 @@ from pathlib import Path
 
 from agent.views.verdict import why_won
 from tools.report.data import ReportedRun
-from tools.report.stats import differences, majority_curve, run_figures
+from tools.report.stats import differences, majority_curve, power_sentences, run_figures
 from tools.shared.chart_files import EXPORTED, draw_curves, draw_intervals
 from tools.shared.exports import Cell, Column, ExportedTable, write_tables
 
@@ -54,7 +54,8 @@ def _differences(first: ReportedRun, second: ReportedRun) -> ExportedTable:
     caption = (
         f"{second.name} (second) less {first.name} (first), paired by the problems closed in both, with 95% intervals."
     )
-    return ExportedTable("differences", caption, columns, rows)
+    told = " ".join([caption, *power_sentences(first, second)])
+    return ExportedTable("differences", told, columns, rows)
 
 
 def _problems(run: ReportedRun, name: str) -> ExportedTable:

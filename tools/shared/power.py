@@ -48,8 +48,8 @@ class Power:
         room = self.problems * difference**2 / _Z**2 - (self.spread - self.noise)
         return self.noise / room if room > 0 else None
 
-    def sentence(self, difference: str, value: float, how: str = "paired by problem") -> str:
-        """What it takes to see a difference, given as text and as a number, in one sentence."""
+    def sentence(self, difference: str, value: float, how: str = "paired by problem", drawn: str = "samples") -> str:
+        """What it takes to see a difference, given as text and as a number, in one sentence; more `drawn` lessen noise."""
         shows = f"difference of {difference} shows in {POWER:.0%} of comparisons ({how}, {LEVEL:.0%} level)"
         if self.spread == 0:
             return f"How many problems it takes until a {shows} cannot be told, as all problems differ alike."
@@ -57,13 +57,13 @@ class Power:
         if needed <= self.problems:
             return f"A {shows} with {needed:,} problems; these are {self.problems:,}."
         larger = f"these {self.problems:,} show one {self.detectable / value:.1f} times as large"
-        return f"A {shows} with {needed:,} problems{self._with_samples(value)}; {larger}."
+        return f"A {shows} with {needed:,} problems{self._with_more(drawn, value)}; {larger}."
 
-    def _with_samples(self, value: float) -> str:
+    def _with_more(self, drawn: str, value: float) -> str:
         times = self.samples_for(value)
         if times is not None:
-            return f", or with these {self.problems:,} and {times:.1f} times the samples"
-        return "" if self.noise is None else f", and with no number of samples of these {self.problems:,}"
+            return f", or with these {self.problems:,} and {times:.1f} times the {drawn}"
+        return "" if self.noise is None else f", and with no number of {drawn} of these {self.problems:,}"
 
 
 def paired_power(differences: Sequence[float], noise: float | None = None) -> Power | None:
