@@ -59,6 +59,7 @@ def test_samples_do_not_help_where_the_problems_themselves_differ() -> None:
     assert Power(10, 0.3, 0.01).samples_for(0.05) is None
     assert Power(10, 0.3, None).samples_for(0.05) is None
     assert "with no number of samples" in Power(10, 0.3, 0.01).sentence("0.05", 0.05)
+    assert "times the runs; " in Power(10, 0.3, 0.3).sentence("0.05", 0.05, drawn="runs")
 
 
 def test_the_noise_of_samples_is_their_variance_without_bias() -> None:

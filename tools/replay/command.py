@@ -224,10 +224,18 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument("--seed", type=draw_seed, default=0, metavar="S", help="of problem orders and sample draws")
     how.add_argument("--processes", type=whole_number, metavar="N", help="default: one a core")
     how.add_argument("--ray", action="store_true", help="over a Ray cluster (needs the extra `ray`); same numbers")
+    _add_output_flags(parser)
+    return parser
+
+
+def _add_output_flags(parser: argparse.ArgumentParser) -> None:
     out = parser.add_argument_group("what comes out")
     out.add_argument("--json", action="store_true", help="all figures as JSON on standard output")
     out.add_argument(
-        "--chart", type=Path, metavar="FILE", help="right answers against time limit, as .svg, .png or .pdf"
+        "--chart",
+        type=Path,
+        metavar="FILE",
+        help="right answers and bounds against five time limits, as .svg, .png or .pdf",
     )
     out.add_argument(
         "--export",
@@ -238,9 +246,10 @@ def _parser() -> argparse.ArgumentParser:
     bounds = out.add_mutually_exclusive_group()
     bounds.add_argument("--no-bounds", action="store_true", help="leave out the bounds, which cost a run each")
     bounds.add_argument(
-        "--bounds", choices=["online"], help="also what a policy can reach that knows the population alone; minutes"
+        "--bounds",
+        choices=["online"],
+        help="also what a policy can reach that knows the population alone; minutes for each time limit",
     )
-    return parser
 
 
 def _share(text: str) -> float:

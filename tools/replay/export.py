@@ -8,7 +8,7 @@ from statistics import fmean
 
 from tools.replay.full_runs import ReplayResult
 from tools.replay.stop import StoppingResult
-from tools.replay.view import BOUNDS_KNOW, STOP_COLUMNS, PolicyPair
+from tools.replay.view import STOP_COLUMNS, PolicyPair, bounds_know, problems_for_loss
 from tools.shared.chart_files import EXPORTED, draw_intervals
 from tools.shared.exports import Cell, Column, ExportedTable, write_tables
 from tools.shared.power import POWER
@@ -34,11 +34,16 @@ def export_runs(directory: Path, result: ReplayResult, comparisons: Sequence[Pol
 def export_stops(directory: Path, result: StoppingResult) -> list[Path]:
     """Write the table of stopping rules and a chart of their wall times; return the files. Raises InputError."""
     rows = [
-        (policy, result.accuracy(policy), result.loss(policy), result.wall(policy), result.gap_closed(policy))
+        (
+            *(policy, result.accuracy(policy), result.loss(policy), problems_for_loss(result, policy)),
+            *(result.wall(policy), result.gap_closed(policy)),
+        )
         for policy in result.policies
     ]
-    names = ("accuracy", "accuracy minus waiting for all", "relative wall time", "gap closed")
-    columns = (Column("policy"), *(Column(name, 3) for name in names))
+    columns = (
+        *(Column("policy"), Column("accuracy", 3), Column("accuracy minus waiting for all", 3), Column("problems")),
+        *(Column("relative wall time", 3), Column("gap closed", 3)),
+    )
     caption = f"One problem at a time, with 95% intervals; {STOP_COLUMNS}."
     written = write_tables(directory, [ExportedTable("stopping", caption, columns, tuple(rows))])
     paths = [directory / f"stopping{suffix}" for suffix in EXPORTED]
@@ -77,7 +82,7 @@ def _bounds(result: ReplayResult) -> ExportedTable:
     rows: tuple[tuple[Cell, ...], ...] = tuple(
         (name, fmean(values), *values) for name, values in result.bound_values().items()
     )
-    return ExportedTable("bounds", f"Right answers of {result.setting.problems}; {BOUNDS_KNOW}.", columns, rows)
+    return ExportedTable("bounds", f"Right answers of {result.setting.problems}; {bounds_know(result)}.", columns, rows)
 
 
 def _comparisons(result: ReplayResult, comparisons: Sequence[PolicyPair]) -> ExportedTable:

@@ -28,9 +28,10 @@ from tools.replay.full_runs import ReplayResult, replay_runs
 from tools.replay.policies import OURS, WAIT
 from tools.replay.recordings import REPLAYED_EDITION, check_drawable, load_recordings
 from tools.replay.run import NO_LIMIT, Setting
-from tools.replay.stop import ORACLE, REFERENCE, StoppingResult, replay_stopping
+from tools.replay.stop import ORACLE, REFERENCE, SEEN_LOSS, StoppingResult, replay_stopping
 from tools.shared.command_line import REPLAYED_SAMPLES, run_command
 from tools.shared.intervals import Floats, Interval, Ratio, interval, mean_ratio
+from tools.shared.power import paired_power
 
 BASELINE = "margin-3+aimo3-clamp"
 MAX_ACCURACY_LOSS = 0.002  # against waiting for all, where stopping alone is fitted
@@ -55,11 +56,15 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """A leave-one-out validation: a choice for each held-out part, and the mean gain over the baseline."""
+    """A leave-one-out validation: a choice for each held-out part, and the mean gain over the baseline.
+
+    `shown` says how many problems show a difference of right answers; "" of times.
+    """
 
     title: str
     choices: tuple[Choice, ...]
     gain: Interval
+    shown: str = ""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -115,26 +120,36 @@ def run_fits(results: Sequence[ReplayResult]) -> list[Fit]:
         problems = results[0].setting.problems
         return np.asarray(problems * np.mean([mean_ratio(of, weights) for of in ratios], axis=0), dtype=np.float64)
 
+    def shares(policy: str, name: str) -> Floats:
+        """The share of right answers of each problem on one recording, mean over the limits."""
+        played = [result.scores[policy][name].right for result in results]
+        return np.asarray(np.mean([each.above / np.maximum(each.below, 1e-12) for each in played], axis=0))
+
     def judged(held_out: str, best: str, chosen: Sequence[str], weights: Floats) -> Choice:
         values = [float(right(policy, chosen, weights[:1])[0]) for policy in (best, OURS, BASELINE)]
         return Choice(held_out, best, *values)
 
-    by_recording, gains = [], []
+    by_recording, gains, changes = [], [], []
     for name in names:
         others = [other for other in names if other != name]
         best = max(policies, key=lambda policy: right(policy, others, weights[:1])[0])
         by_recording.append(judged(name, best, [name], weights))
         gains.append(right(best, [name], weights) - right(BASELINE, [name], weights))
-    halves, half_gains = [], []
+        changes.append(shares(best, name) - shares(BASELINE, name))
+    halves, half_gains, half_changes = [], [], np.zeros(weights.shape[1])
     even = (np.arange(weights.shape[1]) % 2 == 0).astype(np.float64)
     for title, seen in (("odd problems", even), ("even problems", 1 - even)):
         best = max(policies, key=lambda policy: right(policy, names, seen[None])[0])
         unseen = weights * (1 - seen)
         halves.append(judged(title, best, names, unseen))
         half_gains.append(right(best, names, unseen) - right(BASELINE, names, unseen))
+        half_changes += (1 - seen) * np.mean([shares(best, name) - shares(BASELINE, name) for name in names], axis=0)
+    count = results[0].setting.problems
+    shown = [_shown(each, f"1 right answer of {count}", 1 / count) for each in (np.mean(changes, axis=0), half_changes)]
+    titles = ("right answers, one recording held out", "right answers, one half of the problems held out")
     return [
-        Fit("right answers, one recording held out", tuple(by_recording), interval(np.mean(gains, axis=0))),
-        Fit("right answers, one half of the problems held out", tuple(halves), interval(np.mean(half_gains, axis=0))),
+        Fit(titles[0], tuple(by_recording), interval(np.mean(gains, axis=0)), shown[0]),
+        Fit(titles[1], tuple(halves), interval(np.mean(half_gains, axis=0)), shown[1]),
     ]
 
 
@@ -156,7 +171,7 @@ def stop_fits(result: StoppingResult) -> list[Fit]:
     once = result.weights[:1]
     walls: list[Choice] = []
     losses: list[Choice] = []
-    gains, loss_gains = [], []
+    gains, loss_gains, changes = [], [], []
     for place in places:
         others = [other for other in places if other != place]
         fit = [policy for policy in policies if lost(policy, others, once)[0] <= MAX_ACCURACY_LOSS] or [REFERENCE]
@@ -167,14 +182,22 @@ def stop_fits(result: StoppingResult) -> list[Fit]:
             rows.append(Choice(name, best, *values))
         gains.append(wall(best, [place], result.weights) - wall(REFERENCE, [place], result.weights))
         loss_gains.append(lost(best, [place], result.weights) - lost(REFERENCE, [place], result.weights))
+        changes.append(result.shares(best, place) - result.shares(REFERENCE, place))
+    shown = _shown(np.mean(changes, axis=0), f"{SEEN_LOSS} in accuracy", SEEN_LOSS)
     return [
         Fit("wall time relative to waiting for all", tuple(walls), interval(np.mean(gains, axis=0))),
-        Fit("accuracy lost against waiting for all", tuple(losses), interval(np.mean(loss_gains, axis=0))),
+        Fit("accuracy lost against waiting for all", tuple(losses), interval(np.mean(loss_gains, axis=0)), shown),
     ]
 
 
+def _shown(changes: Floats, difference: str, value: float) -> str:
+    """How many problems show a difference, from the change of each; "" for a single problem."""
+    power = paired_power(changes.tolist())
+    return "" if power is None else power.sentence(difference, value)
+
+
 def _table(fit: Fit) -> Table:
-    table = Table(title=fit.title)
+    table = Table(title=fit.title, caption=fit.shown or None, caption_justify="left")
     for column in ("held out", "chosen without it"):
         table.add_column(column)
     for column in ("chosen", "default", "published"):
@@ -203,6 +226,7 @@ def _as_json(fit: Fit) -> dict[str, Any]:
         ],
         "chosen_minus_published": fit.gain.value,
         "interval": [fit.gain.low, fit.gain.high],
+        "shown": fit.shown,
     }
 
 

@@ -15,9 +15,12 @@ from tools.replay.pool import run_jobs
 from tools.replay.recordings import Recording
 from tools.replay.run import Setting, play_problem, replay_config
 from tools.shared.intervals import Floats, Interval, Ratio, interval, mean_ratio, resamples
+from tools.shared.power import Power, paired_power
 
 REFERENCE = DEFAULT_STOP  # the rule from which the gap to the oracle is measured
 ORACLE = "oracle"
+SEEN_LOSS = 0.01
+"""The difference in accuracy for which it is said how many problems show it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,16 @@ class StoppingResult:
     def loss(self, policy: str, place: int | None = None) -> Interval:
         """Return the accuracy minus that of waiting for all."""
         return interval(self._accuracy(policy, place) - self._accuracy(WAIT, place))
+
+    def shares(self, policy: str, place: int) -> Floats:
+        """Return the share of right answers of each problem on one recording, 0 for one that is not in it."""
+        return np.asarray(self.right[policy][place] / np.maximum(self.draws[place], 1e-12), dtype=np.float64)
+
+    def power(self, policy: str) -> Power | None:
+        """Return what the comparison of the accuracy with that of waiting for all can show; None for one problem."""
+        changes = np.array([self.shares(policy, n) - self.shares(WAIT, n) for n in self._places(None)])
+        played = np.array([draws > 0 for draws in self.draws]).sum(axis=0)
+        return paired_power((changes.sum(axis=0)[played > 0] / played[played > 0]).tolist())
 
     def wall(self, policy: str, place: int | None = None) -> Interval:
         """Return the wall time summed over problems, relative to waiting for all."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
@@ -11,9 +11,10 @@ from typing import Any
 from rich.table import Table
 
 from tools.replay.full_runs import ReplayResult
-from tools.replay.stop import ORACLE, StoppingResult
+from tools.replay.stop import ORACLE, SEEN_LOSS, StoppingResult
 from tools.shared.chart_files import draw_curves
 from tools.shared.intervals import Interval
+from tools.shared.power import POWER
 
 PolicyPair = tuple[str, str]
 RUN_COLUMNS = (
@@ -21,24 +22,35 @@ RUN_COLUMNS = (
     "end; starved: problems for which no time was left; two runs: AIMO-3's score of two runs"
 )
 """What the columns of full runs mean."""
-BOUNDS_KNOW = (
-    "what the bounds know: oracle every sample; knapsack each problem's accuracy over time; online the population of "
-    "problems, not which of them it faces: the best moment to stop at one price of a second with a bank that is met on "
-    "average, and the best policy that a search found in a family; other half: fitted to the problems that it is not "
-    "measured on"
-)
-"""What each bound knows that a policy does not."""
+_OTHER_HALF = "the same, fitted to the half of the problems that it is not measured on"
+BOUND_MEANINGS: Mapping[str, str] = {
+    "knapsack": "knows each problem's accuracy over time",
+    "oracle": "knows every sample",
+    "online, one price": "knows the population of problems, not which of them it faces, and the best moments to stop "
+    "at one price of a second; its bank is met on average",
+    "online, one price, other half": _OTHER_HALF,
+    "online, fitted": "knows the population, and the best policy that a search found in a family",
+    "online, fitted, other half": _OTHER_HALF,
+}
+"""What each bound knows that a policy does not, by its name in tables."""
 STOP_COLUMNS = (
     "wall time is relative to waiting for all samples; accuracy lost is against it; gap closed: how much of the wall "
-    "time between margin-3 and an oracle, which knows every sample and stops each problem once its answer is settled"
+    "time between margin-3 and an oracle, which knows every sample and stops each problem once its answer is settled; "
+    f"problems: how many show a loss of {SEEN_LOSS} in {POWER:.0%} of comparisons"
 )
 """What the columns of stopping alone mean."""
+
+
+def bounds_know(result: ReplayResult) -> str:
+    """Return what the bounds that were worked out know, as a caption; "" without bounds."""
+    told = "; ".join(f"({name}) {BOUND_MEANINGS[name]}" for name in result.bound_values())
+    return told and f"what the bounds know: {told}"
 
 
 def runs_table(result: ReplayResult) -> Table:
     """Return a row per policy: right answers on each recording, their mean with its interval, the cost of a run."""
     title = f"right answers of {result.setting.problems}, {result.repeats} runs per recording"
-    caption = f"{RUN_COLUMNS}; {BOUNDS_KNOW}" if result.bounds else RUN_COLUMNS
+    caption = f"{RUN_COLUMNS}; {bounds_know(result)}" if result.bounds else RUN_COLUMNS
     table = Table(title=title, caption=caption, caption_justify="left")
     table.add_column("policy")
     for name in (*result.recordings, "mean", "95% interval", "wall", "M tokens", "cut", "starved", "two runs"):
@@ -86,7 +98,7 @@ def runs_json(result: ReplayResult, comparisons: Sequence[PolicyPair]) -> dict[s
         "setting": _setting(result),
         "policies": policies,
         "bounds": {name: asdict(bounds) for name, bounds in result.bounds.items()},
-        "bounds_know": BOUNDS_KNOW if result.bounds else "",
+        "bounds_know": bounds_know(result),
         "comparisons": [comparison_json(result, pair) for pair in comparisons],
     }
 
@@ -131,7 +143,7 @@ def stop_table(result: StoppingResult) -> Table:
     title = "one problem at a time: accuracy / wall time relative to waiting for all"
     table = Table(title=title, caption=STOP_COLUMNS, caption_justify="left")
     table.add_column("policy")
-    for name in (*result.recordings, "mean", "accuracy lost, 95%", "wall, 95%", "gap closed"):
+    for name in (*result.recordings, "mean", "accuracy lost, 95%", "problems", "wall, 95%", "gap closed"):
         table.add_column(name, justify="right")
     for policy in result.policies:
         lost = result.loss(policy)
@@ -143,10 +155,17 @@ def stop_table(result: StoppingResult) -> Table:
             ),
             f"{result.accuracy(policy).value:.4f} / {result.wall(policy).value:.3f}",
             f"{lost.value:+.4f} ({_range(lost, 4)})",
+            "-" if (count := problems_for_loss(result, policy)) is None else f"{count:,}",
             _range(result.wall(policy), 3),
             f"{result.gap_closed(policy).value:.0%}",
         )
     return table
+
+
+def problems_for_loss(result: StoppingResult, policy: str) -> int | None:
+    """Return how many problems show a loss of SEEN_LOSS; None where that is not known, as where nothing differs."""
+    power = result.power(policy)
+    return None if power is None or not power.spread else power.problems_for(SEEN_LOSS)
 
 
 def stop_json(result: StoppingResult) -> dict[str, Any]:
@@ -157,6 +176,7 @@ def stop_json(result: StoppingResult) -> dict[str, Any]:
         "policies": {
             policy: {
                 **_stop_figures(result, policy, None),
+                f"problems_for_a_loss_of_{SEEN_LOSS}": problems_for_loss(result, policy),
                 "recordings": {name: _stop_figures(result, policy, n) for name, n in places.items()},
             }
             for policy in result.policies
@@ -165,14 +185,19 @@ def stop_json(result: StoppingResult) -> dict[str, Any]:
 
 
 def draw_chart(path: Path, budgets: Sequence[float], results: Sequence[ReplayResult], unit: str) -> None:
-    """Draw right answers over the time limit, a line per policy, into an image file. Raises InputError if it fails."""
+    """Draw right answers over the time limit, a line per policy and per bound, into an image file.
+
+    The bounds have a legend of what they know. Raises InputError if the file cannot be written.
+    """
     curves = {
         policy: [(budget, result.correct(policy)) for budget, result in zip(budgets, results, strict=True)]
         for policy in results[0].scores
     }
-    values = [{bound: fmean(each) for bound, each in result.bound_values().items()} for result in results]
-    drawn = [bound for bound in values[0] if all(bound in means for means in values)]
-    bounds = {bound: list(zip(budgets, [means[bound] for means in values], strict=True)) for bound in drawn}
+    values = [result.bound_values() for result in results]
+    bounds = {
+        f"{bound}: {BOUND_MEANINGS[bound]}": list(zip(budgets, [fmean(each[bound]) for each in values], strict=True))
+        for bound in values[0]
+    }
     axes = (unit, f"right answers of {results[0].setting.problems}, mean over recordings")
     draw_curves([path], curves, axes, bounds=bounds)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from tools.shared.intervals import Interval
 EXPORTED = (".svg", ".png")
 """The kinds of files of an exported chart."""
 _KINDS = (".svg", ".png", ".pdf")
+_DASHES: Sequence[Any] = (":", "--", "-.", (0, (1, 3)), (0, (8, 2)), (0, (6, 2, 1, 2, 1, 2)))
+_LEGEND_WIDTH = 110  # characters
 Curve = Sequence[tuple[float, Interval]]
 """Points of a curve: a place on the x axis, and the value there."""
 
@@ -42,9 +45,10 @@ def draw_curves(
     bounds: Mapping[str, Sequence[tuple[float, float]]] | None = None,
     logarithmic: bool = False,
 ) -> None:
-    """Draw curves with their intervals as bands, and dotted `bounds`; `axes` names the two axes.
+    """Draw curves with their intervals as bands, and `bounds` as broken lines; `axes` names the two axes.
 
-    Raises InputError where `check_charts` does, and if a file cannot be written.
+    The bounds have a legend of their own below the axes, which has room for sentences. Raises InputError where
+    `check_charts` does, and if a file cannot be written.
     """
 
     def draw(plot: Any) -> None:
@@ -52,16 +56,25 @@ def draw_curves(
             places = [place for place, _ in points]
             plot.plot(places, [value.value for _, value in points], marker="o", label=name)
             plot.fill_between(places, [v.low for _, v in points], [v.high for _, v in points], alpha=0.08)
-        for name, line in (bounds or {}).items():
-            plot.plot([x for x, _ in line], [y for _, y in line], linestyle=":", color="grey", label=name)
+        limits = [_draw_bound(plot, place, line) for place, line in enumerate((bounds or {}).values())]
         if logarithmic:
             plot.set_xscale("log", base=2)
             plot.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         plot.set_xlabel(axes[0])
         plot.set_ylabel(axes[1])
         plot.legend(fontsize="small")
+        if limits:
+            names = [textwrap.fill(name, _LEGEND_WIDTH) for name in bounds or ()]
+            plot.figure.legend(limits, names, loc="outside lower left", fontsize="small", title="bounds")
 
-    _save(paths, (8, 5), draw)
+    _save(paths, (8, 5 + 0.3 * len(bounds or ())), draw)
+
+
+def _draw_bound(plot: Any, place: int, points: Sequence[tuple[float, float]]) -> Any:
+    """Draw a bound, told apart from the others by its dashes and its grey, and return its line."""
+    style, grey = _DASHES[place % len(_DASHES)], 0.2 + 0.12 * (place % 4)
+    (line,) = plot.plot([x for x, _ in points], [y for _, y in points], linestyle=style, color=str(grey))
+    return line
 
 
 def draw_intervals(paths: Sequence[Path], values: Mapping[str, Interval], axis: str, *, zero: bool = False) -> None:

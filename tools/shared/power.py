@@ -49,7 +49,10 @@ class Power:
         return self.noise / room if room > 0 else None
 
     def sentence(self, difference: str, value: float, how: str = "paired by problem", drawn: str = "samples") -> str:
-        """What it takes to see a difference, given as text and as a number, in one sentence; more `drawn` lessen noise."""
+        """What it takes to see a difference, given as text and as a number, in one sentence.
+
+        `drawn` is what lessens the noise.
+        """
         shows = f"difference of {difference} shows in {POWER:.0%} of comparisons ({how}, {LEVEL:.0%} level)"
         if self.spread == 0:
             return f"How many problems it takes until a {shows} cannot be told, as all problems differ alike."

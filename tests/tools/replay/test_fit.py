@@ -29,6 +29,7 @@ def test_the_quickest_of_others_is_chosen_and_never_the_default_or_the_oracle() 
     )
     fits = stop_fits(result)
     assert [choice.candidate for fit in fits for choice in fit.choices] == ["margin-2"] * 4
+    assert [fit.shown[:12] for fit in fits] == ["", "How many pro"], "nothing differs in accuracy"
     assert [(choice.chosen, choice.default, choice.baseline) for choice in fits[0].choices] == [(0.5, 0.2, 0.6)] * 2
 
 
@@ -54,6 +55,7 @@ def test_the_published_rule_is_among_those_that_are_chosen(traces: Path, capsys:
     assert main([str(traces), *flags]) == 0
     told = json.loads(capsys.readouterr().out)
     assert [len(fit["choices"]) for fit in told] == [2, 2]
+    assert all("1 right answer of 2" in fit["shown"] for fit in told)
     assert all(choice["candidate"] in candidates(stop_only=False) for fit in told for choice in fit["choices"])
 
 

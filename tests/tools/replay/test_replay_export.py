@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from tests.support.runs.recordings import write_traces
 from tests.tools.replay.test_replay import complaint
 from tools.replay.command import main
 from tools.replay.full_runs import ONLINE_BOUNDS
+from tools.replay.view import BOUND_MEANINGS
 from tools.shared.exports import TABLES
 
 
@@ -21,12 +24,20 @@ def traces(tmp_path: Path) -> Path:
 
 
 @pytest.mark.further
-def test_tables_and_a_chart_are_drawn(capsys: pytest.CaptureFixture[str], traces: Path, tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
+def test_tables_and_a_chart_of_all_bounds_are_drawn(
+    capsys: pytest.CaptureFixture[str], traces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rc_context = pytest.importorskip("matplotlib").rc_context
     chart = tmp_path / "chart.svg"
     flags = ["--repeats", "2", "--problems", "6", "--budget-tokens", "3000", "--processes", "1", "--samples", "4"]
-    assert main([str(traces), *flags, "--compare", "price", "margin-3", "--chart", str(chart)]) == 0
+    monkeypatch.setattr("tools.replay.bounds.online.BOUND_RUNS", 2)
+    bounds = ["--bounds", "online", "--chart", str(chart)]
+    with rc_context({"svg.fonttype": "none"}):  # texts stay texts
+        assert main([str(traces), *flags, "--compare", "price", "margin-3", *bounds]) == 0
     out = capsys.readouterr().out
+    drawn = re.findall("<text[^>]*>([^<]*)</text>", chart.read_text(encoding="utf-8"))
+    for name, meaning in BOUND_MEANINGS.items():
+        assert any(unescape(line).startswith(f"{name}: {meaning[:20]}") for line in drawn), name
     assert "(knapsack)" in out
     assert "price minus margin-3" in out
     assert chart.read_text(encoding="utf-8").startswith("<?xml")
@@ -51,13 +62,27 @@ def test_tables_and_charts_are_exported_and_a_comparison_says_what_it_can_show(
     assert {path.name for path in (tmp_path / "out").iterdir()} == tables | charts
     assert (tmp_path / "out" / "policies.csv").read_text(encoding="utf-8").startswith("policy,right answers,")
     rows = json.loads((tmp_path / "out" / "bounds.json").read_text(encoding="utf-8"))["rows"]
-    assert [row["bound"] for row in rows] == ["knapsack", "oracle", *ONLINE_BOUNDS]
+    assert [row["bound"] for row in rows] == ["knapsack", "oracle", *ONLINE_BOUNDS] == list(BOUND_MEANINGS)
     compared = (tmp_path / "out" / "comparisons.csv").read_text(encoding="utf-8").splitlines()[0]
     assert compared.endswith("problems to see 1,smallest seen,runs to see 1")
-    stops = [*flags[:2], "--samples", "4", "--processes", "1", "--stop-only", "--export", str(tmp_path / "stops")]
+    stops = [
+        *flags[:2],
+        "--samples",
+        "4",
+        "--processes",
+        "1",
+        "--policy",
+        "agree-1",
+        "--stop-only",
+        "--export",
+        str(tmp_path / "stops"),
+    ]
     assert main([str(traces), *stops]) == 0
     assert "(oracle)" not in (tmp_path / "stops" / "stopping.csv").read_text(encoding="utf-8")
     assert (tmp_path / "stops" / "stopping.png").exists()
+    rows = json.loads((tmp_path / "stops" / "stopping.json").read_text(encoding="utf-8"))["rows"]
+    needed = {row["policy"]: row["problems"] for row in rows}
+    assert needed["wait-for-all"] is None and needed["agree-1"] >= 2, "which the first wrong vote ends"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,8 @@ def test_the_figures_are_exported(tmp_path: Path) -> None:
     assert main([*map(str, runs), *pages, str(tmp_path / "two")]) == 0
     names = {path.name for path in (tmp_path / "two").iterdir()}
     assert {"metrics_first.tex", "problems_second.md", "differences.csv", "differences.svg"} <= names
+    caption = json.loads((tmp_path / "two" / "differences.json").read_text(encoding="utf-8"))["caption"]
+    assert "difference of 0.05 in pass@1 shows in 80% of comparisons" in caption
 
 
 def test_the_curves_of_two_runs_of_one_name_are_both_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

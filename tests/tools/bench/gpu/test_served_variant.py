@@ -13,7 +13,7 @@ from agent.engine.base import SamplingParams
 from agent.errors import EngineError
 from agent.types import Problem
 from tests.support.doubles import BREAK, ScriptedEngine, config_with
-from tests.support.runs.matrices import USUAL
+from tests.support.runs.serving_matrices import USUAL
 from tests.support.samples import sample
 from tools.bench import engine as engine_bench
 from tools.bench import lane as lane_bench
