@@ -13,8 +13,8 @@ PACKED_FOLDERS = (
     *("agent/cost/", "agent/engine/llamacpp/", "agent/engine/vllm/"),
 )
 """What runs in the sandbox's own processes, behind its walls, the arithmetic of GPUs, the check of the model before the
-run, the counting of money and the servers that we start: a reader can follow a problem without them. The manifest checks
-them like the rest."""
+run, the counting of money and the servers that we start: a reader can follow a problem without them. The manifest
+checks them like the rest."""
 
 _COLUMNS = 1_000
 _CELL = """\
