@@ -7,119 +7,24 @@ import contextlib
 import os
 import re
 import select
-import time
+import socket
 from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
 from agent.sandbox import forkserver, protocol
-from agent.sandbox import process as session_process
-from agent.sandbox.base import Limits
-from agent.sandbox.client import ProcessExit
 from agent.sandbox.inside.session import child
 from agent.types import ToolStatus
-from tools.fuzz.peers import FileLoop, Peer, StillMeter, StillPoll, Substitute
+from tools.fuzz.peers import FileLoop, StillPoll, Substitute
+from tools.fuzz.world import FuzzedSandbox, FuzzedWorld
 
 _SECONDS = 1.0  # limit of each cell
 _MOST_OF_A_RUN = 5.2  # seconds: the longest that a session may take to begin, or three times the limit; then the end
 _MOST_OF_A_CELL = 12.0
 _RETRIES = 4.0  # seconds after which a cell that was never begun need not be tried again
-_LONG = 400_000  # bytes: more than a socket holds
 _CELLS, _PROCESSES = 4, 3  # processes beyond these are honest
-_LIMITS = Limits(output_bytes=1 << 20, output_chars=1 << 20)
 _MARK = re.compile(r"<(?:early)?(\d+) (?:ran cell (\d+))?>")
 _ANSWER_SIZE = protocol.TOKEN_SIZE + 1
-
-
-class _World:
-    """The live peers, and the replaced functions through which the controller reaches them."""
-
-    def __init__(self, data: bytes) -> None:
-        self.peers: dict[int, Peer] = {}
-        self.tokens: list[bytes] = []
-        self._processes: list[session_process.SessionProcess] = []
-        self.cell = 0
-        self._style = data[0] if data else 0
-        self._scripts = iter([part for part in data[1:].split(b"\xff", 1) if part])
-
-    def peer(self) -> Peer:
-        """Create a peer: the first two follow the fuzzer's bytes, the others are honest."""
-        script = next(self._scripts, b"")
-        honest = not script or bool(self._style & 1)
-        peer = Peer(script, self._mark, honest=honest, packets=bool(self._style & 32))
-        self.peers[peer.pid] = peer
-        return peer
-
-    def _mark(self, printed: bytearray) -> str:
-        """Return a marker of the current cell, and whether a peer with this output has not begun it."""
-        return f"{'early' if self.tokens and self.tokens[-1] not in printed else ''}{self.cell}"
-
-    def process(self, peer: Peer) -> session_process.SessionProcess:
-        """The controller's view of it."""
-        self._processes.append(session_process.SessionProcess(peer.handle(with_life=bool(self._style & 2)), _LIMITS))
-        return self._processes[-1]
-
-    def source(self) -> str:
-        """The code of the next cell."""
-        return f"cell {self.cell}" + "x" * (_LONG * (self._style >> 4 & 1))
-
-    def begun(self, tokens: int) -> bool:
-        """Whether a request later than so many was said to have begun."""
-        return any(bytes(token) in peer.printed for token in self.tokens[tokens:] for peer in self.peers.values())
-
-    def kill(self, pid: int, number: int) -> None:
-        """Stands in for `os.kill`."""
-        self.peers[pid].signal(number)
-
-    def draw(self, size: int) -> bytes:
-        """Stands in for `os.urandom`, and remembers."""
-        self.tokens.append(os.urandom(size))
-        return self.tokens[-1]
-
-    def end(self) -> None:
-        """Close everything."""
-        for process in self._processes:
-            process.release()
-        for peer in self.peers.values():
-            peer.end()
-
-    @contextlib.contextmanager
-    def entered(self, loop: FileLoop) -> Iterator[None]:
-        """Let the controller's modules see this world and its clock."""
-        meter = type("Meter", (StillMeter,), {"starved": bool(self._style & 4), "crowd": 1 + (self._style >> 3 & 1)})
-        clock = Substitute(time, monotonic=loop.time)
-        with (
-            mock.patch.object(session_process, "os", Substitute(os, kill=self.kill, urandom=self.draw)),
-            mock.patch.object(session_process, "Meter", meter),
-            mock.patch.object(forkserver, "time", clock),
-        ):
-            yield
-
-
-class _Sandbox:
-    """Stands in for the sandbox of a session: it has processes as long as they are wanted."""
-
-    def __init__(self, world: _World) -> None:
-        self.limits = _LIMITS
-        self._world = world
-        self.latest: Peer | None = None
-
-    async def acquire(self) -> session_process.SessionProcess:
-        """A fresh process."""
-        self.latest = self._world.peer()
-        return self._world.process(self.latest)
-
-    async def reap(self, dead: session_process.SessionProcess) -> ProcessExit:
-        """End a process."""
-        dead.release()
-        return ProcessExit(9, "")
-
-    def reap_later(self, dead: session_process.SessionProcess) -> asyncio.Task[ProcessExit]:
-        """The same without waiting."""
-        return asyncio.get_running_loop().create_task(self.reap(dead))
-
-    def forget(self, session: object) -> None:
-        """Nothing is remembered."""
 
 
 def check_input(data: bytes) -> None:
@@ -131,15 +36,15 @@ def check_input(data: bytes) -> None:
 
 def check_running(data: bytes) -> None:
     """Check several cells of one process: each ends in time with its own output, or the process ends."""
-    _play(_World(data), _run_cells)
+    _play(FuzzedWorld(data), _run_cells)
 
 
 def check_session(data: bytes) -> None:
     """Check that a session gives each cell its own result, and survives the end of its processes."""
-    _play(_World(data), _run_session)
+    _play(FuzzedWorld(data), _run_session)
 
 
-def _play(world: _World, work: Any) -> None:
+def _play(world: FuzzedWorld, work: Any) -> None:
     loop = FileLoop()
     with contextlib.closing(loop), world.entered(loop):
         try:
@@ -155,7 +60,7 @@ async def _cancel(tasks: set[asyncio.Task[Any]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _run_cells(world: _World) -> None:
+async def _run_cells(world: FuzzedWorld) -> None:
     loop = asyncio.get_running_loop()
     peer = world.peer()
     process = world.process(peer)
@@ -179,9 +84,9 @@ async def _run_cells(world: _World) -> None:
         await asyncio.sleep(0.5 if world.cell % 2 else 0)
 
 
-async def _run_session(world: _World) -> None:
+async def _run_session(world: FuzzedWorld) -> None:
     loop = asyncio.get_running_loop()
-    sandbox: Any = _Sandbox(world)
+    sandbox: Any = FuzzedSandbox(world)
     session = forkserver.ForkServerSession(sandbox, await sandbox.acquire(), 0)
     for world.cell in range(1, _CELLS + _PROCESSES):
         started, tokens = loop.time(), len(world.tokens)
@@ -227,6 +132,8 @@ def check_serving(data: bytes) -> None:
 
     system = Substitute(os, read=_reading(feed), write=write, _exit=leave, set_blocking=lambda *_: None)
     with (
+        socket.socket(socket.AF_UNIX) as control,  # whose flags are looked at and set
+        mock.patch.object(child, "CONTROL", control.fileno()),
         mock.patch.object(child, "os", system),
         mock.patch.object(child, "select", Substitute(select, poll=StillPoll)),
         mock.patch.object(child, "Interpreter", Interpreter),

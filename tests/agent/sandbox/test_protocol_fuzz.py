@@ -34,6 +34,7 @@ def test_a_run_ends_in_time_with_its_own_end_whatever_the_process_does(data: byt
 @examples(150)
 @given(_BYTES)
 @example(bytes([_CROWDED | _LARGE, _BEGIN, 0, _HARM, 7, 255, _BEGIN, 0, _HARM, 1]))
+@example(bytes([0, 0, 0, 19, 44, 48, 44, 81]))  # a time limit after cells that can be run again
 def test_a_session_gives_each_cell_an_answer_of_its_own_whatever_its_processes_do(data: bytes) -> None:
     fuzz_checks.check_session(data)
 
