@@ -181,6 +181,7 @@ class Repair:
             for name, value in first.items():
                 if name not in names or (names[name] is not value and name not in free):
                     names[name] = value
+        self._names["addaudithook"] = _refuse_audit_hook
         for kind, first in self._first.classes:
             _restore_class(kind, first)
         self._restore_finders()

@@ -203,6 +203,8 @@ async def test_output_held_back_by_a_full_pipe_is_not_shown_behind_the_next_cell
 async def test_an_audit_hook_is_refused_with_a_reason(box: ForkServerSandbox) -> None:
     session = await box.session()
     assert "could never be taken away" in await told(session, "import sys\nsys.addaudithook(print)")
+    assert await told(session, "import builtins\nbuiltins.len = None") == ""  # all watched names are put back after it
+    assert "could never be taken away" in await told(session, "sys.addaudithook(print)")
     await session.close()
 
 
