@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
 import re
+import termios
 
 from agent.chat.output_text import overwritten, rendered
 from agent.sandbox.line_starts import LineStarts
 
 # What of a line a carriage return may write over: progress bars are mostly this.
 _VERSIONS = re.compile(rb"^[^\n]*\r(?!\n)", re.MULTILINE)
+
+_NO_BYTES = bytes(4)  # a C integer
+
+
+def is_empty(pipe: int) -> bool:
+    """Whether a pipe holds nothing to read at this moment; to ask takes less time than to read in vain."""
+    return fcntl.ioctl(pipe, termios.FIONREAD, _NO_BYTES) == _NO_BYTES
 
 
 class Capture:

@@ -181,11 +181,14 @@ class ForkServerSession:
             text = f"The cell was not run: its {len(source)} bytes exceed the limit of {limits.source_bytes}."
             return ToolRun(code, text, ToolStatus.ERROR, time.monotonic() - started)
         seconds = limits.cell_seconds if timeout is None else timeout
-        async with self._lock:
+        await self._lock.acquire()  # `async with` would take two coroutines more
+        try:
             note = await self._await_replay() if self._replay is not None else ""
             if self._closed:
                 raise SandboxError("the session is closed: ask the sandbox for another one")
             status, output = await self._run(source, seconds, note)
+        finally:
+            self._lock.release()
         return ToolRun(code, output, status, time.monotonic() - started)
 
     async def close(self) -> None:
@@ -234,7 +237,7 @@ class ForkServerSession:
     def _remember(self, source: bytes, outcome: CellOutcome) -> None:
         if outcome.crowded:  # what threads do, and when, cannot be reproduced
             self._history.spoil()
-        if self._process is not None and outcome.status is not None:
+        if self._process is not None and outcome.status is not None and self._history.is_whole:
             self._history.add(source, outcome.status, self._process.worked())
 
     async def _replace(self, outcome: CellOutcome, seconds: float, begun: float) -> tuple[ToolStatus, str]:

@@ -24,7 +24,7 @@ class History:
         self._cells: list[PastCell] = []
         self._seconds = 0.0
         self._bytes = 0
-        self._whole = True
+        self.is_whole = True  # whether no cell has changed the variables in a way that cannot be reproduced
 
     @property
     def cells(self) -> Sequence[PastCell]:
@@ -42,10 +42,10 @@ class History:
         self._bytes += len(source)
         if self._seconds > _MAX_SECONDS or self._bytes > _MAX_BYTES:
             self.spoil()
-        elif self._whole:
+        elif self.is_whole:
             self._cells.append(PastCell(source, status))
 
     def spoil(self) -> None:
         """Record that a cell has changed the variables in a way that cannot be reproduced."""
-        self._whole = False
+        self.is_whole = False
         self._cells.clear()

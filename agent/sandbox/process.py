@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable
 
 from agent.sandbox.base import Limits
-from agent.sandbox.capture import Capture
+from agent.sandbox.capture import Capture, is_empty
 from agent.sandbox.client import ProcessHandle
 from agent.sandbox.meter import BackgroundThreads, CellMeter, Meter
 from agent.sandbox.outcome import CellOutcome, Stop
@@ -205,7 +205,7 @@ class SessionProcess:
 
     def _take_output(self) -> None:
         for _ in range(_DRAIN_ROUNDS):
-            if not self._take_chunk():  # a short one need not be the last: a pipe may have been made one of packets
+            if not self._take_chunk() or is_empty(self.handle.output):  # a short one may be one of several packets
                 return
 
     def _take_chunk(self) -> int | None:

@@ -30,6 +30,7 @@ READY = b"ready"
 CUT_OFF = 119  # exit status of a session whose socket a cell has closed or replaced
 TOKEN_SIZE = 16
 _HEADER = Struct(f">{TOKEN_SIZE}sQI")  # the token, the seed, the length of the source
+_HEADER_SIZE = _HEADER.size
 _CHUNK = 1 << 12
 _SEEDS = 1 << 64
 _KIND = "kind"  # the key that names a message of the zygote's protocol
@@ -167,12 +168,12 @@ def read_cell(read: Callable[[int], bytes]) -> CellRequest | None:
     Nothing may follow the request in the stream before it is answered. Raises ValueError if something does.
     """
     data = read(_CHUNK)
-    while data and len(data) < _HEADER.size:
+    while data and len(data) < _HEADER_SIZE:
         data = data + part if (part := read(_CHUNK)) else b""
     if not data:
         return None
     token, seed, length = _HEADER.unpack_from(data)
-    source = data[_HEADER.size :]
+    source = data[_HEADER_SIZE:]
     if len(source) < length:
         parts = bytearray(source)
         while len(parts) < length:

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from agent.sandbox.inside import pools, scratch, warm
+from agent.sandbox.inside import pools, rehearsal, scratch, warm
 from agent.sandbox.inside.descriptors import open_null
 from agent.sandbox.inside.layers import rlimits
 from agent.sandbox.inside.layers.layers import NICE, SLOTS, Layers
@@ -96,6 +96,7 @@ class Zygote:
         missing_libraries = warm.load_libraries()
         pools.replace_pools()
         event_loops.replace_run()
+        rehearsal.adapt_bytecode()
         self._libraries = [name for name in warm.LIBRARIES if name not in missing_libraries]
         rlimits.grow_stack()
         self._layers.enter_zygote()

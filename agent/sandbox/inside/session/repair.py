@@ -32,6 +32,7 @@ _OWN_SIGNALS = frozenset((signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF))  # 
 _STRIKING = (*_OWN_SIGNALS, signal.SIGUSR1, signal.SIGUSR2)  # what a cell is most likely to have signals of
 _TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 _INTERRUPT, _CONTINUE, _IGNORE = signal.SIGINT, signal.SIGCONT, _signal.SIG_IGN
+_BLOCK, _REPLACE = _signal.SIG_BLOCK, _signal.SIG_SETMASK
 _SWITCH_INTERVAL = sys.getswitchinterval()
 _OWNER = 0o700  # what a mask of file modes must not take from the owner
 _WHEN_BOUND = os.RTLD_LAZY | os.RTLD_NOW  # a library has to be opened with one of them
@@ -70,28 +71,29 @@ class Repair:
         self._bind_calls()
 
     def _bind_calls(self) -> None:
-        """Hold all functions that are called after a cell, wherever it may have put others."""
+        """Hold all functions that are called after a cell, wherever it may have put others.
+
+        Those that are called after each are in tuples: Python looks for one that is called as an attribute in the class
+        first, and does not learn that it is not there. It also finds attributes fastest where there are at most 28.
+        """
         self._set_signal, self._get_signal = _signal.signal, _signal.getsignal
         self._set_timer, self._set_mask = _signal.setitimer, _signal.pthread_sigmask
-        self._block, self._replace = _signal.SIG_BLOCK, _signal.SIG_SETMASK
-        self._set_trace, self._set_profile = sys.settrace, sys.setprofile
-        self._get_recursion, self._set_recursion = sys.getrecursionlimit, sys.setrecursionlimit
-        self._get_open_flags, self._set_open_flags = sys.getdlopenflags, sys.setdlopenflags
-        self._set_digits, self._set_interval = sys.set_int_max_str_digits, sys.setswitchinterval
-        self._cancel_dump, self._unregister = faulthandler.cancel_dump_traceback_later, faulthandler.unregister
-        self._handler_of, self._register = codecs.lookup_error, codecs.register_error
-        self._enable_gc, self._gc_debug = gc.enable, gc.set_debug
-        self._umask, self._getcwd, self._chdir = os.umask, os.getcwdb, os.chdir
-        self._lock_held, self._release_lock = _imp.lock_held, _imp.release_lock
-        self._set_loop = asyncio._set_running_loop
+        dumps = (faulthandler.cancel_dump_traceback_later, faulthandler.unregister)
+        self._hooks = (sys.settrace, sys.setprofile, self._set_mask, *dumps)
+        numbers = (sys.getrecursionlimit, sys.set_int_max_str_digits, sys.setswitchinterval, sys.getdlopenflags)
+        self._settings = (*numbers, gc.enable, gc.set_debug, asyncio._set_running_loop, _imp.lock_held)
+        self._setters = (sys.setrecursionlimit, sys.setdlopenflags)
+        self._files = (os.umask, os.getcwdb, os.chdir)
+        self._codecs = (codecs.lookup_error, codecs.register_error)
+        self._release_lock = _imp.release_lock
 
     def calm(self) -> bool:
         """Stop what could still interrupt: alarms, handlers, hooks. Returns True; call it again if it raises."""
-        self._set_mask(self._block, _STRIKING)
+        self._set_mask(_BLOCK, _STRIKING)
         for timer in _TIMERS:
             self._set_timer(timer, 0)
         if not self._has_first_handlers():
-            self._set_mask(self._block, self._numbers)
+            self._set_mask(_BLOCK, self._numbers)
             self._restore_handlers()
         self._remove_hooks()
         return True
@@ -100,8 +102,9 @@ class Repair:
         """The same in less time where no signal has a handler that could interrupt; False where one has."""
         if not self._has_first_handlers():
             return False
+        set_timer = self._set_timer
         for timer in _TIMERS:
-            self._set_timer(timer, 0)
+            set_timer(timer, 0)
         self._remove_hooks()
         return True
 
@@ -109,25 +112,28 @@ class Repair:
         return all(map(is_, map(self._get_signal, self._numbers), self._first_handlers))
 
     def _remove_hooks(self) -> None:
-        self._set_trace(None)
-        self._set_profile(None)
-        self._set_mask(self._replace, ())
-        self._cancel_dump()
-        self._unregister(_INTERRUPT)
-        self._unregister(_CONTINUE)
+        set_trace, set_profile, set_mask, cancel_dump, unregister = self._hooks
+        set_trace(None)
+        set_profile(None)
+        set_mask(_REPLACE, ())
+        cancel_dump()
+        unregister(_INTERRUPT)
+        unregister(_CONTINUE)
 
     def restore(self) -> None:
         """Restore everything else; raises whatever the cell's own objects raise where that cannot be done."""
-        if self._get_recursion() < self._recursion:
-            self._set_recursion(self._recursion)
-        self._set_digits(0)
-        self._set_interval(_SWITCH_INTERVAL)
-        if not self._get_open_flags() & _WHEN_BOUND:
-            self._set_open_flags(self._open_flags)
-        self._enable_gc()
-        self._gc_debug(0)
-        self._set_loop(None)
-        if self._lock_held():
+        recursion, set_digits, set_interval, open_flags, enable_gc, gc_debug, set_loop, lock_held = self._settings
+        set_recursion, set_open_flags = self._setters
+        if recursion() < self._recursion:
+            set_recursion(self._recursion)
+        set_digits(0)
+        set_interval(_SWITCH_INTERVAL)
+        if not open_flags() & _WHEN_BOUND:
+            set_open_flags(self._open_flags)
+        enable_gc()
+        gc_debug(0)
+        set_loop(None)
+        if lock_held():
             self._release_import_lock()
         self._restore_files()
         if self._changes.may_have_happened():
@@ -157,19 +163,21 @@ class Repair:
             return
 
     def _restore_files(self) -> None:
-        mask = self._umask(self._mask)
+        umask, getcwd, chdir = self._files
+        mask = umask(self._mask)
         if mask != self._mask:
             self._mask = mask & ~_OWNER
-            self._umask(self._mask)
+            umask(self._mask)
         try:
-            self._getcwd()
+            getcwd()
         except OSError:  # the working directory was removed
-            self._chdir(self._home)
+            chdir(self._home)
 
     def _restore_names(self) -> None:
+        handler_of, register = self._codecs
         for name, handler in self._codec_errors:
-            if self._handler_of(name) is not handler:
-                self._register(name, handler)
+            if handler_of(name) is not handler:
+                register(name, handler)
         if differ(self._seen):
             self._restore_modules()
         if self._names["modules"] is not self._modules or not self._has_core():

@@ -8,6 +8,7 @@ import io
 import os
 import sys
 import types
+from collections.abc import Callable
 from ctypes import c_char, c_int, c_void_p, sizeof
 from operator import is_
 from typing import Any
@@ -67,6 +68,7 @@ class _Stream:
         )
         self._buffer: Any = (_BufferedReader if descriptor == _INPUT else _BufferedWriter)(self.raw)
         self.text = _TextIOWrapper(self._buffer, *_OPTIONS, line_buffering=descriptor != _INPUT)
+        self.flush = self.text.flush  # held, as to look for it takes as long as it does
         self._own = vars(self.text)
         self._write: types.FunctionType | None = None
         if descriptor == _ERRORS:
@@ -161,24 +163,26 @@ class Streams:
 
     def say(self, text: str, *, on_own_line: bool = True) -> None:
         """Write straight to the pipe, at the beginning of a line unless told otherwise: all else may be replaced."""
-        data = (LINE_START if on_own_line else b"") + str.encode(text, *_OPTIONS)
+        write, data = self._write, (LINE_START if on_own_line else b"") + str.encode(text, *_OPTIONS)
         while data:
             try:
-                data = data[self._write(_ERRORS, data) :]
+                data = data[write(_ERRORS, data) :]
             except BlockingIOError:
                 self._set_blocking(_ERRORS, True)
 
     def flush(self) -> None:
         """Bring what was printed into the pipe, also what a stream of the cell's own holds back."""
-        names, output, errors = self._names, self._output.text, self._errors.text
-        stdout, stderr = names.get("stdout"), names.get("stderr")
-        is_own = stdout is output and stderr is errors
-        for stream in (output, errors) if is_own else (stdout, output, stderr, errors):
+        output, errors = self._output, self._errors
+        stdout, stderr = self._names.get("stdout"), self._names.get("stderr")
+        flushes: tuple[Callable[[], object], ...] = (output.flush, errors.flush)
+        if stdout is not output.text or stderr is not errors.text:
+            flushes = (_flush_of(stdout), output.flush, _flush_of(stderr), errors.flush)
+        for flush in flushes:
             try:
-                stream.flush()  # type: ignore[union-attr]
+                flush()
             except BlockingIOError:
                 self._free_descriptors()
-                stream.flush()  # type: ignore[union-attr]
+                flush()
             except Exception:  # noqa: BLE001 - a stream of the cell's own may do anything
                 continue
 
@@ -274,6 +278,11 @@ class Streams:
 
     def _are_in_place(self) -> bool:
         return all(map(is_, map(self._names.get, _NAMES), self._placed))
+
+
+def _flush_of(stream: Any) -> Callable[[], object]:
+    """What flushes a stream of a cell's own, or fails if it is none."""
+    return lambda: stream.flush()
 
 
 def _is_closed(stream: object) -> bool:
