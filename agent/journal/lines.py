@@ -2,8 +2,9 @@
 
 "problem" (a problem was started: its prompt and its allowance), "sample" (one that has ended, whole), "solution",
 "cost" (what a request of a sample cost, where prices are configured), "engine" (what happened to the engine), "start"
-(the parts of a server's start), "check" (how the served model was checked before the run), "warning" (what should be
-set otherwise) and "settings" (what a resumed run changed: the stored configuration stays as the run was started).
+(the parts of a server's start, and its memory), "check" (how the served model was checked before the run), "warning"
+(what should be set otherwise) and "settings" (what a resumed run changed: the stored configuration stays as the run was
+started).
 """
 
 from __future__ import annotations
