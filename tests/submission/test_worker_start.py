@@ -53,6 +53,7 @@ def test_the_first_start_is_journalled_whatever_the_check_makes_of_the_server(
     again: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("agent.engine.configured.start_of", start_of)
+    monkeypatch.setattr("agent.health.service.find_gpus", lambda: ())
     machine = Machine(sound=lambda config: again)
 
     def starts(config: Config) -> float | None:
