@@ -51,7 +51,7 @@ def judge(progress: Progress, config: StoppingConfig) -> Verdict:
     if progress.running == 0:
         return Verdict(StopReason.ALL_DONE)
     tally = progress.tally
-    safe = tally.leader is not None and tally.lead > progress.running * progress.largest_weight
+    safe = tally.lead > progress.running * progress.largest_weight
     if safe and config.rule != WAIT_FOR_ALL:
         return Verdict(StopReason.UNCATCHABLE)
     verdict = STOPPING_RULES[config.rule].verdict(progress, config)

@@ -15,6 +15,7 @@ from agent.run import run_problems
 from agent.solver import solve_problem
 from agent.types import Allowance, Problem, Solution, StopReason
 from tests.agent.test_outages import own_number, run
+from tests.agent.test_solver import lanes, words
 from tests.support.doubles import PROBLEM, ScriptedEngine, config_with, runtime
 from tests.support.samples import sample
 from tests.support.virtual_time import run_virtual
@@ -189,3 +190,40 @@ def test_a_run_that_ends_while_its_streams_break_says_why_of_every_problem(limit
     config = config_with(sample__count=2, budget__time_limit_seconds=limit)
     solutions, *_ = run(lambda moment: StreamBrokenError("garbled"), config, problems=3)
     assert {(each.stop, each.failure) for each in solutions} == {(StopReason.ENGINE_ERROR, "garbled")}
+
+
+def solved_through(downtime: float, engine: ScriptedEngine, extension: float = 0.0) -> Solution:
+    """The solution of a problem with 100 seconds, of which the engine is down for so many from the twentieth on."""
+
+    async def main() -> Solution:
+        loop = asyncio.get_running_loop()
+        loop.call_at(20, setattr, engine, "down", True)
+        loop.call_at(20 + downtime, setattr, engine, "down", False)
+        return await solve_problem(
+            PROBLEM, runtime(engine, config_with(sample__count=2)), Allowance(100, 90, extension)
+        )
+
+    return run_virtual(main())
+
+
+@pytest.mark.parametrize(
+    ("downtime", "extension", "stop"),
+    [(60, 0, StopReason.ENGINE_ERROR), (60, 50, StopReason.DEADLINE), (5, 0, StopReason.DEADLINE)],
+)
+def test_an_engine_that_took_most_of_a_problems_time_and_left_no_vote_is_why_it_is_not_solved(
+    downtime: float, extension: float, stop: StopReason
+) -> None:
+    solution = solved_through(downtime, ScriptedEngine(lanes(*[words(900, 42)] * 2, forced="none}")), extension)
+    assert (solution.answer, solution.stop) == (None, stop)
+    assert ("the engine was down for most of the time" in solution.failure) is (stop is StopReason.ENGINE_ERROR)
+
+
+def test_a_vote_that_comes_in_spite_of_a_long_outage_is_the_answer() -> None:
+    solution = solved_through(60, ScriptedEngine(lanes(words(10, 42), words(900, 5), forced="none}")))
+    assert (solution.answer, solution.stop, solution.failure) == (42, StopReason.DEADLINE, "")
+
+
+def test_what_a_problem_tells_of_the_speed_of_a_run_holds_no_outage() -> None:
+    for downtime, seconds in ((0.0, 30.0), (5.0, None)):
+        learnt = solved_through(downtime, ScriptedEngine(lanes(words(30, 42), words(30, 42)))).learnt
+        assert learnt is not None and learnt.seconds == seconds

@@ -218,6 +218,8 @@ def test_whatever_the_lanes_do_the_allowance_holds_and_every_sample_is_reported_
     if solution.stop is not StopReason.OUT_OF_TIME:
         assert sorted(s.index for s in recorder.samples) == list(range(len(drawn)))
     assert solution.samples_started == len(recorder.samples)
+    assert solution.samples_finished == sum(s.end is not SampleEnd.CANCELLED for s in recorder.samples)
+    assert solution.first_vote == min((s.seconds for s in recorder.samples if s.answer is not None), default=None)
 
 
 @pytest.mark.parametrize(("extension", "ends"), [(0.0, 100), (30.0, 130), (500.0, 150)])

@@ -11,8 +11,9 @@ from agent.engine.base import SamplingParams
 from agent.lane.lane import sample_seed
 from agent.sandbox.base import Session
 from agent.types import Allowance, SampleEnd, StopReason
-from tests.agent.test_solver import lanes, solve, words
+from tests.agent.test_solver import AMPLE, lanes, solve, words
 from tests.support.doubles import Recorder, ScriptedEngine, ScriptedSandbox
+from tests.support.lanes import with_code
 from tests.support.samples import sample
 
 
@@ -81,3 +82,15 @@ def test_a_forced_answer_after_a_natural_end_weighs_1_though_the_deadline_comes_
     solution, _ = solve(engine, emit=recorder, allowance=Allowance(60, 40.5), sample__count=1)
     assert [(s.answer, s.end, s.forced) for s in recorder.samples] == [(42, SampleEnd.NO_ANSWER, True)]
     assert solution.tally.votes[0].weight == 1.0
+
+
+def test_a_solution_tells_what_its_samples_have_cost_together_those_of_an_earlier_attempt_included() -> None:
+    recorder, prior = Recorder(), [sample(42, index=0, seconds=3.0)]
+    solution, when = solve(
+        ScriptedEngine(with_code), emit=recorder, prior=prior, sample__count=3, stopping__rule="wait-for-all"
+    )
+    drawn = recorder.samples
+    assert (solution.samples_started, solution.tool_runs, len(drawn)) == (3, 2, 2)
+    assert solution.tokens == prior[0].tokens + sum(each.tokens for each in drawn) > prior[0].tokens
+    assert (solution.seconds, solution.at, solution.first_vote) == (when, when, 3.0)
+    assert (solution.allowance, recorder.started[0][2]) == (AMPLE.seconds, AMPLE.seconds)

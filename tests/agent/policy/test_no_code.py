@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from agent.events import Event, ProblemSolved, RunWarning, SampleEnded
+from agent.events import Event, ProblemSolved, RunWarning, SampleEnded, TextGenerated
 from agent.journal.journal import read_run
 from agent.policy.no_code import FIRST_PROBLEMS, LEAST_SAMPLES, NoCodeWatch
 from agent.types import Problem, Sample, SampleEnd, Turn
@@ -34,6 +34,7 @@ def warnings(problems: Sequence[Sequence[Sample]], family: str = "qwq", watch: N
     found = []
     for number, samples in enumerate(problems, 1):
         for each in samples:
+            listener(TextGenerated("p1", 0, "so", 1))  # of no concern to it, and passed on
             listener(SampleEnded(each))
         listener(ProblemSolved(solution()))
         if isinstance(heard[-1], RunWarning):

@@ -50,13 +50,22 @@ def test_nobody_has_voted_yet(rule: str) -> None:
     assert judge(progress([], 3), StoppingConfig(rule=rule)) == Verdict(None)
 
 
+def judged(verdict: Verdict, monkeypatch: pytest.MonkeyPatch) -> Verdict:
+    """What becomes of the verdict of a rule of one's own after 100 seconds."""
+    own = StoppingRule(lambda progress, config: verdict)
+    monkeypatch.setitem(cast(dict[str, StoppingRule], STOPPING_RULES), "own", own)
+    return judge(progress([1], elapsed=100.0), StoppingConfig(rule="own"))
+
+
 @pytest.mark.parametrize(("until", "seen"), [(99.0, math.inf), (100.0, math.inf), (100.5, 100.5), (math.inf, math.inf)])
 def test_a_moment_that_has_passed_is_not_looked_for_again(
     until: float, seen: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = StoppingRule(lambda progress, config: Verdict(None, until))
-    monkeypatch.setitem(cast(dict[str, StoppingRule], STOPPING_RULES), "own", own)
-    assert judge(progress([1], elapsed=100.0), StoppingConfig(rule="own")) == Verdict(None, seen)
+    assert judged(Verdict(None, until), monkeypatch) == Verdict(None, seen)
+
+
+def test_a_rule_that_closes_a_problem_need_not_say_until_when(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert judged(Verdict(StopReason.AGREED, until=0.0), monkeypatch).stop is StopReason.AGREED
 
 
 def test_a_tie_that_is_still_possible_does_not_stop_the_problem() -> None:
