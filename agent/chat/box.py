@@ -13,7 +13,7 @@ CONTENT = re.compile(r"\A\s*(?:\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}|\d+)")
 """What a box holds, at the start of what follows its command."""
 
 _BRACES = re.compile(r"(?<!\\)[{}]")
-_OPEN_BOX = re.compile(r"\\boxed\{([^{}\n]{0,40})$")
+_OPEN_BOX = re.compile(r"\\boxed\{([^{}\n]{0,40})\Z")
 
 
 def boxed(content: str) -> str:

@@ -61,6 +61,28 @@ def test_no_mark_is_put_together_where_a_prompt_loses_its_middle() -> None:
     asyncio.run(main())
 
 
+@given(st.lists(st.integers(0, 9), max_size=20), st.integers(0, 24))
+def test_ids_that_are_too_many_keep_as_many_of_both_ends_as_there_is_room_for(ids: list[int], room: int) -> None:
+    kept = asyncio.run(written().shorten(ids, room))
+    half = len(kept) // 2
+    assert kept == [*ids[:half], *ids[len(ids) - (len(kept) - half) :]] and len(kept) == min(room, len(ids))
+
+
+@given(st.text(st.sampled_from("ab \u4e2d\n"), max_size=400), st.integers(0, 300))
+def test_a_text_without_its_middle_fits_and_keeps_both_ends(text: str, room: int) -> None:
+    kept = asyncio.run(written().cut_middle(text, room, "#"))
+    before, mark, behind = kept.partition("#")
+    assert len(kept.encode()) <= room or not kept
+    assert text.startswith(before) and text.endswith(behind)
+    assert (kept == text) if len(text.encode()) <= room else (mark or not kept)
+
+
+def test_little_more_of_a_text_is_left_out_than_has_to_be() -> None:
+    for room in (100, 1_000, 10_000):
+        kept = asyncio.run(written().cut_middle("so it is " * 2_000, room, "#"))
+        assert 0.9 * room < len(kept) <= room and abs(kept.index("#") - room / 2) < 0.05 * room
+
+
 @given(st.lists(st.text(max_size=5), max_size=6), st.integers(1, 12))
 def test_the_tail_of_a_turn_is_no_longer_than_the_pieces_that_it_needs(pieces: list[str], length: int) -> None:
     writer = TurnWriter(None)
@@ -178,3 +200,31 @@ async def test_a_probe_that_runs_when_the_sample_ends_has_been_cancelled_by_then
     await prober.close()
     assert told == ["cancelled"] * ticks
     assert len(asyncio.all_tasks()) == 1, "the test itself"
+
+
+async def test_a_probe_is_due_after_so_many_tokens_and_waits_for_the_one_before_it() -> None:
+    started: list[int] = []
+    gate = asyncio.Event()
+
+    async def probe(tokens: int) -> Probe | None:
+        started.append(tokens)
+        await gate.wait()
+        return Probe(tokens, None, 0.0) if tokens < 40 else None
+
+    async def write(prober: Prober, first: int, last: int) -> None:
+        for tokens in range(first, last + 1):
+            prober.tokens_came(tokens, probe)
+            await asyncio.sleep(0)
+
+    prober = Prober(10)
+    await write(prober, 1, 35)
+    assert started == [10]
+    gate.set()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    await write(prober, 36, 60)
+    assert started == [10, 36, 46, 56]
+    assert [each.tokens for each in prober.probes] == [10, 36]
+    await write(Prober(0), 1, 100)
+    assert len(started) == 4, "none at all"
+    await prober.close()
