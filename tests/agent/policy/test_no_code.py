@@ -34,7 +34,7 @@ def warnings(problems: Sequence[Sequence[Sample]], family: str = "qwq", watch: N
     found = []
     for number, samples in enumerate(problems, 1):
         for each in samples:
-            listener(TextGenerated("p1", 0, "so", 1))  # of no concern to it, and passed on
+            listener(TextGenerated("p1", 0, "so", 1))  # which does not concern it, and is passed on
             listener(SampleEnded(each))
         listener(ProblemSolved(solution()))
         if isinstance(heard[-1], RunWarning):
