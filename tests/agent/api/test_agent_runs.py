@@ -73,9 +73,9 @@ async def test_a_single_problem_that_cannot_be_asked_is_refused(problem: Any, me
         await scripted(ScriptedEngine(own_number)).solve(problem)
 
 
-async def test_a_column_of_texts_is_a_list_of_problems() -> None:
+def test_a_column_of_texts_is_a_list_of_problems() -> None:
     table = pd.DataFrame({"problem": ["Problem 4?", "Problem 5?"]})
-    solutions = await scripted(ScriptedEngine(own_number)).solve_all(table["problem"])
+    solutions = run_virtual(scripted(ScriptedEngine(own_number)).solve_all(table["problem"]))
     assert [solution.answer for solution in solutions] == [4, 5]
 
 

@@ -141,6 +141,7 @@ def test_what_the_notebook_holds_of_the_agent_is_not_fetched(kaggle: StandIn, fo
     assert kaggle.count("ListKernelSessionOutput") >= 4, "all pages were walked"
 
 
+@pytest.mark.further
 def test_a_file_that_hangs_costs_neither_the_others_nor_the_submission(
     kaggle: StandIn, folders: Folders, capsys: pytest.CaptureFixture[str]
 ) -> None:

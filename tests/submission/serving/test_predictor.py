@@ -233,6 +233,7 @@ def test_a_machine_without_room_for_a_thread_costs_one_problem(tmp_path: Path, m
     assert predictor.answered[0].warnings == ("no thread can be started: can't start new thread",)
 
 
+@pytest.mark.further
 def test_a_client_that_never_returns_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("submission.serving.predictor._JOIN_GRACE_SECONDS", 0.1)
     leave = threading.Event()

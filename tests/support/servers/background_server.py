@@ -24,15 +24,24 @@ def background_server(app: web.Application, *, tls: ssl.SSLContext | None = None
     async def serve() -> None:
         runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
+        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
+        await site.start()
         urls.append(f"http{'s' if tls else ''}://127.0.0.1:{runner.addresses[0][1]}")
         started.set()
         try:
             await stop.wait()
         finally:
+            await site.stop()
+            await steps()  # a connection that has just come becomes one of the runner's
+            connections = [each.transport for each in runner.server.connections] if runner.server else []
             await runner.cleanup()
-            for _ in range(_STEPS):
-                await asyncio.sleep(0)
+            for transport in filter(None, connections):  # one of TLS would wait for the client to close it, too
+                transport.abort()
+            await steps()
+
+    async def steps() -> None:
+        for _ in range(_STEPS):
+            await asyncio.sleep(0)
 
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
     thread.start()

@@ -57,7 +57,8 @@ class ChatServer:
     """Streams the deltas `reply(body)`, `pause` seconds between them.
 
     `refuse` says what it refuses: the status and the body of its answer. Of more than `most` requests at a time it
-    answers 429 to the others, which it counts in `busy`, with a `Retry-After`; no reply begins before one of these.
+    answers 429 to the others, which it counts in `busy`, with a `Retry-After`; no reply of more than a token begins
+    before one of these.
     `usage` is whether it reports one, `owner` whom it lists as its model's, `completions` the status of its answer to a
     request for a completion, with the `words` of its body.
     """
@@ -109,6 +110,8 @@ class ChatServer:
         await response.prepare(request)
         self.running += 1
         try:
+            if self.most is not None and body.get("max_tokens") != 1:  # such a request only sees whether all works
+                await self._was_busy.wait()
             await self._stream([said(known)] if known else self.reply(body), request, response)
         finally:
             self.running -= 1
@@ -118,8 +121,6 @@ class ChatServer:
         await _send(
             response, {"choices": [{"index": 0, "delta": {"role": "assistant", "content": None}}], "usage": None}
         )
-        if self.most is not None:
-            await self._was_busy.wait()
         calls = any("tool_calls" in delta for delta in deltas)
         for delta in deltas:
             await asyncio.sleep(self.pause)

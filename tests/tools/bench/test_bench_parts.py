@@ -77,6 +77,7 @@ async def test_both_clients_draw_the_same_samples(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("running", "share"), [(0.0, 1.0), (2.0, 0.0)])
+@pytest.mark.further
 async def test_a_server_that_does_nothing_for_an_open_stream_is_idle(running: float, share: float) -> None:
     async def metrics(request: web.Request) -> web.Response:
         return web.Response(text=f'vllm:num_requests_running{{engine="0"}} {running}\nother 5\n')

@@ -123,6 +123,7 @@ async def test_a_call_that_a_broken_stream_cut_off_is_made_anew() -> None:
     assert solution.answer == 42 and sandbox.cells == [CODE] * 2
 
 
+@pytest.mark.further
 async def test_a_server_that_takes_one_request_at_a_time_loses_no_lane() -> None:
     seen = Recorder()
     with serving_chat(ChatServer(with_tools, most=1)) as server:
