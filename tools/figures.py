@@ -91,7 +91,7 @@ FIGURES = (
         "pytest",
     ),
     ReadmeFigure(
-        *("sandbox", "the memory of 64 sandboxes and four kernels"),
+        *("sandbox", "the memory of 64 sandboxes and five kernels"),
         (_PYTHON, "-m", "tools.bench", "sandbox"),
         "IPython",
     ),
