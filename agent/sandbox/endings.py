@@ -24,6 +24,7 @@ RESTORING = (
     "cell's output says that they are lost; those of the stopped cell are lost."
 )
 INTERFERENCE = "(Threads that an earlier cell had started were at work beside this one and may have interfered.)"
+NO_MEMORY = "The cell ran out of memory (the limit is "
 USABLE = (OK, ERROR, NOT_RUN)  # after a cell that ends so, its session can be used on
 UNKNOWN_EXIT = ProcessExit(signal.SIGKILL, "")
 
@@ -46,7 +47,7 @@ def exit_reason(outcome: CellOutcome, ended: ProcessExit, limits: Limits) -> str
     if not outcome.begun:
         return "The cell was not run: the system is too busy to begin it."
     if outcome.status == OUT_OF_MEMORY:
-        return f"The cell ran out of memory (the limit is {limits.memory_bytes >> 20} MiB)."
+        return f"{NO_MEMORY}{limits.memory_bytes >> 20} MiB, and what earlier cells keep counts)."
     if outcome.status == BROKEN:
         return "The cell closed or replaced the session's output, or left Python unfit for another cell."
     if outcome.breach or outcome.status is not None:

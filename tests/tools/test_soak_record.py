@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from agent.sandbox.endings import NO_MEMORY
 from agent.sandbox.inside.session.hints import Hints
 from agent.types import ToolRun, ToolStatus
 from tools.soak.command import Record, _work
@@ -40,6 +41,8 @@ class _Session:
         (ToolStatus.ERROR, f"RuntimeError: can't start new thread\n{HINT}", 0, 1),
         (ToolStatus.ERROR, f"RuntimeError: can't start new thread\n{THREADS}", 0, 1),
         (ToolStatus.TIMEOUT, "Stopped: the cell did not end within 60 s.", 1, 0),
+        (ToolStatus.KILLED, "42\nThe cell's Python was killed.", 1, 0),
+        (ToolStatus.KILLED, f"42\n{NO_MEMORY}192 MiB, and what earlier cells keep counts).", 0, 1),
         (ToolStatus.TIMEOUT, f"KeyboardInterrupt\n{HINT}\nStopped: the cell did not end within 60 s.", 0, 1),
     ],
 )

@@ -19,6 +19,7 @@ from pathlib import Path
 from agent.cli.numbers import positive_number, whole_number
 from agent.cli.one_line_parser import OneLineParser
 from agent.sandbox.base import Limits, Session
+from agent.sandbox.endings import NO_MEMORY
 from agent.sandbox.forkserver import ForkServerSandbox
 from agent.types import ToolRun, ToolStatus
 from tools.soak.cells import DRAW, FILLING, HOSTILE, KEPT, STOPPED, honest
@@ -34,8 +35,8 @@ _DRAW_SHARE = 0.05
 _STOP_SHARE = 0.05
 _SEEDS = 8
 _RESTARTED = "The session "  # begins each sentence that says so
-# Begin the hints that say so, of memory and of threads.
-_FULL = ("(The session's memory is nearly full", "(A session may have only so many threads")
+# Begin what says so: hints about memory and threads, and the end of a session that cannot even take stock of a cell.
+_FULL = ("(The session's memory is nearly full", "(A session may have only so many threads", NO_MEMORY)
 _IN_CELL = 'File "<cell '  # stands in the traceback of an interrupt that came when a cell ran
 
 
