@@ -1,4 +1,4 @@
-"""The three AIMO editions, and how many problems of one are still to come."""
+"""The AIMO editions, and how many problems of one are still to come."""
 
 from __future__ import annotations
 

@@ -83,7 +83,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         tree = kernel_tree(competition, args.owner, attached, public=args.public, machine=args.machine_shape)
         write_metadata(check_kernel(tree, args.out), args.out / KERNEL_FILE)
         print(f"built {args.out / NOTEBOOK_FILE} ({len(notebook.cells)} cells) and {KERNEL_FILE}")
-        print(f"{competition.slug} runs it {competition.scored_runs} times for the private score")
+        runs = competition.scored_runs
+        print(f"{competition.slug} runs it {'once' if runs == 1 else f'{runs} times'} for the private score")
         for warning in _warnings(args, own.url):
             print(f"warning: {warning}", file=sys.stderr)
         return 0 if args.rehearse is None else _rehearse(args.out / NOTEBOOK_FILE, args.rehearse)

@@ -191,3 +191,12 @@ def test_the_page_folds_the_source_and_shows_the_story(notebook: NotebookNode, t
     assert page.count("<summary>") == 3
     assert "<summary>agent/policy/voting.py" in page
     assert page.index("An AIMO agent") < page.index("Configuration") < page.index("agent/policy/voting.py")
+
+
+@pytest.mark.parametrize(("edition", "often"), [("aimo1", "once"), ("aimo3", "2 times")])
+def test_how_often_kaggle_runs_the_notebook_is_said(
+    edition: str, often: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    flags = ["--owner", "me", "--model-source", "me/own/transformers/default/1", "--out", str(tmp_path)]
+    assert main([*flags, "--edition", edition]) == 0
+    assert f"runs it {often} for the private score" in capsys.readouterr().out

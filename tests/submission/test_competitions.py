@@ -108,7 +108,8 @@ def test_the_profile_of_a_competition_is_for_its_rules_and_its_machine(competiti
     config = load_config(competition.profile)
     assert config.edition == competition.edition.name
     assert competition.machine_shape in MACHINE_SHAPES
-    assert config.vllm.gpu and competition.machine_shape.endswith(config.vllm.gpu)
+    gpu = config.vllm.gpu.replace(" ", "").lower()  # RTX PRO 6000, of NvidiaRtxPro6000
+    assert gpu and competition.machine_shape.lower().endswith(gpu)
     assert config.budget.floor_seconds * competition.edition.problem_count <= config.time_limit_seconds
     if competition.response_seconds is not None:
         assert config.budget.ceiling_seconds < competition.response_seconds  # a later response ends the run

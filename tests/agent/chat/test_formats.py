@@ -23,7 +23,7 @@ QUESTIONS = {
     "r1-fenced": "\n\nHow many?<\uff5cAssistant\uff5c>",
     "harmony": "<|start|>user<|message|>How many?<|end|><|start|>assistant",
     "chatml-calls": "<|im_start|>user\nHow many?<|im_end|>\n<|im_start|>assistant\n",
-    "chatml-tagged": "How many?<|im_end|>\n<|im_start|>assistant\n",
+    "chatml-tagged": "<|im_start|>user\nHow many?<|im_end|>\n<|im_start|>assistant\n",
 }
 FENCED = [name for name in family_names() if load_family(name).dialect.endswith("-fenced")]
 
@@ -35,9 +35,12 @@ def test_the_prompt_holds_the_problem_and_the_rule_and_ends_in_the_assistants_tu
     family: str, edition: Edition, tools: bool
 ) -> None:
     chat, task = chat_format(family, tools=tools), CompetitionTask(edition)
-    prompt = chat.prompt(task, Problem("a", "How many?"))
+    prompt, told = chat.prompt(task, Problem("a", "How many?")), load_family(family)
+    question = QUESTIONS[told.dialect]
+    if told.instructions_in == "user":
+        question = question.removeprefix("<|im_start|>user\n")
     assert prompt.startswith(chat.prefix(task))
-    assert prompt.endswith(f"{QUESTIONS[load_family(family).dialect]}{chat.opening}")
+    assert prompt.endswith(f"{question}{chat.opening}")
     assert str(edition.max_answer) in prompt
     assert ("modulo 1000" in prompt) == (edition.modulus == 1000)
     assert any(mark in prompt for mark in ("```python", "# Tools", "<tool_call>", "Python code calls")) == tools

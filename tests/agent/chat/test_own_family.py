@@ -109,7 +109,7 @@ def test_a_listed_family_of_ones_own_is_found_before_the_bundled_ones(own: Path,
     assert settle_family(listed, None).sample.family == str(own)
     assert recognized_family(QWQ, "model", [str(own)]) == "qwq-calls"
     assert recognized_family("", "qwen2.5-coder", [str(own)]) == str(own)
-    with pytest.raises(ConfigError, match=rf"fits {own} or openmath-nemotron or qwen-coder, but .* one of {own}, chat"):
+    with pytest.raises(ConfigError, match=rf"fits {own} or .*, but .* one of {own}, chat"):
         recognized_family(QWEN, "model", [str(own)])
 
 

@@ -25,6 +25,7 @@ GPT_OSS = '{{- "<|start|>system<|message|>" }}{{- "<|start|>assistant<|channel|>
 PREVIEW = (
     "<|im_start|>system\nYou are a helpful and harmless assistant. You are Qwen developed by Alibaba. Think.<|im_end|>"
 )
+SHARE_QWEN = r"fits (\S+ or )*openmath-nemotron or (\S+ or )*qwen-coder( or \S+)*, but models of other kinds too"
 XML = QWQ + "<function=example_function_name>"
 
 
@@ -60,7 +61,7 @@ def test_the_name_decides_among_families_with_the_same_template(name: str, famil
 
 @pytest.mark.parametrize("name", ["", "Qwen/Qwen2.5-7B-Instruct", "/home/coder/models/qwen2.5-7b", "Qwen2.5-Math-7B"])
 def test_a_template_of_several_models_is_no_familys_without_a_name(name: str) -> None:
-    with pytest.raises(ConfigError, match="fits openmath-nemotron or qwen-coder, but models of other kinds too"):
+    with pytest.raises(ConfigError, match=SHARE_QWEN):
         recognized_family(QWEN, name)
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from agent.errors import AgentError, ConfigError, ModelError
 from agent.models.chat_template import family_of_model, names_of_model, read_chat_template
 from agent.models.gguf import gguf_texts
-from tests.agent.chat.test_recognize import GPT_OSS, QWEN, QWQ
+from tests.agent.chat.test_recognize import GPT_OSS, QWEN, QWQ, SHARE_QWEN
 from tests.support.tiers.cases import examples
 
 
@@ -171,7 +171,7 @@ def test_a_directorys_own_files_may_say_what_the_model_is_called(tmp_path: Path)
     folder = tmp_path / "1"
     folder.mkdir()
     (folder / "chat_template.jinja").write_text(QWEN, encoding="utf-8")
-    with pytest.raises(ConfigError, match="fits openmath-nemotron or qwen-coder"):
+    with pytest.raises(ConfigError, match=SHARE_QWEN):
         family_of_model(folder)
     table(
         folder, "config.json", {"_name_or_path": "nvidia/OpenMath-Nemotron-14B", "architectures": ["Qwen2ForCausalLM"]}
