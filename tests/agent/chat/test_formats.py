@@ -42,7 +42,8 @@ def test_the_prompt_holds_the_problem_and_the_rule_and_ends_in_the_assistants_tu
     assert prompt.startswith(chat.prefix(task))
     assert prompt.endswith(f"{question}{chat.opening}")
     assert str(edition.max_answer) in prompt
-    assert ("modulo 1000" in prompt) == (edition.modulus == 1000)
+    assert ("modulo" in prompt) == (edition.modulus is not None)
+    assert edition.modulus is None or f"modulo {edition.modulus}," in prompt
     assert any(mark in prompt for mark in ("```python", "# Tools", "<tool_call>", "Python code calls")) == tools
 
 
