@@ -12,6 +12,9 @@ from agent.events import ProblemSolved
 from agent.journal.journal import Journal, create_run, read_run
 from agent.policy.budget import grant
 from agent.policy.planning.learnt import learnt_of
+from agent.policy.planning.plan import RunSoFar
+from agent.policy.planning.price import plan_by_price
+from agent.policy.settings import BudgetConfig
 from agent.types import Learnt, Problem, SampleEnd
 from tests.support.runs.recordings import setting, write_traces
 from tests.support.samples import sample, solution
@@ -59,6 +62,13 @@ def test_lanes_that_started_after_others_had_ended_are_no_lanes_of_the_first() -
 
 def test_time_in_which_the_engine_was_down_is_not_learnt_of() -> None:
     assert learnt_of([LONG], was_down=True) == Learnt(1, 900, None, voted=False)
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(0.0, None), (0.25, 0.25)])
+def test_a_vote_that_took_no_time_is_a_lanes_and_tells_no_speed(seconds: float, told: float | None) -> None:
+    learnt = learnt_of([sample(1, tokens=300, seconds=seconds)], was_down=False)
+    assert learnt == Learnt(1, 300, told, voted=True)
+    assert plan_by_price(RunSoFar(3_000, 9, 360.0, 16, (solution(learnt=learnt),)), BudgetConfig()).seconds > 0
 
 
 def test_nothing_is_learnt_where_nothing_was_written() -> None:

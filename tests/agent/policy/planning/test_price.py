@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from agent.policy.planning.first_votes import RACE, FirstVotes
+from agent.policy.planning.first_votes import RACE, FirstVotes, learnt_first_votes
 from agent.policy.planning.plan import ProblemPlan, RunSoFar
 from agent.policy.planning.price import offers, plan_by_price
 from agent.policy.planning.speed import DecodingSpeed
@@ -56,11 +56,12 @@ def run_with(left: float, *past: Solution, problems_left: int = 40, **changes: o
 
 
 @examples(20)
-@given(votes, speeds, st.integers(0, 9), st.integers(0, 30))
+@given(votes, speeds, st.integers(0, 9), st.integers(0, 30), st.integers(1, 4))
+@example(FirstVotes(9.0, 0.7), DecodingSpeed(0.02, 0.3, 1.3), 4, 12, 3)
 def test_right_answers_and_seconds_are_the_integrals_summed_by_brute_force(
-    first: FirstVotes, speed: DecodingSpeed, row: int, column: int
+    first: FirstVotes, speed: DecodingSpeed, row: int, column: int, in_flight: int
 ) -> None:
-    caps, right, spent = offers(first, speed, COUNTS)
+    caps, right, spent = offers(first, speed, COUNTS, in_flight)
     lanes, cap = COUNTS[row], -2.5 + 0.2 * column
     rights = seconds = 0.0
     step = 0.01
@@ -68,8 +69,9 @@ def test_right_answers_and_seconds_are_the_integrals_summed_by_brute_force(
         z = -8 + step * (n + 0.5)
         chance = STANDARD.pdf(z) * step
         rights += 0.97 * STANDARD.cdf(1.8 - z) * chance
-        seconds += chance * speed.seconds(math.exp(first.mean - RACE * math.log(lanes) + z * first.deviation), lanes)
-    at_cap = speed.seconds(math.exp(first.mean - RACE * math.log(lanes) + cap * first.deviation), lanes)
+        tokens = math.exp(first.mean - RACE * math.log(lanes) + z * first.deviation)
+        seconds += chance * speed.seconds(tokens, lanes * in_flight)
+    at_cap = speed.seconds(math.exp(first.mean - RACE * math.log(lanes) + cap * first.deviation), lanes * in_flight)
     assert caps[row, column] == pytest.approx(at_cap)
     assert right[row, column] == pytest.approx((1 + 0.02 * math.log2(lanes)) * rights, rel=0.02)
     assert spent[row, column] == pytest.approx(1.4 * seconds + (1 - STANDARD.cdf(cap)) * at_cap, rel=0.02)
@@ -102,6 +104,32 @@ def test_a_plan_has_a_lane_no_more_than_are_configured_and_sensible_numbers(run:
     assert 1 <= made.lanes <= run.max_lanes
     assert 0 <= made.seconds < math.inf
     assert 0 <= made.price < math.inf
+
+
+@given(runs.map(lambda run: replace(run, past=())), speeds)
+@example(RunSoFar(1e9, 2, 360.0, 16), DecodingSpeed(0.02, 0.1, 1.3))
+@example(RunSoFar(9e3, 30, 360.0, 16), DecodingSpeed(0.02, 0.1, 1.3))
+@example(RunSoFar(30.0, 30, 360.0, 16, in_flight=3), DecodingSpeed(0.02, 0.1, 1.3))
+def test_a_plan_is_the_best_offer_its_time_some_of_its_cap_and_its_price_what_a_second_adds(
+    run: RunSoFar, speed: DecodingSpeed
+) -> None:
+    first, share = learnt_first_votes([]), max(run.share, 1e-6)
+    made = plan(replace(run, expected_speed=speed))
+    caps, right, spent = (each[0] for each in offers(first, speed, [made.lanes], run.in_flight))
+    reached = right * np.minimum(1.0, share / spent)
+    _, all_right, all_spent = offers(first, speed, [n for n in COUNTS if n < run.max_lanes] or [1], run.in_flight)
+    assert reached.max() >= (all_right * np.minimum(1.0, share / all_spent)).max() * (1 - 1e-9)
+    at = int(reached.argmax())
+    usual = speed.seconds(first.tokens(made.lanes), made.lanes * run.in_flight)
+    waited = 0.85 if run.asks_unfinished else 1.0
+    assert made.seconds == pytest.approx(waited * min(1.4 * caps[at], 2.5 * max(share, usual)))
+    if run.problems_left == 1:
+        assert made.price == 0
+    elif spent[at] > share:
+        assert made.price == pytest.approx(right[at] / spent[at])
+    elif at > 0:
+        unused = min(1.0, spent[at] / share) if at == len(caps) - 1 else 1.0
+        assert made.price == pytest.approx((right[at] - right[at - 1]) / (spent[at] - spent[at - 1]) * unused)
 
 
 def test_lanes_that_cost_no_speed_are_all_started() -> None:
