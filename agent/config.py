@@ -25,9 +25,9 @@ from agent.files.section import Section
 from agent.files.stored_config import seal
 from agent.files.suggestions import no_such
 from agent.files.whole_file import write_whole
-from agent.policy.prices import NO_PRICE, PriceConfig
 from agent.policy.registries import RULES, warn_of_unread
 from agent.policy.settings import BudgetConfig, StoppingConfig, VotingConfig
+from agent.policy.token_prices import NO_PRICE, PriceConfig
 from agent.types import Edition
 
 PROFILES = Path(__file__).parent / "profiles"

@@ -9,7 +9,7 @@ from agent.config import Config
 from agent.cost.money import money_text
 from agent.events import HealthChecked
 from agent.journal.journal import RunRecord
-from agent.policy.prices import PriceConfig
+from agent.policy.token_prices import PriceConfig
 
 FORCING_TOKENS = 128
 """An upper bound on the tokens of what forces an answer, which the prompt of that request has besides the sample."""

@@ -20,7 +20,7 @@ from agent.cost.ledger import CostLedger, LaneLimits
 from agent.errors import InputError
 from agent.events import ProblemSolved, ProblemStarted, RequestCharged
 from agent.journal.journal import Journal, create_run, read_run
-from agent.policy.prices import PriceConfig
+from agent.policy.token_prices import PriceConfig
 from agent.solve import main
 from agent.types import Problem, StopReason, Usage
 from agent.views.live import LiveView

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.policy.prices import PriceConfig
+from agent.policy.token_prices import PriceConfig
 
 amounts = st.floats(0, 1e3)
 counts = st.integers(0, 10**6)
