@@ -161,8 +161,15 @@ def _with_family_of_messages(config: Config) -> Config:
     if family == AUTO:
         return override_config(config, {"sample.family": _CHAT_FAMILY})
     from agent.chat.messages.conversation import THINK_CLOSE  # as `ChatEngine`
+    from agent.chat.tool_tags.scanner import OPEN
 
     known = load_family(family)
+    if config.sample.tools and OPEN in known.turn_opening(tools=True):
+        raise ConfigError(
+            f"the engine at {config.engine.url} is sent messages, in which no call can be begun for the model, as the "
+            f"family {family} does (tool_opening): set sample.family to {_CHAT_FAMILY} or to a family of yours without "
+            "it, or engine.protocol to 'completions'"
+        )
     if not known.dialect.startswith(_MESSAGE_DIALECTS) or known.think_close not in ("", THINK_CLOSE):
         raise ConfigError(
             f"the engine at {config.engine.url} is sent messages, which the family {family} cannot be written in (its "

@@ -176,7 +176,14 @@ async def test_a_family_that_closes_its_thinking_with_another_tag_is_refused_bef
         assert not server.bodies
 
 
-@pytest.mark.parametrize("family", ["qwq-calls", "qwen3", "qwen-coder-calls"])
+async def test_a_family_that_begins_calls_for_the_model_is_refused_before_any_request() -> None:
+    with serving_chat(ChatServer(with_tools)) as server:
+        with pytest.raises(ConfigError, match=r"no call can be begun for the model.*set sample.family to chat"):
+            await solved(server, Recorder(), sample__family="qwen-coder-calls")
+        assert not server.bodies
+
+
+@pytest.mark.parametrize("family", ["qwq-calls", "qwen3"])
 async def test_families_with_function_calls_need_no_change(family: str) -> None:
     with serving_chat(ChatServer(with_tools)) as server:
         solution, sandbox = await solved(server, Recorder(), sample__family=family)
