@@ -18,9 +18,9 @@ from agent.solver import Attempt
 from agent.types import Allowance, Learnt, Problem, Sample, Solution, StopReason
 
 CHECK_SECONDS = 90.0
-"""The longest that a check takes, its forced answers included."""
+"""The longest that a check takes, its forced answers included; one of a shorter run takes no longer than that."""
 
-_ANSWER_SECONDS = 15.0
+_ANSWER_SHARE = 1 / 6  # of the time of a check, for its forced answers
 _MAX_LANES = 2  # for one problem
 _NO_MONEY = "budget.max_cost is too little for it"
 _MAX_TOKENS = 2_048  # a model that thinks long has its answer forced then
@@ -91,7 +91,8 @@ class _Check:
                     solved.set()
 
         runtime = Runtime(self._config, self._engine, self._sandbox, keep, self._clock, ledger=self.ledger)
-        attempt = Attempt(problem, runtime, Allowance(CHECK_SECONDS, CHECK_SECONDS - _ANSWER_SECONDS), ())
+        seconds = min(CHECK_SECONDS, self._config.time_limit_seconds)
+        attempt = Attempt(problem, runtime, Allowance(seconds, seconds * (1 - _ANSWER_SHARE)), ())
         solution = await attempt.solve(solved)
         if attempt.refusal is not None:
             raise attempt.refusal

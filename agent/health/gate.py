@@ -62,7 +62,7 @@ class HealthGate:
                 health.right, health.asked, seconds, health.fault, dict(self._changed), self._cost, health.learnt
             )
         if health.fault:
-            raise _unhealthy(self.outcome, self.config, unpaid=health.unpaid)
+            raise _unhealthy(self.outcome, self.config, health)
 
     async def _checked_with(self, step: SaferStep, before: Health) -> Health:
         """The health with another step, or as `before` if the server does not start with it.
@@ -112,17 +112,24 @@ class HealthGate:
             await self.engine.start()
 
 
-def _unhealthy(checked: HealthChecked, config: Config, *, unpaid: bool) -> UnhealthyModelError:
-    if unpaid:
+def _unhealthy(checked: HealthChecked, config: Config, health: Health) -> UnhealthyModelError:
+    """The error for the last `health` of a check, with the step that would help."""
+    skip = "or skip the check with --no-check (engine.check = 'never')"
+    tried = f", also with {', '.join(checked.changes)}" if checked.changed else ""
+    failed = f"the served model failed its check{tried}: {checked.fault}"
+    if health.unpaid:
         return UnhealthyModelError(
             f"the cost limit ended the check of the served model: {checked.fault}; give more with --max-cost "
-            "(budget.max_cost), or skip the check with --no-check (engine.check = 'never')"
+            f"(budget.max_cost), {skip}"
         )
-    tried = f", also with {', '.join(checked.changes)}" if checked.changed else ""
+    if health.unserved and config.engine.kind == "http":
+        return UnhealthyModelError(
+            f"{failed} in {checked.seconds:.0f} s; start again when the server answers requests, {skip}: the run then "
+            "waits for it as long as its time lasts"
+        )
     return UnhealthyModelError(
-        f"the served model failed its check{tried}: {checked.fault}; try other weights or another version of the "
-        f"engine, see that sample.family ({config.sample.family}) is the model's, or skip the check with --no-check "
-        "(engine.check = 'never')"
+        f"{failed}; try other weights or another version of the engine, see that sample.family "
+        f"({config.sample.family}) is the model's, {skip}"
     )
 
 

@@ -9,6 +9,7 @@ from agent.health.broken_text import ONE_CHARACTER, broken_text
 from agent.types import Learnt, Problem, Sample, SampleEnd
 
 _QUOTED_CHARS = 60
+_WITHOUT_SERVER = (SampleEnd.ENGINE_ERROR, SampleEnd.DEADLINE, SampleEnd.CANCELLED)  # where a lane got no token
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,8 @@ class Health:
     """How many problems of the check were answered right by at least one lane, and what is wrong ("" if nothing).
 
     `cost` is what the check cost, 0 where there are no prices; `unpaid` says that the limit of the run's cost ended it
-    before it could tell. `learnt` is what its problems tell of the speed.
+    before it could tell, and `unserved` that the server gave its lanes no token. `learnt` is what its problems tell of
+    the speed.
     """
 
     right: int
@@ -24,6 +26,7 @@ class Health:
     fault: str = ""
     cost: float = 0.0
     unpaid: bool = False
+    unserved: bool = False
     learnt: tuple[Learnt, ...] = ()
 
 
@@ -51,7 +54,9 @@ def health_of(
     elif not solved:
         fault = f"it answered none of the {len(problems)} problems right; {_what_is_written(written)}"
         fault += _lack_of_time(written)
-    return Health(len(solved), len(problems), fault, unpaid=cut and bool(fault) and 2 * len(broken) <= len(written))
+    unpaid = cut and bool(fault) and 2 * len(broken) <= len(written)
+    unserved = not written and all(sample.end in _WITHOUT_SERVER for sample in samples)
+    return Health(len(solved), len(problems), fault, unpaid=unpaid, unserved=unserved)
 
 
 def _what_is_broken(sample: Sample, *, right: bool) -> str:

@@ -246,17 +246,21 @@ def test_all_checks_together_and_what_the_run_has_cost_before_stay_within_its_li
         assert (machine.last.outcome.cost > 0) == (spent < limit)
 
 
+@pytest.mark.parametrize("limit", [1e5, 30.0, 1.0])
 @pytest.mark.parametrize("seconds", [0.001, 0.05, 5.0, 1e5])
-def test_the_check_ends_in_time_however_slow_the_model_is(seconds: float) -> None:
+def test_the_check_ends_in_time_however_slow_the_model_is_and_no_later_than_the_run(
+    seconds: float, limit: float
+) -> None:
     async def main() -> float:
         engine = PersistentEngine(Server(noise, seconds, start_seconds=0.0))
         await engine.start()
-        gate = HealthGate(load_config("cpu"), engine, ScriptedSandbox(), lambda config: engine.wrapped, print, 0.0)
+        config = load_config("cpu", {"budget.time_limit_seconds": limit})
+        gate = HealthGate(config, engine, ScriptedSandbox(), lambda config: engine.wrapped, print, 0.0)
         with pytest.raises(UnhealthyModelError):
             await gate.check()
         return asyncio.get_running_loop().time()
 
-    assert run_virtual(main()) <= CHECK_SECONDS + 1
+    assert run_virtual(main()) <= min(CHECK_SECONDS, limit) + 1
 
 
 def test_only_a_few_lanes_and_tokens_are_drawn_under_the_settings_of_the_run() -> None:
