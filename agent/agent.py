@@ -278,7 +278,7 @@ class Agent:
             emit = self._no_code.watched(fan_out([*journal, *listeners]), family, lambda: opened.spent)
             self._runs.append(run := (emit, opened))
             stack.callback(self._runs.remove, run)
-            checked = None if before and self.checked in before.checks else self.checked  # each is recorded once
+            checked = None if before and self.checked in before.checks else self._service.bill_check()  # recorded once
             started = None if before and self.started in before.engine_starts else self.started
             parts = (self.config, self.engine, self.sandbox, emit, lambda: opened.spent, self._task)
             runtime = Runtime(*parts, run_ledger(self.config, before, checked), self._service.expected_speed)

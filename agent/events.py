@@ -153,7 +153,7 @@ class HealthChecked:
     seconds: float
     fault: str = ""
     changed: dict[str, Any] = field(default_factory=dict)
-    cost: float = 0.0
+    cost: float = field(default=0.0, compare=False)  # runs of one agent share a check, and one of them pays it
     learnt: tuple[Learnt, ...] = ()
 
     @property

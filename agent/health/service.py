@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 from agent.chat.dialects import chat_format
 from agent.chat.task import CompetitionTask, Task
@@ -40,6 +41,7 @@ class ModelService:
         self.cost_before = 0.0
         self.reopen: Reopen | None = None  # where the model is checked
         self.checked: HealthChecked | None = None
+        self._billed = False
         self.gpu_mismatch = ""
         self.start_parts: dict[str, float] = {}
         self._memory: ServerMemory | None = None  # None for a server that tells nothing of its start
@@ -54,6 +56,11 @@ class ModelService:
     def expected_speed(self) -> DecodingSpeed | None:
         """How fast lanes are expected to be, by the hardware and the check; None where neither tells."""
         return expected_speed(self._roofline, self.checked.learnt if self.checked else ())
+
+    def bill_check(self) -> HealthChecked | None:
+        """How the model was checked, for the record of a run: the first one bears the cost, for the others it is 0."""
+        checked, billed, self._billed = self.checked, self._billed, True
+        return replace(checked, cost=0.0) if checked and billed else checked
 
     def settle(self, config: Config) -> None:
         """Take the configuration with what was left to be found, and tell which family that is."""
@@ -101,3 +108,4 @@ class ModelService:
             await gate.check()
         finally:
             self.config, self.engine, self.checked = gate.config, gate.engine, gate.outcome
+            self._billed = False
