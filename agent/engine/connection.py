@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import ssl
 import urllib.request
@@ -96,12 +97,22 @@ class ServerConnection:
     def unreachable_error(self, error: Exception) -> EngineError:
         """Return the error for a server that did not respond."""
         permanent = (aiohttp.InvalidURL, aiohttp.ClientConnectorCertificateError)
-        hint = "start a server there or give another --url"
-        if isinstance(error, aiohttp.ClientConnectorCertificateError):
-            hint = _certificate_hint(error.certificate_error)
-        message = f"no engine answers at {self.shown}: {self.brief(error)}; {hint}"
+        message = f"no engine answers at {self.shown}: {self.brief(error)}; {self._hint(error)}"
         refused = isinstance(error, permanent) or (isinstance(error, ValueError) and not isinstance(error, OSError))
         return RequestRefusedError(message) if refused else EngineUnavailableError(message)
+
+    def _hint(self, error: Exception) -> str:
+        """What to do about a server that did not respond."""
+        if isinstance(error, aiohttp.ClientConnectorCertificateError):
+            return _certificate_hint(error.certificate_error)
+        if isinstance(error, aiohttp.ClientProxyConnectionError):
+            parts = urlsplit(self._url)
+            return (
+                f"that is the proxy which {parts.scheme}_proxy names: correct it, or except {parts.hostname} with no_proxy"
+            )
+        if isinstance(error, aiohttp.ServerDisconnectedError) and self._url.startswith("http:"):
+            return "if the server speaks HTTPS, give its --url with https://, else see its log"
+        return "start a server there or give another --url"
 
     def brief(self, error: Exception) -> str:
         """Return the message of an error, shortened."""
@@ -158,7 +169,7 @@ class ServerConnection:
         headers = {"Authorization": f"Bearer {self._key}"} if self._key and not parts.username else {}
         proxy = None
         if self._proxied and parts.hostname not in _LOOPBACK and not urllib.request.proxy_bypass(parts.hostname or ""):
-            proxy = urllib.request.getproxies().get(parts.scheme)
+            proxy = _proxy_of(parts.scheme)
         return {"json": body, "headers": headers, "allow_redirects": False, "proxy": proxy}
 
     def _redirect(self, response: aiohttp.ClientResponse, asked: str) -> str | None:
@@ -195,11 +206,33 @@ class ServerConnection:
 def _certificate_hint(error: Exception) -> str:
     """What to do about a certificate: one that is of another host, or has expired, is no matter of trust."""
     if getattr(error, "verify_code", None) in _UNKNOWN_ISSUER:
-        return (
+        return _unreadable_authorities() or (
             f"if you trust it, export {_TRUST_VARIABLE} with the path of a PEM file of its certificate or authority, "
             "which then stands in place of the system's authorities"
         )
     return "give a --url with the name that its certificate is made out to, or have that renewed"
+
+
+def _unreadable_authorities() -> str:
+    """What is wrong with the file of certificates that the environment names; "" if nothing, or if it names none."""
+    path = os.environ.get(_TRUST_VARIABLE)
+    if not path:
+        return ""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except ssl.SSLError:
+        fault = "holds no certificate in PEM format"
+    except OSError as error:
+        fault = f"cannot be read ({error.strerror})"
+    else:
+        return ""
+    return f"{_TRUST_VARIABLE} names {path}, which {fault}: name a PEM file of its certificate or authority"
+
+
+def _proxy_of(scheme: str) -> str | None:
+    """The environment's proxy for URLs of this scheme; one that is given as HOST:PORT is of HTTP, as elsewhere."""
+    proxy = urllib.request.getproxies().get(scheme)
+    return f"http://{proxy}" if proxy and "://" not in proxy else proxy
 
 
 def _fragments(key: str) -> frozenset[str]:
