@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,6 +14,11 @@ GGUF_MAGIC = b"GGUF"
 HUB_PREFIX = "hf:"
 """What the names of models on the Hugging Face Hub begin with."""
 
+_ON_HUB = re.compile(
+    r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/(?P<repository>[^/?#]+/[^/?#]+)"
+    r"(?:/(?:blob|resolve|raw|tree)/[^/?#]+(?:/(?P<file>[^?#]+\.gguf))?)?/?(?:[?#].*)?"
+)
+
 
 def own_model_file(path: str, *, known: Iterable[str] = (), form: str = "") -> Path:
     """Return the path of a GGUF file, with a leading `~` expanded.
@@ -20,6 +26,8 @@ def own_model_file(path: str, *, known: Iterable[str] = (), form: str = "") -> P
     Raises ModelError if there is none or it is of another format; the message offers the `known` names of models,
     and the `form` of others.
     """
+    if "://" in path:
+        raise ModelError(_is_address(path))
     file = at_home(path)
     known = list(known)
     offered = ", ".join([*known, *([form] if form else [])])
@@ -38,6 +46,15 @@ def own_model_file(path: str, *, known: Iterable[str] = (), form: str = "") -> P
     if magic != GGUF_MAGIC:
         raise ModelError(f"{file} is not a GGUF file: convert the model to GGUF or {names} the path of another one")
     return file
+
+
+def _is_address(text: str) -> str:
+    """The message for an address in place of a path, with the name of what lies there on the Hub."""
+    found = _ON_HUB.fullmatch(text)
+    if found is None:
+        return f"{text} is an address: download the model and give the path of its GGUF file"
+    file = found["file"] or ""
+    return f"{text} is an address: name the model {HUB_PREFIX}{found['repository']}{f'/{file}' if file else ''}"
 
 
 def at_home(path: str) -> Path:

@@ -40,6 +40,29 @@ def test_any_text_is_a_name_no_name_or_refused_in_one_line(text: str) -> None:
         assert isinstance(name, HubName)
 
 
+@pytest.mark.parametrize("site", ["https://huggingface.co", "http://www.huggingface.co", "https://hf.co"])
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("owner/repository", "hf:owner/repository"),
+        ("owner/repository/tree/main/", "hf:owner/repository"),
+        ("owner/repository/blob/main/q4/file.gguf", "hf:owner/repository/q4/file.gguf"),
+        ("owner/repository/resolve/main/file.gguf?download=true", "hf:owner/repository/file.gguf"),
+    ],
+)
+def test_an_address_of_the_hub_is_answered_with_the_name_of_what_lies_there(site: str, path: str, name: str) -> None:
+    with pytest.raises(ModelError) as refused:
+        fetch_model(f"{site}/{path}")
+    assert str(refused.value) == f"{site}/{path} is an address: name the model {name}"
+    assert isinstance(parse_hub_name(name), HubName)
+
+
+@pytest.mark.parametrize("address", ["https://example.com/owner/file.gguf", "https://huggingface.co/models?search=qwen"])
+def test_another_address_is_no_path_either(address: str) -> None:
+    with pytest.raises(ModelError, match="is an address: download the model and give the path of its GGUF file"):
+        fetch_model(address)
+
+
 @pytest.mark.parametrize("text", ["owner/repository/file.gguf", "hf-owner/repository/file.gguf"])
 def test_the_form_of_a_name_is_told_and_is_no_guess(text: str) -> None:
     with pytest.raises(ModelError, match="or the path of a GGUF file") as refused:
