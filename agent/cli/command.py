@@ -38,7 +38,8 @@ def execute(plan: Plan, *, as_json: bool) -> None:
     recorded all the same.
     """
     console = Console(stderr=True)
-    console.print(plan.announcement, soft_wrap=True, markup=False, highlight=False)
+    for line in filter(None, (plan.announcement, plan.doubt)):
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
     try:
         solutions = run_plan(plan, console)
     except RequestRefusedError as error:

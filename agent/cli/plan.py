@@ -63,6 +63,20 @@ class Plan:
         return f"{many}, {limit}, {samples}; profile {config.profile}, edition {config.edition}, model {model}"
 
     @property
+    def doubt(self) -> str:
+        """What speaks against a new run: known answers that its edition does not allow; "" if there are none."""
+        most = self.config.rules.max_answer
+        known = [problem for problem in self.problems if problem.answer is not None]
+        beyond = [problem for problem in known if not 0 <= (problem.answer or 0) <= most]
+        if self.before or not beyond:
+            return ""
+        return (
+            f"{len(beyond)} of {len(known)} known answers, like {beyond[0].answer} of {beyond[0].id}, cannot be right "
+            f"under edition {self.config.edition}, whose answers go from 0 to {most}: "
+            "see that --edition is the problems' own"
+        )
+
+    @property
     def resume_command(self) -> str | None:
         """The command that resumes this run; None as long as nothing is recorded."""
         if not (self.directory / CONFIG_FILE).exists():

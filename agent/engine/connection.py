@@ -107,9 +107,8 @@ class ServerConnection:
             return _certificate_hint(error.certificate_error)
         if isinstance(error, aiohttp.ClientProxyConnectionError):
             parts = urlsplit(self._url)
-            return (
-                f"that is the proxy which {parts.scheme}_proxy names: correct it, or except {parts.hostname} with no_proxy"
-            )
+            proxy = f"that is the proxy which {parts.scheme}_proxy names"
+            return f"{proxy}: correct it, or except {parts.hostname} with no_proxy"
         if isinstance(error, aiohttp.ServerDisconnectedError) and self._url.startswith("http:"):
             return "if the server speaks HTTPS, give its --url with https://, else see its log"
         return "start a server there or give another --url"

@@ -20,7 +20,7 @@ from agent.types import Allowance, Learnt, Problem, Sample, Solution, StopReason
 CHECK_SECONDS = 90.0
 """The longest that a check takes, its forced answers included; one of a shorter run takes no longer than that."""
 
-_ANSWER_SHARE = 1 / 6  # of the time of a check, for its forced answers
+_ANSWER_SHARE = 1 / 6  # that a check keeps for its forced answers
 _MAX_LANES = 2  # for one problem
 _NO_MONEY = "budget.max_cost is too little for it"
 _MAX_TOKENS = 2_048  # a model that thinks long has its answer forced then

@@ -51,3 +51,25 @@ def test_a_spoken_duration_is_the_duration_but_for_its_last_digit(seconds: float
     assert found is not None
     told = float(found[1]) * {"s": 1, "min": 60, "h": 3600}[found[2]]
     assert abs(told - seconds) <= 0.006 * seconds
+
+
+def doubted(directory: Path, answers: list[str], *words: str) -> str:
+    rows = [f"p{n},What?,{answer}\n" for n, answer in enumerate(answers)]
+    (directory / "set.csv").write_text("".join(["id,problem,answer\n", *rows]), encoding="utf-8")
+    return make_plan(parse_arguments(["--problems", str(directory / "set.csv"), *words])).doubt
+
+
+def test_known_answers_that_the_edition_does_not_allow_are_named_before_a_run(tmp_path: Path) -> None:
+    assert doubted(tmp_path, ["4", "99999", "0", ""]) == ""
+    assert doubted(tmp_path, ["4", "100000", "-1", ""]) == (
+        "2 of 3 known answers, like 100000 of p1, cannot be right under edition aimo3, whose answers go from 0 to "
+        "99999: see that --edition is the problems' own"
+    )
+    assert doubted(tmp_path, ["4", "1000"], "--edition", "aimo2").startswith("1 of 2 known answers, like 1000 of p1,")
+    assert doubted(tmp_path, ["4", "999"], "--edition", "aimo2") == ""
+
+
+def test_a_run_that_is_resumed_is_not_doubted_again(tmp_path: Path) -> None:
+    problems = [Problem("p1", "What?", 123_456), Problem("p2", "And?", 7)]
+    write_run(tmp_path, problems, {"p2": [vote(0, 7)]})
+    assert make_plan(parse_arguments(["--run-dir", str(tmp_path), "--resume"])).doubt == ""

@@ -19,7 +19,7 @@ KEYS = {
     "price.input_per_million": 1e6,
     "price.output_per_million": 1e6,
 }
-TOKENS = 20 + 2  # of each reply, as the server counts them
+TOKENS = 20 + 2  # that the server counts for each reply
 
 
 def solved(url: str, *directories: Path) -> list[RunRecord]:

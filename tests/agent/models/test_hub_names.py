@@ -57,7 +57,9 @@ def test_an_address_of_the_hub_is_answered_with_the_name_of_what_lies_there(site
     assert isinstance(parse_hub_name(name), HubName)
 
 
-@pytest.mark.parametrize("address", ["https://example.com/owner/file.gguf", "https://huggingface.co/models?search=qwen"])
+@pytest.mark.parametrize(
+    "address", ["https://example.com/owner/file.gguf", "https://huggingface.co/models?search=qwen"]
+)
 def test_another_address_is_no_path_either(address: str) -> None:
     with pytest.raises(ModelError, match="is an address: download the model and give the path of its GGUF file"):
         fetch_model(address)

@@ -61,7 +61,8 @@ async def test_a_proxy_that_does_not_answer_is_not_taken_for_the_server(
 ) -> None:
     monkeypatch.setenv("http_proxy", proxy)
     told = await complaint("http://engine.invalid/v1", proxied=True)
-    assert told.endswith("; that is the proxy which http_proxy names: correct it, or except engine.invalid with no_proxy")
+    remedy = "correct it, or except engine.invalid with no_proxy"
+    assert told.endswith(f"; that is the proxy which http_proxy names: {remedy}")
 
 
 def test_a_server_that_hangs_up_may_speak_https() -> None:
