@@ -46,3 +46,16 @@ def test_no_data_file_of_the_packages_is_ignored_by_git() -> None:
     )
     assert ignored.returncode in (0, 1), ignored.stderr
     refuse(ignored.stdout.splitlines())
+
+
+@pytest.mark.process
+def test_nothing_that_git_ignores_is_tracked() -> None:
+    """A link to an environment, say, which a checkout would put in place of the one that is there."""
+    tracked = subprocess.run(
+        ["git", "ls-files", "--cached", "--ignored", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    refuse(tracked.stdout.splitlines())
