@@ -11,6 +11,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from agent.errors import InputError
 from agent.types import Sample, Turn
 from tools.report.data import ProblemRecord, ReportedRun, VoteStatus
 from tools.report.html_page import page_parts, report_templates
@@ -97,15 +98,41 @@ def _of_problem(name: str, run: ReportedRun, problem: ProblemRecord) -> Iterator
 
 
 def write_failures(directory: Path, runs: Sequence[ReportedRun]) -> int:
-    """Write failures.jsonl and failures.html; return how many there are. Raises InputError if that fails."""
+    """Write failures.jsonl and failures.html; return how many there are.
+
+    Labels and notes that an earlier failures.jsonl there has of the same samples are kept. Raises InputError if that
+    fails, or where labels would be lost.
+    """
     found = failures_of(runs)
-    write_export(
-        directory / "failures.jsonl", "".join(json.dumps(failure.row()) + "\n" for failure in found), "--failures"
-    )
+    path = directory / "failures.jsonl"
+    rows = _with_labels(path, [failure.row() for failure in found])
+    write_export(path, "".join(json.dumps(row) + "\n" for row in rows), "--failures")
     template = report_templates().get_template("failures.html.j2")
     page = template.render(failures=found, causes=CAUSES, blobs=list(_blobs(found)), **page_parts("failures.js"))
     write_export(directory / "failures.html", page, "--failures")
     return len(found)
+
+
+def _with_labels(path: Path, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Enter the labels and notes of the file that is there, each at the same sample of the same id."""
+    elsewhere = "move it away, or name another --failures"
+    try:
+        before = [json.loads(line) for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        labelled = {row["id"]: row for row in before if row.get("label") or row.get("note")}
+    except FileNotFoundError:
+        return list(rows)
+    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
+        raise InputError(f"{path} cannot be read, so that its labels would be lost: {elsewhere}") from error
+    filled = []
+    for row in rows:
+        same = labelled.get(row["id"], {})
+        if same.get("wrong") == row["wrong"]:
+            del labelled[row["id"]]
+            row = {**row, "label": same.get("label"), "note": same.get("note", "")}
+        filled.append(row)
+    if labelled:
+        raise InputError(f"{path} has labels of other samples, such as {next(iter(labelled))}: {elsewhere}")
+    return filled
 
 
 def _blobs(found: Sequence[Failure]) -> Iterator[tuple[str, Markup]]:

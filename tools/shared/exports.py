@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from agent.errors import InputError
+from agent.files.whole_file import write_whole
 from tools.shared.chart_files import check_charts
 from tools.shared.intervals import Interval
 
@@ -70,10 +71,13 @@ def write_tables(directory: Path, tables: Sequence[ExportedTable]) -> list[Path]
 
 
 def write_export(path: Path, text: str, flag: str) -> None:
-    """Write a file of an export, with its directory. Raises InputError, with the flag that named it, if that fails."""
+    """Write a file of an export atomically, with its directory.
+
+    Raises InputError, with the flag that named it, if that fails; then a file that was there is as it was.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8", newline="\n")
+        write_whole(path, text)
     except OSError as error:
         raise InputError(f"{path} cannot be written ({error.strerror}): name another {flag}") from error
 

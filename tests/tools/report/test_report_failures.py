@@ -59,6 +59,40 @@ def test_a_line_has_a_wrong_sample_and_the_shortest_right_one_with_their_tool_ru
     assert alone["wrong"]["turns"][0]["text"] == HOSTILE
 
 
+def label_first(path: Path) -> list[dict[str, Any]]:
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    rows[0] |= {"label": "wrong code", "note": "6 · 8"}
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return rows
+
+
+def test_labels_in_the_file_stay_when_it_is_written_again(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", PROBLEMS, SAMPLES)
+    exported(tmp_path, run)
+    labelled = label_first(tmp_path / "out" / "failures.jsonl")
+    assert exported(tmp_path, run) == labelled
+
+
+@pytest.mark.parametrize("content", ["", "not JSON\n", "[1]\n"])
+def test_labels_of_other_samples_are_not_overwritten(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str
+) -> None:
+    run = write_run(tmp_path / "run", PROBLEMS, SAMPLES)
+    exported(tmp_path, run)
+    path = tmp_path / "out" / "failures.jsonl"
+    label_first(path)
+    if content:
+        path.write_text(content, encoding="utf-8")
+    before = path.read_bytes()
+    other = write_run(tmp_path / "other" / "run", PROBLEMS, {**SAMPLES, "mixed": [vote(2, 49), vote(0, 42)]})
+    argv = [str(other), "--output", str(tmp_path / "page.html"), "--failures", str(path.parent)]
+    assert main(argv) == 2
+    assert path.read_bytes() == before
+    told = capsys.readouterr().err
+    assert "labels" in told and "name another --failures" in told and "Traceback" not in told
+
+
+
 def test_every_failure_has_an_id_of_its_own(tmp_path: Path) -> None:
     votes = {"mixed": [vote(0, 1), vote(1, 42), vote(2, 2)]}
     for place in ("a", "b"):
