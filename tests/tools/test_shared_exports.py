@@ -102,3 +102,15 @@ def test_what_an_export_needs_is_said_before_it_is_made(
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(InputError, match=r"pip install 'aimo-agent\[lab\]'"):
         check_export(tmp_path / "out")
+
+
+@pytest.mark.parametrize("count", [1, 2, 9])
+def test_no_interval_lies_on_the_frame_of_its_chart(
+    count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figure = pytest.importorskip("matplotlib.figure").Figure
+    drawn: list[tuple[float, float]] = []
+    monkeypatch.setattr(figure, "savefig", lambda self, *_, **__: drawn.append(self.axes[0].get_ylim()))
+    draw_intervals([tmp_path / "i.svg"], {f"policy {n}": Interval(1.0, 0.5, 2.0) for n in range(count)}, "value")
+    ((bottom, top),) = drawn
+    assert top <= -0.25 and bottom >= count - 0.75

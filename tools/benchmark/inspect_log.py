@@ -18,7 +18,8 @@ def check_inspect() -> None:
     """Raise InputError if Inspect is not installed."""
     if importlib.util.find_spec("inspect_ai") is None:
         raise InputError(
-            "--export inspect needs inspect_ai: pip install 'aimo-agent[inspect]', best in an environment of its own"
+            "--export inspect needs inspect_ai: pip install -e '.[inspect]' in the clone of this project, best in an "
+            "environment of its own"
         )
 
 

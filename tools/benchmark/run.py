@@ -121,10 +121,17 @@ def resume_run(args: argparse.Namespace, chosen: BenchmarkSet, console: Console)
 
 
 def draw(run: BenchmarkRun, console: Console) -> list[Completion]:
-    """Draw the missing samples; return all completions. Raises AgentError for what the user has to fix."""
-    count = run.plan.config.sample.count
-    before = len(drawn(run.plan.before)) if run.plan.before else 0
-    run_plan(run.plan, console, task=run.chosen.task, show=sampling_view(count * len(run.questions), before))
+    """Draw the missing samples; return all completions. Raises AgentError for what the user has to fix.
+
+    Where none is missing no engine is started.
+    """
+    before = run.plan.before
+    closed = {solution.problem_id for solution in before.solutions} if before else set()
+    if before and closed.issuperset(problem.id for problem in run.plan.problems):
+        return drawn(before)
+    total = run.plan.config.sample.count * len(run.questions)
+    show = sampling_view(total, len(drawn(before)) if before else 0)
+    run_plan(run.plan, console, task=run.chosen.task, show=show)
     return drawn(read_run(run.directory))
 
 

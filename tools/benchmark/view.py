@@ -89,4 +89,4 @@ def _why_wrong(outcome: BenchmarkResult) -> str:
     """Describe how many samples were right, and how many gave no answer."""
     right = sum(verdict.grade.right for verdict in outcome.verdicts)
     noted = sum(bool(verdict.grade.note) and verdict.grade.answer is None for verdict in outcome.verdicts)
-    return f"{right} of {len(outcome.verdicts)} samples are right, {noted} have no answer or failed a test"
+    return f"{right} of {len(outcome.verdicts)} samples are right, without an answer or failing a test: {noted}"

@@ -6,6 +6,7 @@ python -m tools.convert samples.jsonl logs/ --out traces
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -41,7 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             console.print(f"{path}: {each.summary}", soft_wrap=True, markup=False, highlight=False)
         fewest = min(len(drawn) for each in conversions for drawn in each.problems.values())
         most = f" --samples {fewest}" if fewest < REPLAYED_SAMPLES else ""
-        console.print(f"replay with: python -m tools.replay {args.out}{most}", soft_wrap=True, markup=False)
+        command = f"python -m tools.replay {shlex.quote(str(args.out))}{most}"
+        console.print(f"replay with: {command}", soft_wrap=True, markup=False)
 
     return run_command(convert_all)
 
@@ -89,8 +91,8 @@ def _write(path: Path, conversion: Conversion) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = OneLineParser(
         prog="python -m tools.convert",
-        description="Convert samples from elsewhere into recordings for tools.replay: JSON lines of your own, logs of "
-        "Inspect, sample files of lm-evaluation-harness, details of lighteval.",
+        description="Convert samples from elsewhere into recordings for tools.replay: JSON lines or CSV of your own, "
+        "logs of Inspect, sample files of lm-evaluation-harness, details of lighteval.",
     )
     parser.add_argument(
         "sources", nargs="+", type=Path, metavar="PATH", help="files, and folders of other programs' files"

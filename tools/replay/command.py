@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.table import Table
 
 from agent.cli.arguments import seconds
 from agent.cli.numbers import draw_seed, positive_number, whole_number
@@ -32,6 +33,7 @@ from tools.replay.view import comparison_line, draw_chart, power_line, runs_json
 from tools.shared.chart_files import check_charts
 from tools.shared.command_line import REPLAYED_SAMPLES, run_command
 from tools.shared.exports import check_export
+from tools.shared.wide_tables import fitting_tables
 
 _DEFAULT_POLICIES = (OURS, DEFAULT_STOP, "aimo3-clamp")
 _POLICY_FLAG = f"a policy, see below; may be repeated (default: {', '.join(_DEFAULT_POLICIES)})"
@@ -89,7 +91,7 @@ def _show_stops(experiment: _Experiment) -> None:
     if experiment.args.json:
         print(json.dumps(stop_json(result), indent=2))
     else:
-        _out().print(stop_table(result))
+        _print_table(_out(), stop_table(result), result.recordings)
     if experiment.args.export:
         _tell_files(experiment, export_stops(experiment.args.export, result))
 
@@ -104,7 +106,7 @@ def _show_runs(experiment: _Experiment) -> None:
         print(json.dumps(runs_json(result, pairs), indent=2))
     else:
         out = _out()
-        out.print(runs_table(result))
+        _print_table(out, runs_table(result), result.recordings)
         for pair in pairs:
             for line in (comparison_line(result, pair), power_line(result, pair)):
                 out.print(line, soft_wrap=True, markup=False, highlight=False)
@@ -112,7 +114,10 @@ def _show_runs(experiment: _Experiment) -> None:
         _tell_files(experiment, export_runs(args.export, result, pairs))
     if args.chart:
         limits = [step * setting.limit for step in _CHART_STEPS]
-        results = [result if limit == setting.limit else experiment.play(limit) for limit in limits]
+        results = []
+        for number, limit in enumerate(limits, 1):
+            experiment.console.print(f"for the chart: time limit {number} of {len(limits)}, {limit / 3600:.2f} h")
+            results.append(result if limit == setting.limit else experiment.play(limit))
         draw_chart(args.chart, [limit / 3600 for limit in limits], results, f"hours on {setting.hardware.name}")
         experiment.console.print(f"chart in {args.chart}", soft_wrap=True, markup=False)
 
@@ -120,6 +125,12 @@ def _show_runs(experiment: _Experiment) -> None:
 def _tell_files(experiment: _Experiment, files: Sequence[Path]) -> None:
     names = ", ".join(path.name for path in files)
     experiment.console.print(f"in {experiment.args.export}: {names}", soft_wrap=True, markup=False, highlight=False)
+
+
+def _print_table(out: Console, table: Table, recordings: Sequence[str]) -> None:
+    """Print a table of policies, whose recordings follow in further tables where it is too wide."""
+    for part in fitting_tables(table, range(1, 1 + len(recordings)), out):
+        out.print(part)
 
 
 def _out() -> Console:

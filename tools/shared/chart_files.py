@@ -89,7 +89,7 @@ def draw_intervals(paths: Sequence[Path], values: Mapping[str, Interval], axis: 
         ends = [[v.value - v.low for v in values.values()], [v.high - v.value for v in values.values()]]
         plot.errorbar(middle, places, xerr=ends, fmt="o", capsize=3)
         plot.set_yticks(places, list(values))
-        plot.invert_yaxis()
+        plot.set_ylim(len(values) - 0.5, -0.5)  # the first on top, and no interval on the frame
         plot.grid(axis="x", alpha=0.3)
         if zero:
             plot.axvline(0.0, color="grey", linewidth=0.8)

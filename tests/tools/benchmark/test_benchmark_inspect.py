@@ -72,5 +72,5 @@ def test_without_inspect_a_one_line_message_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"pip install 'aimo-agent\[inspect\]'"):
+    with pytest.raises(InputError, match=r"pip install -e '.\[inspect\]'"):
         write_inspect_log(OUTCOME, tmp_path / "log.eval")

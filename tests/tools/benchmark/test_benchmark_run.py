@@ -91,15 +91,17 @@ def test_each_set_is_asked_graded_and_recorded(
     assert f"recorded in {run}" in errors
 
 
-def test_a_table_is_shown_without_json(
+def test_a_table_is_shown_without_json_and_again_without_an_engine(
     server: ScriptedServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     flags = ("--data", write_set(tmp_path, "aime2024"), "--url", server.url, "--run-dir", tmp_path / "run")
     status, output, errors = run_here(capsys, "aime2024", *flags, "--limit", 1, "--model", "QwQ-32B-Preview")
     assert status == 0, errors
-    assert "1 of 1 questions, 1 samples each" in output
-    assert "20.7 to 100.0" in output
+    assert "1 of 1 questions, 1 samples each" in output and "20.7 to 100.0" in output
     assert "QwQ-32B-Preview, its release" in output
+    nowhere = ("--resume", "--url", "http://127.0.0.1:9")
+    status, again, errors = run_here(capsys, "aime2024", *flags[4:], *nowhere)
+    assert (status, again) == (0, output), errors
 
 
 def test_a_killed_run_goes_on_and_draws_nothing_twice(server: ScriptedServer, tmp_path: Path) -> None:

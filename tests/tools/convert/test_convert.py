@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,14 @@ def test_a_converted_recording_is_replayed(tmp_path: Path, capsys: pytest.Captur
     argv = [str(tmp_path / "traces"), "--samples", "4", "--problems", "3", "--repeats", "2", "--processes", "1"]
     assert replay([*argv, "--json", "--no-bounds", "--policy", "wait-for-all"]) == 0
     assert json.loads(capsys.readouterr().out)["policies"]["wait-for-all"]["mean_correct"] == 3
+
+
+def test_the_command_that_replays_can_be_copied(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = written(tmp_path / "mine.jsonl", {"id": "a", "gold": 4, "answer": 4, "tokens": 90})
+    out = tmp_path / "my traces"
+    converted(out, lines)
+    command = capsys.readouterr().err.split("replay with: ")[1]
+    assert shlex.split(command) == ["python", "-m", "tools.replay", str(out), "--samples", "1"]
 
 
 def test_a_sample_that_was_cut_off_has_no_vote(tmp_path: Path) -> None:

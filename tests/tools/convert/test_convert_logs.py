@@ -12,6 +12,7 @@ import pytest
 from pyarrow import parquet
 
 from tests.tools.convert.test_convert import complaint, converted, written
+from tools.convert.command import main
 
 
 def harness(doc_id: int, target: str, *replies: str, **changes: Any) -> dict[str, Any]:
@@ -108,11 +109,20 @@ def test_details_of_lighteval_are_converted(tmp_path: Path) -> None:
         {"answer": None, "tokens": 12},
     ]
     assert found["1"]["answer"] == found["1"]["samples"][0]["answer"] == "1/2"
-    assert [each.name for each in (tmp_path / "out").iterdir()] == ["lighteval-aime24-0.QwQ-32B.jsonl"]
+    assert [each.name for each in (tmp_path / "out").iterdir()] == ["lighteval-aime24-0.Qwen-QwQ-32B.jsonl"]
     as_json = written(tmp_path / "details.json", json.dumps(list(rows)))
     assert [row["samples"] for row in converted(tmp_path / "json", as_json).values()] == [
         row["samples"] for row in found.values()
     ], path
+
+
+def test_models_of_one_name_from_two_organizations_stay_apart(tmp_path: Path) -> None:
+    for organization in ("one", "two"):
+        folder = tmp_path / "details" / organization / "M" / "2026-11-22T15-31-21.5"
+        folder.parent.mkdir(parents=True)
+        saved(folder / "details_aime_2026-11-22T15-31-21.5.parquet", details("204", r"\boxed{204}"))
+    assert main([str(tmp_path / "details"), "--out", str(tmp_path / "out")]) == 0
+    assert sorted(each.name for each in (tmp_path / "out").iterdir()) == ["aime.one-M.jsonl", "aime.two-M.jsonl"]
 
 
 def test_details_of_earlier_versions_are_converted(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from html import unescape
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from tests.support.runs.recordings import write_traces
 from tests.tools.replay.test_replay import complaint
@@ -110,3 +111,21 @@ def test_an_export_that_cannot_be_written_is_refused_before_the_replay(
     assert "pip install 'aimo-agent[lab]'" in complaint(capsys, traces, "--export", tmp_path / "out")
     if missing == "matplotlib":
         assert "charts need Matplotlib" in complaint(capsys, traces, "--chart", tmp_path / "chart.svg")
+
+
+@pytest.mark.parametrize("alone", [(), ("--stop-only",)])
+def test_every_recording_is_told_in_a_narrow_terminal(
+    alone: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "traces").mkdir()
+    for number in range(6):
+        write_traces(tmp_path / "traces" / f"{number}.jsonl", model=f"a-long-name-of-model-{number}")
+    monkeypatch.setattr("tools.replay.command._out", lambda: Console(width=100))
+    flags = ["--problems", "6", "--samples", "4", "--repeats", "2", "--processes", "1", "--no-bounds", *alone]
+    assert main([str(tmp_path / "traces"), *flags, "--policy", "margin-2"]) == 0
+    out = capsys.readouterr().out
+    assert all(len(line) <= 100 for line in out.splitlines()) and "…" not in out
+    assert all(
+        out.count(f"│ a-long-name-of-model-{number}") + out.count(f"┃ a-long-name-of-model-{number}") == 1
+        for number in range(6)
+    )

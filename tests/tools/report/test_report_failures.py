@@ -92,7 +92,6 @@ def test_labels_of_other_samples_are_not_overwritten(
     assert "labels" in told and "name another --failures" in told and "Traceback" not in told
 
 
-
 def test_every_failure_has_an_id_of_its_own(tmp_path: Path) -> None:
     votes = {"mixed": [vote(0, 1), vote(1, 42), vote(2, 2)]}
     for place in ("a", "b"):

@@ -38,7 +38,7 @@ def fetch(wanted: HubFile, console: Console) -> Path:
         ) from None
     # Its first base is the error of the HTTP library beneath, which has been requests, httpx and httpx2.
     network_error = cast(type[Exception], HfHubHTTPError.__bases__[0])
-    console.print(f"{wanted.file} of {wanted.repository}, revision {wanted.revision[:8]}", soft_wrap=True)
+    console.print(f"fetching {wanted.file} of {wanted.repository}, revision {wanted.revision[:8]}", soft_wrap=True)
     try:
         path = hub.hf_hub_download(wanted.repository, wanted.file, repo_type="dataset", revision=wanted.revision)
     except GatedRepoError:

@@ -36,13 +36,18 @@ def read_lighteval(path: Path, rows: Sequence[Fields], reading: ReadingRules) ->
         for number, row in enumerate(rows)
         for sample in (_samples if row.get("model_response") is not None else _early_samples)(row, number, reading)
     ]
-    # The files of a model lie in MODEL/DATE/.
     return SampleFile(
         found["task"] if found else path.stem,
-        path.absolute().parent.parent.name,
+        _model(path.absolute()),
         tuple(samples),
         kind="lighteval's details",
     )
+
+
+def _model(path: Path) -> str:
+    """The model whose file it is: they lie in details/ORGANIZATION/MODEL/DATE/, the organization left out or not."""
+    folders = path.parent.parts
+    return "/".join(folders[-3:-1]) if folders[-4:-3] == ("details",) else path.parent.parent.name
 
 
 def _samples(row: Fields, number: int, reading: ReadingRules) -> Iterator[DrawnSample]:

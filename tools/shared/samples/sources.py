@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 from agent.errors import InputError
+from agent.files.suggestions import did_you_mean
 from tools.shared.samples.drawn import ReadingRules, SampleFile
 from tools.shared.samples.fields import Fields
 from tools.shared.samples.inspect_logs import read_inspect_archive, read_inspect_json
@@ -18,9 +21,9 @@ from tools.shared.samples.own_lines import read_own_lines
 
 _Read = TypeVar("_Read")
 _IN_FOLDERS = ("*.eval", "samples_*.jsonl", "details_*.parquet")
-_KINDS = (
-    "JSON lines (.jsonl), an Inspect log (.eval, .json), lm-eval's samples (.jsonl), lighteval's details (.parquet)"
-)
+_COLUMNS = ("id", "gold", "answer", "tokens")
+_TRUTHS: Mapping[str, bool | None] = {"true": True, "1": True, "false": False, "0": False, "": None}
+_KINDS = "JSON lines (.jsonl), a table of samples (.csv), an Inspect log (.eval, .json), lm-eval's samples (.jsonl), lighteval's details (.parquet)"
 
 
 def recorded_problems(path: Path) -> list[Fields] | None:
@@ -88,6 +91,34 @@ def _lines(path: Path) -> Iterator[Fields]:
                     raise InputError(f"{place} is malformed JSON ({error}): give one object a line") from None
 
 
+def _csv(path: Path, reading: ReadingRules) -> SampleFile:
+    """Read a table with a row a sample, whose cells are texts; an empty one is none."""
+    rows = []
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        table = csv.DictReader(file)
+        found = table.fieldnames or ()
+        for name in _COLUMNS:
+            if name not in found:
+                guess = did_you_mean(name, found) or f" (found: {', '.join(map(repr, found))})"
+                raise InputError(f"{path} has no column {name!r}{guess}: name its columns {', '.join(_COLUMNS)}")
+        for number, cells in enumerate(table, 2):
+            place = f"{path}, row {number}"
+            if None in cells:
+                raise InputError(f"{place} has more cells than row 1: give each a column, and quote those with commas")
+            rows.append(Fields(place, {name: _cell(name, text) for name, text in cells.items()}))
+    return _rows(path, rows, reading)
+
+
+def _cell(name: str, text: str | None) -> Any:
+    """The value of a cell: a truth value or a number where one belongs, else its text, None where it is empty."""
+    if name == "truncated":
+        return _TRUTHS.get((text or "").strip().lower(), text)
+    if name == "tokens":
+        with suppress(TypeError, ValueError):
+            return float(text or "")
+    return text or None
+
+
 def _json(path: Path, reading: ReadingRules) -> SampleFile:
     text = path.read_text(encoding="utf-8-sig")
     try:
@@ -136,6 +167,7 @@ def _rows(path: Path, rows: Sequence[Fields], reading: ReadingRules) -> SampleFi
 
 _READERS: Mapping[str, Callable[[Path, ReadingRules], SampleFile]] = {
     ".eval": read_inspect_archive,
+    ".csv": _csv,
     ".json": _json,
     ".jsonl": _json_lines,
     ".ndjson": _json_lines,
