@@ -23,7 +23,10 @@ _Read = TypeVar("_Read")
 _IN_FOLDERS = ("*.eval", "samples_*.jsonl", "details_*.parquet")
 _COLUMNS = ("id", "gold", "answer", "tokens")
 _TRUTHS: Mapping[str, bool | None] = {"true": True, "1": True, "false": False, "0": False, "": None}
-_KINDS = "JSON lines (.jsonl), a table of samples (.csv), an Inspect log (.eval, .json), lm-eval's samples (.jsonl), lighteval's details (.parquet)"
+_KINDS = (
+    "JSON lines (.jsonl), a table of samples (.csv), an Inspect log (.eval, .json), lm-eval's samples (.jsonl), "
+    "lighteval's details (.parquet)"
+)
 
 
 def recorded_problems(path: Path) -> list[Fields] | None:
