@@ -27,9 +27,11 @@ def next_allowance(
 ) -> Allowance:
     """What the next problem is granted, with `problems_left` to go (it included): never more than `at_most` seconds.
 
-    `past` are the solutions of the run so far, `expected_speed` what was known of the speed before them.
+    `past` are the solutions of the run so far, `expected_speed` what was known of the speed before them. Whatever
+    `problems_in_flight` the configuration has, the problem is planned for as one that is solved alone.
     """
-    granted = grant(bank.left, problems_left, config, past, expected_speed)
+    alone = config.model_copy(update={"problems_in_flight": 1})
+    granted = grant(bank.left, problems_left, alone, past, expected_speed)
     seconds = max(0.0, min(granted.seconds, at_most))
     extension = max(0.0, min(granted.extension_seconds, at_most - seconds))
     return replace(_within(granted, seconds), extension_seconds=extension)

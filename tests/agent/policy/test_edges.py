@@ -6,15 +6,17 @@ import pytest
 
 from agent.config import Config
 from agent.editions import EDITIONS
+from agent.gateway_run import next_allowance
 from agent.latex.integer import MAX_CHARS
 from agent.policy.budget import TimeBank, grant
 from agent.policy.code_output import printed_integer
 from agent.policy.grants import Bank, nemoskills_grant
+from agent.policy.planning.planners import PLANNERS
 from agent.policy.settings import BudgetConfig, StoppingConfig, VotingConfig
 from agent.policy.state import Progress
 from agent.policy.stopping import judge
 from agent.policy.voting import confidence, sample_weight, tally
-from agent.types import StopReason
+from agent.types import Learnt, StopReason
 from tests.support.samples import sample, solution
 
 EQUAL = BudgetConfig(planner="equal", time_limit_seconds=3_600, floor_seconds=0, ceiling_seconds=3_600)
@@ -45,6 +47,15 @@ def test_problems_in_flight_share_a_round_of_the_run() -> None:
     """Four problems are solved, two at a time: two rounds are past, two to come, each a quarter of the hour."""
     config = Config(budget=EQUAL, problems_in_flight=2)
     assert grant(3_600, 2, config, [solution(seconds=10.0)] * 4).seconds == 900
+
+
+@pytest.mark.parametrize("planner", sorted(PLANNERS))
+def test_a_gateways_problem_is_planned_for_as_alone_however_many_are_configured_in_flight(planner: str) -> None:
+    past = [solution(seconds=300.0, learnt=Learnt(16, 9_000, 270.0, voted=True))] * 4
+    configs = [Config(budget=BudgetConfig(planner=planner), problems_in_flight=each) for each in (1, 4)]
+    bank = TimeBank(9_000, lambda: 0.0)
+    alone, configured = (next_allowance(bank, each, past, problems_left=20, at_most=9_000) for each in configs)
+    assert configured == alone
 
 
 def test_a_new_bank_has_spent_nothing() -> None:
