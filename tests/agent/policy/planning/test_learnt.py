@@ -9,11 +9,13 @@ import pytest
 
 from agent.config import load_config
 from agent.events import ProblemSolved
+from agent.hardware.roofline import HARDWARE
 from agent.journal.journal import Journal, create_run, read_run
 from agent.policy.budget import grant
 from agent.policy.planning.learnt import learnt_of
 from agent.policy.planning.plan import RunSoFar
 from agent.policy.planning.price import plan_by_price
+from agent.policy.planning.speed import TimedLanes, learnt_speed
 from agent.policy.settings import BudgetConfig
 from agent.types import Learnt, Problem, SampleEnd
 from tests.support.runs.recordings import setting, write_traces
@@ -110,3 +112,20 @@ def test_a_run_learns_the_speed_of_its_machine(tmp_path: Path) -> None:
     assert len(told) > len(samples) / 2
     assert [learnt.seconds for learnt in told] == [pytest.approx(learnt.tokens / 30, rel=0.01) for learnt in told]
     assert sum(outcome.seconds for outcome in outcomes) <= 12 * 100.0
+
+
+@pytest.mark.parametrize(("name", "within"), [("kaggle-l4x4", 0.15), ("kaggle-h100", 0.15), ("two-cores", 0.25)])
+def test_half_of_a_run_in_virtual_time_tells_how_fast_the_lanes_of_the_other_half_are(
+    name: str, within: float, tmp_path: Path
+) -> None:
+    recording = load_recordings([write_traces(tmp_path / "model.jsonl")])[0]
+    hardware = HARDWARE[name]
+    chosen = replace(setting(12 * hardware.seconds(5_000, 8)), hardware=hardware)
+    _, samples = play_run(replay_config("price", recording, chosen), recording, chosen, 0)
+    told = [learnt for drawn in samples if (learnt := learnt_of(drawn, was_down=False)) is not None]
+    timed = [TimedLanes(each.lanes, each.tokens, each.seconds) for each in told if each.seconds is not None]
+    half = len(timed) // 2
+    assert half >= 3
+    speed = learnt_speed(timed[:half])
+    for each in timed[half:]:
+        assert speed.seconds(each.tokens, each.lanes) == pytest.approx(each.seconds, rel=within)

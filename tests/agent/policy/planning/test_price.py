@@ -152,6 +152,11 @@ def test_time_without_end_has_no_price_and_the_last_problem_gets_what_is_left() 
     assert plan(run_with(1e4, *past, problems_left=2)).price > 0
 
 
+@given(runs)
+def test_whatever_a_run_has_learnt_seconds_without_end_are_worth_nothing(run: RunSoFar) -> None:
+    assert plan(replace(run, left=1e18)).price < 1e-12
+
+
 @given(st.floats(10, 1e6), st.floats(1, 10))
 def test_a_richer_bank_never_makes_a_second_dearer(left: float, more: float) -> None:
     past = [quick()] * 5
