@@ -5,7 +5,8 @@ from __future__ import annotations
 from agent.types import Edition
 
 HOUR = 3600.0
-_MORE = 4  # problems that are expected once all that were have come
+_MORE = 4  # problems that are expected at least once all that were have come
+_PART = 10  # of the problems that came, one part of so many may come beyond those that were expected
 
 EDITIONS = {
     edition.name: edition
@@ -20,6 +21,8 @@ EDITIONS = {
 def problems_to_come(expected: int, answered: int) -> int:
     """How many problems to reckon with where the gateway tells none, after so many were `answered` of those `expected`.
 
-    Where it asks more than were expected, it is a few, so that none of them gets all the time that is left.
+    A tenth of those that were answered may always come, as no number is sure enough to spend all time on the last one.
+    Where more were answered than were expected, it is that tenth, and no fewer than four.
     """
-    return expected - answered if expected > answered else _MORE
+    more = answered // _PART
+    return max(expected - answered, more) if answered < expected else max(_MORE, more)

@@ -36,6 +36,12 @@ def _with_two_shares(run: RunSoFar, budget: BudgetConfig) -> ProblemPlan:
     return replace(plan_by_price(run, budget), seconds=2 * run.share)
 
 
+def _with_the_stated_number_alone(run: RunSoFar, budget: BudgetConfig) -> ProblemPlan:
+    """Of 50 stated problems those that have not come, and four once all have."""
+    left = 50 - len(run.past)
+    return plan_by_price(replace(run, problems_left=left if left > 0 else 4), budget)
+
+
 def _knowing(hardware: str) -> Planner:
     """The planner that knows the speed of the hardware before any is measured."""
     known = speed_of_steps(lambda lanes, contexts: HARDWARE[hardware].step_seconds(lanes, contexts)[0])
@@ -48,4 +54,5 @@ nothing_learnt = Planner(_from_nothing)
 even_price = Planner(_with_an_even_price)
 no_price = Planner(_without_a_price)
 two_shares = Planner(_with_two_shares)
+stated_alone = Planner(_with_the_stated_number_alone)
 known_l4x4, known_h100, known_constant = map(_knowing, ("kaggle-l4x4", "kaggle-h100", "constant"))

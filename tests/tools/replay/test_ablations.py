@@ -18,7 +18,7 @@ from tools.replay.policies import policy_keys
 
 _PLANNERS = sorted(name for name, value in vars(ablations).items() if isinstance(value, Planner))
 _KNOWING = ["known_constant", "known_h100", "known_l4x4"]
-_NAMES = [name for name in _PLANNERS if name not in _KNOWING]
+_NAMES = [name for name in _PLANNERS if name not in [*_KNOWING, "stated_alone"]]
 _TIMES = {4_000: 100.0, 12_000: 700.0, 30_000: 3_600.0}  # long contexts slow the lanes down: fewer are worth more
 _PAST = tuple(solution(learnt=Learnt(16, tokens, seconds, voted=True)) for tokens, seconds in _TIMES.items())
 _RUN = RunSoFar(6_000.0, 30, 360.0, 16, _PAST)
@@ -47,6 +47,15 @@ def test_what_nothing_was_learnt_from_is_planned_as_the_first_problem() -> None:
     changed = ablations.nothing_learnt.plan(_RUN, BudgetConfig())
 
     assert changed == plan_by_price(replace(_RUN, past=()), BudgetConfig())
+
+
+@pytest.mark.parametrize(("came", "expected"), [(0, 50), (49, 1), (50, 4), (90, 4)])
+def test_the_stated_number_alone_is_that_of_50_problems(came: int, expected: int) -> None:
+    run = replace(_RUN, past=tuple(_PAST[number % 3] for number in range(came)))
+
+    changed = ablations.stated_alone.plan(run, BudgetConfig())
+
+    assert changed == plan_by_price(replace(run, problems_left=expected), BudgetConfig())
 
 
 def test_an_ablation_is_named_as_a_rule_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
