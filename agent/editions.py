@@ -6,7 +6,7 @@ from agent.types import Edition
 
 HOUR = 3600.0
 _MORE = 4  # problems that are expected at least once all that were have come
-_PART = 10  # of the problems that came, one part of so many may come beyond those that were expected
+_PART = 10  # one problem for so many that came may come beyond those that were expected
 
 EDITIONS = {
     edition.name: edition
