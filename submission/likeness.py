@@ -37,9 +37,12 @@ _DESCRIPTIONS: Mapping[str, Mapping[str, Any]] = {
 
 
 def check_likeness(given: str) -> None:
-    """Raise InputError for what is neither a directory nor the name of a model of which there is a likeness."""
-    if not Path(given).is_dir():
+    """Raise InputError for what is neither a model's directory nor the name of a model of which there is a likeness."""
+    folder = Path(given)
+    if not folder.is_dir():
         likeness_of(given)
+    elif not (folder / "config.json").is_file() and not any(folder.glob("*.gguf")):
+        raise InputError(f"{given} holds no model: give a directory with a config.json or a GGUF file")
 
 
 def likeness_of(name: str) -> tuple[ModelShape, Mapping[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from slugify import slugify  # what the kaggle package makes slugs with
 
 from agent.errors import InputError
+from agent.files.whole_file import write_whole
 
 KERNEL_FILE = "kernel-metadata.json"
 DATASET_FILE = "dataset-metadata.json"
@@ -27,6 +28,7 @@ MACHINE_SHAPES = (
     "NvidiaRtxPro6000",
 )
 _SLUG = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
+_OWNER = re.compile(r"[A-Za-z0-9_-]+")
 _OWNED = re.compile(rf"[A-Za-z0-9_-]+/{_SLUG}", re.IGNORECASE)
 _VERSIONED = re.compile(rf"[A-Za-z0-9_-]+/{_SLUG}(/\d+)?", re.IGNORECASE)
 _MODEL = re.compile(r"[\w-]+/[\w.-]+/[\w-]+/[\w.-]+/\d+", re.IGNORECASE)
@@ -105,9 +107,30 @@ class DatasetMetadata(_Metadata):
     resources: list[dict[str, Any]] | None = None
 
 
+def check_names(owner: str, models: Sequence[str] = (), datasets: Sequence[str] = ()) -> None:
+    """Check names that Kaggle's metadata are made of, as flags gave them. Raises InputError, naming the flag."""
+    for flag, pattern, form, values in (
+        ("--owner", _OWNER, "your name on Kaggle: letters, digits, - and _", [owner]),
+        ("--model-source", _MODEL, "owner/model/framework/variation/version", models),
+        ("--dataset-source", _VERSIONED, "owner/slug", datasets),
+    ):
+        for value in values:
+            if not pattern.fullmatch(value):
+                local = ", a directory of this machine goes behind --rehearse" if Path(value).is_dir() else ""
+                raise InputError(f"{flag} {value!r} is no name on Kaggle: write {form}{local}")
+
+
 def check_kernel(tree: Mapping[str, Any], folder: Path) -> KernelMetadata:
     """The metadata of a notebook in `folder`. Raises InputError, naming the key and how to fix it."""
     source = folder / KERNEL_FILE
+    kernel = validated_kernel(tree, source)
+    if not (folder / kernel.code_file).is_file():
+        _wrong(source, "code_file", f"there is no {kernel.code_file} beside it", "build the notebook into this folder")
+    return kernel
+
+
+def validated_kernel(tree: Mapping[str, Any], source: Path) -> KernelMetadata:
+    """As `check_kernel`, of metadata whose notebook may not be written yet; `source` is the file that errors name."""
     kernel = _validate(KernelMetadata, tree, source)
     _same_slug(source, kernel.id, kernel.title)
     if kernel.enable_internet:
@@ -119,8 +142,6 @@ def check_kernel(tree: Mapping[str, Any], folder: Path) -> KernelMetadata:
         _wrong(source, "enable_gpu", f"it is off and machine_shape is {kernel.machine_shape}", "write true")
     if kernel.kernel_type == "notebook" and not kernel.code_file.endswith(".ipynb"):
         _wrong(source, "code_file", f"{kernel.code_file!r} is no notebook", "name the .ipynb file")
-    if not (folder / kernel.code_file).is_file():
-        _wrong(source, "code_file", f"there is no {kernel.code_file} beside it", "build the notebook into this folder")
     return kernel
 
 
@@ -178,9 +199,17 @@ def make_output_folder(folder: Path) -> None:
 
 
 def write_metadata(metadata: _Metadata, path: Path) -> None:
-    """Write what is set, in the order of the keys."""
+    """Write what is set, in the order of the keys. Raises InputError if that is not possible."""
     tree = metadata.model_dump(exclude_none=True)
-    path.write_text(json.dumps(tree, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_output(path, json.dumps(tree, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_output(path: Path, text: str) -> None:
+    """Write a file of a build as a whole. Raises InputError if that fails; what was there is still there then."""
+    try:
+        write_whole(path, text)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}): make room, or name another --out") from error
 
 
 def _validate(kind: type[_T], tree: Mapping[str, Any], source: Path) -> _T:

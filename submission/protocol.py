@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar, get_origin, get_type_hints
 
 WARNING_CHARS = 300  # for one warning: the gateway's channel for errors takes 8 KB and loses the run beyond
+REHEARSED = "rehearsed"  # begins the line of a setup that says what a rehearsal runs in its place
 AUTO_PROFILE = "auto"  # in place of a profile's name: the worker chooses one for the model and the GPUs
 CHECK_FILE = "model-check-begun"  # in the run's directory, until the model is checked
 LAUNCHED_VARIABLE = "AIMO_WORKER_LAUNCHED"  # when the worker's Python was started, on the monotonic clock

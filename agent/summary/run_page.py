@@ -98,7 +98,8 @@ def _start(notes: Sequence[_Row], journal: Sequence[_Row], directory: Path) -> I
 
     Where no notebook noted them, they are those that the journal has of the server.
     """
-    yield from (f"<p>{escape(row['text'])}</p>" for row in notes if row.get("kind") == "setup")
+    told_setup = (line for row in notes if row.get("kind") == "setup" for line in row["text"].splitlines())
+    yield from (f"<p>{escape(line)}</p>" for line in told_setup)
     told = [row for row in journal if row.get("kind") == "start"]
     parts = [row for row in notes if row.get("kind") == "start"] or [
         {"part": part, "seconds": seconds} for row in told for part, seconds in row["parts"].items()

@@ -21,6 +21,8 @@ from nbformat import NotebookNode
 
 from agent.cli.one_line_parser import OneLineParser
 from agent.errors import AgentError, InputError
+from submission.build.build_warnings import NO_OWNER, build_warnings
+from submission.build.edited import BUILD_KEY, CELLS_KEY, cells_digest, keep_edited
 from submission.build.embedded_files import chapter_of, embedded_files, purpose_of
 from submission.build.own_settings import own_settings
 from submission.build.packed import PACKED_FOLDERS, packed_cell
@@ -30,12 +32,11 @@ from submission.likeness import check_likeness
 from submission.metadata import (
     KERNEL_FILE,
     MACHINE_SHAPES,
-    below_input,
-    check_kernel,
-    is_mounted_at,
+    check_names,
     make_output_folder,
-    mount_of,
+    validated_kernel,
     write_metadata,
+    write_output,
 )
 from submission.protocol import AUTO_PROFILE
 
@@ -44,7 +45,6 @@ _NOTEBOOK = Path(__file__).parents[1] / "notebook.py"
 _TITLE = "AIMO agent {}"
 _KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
 _FOLDED = {"_kg_hide-input": True}  # on Kaggle; a megabyte of notebook has no room for other programs' ways to fold
-_NO_OWNER = "owner"
 _EXAMPLE = """\
 for example, a model of your own with 12 lanes and another temperature, built and rehearsed:
   python -m submission.build --owner me --model-source me/my-model/transformers/default/1 \\
@@ -72,20 +72,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     args = _parse(argv)
     try:
+        check_names(args.owner, args.model_source, args.dataset_source)
         competition = competition_of(args.edition)
         own = own_settings(args, competition)
         if args.rehearse:
             check_likeness(args.rehearse)
         notebook = build_notebook(competition, own.values, own.files)
-        make_output_folder(args.out)
-        write_notebook(notebook, args.out / NOTEBOOK_FILE)
         attached = Attached(args.model_source, args.dataset_source)
         tree = kernel_tree(competition, args.owner, attached, public=args.public, machine=args.machine_shape)
-        write_metadata(check_kernel(tree, args.out), args.out / KERNEL_FILE)
+        kernel = validated_kernel(tree, args.out / KERNEL_FILE)
+        make_output_folder(args.out)
+        kept = keep_edited(args.out / NOTEBOOK_FILE)
+        if kept is not None:
+            told = f"the notebook in {args.out} was edited after its build, and is kept as {kept.name}"
+            print(f"warning: {told}: python -m submission.diff shows what differs", file=sys.stderr)
+        write_notebook(notebook, args.out / NOTEBOOK_FILE)
+        write_metadata(kernel, args.out / KERNEL_FILE)
         print(f"built {args.out / NOTEBOOK_FILE} ({len(notebook.cells)} cells) and {KERNEL_FILE}")
         runs = competition.scored_runs
         print(f"{competition.slug} runs it {'once' if runs == 1 else f'{runs} times'} for the private score")
-        for warning in _warnings(args, own.url):
+        for warning in build_warnings(args, own.config, tree["machine_shape"]):
             print(f"warning: {warning}", file=sys.stderr)
         return 0 if args.rehearse is None else _rehearse(args.out / NOTEBOOK_FILE, args.rehearse)
     except AgentError as error:
@@ -116,14 +122,15 @@ def build_notebook(
     for number, cell in enumerate(cells):
         cell.id = str(number)
     notebook.metadata = NotebookNode(kernelspec=_KERNELSPEC, language_info={"name": "python"})
+    notebook.metadata[BUILD_KEY] = NotebookNode({CELLS_KEY: cells_digest(notebook)})
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     nbformat.validate(notebook)
     return notebook
 
 
 def write_notebook(notebook: NotebookNode, path: Path) -> None:
-    """Write the notebook, deterministically: the same bytes for the same cells."""
-    path.write_text(json.dumps(notebook, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+    """Write the notebook, deterministically: the same bytes for the same cells. Raises InputError if it cannot."""
+    write_output(path, json.dumps(notebook, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,26 +228,6 @@ def _rehearse(notebook: Path, model: str) -> int:
     return subprocess.run([*command, *(["--attach", model] if model else [])], check=False).returncode
 
 
-def _warnings(args: argparse.Namespace, url: str) -> list[str]:
-    """What is missing for a push, a sentence each; `url` is the server that the profile's engine asks, if it does."""
-    missing = []
-    if url:
-        missing.append(
-            f"the profile {args.profile} asks the server at {url}, which a notebook without internet cannot reach: "
-            "give one whose engine.kind is vllm or embedded, or leave --profile out"
-        )
-    if args.owner == _NO_OWNER:
-        missing.append("--owner is missing: give your name on Kaggle, or the notebook cannot be pushed")
-    if not args.model_source and not args.dataset_source:
-        missing.append("no model is attached: give --model-source, or --dataset-source for a dataset that holds one")
-    attached = [*args.model_source, *args.dataset_source]
-    path = below_input(args.model)
-    if attached and path is not None and not any(is_mounted_at(each, path) for each in attached):
-        places = ", ".join(f"/kaggle/input/{mount_of(each)}" for each in attached)
-        missing.append(f"nothing that is attached will be at --model {args.model}: give {places}, or a path below it")
-    return missing
-
-
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = OneLineParser(
         prog="python -m submission.build",
@@ -251,7 +238,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--out", type=Path, default=Path("build/notebook"), metavar="DIR", help="directory of the notebook"
     )
-    parser.add_argument("--owner", default=_NO_OWNER, help="your name on Kaggle")
+    parser.add_argument("--owner", default=NO_OWNER, help="your name on Kaggle")
     parser.add_argument("--edition", default="aimo3", choices=sorted(COMPETITIONS), help="the competition")
     parser.add_argument(
         "--profile",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from agent.chat.family import family_names
 from agent.cli.arguments import set_keys
-from agent.config import load_config, profile_names
+from agent.config import Config, load_config, profile_names
 from agent.errors import InputError
 from agent.files.addresses import expand_home
 from submission.build.embedded_files import OWN_FOLDER
@@ -26,12 +27,12 @@ _ANY_PROFILE = "vllm"  # against which keys are checked where the notebook is to
 class OwnSettings:
     """Values of the configuration cell by their names, and texts of own files by their paths in the notebook's code.
 
-    `url` is the server that the profile's engine asks, "" where the engine is the notebook's own.
+    `config` is that of the profile with the keys, of the profile for any GPU where the notebook is to choose.
     """
 
     values: Mapping[str, object]
     files: Mapping[str, str]
-    url: str = ""
+    config: Config
 
 
 def own_settings(args: argparse.Namespace, competition: Competition) -> OwnSettings:
@@ -57,6 +58,12 @@ def own_settings(args: argparse.Namespace, competition: Competition) -> OwnSetti
     profile = args.profile
     if profile != AUTO_PROFILE and profile not in profile_names():
         profile = _embed(profile, files)
+        if "engine.kind" not in keys and "kind" not in tomllib.loads(next(iter(files.values()))).get("engine", {}):
+            raise InputError(
+                f"profile {args.profile} sets no engine.kind, and would run a GGUF file on the CPU: a profile is the "
+                f"whole set-up, so begin with a copy of agent/profiles/{competition.profile}.toml, or give single keys "
+                "with --set"
+            )
     family = config.sample.family
     if family not in family_names() and Path(family).is_absolute():
         keys[_FAMILY] = _embed(family, files)
@@ -67,7 +74,7 @@ def own_settings(args: argparse.Namespace, competition: Competition) -> OwnSetti
         "SETTINGS": keys,
         "FALLBACK": args.fallback,
     }
-    return OwnSettings(values, files, config.engine.url if config.engine.kind == "http" else "")
+    return OwnSettings(values, files, config)
 
 
 def _embed(path: str, files: dict[str, str]) -> str:

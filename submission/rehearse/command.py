@@ -36,11 +36,12 @@ from submission.metadata import (
 from submission.protocol import AUTO_PROFILE
 from submission.rehearse.attached import likeness_for, place_of
 from submission.rehearse.page import write_page
-from submission.rehearse.stage import Stage, copy_stand_in, lay_out, make_image
+from submission.rehearse.stage import Stage, check_given, copy_stand_in, lay_out, make_image
 from submission.rehearse.verdict import judge_rehearsal
 from submission.wheelhouse.command import Target, download, resolve, write_dataset
 
 _OWNER, _EDITION = "owner", "aimo3"
+_MARKS = {True: "[green]✓[/]", None: "[yellow]![/]", False: "[red]✗[/]"}
 _MODES = {"interactive": False, "scored run": True}
 
 
@@ -85,6 +86,8 @@ def prepare(args: argparse.Namespace, console: Console) -> Stage:
     attached = args.attach or likeness_for(built, load_config(competition.profile).engine.model)
     check_likeness(attached)
     place = place_of(built, attached)
+    package = args.evaluation_package.absolute() if args.evaluation_package else None
+    check_given(args.problems, package, competition)
     step("gathering the wheels")
     wheels = out / "wheels"
     target = Target(f"{sys.version_info.major}.{sys.version_info.minor}", here=True)
@@ -95,7 +98,6 @@ def prepare(args: argparse.Namespace, console: Console) -> Stage:
     step("making a fresh image")
     image = make_image(out / "image")
     step("laying out /kaggle")
-    package = args.evaluation_package.absolute() if args.evaluation_package else None
     stage = Stage(competition, out, notebook, image, args.seconds, stand_in, args.load_seconds)
     lay_out(
         stage,
@@ -158,8 +160,8 @@ def run_mode(stage: Stage, name: str, *, rerun: bool, console: Console) -> bool:
         findings.append((True, f"kept {executed.relative_to(stage.out)} and its page"))
     table = Table(title=f"{name}: {time.monotonic() - began:.0f} s", title_justify="left", show_header=False, box=None)
     for good, finding in findings:
-        table.add_row("[green]✓[/]" if good else "[red]✗[/]", finding)
-    failed = not all(good for good, _ in findings)
+        table.add_row(_MARKS[good], finding)
+    failed = any(good is False for good, _ in findings)
     table.add_row("", "[bold red]FAILED[/]" if failed else "[bold green]passed[/]")
     Console().print(table)
     return failed

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -17,11 +17,12 @@ from nbformat import NotebookNode
 from agent.errors import InputError
 from agent.problems.reader import STARTER, load_problems
 from agent.problems.writer import write_problems
+from agent.types import Problem
 from submission.competitions import Competition
 from submission.environment import create_environment
 from submission.isolation import can_isolate, isolated, offline_environment
+from submission.machine import put_driver
 from submission.rehearse.attached import attach_model
-from submission.rehearse.machine import put_driver
 from submission.serving.local_gateway import SUBMISSION_FILE
 from submission.serving.mounts import RERUN_VARIABLE, ROOT_VARIABLE
 from submission.serving.problem_table import table_of, write_table
@@ -186,6 +187,17 @@ def make_image(folder: Path) -> Path:
     return python
 
 
+def check_given(problems: Path | None, package: Path | None, competition: Competition) -> Sequence[Problem]:
+    """Return the problems of a file, or the starter problems. Raises InputError for an invalid file or package."""
+    source = problems or STARTER
+    loaded = load_problems(source)
+    if any(problem.answer is None for problem in loaded):
+        raise InputError(f"{source} has no answers: give a file in the format of reference.csv")
+    if package is not None:
+        _package_folder(package, competition)
+    return loaded
+
+
 def lay_out(
     stage: Stage,
     *,
@@ -201,17 +213,14 @@ def lay_out(
     `attached` is a model's name or directory, and `place` where it lies below the input folder (by default where
     models do). Raises InputError for an invalid file, package, machine or model.
     """
-    source = problems or STARTER
-    loaded = load_problems(source)
-    if any(problem.answer is None for problem in loaded):
-        raise InputError(f"{source} has no answers: give a file in the format of reference.csv")
+    loaded = check_given(problems, package, stage.competition)
     shutil.rmtree(stage.kaggle, ignore_errors=True)
     data = stage.csv.parent
     data.mkdir(parents=True)
     write_problems(loaded, stage.csv)
     write_table(table_of(loaded[:3]), data / "test.csv")
     if package is not None:
-        shutil.copytree(_package_folder(package, stage), data / _package_folder(package, stage).name)
+        shutil.copytree(_package_folder(package, stage.competition), data / stage.competition.package)
     datasets = stage.kaggle / "input" / "datasets" / "owner" / "aimo-agent-wheels"
     shutil.copytree(wheels, datasets, copy_function=_link_or_copy)
     usual = PurePosixPath("models", "owner", Path(attached).name.lower(), "transformers", "default", "1")
@@ -227,9 +236,9 @@ def copy_stand_in(model: Path, out: Path) -> Path:
     return Path(_link_or_copy(str(model), str(copy)))
 
 
-def _package_folder(given: Path, stage: Stage) -> Path:
+def _package_folder(given: Path, competition: Competition) -> Path:
     """Return the package, given it or the folder that contains it."""
-    name = stage.competition.package
+    name = competition.package
     for folder in (given, given / name):
         if folder.name == name and (folder / "__init__.py").is_file():
             return folder

@@ -13,6 +13,8 @@ import polars as pl
 
 from agent.problems.reader import load_problems
 from agent.summary.run_page import NOTES_FILE, PAGE_FILE, PREDICTOR_FILE
+from agent.types import StopReason
+from submission.protocol import REHEARSED
 from submission.rehearse.listening import LISTENING_FILE, SOCKETS
 from submission.rehearse.stage import Stage
 from submission.serving.evaluation import SERVED_BY
@@ -20,7 +22,8 @@ from submission.serving.local_gateway import GATEWAY_PORT, STARTUP_SECONDS, SUBM
 from submission.serving.problem_table import table_of
 from submission.serving.session import RUN_FOLDER, WORKER_LOG
 
-Finding = tuple[bool, str]
+Finding = tuple[bool | None, str]  # whether it passed, None for what is only to be looked at; and what it is
+_LATE = (StopReason.DEADLINE, StopReason.OUT_OF_TIME)
 _SANDBOX = re.compile(r"^Python sandbox: .+", re.MULTILINE)
 _TRACEBACK = re.compile(r"(?P<margin> *[+|] )?(?:Exception Group )?Traceback \(most recent call last\):")
 _MARGIN = re.compile(r" *[+|] ?")  # before the lines of a group of exceptions
@@ -32,6 +35,7 @@ def judge_rehearsal(stage: Stage, *, rerun: bool) -> list[Finding]:
     called = rerun and stage.competition.server is not None  # by a gateway, which waits only so long
     return [
         *served_findings(stage.executed(rerun=rerun), genuine=stage.package is not None),
+        *setup_findings(run / NOTES_FILE),
         *sandbox_findings(stage.executed(rerun=rerun)),
         *(start_findings(stage.folder(rerun=rerun) / LISTENING_FILE, run) if called else ()),
         *submission_findings(stage.submission(rerun=rerun), table_of(load_problems(stage.csv)), stage),
@@ -48,6 +52,12 @@ def served_findings(executed: Path, *, genuine: bool) -> list[Finding]:
     if found is None:
         return [(False, "nothing was served")]
     return [(not (genuine and found[1].startswith("the local")), f"{SERVED_BY} {found[1]}")]
+
+
+def setup_findings(notes: Path) -> list[Finding]:
+    """Return what the worker chose to run, as it would on Kaggle, and below it what may not be meant."""
+    chosen = next((str(row["text"]).splitlines() for row in _rows(notes) if row["kind"] == "setup"), [])
+    return [(None if number else True, line) for number, line in enumerate(chosen) if not line.startswith(REHEARSED)]
 
 
 def sandbox_findings(executed: Path) -> list[Finding]:
@@ -135,9 +145,11 @@ def record_findings(path: Path, csv: Path) -> list[Finding]:
     warnings = sorted({warning for row in rows for warning in row["warnings"]})
     truths = {problem.id: problem.answer for problem in load_problems(csv)}
     right = sum(truths.get(row["id"]) == row["answer"] for row in rows)
+    late = not voted and bool(rows) and all(row.get("closed") in _LATE for row in rows)
+    cure = ": no lane voted in time, so give more --seconds where this machine is slow or busy" if late else ""
     slowest = max((row["seconds"] for row in rows), default=0.0)
     return [
-        (bool(voted), f"{len(voted)} of {len(rows)} answers were voted, {right} are right"),
+        (bool(voted), f"{len(voted)} of {len(rows)} answers were voted, {right} are right{cure}"),
         (True, f"the slowest problem took {slowest:.0f} s"),
         *((False, f"warning: {warning}") for warning in warnings),
     ]

@@ -20,7 +20,7 @@ from rich.progress import Progress
 from agent.cli.one_line_parser import OneLineParser
 from agent.errors import AgentError, InputError
 from submission.environment import REQUIREMENTS
-from submission.metadata import DATASET_FILE, check_dataset, make_output_folder, write_metadata
+from submission.metadata import DATASET_FILE, check_dataset, check_names, make_output_folder, write_metadata
 from submission.wheelhouse.check import check_wheelhouse
 
 _ROOT = Path(__file__).parents[2]
@@ -30,6 +30,7 @@ _OLDEST_GLIBC = 5
 _AT_ONCE = 4
 # What the agent imports on Kaggle in addition to its plain dependencies; the embedded extra also downloads models.
 _ENGINES = {"embedded": ["xllamacpp", "psutil"], "vllm": ["vllm"]}
+_KAGGLE_PYTHON = "3.12"
 _PINNED = ((3, 11), (3, 12))  # Python versions for which the project's own pins are valid
 
 
@@ -69,10 +70,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     args = _parse(argv)
     console = Console(stderr=True)
-    target = Target(args.python, args.here)
+    running = f"{sys.version_info.major}.{sys.version_info.minor}"
+    target = Target(args.python or (running if args.here else _KAGGLE_PYTHON), args.here)
     try:
+        check_names(args.owner)
         requirements = resolve(target, args.engine)
-        console.print(f"{len(requirements)} wheels for Python {args.python}, engine {args.engine}")
+        console.print(f"{len(requirements)} wheels for Python {target.python}, engine {args.engine}")
         if args.dry_run:
             print("\n".join(requirement.split(" ")[0] for requirement in requirements))
             return 0
@@ -182,7 +185,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--owner", default="owner", help="your name on Kaggle")
     parser.add_argument("--engine", choices=sorted(_ENGINES), default="vllm", help="what generates tokens")
     parser.add_argument(
-        "--python", default="3.12", choices=("3.10", "3.11", "3.12", "3.13"), help="Python version of the image"
+        "--python",
+        choices=("3.11", "3.12", "3.13"),
+        help=f"Python version of the image (default: {_KAGGLE_PYTHON}, with --here that of this Python)",
     )
     parser.add_argument("--here", action="store_true", help="for this machine's platform instead of Kaggle's")
     parser.add_argument("--dry-run", action="store_true", help="print what would be downloaded")

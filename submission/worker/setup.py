@@ -12,11 +12,11 @@ from agent.chat.family import AUTO, load_family
 from agent.chat.recognize import recognized_family
 from agent.config import Config, load_config, profile_names
 from agent.errors import AgentError, ConfigError
-from agent.hardware.detect import Gpu, describe, profile_problem, read_description, read_model
+from agent.hardware.detect import Gpu, describe, lesser_gpus, profile_problem, read_description, read_model
 from agent.hardware.shapes import ModelShape
 from agent.hardware.sizing import Sizing, size_model, size_unknown
 from agent.models.chat_template import family_of_model
-from submission.protocol import AUTO_PROFILE, WorkerSettings
+from submission.protocol import AUTO_PROFILE, REHEARSED, WorkerSettings
 from submission.worker.candidates import Candidate, check_writes_text, ranked_candidates
 
 _ANY_GPU, _CPU = "vllm", "cpu"  # the profiles to set out from where none is made for the model
@@ -44,7 +44,7 @@ def choose_setup(settings: WorkerSettings, gpus: Sequence[Gpu]) -> Setup:
     if not settings.stand_in:
         return chosen
     replaced = ", ".join(f"{key} = {value}" for key, value in settings.stand_in.items())
-    text = f"{chosen.text}\nrehearsed with another engine and model: {replaced}"
+    text = f"{chosen.text}\n{REHEARSED} with another engine and model: {replaced}"
     return Setup(chosen.profile, {**chosen.overrides, **settings.stand_in}, text)
 
 
@@ -77,7 +77,8 @@ def _profiled(candidate: Candidate, config: Config, settings: WorkerSettings, gp
     """The setup of the named profile with this model. Raises ConfigError if it cannot run it."""
     if candidate.is_directory != (config.engine.kind == "vllm"):
         wanted = "a directory" if config.engine.kind == "vllm" else "a GGUF file"
-        raise ConfigError(f"the profile {settings.profile} runs {wanted}")
+        cure = "set its engine.kind to vllm" if candidate.is_directory else "attach one"
+        raise ConfigError(f"the profile {settings.profile} runs {wanted}: {cure}, or take the profile auto")
     setup = _setup(candidate, settings.profile, {}, settings, gpus)
     try:
         family = family_of_model(candidate.path)
@@ -86,7 +87,8 @@ def _profiled(candidate: Candidate, config: Config, settings: WorkerSettings, gp
     own = load_config(setup.profile, setup.overrides).sample.family
     if load_family(family).dialect == load_family(own).dialect or family == own:
         return setup
-    return Setup(setup.profile, setup.overrides, f"{setup.text}\nits chat template is that of the family {family}")
+    doubt = f"its chat template is that of the family {family}: set sample.family to auto, unless {own} is meant"
+    return Setup(setup.profile, setup.overrides, f"{setup.text}\n{doubt}")
 
 
 def _automatic(candidate: Candidate, settings: WorkerSettings, gpus: Sequence[Gpu]) -> Setup:
@@ -152,7 +154,9 @@ def _setup(
         raise ConfigError(f"profile {config.profile}: {fault}")
     where = describe(gpus) if config.engine.kind == "vllm" else "the CPU"
     computed = ", computed for it," if "vllm.max_num_seqs" in keys else ""
-    return Setup(profile, overrides, f"{candidate}, {_summary(config)}{computed} on {where}")
+    lesser = lesser_gpus(config, gpus) if config.engine.kind == "vllm" else ""
+    lines = [f"{candidate}, {_summary(config)}{computed} on {where}", lesser]
+    return Setup(profile, overrides, "\n".join(filter(None, lines)))
 
 
 def _summary(config: Config) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -27,3 +29,11 @@ def test_a_missing_package_is_one_line(command: str) -> None:
 def test_a_module_of_our_own_that_is_missing_is_no_missing_package() -> None:
     with pytest.raises(ModuleNotFoundError):
         start_command("submission.nowhere")
+
+
+@pytest.mark.process
+def test_a_path_that_the_locale_cannot_write_ends_no_command(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "submission.build", "--out", str(tmp_path / "prüfung"), "--owner", "me"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=environment)
+    assert done.returncode == 0 and "pr\\xfcfung" in done.stdout and "Traceback" not in done.stderr

@@ -17,7 +17,7 @@ from submission.build.packed import PACKED_FOLDERS, packed_cell
 from submission.built_notebook import read_notebook
 from submission.competitions import COMPETITIONS
 from submission.diff.command import main
-from tests.submission.test_build import written
+from tests.submission.build.test_build import written
 
 MODEL = "me/my-model/transformers/default/1"
 

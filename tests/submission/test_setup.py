@@ -12,7 +12,7 @@ import pytest
 from agent.chat.family import load_family
 from agent.config import Config, load_config
 from agent.errors import ConfigError
-from agent.hardware.detect import Gpu, read_model
+from agent.hardware.detect import Gpu, lesser_gpus, read_model
 from agent.hardware.shapes import known_model
 from submission.protocol import AUTO_PROFILE, WorkerSettings
 from submission.rehearse.attached import attach_model
@@ -129,7 +129,17 @@ def test_a_named_profile_takes_the_model_that_is_most_like_its_own(mounts: Path)
 def test_a_named_profile_wins_over_what_the_template_says_which_is_said(mounts: Path) -> None:
     setup = chosen(attach(mounts, "openai/gpt-oss-20b", "m"), profile="kaggle-h100")
     assert config_of(setup).sample.family == load_config("kaggle-h100").sample.family
-    assert "its chat template is that of the family gpt-oss" in setup.text
+    doubt = "its chat template is that of the family gpt-oss: set sample.family to auto, unless qwq-calls is meant"
+    assert doubt in setup.text
+
+
+def test_a_profile_on_lesser_gpus_than_its_own_is_said(mounts: Path) -> None:
+    model = attach(mounts, "openai/gpt-oss-20b", "m")
+    lesser = (Gpu("NVIDIA L4", 23_034 << 20),)
+    keys = {"vllm.max_num_seqs": 1, "sample.count": 1, "engine.context_tokens": 4_096, "vllm.gpu": "H100"}
+    setup = chosen(model, profile="vllm", gpus=lesser, overrides=keys)
+    first, told = setup.text.splitlines()[:2]
+    assert "on 1 x NVIDIA L4" in first and told == lesser_gpus(config_of(setup), lesser) != ""
 
 
 def test_a_profile_for_other_gpus_is_refused_with_what_is_there(mounts: Path) -> None:

@@ -131,3 +131,28 @@ def test_help_is_quick_and_bad_flags_are_refused(capsys: pytest.CaptureFixture[s
         with pytest.raises(SystemExit) as caught:
             main(flags)
         assert caught.value.code == status
+
+
+@pytest.mark.parametrize(
+    ("flags", "python"), [([], "3.12"), (["--here"], HERE), (["--here", "--python", "3.13"], "3.13")]
+)
+def test_wheels_are_for_kaggle_s_python_or_with_here_for_this_one(
+    flags: list[str], python: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Target] = []
+
+    def resolve(target: Target, engine: str) -> list[str]:
+        asked.append(target)
+        return [f"{engine}==1.0"]
+
+    monkeypatch.setattr("submission.wheelhouse.command.resolve", resolve)
+    assert main(["--dry-run", *flags]) == 0
+    assert asked == [Target(python, "--here" in flags)]
+
+
+def test_a_name_that_kaggle_does_not_take_is_refused_before_anything_is_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("submission.wheelhouse.command.resolve", lambda *_: pytest.fail("wheels are resolved"))
+    assert main(["--owner", "My Name", "--out", str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().err.startswith("error: --owner 'My Name' is no name on Kaggle: ")

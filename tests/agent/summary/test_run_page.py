@@ -181,3 +181,8 @@ def test_a_long_journal_is_read_without_its_samples(directory: Path, monkeypatch
     monkeypatch.setattr(json, "loads", counted)
     assert "0:01:10: the last line" in texts(run_page(directory))
     assert read and not any(b"sample" in line.split(b",")[0] for line in read)
+
+
+def test_each_line_of_what_was_chosen_is_a_line_of_the_page(tmp_path: Path) -> None:
+    lines(tmp_path / NOTES_FILE, {"kind": "setup", "at": 1.0, "text": "my-model, 12 lanes\nnot used: <other>"})
+    assert {"my-model, 12 lanes", "not used: <other>"} <= set(texts(run_page(tmp_path)))

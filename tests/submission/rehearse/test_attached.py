@@ -80,6 +80,10 @@ def test_a_profile_that_was_edited_into_none_names_no_model(text: str) -> None:
         (["--edition", "aimo3"], "--edition aimo3 is not that of the notebook, aimo2: leave it out"),
         (["--notebook", "no.ipynb"], "no.ipynb cannot be read (No such file or directory)"),
         (["--notebook", "README.md"], "README.md is no notebook"),
+        (["--attach", "tests"], "tests holds no model: give a directory with a config.json or a GGUF file"),
+        (["--problems", "no.csv"], "no.csv does not exist"),
+        (["--problems", "tests/../README.md"], "README.md"),
+        (["--evaluation-package", "tests"], "tests holds no kaggle_evaluation: give the folder"),
     ],
 )
 def test_what_is_wrong_with_the_notebook_is_said_before_anything_is_fetched(

@@ -14,7 +14,7 @@ import pytest
 
 from agent.summary.run_page import run_page
 from submission.rehearse.listening import SOCKETS, is_listening, watch_for_server
-from submission.rehearse.verdict import log_findings, page_findings, start_findings
+from submission.rehearse.verdict import log_findings, page_findings, record_findings, setup_findings, start_findings
 from tests.submission.rehearse.test_rehearse import row
 
 
@@ -150,3 +150,29 @@ def test_a_problem_whose_id_is_only_the_answer_of_another_is_lacking(tmp_path: P
     page.write_text(run_page(tmp_path))
     record.write_text("\n".join([row(id="1", answer=2), row(id="2")]))
     assert page_findings(page, record) == [(False, "run-page.html lacks ['2']")]
+
+
+def test_what_was_chosen_is_said_with_what_may_not_be_meant(tmp_path: Path) -> None:
+    notes = tmp_path / "notebook.jsonl"
+    assert setup_findings(notes) == []
+    text = "qwq, 12 lanes\nits chat template is another one\nrehearsed with another engine and model: engine.kind = x"
+    rows = [{"kind": "start"}, {"kind": "setup", "text": text}, {"kind": "setup", "text": "Python sandbox: fine"}]
+    notes.write_text("\n".join(map(json.dumps, rows)))
+    assert setup_findings(notes) == [(True, "qwq, 12 lanes"), (None, "its chat template is another one")]
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ([row(source="fallback", closed="deadline"), row(source="fallback", closed="out of time")], True),
+        ([row(source="fallback", closed="deadline"), row(source="vote", closed="margin")], False),
+        ([row(source="fallback", closed="engine error")], False),
+        ([row(source="fallback", closed="")], False),
+        ([], False),
+    ],
+)
+def test_where_no_lane_voted_in_time_more_of_it_is_advised(rows: list[str], told: bool, tmp_path: Path) -> None:
+    (tmp_path / "predictor.jsonl").write_text("\n".join(rows))
+    (tmp_path / "reference.csv").write_text("id,problem,answer\na,?,1\n")
+    said = record_findings(tmp_path / "predictor.jsonl", tmp_path / "reference.csv")[0][1]
+    assert said.endswith("give more --seconds where this machine is slow or busy") is told

@@ -24,7 +24,7 @@ from submission.metadata import KERNEL_FILE
 from submission.rehearse.page import write_page
 from tests.support.tiers.cases import quick_cases
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 EDITIONS = quick_cases(1, sorted(COMPETITIONS, reverse=True))
 
 

@@ -16,7 +16,7 @@ from agent.chat.family import load_family
 from agent.config import load_config
 from submission.build.command import NOTEBOOK_FILE, main
 from submission.metadata import KERNEL_FILE
-from tests.submission.test_build import tagged, written
+from tests.submission.build.test_build import tagged, written
 
 MODEL = "me/my-model/transformers/default/1"
 
@@ -130,8 +130,10 @@ def test_a_path_at_which_nothing_will_be_is_warned_of(
         (["--profile", "abacus"], "no profile 'abacus'"),
         (["--profile", "."], "profile . cannot be read"),
         (["--set", "sample.family=abacus"], "no family 'abacus'"),
-        (["--model-source", "me/my-model"], "model_sources"),
-        (["--dataset-source", "my-data"], "dataset_sources"),
+        (["--model-source", "me/my-model"], "--model-source 'me/my-model' is no name on Kaggle: write owner/model/"),
+        (["--model-source", "tests"], "write owner/model/framework/variation/version, a directory of this machine"),
+        (["--dataset-source", "my-data"], "--dataset-source 'my-data' is no name on Kaggle: write owner/slug"),
+        (["--owner", "My Name"], "--owner 'My Name' is no name on Kaggle: write your name on Kaggle"),
     ],
 )
 def test_what_is_not_valid_is_found_when_it_is_built(
@@ -140,6 +142,7 @@ def test_what_is_not_valid_is_found_when_it_is_built(
     assert main(["--owner", "me", "--out", str(tmp_path), *flags]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ") and fault in error and error.count("\n") == 1
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

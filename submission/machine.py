@@ -18,6 +18,12 @@ _GPUS = {
 }
 
 
+def gpus_of(machine: str) -> str:
+    """What nvidia-smi prints on the machine of that shape, "" where that is not known."""
+    name, mebibytes, count = _GPUS.get(machine, ("", 0, 0))
+    return f"{name}, {mebibytes}\n" * count
+
+
 def put_driver(folder: Path, machine: str) -> None:
     """Put a program into a folder that answers as nvidia-smi does on the machine of that shape.
 
@@ -25,8 +31,8 @@ def put_driver(folder: Path, machine: str) -> None:
     """
     if machine not in _GPUS:
         raise InputError(f"the GPUs of the machine {machine} are not known: give one of {', '.join(_GPUS)}")
-    name, mebibytes, count = _GPUS[machine]
     folder.mkdir(parents=True, exist_ok=True)
     program = folder / "nvidia-smi"
-    program.write_text("#!/bin/sh\n" + f"echo '{name}, {mebibytes}'\n" * count, encoding="utf-8")
+    lines = "".join(f"echo '{line}'\n" for line in gpus_of(machine).splitlines())
+    program.write_text(f"#!/bin/sh\n{lines}", encoding="utf-8")
     program.chmod(0o755)
