@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from agent.cost.account import Account
 from agent.cost.ledger import CostLedger
@@ -65,6 +65,7 @@ class Attempt:
         self._missing, self._spare = missing[:first], missing[first:]
         self._batch = max(1, lanes)  # samples that are started at a time where the first decide nothing
         self._running: dict[asyncio.Task[Sample], Lane] = {}
+        self._votes = self._count()
         self.refusal: RequestRefusedError | None = None
 
     @property
@@ -160,7 +161,7 @@ class Attempt:
     async def _sample(self) -> StopReason:
         while True:
             verdict = self._verdict()
-            if verdict.stop is StopReason.ALL_DONE and self._tally().lead == 0 and self._spare:
+            if verdict.stop is StopReason.ALL_DONE and self._votes.lead == 0 and self._spare:
                 self._missing, self._spare = self._spare[: self._batch], self._spare[self._batch :]
                 await self._ready_engine()
                 continue
@@ -169,19 +170,17 @@ class Attempt:
             self._start_affordable()
             ledger = self._runtime.ledger
             if ledger is not None and not self._running:
-                if ledger.open_accounts and self._tally().leader is None:  # by other problems, which may give it back
+                if ledger.open_accounts and self._votes.leader is None:  # by other problems, which may give it back
                     await asyncio.sleep(_MONEY_POLL_SECONDS)
                     continue
                 self._tell_cost_limit(ledger)
                 return StopReason.COST_LIMIT
-            done, _ = await asyncio.wait(
-                self._running, timeout=self._until(verdict), return_when=asyncio.FIRST_COMPLETED
-            )
-            self._take(done)
+            await asyncio.wait(self._running, timeout=self._until(verdict), return_when=asyncio.FIRST_COMPLETED)
+            self._take_ended()
 
-    def _take(self, done: Iterable[asyncio.Task[Sample]]) -> None:
-        """Take the samples that have ended. Raises their refusal if the server refused all of them."""
-        for task in done:
+    def _take_ended(self) -> None:
+        """Take the samples that have ended, in the order of their start. Raises their refusal if all were refused."""
+        for task in [task for task in self._running if task.done()]:
             lane = self._running.pop(task)
             cancelled = lane.cut(SampleEnd.INTERNAL_ERROR, "cancelled from within") if task.cancelled() else None
             self._end(cancelled or task.result())
@@ -199,7 +198,7 @@ class Attempt:
     def _verdict(self) -> Verdict:
         config = self._runtime.config
         progress = Progress(
-            tally=self._tally(),
+            tally=self._votes,
             answers=tuple(sample.answer for sample in self._samples),
             running=len(self._running) + len(self._missing),  # those that wait for money may still vote
             largest_weight=largest_weight(config.voting),
@@ -222,7 +221,7 @@ class Attempt:
         reserve = self._allowance.seconds - self._allowance.reasoning_seconds
         lanes = await self._halt()
         weight = len(lanes) * largest_weight(self._runtime.config.voting, forced=True)
-        if lanes and reserve > 0 and self._tally().lead <= weight:
+        if lanes and reserve > 0 and self._votes.lead <= weight:
             self._running = {asyncio.create_task(lane.force_answer(SampleEnd.DEADLINE)): lane for lane in lanes}
             await asyncio.wait(self._running, timeout=max(0.0, min(reserve, self._left(self._allowance.seconds))))
             lanes = await self._halt()
@@ -248,6 +247,8 @@ class Attempt:
     def _end(self, ended: Sample) -> None:
         sample = mark_copy(ended, self._runtime.config.rules, self._runtime.config.sample.example_answers)
         self._samples.append(sample)
+        if sample.answer is not None:
+            self._votes = self._count()
         if sample.end is SampleEnd.ENGINE_ERROR:
             self._failure = sample.failure
         self._runtime.emit(SampleEnded(sample))
@@ -260,7 +261,7 @@ class Attempt:
         if not self._samples:
             return bool(self._failure)
         lost = sum(sample.end is SampleEnd.ENGINE_ERROR for sample in self._samples) + (waiting if self._failure else 0)
-        if self._tally().leader is None and self._not_given_back() > self._allowance.seconds / 2:
+        if self._votes.leader is None and self._not_given_back() > self._allowance.seconds / 2:
             self._failure = self._failure or "the engine was down for most of the time"
             return True
         return 2 * lost > len(self._samples) + waiting
@@ -269,7 +270,7 @@ class Attempt:
         """Seconds in which the engine was down and the problem got no others for them."""
         return self._runtime.engine.downtime - self._downtime - self._allowance.extension_seconds
 
-    def _tally(self) -> Tally:
+    def _count(self) -> Tally:
         return tally(self._samples, self._runtime.config.voting, self._runtime.config.rules)
 
     def _left(self, seconds: float, *, down: float | None = None) -> float:
@@ -279,13 +280,12 @@ class Attempt:
         return self._started + seconds + down - self._runtime.clock()
 
     def _solution(self, stop: StopReason) -> Solution:
-        votes = self._tally()
         if self._engine_cost_most():
             stop = StopReason.ENGINE_ERROR
         return Solution(
             problem_id=self._problem.id,
-            answer=votes.leader.answer if votes.leader else None,
-            tally=votes,
+            answer=self._votes.leader.answer if self._votes.leader else None,
+            tally=self._votes,
             stop=stop,
             samples_started=len(self._samples),
             samples_finished=sum(s.end is not SampleEnd.CANCELLED for s in self._samples),

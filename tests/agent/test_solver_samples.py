@@ -33,6 +33,13 @@ def test_where_somebody_leads_no_further_samples_are_started() -> None:
     assert (solution.answer, solution.stop, solution.samples_started) == (42, StopReason.ALL_DONE, 2)
 
 
+def test_samples_that_end_at_one_moment_are_taken_in_the_order_of_their_start() -> None:
+    """So a replay of theirs is the same each time, also under rules that look at the order of the answers."""
+    engine, recorder = ScriptedEngine(lanes(*(words(10, answer) for answer in range(32)))), Recorder()
+    solve(engine, emit=recorder, sample__count=32, stopping__rule="wait-for-all")
+    assert [ended.index for ended in recorder.samples] == list(range(32))
+
+
 def test_an_answer_that_is_known_votes_though_its_lane_is_cancelled_while_its_session_closes() -> None:
     class SlowToClose(ScriptedSandbox):
         async def session(self, seed: int | None = None) -> Session:
