@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 Prompt = str | Sequence[int]
@@ -13,8 +12,7 @@ OnEvent = Callable[[str], None]
 """Called with a one-line description when something happens to an engine."""
 
 
-@dataclass(frozen=True, slots=True)
-class SamplingParams:
+class SamplingParams(NamedTuple):
     """Sampling parameters, with the names and meanings of the OpenAI and vLLM protocols."""
 
     max_tokens: int

@@ -7,7 +7,7 @@ import heapq
 import math
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
-from typing import cast
+from typing import NamedTuple, cast
 
 from agent.engine.base import Chunk, Prompt, SamplingParams
 from agent.hardware.roofline import Hardware, steps_within
@@ -17,8 +17,7 @@ _FORCED_TOKENS = 20
 _ROUNDING = 1e-6  # in steps
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedTurn:
+class RecordedTurn(NamedTuple):
     """A recorded turn of generated text; `finish` is why it ended, None where a code block ended it.
 
     `logprobs` represent those of its tokens: there may be fewer, but their means are the same.
@@ -30,8 +29,7 @@ class RecordedTurn:
     logprobs: tuple[float, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedLane:
+class RecordedLane(NamedTuple):
     """A recorded sample: its turns, and its forced answer if that is requested after `forced_after` tokens or later."""
 
     turns: tuple[RecordedTurn, ...]

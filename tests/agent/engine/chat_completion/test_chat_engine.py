@@ -6,7 +6,6 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,7 @@ from tests.support.servers.field_rules import as_groq, as_mistral, as_openai
 CHAT = chat_format("chat", tools=True)
 PROMPT = CHAT.prompt(CompetitionTask(EDITIONS["aimo3"]), Problem("a", "How many?"))
 PARAMS = SamplingParams(90, top_k=20, seed=3, stop=CHAT.stop_strings, answer_head=CHAT.answer_head)
-FORCED = replace(PARAMS, forces_answer=True, max_tokens=24)
+FORCED = PARAMS._replace(forces_answer=True, max_tokens=24)
 CALL = '<tool_call>\n{"name": "python", "arguments": {"code": "print(1)"}}\n</tool_call>'
 
 

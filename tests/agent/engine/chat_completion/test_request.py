@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -29,7 +28,7 @@ PROMPT = CHAT.prompt(TASK, Problem("a", "How many?"))
 CALL = '<tool_call>\n{"name": "python", "arguments": {"code": "print(1)"}}\n</tool_call>'
 ROUND = f"<think>\nSo\n</think>\n\nI compute.\n{CALL}{CHAT.tool_result('1')}"
 PARAMS = SamplingParams(90, seed=3, stop=CHAT.stop_strings, answer_head=CHAT.answer_head)
-FORCED = replace(PARAMS, forces_answer=True, max_tokens=24)
+FORCED = PARAMS._replace(forces_answer=True, max_tokens=24)
 BOX = "\n</think>\n\n**Final Answer**\n\n\\boxed{"
 
 

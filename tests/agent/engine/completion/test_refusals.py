@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -61,7 +60,7 @@ async def test_lanes_that_start_together_all_get_their_replies() -> None:
 
 
 async def test_no_cut_is_spelled_as_the_server_takes_it() -> None:
-    uncut = replace(PARAMS, top_k=0)
+    uncut = PARAMS._replace(top_k=0)
     texts, bodies, events = await replies(as_sglang, uncut, uncut, PARAMS)
     assert texts == ["it is so"] * 3 and [body["top_k"] for body in bodies] == [0, -1, -1, 20] and not events
 
@@ -73,7 +72,7 @@ async def test_no_cut_is_spelled_as_the_server_takes_it() -> None:
 
 
 async def test_a_value_that_changes_nothing_is_left_out_where_it_is_refused() -> None:
-    texts, bodies, events = await replies(as_tgi, PARAMS, PARAMS, replace(PARAMS, top_p=0.5))
+    texts, bodies, events = await replies(as_tgi, PARAMS, PARAMS, PARAMS._replace(top_p=0.5))
     assert texts == ["it is so"] * 3 and not events
     assert [body.get("top_p") for body in bodies] == [1.0, None, None, 0.5], "another value is sent all the same"
 
@@ -83,7 +82,7 @@ async def test_a_refusal_may_come_as_an_event_of_a_stream_that_seems_to_have_beg
         refused = as_sglang(body)
         return refused and (200, refused[1])
 
-    texts, bodies, _ = await replies(in_a_stream, replace(PARAMS, top_k=0), PARAMS)
+    texts, bodies, _ = await replies(in_a_stream, PARAMS._replace(top_k=0), PARAMS)
     assert texts == ["it is so"] * 2 and [body["top_k"] for body in bodies] == [0, -1, 20]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
@@ -80,7 +79,7 @@ async def test_as_messages_it_takes_a_call_with_its_result_and_continues_an_answ
         await engine.ready()
         after_result = [chunk async for chunk in engine.stream(begun, params)]
         prompt = begun + said + chat.force_answer(said).inserted
-        forced = [chunk async for chunk in engine.stream(prompt, replace(params, forces_answer=True))]
+        forced = [chunk async for chunk in engine.stream(prompt, params._replace(forces_answer=True))]
     finally:
         await engine.close()
     assert sum(chunk.tokens for chunk in after_result) > 1 and after_result[-1].prompt_tokens
