@@ -230,7 +230,13 @@ def _written_by_agent(told: tuple[str, ...]) -> re.Pattern[str]:
 
 def without_start(text: str, tag: str) -> str:
     """The text without the tag that it may begin with, which some models write where the prompt has it already."""
-    return re.sub(rf"\A(?:\s*{re.escape(tag)}\n?)+", "", text)
+    return _starts(tag).sub("", text)
+
+
+@cache
+def _starts(tag: str) -> re.Pattern[str]:
+    """Finds the tag at the start of a text, however often it stands there."""
+    return re.compile(rf"\A(?:\s*{re.escape(tag)}\n?)+")
 
 
 def answer_sentence(example: WorkedExample) -> str:

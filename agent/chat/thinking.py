@@ -68,8 +68,7 @@ class TurnEndScanner:
         """A box that the text completes, once `begun_box` has begun it, ends the turn too; "" where there is none."""
         self._box = BoxCloseScanner(begun_box) if begun_box else None
         self._marks = tuple(marks)
-        self._beginnings, self._first = _beginnings(self._marks)
-        self._longest = max(map(len, marks))
+        self._beginnings, self._first, self._longest = _beginnings(self._marks)
         self._tail = ""  # the end of the text as far as it may begin a mark
         self._fed = 0
 
@@ -102,7 +101,8 @@ class TurnEndScanner:
 
 
 @cache  # all lanes of a run have the same marks
-def _beginnings(marks: tuple[str, ...]) -> tuple[frozenset[str], re.Pattern[str]]:
-    """All that begins a mark and is none yet, and what finds the first character of one."""
+def _beginnings(marks: tuple[str, ...]) -> tuple[frozenset[str], re.Pattern[str], int]:
+    """All that begins a mark and is none yet, what finds the first character of one, and the longest one's length."""
     firsts = "".join(re.escape(mark[0]) for mark in marks)
-    return frozenset(mark[:length] for mark in marks for length in range(1, len(mark))), re.compile(f"[{firsts}]")
+    beginnings = frozenset(mark[:length] for mark in marks for length in range(1, len(mark)))
+    return beginnings, re.compile(f"[{firsts}]"), max(map(len, marks))

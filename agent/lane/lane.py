@@ -55,11 +55,10 @@ class Lane:
         self._chat = runtime.chat
         self._seed = sample_seed(runtime.config.seed, problem.id, index)
         self._started = runtime.clock()
-        self._transcript = Transcript(prompt, runtime.engine, runtime.chat.next_prompt)
+        self._transcript = Transcript(prompt, runtime.engine, self._chat.next_prompt)
         self._account = account
         self._fitter = ContextFitter(self._transcript, runtime, self._seed, account)
         self._outages = OutageCounter(runtime.engine, runtime.config.engine.retries)
-        self._turn_ends = TurnEndScanner(self._chat.turn_marks)
         self._text_events = TextEmitter(runtime.emit, problem.id, index)
         self._logprobs = LogprobMeter()
         self._mixing = LanguageMixingCounter()

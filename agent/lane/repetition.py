@@ -46,8 +46,7 @@ class RepetitionDetector:
     """
 
     def __init__(self) -> None:
-        self._cycle = CycleDetector()
-        self._near = NearRepeatDetector()
+        self._detectors: tuple[CycleDetector, NearRepeatDetector] | None = None  # none before a whole stride came
         self._pieces: list[str] = []  # not yet looked at: both look at whole strides only
         self._missing = STRIDE
         self._repeating = False
@@ -59,7 +58,8 @@ class RepetitionDetector:
         if self._missing <= 0:
             whole = "".join(self._pieces)
             self._pieces, self._missing = [], self._missing % STRIDE or STRIDE
-            self._repeating = self._repeating or self._cycle.feed(whole) or self._near.feed(whole)
+            cycle, near = self._detectors = self._detectors or (CycleDetector(), NearRepeatDetector())
+            self._repeating = self._repeating or cycle.feed(whole) or near.feed(whole)
         return self._repeating
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,8 +36,7 @@ class FirstVotes:
         return math.exp(self.mean - RACE * math.log(lanes))
 
 
-@dataclass(frozen=True, slots=True)
-class Awaited:
+class Awaited(NamedTuple):
     """A problem's lanes had written `tokens` each when the first of them voted, or at its end where none has."""
 
     lanes: int
@@ -59,12 +58,12 @@ def learnt_first_votes(awaited: Sequence[Awaited]) -> FirstVotes:
     """
     import numpy as np  # here, as reading a configuration imports the planners
 
-    means, deviations, logs = _grid()
+    means, deviations, logs, log_deviations = _grid()
     voted = [each.log_tokens for each in awaited if each.voted]
     if voted:
         total, squares = math.fsum(voted), math.fsum(log * log for log in voted)
         misfit = squares - 2 * total * means + len(voted) * means**2
-        logs = logs - misfit / (2 * deviations**2) - len(voted) * np.log(deviations)
+        logs = logs - misfit / (2 * deviations**2) - len(voted) * log_deviations
     for each in awaited:
         if not each.voted:
             logs = logs + _log_later(each.log_tokens)
@@ -75,14 +74,14 @@ def learnt_first_votes(awaited: Sequence[Awaited]) -> FirstVotes:
 
 
 @lru_cache(maxsize=1)
-def _grid() -> tuple[Floats, Floats, Floats]:
-    """Means and deviations, with the logarithm of the prior of each pair but for a constant."""
+def _grid() -> tuple[Floats, Floats, Floats, Floats]:
+    """Means and deviations, with the logarithm of the prior of each pair but for a constant, and log deviations."""
     import numpy as np
 
     means, deviations = (side.ravel() for side in np.meshgrid(_MEANS, _DEVIATIONS))
     usual = (1 - _UNUSUAL_SHARE) * np.array([_USUAL.pdf(mean) for mean in means])
     unusual = _UNUSUAL_SHARE * np.array([_UNUSUAL.pdf(mean) for mean in means])
-    return means, deviations, np.log(usual + unusual)
+    return means, deviations, np.log(usual + unusual), np.log(deviations)
 
 
 @lru_cache(maxsize=1_024)  # a problem is looked at before each of those that follow
@@ -90,5 +89,5 @@ def _log_later(log: float) -> Floats:
     """The logarithm of the chance of a later vote, on the grid."""
     import numpy as np
 
-    means, deviations, _ = _grid()
+    means, deviations, *_ = _grid()
     return np.log([max(_STANDARD.cdf(z), _SMALLEST) for z in (means - log) / deviations])

@@ -30,7 +30,8 @@ def learnt_of(samples: Sequence[Sample], earlier: int = 0, *, was_down: bool) ->
         return None
     voted = [sample for sample in written if _has_voted(sample)]
     told = min(voted, key=_end) if voted else max(written, key=lambda sample: sample.tokens)
-    lanes = sum(sample.started < min(map(_end, written)) for sample in samples)
+    first_end = min(map(_end, written))
+    lanes = sum(sample.started < first_end for sample in samples)
     votes = Counter(sample.answer for sample in voted).most_common(2)
     leads = len(votes) == 1 or (len(votes) > 1 and votes[0][1] > votes[1][1])
     asked = [sample for sample in written if leads and sample.forced and sample.end is SampleEnd.DEADLINE]

@@ -51,12 +51,12 @@ def plan_by_price(run: RunSoFar, budget: BudgetConfig) -> ProblemPlan:
         speed = learnt_speed(measured or [_expected(votes, share, run)])
     counts = sorted({run.max_lanes, *(lanes for lanes in _LANES if lanes < run.max_lanes)})
     caps, right, spent = offers(votes, speed, counts, run.in_flight)
-    row, column = np.unravel_index(np.argmax(right * np.minimum(1.0, share / spent)), right.shape)
+    row, column = divmod(int((right * np.minimum(1.0, share / spent)).argmax()), right.shape[1])
     usual = speed.seconds(votes.tokens(counts[row]), counts[row] * run.in_flight)
     seconds = min(_CAP * float(caps[row, column]), _MOST * max(share, usual))
     if run.asks_unfinished:
         seconds *= 1 - _ASKED * _agreement(learnt)
-    price = 0.0 if run.problems_left == 1 else _price(right[row], spent[row], int(column), share)
+    price = 0.0 if run.problems_left == 1 else _price(right[row], spent[row], column, share)
     return ProblemPlan(seconds, counts[row], price)
 
 
@@ -87,7 +87,7 @@ def offers(
     running = lanes * in_flight
     empty, grown = speed.first * (1 + speed.load * (running - 1)), speed.quadratic * running
     caps = at_end * (empty + grown * at_end)
-    voted = np.cumsum(weights * at_middle * (empty + grown * at_middle), axis=1)
+    voted = (weights * at_middle * (empty + grown * at_middle)).cumsum(axis=1)
     return caps, (1 + _MAJORITY * np.log2(lanes)) * right, (1 + _AFTER) * voted + later * caps
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 CONTEXT = 160_000
 """Tokens in the contexts of all lanes at which a `crowding` of 1 doubles the time of a step."""
@@ -14,8 +15,7 @@ _USUAL_LOAD = 0.05  # a GPU reads the weights for all lanes at once; the arithme
 _NOISE = 0.1  # standard deviation of the logarithm of a measured time
 
 
-@dataclass(frozen=True, slots=True)
-class TimedLanes:
+class TimedLanes(NamedTuple):
     """`lanes` that started together had each written `tokens` after so many `seconds`."""
 
     lanes: int
@@ -60,9 +60,10 @@ def learnt_speed(measured: Sequence[TimedLanes]) -> DecodingSpeed:
     others = np.array([each.lanes - 1.0 for each in measured])
     contexts = np.array([each.lanes * each.tokens / (2 * CONTEXT) for each in measured])
     logs = per_token - np.log1p(loads * others + crowdings * contexts)
-    misfits = ((logs - logs.mean(axis=2, keepdims=True)) ** 2).sum(axis=2) / (2 * _NOISE**2)
+    means = logs.sum(axis=2, keepdims=True) / len(measured)
+    misfits = ((logs - means) ** 2).sum(axis=2) / (2 * _NOISE**2)
     weights = np.exp(misfits.min() - misfits)
-    likeliest = int(np.argmax(weights.sum(axis=1) * np.exp(-loads[:, 0, 0] / _USUAL_LOAD)))
+    likeliest = int((weights.sum(axis=1) * np.exp(-loads[:, 0, 0] / _USUAL_LOAD)).argmax())
     load, crowding = _LOADS[likeliest], float(weights[likeliest] @ crowdings[:, 0] / weights[likeliest].sum())
-    first = float((per_token - np.log1p(load * others + crowding * contexts)).mean())
+    first = float((per_token - np.log1p(load * others + crowding * contexts)).sum()) / len(measured)
     return DecodingSpeed(math.exp(first), load, crowding)
