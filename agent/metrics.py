@@ -14,7 +14,7 @@ from statistics import fmean
 from agent.config import Config
 from agent.cost.money import cost_of
 from agent.policy.voting import tally
-from agent.types import Problem, Sample, SampleEnd, Solution
+from agent.types import Problem, Sample, SampleEnd, Solution, is_kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class ClosedProblem:
     @property
     def attempts(self) -> tuple[Sample, ...]:
         """The samples that count as attempts."""
-        return tuple(sample for sample in self.samples if is_attempt(sample))
+        return attempts_of(self.samples)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +79,15 @@ def is_right(answer: int | None, truth: int | None) -> bool | None:
     return None if truth is None else answer == truth
 
 
-def is_attempt(sample: Sample) -> bool:
-    """Whether the sample counts as an attempt.
+def attempts_of(samples: Iterable[Sample]) -> tuple[Sample, ...]:
+    """The samples that count as attempts.
 
-    One that was cancelled because the vote was settled does not, as it was never finished. Every other does: one
-    without an answer as wrong, a forced answer as what it is.
+    One that was cancelled because the vote was settled does not, as it was never finished, nor one that was lost with
+    the engine and then drawn again. Every other does: one without an answer as wrong, a forced answer as what it is.
     """
-    return sample.end is not SampleEnd.CANCELLED
+    finished = [sample for sample in samples if sample.end is not SampleEnd.CANCELLED]
+    kept = {(sample.problem_id, sample.index) for sample in finished if is_kept(sample)}
+    return tuple(one for one in finished if is_kept(one) or (one.problem_id, one.index) not in kept)
 
 
 def pass_at_k(drawn: int, right: int, k: int) -> float:
@@ -110,7 +112,7 @@ def plain_majority(votes: Mapping[str, int], truths: Mapping[str, bool]) -> floa
 
 def pass_at_1(samples: Sequence[Sample], truth: int | None) -> float | None:
     """The share of the attempts at a problem that are right; None where the truth is not known or there is none."""
-    verdicts = [is_right(sample.answer, truth) for sample in samples if is_attempt(sample)]
+    verdicts = [is_right(sample.answer, truth) for sample in attempts_of(samples)]
     if truth is None or not verdicts:
         return None
     return pass_at_k(len(verdicts), verdicts.count(True), 1)

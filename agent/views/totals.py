@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from agent.cost.money import cost_of, currency_of
-from agent.metrics import closed_problems, is_attempt, is_right, mean_of_known, pass_at_1
+from agent.metrics import attempts_of, closed_problems, is_right, mean_of_known, pass_at_1
 from agent.types import Edition, Problem, Sample, Solution
 
 
@@ -83,6 +83,7 @@ def totals(
     truths = {problem.id: problem.answer for problem in problems}
     closed = closed_problems(problems, solutions, samples)
     verdicts = [each.right for each in closed]
+    attempts = attempts_of(samples)
     return Totals(
         problems=len(problems),
         closed=len(solutions),
@@ -97,8 +98,8 @@ def totals(
         seconds=busy_seconds(solutions),
         pass_at_1=mean_of_known(pass_at_1(each.samples, each.problem.answer) for each in closed),
         samples_with_unrun_code=sum(sample.unrun_blocks > 0 for sample in samples),
-        with_code=count_attempts(solutions, [sample for sample in samples if sample.tool_runs], truths),
-        without_code=count_attempts(solutions, [sample for sample in samples if not sample.tool_runs], truths),
+        with_code=count_attempts(solutions, [sample for sample in attempts if sample.tool_runs], truths),
+        without_code=count_attempts(solutions, [sample for sample in attempts if not sample.tool_runs], truths),
         scored_problems=edition.problem_count,
         cost=cost_of(samples),
         currency=currency_of(samples),
@@ -110,7 +111,7 @@ def count_attempts(
 ) -> AttemptCount:
     """Count those of the samples that are attempts at the closed problems."""
     answers = {solution.problem_id: solution.answer for solution in solutions}
-    counted = [sample for sample in samples if is_attempt(sample) and sample.problem_id in answers]
+    counted = [sample for sample in attempts_of(samples) if sample.problem_id in answers]
     verdicts = [is_right(sample.answer, truths.get(sample.problem_id)) for sample in counted]
     agreeing = sum(sample.answer is not None and sample.answer == answers[sample.problem_id] for sample in counted)
     return AttemptCount(len(counted), agreeing, len(verdicts) - verdicts.count(None), verdicts.count(True))

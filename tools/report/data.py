@@ -10,7 +10,7 @@ from pathlib import Path
 from agent.events import EngineEvent
 from agent.journal.journal import RunRecord, read_run
 from agent.journal.lines import RecordedStart
-from agent.metrics import ClosedProblem, is_attempt, is_right
+from agent.metrics import ClosedProblem, attempts_of, is_right
 from agent.types import Problem, Sample, Solution
 from agent.views.totals import Totals, totals
 
@@ -73,7 +73,7 @@ class ProblemRecord:
     @property
     def counted(self) -> tuple[Sample, ...]:
         """The samples that count as attempts."""
-        return tuple(sample for sample in self.samples if is_attempt(sample))
+        return attempts_of(self.samples)
 
     @property
     def allowance(self) -> float | None:
