@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gc
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import Any, TypeVar
 
 from rich.console import Console
@@ -41,17 +42,28 @@ def run_jobs(
 
 def _over_processes(function: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -> Iterator[Result]:
     # A plain fork would copy the thread that shows the progress; the fork server has no such thread.
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("forkserver"), initializer=_collect_seldom)
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("forkserver"), initializer=_begin_worker)
     try:
         yield from pool.map(function, jobs)
     finally:
         pool.shutdown(cancel_futures=True)  # after an interrupt the rest is not needed
 
 
-def _collect_seldom() -> None:
-    """Run the garbage collector rarely, and never over modules: otherwise it takes a seventh of a replay."""
+def _begin_worker() -> None:
+    """Collect garbage rarely, and never over modules, as it takes a seventh of a replay; end with the command.
+
+    A command that is killed cannot end its workers, which would wait for jobs for ever.
+    """
     gc.freeze()
     gc.set_threshold(100_000, 20, 20)
+    threading.Thread(target=_end_with_command, daemon=True).start()
+
+
+def _end_with_command() -> None:
+    command = parent_process()
+    assert command is not None
+    command.join()
+    os._exit(1)
 
 
 def _over_ray(function: Callable[[Job], Result], jobs: Sequence[Job]) -> Iterator[Result]:
