@@ -12,7 +12,7 @@ from tools.bench.gpu.table import ACCURACY_HEADINGS, SPEED_HEADINGS, best_line, 
 from tools.shared.pages import page_environment, page_style
 
 _FOLDER = Path(__file__).parent
-_WIDTH, _ROW = 60.0, 22  # a bar's greatest width in per cent, a row's height in pixels
+_WIDTH, _ROW = 53.0, 22  # a bar's greatest width in per cent, a row's height in pixels
 
 
 def results_page(results: MatrixResults) -> str:
@@ -63,7 +63,7 @@ def _bar(speed: SpeedMeasured, top: int, most: float, *, best: bool) -> Markup:
         _WIDTH * _vllms(speed) / most, top + 1
     )
     label = Markup('<text x="{}%" y="{}">{}</text>').format(
-        _WIDTH + 1, top + 15, f"{speed.variant.slug} x {speed.lanes}"
+        _WIDTH + 2, top + 15, f"{speed.variant.slug} x {speed.lanes}"
     )
     return bar + (mark if speed.vllm else "") + label
 
