@@ -47,10 +47,10 @@ def test_random_weights_have_a_speed_and_what_vllm_cannot_do_has_its_reason(tmp_
 
 def test_a_real_model_has_an_accuracy_too_and_its_profile_loads(tmp_path: Path) -> None:
     small = ["--set=sample.count=2", "--set=sample.max_tokens=40", "--set=sample.answer_tokens=4"]
-    found = measured(tmp_path / "run", str(hf_model("smollm2-135m")), "--speculation=none", "--limit=1", *small)
+    found = measured(tmp_path / "run", str(hf_model("qwen2.5-coder-0.5b")), "--speculation=none", "--limit=1", *small)
     (speed,) = found["speeds"]
     assert speed["vllm"]["tokens"] == speed["agent"]["tokens"] > 0
     (accuracy,) = found["accuracies"]
     assert len(accuracy["problems"]) == 1 and accuracy["tokens"] > 0
     best = load_config(tmp_path / "run" / "best.toml")
-    assert best.engine.model == str(hf_model("smollm2-135m")) and best.sample.count == 2
+    assert best.engine.model == str(hf_model("qwen2.5-coder-0.5b")) and best.sample.count == 2
