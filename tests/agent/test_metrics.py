@@ -26,7 +26,7 @@ from agent.metrics import (
 from agent.policy.voting import tally
 from agent.types import Problem, Sample, SampleEnd, Solution, StopReason, ToolRun, ToolStatus, Turn, Usage
 from agent.views.table import render
-from agent.views.totals import AttemptCount, count_attempts
+from agent.views.totals import AttemptCount, count_attempts, totals
 from tests.support.runs.report_runs import vote, write_run
 from tests.support.samples import sample, solution, tool_run
 from tools.report.data import load_run
@@ -47,6 +47,17 @@ def closed(samples: list[Sample], truth: int | None, answer: int | None = None) 
 def values(problem: ClosedProblem, **keys: object) -> dict[str, float | None]:
     config = load_config("qwq", {key.replace("__", "."): value for key, value in keys.items()})
     return {metric.name: metric.value(problem, config) for metric in METRICS}
+
+
+def test_a_sample_that_was_lost_with_the_engine_and_drawn_again_is_one_attempt() -> None:
+    lost = [sample(None, index=index, end=SampleEnd.ENGINE_ERROR) for index in range(4)]
+    ran_code = (Turn("x", 1, 1.0, tool_run=tool_run("7")),)
+    drawn = [*lost, sample(7, index=0, turns=ran_code), sample(8, index=1)]
+    assert pass_at_1(drawn, 7) == 1 / 4
+    found = closed(drawn, 7)
+    sums = totals([found.problem], [found.solution], drawn, CONFIG.rules)
+    assert sums.pass_at_1 == 1 / 4
+    assert (sums.with_code.samples, sums.without_code.samples) == (1, 3)
 
 
 @given(st.lists(answers, min_size=1, max_size=8), st.integers(0, 3))

@@ -86,14 +86,6 @@ class TestTotals:
             without_answer = replace(sample("a", None, end), index=1)
             assert totals(PROBLEMS, solutions, [sample("a", 7), without_answer], RULES).pass_at_1 == 0.5
 
-    def test_a_sample_that_was_lost_with_the_engine_and_drawn_again_is_one_attempt(self) -> None:
-        lost = [replace(sample("a", None, SampleEnd.ENGINE_ERROR), index=index) for index in range(4)]
-        ran_code = Turn("x", 1, 1.0, tool_run=ToolRun("print(7)", "7", ToolStatus.OK, 0.1))
-        again = [replace(sample("a", 7), index=0, turns=(ran_code,)), replace(sample("a", 8), index=1)]
-        sums = totals(PROBLEMS, [solution("a", {7: 1})], [*lost, *again], RULES)
-        assert sums.pass_at_1 == 1 / 4
-        assert (sums.with_code.samples, sums.without_code.samples) == (1, 3)
-
     def test_each_problem_weighs_the_same_in_pass_at_1(self) -> None:
         solutions = [solution("a", {7: 1}), solution("b", {1: 9})]
         samples = [sample("a", 7), *[sample("b", 1)] * 9]
