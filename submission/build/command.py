@@ -84,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         make_output_folder(args.out)
         kept = keep_edited(args.out / NOTEBOOK_FILE)
         if kept is not None:
-            told = f"the notebook in {args.out} was edited after its build, and is kept as {kept.name}"
+            told = f"the notebook in {args.out} is not as it was built, and is kept as {kept.name}"
             print(f"warning: {told}: python -m submission.diff shows what differs", file=sys.stderr)
         write_notebook(notebook, args.out / NOTEBOOK_FILE)
         write_metadata(kernel, args.out / KERNEL_FILE)

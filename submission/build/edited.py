@@ -20,19 +20,23 @@ def cells_digest(notebook: Mapping[str, Any]) -> str:
 
 
 def keep_edited(notebook: Path) -> Path | None:
-    """Move a notebook whose cells are not those of its build aside; return where it lies now, None if it has not moved.
+    """Move a notebook that is not as its build left it aside; return where it lies now, None if it has not moved.
 
-    Raises InputError if it cannot be moved.
+    So is kept what is no notebook, or one of which it cannot be said. Raises InputError if it cannot be moved.
     """
-    try:
-        tree = json.loads(notebook.read_text(encoding="utf-8"))
-        if tree["metadata"][BUILD_KEY][CELLS_KEY] == cells_digest(tree):
-            return None
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return None  # there is none, or it cannot be said of it
+    if not notebook.exists() or _is_as_built(notebook):
+        return None
     names = (f"{notebook.stem}.edited{number or ''}{notebook.suffix}" for number in range(1_000))
     kept = next(path for name in names if not (path := notebook.with_name(name)).exists())
     try:
         return notebook.rename(kept)
     except OSError as error:
         raise InputError(f"{notebook} was edited, and cannot be kept ({error.strerror}): name another --out") from error
+
+
+def _is_as_built(notebook: Path) -> bool:
+    try:
+        tree = json.loads(notebook.read_text(encoding="utf-8"))
+        return bool(tree["metadata"][BUILD_KEY][CELLS_KEY] == cells_digest(tree))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return False
