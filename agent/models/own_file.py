@@ -27,7 +27,7 @@ def own_model_file(path: str, *, known: Iterable[str] = (), form: str = "") -> P
     and the `form` of others.
     """
     if "://" in path:
-        raise ModelError(_is_address(path))
+        raise ModelError(_address_message(path))
     file = at_home(path)
     known = list(known)
     offered = ", ".join([*known, *([form] if form else [])])
@@ -48,8 +48,8 @@ def own_model_file(path: str, *, known: Iterable[str] = (), form: str = "") -> P
     return file
 
 
-def _is_address(text: str) -> str:
-    """The message for an address in place of a path, with the name of what lies there on the Hub."""
+def _address_message(text: str) -> str:
+    """What is said of an address in place of a path, with the name of what lies there on the Hub."""
     found = _ON_HUB.fullmatch(text)
     if found is None:
         return f"{text} is an address: download the model and give the path of its GGUF file"
