@@ -189,6 +189,8 @@ Listener = Callable[[Event], None]
 def fan_out(listeners: Iterable[Listener]) -> Listener:
     """A listener that passes each event on to all of these, in order."""
     members = tuple(listeners)
+    if len(members) == 1:
+        return members[0]
 
     def emit(event: Event) -> None:
         for listener in members:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Sequence
 
 from agent.cost.account import Account
@@ -11,12 +10,13 @@ from agent.cost.ledger import CostLedger
 from agent.errors import EngineError, RequestRefusedError
 from agent.events import ProblemSolved, ProblemStarted, RequestCharged, RunWarning, SampleEnded
 from agent.lane.lane import Lane
+from agent.lane.running import RunningLanes
 from agent.lane.runtime import Runtime
 from agent.lane.transcript import most_tokens
 from agent.policy.planning.learnt import learnt_of
 from agent.policy.state import Progress, Verdict
 from agent.policy.stopping import judge
-from agent.policy.voting import largest_weight, mark_copy, tally
+from agent.policy.voting import BallotBox, largest_weight, mark_copy
 from agent.types import Allowance, Problem, Sample, SampleEnd, Solution, StopReason, Tally, is_kept
 
 # The vote is not settled then: unfinished samples are forced to answer.
@@ -64,8 +64,8 @@ class Attempt:
         first = max(0, lanes - len(done))
         self._missing, self._spare = missing[:first], missing[first:]
         self._batch = max(1, lanes)  # samples that are started at a time where the first decide nothing
-        self._running: dict[asyncio.Task[Sample], Lane] = {}
-        self._votes = self._count()
+        self._running = RunningLanes()
+        self._box = BallotBox(config.voting, config.rules, prior)
         self.refusal: RequestRefusedError | None = None
 
     @property
@@ -82,7 +82,7 @@ class Attempt:
         allowed = self._allowance.seconds
         self._runtime.emit(ProblemStarted(self._problem, self._prompt, allowed, len(self._missing)))
         try:
-            stop = await self._sample_in_time(answer_now or asyncio.Event())
+            stop = await self._sample_in_time(answer_now)
             if stop in _FORCE_ANSWERS_AFTER:
                 await self._force_answers()
             else:
@@ -96,27 +96,27 @@ class Attempt:
         self._runtime.emit(ProblemSolved(solution))
         return solution
 
-    async def _sample_in_time(self, answer_now: asyncio.Event) -> StopReason:
+    async def _sample_in_time(self, answer_now: asyncio.Event | None) -> StopReason:
         """Sample until the vote is settled, the time is over or `answer_now` is set; lanes may be running then."""
         if self._left(self._allowance.reasoning_seconds) <= 0:
             self._failure = self._runtime.engine.failure  # the time went into waiting for it
             return StopReason.ENGINE_ERROR if self._failure else StopReason.OUT_OF_TIME
         sampling = asyncio.create_task(self._sample_until_settled())
-        requested = asyncio.create_task(answer_now.wait())
+        requested = [asyncio.create_task(answer_now.wait())] if answer_now else []
+        watched = [sampling, *requested]
         try:
-            while not (sampling.done() or requested.done()):
+            while not any(task.done() for task in watched):
                 left = self._left(self._allowance.reasoning_seconds)
                 if left <= 0:
                     return StopReason.DEADLINE
                 # Time in which the engine is down is given back while it passes, so the deadline is looked at in steps.
                 most = self._left(self._allowance.reasoning_seconds, down=self._allowance.extension_seconds)
                 pause = max(left, min(_OUTAGE_POLL_SECONDS, most))
-                await asyncio.wait((sampling, requested), timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(watched, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
             return sampling.result() if sampling.done() else StopReason.REQUESTED
         finally:
-            sampling.cancel()
-            requested.cancel()
-            await asyncio.gather(sampling, requested, return_exceptions=True)
+            if waiting := [task for task in watched if task.cancel()]:
+                await asyncio.gather(*waiting, return_exceptions=True)
 
     async def _sample_until_settled(self) -> StopReason:
         try:
@@ -138,12 +138,13 @@ class Attempt:
 
     def _start_affordable(self) -> None:
         """Start the missing samples, or as many of them as there is money for; the others wait for more."""
+        most = self._left(self._allowance.seconds, down=self._allowance.extension_seconds)
         while self._missing:
             account = self._account(self._missing[0])
             if account is None and self._runtime.ledger is not None:
                 return
             lane = Lane(self._problem, self._prompt, self._missing.pop(0), self._runtime, account)
-            self._running[asyncio.create_task(lane.run())] = lane
+            self._running.start(lane, lane.run(most))
 
     def _account(self, index: int) -> Account | None:
         """The money of another sample; None where no cost is counted, or too little is left."""
@@ -175,19 +176,19 @@ class Attempt:
                     continue
                 self._tell_cost_limit(ledger)
                 return StopReason.COST_LIMIT
-            await asyncio.wait(self._running, timeout=self._until(verdict), return_when=asyncio.FIRST_COMPLETED)
+            await self._running.wait(max(_MIN_WAIT_SECONDS, self._left(verdict.until)))
             self._take_ended()
 
     def _take_ended(self) -> None:
         """Take the samples that have ended, in the order of their start. Raises their refusal if all were refused."""
-        for task in [task for task in self._running if task.done()]:
-            lane = self._running.pop(task)
-            cancelled = lane.cut(SampleEnd.INTERNAL_ERROR, "cancelled from within") if task.cancelled() else None
-            self._end(cancelled or task.result())
+        refusal = None
+        for lane, sample in self._running.take_ended():
+            self._end(sample)
             self._refusals += lane.refusal is not None
-            drawn = self._samples[self._prior :]
-            if lane.refusal and self._refusals == len(drawn) and not self._running and not any(s.tokens for s in drawn):
-                raise lane.refusal
+            refusal = lane.refusal or refusal
+        drawn = self._samples[self._prior :]
+        if refusal and self._refusals == len(drawn) and not self._running and not any(s.tokens for s in drawn):
+            raise refusal
 
     def _tell_cost_limit(self, ledger: CostLedger) -> None:
         """Warn, once in a run, that no more samples are started."""
@@ -209,10 +210,6 @@ class Attempt:
         )
         return judge(progress, config.stopping)
 
-    def _until(self, verdict: Verdict) -> float | None:
-        """Seconds after which the verdict has to be found again; None: not before a sample ends."""
-        return None if math.isinf(verdict.until) else max(_MIN_WAIT_SECONDS, self._left(verdict.until))
-
     def _first_vote(self) -> float | None:
         return min((sample.seconds for sample in self._samples if sample.answer is not None), default=None)
 
@@ -222,8 +219,9 @@ class Attempt:
         lanes = await self._halt()
         weight = len(lanes) * largest_weight(self._runtime.config.voting, forced=True)
         if lanes and reserve > 0 and self._votes.lead <= weight:
-            self._running = {asyncio.create_task(lane.force_answer(SampleEnd.DEADLINE)): lane for lane in lanes}
-            await asyncio.wait(self._running, timeout=max(0.0, min(reserve, self._left(self._allowance.seconds))))
+            for lane in lanes:
+                self._running.start(lane, lane.force_answer(SampleEnd.DEADLINE))
+            await self._running.wait_for_all(max(0.0, min(reserve, self._left(self._allowance.seconds))))
             lanes = await self._halt()
         engine = self._runtime.engine
         for lane in lanes:
@@ -232,23 +230,15 @@ class Attempt:
 
     async def _halt(self) -> list[Lane]:
         """Cancel what runs and wait until it has ended. What finished all the same counts; returns the other lanes."""
-        for task in self._running:
-            task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
-        running, self._running = self._running, {}  # not before: this may be cancelled itself, and called again
-        unfinished = []
-        for task, lane in running.items():
-            if task.cancelled():
-                unfinished.append(lane)
-            else:
-                self._end(task.result())
+        finished, unfinished = await self._running.halt()
+        for sample in finished:
+            self._end(sample)
         return unfinished
 
     def _end(self, ended: Sample) -> None:
         sample = mark_copy(ended, self._runtime.config.rules, self._runtime.config.sample.example_answers)
         self._samples.append(sample)
-        if sample.answer is not None:
-            self._votes = self._count()
+        self._box.add(sample)
         if sample.end is SampleEnd.ENGINE_ERROR:
             self._failure = sample.failure
         self._runtime.emit(SampleEnded(sample))
@@ -270,8 +260,9 @@ class Attempt:
         """Seconds in which the engine was down and the problem got no others for them."""
         return self._runtime.engine.downtime - self._downtime - self._allowance.extension_seconds
 
-    def _count(self) -> Tally:
-        return tally(self._samples, self._runtime.config.voting, self._runtime.config.rules)
+    @property
+    def _votes(self) -> Tally:
+        return self._box.tally
 
     def _left(self, seconds: float, *, down: float | None = None) -> float:
         """Time left of so many seconds since the start, those in which the engine was `down` not counted."""

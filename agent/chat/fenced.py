@@ -81,8 +81,7 @@ class FencedChatML:
     @property
     def control_tokens(self) -> tuple[str, ...]:
         """These, and the tags around the thinking."""
-        tags = filter(None, (think_open(self.think_close), self.think_close))
-        return (*self.stop_strings, *tags)
+        return _with_tags(self.stop_strings, self.think_close)
 
     @property
     def turn_marks(self) -> tuple[str, ...]:
@@ -242,6 +241,12 @@ def _starts(tag: str) -> re.Pattern[str]:
 def answer_sentence(example: WorkedExample) -> str:
     """How the answer to a worked example is given."""
     return f"So the answer is {boxed(example.output)}."
+
+
+@cache  # asked for at every turn
+def _with_tags(tokens: tuple[str, ...], think_close: str) -> tuple[str, ...]:
+    """The tokens, and the tags around the thinking where there are any."""
+    return (*tokens, *filter(None, (think_open(think_close), think_close)))
 
 
 def chatml_turn(role: str, content: str) -> str:

@@ -29,6 +29,9 @@ class RecordedTurn(NamedTuple):
     logprobs: tuple[float, ...] = ()
 
 
+_NO_TURN = RecordedTurn("", 0, "length")
+
+
 class RecordedLane(NamedTuple):
     """A recorded sample: its turns, and its forced answer if that is requested after `forced_after` tokens or later."""
 
@@ -133,12 +136,11 @@ class RecordedEngine:
     """Plays the lane that belongs to the seed of a request: its turn n for the seed plus n."""
 
     def __init__(self, lanes: Mapping[int, RecordedLane], hardware: Hardware) -> None:
-        self._turns = {seed + n: turn for seed, lane in lanes.items() for n, turn in enumerate(lane.turns)}
+        self._turns = {seed + n: (seed, turn) for seed, lane in lanes.items() for n, turn in enumerate(lane.turns)}
         self._lanes = lanes
         self._hardware = hardware
         self._decoder: BatchDecoder | None = None
         self._played: dict[int, int] = {}  # tokens by the lane's seed
-        self._owner = {seed + n: seed for seed, lane in lanes.items() for n in range(len(lane.turns))}
 
     async def ready(self) -> None:
         """Return at once."""
@@ -154,7 +156,9 @@ class RecordedEngine:
         if self._decoder is None:
             self._decoder = BatchDecoder(self._hardware, asyncio.get_running_loop())
         seed = cast(int, params.seed)
-        turn = self._forced_turn(seed) if params.forces_answer else self._turns.get(seed, RecordedTurn("", 0, "length"))
+        owner, turn = self._turns.get(seed, (seed, _NO_TURN))
+        if params.forces_answer:
+            turn = self._forced_turn(seed)
         if turn.tokens > params.max_tokens:
             turn = RecordedTurn("", params.max_tokens, "length")
         if turn.tokens:
@@ -162,9 +166,9 @@ class RecordedEngine:
             try:
                 await stream.done
             except asyncio.CancelledError:
-                yield Chunk("", self._play(seed, self._decoder.cut(stream)))
+                yield Chunk("", self._play(owner, self._decoder.cut(stream)))
                 raise
-        yield Chunk(turn.text, self._play(seed, turn.tokens), turn.finish, logprobs=turn.logprobs)
+        yield Chunk(turn.text, self._play(owner, turn.tokens), turn.finish, logprobs=turn.logprobs)
 
     async def tokenize(self, text: str) -> list[int] | None:
         """Return None: prompts are text."""
@@ -182,8 +186,7 @@ class RecordedEngine:
     async def close(self) -> None:
         """Do nothing."""
 
-    def _play(self, seed: int, tokens: int) -> int:
-        owner = self._owner.get(seed, seed)
+    def _play(self, owner: int, tokens: int) -> int:
         self._played[owner] = self._played.get(owner, 0) + tokens
         return tokens
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
+import math
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -22,6 +22,7 @@ from agent.lane.logprobs import LogprobMeter
 from agent.lane.outages import OutageCounter
 from agent.lane.probe import Prober, read_reply
 from agent.lane.runtime import Runtime
+from agent.lane.seed import sample_seed
 from agent.lane.text_events import TextEmitter
 from agent.lane.transcript import Transcript
 from agent.lane.turn import TurnWriter
@@ -32,12 +33,6 @@ _THINKING_MARGIN = 64  # for a server that closes the thinking by itself
 _OWN_ENDS = (SampleEnd.NO_ANSWER, SampleEnd.INCOMPLETE)
 _ENDS = {"length": SampleEnd.TOKEN_LIMIT, "repetition": SampleEnd.REPEATING}
 _LAST_RUN = "\n[no more Python from here on: finish without it]"
-
-
-def sample_seed(run_seed: int, problem_id: str, index: int) -> int:
-    """Derive the seed of one sample (31 bits) from run, problem and index, never from the order of things."""
-    digest = hashlib.sha256(f"{run_seed}\0{problem_id}\0{index}".encode()).digest()
-    return int.from_bytes(digest[:4], "big") >> 1
 
 
 class Lane:
@@ -76,14 +71,15 @@ class Lane:
         """Tokens that it has generated."""
         return self._transcript.tokens
 
-    async def run(self) -> Sample:
+    async def run(self, most_seconds: float = math.inf) -> Sample:
         """Generate until the sample ends by itself; if it has no answer then, force one.
 
-        May be cancelled at any moment; `force_answer` or `cut` then give the sample. Whatever fails in it is recorded
-        in the sample, but for what the run itself has to know (AgentError).
+        Its problem ends after `most_seconds` in any case. It may be cancelled at any moment; `force_answer` or `cut`
+        then give the sample. Whatever fails in it is recorded in the sample, but for what the run itself has to know
+        (AgentError).
         """
         try:
-            end = await self._generate_in_time()
+            end = await self._generate_in_time(most_seconds)
         except Exception as error:  # noqa: BLE001  # one lane is not worth the run
             return self._failed(error)
         return self.cut(end) if end in (SampleEnd.ANSWERED, SampleEnd.FAILED_CODE) else await self.force_answer(end)
@@ -124,8 +120,9 @@ class Lane:
             raise error
         return self.cut(SampleEnd.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
 
-    async def _generate_in_time(self) -> SampleEnd:
-        limit = asyncio.timeout(self._runtime.config.sample.max_seconds)
+    async def _generate_in_time(self, most_seconds: float) -> SampleEnd:
+        seconds = self._runtime.config.sample.max_seconds
+        limit = asyncio.timeout(seconds if seconds < most_seconds else None)  # a timer for each lane costs time
         try:
             async with limit:
                 return await self._generate()

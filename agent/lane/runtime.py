@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 from agent.chat.dialects import chat_format
 from agent.chat.format import ChatFormat
@@ -16,7 +17,7 @@ from agent.policy.planning.speed import DecodingSpeed
 from agent.sandbox.base import Sandbox
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Runtime:
     """The parts of a run; `emit` is given its events; `clock` gives seconds since it began.
 
@@ -34,12 +35,12 @@ class Runtime:
     ledger: CostLedger | None = None
     expected_speed: DecodingSpeed | None = None
 
-    @property
+    @cached_property
     def task(self) -> Task:
         """The kind of question that is asked."""
         return self.own_task or CompetitionTask(self.config.rules)
 
-    @property
+    @cached_property
     def chat(self) -> ChatFormat:
         """How the model is spoken to."""
         sample = self.config.sample

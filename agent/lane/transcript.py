@@ -29,6 +29,7 @@ class Transcript:
         self._next_prompt = next_prompt
         self._engine = engine
         self.turns: list[Turn] = []
+        self._generated = 0  # tokens of the turns
         self.writer: TurnWriter | None = None
         self.buffer = TokenBuffer()
         self._said: list[str] = []
@@ -38,7 +39,7 @@ class Transcript:
     @property
     def tokens(self) -> int:
         """Tokens that the model has generated."""
-        return sum(turn.tokens for turn in self.turns) + (self.writer.tokens if self.writer else 0)
+        return self._generated + (self.writer.tokens if self.writer else 0)
 
     @property
     def text(self) -> str:
@@ -58,6 +59,7 @@ class Transcript:
         if turn.prompt_tokens is not None:
             self._counted = (turn.prompt_tokens, self.tokens, self._inserted)
         self.turns.append(turn)
+        self._generated += turn.tokens
         self._said.append(turn.text)
 
     def insert(self, text: str, tool_run: ToolRun | None = None) -> None:
@@ -126,6 +128,7 @@ class Transcript:
         counted = await self._engine.count_tokens(self._prompt + self.text)
         if counted is not None:
             self._count(max(counted, self.tokens))  # a recorded sample may have no text
+            return self._counted[0]
         length, tokens, inserted = self._counted
         return length + self.tokens - tokens + self._inserted - inserted
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from agent.chat.format import ToolCall, ToolCallScanner
 from agent.chat.hints import HintPlace, HintScanner
 from agent.engine.base import Chunk
-from agent.lane.repetition import RepetitionDetector
+from agent.lane.repetition.detector import RepetitionDetector
 from agent.types import SampleEnd, Turn
 
 

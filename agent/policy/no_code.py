@@ -35,9 +35,12 @@ class NoCodeWatch:
         `family` is how the model is asked for code, "" where it is not. `clock` gives seconds since the run began.
         """
 
+        if not family:
+            return emit
+
         def listener(event: Event) -> None:
             emit(event)
-            if self._decided or not family:
+            if self._decided:
                 return
             if isinstance(event, SampleEnded):
                 self._count(event.sample)

@@ -66,6 +66,25 @@ VOTING_RULES: Mapping[str, VotingRule] = {
 """The rules by their names, which configuration, replay and documents share."""
 
 
+class BallotBox:
+    """The votes of a problem's samples, each weighed once, as it comes."""
+
+    def __init__(self, voting: VotingConfig, edition: Edition, samples: Iterable[Sample] = ()) -> None:
+        self._voting = voting
+        self._edition = edition
+        self._ballots: list[Ballot] = []
+        self.tally = Tally()
+        for sample in samples:
+            self.add(sample)
+
+    def add(self, sample: Sample) -> None:
+        """Count the vote of another sample, if it has one."""
+        cast = ballot(sample, self._voting, self._edition)
+        if cast is not None:
+            self._ballots.append(cast)
+            self.tally = count_ballots(self._ballots)
+
+
 def tally(samples: Iterable[Sample], voting: VotingConfig, edition: Edition) -> Tally:
     """Count the votes by the configured rule, the heaviest answer first; see `count_ballots`."""
     return count_ballots(cast for sample in samples if (cast := ballot(sample, voting, edition)) is not None)

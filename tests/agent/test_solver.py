@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from agent.engine.base import SamplingParams
 from agent.events import Event, SampleEnded
-from agent.lane.lane import sample_seed
+from agent.lane.seed import sample_seed
 from agent.solver import solve_problem
 from agent.types import Allowance, Sample, SampleEnd, Solution, StopReason
 from tests.support.doubles import BREAK, PROBLEM, Recorder, ScriptedEngine, ScriptedSandbox, config_with, runtime
@@ -54,8 +54,8 @@ def solve(
     async def main() -> tuple[Solution, float]:
         config = config_with(**keys)
         setting = runtime(engine, config, sandbox=sandbox, emit=emit)
-        answer_now = asyncio.Event()
-        if answer_at is not None:
+        answer_now = None if answer_at is None else asyncio.Event()
+        if answer_at is not None and answer_now is not None:
             asyncio.get_running_loop().call_later(answer_at, answer_now.set)
         solution = await solve_problem(PROBLEM, setting, allowance, prior, answer_now=answer_now)
         return solution, setting.clock()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 import pytest
 
-from agent.engine.base import SamplingParams
-from agent.lane.lane import sample_seed
+from agent.engine.base import Chunk, Prompt, SamplingParams
+from agent.errors import RequestRefusedError
+from agent.lane.seed import sample_seed
 from agent.sandbox.base import Session
 from agent.types import Allowance, SampleEnd, StopReason
 from tests.agent.test_solver import AMPLE, lanes, solve, words
@@ -38,6 +39,28 @@ def test_samples_that_end_at_one_moment_are_taken_in_the_order_of_their_start() 
     engine, recorder = ScriptedEngine(lanes(*(words(10, answer) for answer in range(32)))), Recorder()
     solve(engine, emit=recorder, sample__count=32, stopping__rule="wait-for-all")
     assert [ended.index for ended in recorder.samples] == list(range(32))
+
+
+def test_samples_that_are_refused_at_one_moment_are_all_recorded_before_the_problem_ends() -> None:
+    class Refusing(ScriptedEngine):
+        async def stream(self, prompt: Prompt, params: SamplingParams) -> AsyncGenerator[Chunk, None]:
+            await asyncio.sleep(1)
+            raise RequestRefusedError("answered 401: wrong key")
+            yield Chunk("", 0)
+
+    recorder = Recorder()
+    solution, moment = solve(Refusing(lanes()), emit=recorder, sample__count=5)
+    assert (solution.stop, solution.failure, moment) == (StopReason.ENGINE_ERROR, "answered 401: wrong key", 1)
+    assert [(each.index, each.end) for each in recorder.samples] == [(n, SampleEnd.ENGINE_ERROR) for n in range(5)]
+
+
+@pytest.mark.parametrize(("limit", "ends"), [(100, [12, 100]), (199, [12, 199]), (1_000, [12, 200])])
+def test_a_sample_ends_at_its_own_limit_or_with_its_problem_whichever_comes_first(limit: int, ends: list[int]) -> None:
+    engine, recorder = ScriptedEngine(lanes(words(12, None), words(900, 5), forced="none}")), Recorder()
+    within = Allowance(200, 200)
+    solve(engine, emit=recorder, allowance=within, sample__count=2, sample__max_seconds=limit, sample__answer_tokens=0)
+    assert [each.seconds for each in recorder.samples] == ends
+    assert recorder.samples[-1].end is SampleEnd.DEADLINE
 
 
 def test_an_answer_that_is_known_votes_though_its_lane_is_cancelled_while_its_session_closes() -> None:

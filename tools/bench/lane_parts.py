@@ -20,7 +20,7 @@ from agent.events import fan_out
 from agent.journal.journal import JOURNAL_FILE, Journal
 from agent.lane.language import LanguageMixingCounter
 from agent.lane.logprobs import LogprobMeter
-from agent.lane.repetition import RepetitionDetector
+from agent.lane.repetition.detector import RepetitionDetector
 from agent.lane.text_events import TextEmitter
 from agent.lane.token_buffer import TokenBuffer
 from agent.views.live import open_view

@@ -14,7 +14,7 @@ from agent.engine.recorded import RecordedEngine, RecordedLane
 from agent.events import Event, ProblemStarted, SampleEnded
 from agent.gateway_run import next_allowance, solve_persistently
 from agent.hardware.roofline import Hardware
-from agent.lane.lane import sample_seed
+from agent.lane.seed import sample_seed
 from agent.metrics import is_right
 from agent.run import OpenRun
 from agent.sandbox.base import Session

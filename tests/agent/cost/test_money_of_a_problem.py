@@ -12,8 +12,8 @@ from agent.config import Config
 from agent.cost.ledger import CostLedger, open_ledger
 from agent.engine.base import Chunk, Prompt, SamplingParams
 from agent.engine.persistent import PersistentEngine
-from agent.lane.lane import sample_seed
 from agent.lane.runtime import Runtime
+from agent.lane.seed import sample_seed
 from agent.lane.transcript import most_tokens
 from agent.solver import solve_problem
 from agent.types import Allowance, Sample, SampleEnd, Solution, StopReason

@@ -9,7 +9,8 @@ import pytest
 
 from agent.engine.base import Chunk, Prompt, SamplingParams
 from agent.errors import RequestRefusedError
-from agent.lane.lane import Lane, sample_seed
+from agent.lane.lane import Lane
+from agent.lane.seed import sample_seed
 from agent.types import SampleEnd, ToolStatus
 from tests.support.doubles import BREAK, PROBLEM, Recorder, ScriptedEngine, ScriptedSandbox, runtime
 from tests.support.lanes import CODE, always, forced_to, run_lane, with_code

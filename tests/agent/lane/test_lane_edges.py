@@ -11,11 +11,13 @@ from agent.engine.base import Chunk, Prompt, SamplingParams
 from agent.engine.persistent import PersistentEngine
 from agent.errors import EngineError, EngineUnavailableError, JournalError, SandboxError, StreamBrokenError
 from agent.events import Event
-from agent.lane.lane import Lane, sample_seed
+from agent.lane.lane import Lane
 from agent.lane.outages import OutageCounter
+from agent.lane.seed import sample_seed
 from agent.lane.transcript import Transcript
+from agent.lane.turn import TurnWriter
 from agent.sandbox.base import Session
-from agent.types import Sample, SampleEnd, ToolRun, Turn
+from agent.types import Sample, SampleEnd, ToolRun
 from tests.support.doubles import BREAK, PROBLEM, ScriptedEngine, ScriptedSandbox, config_with, runtime
 from tests.support.lanes import always, forced_to, run_lane, with_code
 from tests.support.samples import tool_run
@@ -163,7 +165,9 @@ class CountingEngine(PersistentEngine):
 
 async def test_the_most_that_a_text_can_be_is_a_token_for_each_byte_that_the_model_did_not_write() -> None:
     transcript = Transcript("PROMPT", PersistentEngine(always("")))
-    transcript.turns.append(Turn("whatever", 5, 1.0))
+    writer = TurnWriter(None)
+    writer.write(Chunk("whatever", 5))
+    transcript.end_turn(writer, 1.0)
     transcript.insert("abc")
     assert transcript.most_length == len("PROMPT") + 5 + len("abc")
 

@@ -61,6 +61,18 @@ def test_no_mark_is_put_together_where_a_prompt_loses_its_middle() -> None:
     asyncio.run(main())
 
 
+@given(st.lists(st.tuples(st.integers(0, 900), st.integers(1, 900)), min_size=1, max_size=4), st.text(max_size=9))
+def test_a_reported_prompt_ends_before_the_turn_that_it_was_sent_for(turns: list[tuple[int, int]], output: str) -> None:
+    transcript = written()
+    for prompt_tokens, tokens in turns:
+        writer = transcript.writer = TurnWriter(None)
+        writer.write(Chunk("so", tokens, prompt_tokens=prompt_tokens))
+        transcript.end_turn(writer, 1.0)
+        assert asyncio.run(transcript.length()) == prompt_tokens + tokens
+        transcript.insert(output, tool_run(output))
+        assert asyncio.run(transcript.length()) == prompt_tokens + tokens + len(output.encode("utf-8", "replace"))
+
+
 @given(st.lists(st.integers(0, 9), max_size=20), st.integers(0, 24))
 def test_ids_that_are_too_many_keep_as_many_of_both_ends_as_there_is_room_for(ids: list[int], room: int) -> None:
     kept = asyncio.run(written().shorten(ids, room))

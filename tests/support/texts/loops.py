@@ -8,8 +8,8 @@ from itertools import accumulate, cycle, pairwise, takewhile
 
 from hypothesis import strategies as st
 
-from agent.lane.near_repeats import NearRepeatDetector
-from agent.lane.repetition import CycleDetector, RepetitionDetector
+from agent.lane.repetition.detector import CycleDetector, RepetitionDetector
+from agent.lane.repetition.near_repeats import NearRepeatDetector
 
 Detector = type[CycleDetector] | type[NearRepeatDetector] | type[RepetitionDetector]
 prose = st.text(st.characters(codec="utf-8"), max_size=400)

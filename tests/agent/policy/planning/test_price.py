@@ -117,7 +117,9 @@ def test_a_plan_is_the_best_offer_its_time_some_of_its_cap_and_its_price_what_a_
     made = plan(replace(run, expected_speed=speed))
     caps, right, spent = (each[0] for each in offers(first, speed, [made.lanes], run.in_flight))
     reached = right * np.minimum(1.0, share / spent)
-    _, all_right, all_spent = offers(first, speed, [n for n in COUNTS if n < run.max_lanes] or [1], run.in_flight)
+    _, all_right, all_spent = offers(
+        first, speed, [n for n in COUNTS if n < run.max_lanes] or [run.max_lanes], run.in_flight
+    )
     assert reached.max() >= (all_right * np.minimum(1.0, share / all_spent)).max() * (1 - 1e-9)
     at = int(reached.argmax())
     usual = speed.seconds(first.tokens(made.lanes), made.lanes * run.in_flight)

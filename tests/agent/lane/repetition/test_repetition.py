@@ -10,8 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.lane.near_repeats import NearRepeatDetector
-from agent.lane.repetition import MAX_PERIOD, PARAGRAPH, STRIDE, WINDOW, CycleDetector, RepetitionDetector, cycle_length
+from agent.lane.repetition.detector import (
+    MAX_PERIOD,
+    PARAGRAPH,
+    STRIDE,
+    WINDOW,
+    CycleDetector,
+    RepetitionDetector,
+    cycle_length,
+)
+from agent.lane.repetition.near_repeats import NearRepeatDetector
 from tests.support.texts.long_texts import KINDS, TEXTS_OF_A_KIND, solution
 from tests.support.texts.loops import cut, fires, fires_after, looped, processor_seconds, prose, sizes, takes_less
 from tests.support.tiers.cases import examples, quick_cases

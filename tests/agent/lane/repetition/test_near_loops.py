@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.lane.near_repeats import NearRepeatDetector
-from agent.lane.repetition import RepetitionDetector
+from agent.lane.repetition.detector import RepetitionDetector
+from agent.lane.repetition.near_repeats import NearRepeatDetector
 from tests.support.texts.long_arguments import residues
 from tests.support.texts.long_lists import coins, search
 from tests.support.texts.long_texts import KINDS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agent.lane.near_repeats import NearRepeatDetector
+from agent.lane.repetition.near_repeats import NearRepeatDetector
 
 WINDOW = 1_400
 """Characters that must be one exact cycle: about 400 tokens.

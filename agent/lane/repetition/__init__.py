@@ -1,0 +1,1 @@
+"""Tells when the text of a sample repeats itself without end."""
