@@ -11,7 +11,7 @@ DOUBT_CHARACTERS = 1_000
 
 _BLANK = r"[^\S\n]"
 _MARGIN = r"[^\S\n>]{0,16}(?:>[^\S\n>]{0,4}){0,4}"  # a quotation's marks among it
-_WORD = r"(?:\w{12}|\w{1,11}(?=\W)|(?=[^\w\s]|\n))"  # or none, once that is certain
+_WORD = r"(?:\w{11}(?=\w)|\w{1,11}(?=\W)|(?=[^\w\s]|\n))"  # or none; what follows it makes it certain
 
 
 @dataclass(frozen=True, slots=True)

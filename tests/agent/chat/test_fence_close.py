@@ -63,3 +63,20 @@ def test_a_string_that_is_never_ended_does_not_keep_the_block_open(after: str) -
     assert len(broken + after) < 2 * DOUBT_CHARACTERS
     assert code(f"```python\n{broken}```\nThe output is 41.\n{after}\n") == broken
     assert code(f"```python\n{broken}```output\n") == broken
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        "```output\n",
+        "```\n</think>",
+        "```\nSo.\n```python\n",
+        "```\nSo.\n```a_word_of_many_letters",
+        f"```\n{'a' * DOUBT_CHARACTERS}\n",
+    ],
+)
+def test_a_block_with_a_string_that_is_never_ended_ends_with_what_has_told_so(after: str) -> None:
+    broken = "print('''Sum: ', x)\n"
+    text = f"```python\n{broken}{after}and more"
+    shortest = next(text[:end] for end in range(len(text) + 1) if scan(text[:end]))
+    assert scan(text) == scan(shortest) == ToolCall(broken, len(shortest))

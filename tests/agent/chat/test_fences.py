@@ -213,8 +213,9 @@ def test_a_fence_opened_twice_in_a_list_or_a_quotation_keeps_its_margin() -> Non
 @given(st.one_of(TEXT, IN_CODE), st.data())
 @settings(deadline=None)
 def test_chunking_does_not_matter(text: str, data: st.DataObject) -> None:
-    """The block is the one of the shortest prefix that has one, however the text comes."""
-    whole = next((block for end in range(len(text) + 1) if (block := scan(text[:end]))), None)
+    """The block is the one of the shortest prefix that has one, and ends with that, however the text comes."""
+    end, whole = next(((end, block) for end in range(len(text) + 1) if (block := scan(text[:end]))), (0, None))
+    assert whole is None or whole.end == end
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=8)))
     pieces = [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
     assert scan(*pieces) == whole
