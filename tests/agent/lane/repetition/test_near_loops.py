@@ -160,6 +160,18 @@ def test_a_loop_counts_in_one_place_only(places: int) -> None:
     assert fires([text]) == (places == 1)
 
 
+@pytest.mark.parametrize("places", [1, 2])
+def test_a_long_sentence_counts_in_one_place_only(places: int) -> None:
+    """So long that it is no case of an enumeration."""
+    copy = (
+        "In attempt {0} I look at the sum of all the digits once more, which must be even by step {1} of it, so that "
+        "with an odd first digit exactly one of the others has to be odd as well, but no pair of those that remain "
+        "does that.\n"
+    )
+    text = "".join(copy.format(n, n + 1 if places == 2 else 7) for n in range(10, 40))
+    assert fires([text]) == (places == 1)
+
+
 PRIMES = [n for n in range(2, 400) if all(n % divisor for divisor in range(2, n))]
 CALCULATIONS = {
     "one number": "Now we try {n}. The division does not come out even here, so this prime is no factor of our number, "
@@ -259,9 +271,10 @@ def test_a_stream_may_begin_with_any_mark_or_number(start: str) -> None:
     assert fires_after([f"{start} is where it starts, and "] + ["so on and on. "] * 20, NearRepeatDetector) is None
 
 
+@pytest.mark.parametrize("third", ["blue", "7"])
 @pytest.mark.parametrize("slots", [1, 2])
-def test_words_that_alternate_in_two_places_are_cases(slots: int) -> None:
+def test_words_that_alternate_in_two_places_are_cases(slots: int, third: str) -> None:
     line = "if a {} ball is drawn while the {} lamp shines then we win this round and put all of it back where it was, "
-    colours, lamps = ["red", "green", "blue"], ["first", "second"] if slots == 2 else ["only"]
+    colours, lamps = ["red", "green", third], ["first", "second"] if slots == 2 else ["only"]
     lines = [line.format(colours[n % 3], lamps[n % len(lamps)]) for n in range(60)]
     assert fires(lines, NearRepeatDetector) == (slots == 1)
