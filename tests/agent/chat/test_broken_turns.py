@@ -122,7 +122,8 @@ def is_open(text: str) -> bool:
     calls = text.rpartition("<tool_call>")[2] if "<tool_call>" in text else ""
     tag = calls and ("\n" in calls or "{" in calls) and "</tool_call>" not in calls
     headers = [part.partition("<|message|>") for part in text.split("<|start|>assistant")]
-    call = any("to=" in header and "<|end|>" not in said and "<|call|>" not in said for header, _, said in headers[-1:])
+    sent = (said for header, _, said in headers[-1:] if re.search(r"to=(?!assistant\b)", header))
+    call = any("<|end|>" not in said and "<|call|>" not in said for said in sent)
     return bool(box or tag or call or text.count("```") % 2)
 
 
