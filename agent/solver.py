@@ -149,8 +149,7 @@ class Attempt:
     def _account(self, index: int) -> Account | None:
         """The money of another sample; None where no cost is counted, or too little is left."""
         ledger = self._runtime.ledger
-        needed = ledger.needed(most_tokens(self._prompt)) if ledger else 0.0
-        if ledger is None or not ledger.take(needed):
+        if ledger is None or not ledger.take(needed := ledger.needed(most_tokens(self._prompt))):
             return None
 
         def charged(cost: float) -> None:
