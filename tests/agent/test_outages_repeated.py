@@ -218,6 +218,18 @@ def test_an_engine_that_took_most_of_a_problems_time_and_left_no_vote_is_why_it_
     assert ("the engine was down for most of the time" in solution.failure) is (stop is StopReason.ENGINE_ERROR)
 
 
+def test_an_outage_before_a_problem_is_not_why_it_is_not_solved() -> None:
+    async def main() -> Solution:
+        engine = ScriptedEngine(lanes(*[words(900, 42)] * 2, forced="none}"), down=True)
+        setting = runtime(engine, config_with(sample__count=2))
+        asyncio.get_running_loop().call_at(200, setattr, engine, "down", False)
+        await setting.engine.ready()
+        return await solve_problem(PROBLEM, setting, Allowance(100, 90))
+
+    solution = run_virtual(main())
+    assert (solution.answer, solution.stop, solution.failure) == (None, StopReason.DEADLINE, "")
+
+
 def test_a_vote_that_comes_in_spite_of_a_long_outage_is_the_answer() -> None:
     solution = solved_through(60, ScriptedEngine(lanes(words(10, 42), words(900, 5), forced="none}")))
     assert (solution.answer, solution.stop, solution.failure) == (42, StopReason.DEADLINE, "")

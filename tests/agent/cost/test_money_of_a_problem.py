@@ -128,6 +128,13 @@ def test_a_problem_that_is_cancelled_gives_back_the_money_of_its_samples(cancell
     assert not any(each.end is SampleEnd.CANCELLED for each in heard.samples)
 
 
+def test_a_forced_answer_is_paid_for_with_what_was_kept_for_it() -> None:
+    needed, _ = costs()
+    engine = ScriptedEngine(lambda prompt, params: "42}" if params.forces_answer else "word " * 400)
+    _, (drawn,) = solve(engine, {**PRICED, "sample__count": 1, "budget__max_cost": needed})
+    assert (drawn.answer, drawn.forced, drawn.end) == (42, True, SampleEnd.TOKEN_LIMIT)
+
+
 def test_a_probe_that_no_money_is_left_for_is_left_out_and_costs_nothing() -> None:
     needed, cost = costs()
     keys = {**PRICED, "sample__count": 1, "sample__probe_tokens": 5}
