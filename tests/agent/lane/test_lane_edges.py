@@ -235,6 +235,19 @@ def test_a_whole_call_is_run_where_the_model_ends_its_turn_in_place_of_its_tag(
     assert engine.prompts[1] == f"PROMPT{first.text}{first.inserted}"
 
 
+@pytest.mark.parametrize("mark", ["<|im_end|>", ""])
+@pytest.mark.parametrize(
+    ("family", "written"),
+    [("qwen-coder-calls", 'print(6 * 7)"}}\n'), ("qwen-coder-tagged", "print(6 * 7)\n")],
+)
+def test_a_whole_call_is_not_run_where_the_model_ends_its_turn_and_no_tool_run_is_left(
+    family: str, written: str, mark: str
+) -> None:
+    engine, sandbox = InPieces(lambda prompt, params: f"{written}{mark}"), ScriptedSandbox()
+    sample = run_lane(engine, sandbox=sandbox, sample__family=family, sample__max_rounds=0)
+    assert (sandbox.cells, sample.tool_runs, sample.turns[0].text) == ([], (), written)
+
+
 @pytest.mark.parametrize("written", ['print(6 * 7)"', "print(6 *", ""])
 def test_a_call_that_is_not_whole_is_not_run_where_the_model_ends_its_turn(written: str) -> None:
     engine = InPieces(lambda prompt, params: "7}" if prompt.endswith("\\boxed{") else f"{written}<|im_start|>")

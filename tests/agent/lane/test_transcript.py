@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agent.chat.dialects import chat_format
@@ -81,6 +81,8 @@ def test_ids_that_are_too_many_keep_as_many_of_both_ends_as_there_is_room_for(id
 
 
 @given(st.text(st.sampled_from("ab \u4e2d\n"), max_size=400), st.integers(0, 300))
+@example("so it is", 8)
+@example("so it is", 7)
 def test_a_text_without_its_middle_fits_and_keeps_both_ends(text: str, room: int) -> None:
     kept = asyncio.run(written().cut_middle(text, room, "#"))
     before, mark, behind = kept.partition("#")
