@@ -190,6 +190,7 @@ async def test_a_server_that_does_not_stop_at_the_end_is_left(
     assert time.monotonic() - began < 10
 
 
+@pytest.mark.further
 async def test_a_stream_in_the_servers_queue_is_not_broken_while_another_gets_tokens() -> None:
     """One stream takes three times as long as any may be silent; the other has its headers and waits."""
     slow = [piece for n in range(12) for piece in (said(f"{n} "), 0.1)]

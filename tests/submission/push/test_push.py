@@ -12,6 +12,7 @@ import pytest
 from submission.competitions import COMPETITIONS
 from submission.push.command import main
 from tests.support.servers.kaggle_stand_in import KERNEL, StandIn, standing_in
+from tests.support.tiers.cases import quick_cases
 
 KEY = "0123456789abcdef-secret"
 WHEELS = {"one-1.0-py3-none-any.whl": b"1" * 3_000, "two-1.0-py3-none-any.whl": b"2"}
@@ -142,7 +143,7 @@ def test_reads_are_tried_again_and_writes_are_not(kaggle: StandIn, folders: tupl
     assert (folders[0].parent / "output" / "submission.parquet").read_bytes() == b"rows"
 
 
-@pytest.mark.parametrize("call", ["SaveKernel", "CreateCodeSubmission"])
+@pytest.mark.parametrize("call", quick_cases(1, ["SaveKernel", "CreateCodeSubmission"]))
 def test_silence_is_not_waited_for_and_nothing_is_done_twice(
     call: str, kaggle: StandIn, folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -32,6 +32,7 @@ async def solved(profile: str, url: str, **keys: Any) -> tuple[Solution, str, li
         return await agent.solve(PROBLEM), agent.config.sample.family, said_
 
 
+@pytest.mark.further
 async def test_a_hosted_service_over_https_with_a_key_limits_and_fields_that_it_does_not_know(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -108,6 +108,7 @@ def test_kept_output_is_bounded(parts: list[bytes]) -> None:
     assert capture.size == sum(map(len, parts))
 
 
+@pytest.mark.further
 def test_a_scratch_directory_is_measured_and_wiped_whatever_is_in_it(tmp_path: Path) -> None:
     base, outside = tmp_path / "scratch", tmp_path / "outside"
     outside.write_text("kept")
