@@ -74,7 +74,7 @@ class PersistentEngine:
             except EngineUnavailableError as error:
                 if not error.answered or loop.time() >= until:
                     raise
-                self._report_down(str(error))
+                self._report_down(error)
                 await asyncio.sleep(min(_delay(attempt, error), max(0.0, until - loop.time())))
                 attempt += 1
             except EngineError:
@@ -174,7 +174,7 @@ class PersistentEngine:
             self._down_since = since
         if down:
             self._cause = _message(error)
-            self._report_down(self._cause)
+            self._report_down(error)
 
     def _seconds_down(self) -> float:
         since = self._down_since
@@ -190,18 +190,29 @@ class PersistentEngine:
             self._reported_at = None
             self._on_event(f"the engine is back after {down:.0f} s")
 
-    def _report_down(self, cause: str) -> None:
+    def _report_down(self, error: Exception) -> None:
         now = asyncio.get_running_loop().time()
         if self._reported_at is None or now - self._reported_at >= _EVENT_INTERVAL_SECONDS:
             self._reported_at = now
-            self._on_event(f"waiting for the engine: {cause}")
+            self._on_event(f"waiting for the engine: {_message(error)}{_asked(error)}")
 
 
 def _delay(attempt: int, error: Exception) -> float:
     """Return the seconds to wait after the `attempt`-th consecutive failure, counted from 0."""
-    asked = (error.retry_after if isinstance(error, EngineUnavailableError) else None) or 0.0
     own = min(_MAX_DELAY_SECONDS, _FIRST_DELAY_SECONDS * 2.0 ** min(attempt, 10))
-    return max(own, min(asked, _MAX_RETRY_AFTER_SECONDS)) if math.isfinite(asked) else own
+    return max(own, min(_asked_seconds(error), _MAX_RETRY_AFTER_SECONDS))
+
+
+def _asked_seconds(error: Exception) -> float:
+    """Seconds that the server asked to wait; 0 if it asked for none that can be waited for."""
+    asked = (error.retry_after if isinstance(error, EngineUnavailableError) else None) or 0.0
+    return asked if math.isfinite(asked) else 0.0
+
+
+def _asked(error: Exception) -> str:
+    """What a person is told of it."""
+    seconds = math.ceil(_asked_seconds(error))
+    return f" (it asks to wait {seconds} s)" if seconds > 0 else ""
 
 
 def _message(error: Exception) -> str:

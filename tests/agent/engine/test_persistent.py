@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 
 import pytest
@@ -80,6 +81,15 @@ def test_the_server_is_asked_again_when_it_said_and_not_before() -> None:
     raw = Flaky(not_yet(7.0), not_yet(90.0), not_yet())
     run_virtual(PersistentEngine(raw).ready())
     assert raw.asked[:3] == [0.0, 7.0, 97.0]
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"), [(7.2, " (it asks to wait 8 s)"), (0.0, ""), (None, ""), (-3.0, ""), (math.inf, "")]
+)
+def test_whoever_waits_is_told_how_long_the_server_asks_for(asked: float | None, told: str) -> None:
+    events: list[str] = []
+    run_virtual(PersistentEngine(Flaky(not_yet(asked)), on_event=events.append).ready())
+    assert events == [f"waiting for the engine: loading model{told}"]
 
 
 @given(st.lists(st.none() | st.floats(0, 100), max_size=12))
