@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
 
-    from agent.cli.plan import Plan
+    from agent.cli.run_spec import RunSpec
 
 FAILED = 2
 INTERRUPTED = 130
@@ -38,21 +38,21 @@ def _command(argv: Sequence[str]) -> int:
     from agent.cli.arguments import check, parse_arguments
     from agent.errors import AgentError
 
-    plan: Plan | None = None
+    spec: RunSpec | None = None
     try:
         args = parse_arguments(argv)
         check(args)
         from agent.cli.command import execute  # slow imports wait until the flags are known to be good
-        from agent.cli.plan import open_plan
+        from agent.cli.run_spec import open_run_spec
 
-        with open_plan(args) as plan:
-            execute(plan, as_json=args.json)
+        with open_run_spec(args) as spec:
+            execute(spec, as_json=args.json)
         return 0
     except AgentError as error:
         print(f"error: {error}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
-        command = plan.resume_command if plan else None
+        command = spec.resume_command if spec else None
         print(f"interrupted; continue with: {command}" if command else "interrupted", file=sys.stderr)
         return INTERRUPTED
 

@@ -1,1 +1,1 @@
-"""The command line: flags become a plan, and the plan is carried out."""
+"""The command line: flags specify a run, and it is carried out."""

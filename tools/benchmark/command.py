@@ -59,7 +59,7 @@ def _run(args: argparse.Namespace, chosen: BenchmarkSet, console: Console) -> No
         try:
             _draw_and_grade(args, run, console)
         except KeyboardInterrupt:
-            command = run.plan.resume_command and run.resume_command
+            command = run.spec.resume_command and run.resume_command
             console.print(
                 f"interrupted; resume with: {command}" if command else "interrupted", soft_wrap=True, markup=False
             )
@@ -72,7 +72,7 @@ def _draw_and_grade(args: argparse.Namespace, run: BenchmarkRun, console: Consol
         questions = {question.id: question for question in run.questions}
         store = VerdictFile(run.directory / VERDICTS_FILE)
         verdicts = grade_completions(run.chosen, questions, completions, store, console)
-        outcome = BenchmarkResult(run.chosen.name, run.plan.config.engine.model, questions, completions, verdicts)
+        outcome = BenchmarkResult(run.chosen.name, run.spec.config.engine.model, questions, completions, verdicts)
         _tell(args, outcome, run.directory / "inspect", console)
     console.print(f"recorded in {run.directory}", soft_wrap=True, markup=False)
     check_complete(run, completions)

@@ -17,8 +17,8 @@ from agent.chat.dialects import chat_format
 from agent.chat.format import ChatFormat
 from agent.chat.task import CompetitionTask
 from agent.cli.arguments import overrides
-from agent.cli.command import run_plan
-from agent.cli.plan import DEFAULT_PROFILE, Plan, resume_command, resumed_config
+from agent.cli.command import run_to_end
+from agent.cli.run_spec import DEFAULT_PROFILE, RunSpec, resume_command, resumed_config
 from agent.config import Config, load_config
 from agent.errors import EngineError, InputError
 from agent.journal.journal import RunRecord, read_run
@@ -58,12 +58,12 @@ class BenchmarkRun:
 
     chosen: BenchmarkSet
     questions: Sequence[BenchmarkQuestion]
-    plan: Plan
+    spec: RunSpec
 
     @property
     def directory(self) -> Path:
         """The directory in which it is recorded."""
-        return self.plan.directory
+        return self.spec.directory
 
     @property
     def resume_command(self) -> str:
@@ -93,7 +93,7 @@ def start_run(args: argparse.Namespace, chosen: BenchmarkSet, console: Console) 
     record = {"set": chosen.name, "data": [str(path.resolve()) for path in files], "limit": args.limit}
     text = json.dumps({**record, "sha256": digest(files)})
     with new_directory(args.run_dir, f"{chosen.name}-") as directory:
-        yield BenchmarkRun(chosen, questions, Plan(config, problems, directory, files={BENCHMARK_FILE: text}))
+        yield BenchmarkRun(chosen, questions, RunSpec(config, problems, directory, files={BENCHMARK_FILE: text}))
 
 
 @contextmanager
@@ -117,7 +117,7 @@ def resume_run(args: argparse.Namespace, chosen: BenchmarkSet, console: Console)
         before = read_run(directory)
         config = resumed_config(before, args)
         questions = load_set(chosen, files, config.seed, limit, console)
-        yield BenchmarkRun(chosen, questions, Plan(config, before.problems, directory, _with_all_samples(before)))
+        yield BenchmarkRun(chosen, questions, RunSpec(config, before.problems, directory, _with_all_samples(before)))
 
 
 def draw(run: BenchmarkRun, console: Console) -> list[Completion]:
@@ -125,13 +125,13 @@ def draw(run: BenchmarkRun, console: Console) -> list[Completion]:
 
     Where none is missing no engine is started.
     """
-    before = run.plan.before
+    before = run.spec.before
     closed = {solution.problem_id for solution in before.solutions} if before else set()
-    if before and closed.issuperset(problem.id for problem in run.plan.problems):
+    if before and closed.issuperset(problem.id for problem in run.spec.problems):
         return drawn(before)
-    total = run.plan.config.sample.count * len(run.questions)
+    total = run.spec.config.sample.count * len(run.questions)
     show = sampling_view(total, len(drawn(before)) if before else 0)
-    run_plan(run.plan, console, task=run.chosen.task, show=show)
+    run_to_end(run.spec, console, task=run.chosen.task, show=show)
     return drawn(read_run(run.directory))
 
 
@@ -145,7 +145,7 @@ def drawn(record: RunRecord) -> list[Completion]:
 
 def check_complete(run: BenchmarkRun, completions: Sequence[Completion]) -> None:
     """Raise EngineError if samples are missing because the engine failed."""
-    missing = run.plan.config.sample.count * len(run.questions) - len(completions)
+    missing = run.spec.config.sample.count * len(run.questions) - len(completions)
     if missing:
         raise EngineError(f"the engine failed at {missing} samples; fix it and resume with: {run.resume_command}")
 

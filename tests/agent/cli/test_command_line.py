@@ -17,7 +17,7 @@ import pytest
 from aiohttp import web
 
 from agent.cli.arguments import overrides, parse_arguments
-from agent.cli.plan import open_plan, resume_command
+from agent.cli.run_spec import open_run_spec, resume_command
 from agent.config import load_config, override_config
 from agent.editions import EDITIONS
 from agent.errors import InputError, ModelError
@@ -198,8 +198,8 @@ def test_a_url_changes_no_model_that_a_server_can_know(
 @pytest.mark.parametrize("text", ["What is 2 + 2?", "  x\n\n", "é∑", "\ufeffx"])
 def test_a_problem_comes_from_standard_input(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str) -> None:
     standard_input(monkeypatch, text.encode())
-    with open_plan(flags("-", "--run-dir", str(tmp_path / "run"))) as plan:
-        assert [problem.text for problem in plan.problems] == [text.removeprefix("\ufeff")]
+    with open_run_spec(flags("-", "--run-dir", str(tmp_path / "run"))) as spec:
+        assert [problem.text for problem in spec.problems] == [text.removeprefix("\ufeff")]
 
 
 @pytest.mark.parametrize(

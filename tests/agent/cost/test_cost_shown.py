@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from agent.cli.arguments import parse_arguments, prices
-from agent.cli.plan import make_plan
+from agent.cli.run_spec import make_run_spec
 from agent.config import load_config, save_config
 from agent.cost.account import Account
 from agent.cost.ledger import CostLedger, LaneLimits
@@ -81,16 +81,16 @@ def test_a_profile_has_prices_and_the_flags_override_them(tmp_path: Path) -> Non
     path = tmp_path / "hosted.toml"
     save_config(load_config("qwq", {"price.input_per_million": 0.1, "price.currency": "EUR"}), path)
     words = ("What?", "--profile", str(path), "--price", "0.2,0.4", "--max-cost", "3")
-    plan = make_plan(parse_arguments(words))
-    assert (plan.config.price.input_per_million, plan.config.price.currency) == (0.2, "EUR")
-    assert ", for at most 3.00 EUR, " in plan.announcement
+    spec = make_run_spec(parse_arguments(words))
+    assert (spec.config.price.input_per_million, spec.config.price.currency) == (0.2, "EUR")
+    assert ", for at most 3.00 EUR, " in spec.announcement
 
 
 def test_a_resumed_run_takes_another_limit_and_no_other_prices(tmp_path: Path) -> None:
     config = load_config("qwq", {"price.input_per_million": 0.1, "budget.max_cost": 1.0})
     create_run(tmp_path, config, [PROBLEM])
     words = ["--run-dir", str(tmp_path), "--resume", "--max-cost", "2"]
-    assert make_plan(parse_arguments(words)).config.budget.max_cost == 2
+    assert make_run_spec(parse_arguments(words)).config.budget.max_cost == 2
     assert main([*words, "--price", "1,2"]) == 2
 
 

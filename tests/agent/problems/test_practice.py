@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent.cli.arguments import parse_arguments
-from agent.cli.plan import make_plan
+from agent.cli.run_spec import make_run_spec
 from agent.editions import EDITIONS
 from agent.errors import InputError
 from agent.problems.reader import BUNDLED, practice_problems, starter_problems
@@ -28,7 +28,7 @@ NEW = practice_problems()[12:]
 
 def planned(*arguments: object) -> list[Problem]:
     """The problems of a call of the command."""
-    return list(make_plan(parse_arguments([*map(str, arguments), "--run-dir", "run"])).problems)
+    return list(make_run_spec(parse_arguments([*map(str, arguments), "--run-dir", "run"])).problems)
 
 
 @pytest.mark.parametrize("problem", quick_cases(30, NEW), ids=lambda problem: problem.id)

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.cli.arguments import parse_arguments
-from agent.cli.plan import make_plan, spoken_seconds
+from agent.cli.run_spec import make_run_spec, spoken_seconds
 from agent.types import Problem
 from tests.support.runs.report_runs import vote, write_run
 
 
 def announced(*words: str) -> str:
-    return make_plan(parse_arguments(words)).announcement
+    return make_run_spec(parse_arguments(words)).announcement
 
 
 def test_a_run_says_how_many_problems_share_how_much_time() -> None:
@@ -56,7 +56,7 @@ def test_a_spoken_duration_is_the_duration_but_for_its_last_digit(seconds: float
 def doubted(directory: Path, answers: list[str], *words: str) -> str:
     rows = [f"p{n},What?,{answer}\n" for n, answer in enumerate(answers)]
     (directory / "set.csv").write_text("".join(["id,problem,answer\n", *rows]), encoding="utf-8")
-    return make_plan(parse_arguments(["--problems", str(directory / "set.csv"), *words])).doubt
+    return make_run_spec(parse_arguments(["--problems", str(directory / "set.csv"), *words])).doubt
 
 
 def test_known_answers_that_the_edition_does_not_allow_are_named_before_a_run(tmp_path: Path) -> None:
@@ -72,4 +72,4 @@ def test_known_answers_that_the_edition_does_not_allow_are_named_before_a_run(tm
 def test_a_run_that_is_resumed_is_not_doubted_again(tmp_path: Path) -> None:
     problems = [Problem("p1", "What?", 123_456), Problem("p2", "And?", 7)]
     write_run(tmp_path, problems, {"p2": [vote(0, 7)]})
-    assert make_plan(parse_arguments(["--run-dir", str(tmp_path), "--resume"])).doubt == ""
+    assert make_run_spec(parse_arguments(["--run-dir", str(tmp_path), "--resume"])).doubt == ""

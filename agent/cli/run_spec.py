@@ -1,4 +1,4 @@
-"""The plan of a call of the command: which problems, under which configuration, recorded where."""
+"""What a call of the command specifies: which problems, under which configuration, recorded where."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STANDARD_INPUT = "-"
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RunSpec:
     """A run that is ready to start in its directory.
 
     `before` is the record of a run that is resumed; a new run's directory is to be created, with additional `files`.
@@ -102,32 +102,32 @@ def resume_command(module: str, directory: Path) -> str:
     return f"{Path(sys.executable).name} -m {module} --run-dir {shlex.quote(place)} --resume"
 
 
-def make_plan(args: argparse.Namespace) -> Plan:
-    """Make the plan of a call from its flags; a new run without --run-dir has the parent of its directory.
+def make_run_spec(args: argparse.Namespace) -> RunSpec:
+    """Specify the run of a call by its flags; a new run without --run-dir has the parent of its directory.
 
     Writes nothing. Raises InputError or ConfigError.
     """
     if args.resume:
         before = read_run(args.run_dir)
-        return Plan(resumed_config(before, args), before.problems, args.run_dir, before)
+        return RunSpec(resumed_config(before, args), before.problems, args.run_dir, before)
     problems = _problems(args)
     config = load_config(DEFAULT_PROFILE if args.profile is None else args.profile, overrides(args))
-    return Plan(config, problems, args.run_dir or RUNS)
+    return RunSpec(config, problems, args.run_dir or RUNS)
 
 
 @contextmanager
-def open_plan(args: argparse.Namespace) -> Iterator[Plan]:
-    """Make the plan of a call, and lock its directory while the context lasts.
+def open_run_spec(args: argparse.Namespace) -> Iterator[RunSpec]:
+    """Specify the run of a call, and lock its directory while the context lasts.
 
     Raises InputError, ConfigError or JournalError.
     """
     if args.resume:
         with old_directory(args.run_dir):
-            yield make_plan(args)
+            yield make_run_spec(args)
         return
-    plan = make_plan(args)
+    spec = make_run_spec(args)
     with new_directory(args.run_dir) as directory:
-        yield replace(plan, directory=directory)
+        yield replace(spec, directory=directory)
 
 
 def resumed_config(before: RunRecord, args: argparse.Namespace) -> Config:
