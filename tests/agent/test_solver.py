@@ -125,6 +125,13 @@ def test_answers_are_forced_only_if_their_votes_can_change_the_answer(weight: fl
     assert [(s.answer, s.forced) for s in recorder.samples[1:]] == [(7, True) if forced else (None, False)] * 2
 
 
+def test_no_answer_is_forced_where_no_time_is_kept_for_it() -> None:
+    engine, recorder = ScriptedEngine(lanes(words(200, 7))), Recorder()
+    solution, when = solve(engine, emit=recorder, allowance=Allowance(50, 50), sample__count=1)
+    assert (solution.answer, solution.stop, when, len(engine.prompts)) == (None, StopReason.DEADLINE, 50, 1)
+    assert not any(inserted for *_, inserted in recorder.texts)
+
+
 def test_a_lane_that_is_forced_and_does_not_answer_in_time_is_cut() -> None:
     engine = ScriptedEngine(lanes(words(200, 7), forced=words(100, 5)))
     recorder = Recorder()

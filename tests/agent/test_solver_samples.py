@@ -10,12 +10,17 @@ import pytest
 from agent.engine.base import Chunk, Prompt, SamplingParams
 from agent.errors import RequestRefusedError
 from agent.lane.seed import sample_seed
+from agent.policy.settings import StoppingConfig
+from agent.policy.stopping import judge
 from agent.sandbox.base import Session
-from agent.types import Allowance, SampleEnd, StopReason
+from agent.solver import solve_problem
+from agent.types import Allowance, SampleEnd, Solution, StopReason
+from tests.agent.policy.test_stopping import progress
 from tests.agent.test_solver import AMPLE, lanes, solve, words
-from tests.support.doubles import Recorder, ScriptedEngine, ScriptedSandbox
+from tests.support.doubles import PROBLEM, Recorder, ScriptedEngine, ScriptedSandbox, config_with, runtime
 from tests.support.lanes import with_code
 from tests.support.samples import sample
+from tests.support.virtual_time import run_virtual
 
 
 def test_while_nobody_leads_further_samples_are_started_up_to_the_count() -> None:
@@ -61,6 +66,21 @@ def test_a_sample_ends_at_its_own_limit_or_with_its_problem_whichever_comes_firs
     solve(engine, emit=recorder, allowance=within, sample__count=2, sample__max_seconds=limit, sample__answer_tokens=0)
     assert [each.seconds for each in recorder.samples] == ends
     assert recorder.samples[-1].end is SampleEnd.DEADLINE
+
+
+def test_a_problem_is_closed_at_the_moment_that_its_stopping_rule_names() -> None:
+    """Seconds are the problem's own: it starts at the fiftieth, and its first vote comes after ten."""
+
+    async def main() -> tuple[Solution, float]:
+        await asyncio.sleep(50)
+        engine = ScriptedEngine(lanes(words(10, 42), *[words(900, 5)] * 2))
+        setting = runtime(engine, config_with(sample__count=3, stopping__rule="price"))
+        return await solve_problem(PROBLEM, setting, AMPLE), setting.clock()
+
+    solution, moment = run_virtual(main())
+    named = judge(progress([42], running=2, elapsed=10, first=10), StoppingConfig(rule="price")).until
+    assert (solution.answer, solution.stop) == (42, StopReason.PATIENCE)
+    assert 10 < named < 100 and moment == pytest.approx(50 + named, abs=0.01)
 
 
 def test_an_answer_that_is_known_votes_though_its_lane_is_cancelled_while_its_session_closes() -> None:
