@@ -48,6 +48,8 @@ def test_a_text_ends_within_its_last_box_unless_that_is_closed(command: str, beh
         ("{7}", True),
         ("{7}$.\n", True),
         ("{\\frac{14}{2}})**", True),
+        ("{{7}}.", True),
+        ("{{7}", False),
         (" 7.", True),
         ("{5} \\boxed{7}", True),
         ("{7}, or", False),

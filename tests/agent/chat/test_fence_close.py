@@ -15,6 +15,8 @@ from tests.support.texts.fenced import code, scan
         "s = '```'\nprint(s)\n",
         's = "a```b"\nprint(s)\n',
         "s = 'it\\'s ```'\n",
+        "s = '' + '```'\n",
+        's = "" + "```"\n',
         "s = '\\\n```'\n",
         "x = 1  # between ``` and ```\n",
         "# like ```x```\nprint(1)\n",
@@ -38,7 +40,9 @@ def test_a_fence_in_a_string_or_a_comment_does_not_close(inside: str) -> None:
     "line", ["print(6*7)", "x = f(1)  # a comment", "x = 'a'", "print('never ended", 'y = """a"""', "1  "]
 )
 def test_a_fence_at_the_end_of_a_line_of_code_closes(line: str) -> None:
-    assert code(f"```python\nx = 1\n{line}```\nThe output is 41.") == f"x = 1\n{line}"
+    text = f"```python\nx = 1\n{line}```\nThe output is 41."
+    assert code(text) == f"x = 1\n{line}"
+    assert scan(*text) == scan(text), "however it is cut"
 
 
 def test_the_closing_fence_counts_whatever_follows_it() -> None:

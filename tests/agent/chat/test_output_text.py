@@ -41,6 +41,8 @@ LOOSE = (
     "<tool_call name=x>",
     "<function = run>",
     "<parameter= code>",
+    '<call x="1">',
+    "<call  name='x'>",
     "[/INST ]",
     "[/ INST]",
     "[INST\u00a0]",

@@ -99,6 +99,29 @@ def test_a_box_far_from_the_end_of_the_thinking_is_not_its_answer() -> None:
     assert near_its_end(f"{'on and on ' * 30}so \\boxed{{42}}.") == "\\boxed{42}."
 
 
+DOUBTS = (
+    *("wait", "no", "not", "but", "however", "wrong", "incorrect", "actually", "hmm", "hmmm", "alternatively", "maybe"),
+    *("perhaps", "check", "recheck", "verify", "let", "cannot", "can't", "could", "unable", "unsure", "isn't", "?"),
+)
+
+
+@pytest.mark.parametrize("word", DOUBTS)
+def test_a_box_behind_which_a_doubt_follows_is_no_answer(word: str) -> None:
+    for doubt in (word, word.upper()):
+        assert near_its_end(f"So \\boxed{{42}}. Well, {doubt} that") == ""
+        assert finished_answer(TASK, Reply("So \\boxed{42}.", f"Well, {doubt} that")) is None
+    within = f"\\boxed{{42}}. Well, x{word.strip('?')}x that"
+    assert near_its_end(f"So {within}") == within
+    assert finished_answer(TASK, Reply("So \\boxed{42}.", within.partition(" ")[2])) == 42
+
+
+@pytest.mark.parametrize("word", ["not", "maybe", "perhaps", "guess", "suppose", "assume"])
+def test_a_box_before_which_a_tentative_word_stands_is_no_answer(word: str) -> None:
+    assert near_its_end(f"So {word} it is \\boxed{{42}}.") == ""
+    for settled in (f"So {word} it. It is \\boxed{{42}}.", f"So x{word}x it is \\boxed{{42}}."):
+        assert near_its_end(settled) == "\\boxed{42}."
+
+
 words = st.sampled_from(
     ["a ", "<", "<|", "|>", "im_end", "<|im_end|>", "<|im_", "end|>", "<|endoftext|>", "\n", "</think>"]
 )
