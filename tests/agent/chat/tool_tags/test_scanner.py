@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import itertools
 import json
 import time
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agent.chat.format import ToolCall
@@ -18,6 +19,14 @@ from agent.chat.tool_tags.scanner import TagScanner
 
 def scanner(*, thinking: bool = False, think_close: str = "</think>") -> TagScanner:
     return TagScanner(read_function_call, think_close, thinking=thinking)
+
+
+def is_python(code: str) -> bool:
+    try:
+        ast.parse(code)
+    except (SyntaxError, ValueError):
+        return False
+    return True
 
 
 def called(code: str) -> str:
@@ -49,10 +58,14 @@ def test_the_verdict_does_not_depend_on_how_the_stream_is_cut(
 
 
 @given(st.text(max_size=40).filter(str.strip), st.text("ab<>\n ", max_size=9))
+@example("}", "")
+@example("y = {1: {2: {}}}", "")
 def test_any_code_in_proper_json_is_run_as_it_is(code: str, behind: str) -> None:
+    """But for braces at its end without which alone it is Python: they were meant to close the call."""
     whole = f"x = 0\n{code}"
     text = f"So:\n{called(whole)}"
-    if not any(mark in code for mark in ("tool_call>", "think>", "\\n")):
+    meant_behind = code.rstrip().endswith("}") and not is_python(whole)
+    if not meant_behind and not any(mark in code for mark in ("tool_call>", "think>", "\\n")):
         assert scanner().feed(text + behind) == ToolCall(whole.strip("\r\n"), len(text))
 
 
