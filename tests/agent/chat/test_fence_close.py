@@ -75,6 +75,7 @@ def test_a_string_that_is_never_ended_does_not_keep_the_block_open(after: str) -
         "```output\n",
         "```\n</think>",
         "```\nSo.\n```python\n",
+        "```\nSo.\n```c\n",
         "```\nSo.\n```a_word_of_many_letters",
         f"```\n{'a' * DOUBT_CHARACTERS}\n",
     ],
