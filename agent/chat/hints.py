@@ -110,7 +110,6 @@ class HintScanner:
 
     def _give(self, replaced: str, dropped: int) -> HintPlace:
         self._given += 1
-        self._fed -= dropped
         self._taken, self._last = self._fed - 1, self._fed
         self._tail, self._in_code, self.held = "\n", True, 0
         return HintPlace(self._hint, replaced, dropped)
