@@ -158,6 +158,13 @@ def test_all_lanes_failing_is_an_engine_error() -> None:
     assert (solution.answer, solution.stop) == (None, StopReason.ENGINE_ERROR)
 
 
+def test_a_lane_whose_stream_breaks_just_before_the_deadline_is_not_lost_to_the_engine() -> None:
+    engine, recorder = ScriptedEngine(lanes(f"{'so ' * 48}{BREAK}")), Recorder()
+    solution, _ = solve(engine, emit=recorder, allowance=Allowance(49.5, 49.5), sample__count=1)
+    assert ([each.end for each in recorder.samples], len(engine.prompts)) == ([SampleEnd.DEADLINE], 2)
+    assert (solution.stop, solution.failure) == (StopReason.DEADLINE, "")
+
+
 def test_one_failing_lane_is_data() -> None:
     solution, _ = solve(ScriptedEngine(lanes(f"a {BREAK}", words(10, 42))), sample__count=2)
     assert (solution.answer, solution.samples_finished) == (42, 2)

@@ -250,8 +250,12 @@ def test_nothing_is_generated_behind_the_box_of_a_forced_answer(closed: str) -> 
     assert engine.running == 0
 
 
-def test_a_box_that_is_never_closed_costs_no_more_than_the_tokens_of_a_forced_answer() -> None:
-    sample = run_lane(forced_to("4\n" + "2 " * 500, "I do not know."), sample__answer_tokens=24)
+@pytest.mark.parametrize("end", ["2 " * 500, BREAK])
+def test_a_box_that_is_never_closed_costs_no_more_than_the_tokens_of_a_forced_answer(end: str) -> None:
+    """Also where its stream breaks again and again."""
+    forced = f"4\n{'2 ' * 9}{end}"
+    engine = ScriptedEngine(lambda prompt, params: forced if params.forces_answer else "I do not know.")
+    sample = run_lane(engine, sample__answer_tokens=24, engine__retries=5)
     assert (sample.answer, sample.turns[-1].tokens, sample.forced) == (None, 24, True)
 
 
