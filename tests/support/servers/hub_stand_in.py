@@ -60,6 +60,7 @@ class HubStandIn:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # or each body waits for the client to acknowledge the headers
 
     def __init__(self, hub: HubStandIn, *arguments: object) -> None:
         self._hub = hub
