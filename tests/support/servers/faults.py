@@ -10,6 +10,8 @@ from enum import StrEnum
 import aiohttp
 from aiohttp import web
 
+from tests.support.servers.background_server import served
+
 
 class Fault(StrEnum):
     """What happens to one completion."""
@@ -86,11 +88,5 @@ async def faulty(target: str, faults: Iterable[Fault], *, after: int = 5) -> Asy
     proxy = FaultyProxy(target, faults, after=after)
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", proxy.handle)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}", proxy
-    finally:
-        await runner.cleanup()
+    async with served(app) as url:
+        yield url, proxy

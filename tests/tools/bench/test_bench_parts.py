@@ -16,6 +16,7 @@ from agent.engine.wire import ReplyReader
 from agent.errors import InputError
 from agent.types import Problem
 from tests.support.doubles import ScriptedEngine, config_with
+from tests.support.servers.background_server import served
 from tests.support.servers.vllm_doubles import fake_vllm
 from tools.bench.bare_sessions import BareSession
 from tools.bench.clients import Draw, through_a_bare_client, through_the_agent
@@ -84,14 +85,9 @@ async def test_a_server_that_does_nothing_for_an_open_stream_is_idle(running: fl
 
     app = web.Application()
     app.router.add_get("/metrics", metrics)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    watch = IdleWatch(
-        ScriptedEngine(lambda prompt, params: "word " * 20, 0.1), f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-    )
-    await asyncio.gather(*(through(watch) for _ in range(3)))
-    await runner.cleanup()
+    async with served(app) as url:
+        watch = IdleWatch(ScriptedEngine(lambda prompt, params: "word " * 20, 0.1), f"{url}/v1")
+        await asyncio.gather(*(through(watch) for _ in range(3)))
     assert watch.idle_share == share
 
 

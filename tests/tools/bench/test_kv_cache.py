@@ -15,6 +15,7 @@ from agent.chat.dialects import chat_format
 from agent.errors import EngineError
 from agent.journal.journal import read_run
 from tests.support.doubles import ScriptedEngine
+from tests.support.servers.background_server import served
 from tools.bench.kv_cache import Reading, ReadToken, Text, read_texts, right_samples
 
 RECORDED = Path(__file__).parents[3] / "tools" / "recordings" / "practice-tools"
@@ -42,13 +43,8 @@ async def reader(places: list[dict[str, Any] | None], status: int = 200) -> Asyn
 
     app = web.Application()
     app.router.add_post("/v1/completions", complete)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-    finally:
-        await runner.cleanup()
+    async with served(app) as url:
+        yield f"{url}/v1"
 
 
 def place(logprob: float, *, best: str = "") -> dict[str, Any]:
