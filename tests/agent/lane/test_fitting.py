@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.chat.dialects import chat_format
+from agent.chat.task import CompetitionTask
 from agent.config import Config, load_config, profile_names
 from agent.engine.base import Chunk, Prompt, SamplingParams
 from agent.engine.persistent import PersistentEngine
@@ -121,6 +122,19 @@ def test_a_problem_that_cannot_fit_is_cut_and_its_lanes_are_asked(tells: Tells, 
     assert (solution.answer, engine.refusals) == (42, 0)
     assert [(sample.end, sample.forced) for sample in recorder.samples] == [(SampleEnd.TOKEN_LIMIT, True)] * 2
     assert solution.stop is not StopReason.ENGINE_ERROR
+
+
+@pytest.mark.parametrize("tells", list(Tells))
+@pytest.mark.parametrize("over", [-1, 0, 1, 200, 2_000])
+def test_a_forced_answer_fits_however_little_the_prompt_is_too_long_for_it(tells: Tells, over: int) -> None:
+    config = load_config("kaggle-l4x4", {"sample.count": 1})
+    engine = model(0, 1, "</think>")
+    engine.context, engine.tells = 2_048, tells
+    chat = chat_format(config.sample.family, tools=True, max_rounds=config.sample.max_rounds)
+    others = len(engine.encode(chat.prompt(CompetitionTask(config.rules), Problem("p", "", 42))))
+    text = "7" * (engine.context - config.sample.answer_tokens - others + over)
+    solution, _ = solve(config, engine, Digits(), text)
+    assert (solution.answer, engine.refusals) == (42, 0) and engine.longest <= engine.context
 
 
 def test_an_output_that_does_not_fit_keeps_its_beginning_and_its_end() -> None:
