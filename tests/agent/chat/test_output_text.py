@@ -216,6 +216,7 @@ def test_the_marks_below_a_line_of_a_traceback_stay_below_their_code() -> None:
         ("ab\b\b\b\bc\nd\b", "c\n"),
         ("\x1b[1;32m42\x1b[0m \x1b]0;title\x0743\x1b(B", "42 43"),
         ("\x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\", "link"),
+        ("\x1bP1\x1b\\4\x1bX2\x1b\\2\x1b^3\x1b\\ \x1b_4\x1b\\7", "42 7"),
         ("\x9b31m4\x9b0m2", "\\x9b31m4\\x9b0m2"),
         ("\x9b42 solutions", "\\x9b42 solutions"),
         (b"\xc3\x9d 42 \xc3\x9c 7".decode("latin-1"), "\xc3\\x9d 42 \xc3\\x9c 7"),

@@ -56,6 +56,7 @@ def call(arguments: object, name: str = "python") -> str:
         lambda code: json.dumps({"action": "python", "action_input": code}),
         lambda code: f"python\n{call({'code': code})}",
         lambda code: f"I call python:\n{json.dumps({'code': code})}",
+        lambda code: f"I call python:\n{json.dumps({'arguments': {'code': code}})}",
         lambda code: f"<function=python>\n<parameter=code>\n{code}\n</parameter>\n</function>",
         lambda code: f"<function=python>\n<parameter=code>\n{code}\n</parameter>",
         lambda code: f"<function=python>\n<parameter=code>\n{code}\n",
