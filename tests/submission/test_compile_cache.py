@@ -76,6 +76,16 @@ def test_a_cache_with_a_changed_byte_is_not_used_unless_what_it_holds_is_the_sam
     assert not folder.with_name(f"{folder.name}.tmp").exists()
 
 
+def test_a_cache_of_a_time_that_the_system_does_not_know_is_not_used(tmp_path: Path) -> None:
+    packed, folder = tmp_path / CACHE_FILE, tmp_path / "next"
+    with tarfile.open(packed, "w:gz", format=tarfile.GNU_FORMAT) as archive:
+        entry = tarfile.TarInfo("model.json")
+        entry.mtime = 2**70
+        archive.addfile(entry)
+    fault = unpack_cache(tmp_path, folder)
+    assert fault.startswith(f"{packed} is not used: ") and list(tmp_path.iterdir()) == [packed]
+
+
 def test_a_cache_that_cannot_be_packed_leaves_nothing_behind(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
